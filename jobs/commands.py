@@ -1,0 +1,75 @@
+"""A command: one call to Redis and how to read its answer, as data.
+
+Each storage verb and query is written once, as a function that returns a Command. The sync store (web process)
+and the async store (worker) only carry commands to the server; neither knows what a job is.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
+
+Word: TypeAlias = str | bytes | int | float
+T = TypeVar("T")
+
+_LUA = Path(__file__).parent / "lua"
+_INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Script:
+    """One Lua file with what it includes. ``sha`` is the name under which the server keeps it."""
+
+    name: str
+    source: str = field(repr=False)
+    sha: str
+
+
+@dataclass(frozen=True)
+class Command(Generic[T]):
+    """``words`` as they go over the wire; ``read`` turns the server's answer into a value.
+
+    ``words`` may hold prompts and answers, so no repr shows them.
+    """
+
+    words: tuple[Word, ...] = field(repr=False)
+    read: Callable[[Any], T] = field(repr=False)
+    script: Script | None = None
+
+
+@cache
+def load_script(name: str) -> Script:
+    """Read ``lua/{name}.lua`` and put the pieces that its header includes before it.
+
+    Raises FileNotFoundError when there is no such file.
+    """
+    body = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+    wanted = _INCLUDE.search(body)
+    pieces = [
+        (_LUA / f"include_{piece}.lua").read_text(encoding="utf-8")
+        for piece in (wanted.group(1).split() if wanted else ())
+    ]
+    source = "\n".join([*pieces, body])
+    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def script_names() -> list[str]:
+    """The verbs: every Lua file that is not a piece to include."""
+    return sorted(path.stem for path in _LUA.glob("*.lua") if not path.stem.startswith("include_"))
+
+
+def script_command(name: str, keys: list[str], args: list[Word], read: Callable[[Any], T]) -> Command[T]:
+    script = load_script(name)
+    return Command(("EVALSHA", script.sha, len(keys), *keys, *args), read, script)
+
+
+def plain_command(*words: Word, read: Callable[[Any], T]) -> Command[T]:
+    return Command(words, read)
+
+
+def text(value: Any) -> str:
+    """The server's answer as text; answers of scripts are words."""
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,116 @@
+"""Every error a caller can meet, as one tree.
+
+    ChatqueueError
+    ├── InvalidRequest           422 invalid_request      a field is wrong: ``param`` names it
+    │   ├── MalformedJson        400 malformed_json       the body is no JSON: the message says where
+    │   └── IdempotencyConflict  422 idempotency_conflict same Idempotency-Key, another body
+    ├── NotFound                 404 not_found
+    │   └── JobNotFound          404 job_not_found        unknown, expired, deleted or malformed id
+    ├── MethodNotAllowed         405 method_not_allowed
+    ├── NotAcceptable            406 not_acceptable
+    ├── BodyTooLarge             413 body_too_large
+    ├── UnsupportedMediaType     415 unsupported_media_type
+    ├── QueueFull                429 queue_full           ``retry_after_seconds`` says when to come back
+    ├── StoreUnavailable         503 store_unavailable    Redis refuses, is silent or is loading
+    ├── InternalError            500 internal_error       a fault of ours
+    └── ProviderError            (no HTTP status: it ends an attempt, not a request)
+        ├── ProviderRetryable        worth another attempt: 408, 409, 429, 5xx, timeout, cut stream
+        ├── ProviderRejected         the request is at fault or not allowed: 400, 401, 403, 404, 422
+        └── ProviderBroken           the answer makes no sense: not the protocol we speak
+
+No message here ever holds a prompt, an answer or a secret: messages are logged and shown.
+"""
+
+from typing import ClassVar
+
+
+class ChatqueueError(Exception):
+    """The root. ``code`` is stable: clients may switch on it."""
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidRequest(ChatqueueError):
+    code = "invalid_request"
+    http_status = 422
+
+
+class MalformedJson(InvalidRequest):
+    code = "malformed_json"
+    http_status = 400
+
+
+class IdempotencyConflict(InvalidRequest):
+    code = "idempotency_conflict"
+    http_status = 422
+
+
+class NotFound(ChatqueueError):
+    code = "not_found"
+    http_status = 404
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+
+
+class MethodNotAllowed(ChatqueueError):
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class NotAcceptable(ChatqueueError):
+    code = "not_acceptable"
+    http_status = 406
+
+
+class BodyTooLarge(ChatqueueError):
+    code = "body_too_large"
+    http_status = 413
+
+
+class UnsupportedMediaType(ChatqueueError):
+    code = "unsupported_media_type"
+    http_status = 415
+
+
+class QueueFull(ChatqueueError):
+    code = "queue_full"
+    http_status = 429
+
+
+class StoreUnavailable(ChatqueueError):
+    code = "store_unavailable"
+    http_status = 503
+
+
+class InternalError(ChatqueueError):
+    code = "internal_error"
+    http_status = 500
+
+
+class ProviderError(ChatqueueError):
+    """An attempt failed at the provider. ``code`` is set per error: it names what happened."""
+
+    def __init__(self, message: str, *, code: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.code = code  # type: ignore[misc]  # one class, many provider codes
+
+
+class ProviderRetryable(ProviderError):
+    """Temporary: the job core decides whether and when to try again."""
+
+
+class ProviderRejected(ProviderError):
+    """Final: the same request would be refused again."""
+
+
+class ProviderBroken(ProviderError):
+    """Final: what answered does not speak the protocol."""

@@ -1,0 +1,98 @@
+r"""Every Redis key and channel, with its type, who writes it and how long it lives.
+
+| key | type | written by | lives |
+|---|---|---|---|
+| cq:job:{id} | hash: the record | every verb | until final, then the result TTL |
+| cq:request:{id} | string: the validated request, JSON | create | as the record |
+| cq:events:{id} | list: the stream, one JSON event an entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
+| cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
+| celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
+| cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create | the idempotency TTL |
+| cq:seq | string: counter; order of creation and of bells | create, release, ring | for ever: one number |
+| cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
+| cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
+| cq:waiting | zset: queued id by the time of its next attempt, ms | release; ring and cancel remove | an entry while it waits |
+| cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while it runs |
+| cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
+| cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry a minute after the last heartbeat |
+| cq:duty | string: worker that does the recovery duties | duty | 2 s after its last tick |
+| cq:totals | hash: events counted since the beginning | create, finish, cancel, release | for ever: ten numbers |
+| cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
+| {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
+
+| channel | says | published by |
+|---|---|---|
+| cq:changed:{id} | something was written: read again | claim, append, release, finish, cancel |
+| cq:cancelled | an id whose running call must stop | cancel, delete |
+| celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
+"""
+
+from typing import Final
+
+from jobs.states import State
+
+SEQ: Final = "cq:seq"
+INDEX_ALL: Final = "cq:index:all"
+WAITING: Final = "cq:waiting"
+LEASES: Final = "cq:leases"
+EXPIRY: Final = "cq:expiry"
+WORKERS: Final = "cq:workers"
+DUTY: Final = "cq:duty"
+TOTALS: Final = "cq:totals"
+CANCELLED_CHANNEL: Final = "cq:cancelled"
+CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
+
+DEFAULT_QUEUE: Final = "chatqueue"
+NORMAL_PRIORITY: Final = 3  # of a first attempt; kombu's Redis transport keeps one list for each of 0, 3, 6, 9
+FRONT_PRIORITY: Final = 0  # of a job that has waited once already: it goes before the backlog
+_PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test holds it to kombu's
+
+
+def job(job_id: str) -> str:
+    return f"cq:job:{job_id}"
+
+
+def request(job_id: str) -> str:
+    return f"cq:request:{job_id}"
+
+
+def events(job_id: str) -> str:
+    return f"cq:events:{job_id}"
+
+
+def attempts(job_id: str) -> str:
+    return f"cq:attempts:{job_id}"
+
+
+def result(job_id: str) -> str:
+    """Celery's own result key; a test holds it to Celery's."""
+    return f"celery-task-meta-{job_id}"
+
+
+def idempotency(tenant: str, digest: str) -> str:
+    return f"cq:idempotency:{tenant}:{digest}"
+
+
+def index(state: State) -> str:
+    return f"cq:index:{state}"
+
+
+def bells(queue: str) -> str:
+    return f"cq:bells:{queue}"
+
+
+def bells_front(queue: str) -> str:
+    return f"cq:bells:{queue}:front"
+
+
+def minute(epoch_minute: int) -> str:
+    return f"cq:minute:{epoch_minute}"
+
+
+def broker_list(queue: str, priority: int) -> str:
+    """The list in which kombu's Redis transport keeps a queue's messages of one priority."""
+    return f"{queue}{_PRIORITY_SEPARATOR}{priority}" if priority else queue
+
+
+def changed_channel(job_id: str) -> str:
+    return f"{CHANGED_CHANNEL_PREFIX}{job_id}"

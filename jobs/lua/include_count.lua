@@ -1,0 +1,6 @@
+-- count(totals, minute, what): one more of it, since the beginning and in this minute.
+local function count(totals, minute, what)
+  redis.call('HINCRBY', totals, what, 1)
+  redis.call('HINCRBY', minute, what, 1)
+  redis.call('EXPIRE', minute, 3600)
+end

@@ -1,0 +1,37 @@
+-- release: the attempt that holds the lease gives the job back to the queue, for later or for at once.
+-- include: clock count ring
+-- KEYS  1 job  2 events  3 attempts  4 index:in_progress  5 index:queued  6 leases  7 waiting  8 seq
+--       9 bells:front  10 broker list of the front lane  11 totals  12 minute
+-- ARGV  1 id  2 token  3 wait before the next attempt, ms (0: ring now)  4 attempts to give back (0 or 1)
+--       5 entry for attempts ('' for none)  6 event  7 channel  8 bell ('' when another broker rings)  9 error code
+-- answers  {released, time of the next attempt, ms}  {fenced}: nothing was written
+-- Safe to send again.
+local record = redis.call('HMGET', KEYS[1], 'state', 'token', 'seq', 'retry_at_ms')
+if record[2] ~= ARGV[2] then
+  return {'fenced'}
+end
+if record[1] ~= 'in_progress' then
+  return record[1] == 'queued' and {'released', record[4] or '0'} or {'fenced'}
+end
+
+local retry_at = now_ms() + ARGV[3]
+redis.call('HSET', KEYS[1], 'state', 'queued', 'error_code', ARGV[9])
+redis.call('HINCRBY', KEYS[1], 'attempts', -ARGV[4])
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('HDEL', KEYS[1], 'owner')
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[6], ARGV[1])
+redis.call('ZADD', KEYS[5], record[3], ARGV[1])
+if ARGV[5] ~= '' then
+  redis.call('RPUSH', KEYS[3], ARGV[5])
+end
+local length = redis.call('RPUSH', KEYS[2], ARGV[6])
+count(KEYS[11], KEYS[12], 'released')
+if tonumber(ARGV[3]) > 0 then
+  redis.call('HSET', KEYS[1], 'retry_at_ms', string.format('%.0f', retry_at))
+  redis.call('ZADD', KEYS[7], retry_at, ARGV[1])
+else
+  ring(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[8])
+end
+redis.call('PUBLISH', ARGV[7], length)
+return {'released', string.format('%.0f', retry_at)}

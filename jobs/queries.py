@@ -1,0 +1,112 @@
+"""The queries: what can be read, each as one command whose cost does not grow with the number of jobs."""
+
+from typing import Any, Final
+
+from jobs import celery_result, keys
+from jobs.commands import Command, plain_command, script_command, text
+from jobs.models import ChatAnswer, EmbeddingsAnswer, JobError, JobRecord
+from jobs.states import State
+
+RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
+Outcome = tuple[ChatAnswer | EmbeddingsAnswer | None, JobError | None]
+
+
+def record(job_id: str) -> Command[JobRecord | None]:
+    def read(fields: dict[bytes, bytes]) -> JobRecord | None:
+        if b"state" not in fields:
+            return None
+        return JobRecord.from_hash(job_id, {text(name): text(value) for name, value in fields.items()})
+
+    return plain_command("HGETALL", keys.job(job_id), read=read)
+
+
+def position(job_id: str, queue: str) -> Command[int | None]:
+    """How many jobs go before this one; None when it waits in no line."""
+    names = [keys.bells(queue), keys.bells_front(queue)]
+    return script_command("position", names, [job_id], lambda reply: reply)
+
+
+def outcome(job_id: str) -> Command[Outcome]:
+    """The answer and the error, each None where there is none (yet)."""
+    return plain_command(
+        "GET", keys.result(job_id), read=lambda stored: celery_result.read(stored) if stored else (None, None)
+    )
+
+
+def page(state: State | None, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
+    """Ids with their order of creation, the newest first, from before ``before_seq``."""
+    name = keys.INDEX_ALL if state is None else keys.index(state)
+    top = "+inf" if before_seq is None else f"({before_seq}"
+
+    def read(pairs: list[Any]) -> list[tuple[str, int]]:
+        return [(text(job_id), int(seq)) for job_id, seq in pairs]
+
+    return plain_command("ZREVRANGEBYSCORE", name, top, "-inf", "WITHSCORES", "LIMIT", 0, limit, read=read)
+
+
+def count(state: State) -> Command[int]:
+    return plain_command("ZCARD", keys.index(state), read=int)
+
+
+def oldest_queued() -> Command[str | None]:
+    return plain_command("ZRANGE", keys.index(State.QUEUED), 0, 0, read=lambda ids: text(ids[0]) if ids else None)
+
+
+def depth(queue: str) -> list[Command[int]]:
+    """Jobs in line in the normal and in the front lane of a queue."""
+    return [plain_command("ZCARD", name, read=int) for name in (keys.bells(queue), keys.bells_front(queue))]
+
+
+def waiting() -> Command[int]:
+    """Jobs that wait for the time of their next attempt."""
+    return plain_command("ZCARD", keys.WAITING, read=int)
+
+
+def workers_since(since_ms: int) -> Command[list[str]]:
+    """Names of the worker processes whose last heartbeat is not older."""
+    return plain_command(
+        "ZRANGEBYSCORE", keys.WORKERS, since_ms, "+inf", read=lambda names: [text(name) for name in names]
+    )
+
+
+def totals() -> Command[dict[str, int]]:
+    return plain_command("HGETALL", keys.TOTALS, read=_read_counts)
+
+
+def minutes(now_seconds: float) -> list[Command[dict[str, int]]]:
+    """The counts of the running minute and of RATE_MINUTES before it."""
+    latest = int(now_seconds // 60)
+    names = [keys.minute(latest - age) for age in range(RATE_MINUTES + 1)]
+    return [plain_command("HGETALL", name, read=_read_counts) for name in names]
+
+
+def due(now_ms: int, limit: int) -> Command[list[str]]:
+    """Jobs whose wait for the next attempt is over."""
+    return _by_score(keys.WAITING, now_ms, limit)
+
+
+def expired(now_ms: int, limit: int) -> Command[list[str]]:
+    """Jobs whose record has expired and whose index entries have not been cleared."""
+    return _by_score(keys.EXPIRY, now_ms, limit)
+
+
+def server_time_ms() -> Command[int]:
+    """The server's clock: what leases and waits are measured against."""
+    return plain_command("TIME", read=lambda reply: int(reply[0]) * 1000 + int(reply[1]) // 1000)
+
+
+def _by_score(name: str, top: int, limit: int) -> Command[list[str]]:
+    return plain_command(
+        "ZRANGEBYSCORE",
+        name,
+        "-inf",
+        top,
+        "LIMIT",
+        0,
+        limit,
+        read=lambda ids: [text(job_id) for job_id in ids],
+    )
+
+
+def _read_counts(fields: dict[bytes, bytes]) -> dict[str, int]:
+    return {text(name): int(value) for name, value in fields.items()}

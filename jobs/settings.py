@@ -1,0 +1,210 @@
+"""The one settings class: every value that a deployment may change, validated and cross-checked once.
+
+Sources, the first that has a value wins: the environment, ``.env.local`` (secrets, not in git), ``.env``
+(committed defaults). A variable that is set but blank counts as not set. Secrets are ``SecretStr``: no repr
+or log shows them.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+OFFLINE_API_KEY = "offline"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "sentinel://")
+
+
+class Settings(BaseSettings):
+    """All durations are in seconds, all sizes in bytes unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_file=(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local"),
+        env_prefix="CHATQUEUE_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    # Where things are
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="REDIS_URL",
+        description="Records, results and (unless CELERY_BROKER_URL is set) the broker. "
+        "Not set: `make up` starts an embedded server.",
+    )
+    celery_broker_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="CELERY_BROKER_URL",
+        description="Another broker for the bells, say amqp://. Not set: REDIS_URL.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias="OPENAI_API_KEY", description="The provider's key."
+    )
+    openai_base_url: str | None = Field(
+        default=None,
+        validation_alias="OPENAI_BASE_URL",
+        description="An OpenAI-compatible server. Not set and a key set: OpenAI. Neither: the offline model.",
+    )
+    web_host: str = Field(default="127.0.0.1", description="Address of the web process.")
+    web_port: Port = Field(default=5000, description="Port of the web process.")
+    web_workers: Count = Field(default=2, description="Web processes under gunicorn.")
+    flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
+    embedded_redis_port: Port = Field(default=6390, description="Port of the embedded server, on 127.0.0.1.")
+    offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
+    data_dir: Path = Field(default=PROJECT_ROOT / "data", description="Where the embedded server keeps its files.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Log level.")
+
+    # What is accepted
+    chat_model: str = Field(default="gpt-5-mini", description="Model when a chat request names none.")
+    embedding_model: str = Field(
+        default="text-embedding-3-small", description="Model when an embeddings request names none."
+    )
+    max_message_chars: Count = Field(default=200_000, description="Longest message, system text or input.")
+    max_body_bytes: Count = Field(default=2 * 1024 * 1024, description="Largest request body; above: 413.")
+    max_queued: Count = Field(default=100_000, description="Jobs that may wait at once; above: 429.")
+    sync_wait_seconds: Seconds = Field(
+        default=60, le=600, description="How long a sync chat waits before it answers 202 with the id."
+    )
+
+    # How a job is seen through
+    worker_concurrency: Count = Field(
+        default=500, description="Calls in flight on one worker process of the asyncio pool."
+    )
+    worker_threads: Count = Field(default=100, description="The same for `-P threads`.")
+    lease_seconds: Seconds = Field(
+        default=15, description="How long a silent worker keeps its jobs before they run elsewhere."
+    )
+    heartbeat_seconds: Seconds = Field(default=4, description="How often a worker renews its leases.")
+    grace_seconds: Seconds = Field(default=30, description="How long a stopping worker lets its running jobs finish.")
+    max_attempts: Count = Field(default=4, le=50, description="Attempts in all before a job fails.")
+    backoff_base_seconds: Seconds = Field(
+        default=1, description="First wait before another attempt; doubles each time, with jitter."
+    )
+    backoff_cap_seconds: Seconds = Field(default=60, description="Longest such wait, unless Retry-After says more.")
+    retry_after_cap_seconds: Seconds = Field(default=600, description="A Retry-After beyond this ends the job instead.")
+    provider_connect_seconds: Seconds = Field(default=5, description="Time to connect to the provider.")
+    provider_idle_seconds: Seconds = Field(
+        default=60, description="Longest silence of the provider, before the first token and between tokens."
+    )
+    provider_total_seconds: Seconds = Field(default=600, description="Longest single call to the provider.")
+    append_interval_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.03, description="Tokens that come within this time are written to the event log together."
+    )
+
+    # How long things are kept
+    result_ttl_seconds: Count = Field(default=86_400, description="Record and answer, after the job has ended.")
+    events_ttl_seconds: Count = Field(default=3_600, description="Event log, after the job has ended.")
+    idempotency_ttl_seconds: Count = Field(default=86_400, description="An Idempotency-Key, after its first use.")
+
+    # How long Redis may take
+    redis_connect_seconds: Seconds = Field(default=1, description="Time to connect to Redis.")
+    redis_timeout_seconds: Seconds = Field(default=2, description="Time for Redis to answer one call.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(_REDIS_SCHEMES):
+            raise ValueError(f"must start with one of {', '.join(_REDIS_SCHEMES)}")
+        return url
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _http_scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return url
+
+    @model_validator(mode="after")
+    def _cross_check(self) -> Self:
+        rules = (
+            (
+                self.heartbeat_seconds * 3 <= self.lease_seconds,
+                (
+                    "CHATQUEUE_HEARTBEAT_SECONDS must be at most a third of CHATQUEUE_LEASE_SECONDS: "
+                    "two lost heartbeats must not cost a lease"
+                ),
+            ),
+            (
+                self.redis_timeout_seconds < self.lease_seconds - self.heartbeat_seconds,
+                "CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease less a heartbeat",
+            ),
+            (
+                self.provider_idle_seconds <= self.provider_total_seconds,
+                "CHATQUEUE_PROVIDER_IDLE_SECONDS must not exceed CHATQUEUE_PROVIDER_TOTAL_SECONDS",
+            ),
+            (
+                self.backoff_base_seconds <= self.backoff_cap_seconds,
+                "CHATQUEUE_BACKOFF_BASE_SECONDS must not exceed CHATQUEUE_BACKOFF_CAP_SECONDS",
+            ),
+            (
+                self.events_ttl_seconds <= self.result_ttl_seconds,
+                (
+                    "CHATQUEUE_EVENTS_TTL_SECONDS must not exceed CHATQUEUE_RESULT_TTL_SECONDS: "
+                    "an event log never outlives its answer"
+                ),
+            ),
+            (
+                self.idempotency_ttl_seconds <= self.result_ttl_seconds,
+                (
+                    "CHATQUEUE_IDEMPOTENCY_TTL_SECONDS must not exceed CHATQUEUE_RESULT_TTL_SECONDS: "
+                    "a repeated key must not lead to a job that is forgotten"
+                ),
+            ),
+        )
+        for holds, message in rules:
+            if not holds:
+                raise ValueError(message)
+        return self
+
+    @property
+    def has_embedded_redis(self) -> bool:
+        """True when no REDIS_URL is given, so `make up` starts a server of its own."""
+        return self.redis_url is None
+
+    @property
+    def has_offline_model(self) -> bool:
+        """True when neither a key nor a base URL is given, so `make up` starts the offline model."""
+        return self.openai_api_key is None and self.openai_base_url is None
+
+    @property
+    def record_url(self) -> SecretStr:
+        """The Redis that holds records, event logs and answers."""
+        return self.redis_url or SecretStr(f"redis://127.0.0.1:{self.embedded_redis_port}/0")
+
+    @property
+    def broker_url(self) -> SecretStr:
+        return self.celery_broker_url or self.record_url
+
+    @property
+    def broker_is_record_store(self) -> bool:
+        """True when bells and records share one Redis, so one script can write both."""
+        return self.broker_url.get_secret_value() == self.record_url.get_secret_value()
+
+    @property
+    def provider_base_url(self) -> str | None:
+        """None: the SDK's own default, OpenAI."""
+        if self.has_offline_model:
+            return f"http://127.0.0.1:{self.offline_model_port}/v1"
+        return self.openai_base_url
+
+    @property
+    def provider_api_key(self) -> SecretStr:
+        return self.openai_api_key or SecretStr(OFFLINE_API_KEY)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read at the first call.
+
+    Raises pydantic.ValidationError when a value is missing, malformed or contradicts another.
+    """
+    return Settings()

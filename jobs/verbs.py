@@ -1,0 +1,344 @@
+"""The verbs: each write to a job's life, one Lua call each. Their promises stand at the head of their Lua files.
+
+Every verb may be sent again after a lost reply: it then answers as it did, and changes nothing more.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jobs import celery_result, keys
+from jobs.bell import Bell
+from jobs.commands import Command, Word, script_command, text
+from jobs.errors import IdempotencyConflict, InternalError, QueueFull
+from jobs.models import (
+    PREVIEW_BYTES,
+    TASK_REQUEST,
+    ChatAnswer,
+    ChatTask,
+    EmbeddingsAnswer,
+    EmbeddingsTask,
+    JobError,
+    JobRecord,
+    Lease,
+    NewJob,
+)
+from jobs.settings import Settings
+from jobs.states import FINAL_STATES, State
+
+QUEUE_FULL_RETRY_SECONDS = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
+
+
+@dataclass(frozen=True)
+class Created:
+    """``is_new`` is False when the Idempotency-Key had made the job before."""
+
+    job_id: str
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class NotClaimed:
+    """Why a bell led to no claim; none of these is an error."""
+
+    reason: Literal["gone", "final", "busy", "early"]
+
+
+def _minute() -> str:
+    return keys.minute(int(time.time() // 60))
+
+
+def _event(kind: str, **fields: Any) -> str:
+    return json.dumps({"type": kind, **fields}, ensure_ascii=False, separators=(",", ":"))
+
+
+def delta(piece: str) -> str:
+    """The event that carries a piece of the answer's text."""
+    return _event("delta", text=piece)
+
+
+def fingerprint(request_json: str) -> str:
+    """Tells two requests apart under one Idempotency-Key."""
+    return hashlib.blake2b(request_json.encode(), digest_size=16).hexdigest()
+
+
+def preview(request: ChatTask | EmbeddingsTask) -> str:
+    """The first words of a request, at most PREVIEW_BYTES bytes long."""
+    whole = request.message if isinstance(request, ChatTask) else request.input[0]
+    line = " ".join(whole[: PREVIEW_BYTES * 2].split())
+    if len(line.encode()) <= PREVIEW_BYTES:
+        return line
+    return line.encode()[: PREVIEW_BYTES - len("…".encode())].decode(errors="ignore") + "…"
+
+
+def idempotency_digest(key: str) -> str:
+    """A caller's key at a fixed length: callers send anything, and it may be telling."""
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
+    """Write the job down and, where Redis is the broker too, ring its bell.
+
+    The answer raises IdempotencyConflict (same key, another request) or QueueFull.
+    """
+    request_json = job.request.model_dump_json()
+    record: dict[str, Word | None] = {
+        "kind": job.request.kind,
+        "tenant": job.tenant,
+        "queue": job.queue,
+        "max_attempts": job.max_attempts,
+        "preview": preview(job.request),
+        "model": job.request.model,
+    }
+    names = [
+        keys.job(job.job_id),
+        keys.request(job.job_id),
+        keys.SEQ,
+        keys.INDEX_ALL,
+        keys.index(State.QUEUED),
+        keys.bells(job.queue),
+        bell.normal_list,
+        keys.TOTALS,
+        _minute(),
+    ]
+    if job.idempotency_key is not None:
+        digest = idempotency_digest(job.idempotency_key)
+        record["idempotency"] = digest
+        names.append(keys.idempotency(job.tenant, digest))
+    args: list[Word] = [
+        job.job_id,
+        fingerprint(request_json),
+        settings.idempotency_ttl_seconds,
+        settings.max_queued,
+        bell.normal,
+        request_json,
+    ]
+    args += [word for name, value in record.items() if value is not None for word in (name, value)]
+    return script_command("create", names, args, _read_created)
+
+
+def _read_created(reply: list[bytes]) -> Created:
+    word, detail = map(text, reply)
+    if word == "conflict":
+        raise IdempotencyConflict(
+            "this Idempotency-Key was used with another request body; use a new key for a new request",
+            param="Idempotency-Key",
+        )
+    if word == "full":
+        raise QueueFull(
+            f"the queue is full: {detail} jobs wait; try again later",
+            retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
+        )
+    return Created(detail, is_new=word == "created")
+
+
+def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings) -> Command[Lease | NotClaimed]:
+    """Take the job under a lease; ``claim_id`` is new for each bell, ``owner`` names the worker process."""
+    names = [
+        keys.job(job_id),
+        keys.request(job_id),
+        keys.events(job_id),
+        keys.index(State.QUEUED),
+        keys.index(State.IN_PROGRESS),
+        keys.LEASES,
+        keys.WAITING,
+        keys.bells(bell.queue),
+        keys.bells_front(bell.queue),
+    ]
+    args: list[Word] = [
+        job_id,
+        claim_id,
+        owner,
+        _milliseconds(settings.lease_seconds),
+        keys.changed_channel(job_id),
+    ]
+
+    def read(reply: list[bytes]) -> Lease | NotClaimed:
+        if reply[0] != b"claimed":
+            return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
+        return Lease(
+            job_id=job_id,
+            token=int(reply[1]),
+            attempt=int(reply[2]),
+            max_attempts=int(reply[3]),
+            created_at_ms=int(reply[4]),
+            log_length=int(reply[5]),
+            request=TASK_REQUEST.validate_json(reply[6]),
+        )
+
+    return script_command("claim", names, args, read)
+
+
+def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[frozenset[str]]:
+    """One heartbeat of a worker process; answers the ids of the leases that are lost."""
+    names = [keys.LEASES, keys.WORKERS, *(keys.job(lease.job_id) for lease in leases)]
+    args: list[Word] = [worker, _milliseconds(settings.lease_seconds)]
+    for lease in leases:
+        args += [lease.job_id, lease.token]
+    return script_command("renew", names, args, lambda reply: frozenset(map(text, reply)))
+
+
+def append(lease: Lease, log_length: int, output_events: int, events: list[str]) -> Command[int | None]:
+    """More events to the stream; answers the new length of the log, None when the lease is lost."""
+    names = [keys.job(lease.job_id), keys.events(lease.job_id)]
+    args: list[Word] = [lease.token, log_length, output_events, keys.changed_channel(lease.job_id), *events]
+    return script_command("append", names, args, lambda reply: int(reply[1]) if reply[0] == b"appended" else None)
+
+
+def finish(lease: Lease, answer: ChatAnswer | EmbeddingsAnswer, state: State, settings: Settings) -> Command[bool]:
+    """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
+    usage = answer.usage.model_dump() if answer.usage else None
+    event = _event(state, usage=usage)
+    meta = celery_result.success(lease.job_id, answer)
+    return _finish(lease, state, meta, event, "", ["model", answer.model or ""], settings)
+
+
+def fail(lease: Lease, error: JobError, partial: ChatAnswer | None, settings: Settings) -> Command[bool]:
+    """End the job without an answer. Answers False when the lease is lost."""
+    event = _event(State.FAILED, error=error.model_dump())
+    meta = celery_result.failure(lease.job_id, error, partial)
+    entry = attempt_entry(lease.attempt, error)
+    return _finish(lease, State.FAILED, meta, event, entry, ["error_code", error.code], settings)
+
+
+def _finish(
+    lease: Lease, state: State, meta: str, event: str, entry: str, fields: list[Word], settings: Settings
+) -> Command[bool]:
+    job_id = lease.job_id
+    names = [
+        keys.job(job_id),
+        keys.request(job_id),
+        keys.events(job_id),
+        keys.attempts(job_id),
+        keys.result(job_id),
+        keys.index(State.IN_PROGRESS),
+        keys.index(state),
+        keys.LEASES,
+        keys.EXPIRY,
+        keys.TOTALS,
+        _minute(),
+    ]
+    args: list[Word] = [
+        job_id,
+        lease.token,
+        state,
+        meta,
+        settings.result_ttl_seconds,
+        settings.events_ttl_seconds,
+        event,
+        keys.changed_channel(job_id),
+        entry,
+        *fields,
+    ]
+    return script_command("finish", names, args, lambda reply: reply == b"finished")
+
+
+def attempt_entry(attempt: int, error: JobError) -> str:
+    """One line of the list of failed attempts."""
+    return json.dumps({"attempt": attempt, "at_ms": int(time.time() * 1000), **error.model_dump()})
+
+
+def release(
+    lease: Lease, error: JobError | None, wait_seconds: float, bell: Bell, *, is_refund: bool = False
+) -> Command[int | None]:
+    """Give the job back to the queue after ``wait_seconds`` (0: at once).
+
+    ``is_refund`` takes the attempt back, for a job that was given up through no fault of its own. Answers the time
+    of the next attempt in ms since the epoch, None when the lease is lost.
+    """
+    job_id = lease.job_id
+    names = [
+        keys.job(job_id),
+        keys.events(job_id),
+        keys.attempts(job_id),
+        keys.index(State.IN_PROGRESS),
+        keys.index(State.QUEUED),
+        keys.LEASES,
+        keys.WAITING,
+        keys.SEQ,
+        keys.bells_front(bell.queue),
+        bell.front_list,
+        keys.TOTALS,
+        _minute(),
+    ]
+    event = _event("attempt_incomplete", attempt=lease.attempt, error=error.model_dump() if error else None)
+    args: list[Word] = [
+        job_id,
+        lease.token,
+        _milliseconds(wait_seconds),
+        int(is_refund),
+        attempt_entry(lease.attempt, error) if error else "",
+        event,
+        keys.changed_channel(job_id),
+        bell.front,
+        error.code if error else "",
+    ]
+    return script_command("release", names, args, lambda reply: int(reply[1]) if reply[0] == b"released" else None)
+
+
+def ring(job_id: str, bell: Bell) -> Command[str]:
+    """Ring for a job whose wait is over. Answers rung, early or gone."""
+    names = [keys.job(job_id), keys.WAITING, keys.SEQ, keys.bells_front(bell.queue), bell.front_list]
+    return script_command("ring", names, [job_id, bell.front], text)
+
+
+def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
+    """End a queued or running job. Answers cancelled, final (it had ended otherwise) or gone."""
+    names = [
+        keys.job(job_id),
+        keys.request(job_id),
+        keys.events(job_id),
+        keys.attempts(job_id),
+        keys.result(job_id),
+        keys.index(State.QUEUED),
+        keys.index(State.IN_PROGRESS),
+        keys.index(State.CANCELLED),
+        keys.LEASES,
+        keys.WAITING,
+        keys.bells(queue),
+        keys.bells_front(queue),
+        keys.EXPIRY,
+        keys.TOTALS,
+        _minute(),
+    ]
+    args: list[Word] = [
+        job_id,
+        celery_result.revoked_head(job_id),
+        settings.result_ttl_seconds,
+        settings.events_ttl_seconds,
+        _event(State.CANCELLED),
+        keys.changed_channel(job_id),
+        keys.CANCELLED_CHANNEL,
+    ]
+    return script_command("cancel", names, args, text)
+
+
+def delete(job_id: str, record: JobRecord | None) -> Command[str]:
+    """Forget a job that has ended. Answers deleted, active (cancel it first) or gone.
+
+    ``record`` frees its Idempotency-Key too; without it (the record has expired) the indexes are cleared.
+    """
+    own = [
+        keys.job(job_id),
+        keys.request(job_id),
+        keys.events(job_id),
+        keys.attempts(job_id),
+        keys.result(job_id),
+    ]
+    if record is not None and record.idempotency is not None:
+        own.append(keys.idempotency(record.tenant, record.idempotency))
+    indexes = [keys.INDEX_ALL, keys.EXPIRY, *(keys.index(state) for state in sorted(FINAL_STATES))]
+    return script_command("delete", own + indexes, [job_id, len(own)], text)
+
+
+def take_duty(worker: str, for_ms: int) -> Command[bool]:
+    """Take or keep the recovery duties; answers whether this worker has them now."""
+    return script_command("duty", [keys.DUTY], [worker, for_ms], lambda reply: reply == 1)
+
+
+def _milliseconds(seconds: float) -> int:
+    if seconds < 0:
+        raise InternalError("a duration must not be negative")
+    return round(seconds * 1000)

@@ -1,0 +1,156 @@
+"""The provider adapter: the openai SDK against any compatible server, one client for each process.
+
+The SDK's transport, authentication and errors are used; its pydantic objects are not: building them costs about as
+much CPU as the rest of a call. Its retries are off: the job core decides on attempts.
+"""
+
+import array
+import asyncio
+import base64
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+
+from jobs.models import ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
+from jobs.settings import Settings
+from tasks.provider_errors import broken, stream_cut, timed_out, translated
+
+_SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of an answer as it streams in. Each field may be absent; the last ones carry reason and usage."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Piece(characters={len(self.text)}, finish_reason={self.finish_reason})"
+
+
+class Provider:
+    """Belongs to the event loop on which it is first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        connections = settings.worker_concurrency + _SPARE_CONNECTIONS
+        self._client = AsyncOpenAI(
+            api_key=settings.provider_api_key.get_secret_value(),
+            base_url=settings.provider_base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(settings.provider_idle_seconds, connect=settings.provider_connect_seconds),
+            http_client=DefaultAioHttpClient(
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+            ),
+        )
+
+    async def chat(self, request: ChatTask) -> AsyncIterator[Piece]:
+        """Stream an answer. Ends only after the provider's own last event.
+
+        Raises ProviderRetryable, ProviderRejected or ProviderBroken. Closing the iterator closes the connection.
+        """
+        with translated():
+            async with asyncio.timeout(self._settings.provider_total_seconds) as bound:
+                try:
+                    async for piece in self._stream(_chat_body(request, self._settings.chat_model)):
+                        yield piece
+                except TimeoutError:
+                    if bound.expired():
+                        raise timed_out() from None
+                    raise
+
+    async def embed(self, request: EmbeddingsTask) -> EmbeddingsAnswer:
+        """Turn texts into vectors, in order. Raises as ``chat`` does."""
+        body: dict[str, Any] = {
+            "model": request.model or self._settings.embedding_model,
+            "input": list(request.input),
+            "encoding_format": "base64",  # a quarter of the bytes of decimal numbers
+        }
+        if request.dimensions is not None:
+            body["dimensions"] = request.dimensions
+        with translated():
+            reply = await self._client.post("/embeddings", cast_to=object, body=body)
+        return _read_embeddings(reply, len(request.input))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _stream(self, body: dict[str, Any]) -> AsyncIterator[Piece]:
+        stream = await self._client.post(
+            "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
+        )
+        has_ended = False
+        async with stream:
+            async for chunk in stream:
+                piece = _read_chunk(chunk)
+                has_ended = has_ended or piece.finish_reason is not None
+                yield piece
+        if not has_ended:
+            raise stream_cut()
+
+
+def _chat_body(request: ChatTask, default_model: str) -> dict[str, Any]:
+    messages = [{"role": turn.role, "content": turn.content} for turn in request.history]
+    if request.system is not None:
+        messages.insert(0, {"role": "system", "content": request.system})
+    messages.append({"role": "user", "content": request.message})
+    body: dict[str, Any] = {
+        "model": request.model or default_model,
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.max_output_tokens is not None:
+        body["max_completion_tokens"] = request.max_output_tokens
+    return body
+
+
+def _read_chunk(chunk: Any) -> Piece:
+    try:
+        choices = chunk["choices"]
+        choice = choices[0] if choices else {}
+        return Piece(
+            text=(choice.get("delta") or {}).get("content") or "",
+            finish_reason=choice.get("finish_reason"),
+            usage=_read_usage(chunk.get("usage")),
+            model=chunk.get("model"),
+        )
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+        raise broken() from None
+
+
+def _read_usage(usage: Any) -> Usage | None:
+    if not usage:
+        return None
+    given, made = int(usage["prompt_tokens"]), int(usage.get("completion_tokens", 0))
+    return Usage(input_tokens=given, output_tokens=made, total_tokens=int(usage.get("total_tokens", given + made)))
+
+
+def _read_embeddings(reply: Any, count: int) -> EmbeddingsAnswer:
+    try:
+        rows = sorted(reply["data"], key=lambda row: row["index"])
+        vectors = tuple(_read_vector(row["embedding"]) for row in rows)
+        if len(vectors) != count:
+            raise broken()
+        return EmbeddingsAnswer(vectors=vectors, model=reply.get("model"), usage=_read_usage(reply.get("usage")))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise broken() from None
+
+
+def _read_vector(value: Any) -> tuple[float, ...]:
+    """A vector as base64 of little-endian float32, or, from servers that ignore the request, as numbers."""
+    if not isinstance(value, str):
+        return tuple(map(float, value))
+    numbers = array.array("f", base64.b64decode(value))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return tuple(numbers)

@@ -1,0 +1,105 @@
+"""The vendor's errors, translated once: retryable, rejected or broken.
+
+Messages are our own: a provider's may repeat the prompt or parts of the key. Of the provider's words only its error
+code is kept, and only when it looks like one.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx2
+import openai
+
+from jobs.errors import ProviderBroken, ProviderError, ProviderRejected, ProviderRetryable
+
+_VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
+_NEVER_BETTER: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise one of our ProviderErrors for whatever the SDK and its transport raise inside.
+
+    The original is not chained: it holds the request, and the request holds the prompt.
+    """
+    try:
+        yield
+    except openai.APITimeoutError:
+        raise timed_out() from None
+    except openai.APIStatusError as error:
+        raise from_status(error.status_code, _vendor_code(error), error.response.headers) from None
+    except openai.APIConnectionError:
+        raise ProviderRetryable(
+            "the provider cannot be reached, or closed the connection", code="provider_unreachable"
+        ) from None
+    except openai.APIResponseValidationError:
+        raise broken() from None
+    except openai.APIError as error:
+        raise ProviderRetryable(
+            f"the provider reported an error in its stream ({_vendor_code(error) or 'no code'})",
+            code="provider_stream_error",
+        ) from None
+    except (httpx2.TransportError, OSError):
+        raise stream_cut() from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise broken() from None
+
+
+def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]) -> ProviderError:
+    """Pure: what an HTTP status of the provider means for the attempt."""
+    said = f"the provider answered {status}" + (f" ({vendor_code})" if vendor_code else "")
+    retry_after = read_retry_after(headers, datetime.now(UTC))
+    if vendor_code in _NEVER_BETTER:
+        return ProviderRejected(f"{said}: its quota is used up", code="provider_quota_exceeded")
+    if status == 429:  # noqa: PLR2004  # too many requests
+        return ProviderRetryable(said, code="provider_rate_limited", retry_after_seconds=retry_after)
+    if status in _RETRYABLE_STATUS or status >= 500:  # noqa: PLR2004  # server errors
+        return ProviderRetryable(said, code="provider_unavailable", retry_after_seconds=retry_after)
+    if status in (401, 403):
+        return ProviderRejected(f"{said}: it refuses the server's key; see OPENAI_API_KEY", code="provider_auth_failed")
+    if status == 404:  # noqa: PLR2004  # not found
+        return ProviderRejected(f"{said}: no such model or path", code="provider_not_found")
+    return ProviderRejected(f"{said}: it refuses this request", code="provider_rejected_request")
+
+
+def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait by ``retry-after-ms`` or ``Retry-After`` (seconds or a date); None when absent or nonsense."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        value = headers.get("retry-after")
+        if value is None:
+            return None
+        try:
+            return max(0.0, float(value))
+        except ValueError:
+            return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def timed_out() -> ProviderRetryable:
+    return ProviderRetryable("the provider was silent for too long", code="provider_timeout")
+
+
+def stream_cut() -> ProviderRetryable:
+    return ProviderRetryable("the provider's stream ended before its last event", code="provider_stream_cut")
+
+
+def broken() -> ProviderBroken:
+    return ProviderBroken(
+        "what answered does not speak the OpenAI protocol; see OPENAI_BASE_URL", code="provider_broken"
+    )
+
+
+def _vendor_code(error: openai.APIError) -> str | None:
+    for word in (error.code, error.type):
+        if isinstance(word, str) and _VENDOR_CODE.fullmatch(word):
+            return word
+    return None

@@ -1,0 +1,49 @@
+"""The task body: what Celery calls for each bell."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from celery.exceptions import Ignore, Retry
+
+from tasks import app
+from tasks.attempt import Ended, NothingDone, Outcome, Waits, attempt
+from tasks.bells import RUN_JOB
+from tasks.loop import wait_for
+from tasks.runtime import runtime
+
+logger = logging.getLogger(__name__)
+
+
+class JobFailed(Exception):
+    """A job that ended failed, as Celery's state FAILURE. Holds the error's code and no text of anyone."""
+
+
+@app.task(name=RUN_JOB, bind=True, throws=(JobFailed,))  # type: ignore[untyped-decorator]
+def run_job(self: Any) -> str:
+    """Make one attempt at the job whose id is this task's id; returns its final state.
+
+    The answer is not returned: it is in the result backend already. Celery is told how it went in its own words
+    (SUCCESS, RETRY, FAILURE), so that events, Flower and monitoring are right.
+    """
+    job_id = self.request.id
+    outcome = wait_for(attempt(runtime(), job_id))
+    _log(job_id, outcome)
+    if isinstance(outcome, NothingDone):
+        raise Ignore(outcome.reason)
+    if isinstance(outcome, Waits):
+        when = datetime.fromtimestamp(outcome.retry_at_ms / 1000, UTC)
+        raise Retry(outcome.error.code if outcome.error else "worker_stops", when=when)
+    if outcome.error is not None:
+        raise JobFailed(outcome.error.code)
+    return str(outcome.state)
+
+
+def _log(job_id: str, outcome: Outcome) -> None:
+    match outcome:
+        case Ended(state, error):
+            logger.info("job_ended job_id=%s state=%s code=%s", job_id, state, error.code if error else "-")
+        case Waits(error, _):
+            logger.info("job_waits job_id=%s code=%s", job_id, error.code if error else "worker_stops")
+        case NothingDone(reason):
+            logger.info("bell_ignored job_id=%s reason=%s", job_id, reason)

@@ -1,0 +1,97 @@
+"""What a worker process has once: its stores, provider client, heartbeat and recovery duties, on its event loop.
+
+Started when the process is ready for jobs, or by its first job, whichever comes first. A forked child starts its own.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from dataclasses import dataclass, field
+
+from jobs.async_store import AsyncStore
+from jobs.bell import Bell
+from jobs.connect import connect_async
+from jobs.settings import Settings, get_settings
+from tasks import app
+from tasks.bells import make_bell
+from tasks.heartbeat import Heartbeat
+from tasks.loop import loop_thread
+from tasks.provider import Provider
+from tasks.recovery import Recovery
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Runtime:
+    """One for each worker process; everything in it belongs to that process' loop."""
+
+    settings: Settings
+    worker: str
+    store: AsyncStore
+    bell: Bell
+    provider: Provider
+    heartbeat: Heartbeat
+    recovery: Recovery
+    is_draining: bool = False
+    running: set[asyncio.Task[object]] = field(default_factory=set)
+
+    def drain(self) -> None:
+        """The worker stops: what still runs after the grace period is given back to the queue."""
+        if not self.is_draining:
+            self.is_draining = True
+            asyncio.get_running_loop().call_later(self.settings.grace_seconds, self._give_back)
+
+    def _give_back(self) -> None:
+        logger.info("grace_over", extra={"running": len(self.running)})
+        for task in self.running:
+            task.cancel()
+
+
+_lock = threading.Lock()
+_by_process: dict[int, Runtime] = {}
+
+
+def runtime() -> Runtime:
+    """The runtime of this process. May be called from any thread, the loop's own included."""
+    current = _by_process.get(os.getpid())
+    return current or _start()
+
+
+def _start() -> Runtime:
+    with _lock:
+        pid = os.getpid()
+        if pid in _by_process:
+            return _by_process[pid]
+        _by_process.clear()  # what a fork copied belongs to the parent
+        made = _by_process[pid] = _make(get_settings(), f"{socket.gethostname()}:{pid}")
+        loop_thread().loop.call_soon_threadsafe(_start_duties, made)
+        return made
+
+
+def _make(settings: Settings, worker: str) -> Runtime:
+    store = AsyncStore(connect_async(settings))
+    bell = make_bell(app, settings)
+    return Runtime(
+        settings=settings,
+        worker=worker,
+        store=store,
+        bell=bell,
+        provider=Provider(settings),
+        heartbeat=Heartbeat(worker, store, connect_async(settings), settings),
+        recovery=Recovery(worker, store, bell),
+    )
+
+
+def _start_duties(made: Runtime) -> None:
+    for duty in (made.heartbeat.beat_forever, made.heartbeat.listen_forever, made.recovery.run_forever):
+        task = asyncio.ensure_future(duty())
+        task.add_done_callback(_complain_if_ended)
+
+
+def _complain_if_ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical("duty_ended", exc_info=task.exception())
+        os.kill(os.getpid(), 15)  # a worker without its duties is worse than none: stop warmly, be restarted
