@@ -6,6 +6,8 @@ streams costs a few round trips for each interval, not for each stream.
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -59,6 +61,12 @@ class AsyncStore:
         self._client = client
         self._gathered: list[tuple[Command[Any], asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._last_outage = -math.inf
+
+    @property
+    def seconds_since_outage(self) -> float:
+        """Since Redis last did not answer; infinite when it always has."""
+        return time.monotonic() - self._last_outage
 
     async def run(self, command: Command[T]) -> T:
         """Raises RedisError for a command that Redis refuses for good, and what the command raises."""
@@ -82,7 +90,7 @@ class AsyncStore:
             self._gathered[:0] = again
             if again:
                 if tries == 0:
-                    logger.warning("store_unavailable: waiting for Redis", extra={"waiting": len(again)})
+                    logger.warning("store_unavailable waiting=%d", len(again))
                 await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
                 tries += 1
             else:
@@ -96,6 +104,7 @@ class AsyncStore:
         try:
             replies = await self._replies([command for command, _ in batch])
         except _PASSING_ERRORS:
+            self._last_outage = time.monotonic()
             return batch
         except Exception as error:  # noqa: BLE001  # a batch that cannot be sent must not leave its callers waiting
             replies = [error] * len(batch)

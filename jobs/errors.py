@@ -13,10 +13,13 @@
     ├── QueueFull                429 queue_full           ``retry_after_seconds`` says when to come back
     ├── StoreUnavailable         503 store_unavailable    Redis refuses, is silent or is loading
     ├── InternalError            500 internal_error       a fault of ours
-    └── ProviderError            (no HTTP status: it ends an attempt, not a request)
+    └── AttemptError             (no HTTP status: it ends an attempt, not a request)
         ├── ProviderRetryable        worth another attempt: 408, 409, 429, 5xx, timeout, cut stream
         ├── ProviderRejected         the request is at fault or not allowed: 400, 401, 403, 404, 422
-        └── ProviderBroken           the answer makes no sense: not the protocol we speak
+        ├── ProviderBroken           the answer makes no sense: not the protocol we speak
+        ├── AttemptCrashed           a fault of ours, or no memory: worth another attempt
+        ├── DeadlineExceeded         the job's own time is up
+        └── KillsItsWorker           in quarantine, with a process to itself, it killed that too
 
 No message here ever holds a prompt, an answer or a secret: messages are logged and shown.
 """
@@ -96,21 +99,41 @@ class InternalError(ChatqueueError):
     http_status = 500
 
 
-class ProviderError(ChatqueueError):
-    """An attempt failed at the provider. ``code`` is set per error: it names what happened."""
+class AttemptError(ChatqueueError):
+    """An attempt has failed. ``code`` may be set per error: it names what happened."""
 
-    def __init__(self, message: str, *, code: str, retry_after_seconds: float | None = None) -> None:
+    is_retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_seconds: float | None = None) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
-        self.code = code  # type: ignore[misc]  # one class, many provider codes
+        if code is not None:
+            self.code = code  # type: ignore[misc]  # one class, many of the provider's codes
 
 
-class ProviderRetryable(ProviderError):
+class ProviderRetryable(AttemptError):
     """Temporary: the job core decides whether and when to try again."""
 
+    is_retryable = True
 
-class ProviderRejected(ProviderError):
+
+class ProviderRejected(AttemptError):
     """Final: the same request would be refused again."""
 
 
-class ProviderBroken(ProviderError):
+class ProviderBroken(AttemptError):
     """Final: what answered does not speak the protocol."""
+
+    code = "provider_broken"
+
+
+class AttemptCrashed(AttemptError):
+    code = "attempt_crashed"
+    is_retryable = True
+
+
+class DeadlineExceeded(AttemptError):
+    code = "deadline_exceeded"
+
+
+class KillsItsWorker(AttemptError):
+    code = "kills_its_worker"

@@ -11,18 +11,22 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:seq | string: counter; order of creation and of bells | create, release, ring | for ever: one number |
 | cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
+| cq:claimed:{queue}, cq:claimed:{queue}:front | string: order of the latest bell that led to a claim | claim | for ever: one number each |
 | cq:waiting | zset: queued id by the time of its next attempt, ms | release; ring and cancel remove | an entry while it waits |
+| cq:deadlines | zset: id by its deadline, ms | create; finish and cancel remove | an entry until it has ended |
 | cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while it runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
 | cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry a minute after the last heartbeat |
 | cq:duty | string: worker that does the recovery duties | duty | 2 s after its last tick |
 | cq:totals | hash: events counted since the beginning | create, finish, cancel, release | for ever: ten numbers |
 | cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
+| cq:probe | string: what the readiness check writes | the web | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
 
 | channel | says | published by |
 |---|---|---|
-| cq:changed:{id} | something was written: read again | claim, append, release, finish, cancel |
+| cq:changed:{id} | something was written: read again; `final`, for the last time | claim, append, release, finish, cancel |
+| cq:listener:{name} | to one process's listener: look at your list of waiters | that process |
 | cq:cancelled | an id whose running call must stop | cancel, delete |
 | celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
 """
@@ -34,13 +38,16 @@ from jobs.states import State
 SEQ: Final = "cq:seq"
 INDEX_ALL: Final = "cq:index:all"
 WAITING: Final = "cq:waiting"
+DEADLINES: Final = "cq:deadlines"
 LEASES: Final = "cq:leases"
 EXPIRY: Final = "cq:expiry"
 WORKERS: Final = "cq:workers"
 DUTY: Final = "cq:duty"
 TOTALS: Final = "cq:totals"
+PROBE: Final = "cq:probe"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
+FINAL_CHANGE: Final = b"final"  # the message on that channel after which nothing is written any more
 
 DEFAULT_QUEUE: Final = "chatqueue"
 NORMAL_PRIORITY: Final = 3  # of a first attempt; kombu's Redis transport keeps one list for each of 0, 3, 6, 9
@@ -85,6 +92,14 @@ def bells_front(queue: str) -> str:
     return f"cq:bells:{queue}:front"
 
 
+def claimed(queue: str) -> str:
+    return f"cq:claimed:{queue}"
+
+
+def claimed_front(queue: str) -> str:
+    return f"cq:claimed:{queue}:front"
+
+
 def minute(epoch_minute: int) -> str:
     return f"cq:minute:{epoch_minute}"
 
@@ -96,3 +111,7 @@ def broker_list(queue: str, priority: int) -> str:
 
 def changed_channel(job_id: str) -> str:
     return f"{CHANGED_CHANNEL_PREFIX}{job_id}"
+
+
+def listener_channel(name: str) -> str:
+    return f"cq:listener:{name}"

@@ -7,7 +7,7 @@ or test failure shows them by accident.
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from jobs.settings import get_settings
 from jobs.states import State
@@ -22,7 +22,7 @@ PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values
 
 def is_job_id(text: str) -> bool:
     """True for a well-formed id; says nothing of whether such a job exists."""
-    return _JOB_ID.match(text) is not None
+    return _JOB_ID.fullmatch(text) is not None  # not match: its `$` lets a trailing line break pass
 
 
 class FrozenModel(BaseModel):
@@ -46,7 +46,18 @@ def _checked_text(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(min_length=1), AfterValidator(_checked_text)]
+def _describe_text(schema: dict[str, Any]) -> None:
+    """What _checked_text asks for, as JSON Schema says it."""
+    schema |= {"pattern": r"\S", "maxLength": get_settings().max_message_chars}
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows no integers: 5.0 is the number 5, and JSON Schema calls it an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Text = Annotated[str, Field(min_length=1, json_schema_extra=_describe_text), AfterValidator(_checked_text)]
+Whole = BeforeValidator(_whole)
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 Metadata = Annotated[
     dict[
@@ -57,6 +68,9 @@ Metadata = Annotated[
 ]
 
 
+Duration = Annotated[float, Field(gt=0, le=604_800)]  # seconds, up to a week
+
+
 class Turn(RequestModel):
     """One earlier turn of the conversation."""
 
@@ -64,7 +78,28 @@ class Turn(RequestModel):
     content: Text = Field(description="What was said.", repr=False)
 
 
-class ChatRequest(RequestModel):
+class Limits(RequestModel):
+    """How patient the server is with this job; what is absent is the server's default."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=50), Whole] | None = Field(
+        default=None, description="Attempts that may fail with an error before the job does."
+    )
+    deadline_seconds: Duration | None = Field(
+        default=None, description="Time from submit to the end, waiting and retries included."
+    )
+    attempt_seconds: Duration | None = Field(default=None, description="Longest single call to the provider.")
+    first_token_seconds: Duration | None = Field(default=None, description="Longest wait for the first token.")
+    idle_seconds: Duration | None = Field(default=None, description="Longest silence between two tokens.")
+
+
+class JobOptions(RequestModel):
+    """What every kind of job may carry."""
+
+    metadata: Metadata = Field(default={}, description="Up to 16 pairs of your own, kept with the job.", repr=False)
+    limits: Limits | None = Field(default=None, description="How patient the server is with this job.")
+
+
+class ChatRequest(JobOptions):
     """A chat call: one message, and what the model should know before it."""
 
     message: Text = Field(description="What to answer.", repr=False, examples=["Why is the sky blue?"])
@@ -77,13 +112,12 @@ class ChatRequest(RequestModel):
     )
     model: ModelName | None = Field(default=None, description="Model; the server's default when absent.")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(default=None, description="Passed on to the model.")
-    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), Whole] | None = Field(
         default=None, description="Longest answer; a cut one ends `incomplete`."
     )
-    metadata: Metadata = Field(default={}, description="Up to 16 pairs of your own, kept with the job.", repr=False)
 
 
-class EmbeddingsRequest(RequestModel):
+class EmbeddingsRequest(JobOptions):
     """Texts to turn into vectors, in one call."""
 
     input: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
@@ -92,10 +126,9 @@ class EmbeddingsRequest(RequestModel):
         examples=[["first", "second"]],
     )
     model: ModelName | None = Field(default=None, description="Model; the server's default when absent.")
-    dimensions: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+    dimensions: Annotated[int, Field(ge=1, le=100_000), Whole] | None = Field(
         default=None, description="Length of each vector, where the model can choose."
     )
-    metadata: Metadata = Field(default={}, description="Up to 16 pairs of your own, kept with the job.", repr=False)
 
 
 class ChatTask(ChatRequest):
@@ -156,6 +189,7 @@ class NewJob(FrozenModel):
     queue: str
     request: ChatTask | EmbeddingsTask = Field(repr=False)
     max_attempts: int
+    deadline_seconds: float
     idempotency_key: str | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
@@ -169,11 +203,20 @@ class Lease(FrozenModel):
     """The right to write for one attempt: void as soon as a later claim has a higher token."""
 
     job_id: str
+    queue: str
     token: int
     attempt: int
-    max_attempts: int
-    created_at_ms: int
     log_length: int  # events in the log right after the claim: where this attempt's own begin
+
+
+class Claim(FrozenModel):
+    """A lease and what is to be done under it."""
+
+    lease: Lease
+    failures: int  # attempts that have failed with an error; those that a dead worker ended are not among them
+    deaths: int  # attempts that ended with their worker
+    max_attempts: int
+    remaining_ms: int  # until the job's deadline, by the server's clock
     request: ChatTask | EmbeddingsTask = Field(repr=False)
 
 
@@ -187,9 +230,13 @@ class JobRecord(FrozenModel):
     state: State
     version: int  # grows with each write; the ETag
     seq: int  # order of creation, unique
+    token: int = 0  # of the latest claim
     attempts: int
+    failures: int = 0  # attempts that ended with an error
+    deaths: int = 0  # attempts that ended with their worker
     max_attempts: int
     created_at_ms: int
+    deadline_ms: int | None = None
     started_at_ms: int | None = None  # of the latest attempt
     finished_at_ms: int | None = None
     retry_at_ms: int | None = None  # set while the job waits for its next attempt

@@ -1,6 +1,6 @@
 """The queries: what can be read, each as one command whose cost does not grow with the number of jobs."""
 
-from typing import Any, Final
+from typing import Final
 
 from jobs import celery_result, keys
 from jobs.commands import Command, plain_command, script_command, text
@@ -38,8 +38,9 @@ def page(state: State | None, before_seq: int | None, limit: int) -> Command[lis
     name = keys.INDEX_ALL if state is None else keys.index(state)
     top = "+inf" if before_seq is None else f"({before_seq}"
 
-    def read(pairs: list[Any]) -> list[tuple[str, int]]:
-        return [(text(job_id), int(seq)) for job_id, seq in pairs]
+    def read(reply: list[bytes]) -> list[tuple[str, int]]:
+        """RESP2 answers id, score, id, score in one flat list."""
+        return [(text(job_id), int(seq)) for job_id, seq in zip(reply[::2], reply[1::2], strict=True)]
 
     return plain_command("ZREVRANGEBYSCORE", name, top, "-inf", "WITHSCORES", "LIMIT", 0, limit, read=read)
 
@@ -83,6 +84,21 @@ def minutes(now_seconds: float) -> list[Command[dict[str, int]]]:
 def due(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs whose wait for the next attempt is over."""
     return _by_score(keys.WAITING, now_ms, limit)
+
+
+def late(now_ms: int, limit: int) -> Command[list[str]]:
+    """Jobs that have not ended by their deadline."""
+    return _by_score(keys.DEADLINES, now_ms, limit)
+
+
+def abandoned(now_ms: int, limit: int) -> Command[list[str]]:
+    """Jobs in progress whose lease has expired."""
+    return _by_score(keys.LEASES, now_ms, limit)
+
+
+def uptime_seconds() -> Command[int]:
+    """How long the server has been up; leases that expired while it was away say nothing of their holders."""
+    return plain_command("INFO", "server", read=lambda info: int(info["uptime_in_seconds"]))
 
 
 def expired(now_ms: int, limit: int) -> Command[list[str]]:

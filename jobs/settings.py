@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         env_file=(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local"),
         env_prefix="CHATQUEUE_",
         env_ignore_empty=True,
+        populate_by_name=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -85,16 +86,26 @@ class Settings(BaseSettings):
     )
     heartbeat_seconds: Seconds = Field(default=4, description="How often a worker renews its leases.")
     grace_seconds: Seconds = Field(default=30, description="How long a stopping worker lets its running jobs finish.")
-    max_attempts: Count = Field(default=4, le=50, description="Attempts in all before a job fails.")
+    max_attempts: Count = Field(
+        default=4, le=50, description="Attempts that may fail with an error before the job does."
+    )
+    max_deaths: Count = Field(
+        default=10, le=100, description="Attempts that may end with a dead worker before the job fails."
+    )
+    quarantine_deaths: Count = Field(
+        default=2, description="From this many on, a job runs alone in a process of its own."
+    )
+    deadline_seconds: Seconds = Field(
+        default=86_400, le=604_800, description="Time from submit to the end, waiting and retries included."
+    )
     backoff_base_seconds: Seconds = Field(
         default=1, description="First wait before another attempt; doubles each time, with jitter."
     )
     backoff_cap_seconds: Seconds = Field(default=60, description="Longest such wait, unless Retry-After says more.")
     retry_after_cap_seconds: Seconds = Field(default=600, description="A Retry-After beyond this ends the job instead.")
     provider_connect_seconds: Seconds = Field(default=5, description="Time to connect to the provider.")
-    provider_idle_seconds: Seconds = Field(
-        default=60, description="Longest silence of the provider, before the first token and between tokens."
-    )
+    provider_first_token_seconds: Seconds = Field(default=120, description="Longest wait for the first token.")
+    provider_idle_seconds: Seconds = Field(default=60, description="Longest silence between two tokens.")
     provider_total_seconds: Seconds = Field(default=600, description="Longest single call to the provider.")
     append_interval_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.03, description="Tokens that come within this time are written to the event log together."
@@ -140,6 +151,14 @@ class Settings(BaseSettings):
             (
                 self.provider_idle_seconds <= self.provider_total_seconds,
                 "CHATQUEUE_PROVIDER_IDLE_SECONDS must not exceed CHATQUEUE_PROVIDER_TOTAL_SECONDS",
+            ),
+            (
+                self.provider_first_token_seconds <= self.provider_total_seconds,
+                "CHATQUEUE_PROVIDER_FIRST_TOKEN_SECONDS must not exceed CHATQUEUE_PROVIDER_TOTAL_SECONDS",
+            ),
+            (
+                self.quarantine_deaths < self.max_deaths,
+                "CHATQUEUE_QUARANTINE_DEATHS must be below CHATQUEUE_MAX_DEATHS: nobody would get there",
             ),
             (
                 self.backoff_base_seconds <= self.backoff_cap_seconds,

@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from jobs import celery_result, keys
 from jobs.bell import Bell
@@ -18,6 +18,7 @@ from jobs.models import (
     TASK_REQUEST,
     ChatAnswer,
     ChatTask,
+    Claim,
     EmbeddingsAnswer,
     EmbeddingsTask,
     JobError,
@@ -28,7 +29,14 @@ from jobs.models import (
 from jobs.settings import Settings
 from jobs.states import FINAL_STATES, State
 
-QUEUE_FULL_RETRY_SECONDS = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
+QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
+
+
+LOST_BELL_SECONDS: Final = 5.0  # between a bell's leaving the broker and the claim lie milliseconds
+
+AttemptEnd: TypeAlias = Literal["failures", "deaths", "refund"]
+Ender: TypeAlias = Literal["holder", "expired", "queued"]
+Lane: TypeAlias = Literal["normal", "front"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Created:
 class NotClaimed:
     """Why a bell led to no claim; none of these is an error."""
 
-    reason: Literal["gone", "final", "busy", "early"]
+    reason: Literal["gone", "final", "busy", "early", "late"]
 
 
 def _minute() -> str:
@@ -83,7 +91,7 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
 
     The answer raises IdempotencyConflict (same key, another request) or QueueFull.
     """
-    request_json = job.request.model_dump_json()
+    request_json = job.request.model_dump_json(exclude_defaults=True)
     record: dict[str, Word | None] = {
         "kind": job.request.kind,
         "tenant": job.tenant,
@@ -102,6 +110,7 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         bell.normal_list,
         keys.TOTALS,
         _minute(),
+        keys.DEADLINES,
     ]
     if job.idempotency_key is not None:
         digest = idempotency_digest(job.idempotency_key)
@@ -114,6 +123,7 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         settings.max_queued,
         bell.normal,
         request_json,
+        _milliseconds(job.deadline_seconds),
     ]
     args += [word for name, value in record.items() if value is not None for word in (name, value)]
     return script_command("create", names, args, _read_created)
@@ -134,7 +144,7 @@ def _read_created(reply: list[bytes]) -> Created:
     return Created(detail, is_new=word == "created")
 
 
-def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings) -> Command[Lease | NotClaimed]:
+def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings) -> Command[Claim | NotClaimed]:
     """Take the job under a lease; ``claim_id`` is new for each bell, ``owner`` names the worker process."""
     names = [
         keys.job(job_id),
@@ -145,27 +155,24 @@ def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings
         keys.LEASES,
         keys.WAITING,
         keys.bells(bell.queue),
+        keys.claimed(bell.queue),
         keys.bells_front(bell.queue),
+        keys.claimed_front(bell.queue),
     ]
-    args: list[Word] = [
-        job_id,
-        claim_id,
-        owner,
-        _milliseconds(settings.lease_seconds),
-        keys.changed_channel(job_id),
-    ]
+    args: list[Word] = [job_id, claim_id, owner, _milliseconds(settings.lease_seconds), keys.changed_channel(job_id)]
 
-    def read(reply: list[bytes]) -> Lease | NotClaimed:
+    def read(reply: list[bytes]) -> Claim | NotClaimed:
         if reply[0] != b"claimed":
             return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
-        return Lease(
-            job_id=job_id,
-            token=int(reply[1]),
-            attempt=int(reply[2]),
-            max_attempts=int(reply[3]),
-            created_at_ms=int(reply[4]),
-            log_length=int(reply[5]),
-            request=TASK_REQUEST.validate_json(reply[6]),
+        token, attempt, log_length, failures, deaths, max_attempts, remaining_ms = map(int, reply[1:8])
+        lease = Lease(job_id=job_id, queue=bell.queue, token=token, attempt=attempt, log_length=log_length)
+        return Claim(
+            lease=lease,
+            failures=failures,
+            deaths=deaths,
+            max_attempts=max_attempts,
+            remaining_ms=remaining_ms,
+            request=TASK_REQUEST.validate_json(reply[8]),
         )
 
     return script_command("claim", names, args, read)
@@ -190,49 +197,73 @@ def append(lease: Lease, log_length: int, output_events: int, events: list[str])
 def finish(lease: Lease, answer: ChatAnswer | EmbeddingsAnswer, state: State, settings: Settings) -> Command[bool]:
     """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
-    event = _event(state, usage=usage)
-    meta = celery_result.success(lease.job_id, answer)
-    return _finish(lease, state, meta, event, "", ["model", answer.model or ""], settings)
+    end = _End(state, celery_result.success(lease.job_id, answer), _event(state, usage=usage))
+    return _finish(lease, end, ["model", answer.model or ""], settings)
 
 
-def fail(lease: Lease, error: JobError, partial: ChatAnswer | None, settings: Settings) -> Command[bool]:
-    """End the job without an answer. Answers False when the lease is lost."""
-    event = _event(State.FAILED, error=error.model_dump())
-    meta = celery_result.failure(lease.job_id, error, partial)
-    entry = attempt_entry(lease.attempt, error)
-    return _finish(lease, State.FAILED, meta, event, entry, ["error_code", error.code], settings)
-
-
-def _finish(
-    lease: Lease, state: State, meta: str, event: str, entry: str, fields: list[Word], settings: Settings
+def fail(
+    lease: Lease, error: JobError, partial: ChatAnswer | None, settings: Settings, ender: Ender = "holder"
 ) -> Command[bool]:
-    job_id = lease.job_id
-    names = [
+    """End the job without an answer. Answers False when the lease is lost (for recovery: when it is not)."""
+    end = _End(
+        State.FAILED,
+        celery_result.failure(lease.job_id, error, partial),
+        _event(State.FAILED, error=error.model_dump()),
+        attempt_entry(lease.attempt, error),
+        ender,
+    )
+    return _finish(lease, end, ["error_code", error.code], settings)
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a job ends: its state, the answer in Celery's format, the last event; who says so."""
+
+    state: State
+    meta: str
+    event: str
+    entry: str = ""
+    ender: Ender = "holder"
+
+
+def _finish(lease: Lease, end: _End, fields: list[Word], settings: Settings) -> Command[bool]:
+    args: list[Word] = [
+        lease.job_id,
+        lease.token,
+        end.state,
+        end.meta,
+        settings.result_ttl_seconds,
+        settings.events_ttl_seconds,
+        end.event,
+        keys.changed_channel(lease.job_id),
+        end.entry,
+        end.ender,
+        *fields,
+    ]
+    names = _settle_keys(lease.job_id, lease.queue, end.state)
+    return script_command("finish", names, args, lambda reply: reply == b"finished")
+
+
+def _settle_keys(job_id: str, queue: str, state: State) -> list[str]:
+    """The KEYS of every final write; the order is that of include_settle.lua."""
+    return [
         keys.job(job_id),
         keys.request(job_id),
         keys.events(job_id),
         keys.attempts(job_id),
         keys.result(job_id),
-        keys.index(State.IN_PROGRESS),
         keys.index(state),
-        keys.LEASES,
         keys.EXPIRY,
         keys.TOTALS,
         _minute(),
+        keys.LEASES,
+        keys.index(State.QUEUED),
+        keys.index(State.IN_PROGRESS),
+        keys.WAITING,
+        keys.DEADLINES,
+        keys.bells(queue),
+        keys.bells_front(queue),
     ]
-    args: list[Word] = [
-        job_id,
-        lease.token,
-        state,
-        meta,
-        settings.result_ttl_seconds,
-        settings.events_ttl_seconds,
-        event,
-        keys.changed_channel(job_id),
-        entry,
-        *fields,
-    ]
-    return script_command("finish", names, args, lambda reply: reply == b"finished")
 
 
 def attempt_entry(attempt: int, error: JobError) -> str:
@@ -241,12 +272,12 @@ def attempt_entry(attempt: int, error: JobError) -> str:
 
 
 def release(
-    lease: Lease, error: JobError | None, wait_seconds: float, bell: Bell, *, is_refund: bool = False
+    lease: Lease, error: JobError | None, wait_seconds: float, bell: Bell, how: AttemptEnd = "failures"
 ) -> Command[int | None]:
-    """Give the job back to the queue after ``wait_seconds`` (0: at once).
+    """Give the job back to the queue after ``wait_seconds`` (0: at once); ``how`` the attempt ended is counted.
 
-    ``is_refund`` takes the attempt back, for a job that was given up through no fault of its own. Answers the time
-    of the next attempt in ms since the epoch, None when the lease is lost.
+    Answers the time of the next attempt in ms since the epoch, None when the lease is lost (for recovery, which
+    releases ``deaths``: when it is not).
     """
     job_id = lease.job_id
     names = [
@@ -268,7 +299,7 @@ def release(
         job_id,
         lease.token,
         _milliseconds(wait_seconds),
-        int(is_refund),
+        how,
         attempt_entry(lease.attempt, error) if error else "",
         event,
         keys.changed_channel(job_id),
@@ -278,31 +309,33 @@ def release(
     return script_command("release", names, args, lambda reply: int(reply[1]) if reply[0] == b"released" else None)
 
 
-def ring(job_id: str, bell: Bell) -> Command[str]:
-    """Ring for a job whose wait is over. Answers rung, early or gone."""
-    names = [keys.job(job_id), keys.WAITING, keys.SEQ, keys.bells_front(bell.queue), bell.front_list]
-    return script_command("ring", names, [job_id, bell.front], text)
+def unrung(bell: Bell, lane: Lane, bells_left: int | None, limit: int) -> Command[list[str]]:
+    """Queued jobs of a lane that have no bell; ``bells_left`` in the queue of a broker that is not the store."""
+    is_front = lane == "front"
+    names = [
+        keys.bells_front(bell.queue) if is_front else keys.bells(bell.queue),
+        keys.claimed_front(bell.queue) if is_front else keys.claimed(bell.queue),
+        bell.front_list if is_front else bell.normal_list,
+    ]
+    args: list[Word] = [-1 if bells_left is None else bells_left, limit]
+    return script_command("unrung", names, args, lambda reply: [text(job_id) for job_id in reply])
+
+
+def ring(job_id: str, bell: Bell, lost_after_seconds: float = LOST_BELL_SECONDS) -> Command[str]:
+    """Ring for a queued job whose wait is over, or whose bell is lost and that old. Answers rung, early or gone."""
+    names = [
+        keys.job(job_id),
+        keys.WAITING,
+        keys.SEQ,
+        keys.bells_front(bell.queue),
+        bell.front_list,
+        keys.bells(bell.queue),
+    ]
+    return script_command("ring", names, [job_id, bell.front, _milliseconds(lost_after_seconds)], text)
 
 
 def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
     """End a queued or running job. Answers cancelled, final (it had ended otherwise) or gone."""
-    names = [
-        keys.job(job_id),
-        keys.request(job_id),
-        keys.events(job_id),
-        keys.attempts(job_id),
-        keys.result(job_id),
-        keys.index(State.QUEUED),
-        keys.index(State.IN_PROGRESS),
-        keys.index(State.CANCELLED),
-        keys.LEASES,
-        keys.WAITING,
-        keys.bells(queue),
-        keys.bells_front(queue),
-        keys.EXPIRY,
-        keys.TOTALS,
-        _minute(),
-    ]
     args: list[Word] = [
         job_id,
         celery_result.revoked_head(job_id),
@@ -312,7 +345,7 @@ def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
         keys.changed_channel(job_id),
         keys.CANCELLED_CHANNEL,
     ]
-    return script_command("cancel", names, args, text)
+    return script_command("cancel", _settle_keys(job_id, queue, State.CANCELLED), args, text)
 
 
 def delete(job_id: str, record: JobRecord | None) -> Command[str]:

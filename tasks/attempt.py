@@ -5,20 +5,26 @@ crash too: whatever has not been written under the lease's token did not happen.
 """
 
 import asyncio
+import logging
 import random
 import uuid
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from jobs import verbs
-from jobs.errors import ProviderError
-from jobs.models import ChatAnswer, ChatTask, EmbeddingsAnswer, JobError, Lease, Usage
+from jobs.errors import AttemptCrashed, AttemptError
+from jobs.models import ChatAnswer, ChatTask, Claim, EmbeddingsAnswer, JobError, Lease, Usage
 from jobs.states import State
-from jobs.verbs import NotClaimed
+from jobs.verbs import AttemptEnd, NotClaimed
 from tasks.event_writer import EventWriter
-from tasks.heartbeat import Hold, LeaseLost
+from tasks.heartbeat import Hold, Stop, Stopped
+from tasks.patience import Patience
+from tasks.provider import Piece
 from tasks.retry import GiveUp, decide
 from tasks.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 _CUT_SHORT = frozenset({"length", "content_filter"})  # finish reasons of an answer that is not whole
 
@@ -57,53 +63,72 @@ class Received:
     usage: Usage | None = None
     embeddings: EmbeddingsAnswer | None = None
 
+    def add(self, piece: Piece) -> None:
+        self.writer.add(piece.text)
+        self.finish_reason = piece.finish_reason or self.finish_reason
+        self.model = piece.model or self.model
+        self.usage = piece.usage or self.usage
+
     def chat_answer(self) -> ChatAnswer:
         return ChatAnswer(text=self.writer.text, model=self.model, finish_reason=self.finish_reason, usage=self.usage)
 
 
 async def attempt(runtime: Runtime, job_id: str) -> Outcome:
-    """Make one attempt. Raises nothing that a provider or a lost lease causes; those are outcomes."""
-    lease = await _claim(runtime, job_id)
-    if isinstance(lease, NotClaimed):
-        return NothingDone(lease.reason)
-    hold = runtime.heartbeat.hold(lease)
+    """Make one attempt. Raises nothing that a provider, a lost lease or a stopping worker causes."""
+    claim = await _claim(runtime, job_id)
+    if isinstance(claim, NotClaimed):
+        return NothingDone(claim.reason)
+    hold = runtime.heartbeat.hold(claim.lease)
     try:
-        return await _see_through(runtime, hold)
-    except LeaseLost:
-        return NothingDone("lease_lost")
+        return await _see_through(runtime, claim, hold)
+    except Stopped as stopped:
+        return NothingDone(stopped.reason.value)
     finally:
         runtime.heartbeat.drop(hold)
 
 
-async def _claim(runtime: Runtime, job_id: str) -> Lease | NotClaimed:
+async def _claim(runtime: Runtime, job_id: str) -> Claim | NotClaimed:
     claim_id = uuid.uuid4().hex
     return await runtime.store.run(verbs.claim(job_id, claim_id, runtime.worker, runtime.bell, runtime.settings))
 
 
-async def _see_through(runtime: Runtime, hold: Hold) -> Outcome:
+async def _see_through(runtime: Runtime, claim: Claim, hold: Hold) -> Outcome:
     received = Received(EventWriter(hold, runtime.store, runtime.settings.append_interval_seconds))
     try:
-        await hold.run(_call_provider(runtime, hold.lease, received))
-    except ProviderError as error:
-        return await _settle_failure(runtime, hold.lease, error, received)
+        await hold.run(_contained(runtime, claim, received))
+    except AttemptError as error:
+        return await _settle_failure(runtime, claim, error, received)
+    except Stopped as stopped:
+        if stopped.reason is Stop.WORKER_STOPS:
+            return await _release(runtime, claim.lease, None, 0, "refund")
+        raise
     except asyncio.CancelledError:
-        if not runtime.is_draining:
-            raise
-        return await _give_back(runtime, hold.lease)
-    return await _settle_success(runtime, hold.lease, received)
+        return NothingDone("revoked")  # through Celery, which has the job cancelled too
+    return await _settle_success(runtime, claim.lease, received)
 
 
-async def _call_provider(runtime: Runtime, lease: Lease, received: Received) -> None:
-    request = lease.request
-    if not isinstance(request, ChatTask):
-        received.embeddings = await runtime.provider.embed(request)
+async def _contained(runtime: Runtime, claim: Claim, received: Received) -> None:
+    """The call, with whatever it raises made an AttemptError: a SystemExit would end the loop of all the others."""
+    try:
+        await _call_provider(runtime, claim, received)
+    except (AttemptError, Stopped, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # noqa: BLE001
+        logger.error("attempt_crashed job_id=%s error=%s", claim.lease.job_id, type(error).__name__)  # noqa: TRY400
+        raise AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server") from None
+
+
+async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> None:
+    is_suspect = claim.deaths >= runtime.settings.quarantine_deaths
+    provider = runtime.quarantine if is_suspect else runtime.provider
+    patience = Patience.of(claim.request.limits, claim.remaining_ms / 1000, runtime.settings)
+    if not isinstance(claim.request, ChatTask):
+        received.embeddings = await provider.embed(claim.request, patience)
         return
     try:
-        async for piece in runtime.provider.chat(request):
-            received.writer.add(piece.text)
-            received.finish_reason = piece.finish_reason or received.finish_reason
-            received.model = piece.model or received.model
-            received.usage = piece.usage or received.usage
+        async with aclosing(provider.chat(claim.request, patience)) as pieces:
+            async for piece in pieces:
+                received.add(piece)
     finally:
         await received.writer.close()
 
@@ -112,32 +137,33 @@ async def _settle_success(runtime: Runtime, lease: Lease, received: Received) ->
     answer = received.embeddings or received.chat_answer()
     state = State.INCOMPLETE if received.finish_reason in _CUT_SHORT else State.COMPLETED
     if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings)):
-        raise LeaseLost
+        raise Stopped(Stop.LEASE_LOST)
     return Ended(state)
 
 
-async def _settle_failure(runtime: Runtime, lease: Lease, error: ProviderError, received: Received) -> Outcome:
-    decision = decide(error, lease.attempt, lease.max_attempts, runtime.settings, random.random())  # noqa: S311
+async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, received: Received) -> Outcome:
     said = JobError(code=error.code, message=error.message)
+    decision = decide(
+        error,
+        claim.failures + 1,
+        claim.max_attempts,
+        claim.remaining_ms / 1000,
+        runtime.settings,
+        random.random(),  # noqa: S311  # spreads retries
+    )
     if not isinstance(decision, GiveUp):
-        return await _release(runtime, lease, said, decision.wait_seconds)
+        return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures")
     said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
     partial = received.chat_answer() if received.writer.text else None
-    if not await runtime.store.run(verbs.fail(lease, said, partial, runtime.settings)):
-        raise LeaseLost
+    if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings)):
+        raise Stopped(Stop.LEASE_LOST)
     return Ended(State.FAILED, said)
 
 
-async def _give_back(runtime: Runtime, lease: Lease) -> Outcome:
-    """The worker stops: the job goes to the head of the queue and the attempt is not counted."""
-    return await _release(runtime, lease, None, 0, is_refund=True)
-
-
 async def _release(
-    runtime: Runtime, lease: Lease, error: JobError | None, wait_seconds: float, *, is_refund: bool = False
+    runtime: Runtime, lease: Lease, error: JobError | None, wait_seconds: float, how: AttemptEnd
 ) -> Waits:
-    command = verbs.release(lease, error, wait_seconds, runtime.bell, is_refund=is_refund)
-    retry_at_ms = await runtime.store.run(command)
+    retry_at_ms = await runtime.store.run(verbs.release(lease, error, wait_seconds, runtime.bell, how))
     if retry_at_ms is None:
-        raise LeaseLost
+        raise Stopped(Stop.LEASE_LOST)
     return Waits(error, retry_at_ms)

@@ -30,6 +30,12 @@ def ring_through_celery(app: Celery, job_id: str, queue: str, priority: int = NO
     _send(app, job_id, queue, priority)
 
 
+def bells_left(app: Celery, queue: str) -> int:
+    """Bells that wait at the broker, those under way to a worker left out. Raises what the transport raises."""
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        return int(app.amqp.queues[queue](channel).queue_declare(passive=True).message_count)
+
+
 def _send(app: Celery, job_id: str, queue: str, priority: int, **options: Any) -> None:
     # A task sent by name does not know task_ignore_result: without the option Celery subscribes to the result first.
     app.send_task(RUN_JOB, task_id=job_id, queue=queue, priority=priority, ignore_result=True, **options)

@@ -5,7 +5,7 @@ import contextlib
 
 from jobs import verbs
 from jobs.async_store import AsyncStore
-from tasks.heartbeat import Hold, LeaseLost
+from tasks.heartbeat import Hold, Stop, Stopped
 
 
 class EventWriter:
@@ -34,12 +34,12 @@ class EventWriter:
             self._flusher = asyncio.create_task(self._flush_while_pieces_come())
 
     async def close(self) -> None:
-        """Write what is left. Raises LeaseLost when the log refuses it."""
+        """Write what is left. Raises Stopped when the log refuses it."""
         self._closing.set()
         if self._flusher is not None:
             await self._flusher
         if self._hold.is_lost:
-            raise LeaseLost
+            raise Stopped(Stop.LEASE_LOST)
 
     async def _flush_while_pieces_come(self) -> None:
         while self._written < len(self._pieces) and not self._hold.is_lost:
@@ -53,7 +53,7 @@ class EventWriter:
         command = verbs.append(self._hold.lease, self._log_length, written, [verbs.delta("".join(pieces))])
         length = await self._store.run(command)
         if length is None:
-            self._hold.lose()
+            self._hold.stop(Stop.LEASE_LOST)
         else:
             self._log_length = length
             self._written = written

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from enum import Enum
 from typing import Any, Final
 
 import redis.asyncio
@@ -23,8 +24,19 @@ logger = logging.getLogger(__name__)
 _LISTEN_RETRY_SECONDS: Final = 1.0
 
 
-class LeaseLost(Exception):
-    """The attempt may not write any more."""
+class Stop(Enum):
+    """Why an attempt is stopped before the provider has ended."""
+
+    LEASE_LOST = "lease_lost"  # it may not write any more
+    WORKER_STOPS = "worker_stops"  # the grace period is over: the job goes back to the queue
+
+
+class Stopped(Exception):
+    """Raised by ``Hold.run`` in place of the cancellation."""
+
+    def __init__(self, reason: Stop) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class Hold:
@@ -32,23 +44,29 @@ class Hold:
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self.is_lost = False
-        self._work: asyncio.Task[Any] | None = None
+        self._reason: Stop | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        return self._reason is Stop.LEASE_LOST
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the attempt's work; raises LeaseLost as soon as the lease is."""
+        """Do the attempt's work; raises Stopped as soon as ``stop`` is called."""
         self._work = asyncio.ensure_future(work)
-        if self.is_lost:
+        if self._reason is not None:
             self._work.cancel()
         try:
             await self._work
         except asyncio.CancelledError:
-            if self.is_lost:
-                raise LeaseLost from None
-            raise
+            if self._reason is None:
+                raise
+            raise Stopped(self._reason) from None
 
-    def lose(self) -> None:
-        self.is_lost = True
+    def stop(self, reason: Stop) -> None:
+        """The work is cancelled, which closes its upstream connection. The first reason stays, but a loss wins."""
+        if self._reason is None or reason is Stop.LEASE_LOST:
+            self._reason = reason
         if self._work is not None:
             self._work.cancel()
 
@@ -72,6 +90,12 @@ class Heartbeat:
         if self._holds.get(hold.lease.job_id) is hold:
             del self._holds[hold.lease.job_id]
 
+    def give_back(self) -> None:
+        """The worker stops: every attempt that still runs ends, and its job goes back to the queue."""
+        for hold in list(self._holds.values()):
+            logger.info("attempt_given_back job_id=%s", hold.lease.job_id)
+            hold.stop(Stop.WORKER_STOPS)
+
     async def beat_forever(self) -> None:
         while True:
             started = time.monotonic()
@@ -83,8 +107,8 @@ class Heartbeat:
         lost = await self._store.run(verbs.renew(self._worker, [hold.lease for hold in holds], self._settings))
         for hold in holds:
             if hold.lease.job_id in lost:
-                logger.info("lease_lost", extra={"job_id": hold.lease.job_id, "attempt": hold.lease.attempt})
-                hold.lose()
+                logger.info("lease_lost job_id=%s attempt=%d", hold.lease.job_id, hold.lease.attempt)
+                hold.stop(Stop.LEASE_LOST)
 
     async def listen_forever(self) -> None:
         """Hear of cancels at once; what is missed while Redis is away, the next beat tells."""
@@ -102,4 +126,4 @@ class Heartbeat:
     def _on_cancelled(self, job_id: str) -> None:
         hold = self._holds.get(job_id)
         if hold is not None:
-            hold.lose()
+            hold.stop(Stop.LEASE_LOST)

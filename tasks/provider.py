@@ -8,8 +8,9 @@ import array
 import asyncio
 import base64
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
@@ -17,8 +18,10 @@ from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from jobs.models import ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
 from jobs.settings import Settings
-from tasks.provider_errors import broken, stream_cut, timed_out, translated
+from tasks.patience import Patience
+from tasks.provider_errors import broken, stream_cut, translated
 
+_EVENT_STREAM: Final = "text/event-stream"
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
 
@@ -26,13 +29,10 @@ _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 class Piece:
     """A part of an answer as it streams in. Each field may be absent; the last ones carry reason and usage."""
 
-    text: str = ""
+    text: str = field(default="", repr=False)
     finish_reason: str | None = None
     usage: Usage | None = None
     model: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Piece(characters={len(self.text)}, finish_reason={self.finish_reason})"
 
 
 class Provider:
@@ -45,28 +45,31 @@ class Provider:
             api_key=settings.provider_api_key.get_secret_value(),
             base_url=settings.provider_base_url,
             max_retries=0,
-            timeout=httpx2.Timeout(settings.provider_idle_seconds, connect=settings.provider_connect_seconds),
+            timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # the rest is Patience
             http_client=DefaultAioHttpClient(
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
             ),
         )
 
-    async def chat(self, request: ChatTask) -> AsyncIterator[Piece]:
+    async def chat(self, request: ChatTask, patience: Patience) -> AsyncGenerator[Piece, None]:
         """Stream an answer. Ends only after the provider's own last event.
 
-        Raises ProviderRetryable, ProviderRejected or ProviderBroken. Closing the iterator closes the connection.
+        Raises ProviderRetryable, ProviderRejected or ProviderBroken. Close it (contextlib.aclosing) in the task that
+        reads it: that closes the connection.
         """
-        with translated():
-            async with asyncio.timeout(self._settings.provider_total_seconds) as bound:
-                try:
-                    async for piece in self._stream(_chat_body(request, self._settings.chat_model)):
-                        yield piece
-                except TimeoutError:
-                    if bound.expired():
-                        raise timed_out() from None
-                    raise
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience.total
+        with translated(patience):
+            async with (
+                asyncio.timeout_at(min(end, loop.time() + patience.first_token)) as silence,
+                aclosing(self._stream(_chat_body(request, self._settings.chat_model))) as pieces,
+            ):
+                async for piece in pieces:
+                    if piece.text:
+                        silence.reschedule(min(end, loop.time() + patience.idle))
+                    yield piece
 
-    async def embed(self, request: EmbeddingsTask) -> EmbeddingsAnswer:
+    async def embed(self, request: EmbeddingsTask, patience: Patience) -> EmbeddingsAnswer:
         """Turn texts into vectors, in order. Raises as ``chat`` does."""
         body: dict[str, Any] = {
             "model": request.model or self._settings.embedding_model,
@@ -75,19 +78,22 @@ class Provider:
         }
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
-        with translated():
-            reply = await self._client.post("/embeddings", cast_to=object, body=body)
+        with translated(patience):
+            async with asyncio.timeout(patience.total):
+                reply = await self._client.post("/embeddings", cast_to=object, body=body)
         return _read_embeddings(reply, len(request.input))
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _stream(self, body: dict[str, Any]) -> AsyncIterator[Piece]:
+    async def _stream(self, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
         stream = await self._client.post(
             "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
         )
         has_ended = False
         async with stream:
+            if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
+                raise broken()
             async for chunk in stream:
                 piece = _read_chunk(chunk)
                 has_ended = has_ended or piece.finish_reason is not None

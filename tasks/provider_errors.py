@@ -15,7 +15,8 @@ from typing import Final
 import httpx2
 import openai
 
-from jobs.errors import ProviderBroken, ProviderError, ProviderRejected, ProviderRetryable
+from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
+from tasks.patience import Patience
 
 _VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
@@ -23,21 +24,20 @@ _NEVER_BETTER: Final = frozenset({"insufficient_quota", "billing_hard_limit_reac
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise one of our ProviderErrors for whatever the SDK and its transport raise inside.
+def translated(patience: Patience) -> Iterator[None]:
+    """Raise one of our AttemptErrors for whatever the SDK and its transport raise inside.
 
     The original is not chained: it holds the request, and the request holds the prompt.
     """
     try:
         yield
-    except openai.APITimeoutError:
-        raise timed_out() from None
+    except openai.APITimeoutError as error:
+        # The SDK's aiohttp transport reports a refused connection as a time-out while connecting.
+        raise (unreachable() if isinstance(error.__cause__, httpx2.ConnectTimeout) else timed_out()) from None
     except openai.APIStatusError as error:
         raise from_status(error.status_code, _vendor_code(error), error.response.headers) from None
-    except openai.APIConnectionError:
-        raise ProviderRetryable(
-            "the provider cannot be reached, or closed the connection", code="provider_unreachable"
-        ) from None
+    except openai.APIConnectionError as error:
+        raise (stream_cut() if isinstance(error.__cause__, httpx2.ReadError) else unreachable()) from None
     except openai.APIResponseValidationError:
         raise broken() from None
     except openai.APIError as error:
@@ -45,13 +45,15 @@ def translated() -> Iterator[None]:
             f"the provider reported an error in its stream ({_vendor_code(error) or 'no code'})",
             code="provider_stream_error",
         ) from None
+    except TimeoutError:
+        raise (deadline_passed() if patience.is_deadline else timed_out()) from None
     except (httpx2.TransportError, OSError):
         raise stream_cut() from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise broken() from None
 
 
-def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]) -> ProviderError:
+def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]) -> AttemptError:
     """Pure: what an HTTP status of the provider means for the attempt."""
     said = f"the provider answered {status}" + (f" ({vendor_code})" if vendor_code else "")
     retry_after = read_retry_after(headers, datetime.now(UTC))
@@ -88,14 +90,20 @@ def timed_out() -> ProviderRetryable:
     return ProviderRetryable("the provider was silent for too long", code="provider_timeout")
 
 
+def deadline_passed() -> DeadlineExceeded:
+    return DeadlineExceeded("the job's deadline passed before its end")
+
+
+def unreachable() -> ProviderRetryable:
+    return ProviderRetryable("the provider cannot be reached", code="provider_unreachable")
+
+
 def stream_cut() -> ProviderRetryable:
     return ProviderRetryable("the provider's stream ended before its last event", code="provider_stream_cut")
 
 
 def broken() -> ProviderBroken:
-    return ProviderBroken(
-        "what answered does not speak the OpenAI protocol; see OPENAI_BASE_URL", code="provider_broken"
-    )
+    return ProviderBroken("what answered does not speak the OpenAI protocol; see OPENAI_BASE_URL")
 
 
 def _vendor_code(error: openai.APIError) -> str | None:

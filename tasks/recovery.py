@@ -1,60 +1,116 @@
-"""Recovery duties: what has to happen to jobs that no worker holds. They run in every worker, one holder at a time."""
+"""Recovery duties: what has to happen to jobs that no worker holds. They run in every worker, one holder at a time.
+
+Each duty asks Redis which jobs may need it and then sends one guarded verb for each: what has changed meanwhile is
+refused by the verb, so a duty done twice, late or by two workers does no harm.
+"""
 
 import asyncio
 import logging
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from jobs import queries, verbs
 from jobs.async_store import AsyncStore
 from jobs.bell import Bell
 from jobs.keys import FRONT_PRIORITY
+from jobs.models import JobError, JobRecord, Lease
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.verbs import Lane
 from tasks import app
-from tasks.bells import ring_through_celery
+from tasks.bells import bells_left, ring_through_celery
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.5
 _LOCK_MS: Final = 2_000  # longer than a tick's work; a dead holder's duties go on after it
 _MOST_IN_ONE_TICK: Final = 500
+_RETURN_SECONDS: Final = 2.0  # on top of a lease: in this time after an outage every worker has renewed
 
 
 class Recovery:
     """One for each worker process; ``worker`` is its name in the lock."""
 
-    def __init__(self, worker: str, store: AsyncStore, bell: Bell) -> None:
+    def __init__(self, worker: str, store: AsyncStore, bell: Bell, settings: Settings) -> None:
         self._worker = worker
         self._store = store
         self._bell = bell
+        self._settings = settings
 
     async def run_forever(self) -> None:
         while True:
             try:
                 if await self._store.run(verbs.take_duty(self._worker, _LOCK_MS)):
-                    await self._tick()
-            except RedisError:
-                logger.exception("recovery_tick_failed")
+                    await self.tick()
+            except Exception as error:  # noqa: BLE001  # a duty that fails once is tried again
+                logger.warning("recovery_failed error=%s", type(error).__name__)
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
+        """All duties once."""
         now_ms = await self._store.run(queries.server_time_ms())
-        await self._ring_due(now_ms)
-        await self._forget_expired(now_ms)
+        await self._end_late(await self._store.run(queries.late(now_ms, _MOST_IN_ONE_TICK)))
+        await self._take_back(await self._store.run(queries.abandoned(now_ms, _MOST_IN_ONE_TICK)))
+        await self._ring(await self._store.run(queries.due(now_ms, _MOST_IN_ONE_TICK)))
+        await self._ring(await self._unrung())
+        await self._forget(await self._store.run(queries.expired(now_ms, _MOST_IN_ONE_TICK)))
 
-    async def _ring_due(self, now_ms: int) -> None:
-        """Jobs whose wait for the next attempt is over get their bell."""
-        due = await self._store.run(queries.due(now_ms, _MOST_IN_ONE_TICK))
-        answers = await asyncio.gather(*(self._store.run(verbs.ring(job_id, self._bell)) for job_id in due))
-        for job_id, answer in zip(due, answers, strict=True):
-            if answer == "rung":
+    async def _end_late(self, job_ids: list[str]) -> None:
+        """A queued job whose deadline has passed fails. A running one is ended by its worker, or lost with it."""
+        error = JobError(code="deadline_exceeded", message="the job's deadline passed while it was queued")
+        for record in await self._records(job_ids):
+            if record.state is State.QUEUED:
+                await self._fail(record, error, "queued")
+
+    async def _take_back(self, job_ids: list[str]) -> None:
+        """A job whose worker is gone goes to the head of the queue, or fails when that has happened too often."""
+        if not job_ids or await self._is_too_soon():
+            return
+        error = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
+        for record in await self._records(job_ids):
+            logger.warning("lease_expired job_id=%s owner=%s", record.job_id, record.owner)
+            if record.deaths + 1 >= self._settings.max_deaths:
+                await self._fail(record, error, "expired")
+            else:
+                await self._release(record, error)
+
+    async def _is_too_soon(self) -> bool:
+        """After an outage leases have expired that their holders had no chance to renew."""
+        grace = self._settings.lease_seconds + _RETURN_SECONDS
+        return self._store.seconds_since_outage < grace or await self._store.run(queries.uptime_seconds()) < grace
+
+    async def _release(self, record: JobRecord, error: JobError) -> None:
+        command = verbs.release(_lease(record), error, 0, self._bell, "deaths")
+        if await self._store.run(command) is not None:
+            await self._ring_elsewhere(record.job_id)
+
+    async def _fail(self, record: JobRecord, error: JobError, ender: verbs.Ender) -> None:
+        await self._store.run(verbs.fail(_lease(record), error, None, self._settings, ender))
+
+    async def _unrung(self) -> list[str]:
+        left = None if self._bell.rings_in_store else await asyncio.to_thread(bells_left, app, self._bell.queue)
+        lanes: tuple[Lane, ...] = ("front", "normal")
+        found = [await self._store.run(verbs.unrung(self._bell, lane, left, _MOST_IN_ONE_TICK)) for lane in lanes]
+        return [job_id for job_ids in found for job_id in job_ids]
+
+    async def _ring(self, job_ids: list[str]) -> None:
+        """Due jobs, and those whose bell is lost, get one before the backlog."""
+        for job_id in job_ids:
+            if await self._store.run(verbs.ring(job_id, self._bell)) == "rung":
                 await self._ring_elsewhere(job_id)
 
     async def _ring_elsewhere(self, job_id: str) -> None:
         if not self._bell.rings_in_store:
             await asyncio.to_thread(ring_through_celery, app, job_id, self._bell.queue, FRONT_PRIORITY)
 
-    async def _forget_expired(self, now_ms: int) -> None:
+    async def _forget(self, job_ids: list[str]) -> None:
         """Records vanish by themselves; their entries in the indexes are cleared here."""
-        expired = await self._store.run(queries.expired(now_ms, _MOST_IN_ONE_TICK))
-        await asyncio.gather(*(self._store.run(verbs.delete(job_id, None)) for job_id in expired))
+        await asyncio.gather(*(self._store.run(verbs.delete(job_id, None)) for job_id in job_ids))
+
+    async def _records(self, job_ids: list[str]) -> list[JobRecord]:
+        found = await asyncio.gather(*(self._store.run(queries.record(job_id)) for job_id in job_ids))
+        return [record for record in found if record is not None]
+
+
+def _lease(record: JobRecord) -> Lease:
+    """The lease of the record's latest attempt, under which recovery settles for its holder."""
+    return Lease(job_id=record.job_id, queue=record.queue, token=record.token, attempt=record.attempts, log_length=0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jobs.errors import ProviderError, ProviderRetryable
+from jobs.errors import AttemptError
 from jobs.settings import Settings
 
 
@@ -17,20 +17,28 @@ class GiveUp:
 
 
 def decide(
-    error: ProviderError, attempt: int, max_attempts: int, settings: Settings, jitter: float
+    error: AttemptError,
+    failures: int,
+    max_attempts: int,
+    remaining_seconds: float,
+    settings: Settings,
+    jitter: float,
 ) -> TryAgain | GiveUp:
-    """``attempt`` counts from 1 and is the one that failed; ``jitter`` is a random number from 0 up to 1.
+    """``failures`` so far, this one included; ``jitter`` is a random number from 0 up to 1.
 
-    The wait doubles with each attempt up to the cap, and is spread over its upper half so that jobs that failed
+    The wait doubles with each failure up to the cap, and is spread over its upper half so that jobs that failed
     together do not come back together. A provider's Retry-After is obeyed: never sooner, whatever our own wait.
     """
-    if not isinstance(error, ProviderRetryable):
+    if not error.is_retryable:
         return GiveUp("not worth another attempt")
-    if attempt >= max_attempts:
-        return GiveUp(f"{attempt} of {max_attempts} attempts used")
+    if failures >= max_attempts:
+        return GiveUp(f"{failures} of {max_attempts} attempts used")
     asked = error.retry_after_seconds or 0
     if asked > settings.retry_after_cap_seconds:
         return GiveUp(f"the provider asks to wait {asked:.0f} s, longer than CHATQUEUE_RETRY_AFTER_CAP_SECONDS")
-    full = min(settings.backoff_base_seconds * 2.0 ** (attempt - 1), settings.backoff_cap_seconds)
+    full = min(settings.backoff_base_seconds * 2.0 ** (failures - 1), settings.backoff_cap_seconds)
     own = full * (0.5 + jitter / 2)
-    return TryAgain(asked + own * jitter if asked > own else own)
+    wait = asked + own * jitter if asked > own else own
+    if wait >= remaining_seconds:
+        return GiveUp("the job's deadline comes before its next attempt")
+    return TryAgain(wait)

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jobs.async_store import AsyncStore
 from jobs.bell import Bell
@@ -19,6 +19,7 @@ from tasks.bells import make_bell
 from tasks.heartbeat import Heartbeat
 from tasks.loop import loop_thread
 from tasks.provider import Provider
+from tasks.quarantine import Quarantine
 from tasks.recovery import Recovery
 
 logger = logging.getLogger(__name__)
@@ -35,19 +36,11 @@ class Runtime:
     provider: Provider
     heartbeat: Heartbeat
     recovery: Recovery
-    is_draining: bool = False
-    running: set[asyncio.Task[object]] = field(default_factory=set)
+    quarantine: Quarantine
 
-    def drain(self) -> None:
-        """The worker stops: what still runs after the grace period is given back to the queue."""
-        if not self.is_draining:
-            self.is_draining = True
-            asyncio.get_running_loop().call_later(self.settings.grace_seconds, self._give_back)
-
-    def _give_back(self) -> None:
-        logger.info("grace_over", extra={"running": len(self.running)})
-        for task in self.running:
-            task.cancel()
+    def give_back(self) -> None:
+        """The worker stops and its grace period is over. May be called from any thread, and from a signal handler."""
+        loop_thread().loop.call_soon_threadsafe(self.heartbeat.give_back)
 
 
 _lock = threading.Lock()
@@ -81,7 +74,8 @@ def _make(settings: Settings, worker: str) -> Runtime:
         bell=bell,
         provider=Provider(settings),
         heartbeat=Heartbeat(worker, store, connect_async(settings), settings),
-        recovery=Recovery(worker, store, bell),
+        recovery=Recovery(worker, store, bell, settings),
+        quarantine=Quarantine(),
     )
 
 

@@ -7,7 +7,7 @@ from kombu.exceptions import OperationalError
 
 from jobs import verbs
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatTask, EmbeddingsTask, NewJob
+from jobs.models import ChatTask, EmbeddingsTask, Limits, NewJob
 from jobs.settings import Settings
 from jobs.store import Store
 from tasks import app
@@ -39,12 +39,14 @@ class Submitter:
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
         known, and the same Idempotency-Key finds out.
         """
+        limits = request.limits or Limits()
         job = NewJob(
             job_id=f"{id_prefix}_{uuid.uuid4().hex}",
             tenant=tenant,
             queue=DEFAULT_QUEUE,
             request=request,
-            max_attempts=self._settings.max_attempts,
+            max_attempts=limits.max_attempts or self._settings.max_attempts,
+            deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
             idempotency_key=idempotency_key,
         )
         created = self._store.run(verbs.create(job, self._bell, self._settings))
@@ -57,4 +59,4 @@ class Submitter:
         try:
             ring_through_celery(app, job_id, DEFAULT_QUEUE)
         except OperationalError:
-            logger.warning("bell_not_rung", extra={"job_id": job_id})
+            logger.warning("bell_not_rung job_id=%s", job_id)

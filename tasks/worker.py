@@ -1,17 +1,35 @@
 """Wires a worker process: loaded by workers only, through celeryconfig.imports."""
 
+import contextlib
 import logging
+import os
+import signal
+import threading
 from typing import Any
 
 import click
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    task_revoked,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 
+from jobs import verbs
+from jobs.connect import connect
+from jobs.keys import DEFAULT_QUEUE
 from jobs.settings import get_settings
+from jobs.store import Store
 from tasks import pool, run_job
-from tasks.loop import loop_thread
+from tasks.bells import RUN_JOB
 from tasks.runtime import runtime
 
 __all__ = ["run_job"]  # importing it registers the task
+
+logger = logging.getLogger(__name__)
+_GIVE_BACK_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
@@ -22,31 +40,59 @@ def choose_pool(sender: Any, **_: Any) -> None:
     """
     if sender.pool_cls is pool.TaskPool and _is_given("pool"):
         sender.pool_cls = "prefork"
-    if _is_given("concurrency"):
-        return
-    settings = get_settings()
-    name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
-    if name == pool.__name__:
-        sender.concurrency = settings.worker_concurrency
-    elif "thread" in name:
-        sender.concurrency = settings.worker_threads
+    if not _is_given("concurrency"):
+        settings = get_settings()
+        name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
+        if name == pool.__name__:
+            sender.concurrency = settings.worker_concurrency
+        elif "thread" in name:
+            sender.concurrency = settings.worker_threads
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def start_runtime(sender: Any, **_: Any) -> None:
     """Prefork's parent runs no jobs; its children start their own."""
-    if not sender.pool.uses_semaphore:
+    worker = sender.controller
+    give_back = _signal_children if worker.pool.uses_semaphore else _give_back_own
+    if not worker.pool.uses_semaphore:
         runtime()
+
+    @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def drain(how: str, **_: Any) -> None:
+        """Warm: running jobs have the grace period to finish. Cold: they go back to the queue at once."""
+        grace = get_settings().grace_seconds if how == "Warm" else 0
+        timer = threading.Timer(grace, give_back, [worker])
+        timer.daemon = True
+        timer.start()
+
+
+def _give_back_own(_worker: Any) -> None:
+    runtime().give_back()
+
+
+def _signal_children(worker: Any) -> None:
+    for pid in worker.pool.info["processes"]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, _GIVE_BACK_SIGNAL)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def start_child_runtime(**_: Any) -> None:
     runtime()
+    signal.signal(_GIVE_BACK_SIGNAL, lambda *_: runtime().give_back())
 
 
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def drain(**_: Any) -> None:
-    loop_thread().loop.call_soon_threadsafe(lambda: runtime().drain())
+@task_revoked.connect  # type: ignore[untyped-decorator]
+def cancel_revoked(request: Any, **_: Any) -> None:
+    """Celery's own ``revoke`` ends a job as our cancel does."""
+    if request.task != RUN_JOB:
+        return
+    settings = get_settings()
+    store = Store(connect(settings))
+    try:
+        store.run(verbs.cancel(request.id, DEFAULT_QUEUE, settings))
+    finally:
+        store.close()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -1,7 +1,7 @@
 -- cancel: end a job that is queued or in progress; the partial text is what its log holds of the last attempt.
 -- include: clock count settle
--- KEYS  1 job  2 request  3 events  4 attempts  5 result  6 index:queued  7 index:in_progress  8 index:cancelled
---       9 leases  10 waiting  11 bells  12 bells:front  13 expiry  14 totals  15 minute
+-- KEYS  1 job  2 request  3 events  4 attempts  5 result  6 index:cancelled  7 expiry  8 totals  9 minute
+--       10... the lines that the job may stand in
 -- ARGV  1 id  2 answer in Celery's format, open at its end for the partial answer  3 result TTL, s
 --       4 events TTL, s  5 last event  6 channel  7 channel of running calls to stop
 -- answers  cancelled (now or before)  final: it had ended otherwise  gone
@@ -27,15 +27,7 @@ if record[2] == 'chat' and record[3] then
   partial = cjson.encode({kind = 'chat', text = table.concat(text), model = cjson.null, finish_reason = 'cancelled',
     usage = cjson.null})
 end
-for i = 9, 12 do
-  redis.call('ZREM', KEYS[i], ARGV[1])
-end
-redis.call('ZREM', KEYS[6], ARGV[1])
-redis.call('ZREM', KEYS[7], ARGV[1])
-redis.call('HDEL', KEYS[1], 'retry_at_ms')
-settle({job = KEYS[1], request = KEYS[2], events = KEYS[3], attempts = KEYS[4], result = KEYS[5], index = KEYS[8],
-  expiry = KEYS[13], totals = KEYS[14], minute = KEYS[15]},
-  ARGV[1], 'cancelled', ARGV[2] .. partial .. '}', ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+settle(ARGV[1], 'cancelled', ARGV[2] .. partial .. '}', ARGV[3], ARGV[4], ARGV[5], ARGV[6])
 if state == 'in_progress' then
   redis.call('PUBLISH', ARGV[7], ARGV[1])
 end

@@ -1,31 +1,43 @@
 -- claim: take a queued job under a lease and a new fencing token.
 -- include: clock
--- KEYS  1 job  2 request  3 events  4 index:queued  5 index:in_progress  6 leases  7 waiting  8 bells
---       9 bells:front
+-- KEYS  1 job  2 request  3 events  4 index:queued  5 index:in_progress  6 leases  7 waiting
+--       8 bells  9 the latest claimed of that lane  10 bells:front  11 the latest claimed of that lane
 -- ARGV  1 id  2 claim (unique to this call)  3 owner  4 lease, ms  5 channel
--- answers  {claimed, token, attempt, max_attempts, created_at_ms, log length, request}
+-- answers  {claimed, token, attempt, log length, failures, deaths, max_attempts, time to the deadline in ms, request}
 --          {gone}: no such job  {final}  {busy}: another attempt runs  {early}: its next attempt is not due
+--          {late}: its deadline has passed
 -- Safe to send again: the same claim gets the same lease.
-local record = redis.call('HMGET', KEYS[1], 'state', 'token', 'attempts', 'max_attempts', 'created_at_ms',
-  'retry_at_ms', 'claim', 'log_start', 'seq')
+local record = redis.call('HMGET', KEYS[1], 'state', 'token', 'attempts', 'log_start', 'failures', 'deaths',
+  'max_attempts', 'deadline_ms', 'retry_at_ms', 'claim', 'seq')
 local state = record[1]
 if not state then
   return {'gone'}
 end
-if state == 'in_progress' and record[7] == ARGV[2] then
-  return {'claimed', record[2], record[3], record[4], record[5], record[8], redis.call('GET', KEYS[2])}
+local now = now_ms()
+local function claimed(token, attempt, log_start)
+  return {'claimed', token, attempt, log_start, record[5] or 0, record[6] or 0, record[7], record[8] - now,
+    redis.call('GET', KEYS[2])}
 end
 if state == 'in_progress' then
-  return {'busy'}
+  return record[10] == ARGV[2] and claimed(record[2], record[3], record[4]) or {'busy'}
 end
 if state ~= 'queued' then
   return {'final'}
 end
-local now = now_ms()
-if record[6] and tonumber(record[6]) > now then
+if record[9] and tonumber(record[9]) > now then
   return {'early'}
 end
+if tonumber(record[8]) <= now then
+  return {'late'}
+end
 
+for i = 8, 10, 2 do
+  local order = tonumber(redis.call('ZSCORE', KEYS[i], ARGV[1]) or 0)
+  if order > tonumber(redis.call('GET', KEYS[i + 1]) or 0) then
+    redis.call('SET', KEYS[i + 1], string.format('%.0f', order))
+  end
+  redis.call('ZREM', KEYS[i], ARGV[1])
+end
 local token, attempt = record[2] + 1, record[3] + 1
 local log_start = redis.call('RPUSH', KEYS[3], cjson.encode({type = 'in_progress', attempt = attempt}))
 redis.call('HSET', KEYS[1], 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', ARGV[2],
@@ -33,10 +45,8 @@ redis.call('HSET', KEYS[1], 'state', 'in_progress', 'token', token, 'attempts', 
 redis.call('HDEL', KEYS[1], 'retry_at_ms', 'error_code')
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('ZADD', KEYS[5], record[9], ARGV[1])
+redis.call('ZADD', KEYS[5], record[11], ARGV[1])
 redis.call('ZADD', KEYS[6], now + ARGV[4], ARGV[1])
 redis.call('ZREM', KEYS[7], ARGV[1])
-redis.call('ZREM', KEYS[8], ARGV[1])
-redis.call('ZREM', KEYS[9], ARGV[1])
 redis.call('PUBLISH', ARGV[5], log_start)
-return {'claimed', token, attempt, record[4], record[5], log_start, redis.call('GET', KEYS[2])}
+return claimed(token, attempt, log_start)

@@ -1,17 +1,17 @@
 -- create: write a new job down and ring its bell, in one step.
 -- include: clock count ring
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
---       10 idempotency (only when the request has a key)
+--       10 deadlines  11 idempotency (only when the request has a key)
 -- ARGV  1 id  2 fingerprint of the request  3 idempotency TTL, s  4 most jobs that may be queued
---       5 bell ('' when another broker rings)  6 request  7... field, value of the record
+--       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms  8... field, value of the record
 -- answers  {created, id}  {existing, id}: same key, same request  {conflict, id}: same key, another request
 --          {full, depth}: nothing was written
 -- Safe to send again: the same id is created once.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'created', ARGV[1]}
 end
-if KEYS[10] then
-  local seen = redis.call('GET', KEYS[10])
+if KEYS[11] then
+  local seen = redis.call('GET', KEYS[11])
   if seen then
     local fingerprint, id = seen:match('^(%S+) (%S+)$')
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
@@ -22,14 +22,16 @@ if depth >= tonumber(ARGV[4]) then
   return {'full', tostring(depth)}
 end
 
+local now = now_ms()
 local seq = redis.call('INCR', KEYS[3])
 redis.call('HSET', KEYS[1], 'state', 'queued', 'version', 1, 'seq', seq, 'attempts', 0, 'token', 0,
-  'created_at_ms', now_ms(), unpack(ARGV, 7))
+  'created_at_ms', now, 'deadline_ms', now + ARGV[7], unpack(ARGV, 8))
 redis.call('SET', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[4], seq, ARGV[1])
 redis.call('ZADD', KEYS[5], seq, ARGV[1])
-if KEYS[10] then
-  redis.call('SET', KEYS[10], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
+redis.call('ZADD', KEYS[10], now + ARGV[7], ARGV[1])
+if KEYS[11] then
+  redis.call('SET', KEYS[11], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
 end
 count(KEYS[8], KEYS[9], 'created')
 ring(KEYS[3], KEYS[6], KEYS[7], ARGV[1], ARGV[5])

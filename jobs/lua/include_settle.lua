@@ -1,19 +1,24 @@
--- settle(k, id, state, meta, result_ttl, events_ttl, event, channel): what every final write does.
--- k: job, request, events, attempts, result, index (of the new state), expiry, totals, minute
--- The caller has checked that the move is legal and has taken the job out of the index of its old state.
-local function settle(k, id, state, meta, result_ttl, events_ttl, event, channel)
+-- settle(id, state, meta, result_ttl, events_ttl, event, channel): what every final write does.
+-- The caller has checked that the move is legal. It was given these KEYS:
+--   1 job  2 request  3 events  4 attempts  5 result  6 index of the new state  7 expiry  8 totals  9 minute
+--   10... every line that a job which has not ended may stand in
+local function settle(id, state, meta, result_ttl, events_ttl, event, channel)
   local now = now_ms()
-  redis.call('HSET', k.job, 'state', state, 'finished_at_ms', now)
-  redis.call('HINCRBY', k.job, 'version', 1)
-  redis.call('ZADD', k.index, redis.call('HGET', k.job, 'seq'), id)
-  redis.call('ZADD', k.expiry, now + result_ttl * 1000, id)
-  local length = redis.call('RPUSH', k.events, event)
-  redis.call('EXPIRE', k.events, events_ttl)
-  for _, key in ipairs({k.job, k.request, k.attempts}) do
-    redis.call('EXPIRE', key, result_ttl)
+  redis.call('HSET', KEYS[1], 'state', state, 'finished_at_ms', now)
+  redis.call('HDEL', KEYS[1], 'retry_at_ms')
+  redis.call('HINCRBY', KEYS[1], 'version', 1)
+  for i = 10, #KEYS do
+    redis.call('ZREM', KEYS[i], id)
   end
-  redis.call('SET', k.result, meta, 'EX', result_ttl)
-  count(k.totals, k.minute, state)
-  redis.call('PUBLISH', k.result, meta)
-  redis.call('PUBLISH', channel, length)
+  redis.call('ZADD', KEYS[6], redis.call('HGET', KEYS[1], 'seq'), id)
+  redis.call('ZADD', KEYS[7], now + result_ttl * 1000, id)
+  redis.call('RPUSH', KEYS[3], event)
+  redis.call('EXPIRE', KEYS[3], events_ttl)
+  for _, i in ipairs({1, 2, 4}) do
+    redis.call('EXPIRE', KEYS[i], result_ttl)
+  end
+  redis.call('SET', KEYS[5], meta, 'EX', result_ttl)
+  count(KEYS[8], KEYS[9], state)
+  redis.call('PUBLISH', KEYS[5], meta)
+  redis.call('PUBLISH', channel, 'final')
 end

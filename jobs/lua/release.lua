@@ -1,8 +1,10 @@
--- release: the attempt that holds the lease gives the job back to the queue, for later or for at once.
+-- release: a job in progress goes back to the queue, for later or for at once.
 -- include: clock count ring
 -- KEYS  1 job  2 events  3 attempts  4 index:in_progress  5 index:queued  6 leases  7 waiting  8 seq
 --       9 bells:front  10 broker list of the front lane  11 totals  12 minute
--- ARGV  1 id  2 token  3 wait before the next attempt, ms (0: ring now)  4 attempts to give back (0 or 1)
+-- ARGV  1 id  2 token  3 wait before the next attempt, ms (0: ring now)
+--       4 how the attempt ended: 'failures' (with an error), 'deaths' (its lease expired: recovery releases it),
+--         'refund' (the worker stops: it does not count)
 --       5 entry for attempts ('' for none)  6 event  7 channel  8 bell ('' when another broker rings)  9 error code
 -- answers  {released, time of the next attempt, ms}  {fenced}: nothing was written
 -- Safe to send again.
@@ -13,10 +15,18 @@ end
 if record[1] ~= 'in_progress' then
   return record[1] == 'queued' and {'released', record[4] or '0'} or {'fenced'}
 end
+local now = now_ms()
+if ARGV[4] == 'deaths' and tonumber(redis.call('ZSCORE', KEYS[6], ARGV[1]) or 0) > now then
+  return {'fenced'}
+end
 
-local retry_at = now_ms() + ARGV[3]
+local retry_at = string.format('%.0f', now + ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'queued', 'error_code', ARGV[9])
-redis.call('HINCRBY', KEYS[1], 'attempts', -ARGV[4])
+if ARGV[4] == 'refund' then
+  redis.call('HINCRBY', KEYS[1], 'attempts', -1)
+else
+  redis.call('HINCRBY', KEYS[1], ARGV[4], 1)
+end
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HDEL', KEYS[1], 'owner')
 redis.call('ZREM', KEYS[4], ARGV[1])
@@ -26,12 +36,13 @@ if ARGV[5] ~= '' then
   redis.call('RPUSH', KEYS[3], ARGV[5])
 end
 local length = redis.call('RPUSH', KEYS[2], ARGV[6])
-count(KEYS[11], KEYS[12], 'released')
+count(KEYS[11], KEYS[12], ARGV[4])
 if tonumber(ARGV[3]) > 0 then
-  redis.call('HSET', KEYS[1], 'retry_at_ms', string.format('%.0f', retry_at))
+  redis.call('HSET', KEYS[1], 'retry_at_ms', retry_at)
   redis.call('ZADD', KEYS[7], retry_at, ARGV[1])
 else
+  redis.call('HSET', KEYS[1], 'rung_at_ms', now)
   ring(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[8])
 end
 redis.call('PUBLISH', ARGV[7], length)
-return {'released', string.format('%.0f', retry_at)}
+return {'released', retry_at}

@@ -1,0 +1,1 @@
+"""Starts processes on one machine; of ours it knows only the settings."""

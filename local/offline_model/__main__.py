@@ -1,0 +1,58 @@
+"""``python -m local.offline_model [--host 127.0.0.1] [--port N]``."""
+
+import argparse
+import asyncio
+import errno
+import sys
+
+from pydantic import ValidationError
+
+from jobs.settings import Settings, get_settings
+from local.offline_model.app import create_app
+from local.offline_model.server import raise_file_limit, serve
+
+
+def main() -> int:
+    """Serve until told to stop: 0. When it cannot start: one line that says what to do, and 1."""
+    try:
+        settings = get_settings()
+    except ValidationError as error:
+        return _fail(f"a setting is not valid: {error.errors(include_input=False)[0]['msg']}")
+    args = _parse_arguments(settings)
+    raise_file_limit()
+    models = (settings.chat_model, settings.embedding_model)
+    try:
+        asyncio.run(serve(create_app(models), args.host, args.port))
+    except OSError as error:
+        return _fail(_advice(error, args.host, args.port))
+    return 0
+
+
+def _parse_arguments(settings: Settings) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.offline_model", description="An OpenAI-compatible server that is no model."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=settings.offline_model_port,
+        help="port to listen on, 0 for a free one (default: %(default)s)",
+    )
+    return parser.parse_args()
+
+
+def _advice(error: OSError, host: str, port: int) -> str:
+    other = "choose another port with --port or CHATQUEUE_OFFLINE_MODEL_PORT"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use: stop what listens there, or {other}"
+    return f"cannot listen on {host}, port {port} ({error.strerror}): {other}"
+
+
+def _fail(message: str) -> int:
+    print(f"offline model: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Which calls came, which are open, which were left early: what a test asks of the far side of the wire."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MAX_KEYS = 10_000
+# A longer prompt is counted under its hash: ten thousand long ones must not fill the memory.
+MAX_KEY_CHARS = 200
+
+
+@dataclass(slots=True)
+class Counts:
+    """`closed_early`: the client left before the answer was whole. Times are Unix seconds."""
+
+    calls: int = 0
+    open: int = 0
+    closed_early: int = 0
+    last_closed_early_at: float | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One request in the works."""
+
+    number: int  # among the calls of its key, from 1
+    is_settled: bool = False  # the answer is whole, or we broke it off ourselves: the client may leave
+
+    def settle(self) -> None:
+        self.is_settled = True
+
+
+class CallLog:
+    """Counts by key, the last `max_keys` of them by use. For one event loop; not for threads."""
+
+    def __init__(self, max_keys: int = MAX_KEYS) -> None:
+        self._max_keys = max_keys
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything. A call that is still open counts nowhere any more."""
+        self._total = Counts()
+        self._by_key: OrderedDict[str, Counts] = OrderedDict()
+
+    @contextmanager
+    def follow(self, key: str) -> Iterator[Call]:
+        """Count one call from here to the end of the block, which an early leave of the client breaks off."""
+        counted = (self._total, self._counts(key))
+        for counts in counted:
+            counts.calls += 1
+            counts.open += 1
+        call = Call(number=counted[1].calls)
+        try:
+            yield call
+        except (asyncio.CancelledError, ConnectionError):
+            if not call.is_settled:
+                _note_early_close(counted)
+            raise
+        finally:
+            for counts in counted:
+                counts.open -= 1
+
+    def report(self) -> dict[str, Any]:
+        """The body of ``GET /offline/calls``."""
+        return {
+            "total": self._total.calls,
+            "open": self._total.open,
+            "closed_early": self._total.closed_early,
+            "by_key": {key: asdict(counts) for key, counts in self._by_key.items()},
+        }
+
+    def _counts(self, key: str) -> Counts:
+        counts = self._by_key.setdefault(key, Counts())
+        self._by_key.move_to_end(key)
+        if len(self._by_key) > self._max_keys:
+            self._by_key.popitem(last=False)
+        return counts
+
+
+def key_of(prompt: str) -> str:
+    """The key of a prompt that names none: itself, or its hash when it is long."""
+    if len(prompt) <= MAX_KEY_CHARS:
+        return prompt
+    return "sha256:" + hashlib.sha256(prompt.encode()).hexdigest()
+
+
+def _note_early_close(counted: tuple[Counts, ...]) -> None:
+    now = time.time()
+    for counts in counted:
+        counts.closed_early += 1
+        counts.last_closed_early_at = now

@@ -1,0 +1,105 @@
+"""How an answer leaves: whole, as a stream in its own time, or broken off as the prompt ordered.
+
+Each wait in here ends with CancelledError or ConnectionError as soon as the client has left.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+from local.offline_model import wire
+from local.offline_model.answers import Answer
+from local.offline_model.calls import Call
+from local.offline_model.directive import Directive
+
+# Tokens written before other streams get their turn, about 60 kB.
+_BURST_TOKENS = 256
+_SSE_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+_GARBAGE = {
+    1: ("application/json", '{"id": "chatcmpl-1", "choices": [{"ind'),
+    2: ("application/json", '{"unexpected": true}'),
+    3: ("text/html", "<html><body>Please sign in to this network.</body></html>"),
+}
+
+
+async def answer_whole(
+    request: web.Request, call: Call, model: str, answer: Answer, directive: Directive
+) -> web.Response:
+    """The answer as one JSON body, after the time that its stream would take."""
+    await break_off(request, call, directive)
+    await asyncio.sleep(directive.interval_seconds * max(0, len(answer.tokens) - 1))
+    return wire.json_response(wire.completion(model, answer))
+
+
+async def answer_stream(
+    request: web.Request, call: Call, chunks: wire.Chunks, answer: Answer, directive: Directive
+) -> web.StreamResponse:
+    """The answer as server-sent events, one a token."""
+    response = await _open_stream(request)
+    await response.write(chunks.first())
+    await _write_tokens(response, chunks, answer.tokens[: directive.breaks_after], directive.interval_seconds)
+    await break_off(request, call, directive)
+    await response.write_eof(chunks.last(answer) if directive.end_after is None else b"")
+    call.settle()
+    return response
+
+
+async def answer_garbage(request: web.Request, kind: int, *, is_stream: bool) -> web.StreamResponse:
+    """200, and nothing that a client can use."""
+    content_type, text = _GARBAGE[kind]
+    if not is_stream or content_type == "text/html":
+        return web.Response(text=text, content_type=content_type)
+    response = await _open_stream(request)
+    await response.write_eof(f"data: {text}\n\n".encode() + wire.DONE)
+    return response
+
+
+async def break_off(request: web.Request, call: Call, directive: Directive) -> None:
+    """Stall or cut, if that is ordered: then it does not return."""
+    if directive.stall_after is not None:
+        await _wait_for_the_client_to_leave()
+    if directive.cut_after is not None:
+        await _cut(request, call)
+
+
+async def _open_stream(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={**_SSE_HEADERS, **wire.request_id()})
+    await response.prepare(request)
+    return response
+
+
+async def _write_tokens(
+    response: web.StreamResponse, chunks: wire.Chunks, tokens: tuple[str, ...], interval_seconds: float
+) -> None:
+    """Token i is due i intervals after the first. Tokens that are overdue are written together.
+
+    So a server that is short of CPU falls behind by some milliseconds and not further: one write costs
+    much the same for one token as for ten.
+    """
+    loop = asyncio.get_running_loop()
+    begin, sent = loop.time(), 0
+    while sent < len(tokens):
+        due = min(_due(loop.time() - begin, interval_seconds, sent), sent + _BURST_TOKENS, len(tokens))
+        await response.write(chunks.contents(tokens[sent:due]))
+        sent = due
+        if sent < len(tokens):
+            await asyncio.sleep(begin + sent * interval_seconds - loop.time())
+
+
+def _due(elapsed_seconds: float, interval_seconds: float, sent: int) -> int:
+    """How many tokens should have been written; at least one more, since its time was waited for."""
+    if interval_seconds == 0:
+        return sent + _BURST_TOKENS
+    return max(sent + 1, int(elapsed_seconds / interval_seconds) + 1)
+
+
+async def _wait_for_the_client_to_leave() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def _cut(request: web.Request, call: Call) -> None:
+    """Close the connection under the answer. What was written before still arrives: a test counts it."""
+    call.settle()
+    if request.transport is not None:
+        request.transport.close()
+    await _wait_for_the_client_to_leave()

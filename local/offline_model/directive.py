@@ -1,0 +1,192 @@
+"""What a prompt may ask of the offline model: ``[[offline key=value key="two words" ...]]`` in its text.
+
+The answer
+    ``delay=S``       seconds before the first token or the answer, or before a status
+    ``interval=S``    seconds between tokens; an answer that is not streamed takes as long
+    ``tokens=N``      an answer of N numbered words, ``w0 w1 ...``
+    ``say=TEXT``      exactly that text
+    ``filter=1``      the answer ends with finish_reason ``content_filter``
+A fault, one at most
+    ``status=CODE``   an error in OpenAI's shape; with it ``retry_after=S`` and ``code=NAME`` (``error.code``)
+    ``stall=N``       nothing more after N tokens, until the client leaves
+    ``cut=N``         the connection is closed after N tokens, in the midst of the body
+    ``end=N``         a stream ends after N tokens as if it were whole: no final chunk, no ``[DONE]``
+    ``garbage=KIND``  200 and: 1 broken JSON, 2 JSON that is no answer, 3 a page of HTML
+How often
+    ``times=K``       the fault meets only the first K calls of the same key; later ones are answered
+    ``key=NAME``      the name under which calls are counted; not given: the whole prompt
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+MAX_TOKENS = 100_000
+MAX_SECONDS = 3_600.0
+MAX_TIMES = 1_000_000
+MAX_NAME_CHARS = 200
+STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503)
+
+_OPENING = re.compile(r"\[\[offline(?=[\s\]])")
+# Possessive: an unclosed directive before two megabytes of text costs one pass.
+_WHOLE = re.compile(r"\[\[offline(?=[\s\]])((?:\"[^\"]*\"|[^\"\]]|\](?!\]))*+)\]\]")
+_PAIR = re.compile(r"\s*(?P<key>[^\s=\"]+)=(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>[^\s\"]+))(?=\s|$)")
+
+
+class DirectiveError(ValueError):
+    """The prompt's directive cannot be read; the message says why, for whoever wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One prompt's wishes. The default is the plain answer, at once."""
+
+    delay_seconds: float = 0.0
+    interval_seconds: float = 0.0
+    tokens: int | None = None
+    say: str | None = None
+    is_filtered: bool = False
+    status: int | None = None
+    retry_after_seconds: float | None = None
+    code: str | None = None
+    stall_after: int | None = None
+    cut_after: int | None = None
+    end_after: int | None = None
+    garbage: int | None = None
+    times: int | None = None
+    key: str | None = None
+
+    def for_call(self, number: int) -> "Directive":
+        """The wishes that hold for the call of that number, counted from 1: faults end after `times`."""
+        if self.times is None or number <= self.times:
+            return self
+        return replace(self, status=None, stall_after=None, cut_after=None, end_after=None, garbage=None)
+
+    @property
+    def breaks_after(self) -> int | None:
+        """Tokens after which a stream goes wrong; None: it does not."""
+        breaks = (self.stall_after, self.cut_after, self.end_after)
+        return next((after for after in breaks if after is not None), None)
+
+    @property
+    def faults(self) -> int:
+        every = (self.status, self.stall_after, self.cut_after, self.end_after, self.garbage)
+        return sum(fault is not None for fault in every)
+
+
+def read_prompt(text: str) -> tuple[Directive, str]:
+    """The directive that stands in the text, and the text without it.
+
+    Raises DirectiveError when it is not closed, comes twice, names an unknown key, has a bad value or
+    contradicts itself: a test that misspells its fault must not pass as if the fault had been met.
+    """
+    openings = len(_OPENING.findall(text))
+    if openings == 0:
+        return Directive(), text
+    found = _WHOLE.search(text)
+    if found is None:
+        raise DirectiveError('the directive is not closed: write [[offline key=value key="two words"]]')
+    if openings > 1:
+        raise DirectiveError("the prompt has more than one directive")
+    directive = _parse(found.group(1))
+    _check(directive)
+    return directive, text[: found.start()] + text[found.end() :]
+
+
+def _parse(body: str) -> Directive:
+    values: dict[str, Any] = {}
+    position, body = 0, body.rstrip()
+    while position < len(body):
+        pair = _PAIR.match(body, position)
+        if pair is None:
+            raise DirectiveError('cannot read the directive: write key=value or key="two words"')
+        name, value = _read_pair(pair)
+        if name in values:
+            raise DirectiveError(f"{pair['key']} comes twice")
+        values[name] = value
+        position = pair.end()
+    return Directive(**values)
+
+
+def _read_pair(pair: re.Match[str]) -> tuple[str, object]:
+    """The attribute's name and its value."""
+    key = pair["key"]
+    if key not in _KEYS:
+        raise DirectiveError(f"unknown key {key[:MAX_NAME_CHARS]!r}; known: {', '.join(_KEYS)}")
+    name, read = _KEYS[key]
+    text = pair["quoted"] if pair["quoted"] is not None else pair["bare"]
+    try:
+        return name, read(text)
+    except ValueError as error:
+        raise DirectiveError(f"{key}={text[:MAX_NAME_CHARS]!r}: {error}") from None
+
+
+def _check(directive: Directive) -> None:
+    rules = (
+        (directive.faults <= 1, "only one of status, stall, cut, end and garbage"),
+        (directive.tokens is None or directive.say is None, "only one of tokens and say"),
+        (directive.times is None or directive.faults == 1, "times needs status, stall, cut, end or garbage"),
+        (directive.retry_after_seconds is None or directive.status is not None, "retry_after needs status"),
+        (directive.code is None or directive.status is not None, "code needs status"),
+    )
+    for holds, message in rules:
+        if not holds:
+            raise DirectiveError(message)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"must be seconds from 0 to {MAX_SECONDS:.0f}")
+    return seconds
+
+
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        # A bound on the digits, too: int() refuses more than 4,300 with a message of its own.
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _status(text: str) -> int:
+    if text not in map(str, STATUSES):
+        raise ValueError(f"must be one of {', '.join(map(str, STATUSES))}")
+    return int(text)
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= MAX_NAME_CHARS:
+        raise ValueError(f"must have 1 to {MAX_NAME_CHARS} characters")
+    return text
+
+
+_KEYS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "delay": ("delay_seconds", _seconds),
+    "interval": ("interval_seconds", _seconds),
+    "tokens": ("tokens", _whole_number(0, MAX_TOKENS)),
+    "say": ("say", str),
+    "filter": ("is_filtered", _flag),
+    "status": ("status", _status),
+    "retry_after": ("retry_after_seconds", _seconds),
+    "code": ("code", _name),
+    "stall": ("stall_after", _whole_number(0, MAX_TOKENS)),
+    "cut": ("cut_after", _whole_number(0, MAX_TOKENS)),
+    "end": ("end_after", _whole_number(0, MAX_TOKENS)),
+    "garbage": ("garbage", _whole_number(1, 3)),
+    "times": ("times", _whole_number(0, MAX_TIMES)),
+    "key": ("key", _name),
+}

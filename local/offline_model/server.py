@@ -1,0 +1,66 @@
+"""Opens the port, serves until it is told to stop, and stops at once."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+
+from aiohttp import web
+
+# Two thousand clients that connect at the same moment; the kernel may allow less.
+BACKLOG = 4_096
+# How long running handlers may go on after SIGTERM, seconds. Open streams are cut: nobody needs their end.
+_GRACE_SECONDS = 0.1
+_STOP_SECONDS = 1.5
+
+
+async def serve(app: web.Application, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Port 0 takes a free one. Prints one line when it listens.
+
+    Raises OSError when the address cannot be listened on.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    # handler_cancellation: without it a stalled or delayed call would outlive its client.
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=_GRACE_SECONDS,
+        logger=_content_free_logger(),
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        print(f"offline model listening on http://{host}:{runner.addresses[0][1]}/v1", flush=True)  # noqa: T201
+        await stop.wait()
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(runner.cleanup(), _STOP_SECONDS)
+
+
+def raise_file_limit() -> None:
+    """Each open stream is a file; the soft limit is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS calls it unlimited and refuses to set that
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _ContentFreeFormatter(logging.Formatter):
+    """An exception is named and not quoted: aiohttp's tell the bytes that they could not parse."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        kind = record.exc_info[0] if record.exc_info else None
+        return f"offline model: {record.getMessage()}" + (f" ({kind.__name__})" if kind else "")
+
+
+def _content_free_logger() -> logging.Logger:
+    logger = logging.getLogger("local.offline_model")
+    logger.propagate = False
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_ContentFreeFormatter())
+        logger.addHandler(handler)
+    return logger

@@ -1,0 +1,28 @@
+"""How long one attempt may take: the request's own limits, else the server's, never beyond the job's deadline."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from jobs.models import Limits
+from jobs.settings import Settings
+
+
+@dataclass(frozen=True)
+class Patience:
+    """All in seconds. ``is_deadline`` tells that ``total`` is what is left of the job's own time."""
+
+    total: float
+    first_token: float
+    idle: float
+    is_deadline: bool = False
+
+    @classmethod
+    def of(cls, limits: Limits | None, remaining_seconds: float, settings: Settings) -> Self:
+        asked = limits or Limits()
+        total = asked.attempt_seconds or settings.provider_total_seconds
+        return cls(
+            total=max(0.0, min(total, remaining_seconds)),
+            first_token=asked.first_token_seconds or settings.provider_first_token_seconds,
+            idle=asked.idle_seconds or settings.provider_idle_seconds,
+            is_deadline=remaining_seconds <= total,
+        )

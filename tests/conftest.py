@@ -1,0 +1,53 @@
+"""What every test may use: one Redis server that the suite started itself, and settings that point at it."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from jobs.connect import connect
+from jobs.settings import Settings
+from jobs.store import Store
+from tests.processes import free_port, running
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of our own for the whole session, started as `make up` starts it."""
+    port = free_port()
+    env = {
+        "CHATQUEUE_EMBEDDED_REDIS_PORT": str(port),
+        "CHATQUEUE_DATA_DIR": str(tmp_path_factory.mktemp("redis")),
+        "REDIS_URL": "",
+    }
+    with running([sys.executable, "-m", "local.redis_server"], ready="Ready to accept connections", env=env):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """An empty database: it is flushed, which only a server of our own may be."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def model_url() -> Iterator[str]:
+    """The offline model, over its real wire."""
+    args = [sys.executable, "-m", "local.offline_model", "--port", "0"]
+    with running(args, ready="offline model listening on ") as process:
+        yield process.wait_for("listening on").split()[-1]
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return Settings(REDIS_URL=redis_url)
+
+
+@pytest.fixture
+def store(redis_client: redis.Redis, settings: Settings) -> Iterator[Store]:
+    store = Store(connect(settings))
+    yield store
+    store.close()

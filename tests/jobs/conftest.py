@@ -1,0 +1,117 @@
+"""Jobs driven through their life by the verbs alone: no worker, no web."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from jobs import queries, verbs
+from jobs.bell import Bell
+from jobs.keys import DEFAULT_QUEUE
+from jobs.models import ChatAnswer, ChatTask, Claim, JobError, JobRecord, Lease, NewJob
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.store import Store
+
+ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
+ERROR = JobError(code="provider_unavailable", message="the provider answered 503")
+
+
+class Driver:
+    """Short names for what the tests do over and over."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.store = store
+        self.settings = settings
+        self.bell = Bell(DEFAULT_QUEUE, normal='{"id":"{id}","tag":"{tag}"}', front='{"id":"{id}","tag":"{tag}"}')
+
+    def new_job(
+        self, key: str | None = None, message: str = "hello", max_attempts: int = 4, deadline_seconds: float = 3_600
+    ) -> NewJob:
+        return NewJob(
+            job_id=f"job_{uuid.uuid4().hex}",
+            tenant="default",
+            queue=DEFAULT_QUEUE,
+            request=ChatTask(kind="chat", message=message),
+            max_attempts=max_attempts,
+            deadline_seconds=deadline_seconds,
+            idempotency_key=key,
+        )
+
+    def create(self, job: NewJob | None = None) -> str:
+        return self.store.run(verbs.create(job or self.new_job(), self.bell, self.settings)).job_id
+
+    def claim(self, job_id: str, claim_id: str | None = None) -> Claim | verbs.NotClaimed:
+        command = verbs.claim(job_id, claim_id or uuid.uuid4().hex, "worker", self.bell, self.settings)
+        return self.store.run(command)
+
+    def lease(self, job_id: str | None = None) -> Lease:
+        claim = self.claim(job_id or self.create())
+        assert isinstance(claim, Claim)
+        return claim.lease
+
+    def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | None:
+        length = lease.log_length if log_length is None else log_length
+        return self.store.run(verbs.append(lease, length, len(texts), [verbs.delta(text) for text in texts]))
+
+    def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
+        return self.store.run(verbs.finish(lease, ANSWER, state, self.settings))
+
+    def fail(self, lease: Lease) -> bool:
+        return self.store.run(verbs.fail(lease, ERROR, None, self.settings))
+
+    def release(self, lease: Lease, wait_seconds: float = 0, how: verbs.AttemptEnd = "failures") -> int | None:
+        return self.store.run(verbs.release(lease, ERROR, wait_seconds, self.bell, how))
+
+    def cancel(self, job_id: str) -> str:
+        return self.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+
+    def delete(self, job_id: str) -> str:
+        return self.store.run(verbs.delete(job_id, self.store.run(queries.record(job_id))))
+
+    def ring(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
+        return self.store.run(verbs.ring(job_id, self.bell, lost_after_seconds))
+
+    def unrung(self, lane: verbs.Lane = "normal", bells_left: int | None = None) -> list[str]:
+        return self.store.run(verbs.unrung(self.bell, lane, bells_left, 100))
+
+    def renew(self, *leases: Lease) -> frozenset[str]:
+        return self.store.run(verbs.renew("worker", list(leases), self.settings))
+
+    def record(self, job_id: str) -> JobRecord:
+        record = self.store.run(queries.record(job_id))
+        assert record is not None
+        return record
+
+    def in_state(self, state: State) -> str:
+        """A job that has come to this state by legal moves."""
+        job_id = self.create()
+        if state is State.QUEUED:
+            return job_id
+        if state is State.CANCELLED:
+            assert self.cancel(job_id) == "cancelled"
+            return job_id
+        lease = self.lease(job_id)
+        if state is State.FAILED:
+            assert self.fail(lease)
+        elif state.is_final:
+            assert self.finish(lease, state)
+        return job_id
+
+
+def at_once(*calls):
+    """Run the calls in threads that start together; their answers in order."""
+    barrier = Barrier(len(calls))
+
+    def start(call):
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(start, calls))
+
+
+@pytest.fixture
+def jobs(store: Store, settings: Settings) -> Driver:
+    return Driver(store, settings)

@@ -1,0 +1,52 @@
+"""The settings: wrong ones are refused by name, and secrets stay secret."""
+
+import pytest
+from pydantic import ValidationError
+
+from jobs.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"REDIS_URL": "http://here"}, "REDIS_URL"),
+        ({"OPENAI_BASE_URL": "localhost:1234"}, "OPENAI_BASE_URL"),
+        ({"CHATQUEUE_WEB_PORT": "70000"}, "web_port"),
+        ({"CHATQUEUE_LEASE_SECONDS": "5"}, "CHATQUEUE_HEARTBEAT_SECONDS"),
+        ({"CHATQUEUE_PROVIDER_IDLE_SECONDS": "1000"}, "CHATQUEUE_PROVIDER_IDLE_SECONDS"),
+        ({"CHATQUEUE_EVENTS_TTL_SECONDS": "90000"}, "CHATQUEUE_EVENTS_TTL_SECONDS"),
+        ({"CHATQUEUE_LOG_LEVEL": "LOUD"}, "log_level"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(monkeypatch, given, named):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=named):
+        Settings()
+
+
+def test_blank_counts_as_not_set(monkeypatch):
+    """`OPENAI_API_KEY=` in a file is no key."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    monkeypatch.setenv("REDIS_URL", "")
+
+    assert Settings().has_offline_model
+    assert Settings().has_embedded_redis
+
+
+def test_no_repr_and_no_error_shows_a_secret(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setenv("REDIS_URL", "redis://:pa55-canary@127.0.0.1:1/0")
+    assert "canary" not in repr(Settings()) + str(Settings())
+
+    monkeypatch.setenv("REDIS_URL", "gopher://:pa55-canary@127.0.0.1:1/0")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "canary" not in str(refused.value)
+
+
+def test_one_redis_is_record_store_and_broker_unless_told():
+    assert Settings(REDIS_URL="redis://r/0").broker_is_record_store
+    assert not Settings(REDIS_URL="redis://r/0", CELERY_BROKER_URL="amqp://b").broker_is_record_store

@@ -1,0 +1,25 @@
+"""How tests start the launcher: on free ports, with a data folder of its own, without the developer's servers."""
+
+import sys
+
+from tests.processes import free_port
+
+COMMAND = [sys.executable, "-m", "local.launcher"]
+ALL_UP = "All is up"
+PORTS = (
+    "CHATQUEUE_WEB_PORT",
+    "CHATQUEUE_FLOWER_PORT",
+    "CHATQUEUE_EMBEDDED_REDIS_PORT",
+    "CHATQUEUE_OFFLINE_MODEL_PORT",
+)
+_BLANK = ("REDIS_URL", "CELERY_BROKER_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+
+
+def environment(data_dir):
+    """To be added to that of this process."""
+    return {
+        **dict.fromkeys(_BLANK, ""),
+        **{name: str(free_port()) for name in PORTS},
+        "CHATQUEUE_DATA_DIR": str(data_dir),
+        "CHATQUEUE_GRACE_SECONDS": "10",
+    }

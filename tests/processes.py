@@ -1,0 +1,127 @@
+"""Real processes for tests: in a session of their own, awaited by what they print, never left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+class Process:
+    """A running subprocess; `output` grows while it runs. Use `running`, which also ends it."""
+
+    def __init__(self, args: Sequence[str], env: Mapping[str, str] | None) -> None:
+        self.args = list(args)
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._at_end = False
+        self._popen = subprocess.Popen(
+            self.args,
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._collect, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def output(self) -> str:
+        """All that it has written to stdout and stderr so far, whole lines."""
+        with self._changed:
+            return "".join(self._lines)
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; minus the signal's number when one killed it."""
+        return self._popen.poll()
+
+    def wait_for(self, text: str, seconds: float = START_SECONDS) -> str:
+        """The first line with that text; AssertionError with the output if none comes in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._line_with(text) is not None or self._at_end, seconds)
+            line = self._line_with(text)
+            output = "".join(self._lines)
+        if line is None:
+            state = "ended" if self._at_end else f"still runs after {seconds} s"
+            raise AssertionError(f"no {text!r} from {self.args}, which {state}:\n{output}")
+        return line
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """The return code, with all output collected. Raises subprocess.TimeoutExpired."""
+        code = self._popen.wait(seconds)
+        self._reader.join(seconds)
+        return code
+
+    def send(self, number: int) -> None:
+        """A signal to this process alone, not to its children."""
+        self._popen.send_signal(number)
+
+    def stop(self) -> None:
+        """SIGTERM to it, SIGKILL after a bound, then SIGKILL to whatever it left in its session's group."""
+        self._popen.terminate()
+        try:
+            self._popen.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait(STOP_SECONDS)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._reader.join(STOP_SECONDS)
+        if self._popen.stdout is not None and not self._reader.is_alive():
+            self._popen.stdout.close()
+
+    def _collect(self) -> None:
+        for line in self._popen.stdout or ():
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._at_end = True
+            self._changed.notify_all()
+
+    def _line_with(self, text: str) -> str | None:
+        return next((line for line in self._lines if text in line), None)
+
+
+@contextmanager
+def running(
+    args: Sequence[str],
+    *,
+    ready: str,
+    env: Mapping[str, str] | None = None,
+    seconds: float = START_SECONDS,
+) -> Iterator[Process]:
+    """Run `args` in the project's root until the block ends, from the moment a line contains `ready`.
+
+    `env` is added to this process's environment. AssertionError, with the output, if it is not ready within
+    `seconds`. Whatever happens in the block, neither the process nor a child in its group outlives it.
+    """
+    process = Process(args, env)
+    try:
+        process.wait_for(ready, seconds)
+        yield process
+    finally:
+        process.stop()
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that was free a moment ago. Better: port 0, where the process tells what it got."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
