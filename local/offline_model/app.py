@@ -71,9 +71,7 @@ async def list_models(request: web.Request) -> web.Response:
 async def show_model(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in request.app[MODELS]:
-        return wire.error_response(
-            404, f"The model '{name}' does not exist", param="model", code="model_not_found"
-        )
+        return wire.error_response(404, f"The model '{name}' does not exist", param="model", code="model_not_found")
     return wire.json_response(wire.model_card(name))
 
 
@@ -90,9 +88,7 @@ async def reset_calls(request: web.Request) -> web.Response:
     return wire.json_response(request.app[CALLS].report())
 
 
-async def _wait_and_fail(
-    request: web.Request, directive: Directive, *, is_stream: bool
-) -> web.StreamResponse | None:
+async def _wait_and_fail(request: web.Request, directive: Directive, *, is_stream: bool) -> web.StreamResponse | None:
     """Sit out the delay; then what is answered in place of an answer, if the prompt ordered such."""
     if directive.delay_seconds:
         await asyncio.sleep(directive.delay_seconds)
@@ -126,9 +122,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except DirectiveError as error:
         return wire.error_response(400, f"[[offline]]: {error}", code="bad_directive")
     except web.HTTPException as error:
-        return wire.error_response(
-            error.status, f"{HTTPStatus(error.status).phrase}: {request.method} {request.path}"
-        )
+        return wire.error_response(error.status, f"{HTTPStatus(error.status).phrase}: {request.method} {request.path}")
 
 
 @web.middleware
@@ -136,7 +130,5 @@ async def _ask_for_a_key(request: web.Request, handler: Handler) -> web.StreamRe
     """Any key will do, but a client that forgot to send one should learn of it here and not in production."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if request.path.startswith("/v1/") and (scheme.lower() != "bearer" or not key.strip()):
-        return wire.error_response(
-            401, "You didn't provide an API key: send Authorization: Bearer, any key will do."
-        )
+        return wire.error_response(401, "You didn't provide an API key: send Authorization: Bearer, any key will do.")
     return await handler(request)

@@ -67,9 +67,7 @@ def completion(model: str, answer: Answer) -> dict[str, Any]:
 
 
 def embeddings(model: str, vectors: list[list[float] | str], words: int) -> dict[str, Any]:
-    data = [
-        {"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)
-    ]
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     usage = {"prompt_tokens": words, "total_tokens": words}
     return {"object": "list", "data": data, "model": model, "usage": usage}
 
@@ -97,9 +95,7 @@ class Chunks:
 
     def contents(self, tokens: tuple[str, ...]) -> bytes:
         """One event a token."""
-        return "".join(
-            [f"{self._content}{json.dumps(token)}{self._content_end}" for token in tokens]
-        ).encode()
+        return "".join([f"{self._content}{json.dumps(token)}{self._content_end}" for token in tokens]).encode()
 
     def last(self, answer: Answer) -> bytes:
         """The reason, the usage if it was asked for, and ``[DONE]``."""

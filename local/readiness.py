@@ -1,0 +1,68 @@
+"""How the launcher knows that a process is ready for the next one to start."""
+
+import http.client
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
+from typing import cast
+
+import redis
+
+from jobs import keys
+from jobs.connect import connect
+from jobs.settings import Settings
+
+Probe = Callable[[], bool]
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  listened on: where to reach it
+_HTTP_SECONDS = 2.0
+
+
+def probe_for(name: str, settings: Settings) -> Probe:
+    """What to ask until it says yes; made before the process starts. Unknown names are ready at once."""
+    probes: dict[str, Callable[[], Probe]] = {
+        "redis": lambda: partial(_redis_answers, settings),
+        "model": lambda: partial(_http_ok, "127.0.0.1", settings.offline_model_port, "/health"),
+        "web": lambda: partial(_http_ok, reachable(settings.web_host), settings.web_port, "/health/ready"),
+        "worker": lambda: partial(_worker_beats, settings, _redis_clock_ms(settings)),
+        "flower": lambda: partial(_http_ok, "127.0.0.1", settings.flower_port, "/healthcheck"),
+    }
+    return probes[name]() if name in probes else lambda: True
+
+
+def reachable(host: str) -> str:
+    """The address at which a listener on `host` is reached from here."""
+    return _ANYWHERE.get(host, host)
+
+
+def _redis_answers(settings: Settings) -> bool:
+    with suppress(redis.RedisError, OSError):
+        return bool(connect(settings).ping())
+    return False
+
+
+def _http_ok(host: str, port: int, path: str) -> bool:
+    with (
+        suppress(OSError, http.client.HTTPException),
+        closing(http.client.HTTPConnection(host, port, timeout=_HTTP_SECONDS)) as connection,
+    ):
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    return False
+
+
+def _redis_clock_ms(settings: Settings) -> int:
+    """The clock that heartbeats are written by. Now, if Redis is away: the probe will then say no."""
+    with suppress(redis.RedisError, OSError):
+        seconds, microseconds = connect(settings).time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+    return int(time.time() * 1000)
+
+
+def _worker_beats(settings: Settings, since_ms: int) -> bool:
+    """A worker of this machine has written a heartbeat since: those of an earlier run do not count."""
+    with suppress(redis.RedisError, OSError):
+        names = cast("list[bytes]", connect(settings).zrangebyscore(keys.WORKERS, since_ms, "+inf"))
+        return any(name.decode().startswith(f"{socket.gethostname()}:") for name in names)
+    return False
