@@ -3,7 +3,8 @@
     ChatqueueError
     ├── InvalidRequest           422 invalid_request      a field is wrong: ``param`` names it
     │   ├── MalformedJson        400 malformed_json       the body is no JSON: the message says where
-    │   └── IdempotencyConflict  422 idempotency_conflict same Idempotency-Key, another body
+    │   ├── IdempotencyConflict  422 idempotency_conflict same Idempotency-Key, another body
+    │   └── NotRetryable         422 not_retryable        the job runs still, or has its answer
     ├── NotFound                 404 not_found
     │   └── JobNotFound          404 job_not_found        unknown, expired, deleted or malformed id
     ├── MethodNotAllowed         405 method_not_allowed
@@ -53,6 +54,10 @@ class MalformedJson(InvalidRequest):
 class IdempotencyConflict(InvalidRequest):
     code = "idempotency_conflict"
     http_status = 422
+
+
+class NotRetryable(InvalidRequest):
+    code = "not_retryable"
 
 
 class NotFound(ChatqueueError):

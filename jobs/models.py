@@ -14,6 +14,8 @@ from jobs.states import State
 
 JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
+_VISIBLE = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_HISTORY = 1_000  # turns; far above any model's context, bounds validation time
 MAX_INPUTS = 2_048  # texts in one embeddings request: OpenAI's own limit
 MAX_METADATA = 16  # pairs, OpenAI's own limit
@@ -36,19 +38,19 @@ class RequestModel(FrozenModel):
 
 
 def _checked_text(text: str) -> str:
-    if not text.strip():
+    if not _VISIBLE.search(text):
         raise ValueError("must not be blank")
     limit = get_settings().max_message_chars
     if len(text) > limit:
         raise ValueError(f"must have at most {limit} characters")
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if _LONE_SURROGATE.search(text):
         raise ValueError("must be text without lone surrogates")
     return text
 
 
 def _describe_text(schema: dict[str, Any]) -> None:
     """What _checked_text asks for, as JSON Schema says it."""
-    schema |= {"pattern": r"\S", "maxLength": get_settings().max_message_chars}
+    schema |= {"pattern": _VISIBLE.pattern, "maxLength": get_settings().max_message_chars}
 
 
 def _whole(value: Any) -> Any:
@@ -181,6 +183,15 @@ class JobError(FrozenModel):
     message: str
 
 
+class FailedAttempt(FrozenModel):
+    """What one attempt met with."""
+
+    attempt: int
+    at_ms: int
+    code: str
+    message: str
+
+
 class NewJob(FrozenModel):
     """All that `create` writes down."""
 
@@ -191,11 +202,14 @@ class NewJob(FrozenModel):
     max_attempts: int
     deadline_seconds: float
     idempotency_key: str | None = Field(default=None, repr=False)
+    retry_of: str | None = None  # the failed job that this one repeats; it then has an Idempotency-Key
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
         if not is_job_id(self.job_id):
             raise ValueError("job_id is malformed")
+        if self.retry_of is not None and self.idempotency_key is None:
+            raise ValueError("a retry needs an idempotency_key: clicked twice, it must be made once")
         return self
 
 
@@ -245,6 +259,8 @@ class JobRecord(FrozenModel):
     model: str | None = None
     owner: str | None = None
     error_code: str | None = None
+    retry_of: str | None = None
+    retried_as: str | None = None
     idempotency: str | None = Field(default=None, repr=False)  # digest of its Idempotency-Key
     queue_position: int | None = None  # 0: next in line; None: not waiting in line
 

@@ -4,7 +4,16 @@ from typing import Final
 
 from jobs import celery_result, keys
 from jobs.commands import Command, plain_command, script_command, text
-from jobs.models import ChatAnswer, EmbeddingsAnswer, JobError, JobRecord
+from jobs.models import (
+    TASK_REQUEST,
+    ChatAnswer,
+    ChatTask,
+    EmbeddingsAnswer,
+    EmbeddingsTask,
+    FailedAttempt,
+    JobError,
+    JobRecord,
+)
 from jobs.states import State
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
@@ -30,6 +39,19 @@ def outcome(job_id: str) -> Command[Outcome]:
     """The answer and the error, each None where there is none (yet)."""
     return plain_command(
         "GET", keys.result(job_id), read=lambda stored: celery_result.read(stored) if stored else (None, None)
+    )
+
+
+def request(job_id: str) -> Command[ChatTask | EmbeddingsTask | None]:
+    """What was asked; None when the job has expired."""
+    return plain_command(
+        "GET", keys.request(job_id), read=lambda stored: TASK_REQUEST.validate_json(stored) if stored else None
+    )
+
+
+def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
+    return plain_command(
+        "LRANGE", keys.attempts(job_id), 0, -1, read=lambda lines: tuple(map(FailedAttempt.model_validate_json, lines))
     )
 
 

@@ -27,6 +27,8 @@ class State(StrEnum):
 
 FINAL_STATES = frozenset({State.COMPLETED, State.INCOMPLETE, State.FAILED, State.CANCELLED})
 
+RETRYABLE_STATES = FINAL_STATES - {State.COMPLETED}  # a retry is a new job: a final state is never left
+
 MOVES: dict[str, frozenset[tuple[State | None, State]]] = {
     "create": frozenset({(None, State.QUEUED)}),
     "claim": frozenset({(State.QUEUED, State.IN_PROGRESS)}),
@@ -36,6 +38,7 @@ MOVES: dict[str, frozenset[tuple[State | None, State]]] = {
             (State.IN_PROGRESS, State.COMPLETED),
             (State.IN_PROGRESS, State.INCOMPLETE),
             (State.IN_PROGRESS, State.FAILED),
+            (State.QUEUED, State.FAILED),  # by recovery: its deadline passed
         }
     ),
     "cancel": frozenset({(State.QUEUED, State.CANCELLED), (State.IN_PROGRESS, State.CANCELLED)}),

@@ -21,6 +21,7 @@ from jobs.models import (
     Claim,
     EmbeddingsAnswer,
     EmbeddingsTask,
+    FailedAttempt,
     JobError,
     JobRecord,
     Lease,
@@ -99,6 +100,7 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         "max_attempts": job.max_attempts,
         "preview": preview(job.request),
         "model": job.request.model,
+        "retry_of": job.retry_of,
     }
     names = [
         keys.job(job.job_id),
@@ -116,6 +118,8 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         digest = idempotency_digest(job.idempotency_key)
         record["idempotency"] = digest
         names.append(keys.idempotency(job.tenant, digest))
+    if job.retry_of is not None:
+        names.append(keys.job(job.retry_of))
     args: list[Word] = [
         job.job_id,
         fingerprint(request_json),
@@ -268,7 +272,8 @@ def _settle_keys(job_id: str, queue: str, state: State) -> list[str]:
 
 def attempt_entry(attempt: int, error: JobError) -> str:
     """One line of the list of failed attempts."""
-    return json.dumps({"attempt": attempt, "at_ms": int(time.time() * 1000), **error.model_dump()})
+    failed = FailedAttempt(attempt=attempt, at_ms=int(time.time() * 1000), code=error.code, message=error.message)
+    return failed.model_dump_json()
 
 
 def release(

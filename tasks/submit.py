@@ -2,13 +2,16 @@
 
 import logging
 import uuid
+from typing import Final
 
 from kombu.exceptions import OperationalError
 
-from jobs import verbs
+from jobs import queries, verbs
+from jobs.errors import JobNotFound, NotRetryable
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatTask, EmbeddingsTask, Limits, NewJob
+from jobs.models import ChatTask, EmbeddingsTask, JobRecord, Limits, NewJob
 from jobs.settings import Settings
+from jobs.states import RETRYABLE_STATES
 from jobs.store import Store
 from tasks import app
 from tasks.bells import make_bell, ring_through_celery
@@ -16,6 +19,7 @@ from tasks.bells import make_bell, ring_through_celery
 logger = logging.getLogger(__name__)
 
 DEFAULT_TENANT = "default"
+_RETRY_KEY: Final = "\0retry "  # no caller's key begins so: theirs are visible characters
 
 
 class Submitter:
@@ -39,16 +43,37 @@ class Submitter:
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
         known, and the same Idempotency-Key finds out.
         """
+        job = self._job(request, tenant, id_prefix, idempotency_key=idempotency_key)
+        return self._create(job)
+
+    def retry(self, record: JobRecord) -> verbs.Created:
+        """Submit a job that has ended without a whole answer again, as a new job. However often, it is made once.
+
+        Raises NotRetryable, JobNotFound when its request has expired, and what ``submit`` raises.
+        """
+        if record.state not in RETRYABLE_STATES:
+            raise NotRetryable(f"a job that is {record.state} cannot be retried", param="task_id")
+        request = self._store.run(queries.request(record.job_id))
+        if request is None:
+            raise JobNotFound("no such job: it has expired, was deleted, or never was", param="task_id")
+        prefix, _, _ = record.job_id.partition("_")
+        key = f"{_RETRY_KEY}{record.job_id}"
+        job = self._job(request, record.tenant, prefix, idempotency_key=key, retry_of=record.job_id)
+        return self._create(job)
+
+    def _job(self, request: ChatTask | EmbeddingsTask, tenant: str, id_prefix: str, **more: str | None) -> NewJob:
         limits = request.limits or Limits()
-        job = NewJob(
+        return NewJob(
             job_id=f"{id_prefix}_{uuid.uuid4().hex}",
             tenant=tenant,
             queue=DEFAULT_QUEUE,
             request=request,
             max_attempts=limits.max_attempts or self._settings.max_attempts,
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
-            idempotency_key=idempotency_key,
+            **more,
         )
+
+    def _create(self, job: NewJob) -> verbs.Created:
         created = self._store.run(verbs.create(job, self._bell, self._settings))
         if created.is_new and not self._bell.rings_in_store:
             self._ring(created.job_id)

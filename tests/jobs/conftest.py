@@ -58,8 +58,8 @@ class Driver:
     def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
         return self.store.run(verbs.finish(lease, ANSWER, state, self.settings))
 
-    def fail(self, lease: Lease) -> bool:
-        return self.store.run(verbs.fail(lease, ERROR, None, self.settings))
+    def fail(self, lease: Lease, ender: verbs.Ender = "holder") -> bool:
+        return self.store.run(verbs.fail(lease, ERROR, None, self.settings, ender))
 
     def release(self, lease: Lease, wait_seconds: float = 0, how: verbs.AttemptEnd = "failures") -> int | None:
         return self.store.run(verbs.release(lease, ERROR, wait_seconds, self.bell, how))

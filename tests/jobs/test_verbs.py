@@ -252,7 +252,7 @@ def test_recovery_ends_only_what_it_says(jobs, redis_client, ender, state):
         if other is State.IN_PROGRESS:
             redis_client.zadd(keys.LEASES, {job_id: 1})
         lease = Lease(job_id=job_id, queue=jobs.bell.queue, token=jobs.record(job_id).token, attempt=1, log_length=0)
-        ended = jobs.store.run(verbs.fail(lease, ERROR, None, jobs.settings, ender))
+        ended = jobs.fail(lease, ender)
         assert ended == (other in {state, State.FAILED})
         assert jobs.record(job_id).state is (State.FAILED if other is state else other)
 
@@ -361,7 +361,7 @@ def test_the_table_of_moves_is_what_the_verbs_do(jobs, state, verb):
     move = {
         "claim": lambda: jobs.claim(job_id),
         "cancel": lambda: jobs.cancel(job_id),
-        "finish": lambda: jobs.finish(holder),
+        "finish": lambda: jobs.fail(holder, "queued") if state is State.QUEUED else jobs.finish(holder),
         "release": lambda: jobs.release(holder),
     }[verb]
 
@@ -375,3 +375,14 @@ def test_every_lua_file_is_a_verb_with_a_header():
     """Its header names keys and answers, and every script is reachable from Python."""
     for name in script_names():
         assert hasattr(verbs, name) or name in {"position", "duty"}, name
+
+
+def test_a_retry_is_a_new_job_made_once_and_the_failed_one_says_so(jobs):
+    """The failed job stays failed; both know of each other; a second click finds the first."""
+    failed = jobs.in_state(State.FAILED)
+    repeat = jobs.new_job(key="retry").model_copy(update={"retry_of": failed})
+    again = jobs.new_job(key="retry").model_copy(update={"retry_of": failed})
+
+    assert jobs.create(repeat) == jobs.create(again) == repeat.job_id
+    assert jobs.record(repeat.job_id).retry_of == failed
+    assert (jobs.record(failed).state, jobs.record(failed).retried_as) == (State.FAILED, repeat.job_id)

@@ -1,0 +1,97 @@
+"""The shape of the house: what may be imported where, beyond what the import rules can say."""
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+
+from jobs import keys
+from jobs.commands import script_names
+from tests.processes import PROJECT_ROOT
+
+ROOMS = ("api", "jobs", "local", "tasks")
+
+
+def sources():
+    return [path for room in ROOMS for path in sorted((PROJECT_ROOT / room).rglob("*.py"))]
+
+
+def run_python(code: str) -> str:
+    """What a fresh interpreter prints; it has no settings but the defaults."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_the_web_process_never_loads_the_sdk():
+    """Half a second and 40 MB that no request needs."""
+    loaded = run_python("import sys, api, tasks.submit; print(sorted(sys.modules))")
+
+    assert "'openai'" not in loaded
+    assert "'tasks.run_job'" not in loaded
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_importing_a_room_opens_nothing_and_reads_no_environment(room):
+    """Everything is built in factories: an import has no side effect that anyone could trip over."""
+    code = f"""
+import socket
+def refuse(*args, **kwargs):
+    raise SystemExit("opened a connection")
+socket.socket.connect = refuse
+import jobs.settings
+jobs.settings.Settings.__init__ = lambda self, **values: (_ for _ in ()).throw(SystemExit("read the settings"))
+import {room}
+print("quiet")
+"""
+    assert run_python(code).strip() == "quiet"
+
+
+def test_redis_keys_are_spelt_in_one_file_only():
+    """A key that two files spell is a key that one of them will misspell."""
+    spelt = [
+        f"{path.relative_to(PROJECT_ROOT)}:{node.lineno}"
+        for path in sources()
+        if path.name != "keys.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.match(r"cq:|celery-task-meta", node.value)
+    ]
+    assert spelt == []
+
+
+def test_every_key_is_in_the_table():
+    """The table at the head of keys.py names each key that the module makes."""
+    made = {
+        re.sub(r"job_x|tenant_x|digest_x|queue_x|queued|123", "", key)
+        for key in (
+            keys.job("job_x"),
+            keys.request("job_x"),
+            keys.events("job_x"),
+            keys.attempts("job_x"),
+            keys.result("job_x"),
+            keys.bells("queue_x"),
+            keys.claimed("queue_x"),
+            keys.minute(123),
+            *(value for name, value in vars(keys).items() if name.isupper() and str(value).startswith("cq:")),
+        )
+    }
+    table = keys.__doc__ or ""
+    assert [key for key in made if key not in table] == []
+
+
+def test_lua_lives_in_files_and_each_says_what_it_does():
+    """One verb a file, its header naming KEYS, ARGV and answers; no Lua inside Python strings."""
+    for name in script_names():
+        header = (PROJECT_ROOT / "jobs" / "lua" / f"{name}.lua").read_text()
+        assert header.startswith(f"-- {name}: "), name
+        assert "-- KEYS " in header, name
+        assert "-- answers " in header, name
+    assert [path for path in sources() if "redis.call" in path.read_text()] == []
+
+
+def test_no_scan_on_any_path():
+    """KEYS and SCAN grow with the number of jobs."""
+    words = re.compile(r"""["'](KEYS|SCAN|HSCAN|ZSCAN|SSCAN)["']|scan_iter|\.keys\(["']""")
+    assert [str(path) for path in sources() if words.search(path.read_text())] == []

@@ -1,0 +1,43 @@
+"""The README is true: its settings table is the settings class, and its links and commands exist."""
+
+import re
+
+from pydantic import SecretStr
+
+from jobs.settings import PROJECT_ROOT, Settings
+
+README = (PROJECT_ROOT / "README.md").read_text()
+
+
+def settings_table() -> str:
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        variable = field.validation_alias or f"CHATQUEUE_{name.upper()}"
+        default = field.default
+        shown = "" if default is None else f"`{str(default).replace(str(PROJECT_ROOT) + '/', '')}`"
+        assert not isinstance(default, SecretStr)
+        rows.append(f"| `{variable}` | {shown} | {field.description} |")
+    return "\n".join(rows)
+
+
+def test_the_settings_table_is_the_settings_class():
+    """Every setting, its default and its meaning."""
+    written = re.search(r"<!-- settings: .*? -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+
+    assert written is not None
+    assert written[1] == settings_table()
+
+
+def test_every_file_that_the_readme_names_exists():
+    named = set(re.findall(r"`((?:api|tasks|jobs|local|docs|tests)/[\w/.]+)`|\]\(([\w/.]+)\)", README))
+    paths = {first or second for first, second in named}
+
+    assert paths
+    assert [path for path in paths if not (PROJECT_ROOT / path).exists()] == []
+
+
+def test_every_make_target_that_the_readme_names_exists():
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+
+    for target in set(re.findall(r"make ([a-z]+)", README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
