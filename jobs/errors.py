@@ -94,6 +94,10 @@ class QueueFull(ChatqueueError):
     http_status = 429
 
 
+def no_memory() -> QueueFull:
+    return QueueFull("the store has no memory left; try again later", retry_after_seconds=5)
+
+
 class StoreUnavailable(ChatqueueError):
     code = "store_unavailable"
     http_status = 503

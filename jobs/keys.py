@@ -18,6 +18,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
 | cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry a minute after the last heartbeat |
 | cq:duty | string: worker that does the recovery duties | duty | 2 s after its last tick |
+| cq:full | string: Redis is nearly full, submits are refused | recovery | 5 s after it was last seen so |
 | cq:totals | hash: events counted since the beginning | create, finish, cancel, release | for ever: ten numbers |
 | cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
 | cq:probe | string: what the readiness check writes | the web | ten seconds |
@@ -42,6 +43,7 @@ DEADLINES: Final = "cq:deadlines"
 LEASES: Final = "cq:leases"
 EXPIRY: Final = "cq:expiry"
 WORKERS: Final = "cq:workers"
+FULL: Final = "cq:full"
 DUTY: Final = "cq:duty"
 TOTALS: Final = "cq:totals"
 PROBE: Final = "cq:probe"

@@ -15,7 +15,6 @@ from jobs.states import State
 JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 _VISIBLE = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_HISTORY = 1_000  # turns; far above any model's context, bounds validation time
 MAX_INPUTS = 2_048  # texts in one embeddings request: OpenAI's own limit
 MAX_METADATA = 16  # pairs, OpenAI's own limit
@@ -43,8 +42,6 @@ def _checked_text(text: str) -> str:
     limit = get_settings().max_message_chars
     if len(text) > limit:
         raise ValueError(f"must have at most {limit} characters")
-    if _LONE_SURROGATE.search(text):
-        raise ValueError("must be text without lone surrogates")
     return text
 
 

@@ -118,11 +118,6 @@ def abandoned(now_ms: int, limit: int) -> Command[list[str]]:
     return _by_score(keys.LEASES, now_ms, limit)
 
 
-def uptime_seconds() -> Command[int]:
-    """How long the server has been up; leases that expired while it was away say nothing of their holders."""
-    return plain_command("INFO", "server", read=lambda info: int(info["uptime_in_seconds"]))
-
-
 def expired(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs whose record has expired and whose index entries have not been cleared."""
     return _by_score(keys.EXPIRY, now_ms, limit)

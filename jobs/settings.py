@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     max_message_chars: Count = Field(default=200_000, description="Longest message, system text or input.")
     max_body_bytes: Count = Field(default=2 * 1024 * 1024, description="Largest request body; above: 413.")
     max_queued: Count = Field(default=100_000, description="Jobs that may wait at once; above: 429.")
+    max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=85, description="Share of Redis' maxmemory above which submits are answered 429."
+    )
     sync_wait_seconds: Seconds = Field(
         default=60, le=600, description="How long a sync chat waits before it answers 202 with the id."
     )

@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 
 from jobs.commands import Command, Word
-from jobs.errors import ChatqueueError, QueueFull, StoreUnavailable
+from jobs.errors import ChatqueueError, StoreUnavailable, no_memory
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ RETRY_AFTER_SECONDS = 2  # Retry-After of a 503: about as long as a restart of R
 def translate(error: RedisError) -> ChatqueueError | RedisError:
     """Our error for one of redis-py's; what is neither an outage nor a full server stays as it is: a bug."""
     if isinstance(error, OutOfMemoryError):
-        return QueueFull("the store has no memory left; try again later", retry_after_seconds=RETRY_AFTER_SECONDS)
+        return no_memory()
     if isinstance(error, RedisConnectionError | RedisTimeoutError | ReadOnlyError | BusyLoadingError):
         return StoreUnavailable("Redis cannot be reached; try again", retry_after_seconds=RETRY_AFTER_SECONDS)
     return error

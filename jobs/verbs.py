@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from jobs import celery_result, keys
 from jobs.bell import Bell
-from jobs.commands import Command, Word, script_command, text
-from jobs.errors import IdempotencyConflict, InternalError, QueueFull
+from jobs.commands import Command, Word, plain_command, script_command, text
+from jobs.errors import IdempotencyConflict, InternalError, QueueFull, no_memory
 from jobs.models import (
     PREVIEW_BYTES,
     TASK_REQUEST,
@@ -113,6 +113,7 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         keys.TOTALS,
         _minute(),
         keys.DEADLINES,
+        keys.FULL,
     ]
     if job.idempotency_key is not None:
         digest = idempotency_digest(job.idempotency_key)
@@ -145,6 +146,8 @@ def _read_created(reply: list[bytes]) -> Created:
             f"the queue is full: {detail} jobs wait; try again later",
             retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
         )
+    if word == "no_memory":
+        raise no_memory()
     return Created(detail, is_new=word == "created")
 
 
@@ -369,6 +372,11 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
         own.append(keys.idempotency(record.tenant, record.idempotency))
     indexes = [keys.INDEX_ALL, keys.EXPIRY, *(keys.index(state) for state in sorted(FINAL_STATES))]
     return script_command("delete", own + indexes, [job_id, len(own)], text)
+
+
+def refuse_submits(for_seconds: int) -> Command[None]:
+    """Have every create refused for a while, with room left for the jobs that run to finish."""
+    return plain_command("SET", keys.FULL, 1, "EX", for_seconds, read=lambda _: None)
 
 
 def take_duty(worker: str, for_ms: int) -> Command[bool]:

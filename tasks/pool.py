@@ -113,7 +113,16 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
             return
         self._callbacks.put(lambda: callback(value))
         if self._hub is not None:
-            self._hub.call_soon(self._drain_callbacks, 0)
+            self._hub.call_soon(self._drain_on_hub)
+
+    def _drain_on_hub(self) -> None:
+        """Pass callbacks on, then wake the hub once more.
+
+        What they queue on the hub in turn (the acknowledgements) kombu would look at only after its next poll, up to
+        a second later, and only a call from another thread wakes it.
+        """
+        self._drain_callbacks(0)
+        loop_thread().loop.call_soon_threadsafe(self._hub.call_soon, int)
 
     def _drain_callbacks(self, wait_seconds: float) -> None:
         try:

@@ -13,6 +13,7 @@ from jobs.async_store import AsyncStore
 from jobs.bell import Bell
 from jobs.keys import FRONT_PRIORITY
 from jobs.models import JobError, JobRecord, Lease
+from jobs.server import ServerInfo, server_info
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs import Lane
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.5
 _LOCK_MS: Final = 2_000  # longer than a tick's work; a dead holder's duties go on after it
 _MOST_IN_ONE_TICK: Final = 500
+_REFUSE_SECONDS: Final = 5  # renewed by each tick that finds Redis nearly full
 _RETURN_SECONDS: Final = 2.0  # on top of a lease: in this time after an outage every worker has renewed
 
 
@@ -37,6 +39,8 @@ class Recovery:
         self._settings = settings
 
     async def run_forever(self) -> None:
+        for hazard in (await self._store.run(server_info())).hazards:
+            logger.warning("unsafe_redis %s", hazard)
         while True:
             try:
                 if await self._store.run(verbs.take_duty(self._worker, _LOCK_MS)):
@@ -48,8 +52,12 @@ class Recovery:
     async def tick(self) -> None:
         """All duties once."""
         now_ms = await self._store.run(queries.server_time_ms())
+        server = await self._store.run(server_info())
+        if server.is_fuller_than(self._settings.max_memory_percent):
+            await self._store.run(verbs.refuse_submits(_REFUSE_SECONDS))
         await self._end_late(await self._store.run(queries.late(now_ms, _MOST_IN_ONE_TICK)))
-        await self._take_back(await self._store.run(queries.abandoned(now_ms, _MOST_IN_ONE_TICK)))
+        if self._has_settled(server):
+            await self._take_back(await self._store.run(queries.abandoned(now_ms, _MOST_IN_ONE_TICK)))
         await self._ring(await self._store.run(queries.due(now_ms, _MOST_IN_ONE_TICK)))
         await self._ring(await self._unrung())
         await self._forget(await self._store.run(queries.expired(now_ms, _MOST_IN_ONE_TICK)))
@@ -63,8 +71,6 @@ class Recovery:
 
     async def _take_back(self, job_ids: list[str]) -> None:
         """A job whose worker is gone goes to the head of the queue, or fails when that has happened too often."""
-        if not job_ids or await self._is_too_soon():
-            return
         error = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
         for record in await self._records(job_ids):
             logger.warning("lease_expired job_id=%s owner=%s", record.job_id, record.owner)
@@ -73,10 +79,10 @@ class Recovery:
             else:
                 await self._release(record, error)
 
-    async def _is_too_soon(self) -> bool:
-        """After an outage leases have expired that their holders had no chance to renew."""
+    def _has_settled(self, server: ServerInfo) -> bool:
+        """After an outage leases have expired that their holders had no chance to renew: nobody is declared dead."""
         grace = self._settings.lease_seconds + _RETURN_SECONDS
-        return self._store.seconds_since_outage < grace or await self._store.run(queries.uptime_seconds()) < grace
+        return self._store.seconds_since_outage >= grace and server.uptime_seconds >= grace
 
     async def _release(self, record: JobRecord, error: JobError) -> None:
         command = verbs.release(_lease(record), error, 0, self._bell, "deaths")

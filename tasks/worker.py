@@ -22,11 +22,11 @@ from jobs.connect import connect
 from jobs.keys import DEFAULT_QUEUE
 from jobs.settings import get_settings
 from jobs.store import Store
-from tasks import pool, run_job
+from tasks import broker_loss, pool, run_job
 from tasks.bells import RUN_JOB
 from tasks.runtime import runtime
 
-__all__ = ["run_job"]  # importing it registers the task
+__all__ = ["broker_loss", "run_job"]  # importing them mends kombu, and registers the task
 
 logger = logging.getLogger(__name__)
 _GIVE_BACK_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise

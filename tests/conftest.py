@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from celery import Celery
 
 from jobs.connect import connect
 from jobs.settings import Settings
@@ -51,3 +52,13 @@ def store(redis_client: redis.Redis, settings: Settings) -> Iterator[Store]:
     store = Store(connect(settings))
     yield store
     store.close()
+
+
+@pytest.fixture
+def stock(redis_client: redis.Redis, redis_url: str) -> Iterator[Celery]:
+    """A Celery client that knows nothing of us."""
+    app = Celery("stock", backend=redis_url, set_as_current=False)
+    yield app
+    app.backend.result_consumer.stop()  # Celery leaves these connections to the garbage collector
+    app.backend.client.connection_pool.disconnect()
+    app.close()

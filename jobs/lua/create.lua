@@ -1,17 +1,18 @@
 -- create: write a new job down and ring its bell, in one step.
 -- include: clock count ring
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
---       10 deadlines  11 idempotency (only when the request has a key)  12 the failed job that this one repeats
+--       10 deadlines  11 full  12 idempotency (only when the request has a key)  13 the failed job that this one
+--       repeats
 -- ARGV  1 id  2 fingerprint of the request  3 idempotency TTL, s  4 most jobs that may be queued
 --       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms  8... field, value of the record
 -- answers  {created, id}  {existing, id}: same key, same request  {conflict, id}: same key, another request
---          {full, depth}: nothing was written
+--          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once. A job that repeats another always has a key, made of its id.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'created', ARGV[1]}
 end
-if KEYS[11] then
-  local seen = redis.call('GET', KEYS[11])
+if KEYS[12] then
+  local seen = redis.call('GET', KEYS[12])
   if seen then
     local fingerprint, id = seen:match('^(%S+) (%S+)$')
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
@@ -20,6 +21,9 @@ end
 local depth = redis.call('ZCARD', KEYS[5])
 if depth >= tonumber(ARGV[4]) then
   return {'full', tostring(depth)}
+end
+if redis.call('EXISTS', KEYS[11]) == 1 then
+  return {'no_memory', ''}
 end
 
 local now = now_ms()
@@ -30,12 +34,12 @@ redis.call('SET', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[4], seq, ARGV[1])
 redis.call('ZADD', KEYS[5], seq, ARGV[1])
 redis.call('ZADD', KEYS[10], now + ARGV[7], ARGV[1])
-if KEYS[11] then
-  redis.call('SET', KEYS[11], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
-end
 if KEYS[12] then
-  redis.call('HSET', KEYS[12], 'retried_as', ARGV[1])
-  redis.call('HINCRBY', KEYS[12], 'version', 1)
+  redis.call('SET', KEYS[12], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
+end
+if KEYS[13] then
+  redis.call('HSET', KEYS[13], 'retried_as', ARGV[1])
+  redis.call('HINCRBY', KEYS[13], 'version', 1)
 end
 count(KEYS[8], KEYS[9], 'created')
 ring(KEYS[3], KEYS[6], KEYS[7], ARGV[1], ARGV[5])

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from celery import Celery
 from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
 
@@ -17,13 +16,6 @@ ANSWER = ChatAnswer(
     usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3),
 )
 ERROR = JobError(code="provider_auth_failed", message="the provider answered 401")
-
-
-@pytest.fixture
-def stock(redis_client, redis_url):
-    """A Celery app that knows nothing of us."""
-    with Celery("stock", backend=redis_url, set_as_current=False) as app:
-        yield app
 
 
 def test_the_key_is_celerys(stock):

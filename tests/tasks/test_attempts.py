@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-from celery import Celery
 
 from jobs import keys, verbs
 from jobs.keys import DEFAULT_QUEUE
@@ -153,15 +152,14 @@ def test_a_running_job_that_is_cancelled_closes_its_upstream_call(client, model_
     assert client.record(job_id).state is State.CANCELLED
 
 
-def test_a_stock_celery_client_gets_and_awaits_answers(client, redis_url):
+def test_a_stock_celery_client_gets_and_awaits_answers(client, stock):
     """`AsyncResult(id).get()` with none of our code: at once for a finished job, and it wakes for a running one."""
     finished = client.submit("[[offline say=early]]")
     client.ended(finished)
     running = client.submit("[[offline say=later delay=0.5]]")
 
-    with Celery("stock", backend=redis_url, set_as_current=False) as stock:
-        assert stock.AsyncResult(finished).get(timeout=10)["text"] == "early"
-        assert stock.AsyncResult(running).get(timeout=10)["text"] == "later"
+    assert stock.AsyncResult(finished).get(timeout=10)["text"] == "early"
+    assert stock.AsyncResult(running).get(timeout=10)["text"] == "later"
 
 
 def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):

@@ -1,0 +1,45 @@
+"""What the Redis server says of itself: how it is set, how full it is, how long it has been up."""
+
+from typing import Any
+
+from jobs.commands import Command, plain_command
+from jobs.models import FrozenModel
+
+
+class ServerInfo(FrozenModel):
+    """A reading of INFO. ``maxmemory_bytes`` is 0 when there is no limit."""
+
+    uptime_seconds: int
+    used_bytes: int
+    maxmemory_bytes: int
+    maxmemory_policy: str
+    has_append_only_file: bool
+
+    @property
+    def hazards(self) -> tuple[str, ...]:
+        """Settings under which accepted jobs can be lost, each as a sentence that says what to set."""
+        found = []
+        if self.maxmemory_policy != "noeviction":
+            found.append(
+                f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), and so loses jobs: "
+                "set maxmemory-policy noeviction"
+            )
+        if not self.has_append_only_file:
+            found.append("Redis keeps no append-only file, and loses jobs when it restarts: set appendonly yes")
+        return tuple(found)
+
+    def is_fuller_than(self, percent: float) -> bool:
+        return self.maxmemory_bytes > 0 and self.used_bytes * 100 > self.maxmemory_bytes * percent
+
+
+def server_info() -> Command[ServerInfo]:
+    def read(info: dict[str, Any]) -> ServerInfo:
+        return ServerInfo(
+            uptime_seconds=int(info["uptime_in_seconds"]),
+            used_bytes=int(info["used_memory"]),
+            maxmemory_bytes=int(info.get("maxmemory", 0)),
+            maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
+            has_append_only_file=bool(int(info.get("aof_enabled", 0))),
+        )
+
+    return plain_command("INFO", read=read)
