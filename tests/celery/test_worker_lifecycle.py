@@ -1,0 +1,205 @@
+"""A worker, its broker and Celery's own tools, as processes of their own: started, stopped, killed and restarted."""
+
+import uuid
+
+import pytest
+from celery import Celery
+
+from jobs import queries
+from jobs.connect import connect
+from jobs.keys import DEFAULT_QUEUE
+from jobs.models import ChatTask
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.store import Store
+from tasks.bells import RUN_JOB
+from tasks.submit import Submitter
+from tests.celery.retry_tasks import FAILURES, succeeds_at_last
+from tests.local_engine import wait_until
+
+ANSWER_SECONDS = 10.0
+
+
+class Client:
+    """What the web process does with jobs."""
+
+    def __init__(self, settings):
+        self.store = Store(connect(settings))
+        self._submitter = Submitter(self.store, settings)
+
+    def submit(self, message):
+        return self._submitter.submit(ChatTask(kind="chat", message=message)).job_id
+
+    def state(self, job_id):
+        return self.store.run(queries.record(job_id)).state
+
+    def reaches(self, job_id, state):
+        return wait_until(lambda: self.state(job_id) == state, ANSWER_SECONDS)
+
+    def ask(self, message):
+        """The answer's text."""
+        job_id = self.submit(message)
+        assert self.reaches(job_id, State.COMPLETED)
+        return self.text(job_id)
+
+    def text(self, job_id):
+        answer, _ = self.store.run(queries.outcome(job_id))
+        return answer.text
+
+
+@pytest.fixture
+def redis_url(celery_setup):
+    return celery_setup.broker.config()["host_url"]
+
+
+@pytest.fixture
+def client(redis_url):
+    made = Client(Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def inspect(celery_setup):
+    """Asks the one worker there is, and does not wait for others to answer."""
+    return celery_setup.app.control.inspect(timeout=5, limit=1)
+
+
+def only(replies):
+    """The value of the single worker that replied."""
+    [value] = replies.values()
+    return value
+
+
+def ended(node):
+    """Wait until the node's process has ended; its exit code."""
+    assert wait_until(lambda: node.container.reload() or node.container.status == "exited", ANSWER_SECONDS)
+    return node.container.attrs["State"]["ExitCode"]
+
+
+def arriving(events, listening):
+    """Each event as it comes; socket.timeout when none does for a while."""
+    seen = len(events)
+    for _ in listening:
+        yield from events[seen:]
+        seen = len(events)
+
+
+def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspect):
+    """`celery -A tasks worker` is all it takes; `celery inspect` finds the pool, the task and nothing running."""
+    pool = only(inspect.stats())["pool"]
+    assert pool["implementation"] == "tasks.pool:TaskPool"
+    assert pool["max-concurrency"] >= 100
+
+    assert only(inspect.ping()) == {"ok": "pong"}
+    assert only(inspect.active()) == []
+    assert RUN_JOB in only(inspect.registered())
+
+
+def test_a_stock_celery_client_gets_the_answer_of_a_finished_and_of_a_running_job(client, redis_url):
+    """`AsyncResult(job_id).get()` with nothing but a result backend's URL returns the answer, and wakes for it."""
+    finished = client.submit('[[offline say="all done"]]')
+    assert client.reaches(finished, State.COMPLETED)
+    running = client.submit("[[offline delay=2]] hi")
+    assert client.reaches(running, State.IN_PROGRESS)
+
+    with Celery(backend=redis_url, set_as_current=False) as stock:
+        assert stock.AsyncResult(finished).get(timeout=10)["text"] == "all done"
+        assert client.state(running) == State.IN_PROGRESS
+        assert stock.AsyncResult(running).get(timeout=10)["text"] == client.text(running)
+
+
+@pytest.mark.parametrize("worker_arguments", [("-c", "1")], ids=["one-slot"])
+def test_a_slot_is_free_as_soon_as_its_job_has_ended(client):
+    """The asyncio pool acknowledges at once: jobs that share a slot follow each other without a wait between them."""
+    job_ids = [client.submit("hi") for _ in range(8)]
+
+    assert wait_until(lambda: all(client.state(job_id) == State.COMPLETED for job_id in job_ids), 3)
+
+
+def test_warm_shutdown_finishes_what_runs(celery_setup, client):
+    """SIGTERM: a running job is seen through, its answer is stored, and the worker exits with 0."""
+    job_id = client.submit('[[offline delay=1.5 say="seen through"]]')
+    assert client.reaches(job_id, State.IN_PROGRESS)
+
+    celery_setup.worker.kill("SIGTERM")
+
+    assert ended(celery_setup.worker) == 0
+    assert client.state(job_id) == State.COMPLETED
+    assert client.text(job_id) == "seen through"
+
+
+def test_what_is_accepted_while_no_worker_runs_is_answered_by_the_next(celery_setup, client):
+    """A worker killed with -9 leaves nothing that keeps its successor from the jobs that came meanwhile."""
+    celery_setup.worker.kill()
+    job_id = client.submit('[[offline say="at last"]]')
+
+    celery_setup.worker.restart()
+
+    assert celery_setup.worker.ready()
+    assert client.reaches(job_id, State.COMPLETED)
+    assert client.text(job_id) == "at last"
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
+def test_a_worker_outlives_a_restart_of_its_broker(celery_setup, client, signal):
+    """The broker comes back with what it held; the same worker process finds it, finishes what ran, takes new jobs."""
+    before = client.submit('[[offline say="before"]]')
+    assert client.reaches(before, State.COMPLETED)
+    during = client.submit('[[offline delay=1 say="during"]]')
+    assert client.reaches(during, State.IN_PROGRESS)
+    pid = celery_setup.worker.container.attrs["State"]["Pid"]
+
+    celery_setup.broker.kill(signal)
+    ended(celery_setup.broker)
+    celery_setup.broker.restart()
+
+    assert client.ask('[[offline say="after"]]') == "after"
+    assert client.reaches(during, State.COMPLETED)
+    assert client.text(during) == "during"
+    assert client.text(before) == "before"
+    assert celery_setup.worker.container.attrs["State"]["Pid"] == pid
+
+
+@pytest.mark.parametrize(
+    ("worker_arguments", "implementation"),
+    [
+        (("-P", "threads"), "celery.concurrency.thread:TaskPool"),
+        (("-P", "prefork", "-c", "2"), "celery.concurrency.prefork:TaskPool"),
+        (("-P", "solo"), "celery.concurrency.solo:TaskPool"),
+    ],
+    ids=["threads", "prefork", "solo"],
+)
+def test_celerys_own_pools_run_the_same_jobs(client, inspect, implementation):
+    """`-P` changes how jobs are run, not what comes of them."""
+    assert only(inspect.stats())["pool"]["implementation"] == implementation
+
+    assert client.ask('[[offline say="the same"]]') == "the same"
+
+
+@pytest.mark.parametrize("worker_arguments", [("-I", "tests.celery.retry_tasks")], ids=["asyncio"])
+def test_celerys_own_retry_works_on_our_pool(celery_setup):
+    """A plain Celery task beside ours may call self.retry."""
+    result = celery_setup.app.send_task(succeeds_at_last.name, queue=DEFAULT_QUEUE)
+
+    assert result.get(timeout=ANSWER_SECONDS) == FAILURES
+
+
+def test_events_and_logs_tell_of_a_job_but_not_what_it_says(celery_setup, client):
+    """What Flower is built on carries the job's id; neither prompt, answer nor key is in it, nor in the log."""
+    prompt, answer = (f"canary-{uuid.uuid4().hex}" for _ in range(2))
+    events = []
+    with celery_setup.app.connection() as connection:
+        receiver = celery_setup.app.events.Receiver(connection, handlers={"*": events.append})
+        listening = receiver.itercapture(limit=None, timeout=ANSWER_SECONDS, wakeup=True)
+        assert any(event["type"] == "worker-heartbeat" for event in arriving(events, listening))
+        job_id = client.submit(f'[[offline say="{answer}"]] {prompt}')
+        assert any(event["type"] == "task-succeeded" for event in arriving(events, listening))
+
+    of_the_job = [event["type"] for event in events if event.get("uuid") == job_id]
+    assert of_the_job == ["task-received", "task-started", "task-succeeded"]
+    assert client.text(job_id) == answer
+    for secret in (prompt, answer, "sk-canary"):
+        assert secret not in repr(events)
+        assert secret not in celery_setup.worker.logs()
+    assert job_id in celery_setup.worker.logs()

@@ -1,0 +1,204 @@
+"""One container: a process in its own session, with a folder, a log and, if it asks for one, a loopback port."""
+
+import os
+import random
+import shlex
+import signal
+import socket
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError
+
+from local.child import Guard
+from tests.local_engine.image import LocalImage
+from tests.local_engine.waiting import wait_until
+
+LOOPBACK = "127.0.0.1"
+PORTS = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
+LISTEN_SECONDS = 10.0  # a start returns when its port listens, or after this at the latest
+KILL_SECONDS = 5.0
+
+
+class LocalContainer:
+    """Answers what pytest-docker-tools asks of ``docker.models.containers.Container``.
+
+    Its signals go to the first process alone; when that one ends, all others of its group are killed, as those of a
+    container are. It keeps its port, its folder and its log file over a restart.
+    """
+
+    def __init__(
+        self,
+        *,
+        image: LocalImage,
+        folder: Path,
+        guard: Guard,
+        command: str | Sequence[str],
+        name: str,
+        environment: Mapping[str, str] | None = None,
+        ports: Mapping[str, Any] | None = None,
+        network: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        self.id = uuid.uuid4().hex * 2
+        self.name = name
+        self.labels = dict(labels or {})
+        self._image = image
+        self._folder = folder
+        self._guard = guard
+        self._command = shlex.split(command) if isinstance(command, str) else list(command)
+        self._environment = dict(environment or {})
+        self._network = network or "bridge"
+        self._ports = {port: free_port() for port in ports or {}}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "log"
+        self._log_start = 0
+        folder.mkdir()
+
+    @property
+    def status(self) -> str:
+        if self._process is None:
+            return "created"
+        return "running" if self._exit_code() is None else "exited"
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The parts of ``docker inspect`` that are read; always of now."""
+        port = self._port
+        published = {inner: [{"HostIp": LOOPBACK, "HostPort": str(p)}] for inner, p in self._ports.items()}
+        return {
+            "Id": self.id,
+            "State": {"Status": self.status, "ExitCode": self._exit_code() or 0, "Pid": self.pid},
+            "Config": {
+                # Others reach it by this name at the service's usual port; here the port is part of the name.
+                "Hostname": f"{LOOPBACK}:{port}" if port else LOOPBACK,
+                "Env": [f"{key}={value}" for key, value in self._environment.items()],
+                "Labels": self.labels,
+            },
+            "HostConfig": {"PortBindings": published},
+            "NetworkSettings": {"Networks": {self._network: {"IPAddress": LOOPBACK}}, "Ports": published},
+        }
+
+    @property
+    def pid(self) -> int:
+        """0 when it does not run."""
+        return self._process.pid if self._process and self._exit_code() is None else 0
+
+    def start(self) -> None:
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._image.arguments(self._command, self._port),
+                cwd=self._image.working_dir or self._folder,
+                env=self._whole_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._guard.tell(f"+{self._process.pid}")
+        wait_until(lambda: self._exit_code() is not None or self._listens(), LISTEN_SECONDS)
+
+    def reload(self) -> None:
+        """Nothing is cached."""
+
+    def logs(self) -> bytes:
+        """What it wrote since its latest start: the prompt of an earlier one must not look like readiness."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read()
+
+    def exec_run(self, command: str) -> tuple[int, bytes]:
+        """Answers only how pytest-docker-tools asks which ports listen: lines of ``/proc/net/tcp``."""
+        if not command.startswith("cat /proc/net/"):
+            raise NotImplementedError(command)
+        inner = [int(port.split("/")[0]) for port in self._ports] if self._listens() else []
+        return 0, "\n".join(f"0: 00000000:{port:04X} 00000000:0000 0A" for port in inner).encode()
+
+    def kill(self, signal: str | int | None = None) -> None:
+        """Returns when the signal is sent; after SIGKILL, when the container has ended."""
+        number = _signal_number(signal)
+        if self._process is None or self._exit_code() is not None:
+            raise APIError(f"container {self.name} is not running")
+        self._process.send_signal(number)
+        if number == _signal_number("SIGKILL"):
+            self.wait(KILL_SECONDS)
+
+    def stop(self, timeout: float = 10) -> None:
+        """SIGTERM; SIGKILL after `timeout` seconds. A second call does nothing."""
+        if self.status != "running":
+            return
+        self.kill("SIGTERM")
+        if not wait_until(lambda: self.status == "exited", timeout):
+            self.kill("SIGKILL")
+
+    def restart(self, timeout: float = 10) -> None:
+        self.stop(timeout)
+        self.start()
+
+    def wait(self, timeout: float = 10) -> dict[str, int]:
+        """Raises TimeoutError when it still runs after so many seconds."""
+        if not wait_until(lambda: self._exit_code() is not None, timeout):
+            raise TimeoutError(f"container {self.name} still runs after {timeout} s")
+        return {"StatusCode": self._exit_code()}
+
+    def remove(self, *, force: bool = False) -> None:
+        if force and self.status == "running":
+            self.kill("SIGKILL")
+        if self.status == "running":
+            raise APIError(f"container {self.name} is running")
+
+    @property
+    def _port(self) -> int | None:
+        """Programs here listen on one port at most."""
+        return next(iter(self._ports.values()), None)
+
+    def _exit_code(self) -> int | None:
+        """None while it runs; 128 and the signal's number when one ended it, as Docker counts."""
+        if self._process is None:
+            return None
+        has_run_until_now = self._process.returncode is None
+        code = self._process.poll()
+        if code is None:
+            return None
+        if has_run_until_now:
+            with suppress(ProcessLookupError, PermissionError):  # macOS answers the latter for zombies
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._guard.tell(f"-{self._process.pid}")
+        return code if code >= 0 else 128 - code
+
+    def _listens(self) -> bool:
+        return all(_accepts(port) for port in self._ports.values())
+
+    def _whole_environment(self) -> dict[str, str]:
+        """As clean as a container's: neither keys nor settings of whoever runs the tests get in."""
+        inherited = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "LANG": "C.UTF-8"}
+        return {**inherited, "PYTHONUNBUFFERED": "1", **self._environment}
+
+
+def free_port() -> int:
+    """A port that was free a moment ago. Binding to 0 would give one that any outgoing connection may take."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _signal_number(name: str | int | None) -> int:
+    if name is None:
+        return signal.SIGKILL
+    return signal.Signals[name] if isinstance(name, str) else name
