@@ -7,25 +7,31 @@ job did it.
 
     worker   request, patience ──(stdin, one JSON line)──> child
     worker   <──(stdout, one JSON line each)── pieces, the answer, or the error
+
+The child ends with its worker: when its standard input closes. A stop that reaches the whole process group or
+cgroup (systemd, Ctrl-C) is the worker's to handle: the child does not heed it.
 """
 
 import asyncio
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from typing import Any, Final
 
 from jobs import errors
-from jobs.errors import AttemptError, KillsItsWorker
+from jobs.errors import AttemptCrashed, AttemptError, KillsItsWorker
 from jobs.models import TASK_REQUEST, ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
 from jobs.settings import get_settings
 from tasks.patience import Patience
 from tasks.provider import Piece, Provider
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a line may hold the vectors of a whole request
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by who stops a group, not by a poison job
 _TRANSLATED: Final = {
     kind.__name__: kind
     for kind in (
@@ -87,6 +93,8 @@ async def _converse(
         if "error" in line:
             raise _read_error(line["error"])
         yield line
+    if -await process.wait() in _STOPS:  # while the child was starting
+        raise AttemptCrashed("the process that ran the job alone was told to stop")
     raise KillsItsWorker("the job killed the process that ran it alone; it is not tried again")
 
 
@@ -96,10 +104,20 @@ def _read_error(said: dict[str, Any]) -> AttemptError:
 
 def main() -> None:
     """The child: make the call that stands on standard input."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_worker, daemon=True).start()
     say = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever prints, prints to standard error
     asyncio.run(_call(TASK_REQUEST.validate_python(order["request"], strict=False), Patience(**order["patience"]), say))
+
+
+def _end_with_the_worker() -> None:
+    """A call that a dead worker left behind would be made a second time elsewhere while it still runs."""
+    while os.read(0, 1):  # not sys.stdin: a thread in its lock would break the interpreter's end
+        pass
+    os._exit(1)
 
 
 async def _call(request: ChatTask | EmbeddingsTask, patience: Patience, say: Any) -> None:

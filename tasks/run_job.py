@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Reject, Retry
 
 from tasks import app
 from tasks.attempt import Ended, NothingDone, Outcome, Waits, attempt
@@ -27,7 +27,10 @@ def run_job(self: Any) -> str:
     (SUCCESS, RETRY, FAILURE), so that events, Flower and monitoring are right.
     """
     job_id = self.request.id
-    outcome = wait_for(attempt(runtime(), job_id))
+    here = runtime()
+    if here.is_stopping:
+        raise Reject("worker_stops", requeue=True)
+    outcome = wait_for(attempt(here, job_id))
     _log(job_id, outcome)
     if isinstance(outcome, NothingDone):
         raise Ignore(outcome.reason)

@@ -37,9 +37,11 @@ class Runtime:
     heartbeat: Heartbeat
     recovery: Recovery
     quarantine: Quarantine
+    is_stopping: bool = False  # a bell that still comes in goes back to the broker
 
     def give_back(self) -> None:
         """The worker stops and its grace period is over. May be called from any thread, and from a signal handler."""
+        self.is_stopping = True
         loop_thread().loop.call_soon_threadsafe(self.heartbeat.give_back)
 
 

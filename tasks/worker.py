@@ -60,6 +60,8 @@ def start_runtime(sender: Any, **_: Any) -> None:
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def drain(how: str, **_: Any) -> None:
         """Warm: running jobs have the grace period to finish. Cold: they go back to the queue at once."""
+        if not worker.pool.uses_semaphore:
+            runtime().is_stopping = True
         grace = get_settings().grace_seconds if how == "Warm" else 0
         timer = threading.Timer(grace, give_back, [worker])
         timer.daemon = True
