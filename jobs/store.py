@@ -1,6 +1,6 @@
 """The sync store: carries commands to Redis from threads or greenlets, and fails fast when it cannot."""
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import redis
 from redis.exceptions import (
@@ -9,6 +9,8 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -22,14 +24,30 @@ from jobs.errors import ChatqueueError, StoreUnavailable, no_memory
 
 T = TypeVar("T")
 
-RETRY_AFTER_SECONDS = 2  # Retry-After of a 503: about as long as a restart of Redis takes
+_PASSING_ERRORS: Final = (
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisConnectionError,
+    RedisTimeoutError,
+    TryAgainError,
+)
+_PASSING_WORDS: Final = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN")
+RETRY_AFTER_SECONDS: Final = 2  # Retry-After of a 503: about as long as a restart of Redis takes
+
+
+def is_passing(error: BaseException) -> bool:
+    """True when the same command may succeed later: Redis is away, silent, loading, read-only, full or without disk."""
+    return isinstance(error, _PASSING_ERRORS) or (
+        isinstance(error, ResponseError) and str(error).startswith(_PASSING_WORDS)
+    )
 
 
 def translate(error: RedisError) -> ChatqueueError | RedisError:
-    """Our error for one of redis-py's; what is neither an outage nor a full server stays as it is: a bug."""
+    """Our error for one of redis-py's; what does not pass by itself stays as it is: a bug."""
     if isinstance(error, OutOfMemoryError):
         return no_memory()
-    if isinstance(error, RedisConnectionError | RedisTimeoutError | ReadOnlyError | BusyLoadingError):
+    if is_passing(error):
         return StoreUnavailable("Redis cannot be reached; try again", retry_after_seconds=RETRY_AFTER_SECONDS)
     return error
 

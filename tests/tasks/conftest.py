@@ -16,7 +16,7 @@ from tests.waiting import until
 SHORT = {"CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1", "CHATQUEUE_PROVIDER_IDLE_SECONDS": "1"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worker(redis_url: str, model_url: str) -> Iterator[Process]:
     """`celery -A tasks worker`, for all tests that only need one to be there."""
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}

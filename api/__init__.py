@@ -1,0 +1,26 @@
+"""Takes requests: the Flask app. Never imports openai or a task body."""
+
+from flask import Flask
+
+from api import chat, docs, health, queue, tasks
+from api.pydantic_smorest import Api
+from api.services import install
+from jobs.settings import Settings, get_settings
+
+PREFIX = "/api/v1"
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The app, with nothing opened yet: `gunicorn "api:create_app()"`, `flask --app api run`."""
+    settings = settings or get_settings()
+    app = Flask("api", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config.from_mapping(docs.OPENAPI)
+    install(app, settings)
+    api = Api(app)
+    for blueprint in (chat.blueprint, tasks.blueprint, queue.blueprint):
+        api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
+    api.register_blueprint(health.blueprint)
+    app.register_blueprint(docs.blueprint)
+    return app

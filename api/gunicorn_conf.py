@@ -1,0 +1,47 @@
+"""How gunicorn runs the web: `gunicorn -c api/gunicorn_conf.py "api:create_app()"`. Nobody imports this file.
+
+A greenlet per connection, since a long poll only waits. No access log: paths and queries hold what people send.
+"""
+
+import logging
+import signal
+from typing import Any
+
+from gunicorn.http import message  # type: ignore[import-untyped]
+
+from jobs.settings import get_settings
+
+_settings = get_settings()
+
+# A GET for 1,000 ids has a request line of 42 KB; gunicorn caps the setting at 8,190 bytes unless its cap is raised.
+# 0 would mean no limit at all.
+message.MAX_REQUEST_LINE = 64 * 1024
+
+bind = f"{_settings.web_host}:{_settings.web_port}"
+workers = _settings.web_workers
+worker_class = "gevent"
+worker_connections = 5_000  # long polls and streams that one process holds at once
+limit_request_line = message.MAX_REQUEST_LINE
+keepalive = 15  # seconds; a client that polls keeps its connection
+graceful_timeout = 10  # seconds for requests under way; waiting ones are let go at once, see post_worker_init
+loglevel = _settings.log_level.lower()
+proc_name = "chatqueue-web"
+control_socket_disable = True  # it would lie in the home directory, shared by every gunicorn of this user
+
+
+def post_worker_init(worker: Any) -> None:
+    """Once per worker process: logs, and a stop that lets long polls go with what they have."""
+    import gevent
+
+    from api.services import services_of
+
+    logging.basicConfig(level=_settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    listener = services_of(worker.wsgi).listener
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def stop_and_release(number: int, frame: Any) -> None:
+        if callable(stop):
+            stop(number, frame)
+        gevent.spawn(listener.close)  # not here: a signal handler must not block
+
+    signal.signal(signal.SIGTERM, stop_and_release)

@@ -1,0 +1,47 @@
+"""Is it up? For load balancers (live, ready) and for people (full)."""
+
+from typing import Any
+
+from api import examples
+from api.pydantic_smorest import Blueprint
+from api.services import services
+from api.shapes import Alive, Health, RedisHealth
+from jobs import reading
+from jobs.states import State
+
+blueprint = Blueprint("health", __name__, url_prefix="/health", description="Is it up?")
+
+
+@blueprint.route("")
+@blueprint.response(200, Health, example=examples.HEALTH)
+@blueprint.problems(503)
+def show_health() -> Any:
+    """Redis, the queue and the workers."""
+    here = services()
+    latency_ms = reading.probe(here.store)
+    stats = reading.stats(here.store, here.settings)
+    return Health(
+        status="ok" if stats.workers else "degraded",
+        redis=RedisHealth(ok=True, latency_ms=round(latency_ms, 3)),
+        queued=stats.counts[State.QUEUED],
+        in_progress=stats.counts[State.IN_PROGRESS],
+        workers_alive=len(stats.workers),
+        workers=stats.workers,
+    )
+
+
+@blueprint.route("/live")
+@blueprint.response(200, Alive, example=examples.ALIVE)
+@blueprint.problems()
+def show_live() -> Any:
+    """The process answers; touches nothing else."""
+    return Alive(status="ok")
+
+
+@blueprint.route("/ready")
+@blueprint.response(200, Alive, example=examples.ALIVE)
+@blueprint.problems(503)
+def show_ready() -> Any:
+    """Requests can be accepted: Redis takes writes."""
+    reading.probe(services().store)
+    return Alive(status="ok")

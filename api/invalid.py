@@ -1,0 +1,104 @@
+"""Pydantic's errors in the terms of who sent the input: which field, and why, without repeating what was sent."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
+
+MAX_ERRORS: Final = 20  # shown in one answer; a body of a thousand wrong fields is not worth a thousand lines
+_OWN_WORDS: Final = {
+    "extra_forbidden": "unknown field",
+    "missing": "is required",
+    "union_tag_not_found": "is required",
+}
+
+
+class FieldError(BaseModel):
+    """One thing wrong: ``pointer`` into the JSON body, or the ``parameter`` of the query or the headers."""
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class InvalidFields(InvalidRequest):
+    """One or more fields of a request are wrong; ``errors`` holds each."""
+
+    def __init__(self, param: str, errors: list[FieldError]) -> None:
+        super().__init__(f"{param}: {errors[0].detail}" if param else errors[0].detail, param=param or None)
+        self.errors = errors
+
+    @classmethod
+    def in_query(cls, names: Iterable[str], detail: str) -> Self:
+        errors = [FieldError(parameter=name, detail=detail) for name in names]
+        return cls(errors[0].parameter or "", errors[:MAX_ERRORS])
+
+
+def from_validation(error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]) -> ChatqueueError:
+    """Our error for pydantic's, given the input that it refused."""
+    found = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+    if found[0]["type"] == "json_invalid":
+        return MalformedJson(f"the body is not valid JSON: {found[0]['ctx']['error']}")
+    if isinstance(data, dict):
+        named = [str(one["loc"][0]) if one["loc"] else "" for one in found]
+        errors = [
+            FieldError(parameter=name or None, detail=_detail(one)) for name, one in zip(named, found, strict=True)
+        ]
+        return InvalidFields(named[0], errors)
+    document, tag = from_json(data), _discriminator(model)
+    paths = [_path(one, document, tag) for one in found]
+    errors = [FieldError(pointer=_pointer(path), detail=_detail(one)) for path, one in zip(paths, found, strict=True)]
+    return InvalidFields(_param(paths[0]), errors)
+
+
+@cache
+def _discriminator(model: type[BaseModel]) -> str | None:
+    """The field that tells the shapes of a body apart, when the body is one of several."""
+    name: str | None = model.model_json_schema().get("discriminator", {}).get("propertyName")
+    return name
+
+
+def _path(error: ErrorDetails, document: Any, discriminator: str | None) -> list[str | int]:
+    """Where in the document: pydantic's ``loc`` without the names of union branches that it holds as well."""
+    loc = list(error["loc"])
+    if error["type"].startswith("union_tag") and discriminator:
+        return [discriminator]
+    if discriminator and loc and isinstance(document, dict) and document.get(discriminator) == loc[0]:
+        del loc[0]
+    path: list[str | int] = []
+    for i, part in enumerate(loc):
+        is_missing = error["type"] == "missing" and i == len(loc) - 1
+        if is_missing or _holds(document, part):
+            path.append(part)
+            document = None if is_missing else document[part]
+    return path
+
+
+def _holds(document: Any, part: str | int) -> bool:
+    if isinstance(document, dict):
+        return part in document
+    return isinstance(document, list) and isinstance(part, int) and 0 <= part < len(document)
+
+
+def _pointer(path: list[str | int]) -> str:
+    """A JSON Pointer (RFC 6901) as a URI fragment, as in RFC 9457."""
+    return "#" + "".join("/" + quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~") for part in path)
+
+
+def _param(path: list[str | int]) -> str:
+    """The same as OpenAI writes it: ``history[0].content``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _detail(error: ErrorDetails) -> str:
+    """Why, in words that never repeat the input."""
+    if error["type"] == "union_tag_invalid":
+        return f"must be one of {error['ctx']['expected_tags']}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return _OWN_WORDS.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]

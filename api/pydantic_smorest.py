@@ -1,0 +1,205 @@
+"""flask-smorest with pydantic models in place of marshmallow schemas, through public extension points only.
+
+Blueprint.arguments(Model)  ── schema_of ──> PydanticSchema.load   request bodies from the raw JSON, query and
+                                                                   headers from strings
+Blueprint.response(Model)   ── schema_of ──> PydanticSchema.dump
+Api                         ── PydanticConverter ──> OpenAPI 3.1   pydantic's own JSON Schema
+"""
+
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from typing import Any, ClassVar, TypeVar
+
+import flask_smorest
+import marshmallow
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from flask import Flask, Request, current_app, request
+from pydantic import BaseModel, ValidationError
+from webargs.core import is_json
+from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import MultiDict
+
+from api import problems
+from api.invalid import InvalidFields, from_validation
+from jobs.errors import UnsupportedMediaType
+
+View = TypeVar("View", bound=Callable[..., Any])
+PROBLEM_TYPE = "application/problem+json"
+_REF = "#/components/schemas/{model}"
+
+
+class PydanticSchema(marshmallow.Schema):
+    """A marshmallow schema in name only: loads and dumps one pydantic model."""
+
+    class Meta:
+        register = False
+
+    model: ClassVar[type[BaseModel]]
+
+    def load(self, data: Any, **_options: Any) -> Any:
+        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidFields."""
+        try:
+            if isinstance(data, bytes):
+                return self.model.model_validate_json(data)
+            return self.model.model_validate_strings(data)
+        except ValidationError as error:
+            raise from_validation(error, data, self.model) from None  # the original may hold the input
+
+    def dump(self, obj: Any, **_options: Any) -> Any:
+        return obj.model_dump(mode="json", by_alias=True)
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> type[PydanticSchema]:
+    return type(f"{model.__name__}Schema", (PydanticSchema,), {"model": model})
+
+
+def _adapted(schema: Any) -> Any:
+    is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
+    return schema_of(schema) if is_model else schema
+
+
+class Parser(FlaskParser):
+    """Hands over what came in as it came in; webargs would parse JSON itself and drop types on the way."""
+
+    def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
+        if not is_json(req.mimetype):
+            raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
+        return req.get_data()
+
+    def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
+        return _singles(req.args)
+
+    def load_headers(self, req: Request, schema: Any) -> dict[str, str]:
+        names = [field.alias or name for name, field in schema.model.model_fields.items()]
+        return {name: req.headers[name] for name in names if name in req.headers}
+
+
+def _singles(values: "MultiDict[str, str]") -> dict[str, str]:
+    twice = [name for name, given in values.lists() if len(given) > 1]
+    if twice:
+        raise InvalidFields.in_query(twice, "must be given once")
+    return values.to_dict()
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
+    """Takes pydantic models where flask-smorest takes schemas. Refuses query arguments that no view asked for."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.before_request(_refuse_unknown_query)
+
+    def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable[[View], View]:
+        decorate = super().arguments(_adapted(schema), location=location, **options)
+
+        def decorator(view: View) -> View:
+            wrapped: View = decorate(view)
+            if location == "query":
+                wrapped.takes_query = True  # type: ignore[attr-defined]  # functools.wraps carries it outwards
+            return wrapped
+
+        return decorator
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        decorator: Callable[[View], View] = super().route(rule, **options)
+        return decorator
+
+    def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
+        decorator: Callable[[View], View] = super().response(status_code, _adapted(schema), **options)
+        return decorator
+
+    def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
+        options["schema"] = _adapted(options.get("schema"))
+        decorator: Callable[[View], View] = super().alt_response(status_code, response, **options)
+        return decorator
+
+    def problems(self, *statuses: int) -> Callable[[View], View]:
+        """Document the errors of a view; those of every view (500) are added."""
+
+        def decorator(view: View) -> View:
+            for status in sorted({*statuses, 500}):
+                view = self.alt_response(status, HTTPStatus(status).name)(view)
+            return view
+
+        return decorator
+
+
+def _refuse_unknown_query() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.args and not getattr(view, "takes_query", False):
+        raise InvalidFields.in_query(list(request.args), "unknown query argument")
+
+
+class PydanticConverter(OpenAPIConverter):
+    """Documents PydanticSchemas by the JSON Schema of their model; a model is in requests or in responses."""
+
+    def resolve_nested_schema(self, schema: Any) -> Any:
+        model = getattr(schema, "model", None)
+        if model is None:
+            return super().resolve_nested_schema(schema)  # type: ignore[no-untyped-call]
+        self._register(model)
+        return {"$ref": _REF.format(model=model.__name__)}
+
+    def schema2parameters(self, schema: Any, *, location: str, **_options: Any) -> list[dict[str, Any]]:
+        described = schema.model.model_json_schema(ref_template=_REF)
+        self._register_all(described.pop("$defs", {}))
+        required = described.get("required", [])
+        return [_parameter(name, location, name in required, shape) for name, shape in described["properties"].items()]
+
+    def _register(self, model: type[BaseModel]) -> None:
+        if model.__name__ in self.spec.components.schemas:
+            return
+        is_request = model.model_config.get("extra") == "forbid"
+        described = model.model_json_schema(ref_template=_REF, mode="validation" if is_request else "serialization")
+        self._register_all(described.pop("$defs", {}) | {model.__name__: described})
+
+    def _register_all(self, definitions: dict[str, Any]) -> None:
+        for name, definition in definitions.items():
+            if name not in self.spec.components.schemas:
+                self.spec.components.schema(name, definition)
+
+
+def _parameter(name: str, location: str, required: bool, shape: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out is never null: there is no null in a query or a header."""
+    options = [option for option in shape.pop("anyOf", []) if option != {"type": "null"}]
+    if options:
+        shape |= options[0]
+    if shape.get("default", ...) is None:
+        del shape["default"]
+    return {
+        "name": name,
+        "in": {"headers": "header"}.get(location, location),
+        "required": required,
+        "description": shape.pop("description", ""),
+        "schema": shape,
+    }
+
+
+class PydanticPlugin(MarshmallowPlugin):
+    Converter = PydanticConverter
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped
+    """Describes errors as problem+json, and leaves out what flask-smorest would describe but nobody here uses."""
+
+    ERROR_SCHEMA = schema_of(problems.Problem)
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app, spec_kwargs={"marshmallow_plugin": PydanticPlugin()})
+
+    def _register_error_handlers(self) -> None:
+        problems.register(self._app)
+
+    def _register_responses(self) -> None:
+        for status in HTTPStatus:
+            body = {"schema": self.ERROR_SCHEMA, "example": problems.example(status)}
+            response = {"description": status.phrase, "content": {PROBLEM_TYPE: body}}
+            self.spec.components.response(status.name, response, lazy=True)
+
+    def _register_pagination_header(self) -> None:
+        """None: pages have cursors, in the body."""

@@ -1,0 +1,41 @@
+"""What the views work with, built once per app. Nothing here is opened before its first use."""
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from jobs.connect import connect
+from jobs.listener import ChangeListener
+from jobs.settings import Settings
+from jobs.store import Store
+from tasks.submit import Submitter
+
+_NAME = "chatqueue"
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    store: Store
+    submitter: Submitter
+    listener: ChangeListener
+
+    def close(self) -> None:
+        self.listener.close()
+        self.store.close()
+
+
+def install(app: Flask, settings: Settings) -> None:
+    client = connect(settings)
+    store = Store(client)
+    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings), ChangeListener(client))
+
+
+def services_of(app: Flask) -> Services:
+    found: Services = app.extensions[_NAME]
+    return found
+
+
+def services() -> Services:
+    """Of the app that answers this request."""
+    return services_of(current_app)

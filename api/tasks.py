@@ -1,0 +1,152 @@
+"""Tasks over HTTP: any kind of job, one or many."""
+
+import time
+from typing import Any
+
+from flask import url_for
+
+from api import examples
+from api.invalid import InvalidFields
+from api.pydantic_smorest import Blueprint
+from api.services import Services, services
+from api.shapes import (
+    MAX_IDS,
+    POLL_SECONDS,
+    SubmitHeaders,
+    Task,
+    TaskBody,
+    TaskList,
+    TaskResult,
+    TasksQuery,
+    retry_after_seconds,
+)
+from jobs import reading, verbs
+from jobs.models import JobRecord
+from jobs.verbs import Created
+
+blueprint = Blueprint("tasks", __name__, url_prefix="/tasks", description="Tasks of any kind")
+
+ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(SubmitHeaders, location="headers")
+@blueprint.arguments(TaskBody, examples=examples.TASK_REQUESTS)
+@blueprint.response(
+    202,
+    Task,
+    description="Accepted: it will be seen through.",
+    example=examples.QUEUED_TASK,
+    headers=ACCEPTED_HEADERS,
+)
+@blueprint.problems(400, 413, 415, 422, 429, 503)
+def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
+    """Submit a task."""
+    here = services()
+    return _accepted(here, here.submitter.submit(body.root, idempotency_key=headers.key))
+
+
+@blueprint.route("")
+@blueprint.arguments(TasksQuery, location="query")
+@blueprint.response(200, TaskList, example=examples.TASK_LIST)
+@blueprint.problems(422, 503)
+def list_tasks(query: TasksQuery) -> Any:
+    """Many tasks at once, or the recent ones.
+
+    With `ids`: those tasks, in the order asked for. Without: the newest first, page by page.
+    """
+    store = services().store
+    if query.ids is None:
+        return TaskList.of_page(reading.page(store, query.status, query.cursor, query.limit))
+    _check_ids(query)
+    found = reading.records(store, query.asked_ids)
+    return TaskList(tasks=tuple(map(Task.of, found.records)), unknown=found.unknown, next_cursor=None)
+
+
+@blueprint.route("/<task_id>", parameters=[examples.TASK_ID])
+@blueprint.response(200, Task, example=examples.QUEUED_TASK)
+@blueprint.problems(404, 503)
+def show_task(task_id: str) -> Any:
+    """The status of a task."""
+    return Task.of(reading.record(services().store, task_id))
+
+
+@blueprint.route("/<task_id>/result", parameters=[examples.TASK_ID])
+@blueprint.response(200, TaskResult, description="The task is final.", examples=examples.RESULTS)
+@blueprint.alt_response(
+    202,
+    schema=TaskResult,
+    description="Not final yet.",
+    example=examples.NO_RESULT,
+    headers=examples.headers("Retry-After"),
+)
+@blueprint.problems(404, 503)
+def show_result(task_id: str) -> Any:
+    """What came of a task."""
+    view = reading.view(services().store, task_id)
+    if view.record.state.is_final:
+        return TaskResult.of(view)
+    return TaskResult.of(view), 202, {"Retry-After": str(retry_after_seconds(view.record, time.time()))}
+
+
+@blueprint.route("/<task_id>/cancel", methods=["POST"], parameters=[examples.TASK_ID])
+@blueprint.response(200, Task, description="Cancelled, or ended before.", example=examples.CANCELLED_TASK)
+@blueprint.problems(404, 503)
+def cancel_task(task_id: str) -> Any:
+    """Cancel a task.
+
+    Needs no body and may be repeated. A task that has ended otherwise stays as it is.
+    """
+    here = services()
+    _cancel(here, reading.record(here.store, task_id))
+    return Task.of(reading.record(here.store, task_id))
+
+
+@blueprint.route("/<task_id>/retry", methods=["POST"], parameters=[examples.TASK_ID])
+@blueprint.response(
+    202,
+    Task,
+    description="The new task, made once however often it is asked for.",
+    example=examples.QUEUED_TASK,
+    headers=ACCEPTED_HEADERS,
+)
+@blueprint.problems(404, 422, 429, 503)
+def retry_task(task_id: str) -> Any:
+    """Submit a task that has ended without a whole answer again.
+
+    Makes a new task and leaves the old one as it is. Needs no body.
+    """
+    here = services()
+    return _accepted(here, here.submitter.retry(reading.record(here.store, task_id)))
+
+
+@blueprint.route("/<task_id>", methods=["DELETE"], parameters=[examples.TASK_ID])
+@blueprint.response(204, description="Forgotten; one that was queued or running is cancelled first.")
+@blueprint.problems(404, 503)
+def delete_task(task_id: str) -> Any:
+    """Forget a task, its request and its result."""
+    here = services()
+    record = reading.record(here.store, task_id)
+    if not record.state.is_final:
+        _cancel(here, record)
+    here.store.run(verbs.delete(task_id, record))
+    return "", 204
+
+
+def _accepted(here: Services, created: Created) -> Any:
+    sent = {"Location": url_for("tasks.show_task", task_id=created.job_id), "Retry-After": str(POLL_SECONDS)}
+    if not created.is_new:
+        sent["Idempotency-Replayed"] = "true"
+    return Task.of(reading.record(here.store, created.job_id)), 202, sent
+
+
+def _cancel(here: Services, record: JobRecord) -> None:
+    here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
+
+
+def _check_ids(query: TasksQuery) -> None:
+    clashes = [name for name in ("status", "cursor") if name in query.model_fields_set]
+    if clashes:
+        raise InvalidFields.in_query(clashes, "not together with ids")
+    if len(query.asked_ids) > MAX_IDS:
+        raise InvalidFields.in_query(["ids"], f"at most {MAX_IDS} ids at once")

@@ -1,0 +1,158 @@
+"""The app over a Redis of our own, and a worker's hands: jobs are driven by the verbs, no worker runs here."""
+
+import itertools
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api import create_app
+from api.services import Services, services_of
+from jobs import verbs
+from jobs.bell import Bell
+from jobs.keys import DEFAULT_QUEUE
+from jobs.models import ChatAnswer, Claim, EmbeddingsAnswer, JobError, Lease, Usage
+from jobs.settings import Settings, get_settings
+from jobs.states import State
+from jobs.store import Store
+
+BELL = Bell(DEFAULT_QUEUE)
+ANSWER = ChatAnswer(
+    text="an answer",
+    model="model-x",
+    finish_reason="stop",
+    usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5),
+)
+FAULT = JobError(code="provider_timeout", message="the provider was silent for too long")
+
+
+@dataclass
+class WorkerHands:
+    """Moves jobs as a worker would."""
+
+    store: Store
+    settings: Settings
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def claim(self, job_id: str) -> Lease:
+        command = verbs.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", BELL, self.settings)
+        claim = self.store.run(command)
+        assert isinstance(claim, Claim)
+        return claim.lease
+
+    def complete(self, job_id: str, answer: ChatAnswer | EmbeddingsAnswer = ANSWER) -> None:
+        assert self.store.run(verbs.finish(self.claim(job_id), answer, State.COMPLETED, self.settings))
+
+    def cut(self, job_id: str) -> None:
+        answer = ANSWER.model_copy(update={"finish_reason": "length"})
+        assert self.store.run(verbs.finish(self.claim(job_id), answer, State.INCOMPLETE, self.settings))
+
+    def fail(self, job_id: str) -> None:
+        assert self.store.run(verbs.fail(self.claim(job_id), FAULT, None, self.settings))
+
+    def put_back(self, job_id: str, seconds: float) -> None:
+        assert self.store.run(verbs.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
+
+    def write(self, lease: Lease, log_length: int, piece: str) -> int | None:
+        return self.store.run(verbs.append(lease, log_length, 1, [verbs.delta(piece)]))
+
+    def beat(self) -> None:
+        self.store.run(verbs.renew("worker-1", [], self.settings))
+
+
+@pytest.fixture(scope="session")
+def api_redis_port(redis_url: str) -> int:
+    """Of the suite's own server."""
+    return int(urlsplit(redis_url).port or 0)
+
+
+@pytest.fixture
+def make_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
+    """Builds the app for a Redis port and settings by their names; closes what it opened."""
+    apps: list[Flask] = []
+
+    def make(redis_port: int, **settings: Any) -> Flask:
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
+        monkeypatch.setenv("CELERY_BROKER_URL", "")
+        monkeypatch.setenv("CHATQUEUE_SYNC_WAIT_SECONDS", "0.05")
+        for name, value in settings.items():
+            monkeypatch.setenv(f"CHATQUEUE_{name.upper()}", str(value))
+        get_settings.cache_clear()
+        apps.append(create_app())
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        services_of(app).close()
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def api_app(make_api: Callable[..., Flask], api_redis_port: int) -> Flask:
+    """The app over an empty Redis."""
+    with redis.Redis(port=api_redis_port) as client:
+        client.flushall()
+    return make_api(api_redis_port)
+
+
+@pytest.fixture
+def api_client(api_app: Flask) -> FlaskClient:
+    return api_app.test_client()
+
+
+@pytest.fixture
+def api_services(api_app: Flask) -> Services:
+    return services_of(api_app)
+
+
+@pytest.fixture
+def hands(api_services: Services) -> WorkerHands:
+    return WorkerHands(api_services.store, api_services.settings)
+
+
+@pytest.fixture
+def submit_chat(api_client: FlaskClient) -> Callable[..., str]:
+    def submit(message: str = "hello", **more: Any) -> str:
+        response = api_client.post("/api/v1/chat/async", json={"message": message, **more})
+        assert response.status_code == 202, response.text
+        return str(response.json["job_id"])
+
+    return submit
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that accepts connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def _read_problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/problem+json"
+    assert response.headers["X-Request-Id"].startswith("req_")
+    problem: dict[str, Any] = json.loads(response.data)
+    assert problem["type"] == f"/problems/{code}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["instance"].startswith("/")
+    assert set(problem["error"]) == {"message", "type", "param", "code"}
+    assert problem["error"]["code"] == code
+    assert problem["error"]["message"] == problem["detail"]
+    return problem
+
+
+@pytest.fixture
+def read_problem() -> Callable[[TestResponse, int, str], dict[str, Any]]:
+    """Checks that a response is a whole problem+json with `error`; answers its body."""
+    return _read_problem

@@ -1,0 +1,83 @@
+"""Bad surroundings: Redis away is a clear 503 in under 3 s, a fault of ours a 500 without internals."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from api.services import services_of
+from tests.processes import free_port
+
+UNKNOWN = "job_" + "0" * 32
+CALLS = [
+    ("POST", "/api/v1/chat/async", {"message": "hello"}),
+    ("POST", "/api/v1/chat/sync", {"message": "hello"}),
+    ("POST", "/api/v1/tasks", {"kind": "chat", "message": "hello"}),
+    ("GET", f"/api/v1/chat/jobs/{UNKNOWN}?wait=30", None),
+    ("GET", f"/api/v1/tasks/{UNKNOWN}", None),
+    ("GET", f"/api/v1/tasks?ids={UNKNOWN}", None),
+    ("GET", "/api/v1/tasks", None),
+    ("GET", f"/api/v1/tasks/{UNKNOWN}/result", None),
+    ("POST", f"/api/v1/tasks/{UNKNOWN}/cancel", None),
+    ("POST", f"/api/v1/tasks/{UNKNOWN}/retry", None),
+    ("DELETE", f"/api/v1/tasks/{UNKNOWN}", None),
+    ("GET", "/api/v1/queue/stats", None),
+    ("GET", "/health", None),
+    ("GET", "/health/ready", None),
+]
+
+
+@pytest.mark.parametrize("redis_is", ["refusing", "silent"])
+def test_redis_away_is_503_in_under_3_seconds(make_api, silent_port, read_problem, redis_is):
+    """Every call of the API that needs Redis, all at the same time."""
+    app = make_api(silent_port if redis_is == "silent" else free_port())
+
+    def call(method, path, body):
+        started = time.monotonic()
+        response = app.test_client().open(path, method=method, json=body)
+        return response, time.monotonic() - started
+
+    with ThreadPoolExecutor(len(CALLS)) as pool:
+        answers = list(pool.map(call, *zip(*CALLS, strict=True)))
+
+    for response, took in answers:
+        problem = read_problem(response, 503, "store_unavailable")
+        assert took < 3
+        assert problem["error"]["type"] == "server_error"
+        assert int(response.headers["Retry-After"]) >= 1
+
+
+def test_live_needs_nothing(make_api, silent_port):
+    """A load balancer must not kill a web process for an outage of Redis."""
+    started = time.monotonic()
+    response = make_api(silent_port).test_client().get("/health/live")
+
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_redis_that_takes_no_writes_is_not_ready(make_api, api_redis_port, api_app, read_problem):
+    """It answers pings, but nothing could be accepted."""
+    client = services_of(api_app).store._client
+    client.config_set("maxmemory", 1)
+    try:
+        response = api_app.test_client().get("/health/ready")
+    finally:
+        client.config_set("maxmemory", 0)
+
+    read_problem(response, 503, "store_unavailable")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/queue/stats", "/health", f"/api/v1/tasks?ids={UNKNOWN}"])
+def test_a_fault_of_ours_is_500_without_internals(api_app, monkeypatch, read_problem, path):
+    def explode(*_args):
+        raise RuntimeError("the inner secret")
+
+    monkeypatch.setattr(services_of(api_app).store, "run_all", explode)
+
+    response = api_app.test_client().get(path)
+
+    problem = read_problem(response, 500, "internal_error")
+    assert problem["error"]["type"] == "server_error"
+    assert "secret" not in response.text
+    assert "RuntimeError" not in response.text
