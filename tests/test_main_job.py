@@ -1,0 +1,141 @@
+"""The main job on real parts: launcher, gunicorn, worker, Redis, offline model and Flower, as `make up` runs them."""
+
+import http.client
+import itertools
+import json
+import re
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from jobs.settings import PROJECT_ROOT
+from tests.launching import ALL_UP, COMMAND, environment
+from tests.offline import calls, directive, key
+from tests.processes import running
+from tests.waiting import until
+
+CANARY = "canary-77c1"
+QUESTIONS = 50
+
+
+class Api:
+    def __init__(self, port: str, flower_port: str, model_port: str) -> None:
+        self._port = int(port)
+        self.flower_url = f"http://127.0.0.1:{flower_port}"
+        self.model_url = f"http://127.0.0.1:{model_port}/v1"
+
+    def call(self, method, path, body=None, **headers):
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=70)) as connection:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {"Content-Type": "application/json", **headers})
+            reply = connection.getresponse()
+            return reply.status, json.loads(reply.read() or "null")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    env = environment(tmp_path_factory.mktemp("data"))
+    with running(COMMAND, ready=ALL_UP, env=env, seconds=90) as process:
+        ports = (env[f"CHATQUEUE_{name}_PORT"] for name in ("WEB", "FLOWER", "OFFLINE_MODEL"))
+        yield Api(*ports), process
+
+
+@pytest.fixture
+def api(stack):
+    return stack[0]
+
+
+def readme_questions():
+    """The project's own README, cut into fifty pieces of about equal length."""
+    words = (PROJECT_ROOT / "README.md").read_text().split()
+    cuts = [round(number * len(words) / QUESTIONS) for number in range(QUESTIONS + 1)]
+    pieces = [" ".join(words[start:end]) for start, end in itertools.pairwise(cuts)]
+    return [f"What does this mean? {piece}" for piece in pieces]
+
+
+def test_fifty_questions_cut_from_the_readme_are_all_answered_and_counted(api):
+    """Real input through the async door: each answered, and the stats count what was sent."""
+    before = api.call("GET", "/api/v1/queue/stats")[1]["totals"]
+    sent = [api.call("POST", "/api/v1/chat/async", {"message": question}) for question in readme_questions()]
+
+    assert [status for status, _ in sent] == [202] * QUESTIONS
+    answers = [api.call("GET", f"/api/v1/chat/jobs/{job['job_id']}?wait=30") for _, job in sent]
+    assert {(status, answer["status"]) for status, answer in answers} == {(200, "completed")}
+    assert all("no language model" in answer["answer"] for _, answer in answers)
+    after = api.call("GET", "/api/v1/queue/stats")[1]["totals"]
+    for count in ("created", "completed"):
+        assert after[count] - before.get(count, 0) == QUESTIONS
+
+
+def test_every_call_of_the_native_api_once(api):
+    """Sync, task, status, result, many ids, stats, health."""
+    status, chat = api.call("POST", "/api/v1/chat/sync", {"message": "[[offline say=hello]]"})
+    assert (status, chat["answer"], chat["status"]) == (200, "hello", "completed")
+
+    status, task = api.call("POST", "/api/v1/tasks", {"kind": "embeddings", "input": ["a", "b"]})
+    assert status == 202
+    path = f"/api/v1/tasks/{task['task_id']}"
+    until(lambda: api.call("GET", path)[1]["status"] == "completed")
+    assert len(api.call("GET", f"{path}/result")[1]["result"]["vectors"]) == 2
+
+    status, many = api.call("GET", f"/api/v1/tasks?ids={chat['job_id']},{task['task_id']},job_{'0' * 32}")
+    assert [found["task_id"] for found in many["tasks"]] == [chat["job_id"], task["task_id"]]
+    assert many["unknown"] == [f"job_{'0' * 32}"]
+    assert api.call("GET", "/api/v1/tasks?status=completed&limit=1")[1]["next_cursor"]
+    assert api.call("GET", "/api/v1/queue/stats")[1]["workers_alive"] == 1
+    assert api.call("GET", "/health")[1]["status"] == "ok"
+    assert api.call("DELETE", path)[0] == 204
+    assert api.call("GET", path)[0] == 404
+
+
+def test_a_hundred_equal_submits_with_one_key_make_one_job_and_one_call(api):
+    """Concurrent, through real web processes, to the provider's own count."""
+    name = key()
+    body = {"message": directive("say=once", name)}
+
+    def submit(_):
+        return api.call("POST", "/api/v1/chat/async", body, **{"Idempotency-Key": name})
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(submit, range(100)))
+    assert {status for status, _ in answers} == {202}
+    (job_id,) = {job["job_id"] for _, job in answers}
+    assert api.call("GET", f"/api/v1/chat/jobs/{job_id}?wait=30")[1]["answer"] == "once"
+    assert calls(api.model_url, name)["calls"] == 1
+
+
+def test_flower_shows_the_task_and_no_prompt(api):
+    """Under its id, with its state; neither prompt nor answer anywhere in what Flower knows."""
+    _, job = api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline say={CANARY}]] {CANARY}"})
+    url = f"{api.flower_url}/task/{job['job_id']}"
+
+    page = until(lambda: _page_with(url, "SUCCESS"))
+    assert "chatqueue.run_job" in page
+    assert CANARY not in page
+    assert CANARY not in _get(f"{api.flower_url}/tasks")
+
+
+def test_no_prompt_or_answer_is_in_the_output_of_any_process(stack):
+    """Web, worker, Flower, Redis and model together, through success and failure."""
+    api, process = stack
+    api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline say={CANARY}]] {CANARY}"})
+    api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline status=400]] {CANARY}"})
+    api.call("POST", "/api/v1/chat/sync", {"message": CANARY, "surplus": CANARY})
+
+    assert CANARY not in process.output
+    assert re.search(r"^worker .*job_ended", process.output, re.MULTILINE)
+
+
+def _page_with(url, text):
+    page = _get(url)
+    return page if text in page else None
+
+
+def _get(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
