@@ -17,6 +17,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config.from_mapping(docs.OPENAPI)
+    app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
     api = Api(app)
     for blueprint in (chat.blueprint, tasks.blueprint, queue.blueprint):

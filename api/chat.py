@@ -6,10 +6,11 @@ from typing import Any
 from flask import Response, request, url_for
 
 from api import examples
+from api.answers import POLL_SECONDS, ChatJob, retry_after_seconds
 from api.problems import JobFailed
 from api.pydantic_smorest import Blueprint
 from api.services import services
-from api.shapes import POLL_SECONDS, ChatJob, PollHeaders, SubmitHeaders, WaitQuery, retry_after_seconds
+from api.shapes import PollHeaders, SubmitHeaders, WaitQuery
 from api.waiting import view_when_final
 from jobs import reading
 from jobs.errors import JobNotFound

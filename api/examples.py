@@ -115,6 +115,15 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "retry_of": None,
     "retried_as": None,
 }
+_FAILED_ATTEMPT: Final = {"attempt": 1, "at": "2026-11-21T10:00:01.500000Z"} | _ERROR
+TASK_DETAILS: Final = QUEUED_TASK | {"attempts": 1, "error_code": _ERROR["code"], "failed_attempts": [_FAILED_ATTEMPT]}
+RETRY_FILTERS: Final = _named(count={"dry_run": True}, some={"error_code": "provider_unavailable", "limit": 50})
+RETRY_REPORT: Final = {
+    "matched": 1,
+    "has_more": False,
+    "dry_run": False,
+    "retried": [{"task_id": _EMBEDDINGS_ID, "retried_as": _ID}],
+}
 CANCELLED_TASK: Final = QUEUED_TASK | {
     "status": "cancelled",
     "finished_at": "2026-11-21T10:00:02.500000Z",

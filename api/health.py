@@ -3,9 +3,9 @@
 from typing import Any
 
 from api import examples
+from api.answers import Alive, Health, RedisHealth
 from api.pydantic_smorest import Blueprint
 from api.services import services
-from api.shapes import Alive, Health, RedisHealth
 from jobs import reading
 from jobs.states import State
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from api import examples
+from api.answers import QueueStats
 from api.pydantic_smorest import Blueprint
 from api.services import services
-from api.shapes import QueueStats
 from jobs import reading
 
 blueprint = Blueprint("queue", __name__, url_prefix="/queue", description="The queue as a whole")

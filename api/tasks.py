@@ -4,25 +4,25 @@ import time
 from typing import Any
 
 from flask import url_for
+from werkzeug.routing import BaseConverter
 
 from api import examples
+from api.answers import POLL_SECONDS, Retried, RetryReport, Task, TaskDetails, TaskList, TaskResult, retry_after_seconds
 from api.invalid import InvalidFields
 from api.pydantic_smorest import Blueprint
 from api.services import Services, services
-from api.shapes import (
-    MAX_IDS,
-    POLL_SECONDS,
-    SubmitHeaders,
-    Task,
-    TaskBody,
-    TaskList,
-    TaskResult,
-    TasksQuery,
-    retry_after_seconds,
-)
+from api.shapes import MAX_IDS, RetryFilter, SubmitHeaders, TaskBody, TasksQuery
 from jobs import reading, verbs
 from jobs.models import JobRecord
+from jobs.states import State
 from jobs.verbs import Created
+
+
+class IdConverter(BaseConverter):
+    """Any one part of a path that is not the name of a call beside the ids."""
+
+    regex = r"(?!retry(?:/|$))[^/]+"
+
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/tasks", description="Tasks of any kind")
 
@@ -63,15 +63,15 @@ def list_tasks(query: TasksQuery) -> Any:
     return TaskList(tasks=tuple(map(Task.of, found.records)), unknown=found.unknown, next_cursor=None)
 
 
-@blueprint.route("/<task_id>", parameters=[examples.TASK_ID])
-@blueprint.response(200, Task, example=examples.QUEUED_TASK)
+@blueprint.route("/<id:task_id>", parameters=[examples.TASK_ID])
+@blueprint.response(200, TaskDetails, example=examples.TASK_DETAILS)
 @blueprint.problems(404, 503)
 def show_task(task_id: str) -> Any:
-    """The status of a task."""
-    return Task.of(reading.record(services().store, task_id))
+    """The status of a task, and what each of its failed attempts met with."""
+    return TaskDetails.with_attempts(*reading.details(services().store, task_id))
 
 
-@blueprint.route("/<task_id>/result", parameters=[examples.TASK_ID])
+@blueprint.route("/<id:task_id>/result", parameters=[examples.TASK_ID])
 @blueprint.response(200, TaskResult, description="The task is final.", examples=examples.RESULTS)
 @blueprint.alt_response(
     202,
@@ -89,7 +89,7 @@ def show_result(task_id: str) -> Any:
     return TaskResult.of(view), 202, {"Retry-After": str(retry_after_seconds(view.record, time.time()))}
 
 
-@blueprint.route("/<task_id>/cancel", methods=["POST"], parameters=[examples.TASK_ID])
+@blueprint.route("/<id:task_id>/cancel", methods=["POST"], parameters=[examples.TASK_ID])
 @blueprint.response(200, Task, description="Cancelled, or ended before.", example=examples.CANCELLED_TASK)
 @blueprint.problems(404, 503)
 def cancel_task(task_id: str) -> Any:
@@ -102,7 +102,7 @@ def cancel_task(task_id: str) -> Any:
     return Task.of(reading.record(here.store, task_id))
 
 
-@blueprint.route("/<task_id>/retry", methods=["POST"], parameters=[examples.TASK_ID])
+@blueprint.route("/<id:task_id>/retry", methods=["POST"], parameters=[examples.TASK_ID])
 @blueprint.response(
     202,
     Task,
@@ -120,7 +120,22 @@ def retry_task(task_id: str) -> Any:
     return _accepted(here, here.submitter.retry(reading.record(here.store, task_id)))
 
 
-@blueprint.route("/<task_id>", methods=["DELETE"], parameters=[examples.TASK_ID])
+@blueprint.route("/retry", methods=["POST"])
+@blueprint.arguments(RetryFilter, examples=examples.RETRY_FILTERS)
+@blueprint.response(200, RetryReport, example=examples.RETRY_REPORT)
+@blueprint.problems(400, 413, 415, 422, 429, 503)
+def retry_tasks(body: RetryFilter) -> Any:
+    """Submit many tasks that have ended without a whole answer again.
+
+    Each is retried once, however often this is sent. When the queue is full in between, what was retried stays so.
+    """
+    here = services()
+    found = reading.retryable(here.store, State(body.status), body.error_code, body.limit)
+    retried = () if body.dry_run else tuple(_retried(here, record) for record in found.records)
+    return RetryReport(matched=len(found.records), has_more=found.has_more, dry_run=body.dry_run, retried=retried)
+
+
+@blueprint.route("/<id:task_id>", methods=["DELETE"], parameters=[examples.TASK_ID])
 @blueprint.response(204, description="Forgotten; one that was queued or running is cancelled first.")
 @blueprint.problems(404, 503)
 def delete_task(task_id: str) -> Any:
@@ -138,6 +153,10 @@ def _accepted(here: Services, created: Created) -> Any:
     if not created.is_new:
         sent["Idempotency-Replayed"] = "true"
     return Task.of(reading.record(here.store, created.job_id)), 202, sent
+
+
+def _retried(here: Services, record: JobRecord) -> Retried:
+    return Retried(task_id=record.job_id, retried_as=here.submitter.retry(record).job_id)
 
 
 def _cancel(here: Services, record: JobRecord) -> None:

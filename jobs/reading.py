@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobs import keys, queries
 from jobs.commands import Command, plain_command
 from jobs.errors import InvalidRequest, JobNotFound, QueueFull, StoreUnavailable
-from jobs.models import FrozenModel, JobRecord, JobView, is_job_id
+from jobs.models import FailedAttempt, FrozenModel, JobRecord, JobView, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import RETRY_AFTER_SECONDS, Store
@@ -16,6 +16,7 @@ QUEUES: Final = (keys.DEFAULT_QUEUE,)
 MAX_PAGE_TRIPS: Final = 5  # looks at further index entries when those of expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
 PROBE_TTL_SECONDS: Final = 10
+RETRY_PAGE: Final = 500  # records read in one round trip when many are retried
 
 
 class Found(FrozenModel):
@@ -30,6 +31,13 @@ class Page(FrozenModel):
 
     records: tuple[JobRecord, ...]
     next_cursor: str | None
+
+
+class Retryable(FrozenModel):
+    """``has_more``: the limit left some out."""
+
+    records: tuple[JobRecord, ...]
+    has_more: bool
 
 
 class QueueDepth(FrozenModel):
@@ -66,6 +74,24 @@ def record(store: Store, job_id: str) -> JobRecord:
     if not found:
         raise _not_found()
     return found[0]
+
+
+def details(store: Store, job_id: str) -> tuple[JobRecord, tuple[FailedAttempt, ...]]:
+    """One record with what each of its failed attempts met. Raises JobNotFound, as above."""
+    read = record(store, job_id)
+    return read, store.run(queries.failed_attempts(job_id))
+
+
+def retryable(store: Store, state: State, error_code: str | None, limit: int) -> Retryable:
+    """Jobs that ended in this state, with this code, and have not been retried yet; the newest first."""
+    found: list[JobRecord] = []
+    cursor: str | None = None
+    while True:
+        listed = page(store, state, cursor, RETRY_PAGE)
+        found += [read for read in listed.records if read.retried_as is None and error_code in {None, read.error_code}]
+        cursor = listed.next_cursor
+        if cursor is None or len(found) > limit:
+            return Retryable(records=tuple(found[:limit]), has_more=len(found) > limit)
 
 
 def view(store: Store, job_id: str) -> JobView:

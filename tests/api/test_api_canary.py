@@ -89,7 +89,7 @@ def test_an_answer_is_served_and_not_logged(api_client, submit_chat, hands, logg
 
 def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, hands, api_services):
     """Tracebacks and test failures show reprs."""
-    from api.shapes import ChatJob, Task, TaskResult
+    from api.answers import ChatJob, Task, TaskResult
     from jobs import reading
 
     job_id = submit_chat(CANARY)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import TypeAdapter
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from api import shapes
+from api import answers, shapes
 from api.problems import Problem
 from jobs import models
 from tests.processes import PROJECT_ROOT
@@ -41,7 +42,7 @@ def test_the_document_is_valid_openapi_3_1(document):
 
 def test_every_route_of_the_api_is_described(api_app, document):
     routes = {
-        f"{method} {rule.rule.replace('<', '{').replace('>', '}')}"
+        method + " " + re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule)
         for rule in api_app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
         if rule.rule.startswith(("/api/", "/health"))
@@ -75,7 +76,7 @@ def test_every_body_has_examples_that_its_model_accepts(document):
     for name, operation in _operations(document):
         for media in _media(operation):
             model_name = media["schema"]["$ref"].rpartition("/")[2]
-            model = getattr(shapes, model_name, None) or getattr(models, model_name)
+            model = next(getattr(room, model_name) for room in (answers, shapes, models) if hasattr(room, model_name))
             examples = [one["value"] for one in media.get("examples", {}).values()] or [media["example"]]
             for example in examples:
                 TypeAdapter(model).validate_json(json.dumps(example))

@@ -19,7 +19,7 @@ def test_a_task_of_each_kind_is_accepted_and_readable(api_client):
 
         assert accepted.status_code == 202
         assert read.status_code == 200
-        assert read.json == accepted.json
+        assert read.json == accepted.json | {"failed_attempts": []}
         assert (read.json["kind"], read.json["status"], read.json["queue_position"]) == (
             body["kind"],
             "queued",
@@ -202,3 +202,44 @@ def test_a_task_that_is_not_over_or_ended_well_is_not_retried(api_client, submit
 
     for job_id in (queued, completed):
         read_problem(api_client.post(f"/api/v1/tasks/{job_id}/retry"), 422, "not_retryable")
+
+
+def test_a_task_lists_what_each_failed_attempt_met(api_client, hands, submit_chat):
+    """Code, time and message of each; no prompt."""
+    job_id = submit_chat("a-canary")
+    hands.put_back(job_id, 60)
+
+    (failed,) = api_client.get(f"/api/v1/tasks/{job_id}").json["failed_attempts"]
+    assert (failed["attempt"], failed["code"]) == (1, "provider_timeout")
+    assert "canary" not in failed["message"]
+
+
+def test_many_failed_tasks_are_retried_once_each(api_client, hands, submit_chat):
+    """A dry run counts and does nothing; a second click finds nothing left to do."""
+    failed = [submit_chat() for _ in range(3)]
+    for job_id in failed:
+        hands.fail(job_id)
+    submit_chat()
+
+    def retry(**body):
+        response = api_client.post("/api/v1/tasks/retry", json=body)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    assert retry(dry_run=True) == {"matched": 3, "has_more": False, "dry_run": True, "retried": []}
+    assert retry(error_code="another")["matched"] == 0
+    first = retry(limit=2, error_code="provider_timeout")
+    assert (first["matched"], first["has_more"]) == (2, True)
+    second = retry()
+    assert (second["matched"], second["has_more"]) == (1, False)
+    assert retry()["matched"] == 0
+    done = {one["task_id"]: one["retried_as"] for one in first["retried"] + second["retried"]}
+    assert set(done) == set(failed)
+    for task_id, retried_as in done.items():
+        assert api_client.get(f"/api/v1/tasks/{task_id}").json["retried_as"] == retried_as
+        assert api_client.get(f"/api/v1/tasks/{retried_as}").json["retry_of"] == task_id
+
+
+def test_a_retry_filter_is_checked(api_client, read_problem):
+    for body in ({"status": "completed"}, {"limit": 0}, {"limit": 1_001}, {"surplus": 1}, {"dry_run": "yes"}):
+        read_problem(api_client.post("/api/v1/tasks/retry", json=body), 422, "invalid_request")
