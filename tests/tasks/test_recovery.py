@@ -8,6 +8,7 @@ import pytest
 from jobs import keys, queries, verbs
 from jobs.async_store import AsyncStore
 from jobs.connect import connect_async
+from jobs.models import Lease
 from jobs.server import server_info
 from jobs.states import State
 from tasks import app
@@ -202,7 +203,7 @@ def test_recovery_never_ends_what_has_ended(jobs, redis_client):
         job_id = jobs.in_state(state)
         expire(redis_client, job_id)
         lease = jobs.record(job_id)
-        held = verbs.Lease(job_id=job_id, queue=lease.queue, token=lease.token, attempt=1, log_length=0)
+        held = Lease(job_id=job_id, queue=lease.queue, token=lease.token, attempt=1, log_length=0)
         assert jobs.release(held, 0, "deaths") is None
         assert not jobs.store.run(verbs.fail(held, ERROR, None, jobs.settings, "expired"))
         assert jobs.record(job_id).state is state

@@ -1,0 +1,42 @@
+"""The verbs: each write to a job's life, one Lua call each. Their promises stand at the head of their Lua files.
+
+Every verb may be sent again after a lost reply: it then answers as it did, and changes nothing more.
+"""
+
+from jobs.verbs.attempt import (
+    AttemptEnd,
+    Ender,
+    NotClaimed,
+    append,
+    claim,
+    delta,
+    fail,
+    finish,
+    release,
+    renew,
+)
+from jobs.verbs.create import Created, create
+from jobs.verbs.end import cancel, delete
+from jobs.verbs.recover import Lane, refuse_submits, ring, take_duty, unrung
+
+__all__ = [
+    "AttemptEnd",
+    "Created",
+    "Ender",
+    "Lane",
+    "NotClaimed",
+    "append",
+    "cancel",
+    "claim",
+    "create",
+    "delete",
+    "delta",
+    "fail",
+    "finish",
+    "refuse_submits",
+    "release",
+    "renew",
+    "ring",
+    "take_duty",
+    "unrung",
+]

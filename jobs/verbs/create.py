@@ -1,0 +1,112 @@
+"""create: a request becomes a job."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from jobs import keys
+from jobs.bell import Bell
+from jobs.commands import Command, Word, script_command, text
+from jobs.errors import IdempotencyConflict, QueueFull, no_memory
+from jobs.models import (
+    PREVIEW_BYTES,
+    ChatTask,
+    EmbeddingsTask,
+    NewJob,
+)
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.verbs.writing import milliseconds, minute
+
+QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
+
+
+@dataclass(frozen=True)
+class Created:
+    """``is_new`` is False when the Idempotency-Key had made the job before."""
+
+    job_id: str
+    is_new: bool
+
+
+def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
+    """Write the job down and, where Redis is the broker too, ring its bell.
+
+    The answer raises IdempotencyConflict (same key, another request) or QueueFull.
+    """
+    request_json = job.request.model_dump_json(exclude_defaults=True)
+    record: dict[str, Word | None] = {
+        "kind": job.request.kind,
+        "tenant": job.tenant,
+        "queue": job.queue,
+        "max_attempts": job.max_attempts,
+        "preview": preview(job.request),
+        "model": job.request.model,
+        "retry_of": job.retry_of,
+    }
+    names = [
+        keys.job(job.job_id),
+        keys.request(job.job_id),
+        keys.SEQ,
+        keys.INDEX_ALL,
+        keys.index(State.QUEUED),
+        keys.bells(job.queue),
+        bell.normal_list,
+        keys.TOTALS,
+        minute(),
+        keys.DEADLINES,
+        keys.FULL,
+    ]
+    if job.idempotency_key is not None:
+        digest = idempotency_digest(job.idempotency_key)
+        record["idempotency"] = digest
+        names.append(keys.idempotency(job.tenant, digest))
+    if job.retry_of is not None:
+        names.append(keys.job(job.retry_of))
+    args: list[Word] = [
+        job.job_id,
+        fingerprint(request_json),
+        settings.idempotency_ttl_seconds,
+        settings.max_queued,
+        bell.normal,
+        request_json,
+        milliseconds(job.deadline_seconds),
+    ]
+    args += [word for name, value in record.items() if value is not None for word in (name, value)]
+    return script_command("create", names, args, _read_created)
+
+
+def _read_created(reply: list[bytes]) -> Created:
+    word, detail = map(text, reply)
+    if word == "conflict":
+        raise IdempotencyConflict(
+            "this Idempotency-Key was used with another request body; use a new key for a new request",
+            param="Idempotency-Key",
+        )
+    if word == "full":
+        raise QueueFull(
+            f"the queue is full: {detail} jobs wait; try again later",
+            retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
+        )
+    if word == "no_memory":
+        raise no_memory()
+    return Created(detail, is_new=word == "created")
+
+
+def fingerprint(request_json: str) -> str:
+    """Tells two requests apart under one Idempotency-Key."""
+    return hashlib.blake2b(request_json.encode(), digest_size=16).hexdigest()
+
+
+def idempotency_digest(key: str) -> str:
+    """A caller's key at a fixed length: callers send anything, and it may be telling."""
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def preview(request: ChatTask | EmbeddingsTask) -> str:
+    """The first words of a request, at most PREVIEW_BYTES bytes long."""
+    whole = request.message if isinstance(request, ChatTask) else request.input[0]
+    line = " ".join(whole[: PREVIEW_BYTES * 2].split())
+    if len(line.encode()) <= PREVIEW_BYTES:
+        return line
+    return line.encode()[: PREVIEW_BYTES - len("…".encode())].decode(errors="ignore") + "…"
