@@ -113,42 +113,6 @@ def test_the_async_store_waits_for_redis_to_come_back(settings):
     assert asyncio.run(run()) == 0
 
 
-def test_a_lost_reply_creates_nothing_twice(jobs, settings):
-    """The server took the verb, the reply was cut: the verb is sent again and answers as it did."""
-
-    async def run():
-        cuts = 0
-
-        async def cut_first_reply(reader, writer):
-            nonlocal cuts
-            host_port = _port(settings)
-            upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", host_port)
-            while data := await reader.read(65536):
-                upstream_writer.write(data)
-                reply = await upstream_reader.read(65536)
-                if b"EVAL" in data and cuts < 2:
-                    cuts += 1
-                    break
-                writer.write(reply)
-            writer.close()
-            upstream_writer.close()
-
-        async with await asyncio.start_server(cut_first_reply, "127.0.0.1", 0) as proxy:
-            port = proxy.sockets[0].getsockname()[1]
-            store = AsyncStore(connect_async(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0")))
-            job = jobs.new_job()
-            created = await asyncio.wait_for(store.run(verbs.create(job, jobs.bell, settings)), 10)
-            claim = await asyncio.wait_for(store.run(verbs.claim(job.job_id, "c", "w", jobs.bell, settings)), 10)
-            await store.close()
-        return cuts, created, claim
-
-    cuts, created, claim = asyncio.run(run())
-    assert cuts == 2
-    assert created.is_new
-    assert claim.lease.attempt == 1
-    assert jobs.store.run(queries.totals())["created"] == 1
-
-
 def _port(settings):
     return urlsplit(settings.record_url.get_secret_value()).port
 
