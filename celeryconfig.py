@@ -6,11 +6,14 @@ The figures named below: Celery 5.7 and kombu 5.7 on Redis, measured under kill 
 
 from jobs.keys import DEFAULT_QUEUE, NORMAL_PRIORITY
 from jobs.settings import get_settings
+from jobs.urls import for_backend, for_broker
 
 _settings = get_settings()
+_broker = for_broker(_settings.broker_url.get_secret_value(), _settings.redis_connect_seconds)
+_backend = for_backend(_settings.record_url.get_secret_value(), _settings.redis_connect_seconds)
 
-broker_url = _settings.broker_url.get_secret_value()
-result_backend = _settings.record_url.get_secret_value()
+broker_url = _broker.url
+result_backend = _backend.url
 imports = ("tasks.worker",)  # loaded in workers only: the web process never loads the SDK
 
 # The bell
@@ -53,7 +56,18 @@ broker_transport_options = {
     "health_check_interval": 10,
     "retry_on_timeout": False,
     "max_connections": _settings.worker_concurrency + 50,  # the default of 10 leaked slots
+    **_broker.transport_options,  # of Sentinels
 }
+if _broker.tls is not None:  # for `inspect conf` kombu reads the URL without this, and warns of "insecure" TLS in vain
+    broker_use_ssl = _broker.tls
+if _settings.broker_url.get_secret_value().startswith(("amqp://", "amqps://")):  # RabbitMQ
+    task_default_queue_type = "quorum"  # a classic queue lives on one node and is lost with its disk
+    broker_transport_options = {"confirm_publish": True}  # a bell counts as rung when the broker has it, not before
+
+# The result backend
 redis_socket_timeout = 5
 redis_socket_connect_timeout = 2
-redis_socket_keepalive = True
+redis_socket_keepalive = not result_backend.startswith("redis+socket://")  # a socket's connection knows no such thing
+result_backend_transport_options = _backend.transport_options
+if _backend.tls is not None:  # set to None it breaks `inspect conf`
+    redis_backend_use_ssl = _backend.tls

@@ -12,14 +12,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.urls import REDIS_SCHEMES, name_one_server
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 OFFLINE_API_KEY = "offline"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "sentinel://")
 
 
 class Settings(BaseSettings):
@@ -40,12 +40,12 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="REDIS_URL",
         description="Records, results and (unless CELERY_BROKER_URL is set) the broker. "
-        "Not set: `make up` starts an embedded server.",
+        "redis://, rediss://, unix:// or sentinel://. Not set: `make up` starts an embedded server.",
     )
     celery_broker_url: SecretStr | None = Field(
         default=None,
         validation_alias="CELERY_BROKER_URL",
-        description="Another broker for the bells, say amqp://. Not set: REDIS_URL.",
+        description="Another broker for the bells: amqp://, or as REDIS_URL. Not set: REDIS_URL.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="The provider's key."
@@ -126,8 +126,8 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(_REDIS_SCHEMES):
-            raise ValueError(f"must start with one of {', '.join(_REDIS_SCHEMES)}")
+        if url is not None and not url.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError(f"must start with one of {', '.join(REDIS_SCHEMES)}")
         return url
 
     @field_validator("openai_base_url")
@@ -208,8 +208,8 @@ class Settings(BaseSettings):
 
     @property
     def broker_is_record_store(self) -> bool:
-        """True when bells and records share one Redis, so one script can write both."""
-        return self.broker_url.get_secret_value() == self.record_url.get_secret_value()
+        """True when bells and records share one database of one Redis, so one script can write both."""
+        return name_one_server(self.broker_url.get_secret_value(), self.record_url.get_secret_value())
 
     @property
     def provider_base_url(self) -> str | None:

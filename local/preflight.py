@@ -4,13 +4,16 @@ import errno
 import os
 import re
 import socket
+import ssl
 import threading
 from urllib.parse import urlsplit
 
 import redis
+from redis.sentinel import MasterNotFoundError
 
 from jobs.connect import connect
 from jobs.settings import Settings
+from jobs.urls import UnreadableUrl
 from local.config import variable
 from local.errors import CannotStart
 
@@ -73,8 +76,8 @@ def _ping(settings: Settings) -> str:
     """What is wrong with it, without its password; "" if nothing is."""
     try:
         connect(settings).ping()
-    except ValueError:  # its text may quote a part of the URL
-        return "has no usable address: expected redis://[user:password@]host[:port][/db], special signs %-encoded"
+    except UnreadableUrl as error:
+        return f"has no usable address: {error}"
     except redis.TimeoutError:
         return "does not answer within 3 s"
     except redis.AuthenticationError:
@@ -86,6 +89,10 @@ def _ping(settings: Settings) -> str:
 
 def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error.__context__
+    if isinstance(cause, ssl.SSLError):  # its errno means something else
+        return f"TLS: {cause.reason}"
+    if isinstance(error, MasterNotFoundError):
+        return "no Sentinel answers with a live master of that name"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno)
     return type(error).__name__
