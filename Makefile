@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock clean
+.PHONY: help up test chaos lint format lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
 
 test: $(DEV)  ## Run the tests; ARGS="..." goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="--only kill --seed 2"
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(DEV)  ## Check format, lint rules, types and import arrows
 	$(BIN)/ruff format --check .

@@ -13,34 +13,17 @@ from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.exceptions import (
-    BusyLoadingError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
-    TryAgainError,
-)
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as RedisTimeoutError,
 )
 
 from jobs.commands import Command, Word
-from jobs.store import with_source
+from jobs.errors import StoreUnavailable
+from jobs.store import is_passing, with_source
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-_PASSING_ERRORS: Final = (
-    BusyLoadingError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisConnectionError,
-    RedisTimeoutError,
-    TryAgainError,
-)
 _MOST_IN_ONE_TRIP: Final = 500  # commands; keeps one trip short when thousands have gathered in an outage
 _RETRY_SECONDS: Final = (
     0.05,
@@ -62,6 +45,7 @@ class AsyncStore:
         self._gathered: list[tuple[Command[Any], asyncio.Future[Any]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._last_outage = -math.inf
+        self._waits_for_redis = True
 
     @property
     def seconds_since_outage(self) -> float:
@@ -69,12 +53,21 @@ class AsyncStore:
         return time.monotonic() - self._last_outage
 
     async def run(self, command: Command[T]) -> T:
-        """Raises RedisError for a command that Redis refuses for good, and what the command raises."""
+        """Raises RedisError for a command that Redis refuses for good, and what the command raises.
+
+        StoreUnavailable only after ``stop_waiting``.
+        """
         future = asyncio.get_running_loop().create_future()
         self._gathered.append((command, future))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
         return command.read(await future)
+
+    def stop_waiting(self) -> None:
+        """The process ends: from now on ``run`` raises StoreUnavailable instead of waiting for Redis to return."""
+        self._waits_for_redis = False
+        _give_up(self._gathered)
+        self._gathered.clear()
 
     async def close(self) -> None:
         if self._flusher is not None:
@@ -87,6 +80,9 @@ class AsyncStore:
             batch = [pair for pair in self._gathered[:_MOST_IN_ONE_TRIP] if not pair[1].done()]
             del self._gathered[:_MOST_IN_ONE_TRIP]
             again = await self._deliver(batch)
+            if not self._waits_for_redis:
+                _give_up(again)
+                again = []
             self._gathered[:0] = again
             if again:
                 if tries == 0:
@@ -103,14 +99,12 @@ class AsyncStore:
         """Send the batch, hand out the replies; answers what has to be sent again."""
         try:
             replies = await self._replies([command for command, _ in batch])
-        except _PASSING_ERRORS:
-            self._last_outage = time.monotonic()
-            return batch
         except Exception as error:  # noqa: BLE001  # a batch that cannot be sent must not leave its callers waiting
             replies = [error] * len(batch)
         again = []
         for (command, future), reply in zip(batch, replies, strict=True):
-            if isinstance(reply, _PASSING_ERRORS):
+            if isinstance(reply, Exception) and is_passing(reply):
+                self._last_outage = time.monotonic()
                 again.append((command, future))
             elif not future.done():
                 _resolve(future, reply)
@@ -130,6 +124,12 @@ class AsyncStore:
             for command in words:
                 pipeline.execute_command(*command)
             return await pipeline.execute(raise_on_error=False)
+
+
+def _give_up(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
+    for _, future in pairs:
+        if not future.done():
+            future.set_exception(StoreUnavailable("Redis is away and the process ends"))
 
 
 def _resolve(future: asyncio.Future[Any], reply: Any) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from jobs import verbs
-from jobs.errors import AttemptCrashed, AttemptError
+from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
 from jobs.models import ChatAnswer, ChatTask, Claim, EmbeddingsAnswer, JobError, Lease, Usage
 from jobs.states import State
 from jobs.verbs import AttemptEnd, NotClaimed
@@ -75,9 +75,16 @@ class Received:
 
 async def attempt(runtime: Runtime, job_id: str) -> Outcome:
     """Make one attempt. Raises nothing that a provider, a lost lease or a stopping worker causes."""
-    claim = await _claim(runtime, job_id)
-    if isinstance(claim, NotClaimed):
-        return NothingDone(claim.reason)
+    try:
+        claim = await _claim(runtime, job_id)
+        if isinstance(claim, NotClaimed):
+            return NothingDone(claim.reason)
+        return await _under_lease(runtime, claim)
+    except StoreUnavailable:
+        return NothingDone("store_unavailable")  # and the worker ends: the lease expires
+
+
+async def _under_lease(runtime: Runtime, claim: Claim) -> Outcome:
     hold = runtime.heartbeat.hold(claim.lease)
     try:
         return await _see_through(runtime, claim, hold)

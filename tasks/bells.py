@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from celery import Celery
 from kombu.connection import Connection
+from kombu.exceptions import ChannelError
 
 from jobs.bell import ID_PLACEHOLDER, TAG_PLACEHOLDER, Bell
 from jobs.keys import DEFAULT_QUEUE, FRONT_PRIORITY, NORMAL_PRIORITY
 from jobs.settings import Settings
 
 RUN_JOB: Final = "chatqueue.run_job"  # the task's name: a worker silently discards one it does not know
+_NO_SUCH_QUEUE: Final = 404  # not declared yet; kombu's Redis transport says it of every queue that is empty
 
 
 def make_bell(app: Celery, settings: Settings, queue: str = DEFAULT_QUEUE) -> Bell:
@@ -33,7 +35,12 @@ def ring_through_celery(app: Celery, job_id: str, queue: str, priority: int = NO
 def bells_left(app: Celery, queue: str) -> int:
     """Bells that wait at the broker, those under way to a worker left out. Raises what the transport raises."""
     with app.connection_for_read() as connection, connection.channel() as channel:
-        return int(app.amqp.queues[queue](channel).queue_declare(passive=True).message_count)
+        try:
+            return int(app.amqp.queues[queue](channel).queue_declare(passive=True).message_count)
+        except ChannelError as error:
+            if int(error.reply_code) != _NO_SUCH_QUEUE:
+                raise
+            return 0
 
 
 def _send(app: Celery, job_id: str, queue: str, priority: int, **options: Any) -> None:

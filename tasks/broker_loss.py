@@ -7,19 +7,32 @@ is worth nothing: the messages stay in Redis' `unacked` until the visibility tim
 second bell is worth. Loaded by workers only.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import redis, virtual
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 
 class QoS(redis.QoS):
     def ack(self, delivery_tag: Any) -> None:
         if not self.channel.closed:
-            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+            with self._freeing(delivery_tag):
+                super().ack(delivery_tag)  # type: ignore[no-untyped-call]
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
         if not self.channel.closed:
-            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+            with self._freeing(delivery_tag):
+                super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _freeing(self, delivery_tag: Any) -> Iterator[None]:
+        """The slot is free even if Redis was not told: kombu would count the message as running for ever."""
+        try:
+            yield
+        finally:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         connection = self.channel.connection
@@ -28,3 +41,5 @@ class QoS(redis.QoS):
 
 
 redis.Channel.QoS = QoS
+# Redis without memory, or a replica after a failover: it passes. Celery takes what is not listed for unrecoverable.
+redis.Transport.connection_errors = (*redis.Transport.connection_errors, OutOfMemoryError, ReadOnlyError)

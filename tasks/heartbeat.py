@@ -5,6 +5,7 @@ once: its upstream connection closes, and whatever it would still write is refus
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 
 from jobs import keys, verbs
 from jobs.async_store import AsyncStore
+from jobs.errors import StoreUnavailable
 from jobs.models import Lease
 from jobs.settings import Settings
 
@@ -99,7 +101,8 @@ class Heartbeat:
     async def beat_forever(self) -> None:
         while True:
             started = time.monotonic()
-            await self._beat()
+            with contextlib.suppress(StoreUnavailable):  # the process ends
+                await self._beat()
             await asyncio.sleep(max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - started)))
 
     async def _beat(self) -> None:

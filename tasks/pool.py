@@ -6,11 +6,13 @@ broker's connection, so they are handed back to the worker's main loop, in the o
 """
 
 import asyncio
+import functools
 import itertools
 import logging
 import queue
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -33,7 +35,11 @@ class Run:
 
 
 class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
-    """Bounded by Celery's prefetch count: with late acknowledgement never more run than there are slots."""
+    """Never more run than there are slots.
+
+    Celery's prefetch count sees to that until the broker's connection is lost: then it starts from nought, whatever
+    still runs. What comes in beyond the slots waits here, unclaimed, so that other workers may take its job.
+    """
 
     signal_safe = False  # stopping waits, which a signal handler must not
     body_can_be_buffer = True
@@ -45,6 +51,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         self._running: dict[int, Run] = {}
         self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._hub: Any = None
+        self._waiting: deque[tuple[Run, Callable[[], None]]] = deque()  # of the loop's thread, as is what follows
+        self._busy = 0
 
     def on_start(self) -> None:
         loop_thread()
@@ -105,8 +113,20 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         return {**super()._get_info(), "running": len(self._running)}
 
     def _launch(self, run: Run, body: Callable[[], None]) -> None:
-        run.task = asyncio.ensure_future(run_body(body))
-        run.task.add_done_callback(lambda _: self._running.pop(run.number, None))
+        self._waiting.append((run, body))
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        while self._waiting and self._busy < self.limit:
+            run, body = self._waiting.popleft()
+            self._busy += 1
+            run.task = asyncio.ensure_future(run_body(body))
+            run.task.add_done_callback(functools.partial(self._free_slot, run))
+
+    def _free_slot(self, run: Run, _: asyncio.Task[None]) -> None:
+        self._busy -= 1
+        self._running.pop(run.number, None)
+        self._fill_slots()
 
     def _call_back(self, callback: Callable[..., Any] | None, value: Any) -> None:
         if callback is None:

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from dataclasses import dataclass
+from typing import Final
 
 from jobs.async_store import AsyncStore
 from jobs.bell import Bell
@@ -23,6 +24,7 @@ from tasks.quarantine import Quarantine
 from tasks.recovery import Recovery
 
 logger = logging.getLogger(__name__)
+_LAST_WRITES_SECONDS: Final = 0.5  # for what a stopping worker gives back
 
 
 @dataclass
@@ -42,7 +44,12 @@ class Runtime:
     def give_back(self) -> None:
         """The worker stops and its grace period is over. May be called from any thread, and from a signal handler."""
         self.is_stopping = True
-        loop_thread().loop.call_soon_threadsafe(self.heartbeat.give_back)
+        loop_thread().loop.call_soon_threadsafe(self._give_back)
+
+    def _give_back(self) -> None:
+        """While Redis is away nothing can be given back: then the leases expire, and the worker exits all the same."""
+        self.heartbeat.give_back()
+        asyncio.get_running_loop().call_later(_LAST_WRITES_SECONDS, self.store.stop_waiting)
 
 
 _lock = threading.Lock()

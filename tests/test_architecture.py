@@ -56,7 +56,9 @@ def test_redis_keys_are_spelt_in_one_file_only():
         for path in sources()
         if path.name != "keys.py"
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.match(r"cq:|celery-task-meta", node.value)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.match(r"cq:|celery-task-meta", node.value)
     ]
     assert spelt == []
 

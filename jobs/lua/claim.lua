@@ -38,7 +38,8 @@ for i = 8, 10, 2 do
   end
   redis.call('ZREM', KEYS[i], ARGV[1])
 end
-local token, attempt = record[2] + 1, record[3] + 1
+-- Of the clock too: where a host lost its last writes, a claim that they held must not share its token with this one.
+local token, attempt = math.max(record[2] + 1, now), record[3] + 1
 local log_start = redis.call('RPUSH', KEYS[3], cjson.encode({type = 'in_progress', attempt = attempt}))
 redis.call('HSET', KEYS[1], 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', ARGV[2],
   'owner', ARGV[3], 'started_at_ms', now, 'output_events', 0, 'log_start', log_start)

@@ -1,6 +1,7 @@
 """Each verb: what it writes, what it refuses, and that it may be sent again."""
 
 import json
+import time
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_claim_gives_lease_token_and_request(jobs, redis_client):
     job_id = jobs.create(jobs.new_job(message="the prompt"))
 
     claim = jobs.claim(job_id)
-    assert (claim.lease.token, claim.lease.attempt, claim.request.message) == (1, 1, "the prompt")
+    assert (claim.lease.token > 0, claim.lease.attempt, claim.request.message) == (True, 1, "the prompt")
     assert 0 < claim.remaining_ms <= 3_600_000
     assert index_of(redis_client, job_id) == [State.IN_PROGRESS]
     assert redis_client.zscore(keys.LEASES, job_id) is not None
@@ -124,6 +125,30 @@ def test_append_sent_again_appends_once(jobs, redis_client):
     assert jobs.append(lease, "a", "b") == 3
     assert jobs.append(lease, "a", "b", "c") == 4
     assert [event["text"] for event in events(redis_client, lease.job_id)[1:]] == ["a", "b", "c"]
+
+
+def test_append_is_refused_when_redis_has_lost_the_attempts_last_events(jobs, redis_client):
+    """After a host's crash the log may be shorter than the attempt left it: no gap, and nothing but events in it."""
+    lease = jobs.lease()
+    length = jobs.append(lease, "a", "b")
+    redis_client.ltrim(keys.events(lease.job_id), 0, 0)
+
+    assert jobs.append(lease, "c", log_length=length) is None
+    assert events(redis_client, lease.job_id) == [{"type": "in_progress", "attempt": 1}]
+
+
+def test_a_claim_that_redis_has_lost_shares_its_token_with_no_later_one(jobs, redis_client):
+    """Its holder still runs: were the tokens the same, both would write."""
+    job_id = jobs.create()
+    before = {name: redis_client.dump(name) for name in redis_client.keys("*")}
+    lost = jobs.lease(job_id)
+    redis_client.flushdb()
+    for name, value in before.items():
+        redis_client.restore(name, 0, value)
+    time.sleep(0.002)  # the token is of the server's clock, in ms
+
+    assert jobs.lease(job_id).token > lost.token
+    assert jobs.append(lost, "a") is None
 
 
 def test_finish_writes_answer_event_counts_and_lifetimes(jobs, redis_client):

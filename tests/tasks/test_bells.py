@@ -6,7 +6,7 @@ import uuid
 from jobs import keys
 from jobs.keys import DEFAULT_QUEUE, FRONT_PRIORITY, NORMAL_PRIORITY
 from tasks import app, run_job
-from tasks.bells import RUN_JOB, make_bell, ring_through_celery
+from tasks.bells import RUN_JOB, bells_left, make_bell, ring_through_celery
 from tests.jobs.conftest import Driver
 
 
@@ -63,6 +63,15 @@ def test_the_worker_knows_the_task():
     """A mistyped name would be discarded silently."""
     assert run_job.run_job.name == RUN_JOB
     assert RUN_JOB in app.tasks
+
+
+def test_an_empty_queue_of_another_broker_holds_no_bell(redis_client, redis_url, monkeypatch):
+    """kombu's Redis transport knows no empty queue; to recovery that means: every bell is lost, ring again."""
+    monkeypatch.setattr(app, "connection_for_read", lambda: app.connection_for_write(redis_url))
+    assert bells_left(app, DEFAULT_QUEUE) == 0
+
+    redis_client.lpush(keys.broker_list(DEFAULT_QUEUE, NORMAL_PRIORITY), "a bell", "another")
+    assert bells_left(app, DEFAULT_QUEUE) == 2
 
 
 def test_another_broker_gets_no_ready_made_bell(settings):

@@ -1,0 +1,25 @@
+"""A fault: one row of the table, and how it is inflicted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.chaos.stage import Stage
+
+ASYNCIO = ("asyncio",)
+EVERY_POOL = ("asyncio", "threads", "prefork")
+
+
+class Skipped(Exception):
+    """This machine cannot run the row; the message says why."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``end_seconds``: from when the fault is over, until every job must have ended."""
+
+    name: str
+    title: str
+    inflict: Callable[[Stage], None]
+    pools: tuple[str, ...] = ASYNCIO
+    end_seconds: float = 120.0
+    extra_calls_share: float | None = None

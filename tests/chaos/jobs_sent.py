@@ -1,0 +1,86 @@
+"""The suite as a client: it submits until it is told that a job is accepted, and remembers what it was promised."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jobs.connect import connect
+from jobs.errors import QueueFull, StoreUnavailable
+from jobs.models import ChatTask
+from jobs.settings import Settings
+from jobs.store import Store
+from tasks.submit import Submitter
+
+ACCEPT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An accepted job. ``fails_with``: the codes of which one is its only right end; none: it is to be answered."""
+
+    job_id: str
+    key: str
+    text: str
+    fails_with: frozenset[str] = frozenset()
+    accepted_at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a job asks of the model."""
+
+    key: str
+    message: str
+    text: str
+
+
+def order(seconds: float, extra: str = "", delay: float = 0) -> Order:
+    """An answer that takes that long, in a few words a second, after a delay with none."""
+    key = uuid.uuid4().hex
+    words = max(2, min(50, round(seconds * 4)))
+    interval = seconds / (words - 1)
+    message = f"[[offline key={key} tokens={words} interval={interval:.3f} delay={delay:g}]] {extra}hello"
+    return Order(key, message, " ".join(f"w{number}" for number in range(words)))
+
+
+class Client:
+    """Submits in this process; ``sent`` holds every accepted job."""
+
+    def __init__(self, redis_url: str) -> None:
+        settings = Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None)
+        self.settings = settings
+        self.store = Store(connect(settings))
+        self._submitter = Submitter(self.store, settings)
+        self.sent: list[Sent] = []
+
+    def submit(
+        self, seconds: float, extra: str = "", fails_with: frozenset[str] = frozenset(), delay: float = 0
+    ) -> Sent:
+        """Accepted, after as many tries as it takes; each repeats the same Idempotency-Key."""
+        asked = order(seconds, extra, delay)
+        request = ChatTask(kind="chat", message=asked.message)
+        job_id = insist(lambda: self._submitter.submit(request, idempotency_key=asked.key).job_id)
+        return self.note(Sent(job_id, asked.key, asked.text, fails_with))
+
+    def note(self, sent: Sent) -> Sent:
+        self.sent.append(sent)
+        return sent
+
+    def submit_many(self, count: int, seconds: float) -> list[Sent]:
+        return [self.submit(seconds) for _ in range(count)]
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def insist(submit: Callable[[], str]) -> str:
+    deadline = time.monotonic() + ACCEPT_SECONDS
+    while True:
+        try:
+            return submit()
+        except (StoreUnavailable, QueueFull):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.2, 0.6))

@@ -1,0 +1,49 @@
+"""The offline model with a stopwatch: ``python -m tests.chaos.model`` tells when each call began and ended."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from local.offline_model.app import CALLS, create_app
+from local.offline_model.calls import Call, CallLog
+from local.offline_model.server import raise_file_limit, serve
+
+
+class TimedCalls(CallLog):
+    """Each call as [key, began, ended or None, whether the client left early]; times are Unix seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[object]] = []
+
+    @contextmanager
+    def follow(self, key: str) -> Iterator[Call]:
+        timed: list[object] = [key, time.time(), None, False]
+        self.calls.append(timed)
+        try:
+            with super().follow(key) as call:
+                yield call
+        except (asyncio.CancelledError, ConnectionError):
+            timed[3] = not call.is_settled
+            raise
+        finally:
+            timed[2] = time.time()
+
+
+async def show_times(request: web.Request) -> web.Response:
+    return web.json_response(request.app[CALLS].calls)
+
+
+def main() -> None:
+    raise_file_limit()
+    app = create_app(("chaos",))
+    app[CALLS] = TimedCalls()
+    app.router.add_get("/chaos/calls", show_times)
+    asyncio.run(serve(app, "127.0.0.1", 0))
+
+
+if __name__ == "__main__":
+    main()

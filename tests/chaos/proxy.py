@@ -1,0 +1,129 @@
+"""A TCP proxy that drops connections, refuses them, or keeps them and says nothing any more."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+
+class _Link:
+    """One connection through the proxy, both ways."""
+
+    def __init__(self) -> None:
+        self.passes = asyncio.Event()
+        self.passes.set()
+        self.writers: list[asyncio.StreamWriter] = []
+
+    def cut(self) -> None:
+        for writer in self.writers:
+            writer.transport.abort()
+
+    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self.passes.wait()
+                writer.write(data)
+                await writer.drain()
+        if self.passes.is_set():  # a silent network does not tell that the other side has left
+            writer.close()
+
+
+class Proxy:
+    """Listens on a free port of loopback. May be used from any thread."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._links: set[_Link] = set()
+        self._is_refusing = False
+        self._is_silent = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server: asyncio.Server = self._run(self._listen)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def drop(self) -> int:
+        """Cut all connections; new ones go through. Answers how many there were."""
+        return self._run(self._drop)
+
+    def silence_open_ones(self) -> None:
+        """All connections that are open now stay open and carry nothing any more, for ever; new ones go through."""
+        self._run(self._silence)
+
+    def refuse(self) -> None:
+        self._is_refusing = True
+        self.drop()
+
+    def go_silent(self) -> None:
+        """Nothing goes through, neither over old connections nor new ones, until ``allow``."""
+        self._is_silent = True
+        self._run(self._silence)
+
+    def allow(self) -> None:
+        """New connections go through, and silent ones speak again."""
+        self._is_refusing = self._is_silent = False
+        self._run(self._speak)
+
+    def close(self) -> None:
+        self._run(self._close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, step: Callable[[], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
+            return await step()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._connect, "127.0.0.1", 0)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_refusing:
+            writer.transport.abort()
+            return
+        link = _Link()
+        if self._is_silent:
+            link.passes.clear()
+        link.writers.append(writer)
+        self._links.add(link)
+        try:
+            await self._forward(link, reader, writer)
+        finally:
+            self._links.discard(link)
+            link.cut()
+
+    async def _forward(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            link.writers.append(far_writer)
+            await asyncio.gather(link.pump(reader, far_writer), link.pump(far_reader, writer))
+
+    async def _drop(self) -> int:
+        links = list(self._links)
+        for link in links:
+            link.cut()
+        return len(links)
+
+    async def _silence(self) -> None:
+        for link in self._links:
+            link.passes.clear()
+
+    async def _speak(self) -> None:
+        for link in self._links:
+            link.passes.set()
+
+    async def _close(self) -> None:
+        self._server.close()
+        self._loop.set_exception_handler(lambda *_: None)  # asyncio's streams complain of every cancelled one
+        await self._drop()
+        for task in asyncio.all_tasks(self._loop):
+            if task is not asyncio.current_task():
+                task.cancel()
+        await asyncio.sleep(0)

@@ -1,0 +1,146 @@
+"""Bells over RabbitMQ, records in Redis: the same promises."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from kombu import Connection, Queue
+
+from jobs.keys import DEFAULT_QUEUE
+from tests.chaos.fault import Fault, Skipped
+from tests.chaos.jobs_sent import order
+from tests.chaos.stage import Stage
+from tests.chaos.web import Web
+from tests.processes import Process, free_port
+
+_SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/sbin/rabbitmq-server")
+START_SECONDS = 90.0
+
+
+class Rabbit:
+    """A node of the suite's own, on loopback; it may be killed and started again over the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._epmd_port = free_port()
+        self._folder = folder
+        self._dist_port = free_port()
+        self._node: Process | None = None
+        self._epmd = Process([_epmd(), "-address", "127.0.0.1", "-port", str(self._epmd_port)], None)
+        (folder / "plugins").write_text("[].\n")
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        self._node = Process([_server()], self._env())
+        deadline = time.monotonic() + START_SECONDS
+        while not self._speaks():
+            if time.monotonic() > deadline or self._node.returncode is not None:
+                raise AssertionError(f"no RabbitMQ:\n{self._node.output}")
+            time.sleep(0.3)
+
+    def kill(self) -> None:
+        if self._node is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._node.pid, signal.SIGKILL)
+            self._node.wait()
+            self._node.stop()
+
+    def close(self) -> None:
+        self.kill()
+        self._epmd.stop()
+
+    def _speaks(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+            connection.settimeout(2)
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return bool(connection.recv(1))
+        return False
+
+    def _env(self) -> dict[str, str]:
+        folder = str(self._folder)
+        return {
+            "HOME": folder,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": f"chaos{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+
+def _server() -> str:
+    """The script itself: what lies on the PATH changes to a user of its own."""
+    return next((path for path in _SERVERS if Path(path).exists()), None) or shutil.which("rabbitmq-server") or ""
+
+
+def _epmd() -> str:
+    return shutil.which("epmd") or "epmd"
+
+
+def kill_workers_and_broker(stage: Stage) -> None:
+    """Workers are killed, then the broker; submits go on through the web."""
+    if not _server() or not shutil.which("epmd"):
+        raise Skipped("rabbitmq-server is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="chaos-rabbit-"))
+    stage.keep(lambda: shutil.rmtree(folder, ignore_errors=True))
+    rabbit = Rabbit(folder)
+    stage.keep(rabbit.close)
+    rabbit.start()
+    _inflict(stage, rabbit)
+
+
+def _inflict(stage: Stage, rabbit: Rabbit) -> None:
+    stage.fleet.env["CELERY_BROKER_URL"] = rabbit.url
+    web = Web(stage, rabbit.url)
+    web.start()
+    stage.submit = lambda seconds: web.submit(order(seconds))
+    stage.fleet.start(3, 8)
+    _expect_quorum_queue(stage, rabbit)
+    since = time.time()
+    for _ in range(stage.plan.count(120, 40)):
+        web.submit(order(4))
+    stage.wait_until_busy(16)
+    for _ in range(stage.plan.count(5, 2)):
+        stage.fleet.replace(stage.random.choice(stage.fleet.workers)).wait_until_ready()
+        time.sleep(stage.random.uniform(1, 3))
+    time.sleep(stage.plan.lease_seconds + 5)
+    stage.expect_comebacks(stage.plan.lease_seconds + 5 + 4, since)
+    _kill_broker(stage, rabbit, web)
+    stage.wait(lambda: not stage.unfinished(), 120, "all end")
+
+
+def _expect_quorum_queue(stage: Stage, rabbit: Rabbit) -> None:
+    with Connection(rabbit.url) as connection:
+        queue = Queue(DEFAULT_QUEUE, durable=True, queue_arguments={"x-queue-type": "quorum"})
+        try:
+            queue(connection.default_channel).queue_declare()
+        except connection.channel_errors as error:
+            stage.misses.append(f"the queue is no quorum queue: {error}")
+
+
+def _kill_broker(stage: Stage, rabbit: Rabbit, web: Web) -> None:
+    rabbit.kill()
+    for _ in range(10):
+        web.submit(order(2))
+    rabbit.start()
+    returned_at = time.time()
+    new = [web.submit(order(2)) for _ in range(10)]
+    begun = stage.wait_for_calls(new, 60, "work goes on after the broker's return")
+    if begun:
+        stage.notes.append(f"work goes on {max(begun) - returned_at:.0f} s after the broker's return")
+
+
+FAULTS = (Fault("rabbitmq", "RabbitMQ as broker (quorum): 5 kills, broker SIGKILL", kill_workers_and_broker),)

@@ -1,0 +1,49 @@
+"""A Redis server of the suite's own that may be stopped, killed and started again over the same files."""
+
+import os
+import signal
+from pathlib import Path
+
+import redis
+
+from jobs.settings import Settings
+from local.redis_server import arguments, find_binary
+from tests.processes import Process, free_port
+
+
+class RedisServer:
+    def __init__(self, data_dir: Path) -> None:
+        self.port = free_port()
+        self._data_dir = data_dir
+        self._process: Process | None = None
+        self.appendfsync = "everysec"
+        data_dir.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        settings = Settings(embedded_redis_port=self.port, data_dir=self._data_dir)
+        args = [*arguments(find_binary(), settings), "--appendfsync", self.appendfsync]
+        self._process = Process(args, None)
+        self._process.wait_for("Ready to accept connections")
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Returns when it is gone."""
+        if self._process is not None and self._process.returncode is None:
+            os.kill(self._process.pid, number)
+            self._process.wait(30)
+            self._process.stop()
+
+    def log_sizes(self) -> dict[Path, int]:
+        """The append-only files and how long they are now."""
+        return {path: path.stat().st_size for path in self._data_dir.glob("appendonlydir/*.incr.aof")}
+
+    def forget_since(self, sizes: dict[Path, int]) -> None:
+        """With the server down: cut the files back to what they were, as a host does that loses power."""
+        for path, size in sizes.items():
+            os.truncate(path, size)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, decode_responses=True)

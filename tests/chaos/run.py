@@ -1,0 +1,71 @@
+"""Runs rows one after another, each on a stage of its own."""
+
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from tests.chaos import bells_faults, deaths, mixed, network, poison, rabbitmq, redis_faults, stops, web
+from tests.chaos.fault import Fault, Skipped
+from tests.chaos.judge import Verdict, judge
+from tests.chaos.plan import Plan
+from tests.chaos.stage import Stage
+from tests.chaos.table import Line
+from tests.processes import running
+
+FAULTS: tuple[Fault, ...] = (
+    *deaths.FAULTS,
+    *stops.FAULTS,
+    *redis_faults.FAULTS,
+    *network.FAULTS,
+    *bells_faults.FAULTS,
+    *poison.FAULTS,
+    *web.FAULTS,
+    *rabbitmq.FAULTS,
+    *mixed.FAULTS,
+)
+
+
+def chosen(names: Iterable[str], pool: str) -> list[Fault]:
+    """The named faults, or all, as far as they are for that pool."""
+    wanted = set(names)
+    return [fault for fault in FAULTS if pool in fault.pools and (not wanted or fault.name in wanted)]
+
+
+def run_fault(fault: Fault, plan: Plan, logs: Path | None = None) -> Line:
+    """With a model of its own, so that one row's open calls are not counted in another."""
+    began_at = time.monotonic()
+    args = [sys.executable, "-m", "tests.chaos.model"]
+    with running(args, ready="listening on ") as model, Stage(plan, _url(model), plan.seed) as stage:
+        try:
+            fault.inflict(stage)
+        except Skipped as reason:
+            return Line(fault.title, plan.pool, skipped=str(reason))
+        except Exception as error:  # one broken row must not hide the others
+            traceback.print_exc()
+            stage.misses.append(f"the row broke off: {type(error).__name__}: {str(error)[:200]}")
+        verdict = _judge(stage, fault)
+        if logs is not None:
+            _keep_logs(stage, logs / f"{fault.name}-{plan.pool}-{plan.seed}")
+        print(f"{fault.name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+        return Line(fault.title, plan.pool, verdict, tuple(stage.back), tuple(stage.notes))
+
+
+def _judge(stage: Stage, fault: Fault) -> Verdict:
+    share = fault.extra_calls_share
+    if share is not None and stage.calls().extra > share * len(stage.client.sent):
+        stage.misses.append(f"more than {share:.0%} extra calls")
+    return judge(stage, fault.end_seconds)
+
+
+def _url(model) -> str:
+    return model.wait_for("listening on").split()[-1]
+
+
+def _keep_logs(stage: Stage, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, worker in enumerate([*stage.fleet.ended, *stage.fleet.workers]):
+        with suppress(OSError):
+            (folder / f"worker-{number}-{worker.pid}.log").write_text(worker.process.output)

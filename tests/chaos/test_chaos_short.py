@@ -1,0 +1,31 @@
+"""The chaos suite in short: fewer jobs and faults, a short lease; the targets that are not times hold all the same.
+
+`make chaos` runs it whole.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.chaos.plan import Plan
+from tests.chaos.run import FAULTS, run_fault
+from tests.chaos.table import row
+
+SHORT = Plan(lease_seconds=5, scale=0.15)
+NAMES = ("kill", "popped", "sigterm_group", "sigterm_away", "redis_kill", "drops", "bells_lost", "poison", "web_kill")
+AT_ONCE = 3  # rows mostly wait
+
+
+@pytest.fixture(scope="module")
+def lines():
+    faults = [fault for fault in FAULTS if fault.name in NAMES]
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        ran = executor.map(lambda fault: run_fault(fault, SHORT), faults)
+        return dict(zip([fault.name for fault in faults], ran, strict=True))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_lost_stuck_or_doubled(lines, name):
+    """After the fault every accepted job has one outcome, and every slot takes a job again."""
+    assert lines[name].is_met, row(lines[name])
