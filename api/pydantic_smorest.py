@@ -20,10 +20,11 @@ from pydantic import BaseModel, ValidationError
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import ClientDisconnected
 
 from api import problems
 from api.invalid import InvalidFields, from_validation
-from jobs.errors import UnsupportedMediaType
+from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 
 View = TypeVar("View", bound=Callable[..., Any])
 PROBLEM_TYPE = "application/problem+json"
@@ -67,7 +68,7 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
         if not is_json(req.mimetype):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
-        return req.get_data()
+        return _whole_body(req)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
         return _singles(req.args)
@@ -75,6 +76,17 @@ class Parser(FlaskParser):
     def load_headers(self, req: Request, schema: Any) -> dict[str, str]:
         names = [field.alias or name for name, field in schema.model.model_fields.items()]
         return {name: req.headers[name] for name in names if name in req.headers}
+
+
+def _whole_body(req: Request) -> bytes:
+    """Raises BodyTooLarge, also for a chunked body, which werkzeug would silently cut at the limit."""
+    try:
+        body = req.get_data()
+        if req.content_length is None and req.stream.read(1):
+            raise BodyTooLarge("the body is too large")
+    except (OSError, ClientDisconnected):  # malformed chunks, a connection that ended early
+        raise MalformedJson("the body is not a well-formed chunked transfer, or ended early") from None
+    return body
 
 
 def _singles(values: "MultiDict[str, str]") -> dict[str, str]:

@@ -13,6 +13,7 @@ from api.pydantic_smorest import Blueprint
 from api.services import Services, services
 from api.shapes import MAX_IDS, RetryFilter, SubmitHeaders, TaskBody, TasksQuery
 from jobs import reading, verbs
+from jobs.errors import JobNotFound
 from jobs.models import JobRecord
 from jobs.states import State
 from jobs.verbs import Created
@@ -131,7 +132,7 @@ def retry_tasks(body: RetryFilter) -> Any:
     """
     here = services()
     found = reading.retryable(here.store, State(body.status), body.error_code, body.limit)
-    retried = () if body.dry_run else tuple(_retried(here, record) for record in found.records)
+    retried = () if body.dry_run else tuple(filter(None, (_retried(here, record) for record in found.records)))
     return RetryReport(matched=len(found.records), has_more=found.has_more, dry_run=body.dry_run, retried=retried)
 
 
@@ -155,8 +156,12 @@ def _accepted(here: Services, created: Created) -> Any:
     return Task.of(reading.record(here.store, created.job_id)), 202, sent
 
 
-def _retried(here: Services, record: JobRecord) -> Retried:
-    return Retried(task_id=record.job_id, retried_as=here.submitter.retry(record).job_id)
+def _retried(here: Services, record: JobRecord) -> Retried | None:
+    """None for a task that was deleted, or has expired, since it was listed."""
+    try:
+        return Retried(task_id=record.job_id, retried_as=here.submitter.retry(record).job_id)
+    except JobNotFound:
+        return None
 
 
 def _cancel(here: Services, record: JobRecord) -> None:

@@ -9,13 +9,11 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import redis.asyncio
-from redis.exceptions import (
-    NoScriptError,
-    RedisError,
-)
+from redis.exceptions import NoScriptError
 
 from jobs.commands import Command, Word
 from jobs.errors import StoreUnavailable
@@ -25,13 +23,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _MOST_IN_ONE_TRIP: Final = 500  # commands; keeps one trip short when thousands have gathered in an outage
-_RETRY_SECONDS: Final = (
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1.0,
-)  # waits between tries while Redis is away; the last one repeats
+_RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # waits while Redis is away; the last one repeats
 
 
 class AsyncStore:
@@ -55,10 +47,13 @@ class AsyncStore:
     async def run(self, command: Command[T]) -> T:
         """Raises RedisError for a command that Redis refuses for good, and what the command raises.
 
+        InternalError for a command that cannot be sent.
+
         StoreUnavailable only after ``stop_waiting``.
         """
+        sent = replace(command, words=command.encoded())
         future = asyncio.get_running_loop().create_future()
-        self._gathered.append((command, future))
+        self._gathered.append((sent, future))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
         return command.read(await future)
@@ -133,7 +128,7 @@ def _give_up(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
 
 
 def _resolve(future: asyncio.Future[Any], reply: Any) -> None:
-    if isinstance(reply, RedisError | Exception):
+    if isinstance(reply, Exception):
         future.set_exception(reply)
     else:
         future.set_result(reply)

@@ -25,14 +25,14 @@ def _meta(job_id: str, status: str, result: Any, **more: Any) -> dict[str, Any]:
 
 def success(job_id: str, answer: ChatAnswer | EmbeddingsAnswer) -> str:
     """Of a completed or incomplete job: ``get()`` returns the answer as a dict."""
-    return json.dumps(_meta(job_id, "SUCCESS", answer.model_dump(mode="json")), ensure_ascii=False)
+    return json.dumps(_meta(job_id, "SUCCESS", answer.model_dump(mode="json")), ensure_ascii=False, allow_nan=False)
 
 
 def failure(job_id: str, error: JobError, partial: ChatAnswer | None = None) -> str:
     """Of a failed job: ``get()`` raises an exception named JobFailed with (code, message)."""
     raised = {"exc_type": "JobFailed", "exc_message": [error.code, error.message], "exc_module": None}
     dumped = partial.model_dump(mode="json") if partial else None
-    return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped), ensure_ascii=False)
+    return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped), ensure_ascii=False, allow_nan=False)
 
 
 def revoked_head(job_id: str) -> str:

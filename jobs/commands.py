@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from jobs.errors import InternalError
+
 Word: TypeAlias = str | bytes | int | float
 T = TypeVar("T")
 
@@ -38,6 +40,17 @@ class Command(Generic[T]):
     words: tuple[Word, ...] = field(repr=False)
     read: Callable[[Any], T] = field(repr=False)
     script: Script | None = None
+
+    def encoded(self) -> tuple[Word, ...]:
+        """The words as bytes, so that a text which cannot be sent fails its own caller and nobody else in the batch.
+
+        Raises InternalError, which unlike UnicodeEncodeError does not hold the text.
+        """
+        try:
+            rest = (word.encode() if isinstance(word, str) else word for word in self.words[1:])
+            return (self.words[0], *rest)  # the command's name stays: by it redis-py knows how to read the answer
+        except UnicodeEncodeError:
+            raise InternalError("a text with half a character in it cannot be written down") from None
 
 
 @cache

@@ -103,9 +103,9 @@ class ChangeListener:
 
     @contextmanager
     def _noted(self, channel: str, waiter: _Waiter) -> Iterator[_Waiter]:
-        if self._note(channel, waiter):
-            self._ring_thread()
         try:
+            if self._note(channel, waiter):
+                self._ring_thread()
             yield waiter
         finally:
             with self._lock:

@@ -125,7 +125,7 @@ class EmbeddingsRequest(JobOptions):
         examples=[["first", "second"]],
     )
     model: ModelName | None = Field(default=None, description="Model; the server's default when absent.")
-    dimensions: Annotated[int, Field(ge=1, le=100_000), Whole] | None = Field(
+    dimensions: Annotated[int, Field(ge=1, le=8_192), Whole] | None = Field(
         default=None, description="Length of each vector, where the model can choose."
     )
 
@@ -145,9 +145,9 @@ TASK_REQUEST: Final[TypeAdapter[ChatTask | EmbeddingsTask]] = TypeAdapter(TaskRe
 class Usage(FrozenModel):
     """Tokens as the provider counted them."""
 
-    input_tokens: int
-    output_tokens: int
-    total_tokens: int
+    input_tokens: Annotated[int, Field(ge=0)]
+    output_tokens: Annotated[int, Field(ge=0)]
+    total_tokens: Annotated[int, Field(ge=0)]
 
 
 class ChatAnswer(FrozenModel):
@@ -199,14 +199,12 @@ class NewJob(FrozenModel):
     max_attempts: int
     deadline_seconds: float
     idempotency_key: str | None = Field(default=None, repr=False)
-    retry_of: str | None = None  # the failed job that this one repeats; it then has an Idempotency-Key
+    retry_of: str | None = None  # the failed job that this one repeats; it is repeated once
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
         if not is_job_id(self.job_id):
             raise ValueError("job_id is malformed")
-        if self.retry_of is not None and self.idempotency_key is None:
-            raise ValueError("a retry needs an idempotency_key: clicked twice, it must be made once")
         return self
 
 

@@ -16,6 +16,7 @@ QUEUES: Final = (keys.DEFAULT_QUEUE,)
 MAX_PAGE_TRIPS: Final = 5  # looks at further index entries when those of expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
 PROBE_TTL_SECONDS: Final = 10
+MAX_RETRY_PAGES: Final = 20
 RETRY_PAGE: Final = 500  # records read in one round trip when many are retried
 
 
@@ -34,7 +35,7 @@ class Page(FrozenModel):
 
 
 class Retryable(FrozenModel):
-    """``has_more``: the limit left some out."""
+    """``has_more``: the limit left some out, or there are more than one call looks through."""
 
     records: tuple[JobRecord, ...]
     has_more: bool
@@ -86,12 +87,13 @@ def retryable(store: Store, state: State, error_code: str | None, limit: int) ->
     """Jobs that ended in this state, with this code, and have not been retried yet; the newest first."""
     found: list[JobRecord] = []
     cursor: str | None = None
-    while True:
+    for _ in range(MAX_RETRY_PAGES):
         listed = page(store, state, cursor, RETRY_PAGE)
         found += [read for read in listed.records if read.retried_as is None and error_code in {None, read.error_code}]
         cursor = listed.next_cursor
         if cursor is None or len(found) > limit:
-            return Retryable(records=tuple(found[:limit]), has_more=len(found) > limit)
+            break
+    return Retryable(records=tuple(found[:limit]), has_more=cursor is not None or len(found) > limit)
 
 
 def view(store: Store, job_id: str) -> JobView:

@@ -79,8 +79,7 @@ class Store:
         self._client.close()
 
     def _replies(self, commands: list[Command[T]]) -> list[Any]:
-        words = [command.words for command in commands]
-        replies = self._send(words)
+        replies = self._send([command.encoded() for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
             for i, reply in zip(unknown, self._send([with_source(commands[i]) for i in unknown]), strict=True):

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from redis.connection import parse_url
-
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://", "sentinel://")
 _SENTINEL_PORT: Final = 26379
 _SENTINELS: Final = re.compile(
@@ -114,6 +112,9 @@ def _place(url: RedisUrl) -> tuple[object, ...]:
 
 
 def _read_server(url: str) -> RedisUrl:
+    # Not at the head: gunicorn reads the settings, and so this module, before gevent patches what redis imports.
+    from redis.connection import parse_url
+
     given = parse_url(url)  # type: ignore[no-untyped-call]
     given.pop("connection_class", None)
     path = given.pop("path", None)

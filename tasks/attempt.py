@@ -90,6 +90,10 @@ async def _under_lease(runtime: Runtime, claim: Claim) -> Outcome:
         return await _see_through(runtime, claim, hold)
     except Stopped as stopped:
         return NothingDone(stopped.reason.value)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  # settling failed: not with this answer, so without one
+        return await _settle_failure(runtime, claim, _crashed(claim.lease, error), None)
     finally:
         runtime.heartbeat.drop(hold)
 
@@ -121,8 +125,13 @@ async def _contained(runtime: Runtime, claim: Claim, received: Received) -> None
     except (AttemptError, Stopped, asyncio.CancelledError):
         raise
     except BaseException as error:  # noqa: BLE001
-        logger.error("attempt_crashed job_id=%s error=%s", claim.lease.job_id, type(error).__name__)  # noqa: TRY400
-        raise AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server") from None
+        raise _crashed(claim.lease, error) from None
+
+
+def _crashed(lease: Lease, error: BaseException) -> AttemptCrashed:
+    """Names the error's type alone: its text may quote the answer."""
+    logger.error("attempt_crashed job_id=%s error=%s", lease.job_id, type(error).__name__)
+    return AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server")
 
 
 async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> None:
@@ -148,7 +157,7 @@ async def _settle_success(runtime: Runtime, lease: Lease, received: Received) ->
     return Ended(state)
 
 
-async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, received: Received) -> Outcome:
+async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, received: Received | None) -> Outcome:
     said = JobError(code=error.code, message=error.message)
     decision = decide(
         error,
@@ -161,7 +170,7 @@ async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, r
     if not isinstance(decision, GiveUp):
         return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures")
     said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
-    partial = received.chat_answer() if received.writer.text else None
+    partial = received.chat_answer() if received and received.writer.text else None
     if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings)):
         raise Stopped(Stop.LEASE_LOST)
     return Ended(State.FAILED, said)

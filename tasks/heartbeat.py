@@ -5,7 +5,6 @@ once: its upstream connection closes, and whatever it would still write is refus
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -101,15 +100,19 @@ class Heartbeat:
     async def beat_forever(self) -> None:
         while True:
             started = time.monotonic()
-            with contextlib.suppress(StoreUnavailable):  # the process ends
+            try:
                 await self._beat()
+            except StoreUnavailable:
+                logger.info("heartbeat_ends")  # with the process
+            except Exception as error:  # noqa: BLE001  # one beat that fails must not cost every lease
+                logger.error("heartbeat_failed error=%s", type(error).__name__)  # noqa: TRY400
             await asyncio.sleep(max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - started)))
 
     async def _beat(self) -> None:
         holds = list(self._holds.values())
         lost = await self._store.run(verbs.renew(self._worker, [hold.lease for hold in holds], self._settings))
         for hold in holds:
-            if hold.lease.job_id in lost:
+            if hold.lease.job_id in lost and self._holds.get(hold.lease.job_id) is hold:  # not ended meanwhile
                 logger.info("lease_lost job_id=%s attempt=%d", hold.lease.job_id, hold.lease.attempt)
                 hold.stop(Stop.LEASE_LOST)
 

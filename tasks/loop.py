@@ -43,9 +43,11 @@ _by_process: dict[int, LoopThread] = {}
 
 
 def loop_thread() -> LoopThread:
-    """The loop of this process, started at the first call."""
+    """The loop of this process, started at the first call. After that no lock is taken: a signal handler may call."""
+    pid = os.getpid()
+    if (started := _by_process.get(pid)) is not None:
+        return started
     with _lock:
-        pid = os.getpid()
         if pid not in _by_process:
             _by_process.clear()  # what a fork copied belongs to the parent
             _by_process[pid] = LoopThread()

@@ -1,6 +1,6 @@
 """How long one attempt may take: the request's own limits, else the server's, never beyond the job's deadline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from jobs.models import Limits
@@ -15,6 +15,10 @@ class Patience:
     first_token: float
     idle: float
     is_deadline: bool = False
+
+    def after(self, seconds: float) -> Self:
+        """What is left after some waiting. Only a deadline goes on meanwhile."""
+        return replace(self, total=max(0.0, self.total - seconds)) if self.is_deadline else self
 
     @classmethod
     def of(cls, limits: Limits | None, remaining_seconds: float, settings: Settings) -> Self:

@@ -7,6 +7,7 @@ much CPU as the rest of a call. Its retries are off: the job core decides on att
 import array
 import asyncio
 import base64
+import math
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -94,8 +95,9 @@ class Provider:
         async with stream:
             if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
                 raise broken()
+            halves = Halves()
             async for chunk in stream:
-                piece = _read_chunk(chunk)
+                piece = _read_chunk(chunk, halves)
                 has_ended = has_ended or piece.finish_reason is not None
                 yield piece
         if not has_ended:
@@ -120,18 +122,46 @@ def _chat_body(request: ChatTask, default_model: str) -> dict[str, Any]:
     return body
 
 
-def _read_chunk(chunk: Any) -> Piece:
+class Halves:
+    """Mends characters outside the basic plane that a provider has cut in two: half in one chunk, half in the next.
+
+    A half that stays alone becomes U+FFFD: it is no text, and neither UTF-8 nor Redis would take it.
+    """
+
+    def __init__(self) -> None:
+        self._kept = ""
+
+    def join(self, text: str) -> str:
+        whole = self._kept + text
+        self._kept = whole[-1] if whole and "\ud800" <= whole[-1] <= "\udbff" else ""
+        return mended(whole[: len(whole) - len(self._kept)])
+
+
+def mended(text: str) -> str:
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _read_chunk(chunk: Any, halves: Halves) -> Piece:
     try:
         choices = chunk["choices"]
         choice = choices[0] if choices else {}
         return Piece(
-            text=(choice.get("delta") or {}).get("content") or "",
-            finish_reason=choice.get("finish_reason"),
+            text=halves.join(_read_text((choice.get("delta") or {}).get("content")) or ""),
+            finish_reason=_read_text(choice.get("finish_reason")),
             usage=_read_usage(chunk.get("usage")),
-            model=chunk.get("model"),
+            model=mended(_read_text(chunk.get("model")) or "") or None,
         )
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError):
         raise broken() from None
+
+
+def _read_text(value: Any) -> str | None:
+    """Text or nothing. Raises TypeError for anything else."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _read_usage(usage: Any) -> Usage | None:
@@ -147,16 +177,20 @@ def _read_embeddings(reply: Any, count: int) -> EmbeddingsAnswer:
         vectors = tuple(_read_vector(row["embedding"]) for row in rows)
         if len(vectors) != count:
             raise broken()
-        return EmbeddingsAnswer(vectors=vectors, model=reply.get("model"), usage=_read_usage(reply.get("usage")))
-    except (KeyError, TypeError, AttributeError, ValueError):
+        usage = _read_usage(reply.get("usage"))
+        return EmbeddingsAnswer(vectors=vectors, model=_read_text(reply.get("model")), usage=usage)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise broken() from None
 
 
 def _read_vector(value: Any) -> tuple[float, ...]:
     """A vector as base64 of little-endian float32, or, from servers that ignore the request, as numbers."""
-    if not isinstance(value, str):
-        return tuple(map(float, value))
-    numbers = array.array("f", base64.b64decode(value))
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    if isinstance(value, str):
+        numbers = array.array("f", base64.b64decode(value))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+    else:
+        numbers = array.array("d", map(float, value))
+    if not all(map(math.isfinite, numbers)):  # JSON has no word for them
+        raise ValueError
     return tuple(numbers)

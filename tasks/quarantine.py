@@ -1,7 +1,7 @@
 """The quarantine: a job whose attempts ended with their worker runs alone, in a process of its own.
 
 In a pool that shares one process, a job that kills it takes its neighbours along, and who did it cannot be told.
-So from the second such death on, the provider's call is made in a child process, one at a time. It stands where the
+So from the second such death on, the provider's call is made in a child process for it alone. It stands where the
 provider stands: the worker keeps the lease and writes the events, and only the call moves. If the child dies, this
 job did it.
 
@@ -29,7 +29,9 @@ from jobs.models import TASK_REQUEST, ChatTask, EmbeddingsAnswer, EmbeddingsTask
 from jobs.settings import get_settings
 from tasks.patience import Patience
 from tasks.provider import Piece, Provider
+from tasks.provider_errors import translated
 
+_AT_ONCE: Final = 4  # children of one worker; a suspect's wait for a place keeps its slot and its lease
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a line may hold the vectors of a whole request
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by who stops a group, not by a poison job
 _TRANSLATED: Final = {
@@ -48,17 +50,30 @@ class Quarantine:
     """Answers as Provider does, and raises KillsItsWorker besides."""
 
     def __init__(self) -> None:
-        self._alone = asyncio.Lock()
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def chat(self, request: ChatTask, patience: Patience) -> AsyncGenerator[Piece, None]:
-        async with self._alone, _child(request, patience) as lines:
+        async with self._place(patience) as left, _child(request, left) as lines:
             async for line in lines:
                 usage = line.pop("usage")
                 yield Piece(**line, usage=Usage(**usage) if usage else None)
 
     async def embed(self, request: EmbeddingsTask, patience: Patience) -> EmbeddingsAnswer:
-        async with self._alone, _child(request, patience) as lines:
+        async with self._place(patience) as left, _child(request, left) as lines:
             return EmbeddingsAnswer.model_validate(await anext(lines))
+
+    @asynccontextmanager
+    async def _place(self, patience: Patience) -> AsyncIterator[Patience]:
+        """Wait for a place, not beyond the job's deadline; answers the patience that is left."""
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        with translated(patience):
+            async with asyncio.timeout(patience.total if patience.is_deadline else None):
+                await self._places.acquire()
+        try:
+            yield patience.after(loop.time() - asked_at)
+        finally:
+            self._places.release()
 
 
 @asynccontextmanager

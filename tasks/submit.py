@@ -2,7 +2,6 @@
 
 import logging
 import uuid
-from typing import Final
 
 from kombu.exceptions import OperationalError
 
@@ -19,7 +18,6 @@ from tasks.bells import make_bell, ring_through_celery
 logger = logging.getLogger(__name__)
 
 DEFAULT_TENANT = "default"
-_RETRY_KEY: Final = "\0retry "  # no caller's key begins so: theirs are visible characters
 
 
 class Submitter:
@@ -47,7 +45,9 @@ class Submitter:
         return self._create(job)
 
     def retry(self, record: JobRecord) -> verbs.Created:
-        """Submit a job that has ended without a whole answer again, as a new job. However often, it is made once.
+        """Submit a job that has ended without a whole answer again, as a new job.
+
+        However often: it is made once, even when the new job has been deleted since.
 
         Raises NotRetryable, JobNotFound when its request has expired, and what ``submit`` raises.
         """
@@ -57,9 +57,7 @@ class Submitter:
         if request is None:
             raise JobNotFound("no such job: it has expired, was deleted, or never was", param="task_id")
         prefix, _, _ = record.job_id.partition("_")
-        key = f"{_RETRY_KEY}{record.job_id}"
-        job = self._job(request, record.tenant, prefix, idempotency_key=key, retry_of=record.job_id)
-        return self._create(job)
+        return self._create(self._job(request, record.tenant, prefix, retry_of=record.job_id))
 
     def _job(self, request: ChatTask | EmbeddingsTask, tenant: str, id_prefix: str, **more: str | None) -> NewJob:
         limits = request.limits or Limits()

@@ -99,8 +99,12 @@ def cancel_revoked(request: Any, **_: Any) -> None:
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def configure_logging(loglevel: int | None = None, **_: Any) -> None:
-    """One plain line an event on standard error, for our loggers and Celery's."""
-    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    """One plain line an event on standard error, for our loggers and Celery's.
+
+    At the level of the settings, unless the command line says one.
+    """
+    level = loglevel if _is_given("loglevel") else get_settings().log_level
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # one line a call otherwise
 

@@ -1,21 +1,31 @@
 -- create: write a new job down and ring its bell, in one step.
 -- include: clock count ring
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
---       10 deadlines  11 full  12 idempotency (only when the request has a key)  13 the failed job that this one
---       repeats
+--       10 deadlines  11 full  12 what makes it be created once, if anything does: see ARGV 8
 -- ARGV  1 id  2 fingerprint of the request  3 idempotency TTL, s  4 most jobs that may be queued
---       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms  8... field, value of the record
--- answers  {created, id}  {existing, id}: same key, same request  {conflict, id}: same key, another request
+--       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms
+--       8 'key': KEYS 12 is the Idempotency-Key  'retry': it is the failed job that this one repeats  '': neither
+--       9... field, value of the record
+-- answers  {created, id}  {existing, id}: the key, or the retry, has made that job before
+--          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
--- Safe to send again: the same id is created once. A job that repeats another always has a key, made of its id.
+-- Safe to send again: the same id is created once.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'created', ARGV[1]}
 end
-if KEYS[12] then
+if ARGV[8] == 'key' then
   local seen = redis.call('GET', KEYS[12])
   if seen then
     local fingerprint, id = seen:match('^(%S+) (%S+)$')
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
+  end
+elseif ARGV[8] == 'retry' then
+  local failed = redis.call('HMGET', KEYS[12], 'state', 'retried_as')
+  if not failed[1] then
+    return {'gone', ''}
+  end
+  if failed[2] then
+    return {'existing', failed[2]}
   end
 end
 local depth = redis.call('ZCARD', KEYS[5])
@@ -29,17 +39,16 @@ end
 local now = now_ms()
 local seq = redis.call('INCR', KEYS[3])
 redis.call('HSET', KEYS[1], 'state', 'queued', 'version', 1, 'seq', seq, 'attempts', 0, 'token', 0,
-  'created_at_ms', now, 'deadline_ms', now + ARGV[7], unpack(ARGV, 8))
+  'created_at_ms', now, 'deadline_ms', now + ARGV[7], unpack(ARGV, 9))
 redis.call('SET', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[4], seq, ARGV[1])
 redis.call('ZADD', KEYS[5], seq, ARGV[1])
 redis.call('ZADD', KEYS[10], now + ARGV[7], ARGV[1])
-if KEYS[12] then
+if ARGV[8] == 'key' then
   redis.call('SET', KEYS[12], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
-end
-if KEYS[13] then
-  redis.call('HSET', KEYS[13], 'retried_as', ARGV[1])
-  redis.call('HINCRBY', KEYS[13], 'version', 1)
+elseif ARGV[8] == 'retry' then
+  redis.call('HSET', KEYS[12], 'retried_as', ARGV[1])
+  redis.call('HINCRBY', KEYS[12], 'version', 1)
 end
 count(KEYS[8], KEYS[9], 'created')
 ring(KEYS[3], KEYS[6], KEYS[7], ARGV[1], ARGV[5])

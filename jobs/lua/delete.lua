@@ -1,17 +1,22 @@
 -- delete: forget a job that has ended, or what is left of one whose record has expired.
--- KEYS  1 job  2... what else is this job's alone, then index:all, expiry and the index of each final state
--- ARGV  1 id  2 how many of the keys are this job's alone
+-- KEYS  1 job  2 request  3 events  4 attempts  5 result  6... index:all, expiry and the index of each final state;
+--       at the end its Idempotency-Key, if it had one
+-- ARGV  1 id  2 how many keys are indexes
 -- answers  deleted | active: cancel it first | gone: there was no record
 -- Safe to send again.
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'queued' or state == 'in_progress' then
   return 'active'
 end
-local own = tonumber(ARGV[2])
-for i = 1, own do
+local indexes = tonumber(ARGV[2])
+for i = 1, 5 do
   redis.call('DEL', KEYS[i])
 end
-for i = own + 1, #KEYS do
+for i = 6, 5 + indexes do
   redis.call('ZREM', KEYS[i], ARGV[1])
+end
+local key = KEYS[6 + indexes]
+if key and (redis.call('GET', key) or ''):sub(-#ARGV[1]) == ARGV[1] then -- it may lead to a later job by now
+  redis.call('DEL', key)
 end
 return state and 'deleted' or 'gone'

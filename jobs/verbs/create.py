@@ -1,13 +1,14 @@
 """create: a request becomes a job."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Final
 
 from jobs import keys
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
-from jobs.errors import IdempotencyConflict, QueueFull, no_memory
+from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull, no_memory
 from jobs.models import (
     PREVIEW_BYTES,
     ChatTask,
@@ -32,7 +33,8 @@ class Created:
 def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
     """Write the job down and, where Redis is the broker too, ring its bell.
 
-    The answer raises IdempotencyConflict (same key, another request) or QueueFull.
+    The answer raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job that it
+    repeats is not there any more.
     """
     request_json = job.request.model_dump_json(exclude_defaults=True)
     record: dict[str, Word | None] = {
@@ -57,20 +59,24 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         keys.DEADLINES,
         keys.FULL,
     ]
-    if job.idempotency_key is not None:
+    once = ""
+    if job.retry_of is not None:
+        once = "retry"
+        names.append(keys.job(job.retry_of))
+    elif job.idempotency_key is not None:
+        once = "key"
         digest = idempotency_digest(job.idempotency_key)
         record["idempotency"] = digest
         names.append(keys.idempotency(job.tenant, digest))
-    if job.retry_of is not None:
-        names.append(keys.job(job.retry_of))
     args: list[Word] = [
         job.job_id,
-        fingerprint(request_json),
+        fingerprint(job.request),
         settings.idempotency_ttl_seconds,
         settings.max_queued,
         bell.normal,
         request_json,
         milliseconds(job.deadline_seconds),
+        once,
     ]
     args += [word for name, value in record.items() if value is not None for word in (name, value)]
     return script_command("create", names, args, _read_created)
@@ -90,12 +96,15 @@ def _read_created(reply: list[bytes]) -> Created:
         )
     if word == "no_memory":
         raise no_memory()
+    if word == "gone":
+        raise JobNotFound("no such job: it has expired, was deleted, or never was", param="task_id")
     return Created(detail, is_new=word == "created")
 
 
-def fingerprint(request_json: str) -> str:
-    """Tells two requests apart under one Idempotency-Key."""
-    return hashlib.blake2b(request_json.encode(), digest_size=16).hexdigest()
+def fingerprint(request: ChatTask | EmbeddingsTask) -> str:
+    """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference."""
+    said = {name: value for name, value in request.model_dump(mode="json", exclude_none=True).items() if value}
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def idempotency_digest(key: str) -> str:

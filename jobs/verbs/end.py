@@ -36,7 +36,8 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
         keys.attempts(job_id),
         keys.result(job_id),
     ]
-    if record is not None and record.idempotency is not None:
-        own.append(keys.idempotency(record.tenant, record.idempotency))
     indexes = [keys.INDEX_ALL, keys.EXPIRY, *(keys.index(state) for state in sorted(FINAL_STATES))]
-    return script_command("delete", own + indexes, [job_id, len(own)], text)
+    names = own + indexes
+    if record is not None and record.idempotency is not None:
+        names.append(keys.idempotency(record.tenant, record.idempotency))
+    return script_command("delete", names, [job_id, len(indexes)], text)

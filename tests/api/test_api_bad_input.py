@@ -1,5 +1,6 @@
 """Bad input: each kind gets its status, a whole problem+json, a stable code and the field that is wrong."""
 
+import io
 import json
 
 import pytest
@@ -248,3 +249,40 @@ def test_no_error_body_holds_a_null_that_says_nothing(api_client):
 
     assert None not in body.values()
     assert None not in body["errors"][0].values()
+
+
+def _post_chunked(client, body):
+    return client.post(
+        "/api/v1/chat/async",
+        input_stream=io.BytesIO(body),
+        content_type="application/json",
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+
+def test_a_chunked_body_over_the_limit_is_413_even_if_its_beginning_makes_sense(
+    make_api, api_app, api_redis_port, read_problem
+):
+    """Nothing is accepted that was cut on the way."""
+    client = make_api(api_redis_port, max_body_bytes=1_000).test_client()
+    sound = b'{"message": "cut?"}'
+
+    assert _post_chunked(client, sound).status_code == 202
+    read_problem(_post_chunked(client, sound.ljust(1_000) + b"and more"), 413, "body_too_large")
+
+
+def test_malformed_chunks_are_the_senders_fault(api_client, read_problem):
+    class Broken(io.BytesIO):
+        def read(self, *_):
+            raise OSError("Invalid chunk size")
+
+        readinto = read
+
+    response = api_client.post(
+        "/api/v1/chat/async",
+        input_stream=Broken(b"ZZ"),
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    read_problem(response, 400, "malformed_json")

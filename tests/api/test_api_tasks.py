@@ -2,6 +2,7 @@
 
 import pytest
 
+from jobs import reading
 from jobs.models import EmbeddingsAnswer
 
 UNKNOWN = "job_" + "0" * 32
@@ -243,3 +244,22 @@ def test_many_failed_tasks_are_retried_once_each(api_client, hands, submit_chat)
 def test_a_retry_filter_is_checked(api_client, read_problem):
     for body in ({"status": "completed"}, {"limit": 0}, {"limit": 1_001}, {"surplus": 1}, {"dry_run": "yes"}):
         read_problem(api_client.post("/api/v1/tasks/retry", json=body), 422, "invalid_request")
+
+
+def test_a_task_deleted_in_between_does_not_stop_the_others_from_being_retried(
+    api_client, hands, submit_chat, monkeypatch
+):
+    """What was retried is reported, whatever has become of the rest."""
+    kept, gone = submit_chat(), submit_chat()
+    for job_id in (kept, gone):
+        hands.fail(job_id)
+    listed = reading.retryable
+
+    def listed_then_deleted(*args):
+        found = listed(*args)
+        api_client.delete(f"/api/v1/tasks/{gone}")
+        return found
+
+    monkeypatch.setattr(reading, "retryable", listed_then_deleted)
+    report = api_client.post("/api/v1/tasks/retry", json={}).json
+    assert [one["task_id"] for one in report["retried"]] == [kept]

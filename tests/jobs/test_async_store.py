@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from jobs import queries
+from jobs import queries, verbs
 from jobs.async_store import AsyncStore
 from jobs.connect import connect_async
-from jobs.errors import StoreUnavailable
+from jobs.errors import InternalError, StoreUnavailable
 from jobs.settings import Settings
 from tests.processes import free_port
 
@@ -28,3 +28,21 @@ def test_a_process_that_ends_does_not_wait_for_redis():
         await store.close()
 
     asyncio.run(run())
+
+
+def test_a_text_that_cannot_be_sent_fails_its_own_caller_alone(jobs, settings):
+    """Half a character in one job's answer costs no other job of the batch its write, and is quoted in no error."""
+    lost, kept = jobs.lease(), jobs.lease()
+
+    async def run():
+        store = AsyncStore(connect_async(settings))
+        appends = [verbs.append(lease, 1, 1, [text]) for lease, text in ((lost, "canary \ud83d"), (kept, "fine"))]
+        answers = await asyncio.gather(*map(store.run, appends), return_exceptions=True)
+        await store.close()
+        return answers
+
+    refused, length = asyncio.run(run())
+    assert isinstance(refused, InternalError)
+    assert "canary" not in f"{refused!r} {refused.__cause__!r}"
+    assert refused.__suppress_context__
+    assert length == 2

@@ -7,10 +7,11 @@ import pytest
 
 from jobs import celery_result, keys, queries, verbs
 from jobs.commands import script_names
-from jobs.errors import IdempotencyConflict, QueueFull
-from jobs.models import Lease
+from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull
+from jobs.models import ChatTask, Lease
 from jobs.states import MOVES, State
 from jobs.verbs import NotClaimed
+from jobs.verbs.create import fingerprint, idempotency_digest
 from tests.jobs.conftest import ANSWER, ERROR
 
 ALL_STATES = list(State)
@@ -405,9 +406,40 @@ def test_every_lua_file_is_a_verb_with_a_header():
 def test_a_retry_is_a_new_job_made_once_and_the_failed_one_says_so(jobs):
     """The failed job stays failed; both know of each other; a second click finds the first."""
     failed = jobs.in_state(State.FAILED)
-    repeat = jobs.new_job(key="retry").model_copy(update={"retry_of": failed})
-    again = jobs.new_job(key="retry").model_copy(update={"retry_of": failed})
+    repeat = jobs.new_job().model_copy(update={"retry_of": failed})
+    again = jobs.new_job().model_copy(update={"retry_of": failed})
 
     assert jobs.create(repeat) == jobs.create(again) == repeat.job_id
     assert jobs.record(repeat.job_id).retry_of == failed
     assert (jobs.record(failed).state, jobs.record(failed).retried_as) == (State.FAILED, repeat.job_id)
+
+
+def test_a_retry_of_a_deleted_job_makes_nothing(jobs, redis_client):
+    """Whoever deletes it first: no half a record is left that would never expire."""
+    failed = jobs.in_state(State.FAILED)
+    jobs.delete(failed)
+    before = redis_client.dbsize()
+
+    with pytest.raises(JobNotFound):
+        jobs.create(jobs.new_job().model_copy(update={"retry_of": failed}))
+    assert redis_client.dbsize() == before
+
+
+def test_deleting_an_old_job_leaves_a_key_that_leads_to_a_newer_one(jobs, redis_client):
+    """The key's time was up, it made another job, and only then was the first one deleted."""
+    first = jobs.in_state(State.FAILED)
+    redis_client.hset(keys.job(first), "idempotency", idempotency_digest("k"))
+    second = jobs.create(jobs.new_job(key="k"))
+
+    assert jobs.delete(first) == "deleted"
+    assert jobs.create(jobs.new_job(key="k")) == second
+
+
+def test_the_order_of_names_and_what_is_empty_make_no_other_request(jobs):
+    """Two spellings of one request under one Idempotency-Key are one request."""
+    request = {"kind": "chat", "message": "m"}
+    one = ChatTask.model_validate(request | {"metadata": {"a": "1", "b": "2"}, "limits": {}})
+    other = ChatTask.model_validate(request | {"metadata": {"b": "2", "a": "1"}})
+
+    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) != fingerprint(ChatTask.model_validate(request))

@@ -12,7 +12,7 @@ from dataclasses import asdict
 import psutil
 import pytest
 
-from jobs.errors import AttemptCrashed, KillsItsWorker
+from jobs.errors import AttemptCrashed, DeadlineExceeded, KillsItsWorker
 from jobs.models import ChatTask
 from tasks.patience import Patience
 from tasks.quarantine import Quarantine
@@ -101,3 +101,24 @@ def test_the_child_ends_when_its_worker_is_gone():
 def _order(request):
 
     return json.dumps({"request": request.model_dump(mode="json"), "patience": asdict(PATIENCE)}).encode() + b"\n"
+
+
+def test_waiting_for_a_place_counts_towards_the_deadline():
+    """All places taken: the job's own time goes on, and ends it."""
+
+    async def run():
+        quarantine = Quarantine()
+        for _ in range(4):
+            await quarantine._places.acquire()
+        patience = Patience(total=0.2, first_token=30, idle=30, is_deadline=True)
+        async with aclosing(quarantine.chat(ChatTask(kind="chat", message="hi"), patience)) as pieces:
+            async for _ in pieces:
+                pass
+
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(run())
+
+
+def test_only_a_deadline_goes_on_while_a_job_waits():
+    assert Patience(total=10, first_token=5, idle=5, is_deadline=True).after(4).total == 6
+    assert Patience(total=10, first_token=5, idle=5).after(4).total == 10

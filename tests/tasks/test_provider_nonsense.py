@@ -1,0 +1,87 @@
+"""What a provider may send and no provider should: each is mended or ends as broken, none reaches the worker."""
+
+import json
+import math
+
+import pytest
+
+from jobs.errors import ProviderBroken
+from tasks.provider import Halves, _read_chunk, _read_embeddings
+
+
+def chunk(**choice):
+    return {"model": "m", "choices": [choice]}
+
+
+def text_of(*pieces):
+    halves = Halves()
+    return "".join(_read_chunk(chunk(delta={"content": piece}), halves).text for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [
+        (("a\ud83d", "\ude00b"), "a\U0001f600b"),
+        (("\ud83d\ude00",), "\U0001f600"),
+        (("\ud83d", "", "\ude00"), "\U0001f600"),
+        (("a\ude00b",), "a\ufffdb"),
+        (("\ud83d", "x"), "\ufffdx"),
+        (("\ud83d", "\ud83d", "\ude00"), "\ufffd\U0001f600"),
+        (("plain", " ascii"), "plain ascii"),
+    ],
+)
+def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(pieces, whole):
+    """JSON may escape each half of a character in a chunk of its own; what comes out is always text."""
+    assert text_of(*pieces) == whole
+    text_of(*pieces).encode()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        [],
+        "text",
+        {"choices": None, "model": 123},
+        {"choices": 5},
+        {"choices": ["x"]},
+        {"model": 123, "choices": []},
+        chunk(finish_reason=5),
+        chunk(delta={"content": 5}),
+        chunk(delta={"content": [{"type": "text"}]}),
+        chunk(delta="x"),
+        {"choices": [], "usage": {"prompt_tokens": -1}},
+        {"choices": [], "usage": {"prompt_tokens": "many"}},
+        {"choices": [], "usage": {"prompt_tokens": math.inf}},
+        {"choices": [], "usage": [1]},
+    ],
+    ids=repr,
+)
+def test_a_chunk_that_makes_no_sense_is_broken(nonsense):
+    with pytest.raises(ProviderBroken):
+        _read_chunk(nonsense, Halves())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [{"index": 0}],
+        [{"index": 0, "embedding": [1.0, math.nan]}],
+        [{"index": 0, "embedding": [math.inf]}],
+        [{"index": 0, "embedding": "AADAfw=="}],  # base64 of one float32 NaN
+        [{"index": 0, "embedding": "not base64"}],
+        [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": [1.0]}],
+    ],
+    ids=repr,
+)
+def test_vectors_that_make_no_sense_are_broken(data):
+    """NaN and Infinity too: JSON has no word for them, and every reader but Python would choke."""
+    with pytest.raises(ProviderBroken):
+        _read_embeddings({"data": data, "model": "e"}, 1)
+
+
+def test_what_is_stored_is_json_for_everyone():
+    answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, 1)
+
+    assert json.loads(answer.model_dump_json())["vectors"] == [[0.5, -1.0]]
