@@ -31,7 +31,6 @@ from tasks.patience import Patience
 from tasks.provider import Piece, Provider
 from tasks.provider_errors import translated
 
-_AT_ONCE: Final = 4  # children of one worker; a suspect's wait for a place keeps its slot and its lease
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a line may hold the vectors of a whole request
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by who stops a group, not by a poison job
 _TRANSLATED: Final = {
@@ -49,8 +48,8 @@ _TRANSLATED: Final = {
 class Quarantine:
     """Answers as Provider does, and raises KillsItsWorker besides."""
 
-    def __init__(self) -> None:
-        self._places = asyncio.Semaphore(_AT_ONCE)
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.Semaphore(places)
 
     async def chat(self, request: ChatTask, patience: Patience) -> AsyncGenerator[Piece, None]:
         async with self._place(patience) as left, _child(request, left) as lines:

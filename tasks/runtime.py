@@ -84,7 +84,7 @@ def _make(settings: Settings, worker: str) -> Runtime:
         provider=Provider(settings),
         heartbeat=Heartbeat(worker, store, connect_async(settings), settings),
         recovery=Recovery(worker, store, bell, settings),
-        quarantine=Quarantine(),
+        quarantine=Quarantine(settings.quarantine_places),
     )
 
 

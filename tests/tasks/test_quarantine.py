@@ -38,7 +38,7 @@ def _children():
 
 async def _chat(message, on_first=lambda: None):
     texts = []
-    async with aclosing(Quarantine().chat(ChatTask(kind="chat", message=message), PATIENCE)) as pieces:
+    async with aclosing(Quarantine(1).chat(ChatTask(kind="chat", message=message), PATIENCE)) as pieces:
         async for piece in pieces:
             if not texts:
                 on_first()
@@ -107,9 +107,8 @@ def test_waiting_for_a_place_counts_towards_the_deadline():
     """All places taken: the job's own time goes on, and ends it."""
 
     async def run():
-        quarantine = Quarantine()
-        for _ in range(4):
-            await quarantine._places.acquire()
+        quarantine = Quarantine(1)
+        await quarantine._places.acquire()
         patience = Patience(total=0.2, first_token=30, idle=30, is_deadline=True)
         async with aclosing(quarantine.chat(ChatTask(kind="chat", message="hi"), patience)) as pieces:
             async for _ in pieces:
