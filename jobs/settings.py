@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         default=2, description="From this many on, a job runs alone in a process of its own."
     )
     quarantine_places: Count = Field(
-        default=8, description="Such processes of one worker at once; a job that waits for one keeps its slot."
+        default=16, description="Such processes of one worker at once; a job that waits for one keeps its slot."
     )
     deadline_seconds: Seconds = Field(
         default=86_400, le=604_800, description="Time from submit to the end, waiting and retries included."
