@@ -18,6 +18,7 @@ from jobs.models import (
 )
 from jobs.reading import Page, Stats
 from jobs.states import State
+from jobs.verbs import Created
 
 POLL_SECONDS: Final = 1  # Retry-After of a job that runs, or will as soon as a worker is free
 MAX_POLL_SECONDS: Final = 60  # the same of one that waits long for its next attempt: it may be cancelled meanwhile
@@ -191,6 +192,15 @@ class Health(FrozenModel):
     in_progress: int
     workers_alive: int
     workers: tuple[str, ...]
+
+
+def accepted_headers(location: str, created: Created) -> dict[str, str]:
+    """Of a 202 to a submit."""
+    return {"Location": location, "Retry-After": str(POLL_SECONDS), **replayed_header(created)}
+
+
+def replayed_header(created: Created) -> dict[str, str]:
+    return {} if created.is_new else {"Idempotency-Replayed": "true"}
 
 
 def retry_after_seconds(record: JobRecord, now_seconds: float) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request, url_for
 
 from api import examples
-from api.answers import POLL_SECONDS, ChatJob, retry_after_seconds
+from api.answers import ChatJob, accepted_headers, replayed_header, retry_after_seconds
 from api.problems import JobFailed
 from api.pydantic_smorest import Blueprint
 from api.services import services
@@ -46,7 +46,7 @@ def answer_chat(headers: SubmitHeaders, body: ChatRequest) -> Any:
         raise JobFailed(created.job_id, view.error)
     if not view.record.state.is_final:
         return _accepted(view, created)
-    return ChatJob.of(view), 200, _replayed(created)
+    return ChatJob.of(view), 200, replayed_header(created)
 
 
 @blueprint.route("/async", methods=["POST"])
@@ -107,15 +107,7 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
 
 
 def _accepted(view: JobView, created: Created) -> Any:
-    headers = {
-        "Location": url_for("chat.show_chat", job_id=created.job_id),
-        "Retry-After": str(POLL_SECONDS),
-    }
-    return ChatJob.of(view), 202, headers | _replayed(created)
-
-
-def _replayed(created: Created) -> dict[str, str]:
-    return {} if created.is_new else {"Idempotency-Replayed": "true"}
+    return ChatJob.of(view), 202, accepted_headers(url_for("chat.show_chat", job_id=created.job_id), created)
 
 
 def _etag(record: JobRecord) -> str:

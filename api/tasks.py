@@ -7,7 +7,16 @@ from flask import url_for
 from werkzeug.routing import BaseConverter
 
 from api import examples
-from api.answers import POLL_SECONDS, Retried, RetryReport, Task, TaskDetails, TaskList, TaskResult, retry_after_seconds
+from api.answers import (
+    Retried,
+    RetryReport,
+    Task,
+    TaskDetails,
+    TaskList,
+    TaskResult,
+    accepted_headers,
+    retry_after_seconds,
+)
 from api.invalid import InvalidFields
 from api.pydantic_smorest import Blueprint
 from api.services import Services, services
@@ -150,9 +159,7 @@ def delete_task(task_id: str) -> Any:
 
 
 def _accepted(here: Services, created: Created) -> Any:
-    sent = {"Location": url_for("tasks.show_task", task_id=created.job_id), "Retry-After": str(POLL_SECONDS)}
-    if not created.is_new:
-        sent["Idempotency-Replayed"] = "true"
+    sent = accepted_headers(url_for("tasks.show_task", task_id=created.job_id), created)
     return Task.of(reading.record(here.store, created.job_id)), 202, sent
 
 

@@ -98,6 +98,10 @@ def no_memory() -> QueueFull:
     return QueueFull("the store has no memory left; try again later", retry_after_seconds=5)
 
 
+def no_such_job(param: str) -> JobNotFound:
+    return JobNotFound("no such job: it has expired, was deleted, or never was", param=param)
+
+
 class StoreUnavailable(ChatqueueError):
     code = "store_unavailable"
     http_status = 503

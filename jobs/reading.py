@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs import keys, queries
 from jobs.commands import Command, plain_command
-from jobs.errors import InvalidRequest, JobNotFound, QueueFull, StoreUnavailable
+from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
 from jobs.models import FailedAttempt, FrozenModel, JobRecord, JobView, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
@@ -73,7 +73,7 @@ def record(store: Store, job_id: str) -> JobRecord:
     """One record with its place in line. Raises JobNotFound, also for a malformed id."""
     found = records(store, [job_id]).records
     if not found:
-        raise _not_found()
+        raise no_such_job("job_id")
     return found[0]
 
 
@@ -99,11 +99,11 @@ def retryable(store: Store, state: State, error_code: str | None, limit: int) ->
 def view(store: Store, job_id: str) -> JobView:
     """A record with its place in line, or with its outcome once it is final. Raises JobNotFound, as above."""
     if not is_job_id(job_id):
-        raise _not_found()
+        raise no_such_job("job_id")
     commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), _line(job_id)]
     found, outcome, position = store.run_all(commands)
     if found is None:
-        raise _not_found()
+        raise no_such_job("job_id")
     if found.state.is_final:
         return JobView(record=found, answer=outcome[0], error=outcome[1])
     return JobView(record=_placed(found, position))
@@ -230,7 +230,3 @@ def _read_cursor(cursor: str | None) -> int | None:
         return int(cursor, 16)
     except ValueError:
         raise InvalidRequest("cursor: use the next_cursor of an earlier page", param="cursor") from None
-
-
-def _not_found() -> JobNotFound:
-    return JobNotFound("no such job: it has expired, was deleted, or never was", param="job_id")

@@ -6,7 +6,7 @@ import uuid
 from kombu.exceptions import OperationalError
 
 from jobs import queries, verbs
-from jobs.errors import JobNotFound, NotRetryable
+from jobs.errors import NotRetryable, no_such_job
 from jobs.keys import DEFAULT_QUEUE
 from jobs.models import ChatTask, EmbeddingsTask, JobRecord, Limits, NewJob
 from jobs.settings import Settings
@@ -55,7 +55,7 @@ class Submitter:
             raise NotRetryable(f"a job that is {record.state} cannot be retried", param="task_id")
         request = self._store.run(queries.request(record.job_id))
         if request is None:
-            raise JobNotFound("no such job: it has expired, was deleted, or never was", param="task_id")
+            raise no_such_job("task_id")
         prefix, _, _ = record.job_id.partition("_")
         return self._create(self._job(request, record.tenant, prefix, retry_of=record.job_id))
 

@@ -2,7 +2,7 @@
 -- include: clock count ring
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
 --       10 deadlines  11 full  12 what makes it be created once, if anything does: see ARGV 8
--- ARGV  1 id  2 fingerprint of the request  3 idempotency TTL, s  4 most jobs that may be queued
+-- ARGV  1 id  2 fingerprint of the request ('' without a key)  3 idempotency TTL, s  4 most jobs that may be queued
 --       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms
 --       8 'key': KEYS 12 is the Idempotency-Key  'retry': it is the failed job that this one repeats  '': neither
 --       9... field, value of the record

@@ -8,13 +8,8 @@ from typing import Final
 from jobs import keys
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
-from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull, no_memory
-from jobs.models import (
-    PREVIEW_BYTES,
-    ChatTask,
-    EmbeddingsTask,
-    NewJob,
-)
+from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
+from jobs.models import PREVIEW_BYTES, ChatTask, EmbeddingsTask, NewJob
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import milliseconds, minute
@@ -59,18 +54,18 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         keys.DEADLINES,
         keys.FULL,
     ]
-    once = ""
+    once = sameness = ""
     if job.retry_of is not None:
         once = "retry"
         names.append(keys.job(job.retry_of))
     elif job.idempotency_key is not None:
-        once = "key"
+        once, sameness = "key", fingerprint(job.request)
         digest = idempotency_digest(job.idempotency_key)
         record["idempotency"] = digest
         names.append(keys.idempotency(job.tenant, digest))
     args: list[Word] = [
         job.job_id,
-        fingerprint(job.request),
+        sameness,
         settings.idempotency_ttl_seconds,
         settings.max_queued,
         bell.normal,
@@ -97,13 +92,14 @@ def _read_created(reply: list[bytes]) -> Created:
     if word == "no_memory":
         raise no_memory()
     if word == "gone":
-        raise JobNotFound("no such job: it has expired, was deleted, or never was", param="task_id")
+        raise no_such_job("task_id")
     return Created(detail, is_new=word == "created")
 
 
 def fingerprint(request: ChatTask | EmbeddingsTask) -> str:
     """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference."""
-    said = {name: value for name, value in request.model_dump(mode="json", exclude_none=True).items() if value}
+    dumped = request.model_dump(mode="json", exclude_none=True)
+    said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -2,9 +2,7 @@
 
 from jobs import celery_result, keys
 from jobs.commands import Command, Word, script_command, text
-from jobs.models import (
-    JobRecord,
-)
+from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.states import FINAL_STATES, State
 from jobs.verbs.writing import event_json, settle_keys

@@ -443,3 +443,12 @@ def test_the_order_of_names_and_what_is_empty_make_no_other_request(jobs):
 
     assert fingerprint(one) == fingerprint(other)
     assert fingerprint(one) != fingerprint(ChatTask.model_validate(request))
+
+
+def test_a_temperature_of_nought_is_another_request_than_none():
+    """Nought is said; only what is empty is not."""
+    request = {"kind": "chat", "message": "m"}
+
+    assert fingerprint(ChatTask.model_validate(request | {"temperature": 0.0})) != fingerprint(
+        ChatTask.model_validate(request)
+    )
