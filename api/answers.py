@@ -40,6 +40,9 @@ class ChatJob(FrozenModel):
     finished_at: datetime | None
     next_attempt_at: datetime | None
     queue_position: int | None = Field(description="How many go before it; null when it does not wait in line.")
+    estimated_wait_seconds: float | None = Field(
+        description="Until it is at the head of the line, as fast as jobs have ended lately; null when nobody can tell."
+    )
 
     @classmethod
     def of(cls, view: JobView) -> Self:
@@ -50,7 +53,7 @@ class ChatJob(FrozenModel):
             answer=answer.text if answer else None,
             model=(answer.model if answer else None) or record.model or None,
             finish_reason=answer.finish_reason if answer else None,
-            usage=answer.usage if answer else None,
+            usage=answer.usage if answer else record.usage,
             error=view.error,
             attempts=record.attempts,
             created_at=_utc(record.created_at_ms),
@@ -58,6 +61,30 @@ class ChatJob(FrozenModel):
             finished_at=_utc_or_none(record.finished_at_ms),
             next_attempt_at=_utc_or_none(record.retry_at_ms),
             queue_position=record.queue_position,
+            estimated_wait_seconds=_seconds_or_none(record.estimated_wait_ms),
+        )
+
+
+class StreamStatus(FrozenModel):
+    """How a job stands that is followed: the event `status` of a stream, which has no id and is not in the log."""
+
+    type: Literal["status"] = "status"
+    job_id: str
+    status: State
+    attempts: int
+    next_attempt_at: datetime | None
+    queue_position: int | None
+    estimated_wait_seconds: float | None
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Self:
+        return cls(
+            job_id=record.job_id,
+            status=record.state,
+            attempts=record.attempts,
+            next_attempt_at=_utc_or_none(record.retry_at_ms),
+            queue_position=record.queue_position,
+            estimated_wait_seconds=_seconds_or_none(record.estimated_wait_ms),
         )
 
 
@@ -75,10 +102,14 @@ class Task(FrozenModel):
     max_attempts: int
     queue: str
     queue_position: int | None
+    estimated_wait_seconds: float | None
+    usage: Usage | None = Field(description="Tokens of the latest attempt; of one that runs, so far.")
     prompt_preview: str = Field(repr=False)
     model: str | None
     error_code: str | None = Field(description="Of the latest attempt that failed.")
     deadline_at: datetime | None = Field(description="When it fails at the latest.")
+    start_by: datetime | None = Field(description="When it fails unless an attempt has begun.")
+    cancel_at: datetime | None = Field(description="When it is cancelled unless it has ended.")
     retry_of: str | None = Field(description="The task that this one is a retry of.")
     retried_as: str | None = Field(description="The task that is a retry of this one.")
 
@@ -96,10 +127,14 @@ class Task(FrozenModel):
             max_attempts=record.max_attempts,
             queue=record.queue,
             queue_position=record.queue_position,
+            estimated_wait_seconds=_seconds_or_none(record.estimated_wait_ms),
+            usage=record.usage,
             prompt_preview=record.preview,
             model=record.model or None,
             error_code=record.error_code or None,
             deadline_at=_utc_or_none(record.deadline_ms),
+            start_by=_utc_or_none(record.start_by_ms),
+            cancel_at=_utc_or_none(record.cancel_at_ms),
             retry_of=record.retry_of,
             retried_as=record.retried_as,
         )
@@ -208,6 +243,10 @@ def retry_after_seconds(record: JobRecord, now_seconds: float) -> int:
     if record.retry_at_ms is None:
         return POLL_SECONDS
     return min(MAX_POLL_SECONDS, max(POLL_SECONDS, math.ceil(record.retry_at_ms / 1000 - now_seconds)))
+
+
+def _seconds_or_none(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _utc(milliseconds: int) -> datetime:

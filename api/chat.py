@@ -1,31 +1,42 @@
 """Chat over HTTP: wait for the answer, or fetch it later."""
 
-import time
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 
 from api import examples
-from api.answers import ChatJob, accepted_headers, replayed_header, retry_after_seconds
+from api.answers import ChatJob, accepted_headers, replayed_header
+from api.event_stream import event_stream
+from api.polling import Poll
+from api.presence import ClientLeft, presence_check
 from api.problems import JobFailed
 from api.pydantic_smorest import Blueprint
 from api.services import services
-from api.shapes import PollHeaders, SubmitHeaders, WaitQuery
+from api.shapes import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
 from api.waiting import view_when_final
-from jobs import reading
-from jobs.errors import JobNotFound
+from jobs import reading, verbs
+from jobs.errors import JobNotFound, StoreUnavailable
+from jobs.events import Event
 from jobs.models import ChatRequest, ChatTask, JobRecord, JobView
 from jobs.states import State
 from jobs.verbs import Created
 
 blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat calls")
 
-ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
+_FROM_THE_START: Final = -1
+ACCEPTED_HEADERS: Final = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
+
+
+def _event_stream(description: str) -> Callable[..., Any]:
+    return blueprint.event_stream(description, Event, examples.STREAM)
 
 
 @blueprint.route("/sync", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
-@blueprint.arguments(ChatRequest, examples=examples.CHAT_REQUESTS)
+@blueprint.arguments(SyncChat, examples=examples.CHAT_REQUESTS)
+@_event_stream("With `stream`: its events until the end.")
 @blueprint.response(200, ChatJob, description="The job is final.", examples=examples.FINAL_CHATS)
 @blueprint.alt_response(
     202,
@@ -35,13 +46,16 @@ ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Repl
     headers=ACCEPTED_HEADERS,
 )
 @blueprint.problems(400, 413, 415, 422, 429, 502, 503)
-def answer_chat(headers: SubmitHeaders, body: ChatRequest) -> Any:
+def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     """Chat and wait for the answer.
 
-    The call goes through the same queue as any other. A job that fails is answered 502 with its own code.
+    The call goes through the same queue as any other. A job that fails is answered 502 with its own code. When the
+    caller closes the connection before the end, the job is cancelled, unless `on_disconnect` says otherwise.
     """
     created = _submit(body, headers)
-    view = view_when_final(created.job_id, services().settings.sync_wait_seconds)
+    if body.stream:
+        return _streamed(created, body)
+    view = _view_when_final(created, body)
     if view.record.state is State.FAILED and view.error is not None:
         raise JobFailed(created.job_id, view.error)
     if not view.record.state.is_final:
@@ -51,7 +65,8 @@ def answer_chat(headers: SubmitHeaders, body: ChatRequest) -> Any:
 
 @blueprint.route("/async", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
-@blueprint.arguments(ChatRequest, examples=examples.CHAT_REQUESTS)
+@blueprint.arguments(AsyncChat, examples=examples.CHAT_REQUESTS)
+@_event_stream("With `stream`: its events until the end; a reader that leaves may resume them.")
 @blueprint.response(
     202,
     ChatJob,
@@ -60,10 +75,13 @@ def answer_chat(headers: SubmitHeaders, body: ChatRequest) -> Any:
     headers=ACCEPTED_HEADERS,
 )
 @blueprint.problems(400, 413, 415, 422, 429, 503)
-def accept_chat(headers: SubmitHeaders, body: ChatRequest) -> Any:
+def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     """Chat and fetch the answer later."""
     created = _submit(body, headers)
-    return _accepted(reading.view(services().store, created.job_id), created)
+    if body.stream:
+        return _streamed(created, body)
+    view = JobView(record=created.record) if created.record else reading.view(services().store, created.job_id)
+    return _accepted(view, created)
 
 
 @blueprint.route("/jobs/<job_id>", parameters=[examples.JOB_ID])
@@ -87,30 +105,70 @@ def accept_chat(headers: SubmitHeaders, body: ChatRequest) -> Any:
 @blueprint.problems(404, 422, 503)
 def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
     """Fetch the answer, or wait for it."""
-    preferred = headers.wait_seconds if query.wait is None else None
-    view = view_when_final(job_id, query.wait or preferred or 0)
-    if view.record.kind != "chat":
-        raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
-    sent = {"ETag": _etag(view.record)}
-    if preferred is not None:
-        sent["Preference-Applied"] = f"wait={preferred}"
-    if not view.record.state.is_final:
-        sent["Retry-After"] = str(retry_after_seconds(view.record, time.time()))
-    if request.if_none_match.contains_raw(sent["ETag"]):
-        return Response(status=304, headers=sent)
-    return ChatJob.of(view), 200 if view.record.state.is_final else 202, sent
+    poll = Poll.of(query, headers)
+    view = view_when_final(job_id, poll.wait_seconds)
+    _check_kind(view.record)
+    return poll.answer(view.record, lambda: ChatJob.of(view))
+
+
+@blueprint.route("/jobs/<job_id>/events", parameters=[examples.JOB_ID])
+@blueprint.arguments(EventsQuery, location="query")
+@blueprint.arguments(EventsHeaders, location="headers")
+@_event_stream("The job's events, from the first or from where the reader left off, until the end.")
+@blueprint.problems(404, 422, 503)
+def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Response:
+    """Follow the answer as it comes.
+
+    Any number of readers may, during the run and after it, from any event on; one that leaves cancels nothing. When
+    the log has expired, which it does before the answer, the text comes in one piece.
+    """
+    record = reading.record(services().store, job_id)
+    _check_kind(record)
+    last_seen = headers.last_event_id or query.starting_after
+    return event_stream(record, _FROM_THE_START if last_seen is None else int(last_seen))
 
 
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
-    task = ChatTask.model_construct(kind="chat", **dict(body))  # validated already
+    fields = {name: getattr(body, name) for name in ChatRequest.model_fields}
+    task = ChatTask.model_construct(kind="chat", **fields)  # validated already
     return services().submitter.submit(task, idempotency_key=headers.key)
+
+
+def _view_when_final(created: Created, body: SyncChat) -> JobView:
+    """Raises ClientLeft."""
+    leave = _on_leave(created, body)
+    seconds = services().settings.sync_wait_seconds
+    try:
+        return view_when_final(created.job_id, seconds, presence_check() if leave else None)
+    except ClientLeft:
+        if leave is not None:
+            leave()
+        raise
+
+
+def _streamed(created: Created, body: SyncChat | AsyncChat) -> Response:
+    record = created.record or reading.record(services().store, created.job_id)
+    sent = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
+    return event_stream(record, _FROM_THE_START, sent, _on_leave(created, body))
+
+
+def _on_leave(created: Created, body: SyncChat | AsyncChat) -> Callable[[], None] | None:
+    """What to do when the client leaves. A job that another request has made, under the same key, goes on."""
+    if created.record is None or body.on_disconnect == "continue":
+        return None
+    here, record = services(), created.record
+
+    def cancel() -> None:
+        with suppress(StoreUnavailable):
+            here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
+
+    return cancel
+
+
+def _check_kind(record: JobRecord) -> None:
+    if record.kind != "chat":
+        raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 
 def _accepted(view: JobView, created: Created) -> Any:
     return ChatJob.of(view), 202, accepted_headers(url_for("chat.show_chat", job_id=created.job_id), created)
-
-
-def _etag(record: JobRecord) -> str:
-    """Weak: the record's version, and for a job in line its place, which changes without a write to the record."""
-    place = "" if record.queue_position is None else f"-{record.queue_position}"
-    return f'W/"{record.version}{place}"'

@@ -1,12 +1,13 @@
 """Examples and descriptions for the OpenAPI document; a test holds each to its model."""
 
+import json
 from typing import Any, Final
 
 from jobs.models import JOB_ID_PATTERN
 
 _ID: Final = "job_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _EMBEDDINGS_ID: Final = "job_a1b2c3d4e5f60718293a4b5c6d7e8f90"
-_USAGE: Final = {"input_tokens": 13, "output_tokens": 21, "total_tokens": 34}
+_USAGE: Final = {"input_tokens": 13, "output_tokens": 21, "total_tokens": 34, "estimated": False}
 _ERROR: Final = {"code": "provider_timeout", "message": "the provider was silent for too long; 4 attempts made"}
 _ANSWER: Final = "Air scatters blue light more than red."
 
@@ -75,12 +76,14 @@ QUEUED_CHAT: Final[dict[str, Any]] = {
     "finished_at": None,
     "next_attempt_at": None,
     "queue_position": 0,
+    "estimated_wait_seconds": 0.0,
 }
 _ENDED: Final = {
     "attempts": 1,
     "started_at": "2026-11-21T10:00:00.004000Z",
     "finished_at": "2026-11-21T10:00:02.500000Z",
     "queue_position": None,
+    "estimated_wait_seconds": None,
 }
 FINAL_CHATS: Final = _named(
     completed=QUEUED_CHAT
@@ -96,6 +99,20 @@ FINAL_CHATS: Final = _named(
     cancelled=QUEUED_CHAT | _ENDED | {"status": "cancelled", "answer": "Air scatters", "finish_reason": "cancelled"},
 )
 
+_STATUS_EVENT: Final = {"type": "status", "job_id": _ID, "status": "queued", "attempts": 0, "next_attempt_at": None} | {
+    "queue_position": 0,
+    "estimated_wait_seconds": 0.0,
+}
+_EVENTS: Final[tuple[dict[str, Any], ...]] = (
+    {"type": "in_progress", "attempt": 1},
+    {"type": "delta", "text": _ANSWER},
+    {"type": "completed", "finish_reason": "stop", "usage": _USAGE},
+)
+STREAM: Final = f"event: status\ndata: {json.dumps(_STATUS_EVENT)}\n\n" + "".join(
+    f"id: {i}\nevent: {event['type']}\ndata: {json.dumps({'sequence_number': i} | event)}\n\n"
+    for i, event in enumerate(_EVENTS)
+)
+
 QUEUED_TASK: Final[dict[str, Any]] = {
     "task_id": _ID,
     "kind": "chat",
@@ -108,10 +125,14 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "max_attempts": 4,
     "queue": "chatqueue",
     "queue_position": 0,
+    "estimated_wait_seconds": 0.0,
+    "usage": None,
     "prompt_preview": "Why is the sky blue?",
     "model": None,
     "error_code": None,
     "deadline_at": "2026-11-22T10:00:00Z",
+    "start_by": None,
+    "cancel_at": None,
     "retry_of": None,
     "retried_as": None,
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from jobs.models import (
+    ChatRequest,
     ChatTask,
     EmbeddingsTask,
     RequestModel,
@@ -16,6 +17,7 @@ from jobs.states import State
 
 MAX_IDS: Final = 1_000
 MAX_WAIT_SECONDS: Final = 60
+MAX_SEQUENCE: Final = 10**15
 # Visible characters, bare or as a quoted string (draft-ietf-httpapi-idempotency-key-header); 1 to 255 of them.
 _KEY: Final = r'^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$'
 _PREFERRED_WAIT: Final = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
@@ -62,6 +64,40 @@ class PollHeaders(Asked):
         """Of `Prefer: wait=N`, at most MAX_WAIT_SECONDS; what is malformed is no preference."""
         found = _PREFERRED_WAIT.search(self.prefer or "")
         return min(int(found[1]), MAX_WAIT_SECONDS) if found else None
+
+
+class EventsQuery(Asked):
+    starting_after: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)] | None = Field(
+        default=None, description="Only events after this sequence number."
+    )
+
+
+class EventsHeaders(Asked):
+    last_event_id: Annotated[str, Field(pattern=r"^\d{1,15}$")] | None = Field(
+        default=None,
+        alias="Last-Event-ID",
+        description="As an EventSource sends it when it comes back: goes before starting_after.",
+    )
+
+
+class _HowToWait(RequestModel):
+    stream: bool = Field(default=False, description="Answer with the job's events as they come (text/event-stream).")
+
+
+class SyncChat(ChatRequest, _HowToWait):
+    """A chat call whose caller waits."""
+
+    on_disconnect: Literal["cancel", "continue"] = Field(
+        default="cancel", description="What becomes of the job when the caller leaves before its end."
+    )
+
+
+class AsyncChat(ChatRequest, _HowToWait):
+    """A chat call whose answer is fetched later, or followed."""
+
+    on_disconnect: Literal["cancel", "continue"] = Field(
+        default="continue", description="What becomes of the job when who follows its stream leaves before its end."
+    )
 
 
 class TasksQuery(Asked):

@@ -1,6 +1,5 @@
 """Tasks over HTTP: any kind of job, one or many."""
 
-import time
 from typing import Any
 
 from flask import url_for
@@ -15,12 +14,13 @@ from api.answers import (
     TaskList,
     TaskResult,
     accepted_headers,
-    retry_after_seconds,
 )
 from api.invalid import InvalidFields
+from api.polling import Poll
 from api.pydantic_smorest import Blueprint
 from api.services import Services, services
-from api.shapes import MAX_IDS, RetryFilter, SubmitHeaders, TaskBody, TasksQuery
+from api.shapes import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
+from api.waiting import view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound
 from jobs.models import JobRecord
@@ -74,29 +74,46 @@ def list_tasks(query: TasksQuery) -> Any:
 
 
 @blueprint.route("/<id:task_id>", parameters=[examples.TASK_ID])
-@blueprint.response(200, TaskDetails, example=examples.TASK_DETAILS)
-@blueprint.problems(404, 503)
-def show_task(task_id: str) -> Any:
-    """The status of a task, and what each of its failed attempts met with."""
-    return TaskDetails.with_attempts(*reading.details(services().store, task_id))
+@blueprint.arguments(WaitQuery, location="query")
+@blueprint.arguments(PollHeaders, location="headers")
+@blueprint.response(
+    200, TaskDetails, example=examples.TASK_DETAILS, headers=examples.headers("ETag", "Preference-Applied")
+)
+@blueprint.alt_response(304, description="As the ETag says.")
+@blueprint.problems(404, 422, 503)
+def show_task(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
+    """The status of a task, and what each of its failed attempts met with; with `wait`, once it has ended."""
+    poll = Poll.of(query, headers)
+    if poll.wait_seconds:
+        view_when_final(task_id, poll.wait_seconds)
+    record, failed = reading.details(services().store, task_id)
+    return poll.answer(record, lambda: TaskDetails.with_attempts(record, failed), unfinished_status=200)
 
 
 @blueprint.route("/<id:task_id>/result", parameters=[examples.TASK_ID])
-@blueprint.response(200, TaskResult, description="The task is final.", examples=examples.RESULTS)
+@blueprint.arguments(WaitQuery, location="query")
+@blueprint.arguments(PollHeaders, location="headers")
+@blueprint.response(
+    200,
+    TaskResult,
+    description="The task is final.",
+    examples=examples.RESULTS,
+    headers=examples.headers("ETag", "Preference-Applied"),
+)
 @blueprint.alt_response(
     202,
     schema=TaskResult,
     description="Not final yet.",
     example=examples.NO_RESULT,
-    headers=examples.headers("Retry-After"),
+    headers=examples.headers("ETag", "Retry-After", "Preference-Applied"),
 )
-@blueprint.problems(404, 503)
-def show_result(task_id: str) -> Any:
-    """What came of a task."""
-    view = reading.view(services().store, task_id)
-    if view.record.state.is_final:
-        return TaskResult.of(view)
-    return TaskResult.of(view), 202, {"Retry-After": str(retry_after_seconds(view.record, time.time()))}
+@blueprint.alt_response(304, description="As the ETag says.")
+@blueprint.problems(404, 422, 503)
+def show_result(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
+    """What came of a task, or wait for it."""
+    poll = Poll.of(query, headers)
+    view = view_when_final(task_id, poll.wait_seconds)
+    return poll.answer(view.record, lambda: TaskResult.of(view))
 
 
 @blueprint.route("/<id:task_id>/cancel", methods=["POST"], parameters=[examples.TASK_ID])
@@ -160,7 +177,7 @@ def delete_task(task_id: str) -> Any:
 
 def _accepted(here: Services, created: Created) -> Any:
     sent = accepted_headers(url_for("tasks.show_task", task_id=created.job_id), created)
-    return Task.of(reading.record(here.store, created.job_id)), 202, sent
+    return Task.of(created.record or reading.record(here.store, created.job_id)), 202, sent
 
 
 def _retried(here: Services, record: JobRecord) -> Retried | None:

@@ -13,7 +13,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
 | cq:claimed:{queue}, cq:claimed:{queue}:front | string: order of the latest bell that led to a claim | claim | for ever: one number each |
 | cq:waiting | zset: queued id by the time of its next attempt, ms | release; ring and cancel remove | an entry while it waits |
-| cq:deadlines | zset: id by its deadline, ms | create; finish and cancel remove | an entry until it has ended |
+| cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until it has ended |
 | cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while it runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
 | cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry a minute after the last heartbeat |
@@ -26,7 +26,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 
 | channel | says | published by |
 |---|---|---|
-| cq:changed:{id} | something was written: read again; `final`, for the last time | claim, append, release, finish, cancel |
+| cq:changed:{id} | the events just written to its log, see include_log.lua | claim, append, release, finish, cancel |
 | cq:listener:{name} | to one process's listener: look at your list of waiters | that process |
 | cq:cancelled | an id whose running call must stop | cancel, delete |
 | celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
@@ -49,7 +49,7 @@ TOTALS: Final = "cq:totals"
 PROBE: Final = "cq:probe"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
-FINAL_CHANGE: Final = b"final"  # the message on that channel after which nothing is written any more
+FINAL_CHANGE: Final = b"final "  # how the message on that channel begins after which nothing is written any more
 
 DEFAULT_QUEUE: Final = "chatqueue"
 NORMAL_PRIORITY: Final = 3  # of a first attempt; kombu's Redis transport keeps one list for each of 0, 3, 6, 9
@@ -104,6 +104,12 @@ def claimed_front(queue: str) -> str:
 
 def minute(epoch_minute: int) -> str:
     return f"cq:minute:{epoch_minute}"
+
+
+def pace(now_seconds: float) -> tuple[list[str], int]:
+    """What include_pace.lua reads: counts of the running minute and of the one before, and ms since the former began."""
+    running, elapsed = divmod(now_seconds, 60)
+    return [minute(int(running)), minute(int(running) - 1)], round(elapsed * 1000)
 
 
 def broker_list(queue: str, priority: int) -> str:

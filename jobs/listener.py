@@ -1,4 +1,4 @@
-"""Waiting for a job to change without asking again and again.
+"""Waiting for a job to change, and following what is written to its log, without asking again and again.
 
 One thread (a greenlet under gevent) and one pub/sub connection serve every waiter of the process. Both start at the
 first wait, so after a fork each worker process gets its own.
@@ -16,8 +16,9 @@ import threading
 import time
 import uuid
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import redis
@@ -37,14 +38,58 @@ CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the fir
 RECHECK_SECONDS: Final = 5.0  # a waiter looks at least this often, should the server forget to announce
 SILENCE_SECONDS: Final = 5.0  # of the connection, before a ping; twice that, and it counts as dead
 RECONNECT_SECONDS: Final = 0.3  # between two tries to reach Redis
+MOST_UNREAD: Final = 256  # messages that a slow follower may have waiting; then it reads the log instead
 
 
 class _Waiter:
     """One sleeper. Who waits for the end of the job sleeps through all that happens before."""
 
-    def __init__(self, until_final: bool) -> None:
-        self.until_final = until_final
+    def __init__(self, until_final: bool = False) -> None:
+        self._until_final = until_final
         self.woken = threading.Event()
+
+    def hear(self, message: bytes | None) -> None:
+        """None: something may have been missed, so look."""
+        if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE):
+            self.woken.set()
+
+    def sleep(self, seconds: float, each_second: Callable[[], None] | None) -> bool:
+        """True when it was woken, False when the time is up."""
+        end = time.monotonic() + seconds
+        while each_second is not None and end - time.monotonic() > 1:
+            if self.woken.wait(1):
+                return True
+            each_second()
+        return self.woken.wait(end - time.monotonic())
+
+
+class Subscription(_Waiter):
+    """One who wants every message, or to be told that some were missed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages: deque[bytes] = deque()
+        self._has_missed = False
+
+    def hear(self, message: bytes | None) -> None:
+        if message is None or len(self._messages) >= MOST_UNREAD:
+            self._has_missed = True
+        elif not self._has_missed:
+            self._messages.append(message)
+        self.woken.set()
+
+    def take(self, seconds: float) -> list[bytes] | None:
+        """The messages since the last call, as soon as there is one; none when the time is up.
+
+        None when some were missed: what they told has to be looked up.
+        """
+        self.woken.wait(seconds)
+        self.woken.clear()
+        if self._has_missed:
+            self._messages.clear()
+            self._has_missed = False
+            return None
+        return [self._messages.popleft() for _ in range(len(self._messages))]
 
 
 class ChangeListener:
@@ -64,22 +109,44 @@ class ChangeListener:
         timeout_seconds: float,
         *,
         until_final: bool = False,
+        each_second: Callable[[], None] | None = None,
     ) -> T | None:
         """The first answer of ``is_done`` that is not None; None when the time is up, or the listener is closed.
 
         ``is_done`` is asked at once, after each change of the job (``until_final``: after its last one) and when the
         time is up. What the first and the last look raise goes to the caller; in between an outage is waited out.
+        ``each_second`` is called while it sleeps, and may raise to give up.
         """
         deadline = time.monotonic() + timeout_seconds
-        with self._noted(keys.changed_channel(job_id), _Waiter(until_final)) as waiter:
+        waiter = _Waiter(until_final)
+        with self._noted(keys.changed_channel(job_id), waiter) as must_tell:
+            if must_tell:
+                self._tell_thread()
             waiter.woken.wait(min(CONFIRM_SECONDS, timeout_seconds))
             waiter.woken.clear()
             answer = is_done()
             while answer is None and not self._closed and (left := deadline - time.monotonic()) > 0:
-                is_last = not waiter.woken.wait(min(left, RECHECK_SECONDS)) and left <= RECHECK_SECONDS
+                is_last = not waiter.sleep(min(left, RECHECK_SECONDS), each_second) and left <= RECHECK_SECONDS
                 waiter.woken.clear()
                 answer = is_done() if is_last else _or_none_in_an_outage(is_done)
         return answer
+
+    @contextmanager
+    def subscribed(self, job_id: str) -> Iterator[Subscription]:
+        """Hear all that is written to the job's log; its first ``take`` says that some may have been missed.
+
+        While Redis is away it hears nothing, and is told so when it is back.
+        """
+        subscription = Subscription()
+        with self._noted(keys.changed_channel(job_id), subscription) as must_tell:
+            if must_tell:
+                with suppress(StoreUnavailable):
+                    self._tell_thread()
+            yield subscription
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     def close(self) -> None:
         """Let every waiter go with what it has; further waits look once. The thread ends."""
@@ -102,11 +169,10 @@ class ChangeListener:
         self._control = keys.listener_channel(uuid.uuid4().hex)
 
     @contextmanager
-    def _noted(self, channel: str, waiter: _Waiter) -> Iterator[_Waiter]:
+    def _noted(self, channel: str, waiter: _Waiter) -> Iterator[bool]:
+        """True when the thread has to be told."""
         try:
-            if self._note(channel, waiter):
-                self._ring_thread()
-            yield waiter
+            yield self._note(channel, waiter)
         finally:
             with self._lock:
                 waiters = self._waiters[channel]
@@ -115,11 +181,11 @@ class ChangeListener:
                     del self._waiters[channel]
 
     def _note(self, channel: str, waiter: _Waiter) -> bool:
-        """True when the thread has to be told: it runs, and is not subscribed to this channel."""
+        """True when the thread runs, and is not subscribed to this channel."""
         with self._lock:
             self._waiters.setdefault(channel, set()).add(waiter)
             if channel in self._confirmed or self._closed:
-                waiter.woken.set()
+                waiter.hear(None)
                 return False
             if self._thread is not None and self._thread.is_alive():
                 return True
@@ -127,7 +193,7 @@ class ChangeListener:
             self._thread.start()
             return False
 
-    def _ring_thread(self) -> None:
+    def _tell_thread(self) -> None:
         """Raises StoreUnavailable: who cannot reach Redis now has nothing to wait for."""
         try:
             self._client.publish(self._control, b"")
@@ -176,19 +242,17 @@ class ChangeListener:
         if message["type"] not in {"subscribe", "message"}:
             return
         channel, is_confirmation = text(message["channel"]), message["type"] == "subscribe"
-        wakes_all = is_confirmation or message["data"] == keys.FINAL_CHANGE
         with self._lock:
             if is_confirmation and channel in self._waiters:
                 self._confirmed.add(channel)
             for waiter in self._waiters.get(channel, ()):
-                if wakes_all or not waiter.until_final:
-                    waiter.woken.set()
+                waiter.hear(None if is_confirmation else message["data"])
 
     def _wake_all(self) -> None:
         with self._lock:
             for waiters in self._waiters.values():
                 for waiter in waiters:
-                    waiter.woken.set()
+                    waiter.hear(None)
 
 
 def _start_afresh(this: "weakref.ref[ChangeListener]") -> None:

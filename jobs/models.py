@@ -4,6 +4,7 @@ Texts of people and models (messages, answers) are declared with ``repr=False``,
 or test failure shows them by accident.
 """
 
+import math
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -84,7 +85,13 @@ class Limits(RequestModel):
         default=None, description="Attempts that may fail with an error before the job does."
     )
     deadline_seconds: Duration | None = Field(
-        default=None, description="Time from submit to the end, waiting and retries included."
+        default=None, description="Time from submit to the end, waiting and retries included; then the job fails."
+    )
+    start_by_seconds: Duration | None = Field(
+        default=None, description="Time from submit to its first attempt; if none has begun by then, the job fails."
+    )
+    cancel_after_seconds: Duration | None = Field(
+        default=None, description="Time from submit after which the job is cancelled, queued or running."
     )
     attempt_seconds: Duration | None = Field(default=None, description="Longest single call to the provider.")
     first_token_seconds: Duration | None = Field(default=None, description="Longest wait for the first token.")
@@ -142,12 +149,38 @@ TaskRequest = Annotated[ChatTask | EmbeddingsTask, Field(discriminator="kind")]
 TASK_REQUEST: Final[TypeAdapter[ChatTask | EmbeddingsTask]] = TypeAdapter(TaskRequest)
 
 
+def input_chars(request: ChatTask | EmbeddingsTask) -> int:
+    """Length of all that a request gives the model to read."""
+    if isinstance(request, EmbeddingsTask):
+        return sum(map(len, request.input))
+    return len(request.message) + len(request.system or "") + sum(len(turn.content) for turn in request.history)
+
+
 class Usage(FrozenModel):
-    """Tokens as the provider counted them."""
+    """Tokens."""
 
     input_tokens: Annotated[int, Field(ge=0)]
     output_tokens: Annotated[int, Field(ge=0)]
     total_tokens: Annotated[int, Field(ge=0)]
+    estimated: bool = Field(
+        default=False,
+        description="Not counted by the provider: 4 characters of input, or a piece of the stream, for a token.",
+    )
+
+    @classmethod
+    def estimate(cls, input_chars: int, pieces: int) -> Self:
+        """Before the provider has counted. Four characters a token is OpenAI's own rule of thumb for English."""
+        given = math.ceil(input_chars / 4)
+        return cls(input_tokens=given, output_tokens=pieces, total_tokens=given + pieces, estimated=True)
+
+    def as_word(self) -> str:
+        """As the record's hash keeps it: short, so that the hash stays in Redis' compact encoding."""
+        return f"{self.input_tokens} {self.output_tokens} {self.estimated:d}"
+
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        given, made, estimated = map(int, word.split())
+        return cls(input_tokens=given, output_tokens=made, total_tokens=given + made, estimated=bool(estimated))
 
 
 class ChatAnswer(FrozenModel):
@@ -198,6 +231,8 @@ class NewJob(FrozenModel):
     request: ChatTask | EmbeddingsTask = Field(repr=False)
     max_attempts: int
     deadline_seconds: float
+    start_by_seconds: float | None = None
+    cancel_after_seconds: float | None = None
     idempotency_key: str | None = Field(default=None, repr=False)
     retry_of: str | None = None  # the failed job that this one repeats; it is repeated once
 
@@ -246,10 +281,13 @@ class JobRecord(FrozenModel):
     max_attempts: int
     created_at_ms: int
     deadline_ms: int | None = None
+    start_by_ms: int | None = None
+    cancel_at_ms: int | None = None
     started_at_ms: int | None = None  # of the latest attempt
     finished_at_ms: int | None = None
     retry_at_ms: int | None = None  # set while the job waits for its next attempt
-    output_events: int = 0
+    usage: Usage | None = None  # of the latest attempt, while it runs too
+    log_length: int | None = None  # of the whole event log, once the job is final: the log expires before the record
     preview: str = Field(default="", repr=False)
     model: str | None = None
     owner: str | None = None
@@ -258,11 +296,25 @@ class JobRecord(FrozenModel):
     retried_as: str | None = None
     idempotency: str | None = Field(default=None, repr=False)  # digest of its Idempotency-Key
     queue_position: int | None = None  # 0: next in line; None: not waiting in line
+    estimated_wait_ms: int | None = None  # from how fast jobs have ended lately; None: nobody can tell
 
     @classmethod
     def from_hash(cls, job_id: str, fields: dict[str, Any]) -> Self:
         """Read the hash that the Lua verbs keep. Unknown fields are left out, so that versions can mix."""
-        return cls.model_validate({"job_id": job_id, **fields})
+        usage = fields.get("usage")
+        return cls.model_validate({"job_id": job_id, **fields, "usage": Usage.from_word(usage) if usage else None})
+
+
+class InLine(FrozenModel):
+    """Where a queued job stands: how many go before it, and how long that may take."""
+
+    queue_position: int
+    estimated_wait_ms: int | None
+
+    @classmethod
+    def read(cls, position: int, wait_ms: int) -> Self:
+        """As the line verb has it; -1: nobody can tell."""
+        return cls(queue_position=position, estimated_wait_ms=None if wait_ms < 0 else wait_ms)
 
 
 class JobView(FrozenModel):

@@ -1,5 +1,6 @@
 """The queries: what can be read, each as one command whose cost does not grow with the number of jobs."""
 
+import time
 from typing import Final
 
 from jobs import celery_result, keys
@@ -11,6 +12,7 @@ from jobs.models import (
     EmbeddingsAnswer,
     EmbeddingsTask,
     FailedAttempt,
+    InLine,
     JobError,
     JobRecord,
 )
@@ -29,10 +31,11 @@ def record(job_id: str) -> Command[JobRecord | None]:
     return plain_command("HGETALL", keys.job(job_id), read=read)
 
 
-def position(job_id: str, queue: str) -> Command[int | None]:
+def line(job_id: str, queue: str) -> Command[InLine | None]:
     """How many jobs go before this one; None when it waits in no line."""
-    names = [keys.bells(queue), keys.bells_front(queue)]
-    return script_command("position", names, [job_id], lambda reply: reply)
+    minutes, elapsed_ms = keys.pace(time.time())
+    names = [keys.bells(queue), keys.bells_front(queue), *minutes]
+    return script_command("line", names, [job_id, elapsed_ms], lambda reply: InLine.read(*reply) if reply else None)
 
 
 def outcome(job_id: str) -> Command[Outcome]:
@@ -47,6 +50,11 @@ def request(job_id: str) -> Command[ChatTask | EmbeddingsTask | None]:
     return plain_command(
         "GET", keys.request(job_id), read=lambda stored: TASK_REQUEST.validate_json(stored) if stored else None
     )
+
+
+def events(job_id: str, first: int, most: int) -> Command[list[bytes]]:
+    """Lines of the event log from that number on."""
+    return plain_command("LRANGE", keys.events(job_id), first, first + most - 1, read=list)
 
 
 def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
@@ -108,8 +116,8 @@ def due(now_ms: int, limit: int) -> Command[list[str]]:
     return _by_score(keys.WAITING, now_ms, limit)
 
 
-def late(now_ms: int, limit: int) -> Command[list[str]]:
-    """Jobs that have not ended by their deadline."""
+def overdue(now_ms: int, limit: int) -> Command[list[str]]:
+    """Jobs that have not ended, and one of whose time limits has passed."""
     return _by_score(keys.DEADLINES, now_ms, limit)
 
 

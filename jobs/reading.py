@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobs import keys, queries
 from jobs.commands import Command, plain_command
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
-from jobs.models import FailedAttempt, FrozenModel, JobRecord, JobView, is_job_id
+from jobs.models import FailedAttempt, FrozenModel, InLine, JobRecord, JobView, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import RETRY_AFTER_SECONDS, Store
@@ -101,12 +101,12 @@ def view(store: Store, job_id: str) -> JobView:
     if not is_job_id(job_id):
         raise no_such_job("job_id")
     commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), _line(job_id)]
-    found, outcome, position = store.run_all(commands)
+    found, outcome, line = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
     if found.state.is_final:
         return JobView(record=found, answer=outcome[0], error=outcome[1])
-    return JobView(record=_placed(found, position))
+    return JobView(record=_placed(found, line))
 
 
 def records(store: Store, job_ids: Iterable[str]) -> Found:
@@ -116,8 +116,8 @@ def records(store: Store, job_ids: Iterable[str]) -> Found:
     commands: list[Command[Any]] = [queries.record(job_id) for job_id in well_formed]
     answers = store.run_all(commands + [_line(job_id) for job_id in well_formed])
     found = {
-        read.job_id: _placed(read, position)
-        for read, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
+        read.job_id: _placed(read, line)
+        for read, line in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
         if read is not None
     }
     return Found(records=tuple(found.values()), unknown=tuple(job_id for job_id in asked if job_id not in found))
@@ -186,15 +186,15 @@ def _present(store: Store, entries: list[tuple[str, int]], state: State | None) 
     return [read for read in found if state is None or read.state is state]
 
 
-def _line(job_id: str) -> Command[int | None]:
-    return queries.position(job_id, keys.DEFAULT_QUEUE)
+def _line(job_id: str) -> Command[InLine | None]:
+    return queries.line(job_id, keys.DEFAULT_QUEUE)
 
 
-def _placed(read: JobRecord, position: int | None) -> JobRecord:
+def _placed(read: JobRecord, line: InLine | None) -> JobRecord:
     """With its place in line, read a moment after the record: a job claimed in between has none."""
-    if read.state is not State.QUEUED or position is None:
+    if read.state is not State.QUEUED or line is None:
         return read
-    return read.model_copy(update={"queue_position": position})
+    return read.model_copy(update=dict(line))
 
 
 def _workers_and_age(

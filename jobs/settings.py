@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         default="text-embedding-3-small", description="Model when an embeddings request names none."
     )
     max_message_chars: Count = Field(default=200_000, description="Longest message, system text or input.")
+    max_answer_chars: Count = Field(
+        default=1_000_000, description="Longest answer; a longer one is cut there and ends `incomplete`."
+    )
     max_body_bytes: Count = Field(default=2 * 1024 * 1024, description="Largest request body; above: 413.")
     max_queued: Count = Field(default=100_000, description="Jobs that may wait at once; above: 429.")
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(

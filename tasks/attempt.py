@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from jobs import verbs
 from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
-from jobs.models import ChatAnswer, ChatTask, Claim, EmbeddingsAnswer, JobError, Lease, Usage
+from jobs.models import ChatAnswer, ChatTask, Claim, EmbeddingsAnswer, JobError, Lease, input_chars
 from jobs.states import State
 from jobs.verbs import AttemptEnd, NotClaimed
 from tasks.event_writer import EventWriter
@@ -60,17 +60,17 @@ class Received:
     writer: EventWriter
     finish_reason: str | None = None
     model: str | None = None
-    usage: Usage | None = None
     embeddings: EmbeddingsAnswer | None = None
 
     def add(self, piece: Piece) -> None:
-        self.writer.add(piece.text)
+        self.writer.add(piece.text, piece.usage)
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.model = piece.model or self.model
-        self.usage = piece.usage or self.usage
 
     def chat_answer(self) -> ChatAnswer:
-        return ChatAnswer(text=self.writer.text, model=self.model, finish_reason=self.finish_reason, usage=self.usage)
+        return ChatAnswer(
+            text=self.writer.text, model=self.model, finish_reason=self.finish_reason, usage=self.writer.usage
+        )
 
 
 async def attempt(runtime: Runtime, job_id: str) -> Outcome:
@@ -104,14 +104,15 @@ async def _claim(runtime: Runtime, job_id: str) -> Claim | NotClaimed:
 
 
 async def _see_through(runtime: Runtime, claim: Claim, hold: Hold) -> Outcome:
-    received = Received(EventWriter(hold, runtime.store, runtime.settings.append_interval_seconds))
+    interval_seconds = runtime.settings.append_interval_seconds
+    received = Received(EventWriter(hold, runtime.store, interval_seconds, input_chars(claim.request)))
     try:
         await hold.run(_contained(runtime, claim, received))
     except AttemptError as error:
         return await _settle_failure(runtime, claim, error, received)
     except Stopped as stopped:
         if stopped.reason is Stop.WORKER_STOPS:
-            return await _release(runtime, claim.lease, None, 0, "refund")
+            return await _release(runtime, claim.lease, None, 0, "refund", received)
         raise
     except asyncio.CancelledError:
         return NothingDone("revoked")  # through Celery, which has the job cancelled too
@@ -145,6 +146,9 @@ async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> 
         async with aclosing(provider.chat(claim.request, patience)) as pieces:
             async for piece in pieces:
                 received.add(piece)
+                if received.writer.chars > runtime.settings.max_answer_chars:
+                    received.finish_reason = "length"
+                    break
     finally:
         await received.writer.close()
 
@@ -152,7 +156,7 @@ async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> 
 async def _settle_success(runtime: Runtime, lease: Lease, received: Received) -> Outcome:
     answer = received.embeddings or received.chat_answer()
     state = State.INCOMPLETE if received.finish_reason in _CUT_SHORT else State.COMPLETED
-    if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings)):
+    if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings, received.writer.tail)):
         raise Stopped(Stop.LEASE_LOST)
     return Ended(state)
 
@@ -168,18 +172,25 @@ async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, r
         random.random(),  # noqa: S311  # spreads retries
     )
     if not isinstance(decision, GiveUp):
-        return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures")
+        return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures", received)
     said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
     partial = received.chat_answer() if received and received.writer.text else None
-    if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings)):
+    tail = received.writer.tail if received else None
+    if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings, tail=tail)):
         raise Stopped(Stop.LEASE_LOST)
     return Ended(State.FAILED, said)
 
 
 async def _release(
-    runtime: Runtime, lease: Lease, error: JobError | None, wait_seconds: float, how: AttemptEnd
+    runtime: Runtime,
+    lease: Lease,
+    error: JobError | None,
+    wait_seconds: float,
+    how: AttemptEnd,
+    received: Received | None,
 ) -> Waits:
-    retry_at_ms = await runtime.store.run(verbs.release(lease, error, wait_seconds, runtime.bell, how))
+    tail = received.writer.tail if received else None
+    retry_at_ms = await runtime.store.run(verbs.release(lease, error, wait_seconds, runtime.bell, how, tail))
     if retry_at_ms is None:
         raise Stopped(Stop.LEASE_LOST)
     return Waits(error, retry_at_ms)

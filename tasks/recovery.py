@@ -6,7 +6,7 @@ refused by the verb, so a duty done twice, late or by two workers does no harm.
 
 import asyncio
 import logging
-from typing import Final
+from typing import Final, Literal
 
 from jobs import queries, verbs
 from jobs.async_store import AsyncStore
@@ -55,19 +55,20 @@ class Recovery:
         server = await self._store.run(server_info())
         if server.is_fuller_than(self._settings.max_memory_percent):
             await self._store.run(verbs.refuse_submits(_REFUSE_SECONDS))
-        await self._end_late(await self._store.run(queries.late(now_ms, _MOST_IN_ONE_TICK)))
+        await self._end_overdue(await self._store.run(queries.overdue(now_ms, _MOST_IN_ONE_TICK)), now_ms)
         if self._has_settled(server):
             await self._take_back(await self._store.run(queries.abandoned(now_ms, _MOST_IN_ONE_TICK)))
         await self._ring(await self._store.run(queries.due(now_ms, _MOST_IN_ONE_TICK)))
         await self._ring(await self._unrung())
         await self._forget(await self._store.run(queries.expired(now_ms, _MOST_IN_ONE_TICK)))
 
-    async def _end_late(self, job_ids: list[str]) -> None:
-        """A queued job whose deadline has passed fails. A running one is ended by its worker, or lost with it."""
-        error = JobError(code="deadline_exceeded", message="the job's deadline passed while it was queued")
+    async def _end_overdue(self, job_ids: list[str], now_ms: int) -> None:
         for record in await self._records(job_ids):
-            if record.state is State.QUEUED:
-                await self._fail(record, error, "queued")
+            end = overdue(record, now_ms)
+            if end == "cancel":
+                await self._store.run(verbs.cancel(record.job_id, record.queue, self._settings))
+            elif end is not None:
+                await self._fail(record, end, "queued")
 
     async def _take_back(self, job_ids: list[str]) -> None:
         """A job whose worker is gone goes to the head of the queue, or fails when that has happened too often."""
@@ -115,6 +116,19 @@ class Recovery:
     async def _records(self, job_ids: list[str]) -> list[JobRecord]:
         found = await asyncio.gather(*(self._store.run(queries.record(job_id)) for job_id in job_ids))
         return [record for record in found if record is not None]
+
+
+def overdue(record: JobRecord, now_ms: int) -> JobError | Literal["cancel"] | None:
+    """What a time limit that has passed asks of recovery; a running job's deadline is its worker's to keep."""
+    if record.cancel_at_ms is not None and record.cancel_at_ms <= now_ms:
+        return "cancel"
+    if record.state is not State.QUEUED:
+        return None
+    if record.deadline_ms is not None and record.deadline_ms <= now_ms:
+        return JobError(code="deadline_exceeded", message="the job's deadline passed while it was queued")
+    if record.started_at_ms is None and record.start_by_ms is not None and record.start_by_ms <= now_ms:
+        return JobError(code="not_started_in_time", message="no attempt had begun by the job's start_by_seconds")
+    return None
 
 
 def _lease(record: JobRecord) -> Lease:

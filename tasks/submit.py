@@ -68,6 +68,8 @@ class Submitter:
             request=request,
             max_attempts=limits.max_attempts or self._settings.max_attempts,
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
+            start_by_seconds=limits.start_by_seconds,
+            cancel_after_seconds=limits.cancel_after_seconds,
             **more,
         )
 

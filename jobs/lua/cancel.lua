@@ -1,12 +1,12 @@
 -- cancel: end a job that is queued or in progress; the partial text is what its log holds of the last attempt.
--- include: clock count settle
+-- include: clock count log settle
 -- KEYS  1 job  2 request  3 events  4 attempts  5 result  6 index:cancelled  7 expiry  8 totals  9 minute
 --       10... the lines that the job may stand in
 -- ARGV  1 id  2 answer in Celery's format, open at its end for the partial answer  3 result TTL, s
 --       4 events TTL, s  5 last event  6 channel  7 channel of running calls to stop
 -- answers  cancelled (now or before)  final: it had ended otherwise  gone
 -- Safe to send again.
-local record = redis.call('HMGET', KEYS[1], 'state', 'kind', 'log_start')
+local record = redis.call('HMGET', KEYS[1], 'state', 'kind', 'log_start', 'usage')
 local state = record[1]
 if not state then
   return 'gone'
@@ -24,10 +24,13 @@ if record[2] == 'chat' and record[3] then
       text[#text + 1] = event.text
     end
   end
+  local given, made, estimated = (record[4] or ''):match('^(%d+) (%d+) (%d)$')
+  local usage = given and {input_tokens = tonumber(given), output_tokens = tonumber(made),
+    total_tokens = given + made, estimated = estimated == '1'}
   partial = cjson.encode({kind = 'chat', text = table.concat(text), model = cjson.null, finish_reason = 'cancelled',
-    usage = cjson.null})
+    usage = usage or cjson.null})
 end
-settle(ARGV[1], 'cancelled', ARGV[2] .. partial .. '}', ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+settle(ARGV[1], 'cancelled', ARGV[2] .. partial .. '}', ARGV[3], ARGV[4], {ARGV[5]}, ARGV[6])
 if state == 'in_progress' then
   redis.call('PUBLISH', ARGV[7], ARGV[1])
 end

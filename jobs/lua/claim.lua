@@ -1,14 +1,14 @@
 -- claim: take a queued job under a lease and a new fencing token.
--- include: clock
+-- include: clock log
 -- KEYS  1 job  2 request  3 events  4 index:queued  5 index:in_progress  6 leases  7 waiting
---       8 bells  9 the latest claimed of that lane  10 bells:front  11 the latest claimed of that lane
+--       8 bells  9 the latest claimed of that lane  10 bells:front  11 the latest claimed of that lane  12 deadlines
 -- ARGV  1 id  2 claim (unique to this call)  3 owner  4 lease, ms  5 channel
 -- answers  {claimed, token, attempt, log length, failures, deaths, max_attempts, time to the deadline in ms, request}
 --          {gone}: no such job  {final}  {busy}: another attempt runs  {early}: its next attempt is not due
---          {late}: its deadline has passed
+--          {late}: one of its time limits has passed; recovery ends it
 -- Safe to send again: the same claim gets the same lease.
 local record = redis.call('HMGET', KEYS[1], 'state', 'token', 'attempts', 'log_start', 'failures', 'deaths',
-  'max_attempts', 'deadline_ms', 'retry_at_ms', 'claim', 'seq')
+  'max_attempts', 'deadline_ms', 'retry_at_ms', 'claim', 'seq', 'started_at_ms', 'start_by_ms', 'cancel_at_ms')
 local state = record[1]
 if not state then
   return {'gone'}
@@ -27,7 +27,9 @@ end
 if record[9] and tonumber(record[9]) > now then
   return {'early'}
 end
-if tonumber(record[8]) <= now then
+local end_by = math.min(record[8], record[14] or record[8])
+local start_by = not record[12] and record[13] or end_by
+if math.min(end_by, start_by) <= now then
   return {'late'}
 end
 
@@ -40,14 +42,16 @@ for i = 8, 10, 2 do
 end
 -- Of the clock too: where a host lost its last writes, a claim that they held must not share its token with this one.
 local token, attempt = math.max(record[2] + 1, now), record[3] + 1
-local log_start = redis.call('RPUSH', KEYS[3], cjson.encode({type = 'in_progress', attempt = attempt}))
+local log_start = write_log(KEYS[3], ARGV[5], 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 redis.call('HSET', KEYS[1], 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', ARGV[2],
-  'owner', ARGV[3], 'started_at_ms', now, 'output_events', 0, 'log_start', log_start)
-redis.call('HDEL', KEYS[1], 'retry_at_ms', 'error_code')
+  'owner', ARGV[3], 'started_at_ms', now, 'log_start', log_start)
+redis.call('HDEL', KEYS[1], 'retry_at_ms', 'error_code', 'usage')
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('ZADD', KEYS[5], record[11], ARGV[1])
 redis.call('ZADD', KEYS[6], now + ARGV[4], ARGV[1])
 redis.call('ZREM', KEYS[7], ARGV[1])
-redis.call('PUBLISH', ARGV[5], log_start)
+if not record[12] and record[13] then
+  redis.call('ZADD', KEYS[12], end_by, ARGV[1])
+end
 return claimed(token, attempt, log_start)

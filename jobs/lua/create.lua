@@ -1,26 +1,35 @@
 -- create: write a new job down and ring its bell, in one step.
--- include: clock count ring
+-- include: clock count pace ring
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
---       10 deadlines  11 full  12 what makes it be created once, if anything does: see ARGV 8
+--       10 deadlines  11 full  12 bells:front  13 the minute before
+--       14 what makes it be created once, if anything does: see ARGV 8
 -- ARGV  1 id  2 fingerprint of the request ('' without a key)  3 idempotency TTL, s  4 most jobs that may be queued
 --       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms
---       8 'key': KEYS 12 is the Idempotency-Key  'retry': it is the failed job that this one repeats  '': neither
---       9... field, value of the record
--- answers  {created, id}  {existing, id}: the key, or the retry, has made that job before
+--       8 'key': KEYS 14 is the Idempotency-Key  'retry': it is the failed job that this one repeats  '': neither
+--       9 time until its first attempt must have begun, ms  10 time to its cancellation, ms ('' without them)
+--       11 ms since the running minute began  12... field, value of the record
+-- answers  {created, id, time of creation in ms, order of creation, place in line,
+--           wait in ms or -1}
+--          {existing, id}: the key, or the retry, has made that job before
 --          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once.
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return {'created', ARGV[1]}
+local function created(now, seq)
+  local place = redis.call('ZCARD', KEYS[6]) - 1 + redis.call('ZCARD', KEYS[12])
+  return {'created', ARGV[1], now, seq, place, wait_ms(place, {KEYS[9], KEYS[13]}, ARGV[11])}
+end
+local before = redis.call('HMGET', KEYS[1], 'created_at_ms', 'seq')
+if before[1] then
+  return created(before[1], before[2])
 end
 if ARGV[8] == 'key' then
-  local seen = redis.call('GET', KEYS[12])
+  local seen = redis.call('GET', KEYS[14])
   if seen then
     local fingerprint, id = seen:match('^(%S+) (%S+)$')
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
   end
 elseif ARGV[8] == 'retry' then
-  local failed = redis.call('HMGET', KEYS[12], 'state', 'retried_as')
+  local failed = redis.call('HMGET', KEYS[14], 'state', 'retried_as')
   if not failed[1] then
     return {'gone', ''}
   end
@@ -39,17 +48,24 @@ end
 local now = now_ms()
 local seq = redis.call('INCR', KEYS[3])
 redis.call('HSET', KEYS[1], 'state', 'queued', 'version', 1, 'seq', seq, 'attempts', 0, 'token', 0,
-  'created_at_ms', now, 'deadline_ms', now + ARGV[7], unpack(ARGV, 9))
+  'created_at_ms', now, 'deadline_ms', now + ARGV[7], unpack(ARGV, 12))
+local first_limit = now + ARGV[7]
+for i, name in pairs({[9] = 'start_by_ms', [10] = 'cancel_at_ms'}) do
+  if ARGV[i] ~= '' then
+    redis.call('HSET', KEYS[1], name, now + ARGV[i])
+    first_limit = math.min(first_limit, now + ARGV[i])
+  end
+end
 redis.call('SET', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[4], seq, ARGV[1])
 redis.call('ZADD', KEYS[5], seq, ARGV[1])
-redis.call('ZADD', KEYS[10], now + ARGV[7], ARGV[1])
+redis.call('ZADD', KEYS[10], first_limit, ARGV[1])
 if ARGV[8] == 'key' then
-  redis.call('SET', KEYS[12], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
+  redis.call('SET', KEYS[14], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
 elseif ARGV[8] == 'retry' then
-  redis.call('HSET', KEYS[12], 'retried_as', ARGV[1])
-  redis.call('HINCRBY', KEYS[12], 'version', 1)
+  redis.call('HSET', KEYS[14], 'retried_as', ARGV[1])
+  redis.call('HINCRBY', KEYS[14], 'version', 1)
 end
 count(KEYS[8], KEYS[9], 'created')
 ring(KEYS[3], KEYS[6], KEYS[7], ARGV[1], ARGV[5])
-return {'created', ARGV[1]}
+return created(now, seq)

@@ -1,6 +1,6 @@
 """The verbs of a worker that makes an attempt: claim, renew, append, finish or fail, release."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from jobs import celery_result, keys
@@ -13,6 +13,7 @@ from jobs.models import (
     EmbeddingsAnswer,
     JobError,
     Lease,
+    Usage,
 )
 from jobs.settings import Settings
 from jobs.states import State
@@ -29,6 +30,14 @@ class NotClaimed:
     reason: Literal["gone", "final", "busy", "early", "late"]
 
 
+@dataclass(frozen=True)
+class Tail:
+    """What an attempt has still to say in the log: events, and the length of the log before them."""
+
+    log_length: int
+    events: tuple[str, ...] = field(default=(), repr=False)
+
+
 def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings) -> Command[Claim | NotClaimed]:
     """Take the job under a lease; ``claim_id`` is new for each bell, ``owner`` names the worker process."""
     names = [
@@ -43,6 +52,7 @@ def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings
         keys.claimed(bell.queue),
         keys.bells_front(bell.queue),
         keys.claimed_front(bell.queue),
+        keys.DEADLINES,
     ]
     args: list[Word] = [job_id, claim_id, owner, milliseconds(settings.lease_seconds), keys.changed_channel(job_id)]
 
@@ -72,10 +82,16 @@ def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[froze
     return script_command("renew", names, args, lambda reply: frozenset(map(text, reply)))
 
 
-def append(lease: Lease, log_length: int, output_events: int, events: list[str]) -> Command[int | None]:
-    """More events to the stream; answers the new length of the log, None when the lease is lost."""
+def append(lease: Lease, tail: Tail, usage: Usage) -> Command[int | None]:
+    """More events to the stream, and the usage so far; answers the log's new length, None when the lease is lost."""
     names = [keys.job(lease.job_id), keys.events(lease.job_id)]
-    args: list[Word] = [lease.token, log_length, output_events, keys.changed_channel(lease.job_id), *events]
+    args: list[Word] = [
+        lease.token,
+        tail.log_length,
+        usage.as_word(),
+        keys.changed_channel(lease.job_id),
+        *tail.events,
+    ]
     return script_command("append", names, args, lambda reply: int(reply[1]) if reply[0] == b"appended" else None)
 
 
@@ -84,15 +100,30 @@ def delta(piece: str) -> str:
     return event_json("delta", text=piece)
 
 
-def finish(lease: Lease, answer: ChatAnswer | EmbeddingsAnswer, state: State, settings: Settings) -> Command[bool]:
+def finish(
+    lease: Lease,
+    answer: ChatAnswer | EmbeddingsAnswer,
+    state: State,
+    settings: Settings,
+    tail: Tail | None = None,
+) -> Command[bool]:
     """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
-    end = _End(state, celery_result.success(lease.job_id, answer), event_json(state, usage=usage))
-    return _finish(lease, end, ["model", answer.model or ""], settings)
+    reason = {"finish_reason": answer.finish_reason} if isinstance(answer, ChatAnswer) else {}
+    end = _End(state, celery_result.success(lease.job_id, answer), event_json(state, **reason, usage=usage), tail=tail)
+    fields: list[Word] = ["model", answer.model or ""]
+    if answer.usage:
+        fields += ["usage", answer.usage.as_word()]
+    return _finish(lease, end, fields, settings)
 
 
 def fail(
-    lease: Lease, error: JobError, partial: ChatAnswer | None, settings: Settings, ender: Ender = "holder"
+    lease: Lease,
+    error: JobError,
+    partial: ChatAnswer | None,
+    settings: Settings,
+    ender: Ender = "holder",
+    tail: Tail | None = None,
 ) -> Command[bool]:
     """End the job without an answer. Answers False when the lease is lost (for recovery: when it is not)."""
     end = _End(
@@ -101,6 +132,7 @@ def fail(
         event_json(State.FAILED, error=error.model_dump()),
         attempt_entry(lease.attempt, error),
         ender,
+        tail,
     )
     return _finish(lease, end, ["error_code", error.code], settings)
 
@@ -114,6 +146,13 @@ class _End:
     event: str
     entry: str = ""
     ender: Ender = "holder"
+    tail: Tail | None = None
+
+    @property
+    def log_words(self) -> list[Word]:
+        """The length of the log so far ('': not known), how many events follow, the events."""
+        before = self.tail.events if self.tail else ()
+        return [self.tail.log_length if self.tail else "", len(before) + 1, *before, self.event]
 
 
 def _finish(lease: Lease, end: _End, fields: list[Word], settings: Settings) -> Command[bool]:
@@ -124,10 +163,10 @@ def _finish(lease: Lease, end: _End, fields: list[Word], settings: Settings) -> 
         end.meta,
         settings.result_ttl_seconds,
         settings.events_ttl_seconds,
-        end.event,
         keys.changed_channel(lease.job_id),
         end.entry,
         end.ender,
+        *end.log_words,
         *fields,
     ]
     names = settle_keys(lease.job_id, lease.queue, end.state)
@@ -135,7 +174,12 @@ def _finish(lease: Lease, end: _End, fields: list[Word], settings: Settings) -> 
 
 
 def release(
-    lease: Lease, error: JobError | None, wait_seconds: float, bell: Bell, how: AttemptEnd = "failures"
+    lease: Lease,
+    error: JobError | None,
+    wait_seconds: float,
+    bell: Bell,
+    how: AttemptEnd = "failures",
+    tail: Tail | None = None,
 ) -> Command[int | None]:
     """Give the job back to the queue after ``wait_seconds`` (0: at once); ``how`` the attempt ended is counted.
 
@@ -164,9 +208,11 @@ def release(
         milliseconds(wait_seconds),
         how,
         attempt_entry(lease.attempt, error) if error else "",
-        event,
         keys.changed_channel(job_id),
         bell.front,
         error.code if error else "",
+        tail.log_length if tail else "",
+        *(tail.events if tail else ()),
+        event,
     ]
     return script_command("release", names, args, lambda reply: int(reply[1]) if reply[0] == b"released" else None)

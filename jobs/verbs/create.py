@@ -2,27 +2,32 @@
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from jobs import keys
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
-from jobs.models import PREVIEW_BYTES, ChatTask, EmbeddingsTask, NewJob
+from jobs.models import PREVIEW_BYTES, ChatTask, EmbeddingsTask, InLine, JobRecord, NewJob
 from jobs.settings import Settings
 from jobs.states import State
-from jobs.verbs.writing import milliseconds, minute
+from jobs.verbs.writing import milliseconds
 
 QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
 
 
 @dataclass(frozen=True)
 class Created:
-    """``is_new`` is False when the Idempotency-Key had made the job before."""
+    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before."""
 
     job_id: str
-    is_new: bool
+    record: JobRecord | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.record is not None
 
 
 def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
@@ -41,6 +46,7 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         "model": job.request.model,
         "retry_of": job.retry_of,
     }
+    minutes, elapsed_ms = keys.pace(time.time())
     names = [
         keys.job(job.job_id),
         keys.request(job.job_id),
@@ -50,9 +56,11 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         keys.bells(job.queue),
         bell.normal_list,
         keys.TOTALS,
-        minute(),
+        minutes[0],
         keys.DEADLINES,
         keys.FULL,
+        keys.bells_front(job.queue),
+        minutes[1],
     ]
     once = sameness = ""
     if job.retry_of is not None:
@@ -72,13 +80,23 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         request_json,
         milliseconds(job.deadline_seconds),
         once,
+        _milliseconds_or_none(job.start_by_seconds),
+        _milliseconds_or_none(job.cancel_after_seconds),
+        elapsed_ms,
     ]
-    args += [word for name, value in record.items() if value is not None for word in (name, value)]
-    return script_command("create", names, args, _read_created)
+    fields = {name: value for name, value in record.items() if value is not None}
+    args += [word for pair in fields.items() for word in pair]
+    return script_command("create", names, args, lambda reply: _read_created(job, fields, reply))
 
 
-def _read_created(reply: list[bytes]) -> Created:
-    word, detail = map(text, reply)
+def _milliseconds_or_none(seconds: float | None) -> Word:
+    return "" if seconds is None else milliseconds(seconds)
+
+
+def _read_created(job: NewJob, fields: dict[str, Word], reply: list[Any]) -> Created:
+    word, detail = map(text, reply[:2])
+    if word == "created":
+        return Created(detail, _new_record(job, fields, *map(int, reply[2:])))
     if word == "conflict":
         raise IdempotencyConflict(
             "this Idempotency-Key was used with another request body; use a new key for a new request",
@@ -93,7 +111,31 @@ def _read_created(reply: list[bytes]) -> Created:
         raise no_memory()
     if word == "gone":
         raise no_such_job("task_id")
-    return Created(detail, is_new=word == "created")
+    return Created(detail)
+
+
+def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *line: int) -> JobRecord:
+    """The record as it has just been written, so that nobody need read it back; a test compares the two."""
+    limits = {
+        name: now_ms + milliseconds(seconds)
+        for name, seconds in (
+            ("deadline_ms", job.deadline_seconds),
+            ("start_by_ms", job.start_by_seconds),
+            ("cancel_at_ms", job.cancel_after_seconds),
+        )
+        if seconds is not None
+    }
+    return JobRecord(
+        job_id=job.job_id,
+        state=State.QUEUED,
+        version=1,
+        seq=seq,
+        attempts=0,
+        created_at_ms=now_ms,
+        **dict(InLine.read(*line)),
+        **limits,
+        **fields,
+    )
 
 
 def fingerprint(request: ChatTask | EmbeddingsTask) -> str:

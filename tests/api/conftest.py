@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from api.services import Services, services_of
-from jobs import verbs
+from jobs import queries, verbs
 from jobs.bell import Bell
 from jobs.keys import DEFAULT_QUEUE
 from jobs.models import ChatAnswer, Claim, EmbeddingsAnswer, JobError, Lease, Usage
@@ -31,6 +31,7 @@ ANSWER = ChatAnswer(
     finish_reason="stop",
     usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5),
 )
+USAGE_SO_FAR = Usage.estimate(input_chars=12, pieces=1)
 FAULT = JobError(code="provider_timeout", message="the provider was silent for too long")
 
 
@@ -41,6 +42,13 @@ class WorkerHands:
     store: Store
     settings: Settings
     numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def bell(self) -> Bell:
+        return BELL
+
+    def next_queued(self) -> str | None:
+        return self.store.run(queries.oldest_queued())
 
     def claim(self, job_id: str) -> Lease:
         command = verbs.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", BELL, self.settings)
@@ -62,7 +70,7 @@ class WorkerHands:
         assert self.store.run(verbs.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
 
     def write(self, lease: Lease, log_length: int, piece: str) -> int | None:
-        return self.store.run(verbs.append(lease, log_length, 1, [verbs.delta(piece)]))
+        return self.store.run(verbs.append(lease, verbs.Tail(log_length, (verbs.delta(piece),)), USAGE_SO_FAR))
 
     def beat(self) -> None:
         self.store.run(verbs.renew("worker-1", [], self.settings))

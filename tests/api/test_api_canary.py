@@ -43,8 +43,15 @@ def test_nothing_that_is_sent_is_logged(api_client, logged, path, name):
     assert CANARY not in logged()
 
 
-@pytest.mark.parametrize("at", ["run", "run_all"])
-@pytest.mark.parametrize("path", ["/api/v1/chat/async", "/api/v1/chat/sync", "/api/v1/tasks"])
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        ("/api/v1/chat/async", "run"),
+        ("/api/v1/chat/sync", "run"),
+        ("/api/v1/chat/sync", "run_all"),
+        ("/api/v1/tasks", "run"),
+    ],
+)
 def test_a_crash_logs_where_it_happened_and_not_what_it_held(api_app, logged, monkeypatch, path, at):
     """Not even when the exception's own message repeats the request."""
 

@@ -42,7 +42,7 @@ def test_a_finished_chat_answers_200_with_the_answer(api_client, submit_chat, ha
     assert response.json["answer"] == "an answer"
     assert response.json["model"] == "model-x"
     assert response.json["finish_reason"] == "stop"
-    assert response.json["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    assert response.json["usage"] == {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5, "estimated": False}
     assert response.json["attempts"] == 1
     assert response.json["finished_at"] >= response.json["started_at"] >= response.json["created_at"]
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api import answers, shapes
 from api.problems import Problem
-from jobs import models
+from jobs import models, queries
 from tests.processes import PROJECT_ROOT
 
 METHODS = {"get", "post", "delete", "put", "patch"}
@@ -75,6 +76,8 @@ def _media(operation):
 def test_every_body_has_examples_that_its_model_accepts(document):
     for name, operation in _operations(document):
         for media in _media(operation):
+            if media["schema"].get("contentMediaType"):
+                continue
             model_name = media["schema"]["$ref"].rpartition("/")[2]
             model = next(getattr(room, model_name) for room in (answers, shapes, models) if hasattr(room, model_name))
             examples = [one["value"] for one in media.get("examples", {}).values()] or [media["example"]]
@@ -105,16 +108,31 @@ class QuietHandler(WSGIRequestHandler):
         """Thousands of lines would hide what failed."""
 
 
+def _end_queued_jobs(hands, is_over):
+    """A worker that answers everything, so that every stream ends."""
+    while not is_over.wait(0.02):
+        while (job_id := hands.store.run(queries.oldest_queued())) is not None:
+            with suppress(AssertionError):  # cancelled meanwhile
+                hands.complete(job_id)
+
+
 @pytest.fixture
-def served(make_api, api_redis_port):
+def served(make_api, api_redis_port, hands):
     """The app behind a real socket, with limits small enough for a machine to try to exceed them."""
     app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    is_over = threading.Event()
+    threads = [
+        threading.Thread(target=server.serve_forever),
+        threading.Thread(target=_end_queued_jobs, args=(hands, is_over)),
+    ]
+    for thread in threads:
+        thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-    thread.join()
+    is_over.set()
+    for thread in threads:
+        thread.join()
     server.server_close()
 
 

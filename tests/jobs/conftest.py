@@ -9,12 +9,13 @@ import pytest
 from jobs import queries, verbs
 from jobs.bell import Bell
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatAnswer, ChatTask, Claim, JobError, JobRecord, Lease, NewJob
+from jobs.models import ChatAnswer, ChatTask, Claim, JobError, JobRecord, Lease, NewJob, Usage
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import Store
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
+USAGE = Usage.estimate(input_chars=8, pieces=1)
 ERROR = JobError(code="provider_unavailable", message="the provider answered 503")
 
 
@@ -53,7 +54,7 @@ class Driver:
 
     def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | None:
         length = lease.log_length if log_length is None else log_length
-        return self.store.run(verbs.append(lease, length, len(texts), [verbs.delta(text) for text in texts]))
+        return self.store.run(verbs.append(lease, verbs.Tail(length, tuple(map(verbs.delta, texts))), USAGE))
 
     def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
         return self.store.run(verbs.finish(lease, ANSWER, state, self.settings))

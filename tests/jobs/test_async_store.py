@@ -9,6 +9,7 @@ from jobs.async_store import AsyncStore
 from jobs.connect import connect_async
 from jobs.errors import InternalError, StoreUnavailable
 from jobs.settings import Settings
+from tests.jobs.conftest import USAGE
 from tests.processes import free_port
 
 
@@ -36,7 +37,10 @@ def test_a_text_that_cannot_be_sent_fails_its_own_caller_alone(jobs, settings):
 
     async def run():
         store = AsyncStore(connect_async(settings))
-        appends = [verbs.append(lease, 1, 1, [text]) for lease, text in ((lost, "canary \ud83d"), (kept, "fine"))]
+        appends = [
+            verbs.append(lease, verbs.Tail(1, (text,)), USAGE)
+            for lease, text in ((lost, "canary \ud83d"), (kept, "fine"))
+        ]
         answers = await asyncio.gather(*map(store.run, appends), return_exceptions=True)
         await store.close()
         return answers

@@ -14,7 +14,7 @@ from jobs.async_store import AsyncStore
 from jobs.connect import connect_async
 from jobs.settings import Settings
 from jobs.states import State
-from tests.jobs.conftest import ANSWER, ERROR
+from tests.jobs.conftest import ANSWER, ERROR, USAGE
 
 CUTS = 2
 
@@ -59,7 +59,10 @@ def send(jobs):
 def test_create(jobs, send, redis_client):
     job = jobs.new_job(key="k")
 
-    assert send(verbs.create(job, jobs.bell, jobs.settings)) == verbs.Created(job.job_id, is_new=True)
+    created = send(verbs.create(job, jobs.bell, jobs.settings))
+    assert created == verbs.Created(
+        job.job_id, jobs.record(job.job_id).model_copy(update={"queue_position": 0, "estimated_wait_ms": 0})
+    )
     assert redis_client.llen(jobs.bell.normal_list) == 1
     assert jobs.store.run(queries.totals()) == {"created": 1}
 
@@ -75,7 +78,7 @@ def test_claim(jobs, send):
 def test_append(jobs, send, redis_client):
     lease = jobs.lease()
 
-    assert send(verbs.append(lease, lease.log_length, 2, [verbs.delta("a"), verbs.delta("b")])) == 3
+    assert send(verbs.append(lease, verbs.Tail(lease.log_length, (verbs.delta("a"), verbs.delta("b"))), USAGE)) == 3
     assert redis_client.llen(keys.events(lease.job_id)) == 3
 
 

@@ -12,10 +12,13 @@ from jobs import queries, verbs
 from jobs.async_store import AsyncStore
 from jobs.connect import connect, connect_async
 from jobs.errors import QueueFull, StoreUnavailable
+from jobs.models import InLine
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import Store
 from tests.processes import free_port
+
+HEAD = InLine(queue_position=0, estimated_wait_ms=0)
 
 
 def test_a_refused_connection_fails_at_once():
@@ -51,7 +54,7 @@ def test_a_server_that_forgot_its_scripts_gets_them_again(jobs, redis_client):
     job_id = jobs.create()
     redis_client.script_flush()
 
-    assert jobs.store.run_all([queries.position(job_id, jobs.bell.queue)] * 2) == [0, 0]
+    assert jobs.store.run_all([queries.line(job_id, jobs.bell.queue)] * 2) == [HEAD] * 2
 
 
 def test_a_full_server_refuses_creates_as_a_full_queue(jobs, redis_client):

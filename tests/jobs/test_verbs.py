@@ -53,7 +53,7 @@ def test_the_same_key_and_body_make_one_job(jobs, redis_client):
     first = jobs.create(jobs.new_job(key="k"))
 
     again = jobs.store.run(verbs.create(jobs.new_job(key="k"), jobs.bell, jobs.settings))
-    assert again == verbs.Created(first, is_new=False)
+    assert again == verbs.Created(first)
     assert redis_client.llen(jobs.bell.normal_list) == 1
 
 
@@ -285,7 +285,7 @@ def test_recovery_ends_only_what_it_says(jobs, redis_client, ender, state):
 
 def test_a_job_past_its_deadline_is_not_begun(jobs):
     job_id = jobs.create(jobs.new_job(deadline_seconds=0.001))
-    while jobs.store.run(queries.late(jobs.store.run(queries.server_time_ms()), 10)) != [job_id]:
+    while jobs.store.run(queries.overdue(jobs.store.run(queries.server_time_ms()), 10)) != [job_id]:
         pass
 
     assert jobs.claim(job_id) == NotClaimed("late")
@@ -400,7 +400,7 @@ def test_the_table_of_moves_is_what_the_verbs_do(jobs, state, verb):
 def test_every_lua_file_is_a_verb_with_a_header():
     """Its header names keys and answers, and every script is reachable from Python."""
     for name in script_names():
-        assert hasattr(verbs, name) or name in {"position", "duty"}, name
+        assert hasattr(verbs, name) or name in {"line", "duty"}, name
 
 
 def test_a_retry_is_a_new_job_made_once_and_the_failed_one_says_so(jobs):

@@ -43,6 +43,11 @@ class Client:
         assert record is not None
         return record
 
+    def streamed(self, job_id: str) -> int:
+        """Tokens of the running attempt that are in the log."""
+        usage = self.record(job_id).usage
+        return usage.output_tokens if usage else 0
+
     def ended(self, job_id: str, seconds: float = 15.0) -> JobRecord:
         until(lambda: self.record(job_id).state.is_final, seconds)
         return self.record(job_id)

@@ -40,7 +40,7 @@ def test_tokens_that_come_together_are_written_together(client, redis_client):
     client.ended(job_id)
     deltas = [event for event in events(redis_client, job_id) if event["type"] == "delta"]
     assert 2 <= len(deltas) < 100
-    assert client.record(job_id).output_events == 200
+    assert client.record(job_id).usage.output_tokens == 200
 
 
 def test_embeddings_are_answered(client):
@@ -141,7 +141,7 @@ def test_a_running_job_that_is_cancelled_closes_its_upstream_call(client, model_
     """The provider's connection is closed within a second, the partial text is kept."""
     name = key()
     job_id = client.submit(directive("tokens=1000 interval=0.02", name))
-    until(lambda: client.record(job_id).output_events > 3)
+    until(lambda: client.streamed(job_id) > 3)
     cancelled_at = time.time()
 
     assert client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"

@@ -147,7 +147,7 @@ def test_jobs_accepted_while_no_worker_ran_are_all_found(jobs, tick, redis_clien
 
 def test_a_queued_job_past_its_deadline_fails(jobs, tick, redis_client):
     job_id = jobs.create(jobs.new_job(deadline_seconds=0.001))
-    until(lambda: jobs.store.run(queries.late(jobs.store.run(queries.server_time_ms()), 10)))
+    until(lambda: jobs.store.run(queries.overdue(jobs.store.run(queries.server_time_ms()), 10)))
 
     tick()
     record = jobs.record(job_id)

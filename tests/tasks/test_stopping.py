@@ -33,7 +33,7 @@ def test_what_outlasts_the_grace_period_goes_back_uncounted(worker_process, clie
     name = key()
     with worker_process(*pool, grace_seconds=0.5) as worker:
         job_id = client.submit(directive("tokens=2000 interval=0.02", name))
-        until(lambda: client.record(job_id).output_events > 2)
+        until(lambda: client.streamed(job_id) > 2)
         worker.send(signal.SIGTERM)
         assert worker.wait(15) == 0
 
@@ -59,7 +59,7 @@ def test_a_job_given_back_is_taken_up_by_another_worker_at_once(worker_process, 
     name = key()
     with worker_process("-n", "first@h", grace_seconds=0.3) as first:
         job_id = client.submit(directive("tokens=150 interval=0.01", name))
-        until(lambda: client.record(job_id).output_events > 2)
+        until(lambda: client.streamed(job_id) > 2)
         with worker_process("-n", "second@h", grace_seconds=5):
             first.send(signal.SIGTERM)
             assert first.wait(15) == 0

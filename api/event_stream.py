@@ -1,0 +1,115 @@
+"""A job's events as server-sent events (text/event-stream, as the HTML standard has it).
+
+Events of the log have an id, by which a reader resumes. Besides, without one: `status`, at the beginning and when the
+place in line has changed, and comments, so that nobody takes a silent stream for a dead one.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Final
+
+from flask import Response
+
+from api.answers import StreamStatus
+from api.presence import ClientLeft, presence_check
+from api.services import Services, services
+from jobs import reading
+from jobs.errors import JobNotFound, StoreUnavailable
+from jobs.events import Event
+from jobs.following import follow
+from jobs.models import JobRecord
+
+CONTENT_TYPE: Final = "text/event-stream"
+KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close what is silent for longer
+TICK_SECONDS: Final = 5.0  # between two looks at the place in line
+PRESENCE_SECONDS: Final = 1.0  # between two looks for a client whose leaving has consequences
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx would hold it back
+_RETRY: Final = b"retry: 1000\n\n"  # ms after which an EventSource comes back
+_KEEPALIVE: Final = b": keepalive\n\n"
+
+
+def event_stream(
+    record: JobRecord, after: int, headers: dict[str, str] | None = None, on_leave: Callable[[], None] | None = None
+) -> Response:
+    """All events after that number (-1: all), live, until the job's last one.
+
+    ``on_leave`` is called when the client leaves before that. Raises JobNotFound and StoreUnavailable; once it has
+    begun, an outage is waited out.
+    """
+    here = services()
+    tick_seconds = PRESENCE_SECONDS if on_leave else TICK_SECONDS
+    bundles = follow(here.store, here.listener, record.job_id, after, tick_seconds)
+    first = next(bundles)  # while an error can still be answered as one
+    frames = _frames(_Narrator(here, record), first, bundles, presence_check(), on_leave)
+    return Response(frames, content_type=CONTENT_TYPE, headers=_HEADERS | (headers or {}))
+
+
+def frame(event: Event) -> bytes:
+    """One event on the wire; its number is its id, which an EventSource sends back as Last-Event-ID."""
+    number = "" if event.sequence_number is None else f"id: {event.sequence_number}\n"
+    return f"{number}event: {event.type}\ndata: {event.model_dump_json(exclude_none=True)}\n\n".encode()
+
+
+class _Narrator:
+    """Words what one reader is told, and knows how long it has told nothing."""
+
+    def __init__(self, here: Services, record: JobRecord) -> None:
+        self._here = here
+        self._job_id = record.job_id
+        self.status = _status_frame(record)
+        self._is_in_line = True
+        self._looked_at = self._spoke_at = time.monotonic()
+
+    @property
+    def is_leaving(self) -> bool:
+        """The server itself stops: its readers come back to another one."""
+        return self._here.listener.is_closed
+
+    def say(self, events: tuple[Event, ...]) -> bytes:
+        """Empty as long as there is nothing to tell."""
+        now = time.monotonic()
+        said = b"".join(map(frame, events))
+        if events:
+            self._is_in_line = events[-1].type == "attempt_incomplete"
+        elif self._is_in_line and now - self._looked_at >= TICK_SECONDS:
+            self._looked_at = now
+            said = self._changed_status()
+        if not said and now - self._spoke_at >= KEEPALIVE_SECONDS:
+            said = _KEEPALIVE
+        if said:
+            self._spoke_at = now
+        return said
+
+    def _changed_status(self) -> bytes:
+        try:
+            status = _status_frame(reading.record(self._here.store, self._job_id))
+        except (JobNotFound, StoreUnavailable):
+            return b""
+        if status == self.status:
+            return b""
+        self.status = status
+        return status
+
+
+def _frames(
+    narrator: _Narrator,
+    first: tuple[Event, ...],
+    bundles: Generator[tuple[Event, ...]],
+    check_presence: Callable[[], None],
+    on_leave: Callable[[], None] | None,
+) -> Iterator[bytes]:
+    with closing(bundles):
+        try:
+            yield _RETRY + narrator.status + narrator.say(first)
+            for events in bundles:
+                check_presence()
+                if said := narrator.say(events):
+                    yield said
+        except (GeneratorExit, ClientLeft):
+            if on_leave is not None and not narrator.is_leaving:
+                on_leave()
+
+
+def _status_frame(record: JobRecord) -> bytes:
+    return f"event: status\ndata: {StreamStatus.of(record).model_dump_json()}\n\n".encode()
