@@ -115,7 +115,7 @@ async def _see_through(runtime: Runtime, claim: Claim, hold: Hold) -> Outcome:
             return await _release(runtime, claim.lease, None, 0, "refund", received)
         raise
     except asyncio.CancelledError:
-        return NothingDone("revoked")  # through Celery, which has the job cancelled too
+        return NothingDone("worker_ended")  # at once: the lease expires
     return await _settle_success(runtime, claim.lease, received)
 
 

@@ -10,23 +10,17 @@ from typing import Any
 import click
 from celery.signals import (
     setup_logging,
-    task_revoked,
     worker_init,
     worker_process_init,
     worker_ready,
     worker_shutting_down,
 )
 
-from jobs import verbs
-from jobs.connect import connect
-from jobs.keys import DEFAULT_QUEUE
 from jobs.settings import get_settings
-from jobs.store import Store
-from tasks import broker_loss, pool, run_job
-from tasks.bells import RUN_JOB
+from tasks import broker_loss, control, pool, run_job
 from tasks.runtime import runtime
 
-__all__ = ["broker_loss", "run_job"]  # importing them mends kombu, and registers the task
+__all__ = ["broker_loss", "control", "run_job"]  # importing them mends kombu, and registers commands and the task
 
 logger = logging.getLogger(__name__)
 _GIVE_BACK_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise
@@ -82,19 +76,6 @@ def _signal_children(worker: Any) -> None:
 def start_child_runtime(**_: Any) -> None:
     runtime()
     signal.signal(_GIVE_BACK_SIGNAL, lambda *_: runtime().give_back())
-
-
-@task_revoked.connect  # type: ignore[untyped-decorator]
-def cancel_revoked(request: Any, **_: Any) -> None:
-    """Celery's own ``revoke`` ends a job as our cancel does."""
-    if request.task != RUN_JOB:
-        return
-    settings = get_settings()
-    store = Store(connect(settings))
-    try:
-        store.run(verbs.cancel(request.id, DEFAULT_QUEUE, settings))
-    finally:
-        store.close()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

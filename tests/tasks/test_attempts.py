@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from jobs import keys, verbs
-from jobs.keys import DEFAULT_QUEUE
+from jobs import keys
 from jobs.states import State
 from tests.offline import calls, directive, key
 from tests.waiting import until
@@ -122,34 +121,6 @@ def test_retry_after_is_honoured_and_holds_no_slot(client, model_url, redis_clie
     assert client.ended(job_id).state is State.COMPLETED
     assert time.time() - started >= 1.5
     assert calls(model_url, name)["calls"] == 2
-
-
-def test_a_queued_job_that_is_cancelled_never_calls_the_provider(client, model_url, settings):
-    """Cancelled while it waits for its next attempt: there is none."""
-    name = key()
-    job_id = client.submit(directive("status=429 retry_after=1 times=1", name))
-    until(lambda: client.record(job_id).retry_at_ms)
-
-    assert client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"
-    probe = client.submit(directive("status=429 retry_after=1.2 times=1", key()))
-    client.ended(probe)
-    assert client.record(job_id).state is State.CANCELLED
-    assert calls(model_url, name)["calls"] == 1
-
-
-def test_a_running_job_that_is_cancelled_closes_its_upstream_call(client, model_url, settings):
-    """The provider's connection is closed within a second, the partial text is kept."""
-    name = key()
-    job_id = client.submit(directive("tokens=1000 interval=0.02", name))
-    until(lambda: client.streamed(job_id) > 3)
-    cancelled_at = time.time()
-
-    assert client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"
-    until(lambda: calls(model_url, name)["closed_early"] == 1)
-    assert calls(model_url, name)["last_closed_early_at"] - cancelled_at < 1
-    answer, _ = client.outcome(job_id)
-    assert answer.text.startswith("w0 w1 w2 w3")
-    assert client.record(job_id).state is State.CANCELLED
 
 
 def test_a_stock_celery_client_gets_and_awaits_answers(client, stock):

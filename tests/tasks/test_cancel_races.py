@@ -1,0 +1,136 @@
+"""A cancel that meets the end of its job, or that the worker's listener misses: one outcome, and it stays."""
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from jobs import keys, queries, verbs
+from jobs.keys import DEFAULT_QUEUE
+from jobs.models import JobRecord
+from jobs.states import State
+from tests.offline import calls, directive, key
+from tests.processes import running
+from tests.tasks.conftest import SHORT
+from tests.waiting import until
+
+RACES = 500
+IN_FLIGHT = 10  # few, so that an answer ends when it should
+HEARTBEAT_SECONDS = 4
+CELERYS = {State.COMPLETED: "SUCCESS", State.CANCELLED: "REVOKED"}
+VERBS = {State.COMPLETED: "final", State.CANCELLED: "cancelled"}
+
+
+@pytest.fixture(scope="module")
+def worker(redis_url, model_url):
+    env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}
+    args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO", "-c", str(IN_FLIGHT)]
+    with running(args, ready=" ready.", env=env | {"CHATQUEUE_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS)}) as process:
+        yield process
+
+
+@dataclass
+class Canceller:
+    """Follows all jobs, and cancels each from 0 to 50 ms after the first token of an answer that takes 10 ms more."""
+
+    client: object
+    settings: object
+    random: random.Random
+    said: dict[str, str] = field(default_factory=dict)  # by job: what the cancel answered
+    right_after: dict[str, JobRecord] = field(default_factory=dict)
+    after_the_end: list[str] = field(default_factory=list)  # jobs that were written to after their last event
+    _heard: Counter = field(default_factory=Counter)
+    _ended: set[str] = field(default_factory=set)
+    _due: dict[str, float] = field(default_factory=dict)
+
+    def follow(self, channel, job_ids):
+        """Until every job has been cancelled and has ended, and everything said on the way has been heard."""
+        wanted = set(job_ids)
+        while not (wanted <= self._ended and wanted <= set(self.said)):
+            message = channel.get_message(timeout=0.002)
+            if message is not None:
+                self.hear(message)
+            self.cancel_due()
+
+    def hear(self, message):
+        job_id = message["channel"].decode().removeprefix(keys.CHANGED_CHANNEL_PREFIX)
+        if job_id in self._ended:
+            self.after_the_end.append(job_id)
+        if message["data"].startswith(keys.FINAL_CHANGE):
+            self._ended.add(job_id)
+        self._heard[job_id] += 1
+        if self._heard[job_id] == 2:  # the first says that it was claimed
+            self._due[job_id] = time.monotonic() + self.random.uniform(0, 0.05)
+
+    def cancel_due(self):
+        now = time.monotonic()
+        for job_id in [job_id for job_id, due in self._due.items() if due <= now]:
+            del self._due[job_id]
+            self.said[job_id] = self.client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+            self.right_after[job_id] = self.client.record(job_id)
+
+
+def test_a_cancel_and_a_finish_race_to_one_outcome(worker, client, settings, redis_client, model_url):
+    """Five hundred times: one final event, the last; state, result and counts agree; and nothing comes after it."""
+    canceller = Canceller(client, settings, random.Random(7))
+    with redis_client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.psubscribe(keys.changed_channel("*"))
+        name = key()
+        job_ids = [client.submit(directive("tokens=3 interval=0.005", name)) for _ in range(RACES)]
+        canceller.follow(channel, job_ids)
+        until(lambda: calls(model_url, name)["open"] == 0)
+        probe = client.submit("[[offline say=done]]")
+        client.ended(probe)
+        while message := channel.get_message(timeout=0.1):
+            canceller.hear(message)
+
+    outcomes = Counter(client.record(job_id).state for job_id in job_ids)
+    assert set(outcomes) == {State.COMPLETED, State.CANCELLED}, outcomes  # both orders did occur
+    assert canceller.after_the_end == []
+    for job_id in job_ids:
+        assert_one_outcome(client.record(job_id), canceller, redis_client)
+    totals = client.store.run(queries.totals())
+    assert (totals["created"], totals["completed"], totals["cancelled"]) == (
+        RACES + 1,
+        outcomes[State.COMPLETED] + 1,
+        outcomes[State.CANCELLED],
+    )
+    kept = {state: client.store.run(queries.count(state)) for state in State}
+    assert {state: count for state, count in kept.items() if count} == outcomes + Counter([State.COMPLETED])
+    assert [redis_client.zcard(line) for line in (keys.LEASES, keys.DEADLINES, keys.WAITING)] == [0, 0, 0]
+    assert calls(model_url, name)["calls"] == RACES
+
+
+def assert_one_outcome(record, canceller, redis_client):
+    log = [json.loads(line) for line in redis_client.lrange(keys.events(record.job_id), 0, -1)]
+    stored = json.loads(redis_client.get(keys.result(record.job_id)))
+    answer = stored["result"] if record.state is State.COMPLETED else stored["partial"]
+    finals = [position for position, event in enumerate(log) if event["type"] in set(State)]
+
+    assert record == canceller.right_after[record.job_id]
+    assert canceller.said[record.job_id] == VERBS[record.state]
+    assert stored["status"] == CELERYS[record.state]
+    assert (log[-1]["type"], finals[1:]) == (record.state, [len(log) - 1])  # the first one says in_progress
+    assert answer["text"] == "".join(event["text"] for event in log if event["type"] == "delta")
+
+
+def test_a_cancel_that_the_listener_misses_is_told_by_the_next_heartbeat(
+    worker, client, settings, redis_client, model_url
+):
+    """As when Redis restarts: nobody listens when the cancel is published, and the provider says nothing either."""
+    name = key()
+    job_id = client.submit(directive("delay=60", name))
+    until(lambda: calls(model_url, name)["open"] == 1)
+    redis_client.client_kill_filter(_type="pubsub")
+    assert client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"
+    cancelled_at = time.time()
+
+    assert redis_client.pubsub_numsub(keys.CANCELLED_CHANNEL) == [(keys.CANCELLED_CHANNEL.encode(), 0)]
+    until(lambda: calls(model_url, name)["closed_early"] == 1)
+    assert calls(model_url, name)["last_closed_early_at"] - cancelled_at < HEARTBEAT_SECONDS + 1
+    assert client.record(job_id).state is State.CANCELLED
+    until(lambda: redis_client.pubsub_numsub(keys.CANCELLED_CHANNEL)[0][1] == 1)
