@@ -23,7 +23,7 @@ task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True  # the finish verb writes the answer; a publish costs 1 command instead of 3
 result_expires = _settings.result_ttl_seconds
-task_acks_late = True  # keeps the count of free slots exact; an early ack cost 30 % of throughput
+task_acks_late = True  # keeps the count of free slots exact; nothing is sent for it (tasks/bell_transport.py)
 task_reject_on_worker_lost = True  # prefork: a lost child's bell comes back; the claim decides what it is worth
 worker_prefetch_multiplier = 1  # nothing is reserved beyond what runs
 task_track_started = False  # the record says it
@@ -46,10 +46,6 @@ broker_pool_acquire_timeout = 2  # the default waits for ever
 
 # The transport: without time-outs a half-open connection is never noticed and a publisher hangs over a minute
 broker_transport_options = {
-    "visibility_timeout": 900,  # only collects bells of dead workers: a claim makes a second bell harmless
-    "unacked_restore_interval": 1,  # with the throttle of 1: abandoned bells are back in 10 s instead of 87 s
-    "unacked_restore_throttle": 1,
-    "unacked_mutex_expire": 5,  # the default blocks every restore for 300 s after a badly timed kill
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,

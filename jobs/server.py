@@ -1,9 +1,11 @@
 """What the Redis server says of itself: how it is set, how full it is, how long it has been up."""
 
-from typing import Any
+from typing import Any, Final
 
 from jobs.commands import Command, plain_command
 from jobs.models import FrozenModel
+
+OLDEST_REDIS: Final = (7, 0)  # BLMPOP: many bells in one round trip
 
 
 class ServerInfo(FrozenModel):
@@ -14,11 +16,14 @@ class ServerInfo(FrozenModel):
     maxmemory_bytes: int
     maxmemory_policy: str
     has_append_only_file: bool
+    redis_version: tuple[int, ...] = OLDEST_REDIS
 
     @property
     def hazards(self) -> tuple[str, ...]:
-        """Settings under which accepted jobs can be lost, each as a sentence that says what to set."""
+        """What makes that accepted jobs are lost or not done, each as a sentence that says what to do."""
         found = []
+        if self.redis_version < OLDEST_REDIS:
+            found.append("Redis is older than 7.0, and workers cannot take bells from it: use 7.0 or newer, or Valkey")
         if self.maxmemory_policy != "noeviction":
             found.append(
                 f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), and so loses jobs: "
@@ -40,6 +45,7 @@ def server_info() -> Command[ServerInfo]:
             maxmemory_bytes=int(info.get("maxmemory", 0)),
             maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
             has_append_only_file=bool(int(info.get("aof_enabled", 0))),
+            redis_version=tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdecimal()),
         )
 
     return plain_command("INFO", read=read)

@@ -1,28 +1,33 @@
 """The provider adapter: the openai SDK against any compatible server, one client for each process.
 
-The SDK's transport, authentication and errors are used; its pydantic objects are not: building them costs about as
-much CPU as the rest of a call. Its retries are off: the job core decides on attempts.
+The SDK's transport, authentication and errors are used; its pydantic objects and its reading of streams are not: they
+cost more CPU than the rest of a call. Its retries are off: the job core decides on attempts.
 """
 
 import array
 import asyncio
 import base64
+import json
 import math
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
+import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from jobs.models import ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
 from jobs.settings import Settings
 from tasks.patience import Patience
 from tasks.provider_errors import broken, stream_cut, translated
+from tasks.sse import EventData
 
 _EVENT_STREAM: Final = "text/event-stream"
+_DONE: Final = b"[DONE]"
+_LAST_BYTES_SECONDS: Final = 0.1  # between the last word and the end of its HTTP message; then the connection is closed
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
 
@@ -60,15 +65,19 @@ class Provider:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + patience.total
-        with translated(patience):
+        reading = Reading()
+        with translated(patience), _until_the_last_word(reading):
             async with (
                 asyncio.timeout_at(min(end, loop.time() + patience.first_token)) as silence,
-                aclosing(self._stream(_chat_body(request, self._settings.chat_model))) as pieces,
+                self._answering(_chat_body(request, self._settings.chat_model)) as response,
             ):
-                async for piece in pieces:
-                    if piece.text:
-                        silence.reschedule(min(end, loop.time() + patience.idle))
-                    yield piece
+                async for received in response.aiter_bytes():
+                    for piece in reading.pieces(received):
+                        yield piece
+                    if reading.has_news:
+                        silence.reschedule(min(end, loop.time() + reading.silence_allowed(patience)))
+        if not reading.has_reason:
+            raise stream_cut()
 
     async def embed(self, request: EmbeddingsTask, patience: Patience) -> EmbeddingsAnswer:
         """Turn texts into vectors, in order. Raises as ``chat`` does."""
@@ -87,21 +96,15 @@ class Provider:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _stream(self, body: dict[str, Any]) -> AsyncGenerator[Piece, None]:
+    @asynccontextmanager
+    async def _answering(self, body: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
         stream = await self._client.post(
             "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
         )
-        has_ended = False
         async with stream:
             if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
                 raise broken()
-            halves = Halves()
-            async for chunk in stream:
-                piece = _read_chunk(chunk, halves)
-                has_ended = has_ended or piece.finish_reason is not None
-                yield piece
-        if not has_ended:
-            raise stream_cut()
+            yield stream.response
 
 
 def _chat_body(request: ChatTask, default_model: str) -> dict[str, Any]:
@@ -120,6 +123,46 @@ def _chat_body(request: ChatTask, default_model: str) -> dict[str, Any]:
     if request.max_output_tokens is not None:
         body["max_completion_tokens"] = request.max_output_tokens
     return body
+
+
+class Reading:
+    """An answer while it is read."""
+
+    def __init__(self) -> None:
+        self._events = EventData()
+        self._halves = Halves()
+        self.has_news = False  # the last read brought text, or the stream's last word
+        self.has_reason = False  # the provider has said why it stops
+        self.is_over = False  # it has said that nothing follows
+
+    def pieces(self, received: bytes) -> Iterator[Piece]:
+        """What one read of the network brought. Raises ProviderBroken, and what the provider says in its stream."""
+        self.has_news = False
+        for data in () if self.is_over else self._events.feed(received):
+            if data.startswith(_DONE):
+                self.has_news = self.is_over = True
+                return
+            piece = _read_chunk(_read_json(data), self._halves)
+            self.has_news = self.has_news or piece.text != ""
+            self.has_reason = self.has_reason or piece.finish_reason is not None
+            yield piece
+
+    def silence_allowed(self, patience: Patience) -> float:
+        """In seconds, from now on."""
+        return _LAST_BYTES_SECONDS if self.is_over else patience.idle
+
+
+@contextmanager
+def _until_the_last_word(reading: Reading) -> Iterator[None]:
+    """After it nothing is lost when the connection fails, or does not end: it only cannot serve another call."""
+    try:
+        yield
+    except (TimeoutError, httpx2.RequestError) as error:
+        if reading.is_over:
+            return
+        if isinstance(error, httpx2.DecodingError):
+            raise broken() from None
+        raise
 
 
 class Halves:
@@ -141,6 +184,14 @@ def mended(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _read_json(data: bytes) -> Any:
+    """Raises what the SDK raises for an error that a provider reports in mid-stream."""
+    said = json.loads(data.decode())
+    if isinstance(said, dict) and said.get("error"):
+        raise openai.APIError("", httpx2.Request("POST", ""), body=said["error"])
+    return said
 
 
 def _read_chunk(chunk: Any, halves: Halves) -> Piece:

@@ -4,6 +4,7 @@ Started when the process is ready for jobs, or by its first job, whichever comes
 """
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -25,6 +26,7 @@ from tasks.recovery import Recovery
 
 logger = logging.getLogger(__name__)
 _LAST_WRITES_SECONDS: Final = 0.5  # for what a stopping worker gives back
+_COLLECT_AFTER: Final = 50_000  # new objects; Python's 700 cost a quarter of all CPU with 1,000 calls in flight
 
 
 @dataclass
@@ -70,7 +72,15 @@ def _start() -> Runtime:
         _by_process.clear()  # what a fork copied belongs to the parent
         made = _by_process[pid] = _make(get_settings(), f"{socket.gethostname()}:{pid}")
         loop_thread().loop.call_soon_threadsafe(_start_duties, made)
+        _calm_the_collector()
         return made
+
+
+def _calm_the_collector() -> None:
+    """Garbage is looked for less often, and not among what the process has loaded, which stays as long as it does."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _make(settings: Settings, worker: str) -> Runtime:

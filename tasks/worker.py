@@ -17,10 +17,10 @@ from celery.signals import (
 )
 
 from jobs.settings import get_settings
-from tasks import broker_loss, control, pool, run_job
+from tasks import bell_transport, control, pool, run_job
 from tasks.runtime import runtime
 
-__all__ = ["broker_loss", "control", "run_job"]  # importing them mends kombu, and registers commands and the task
+__all__ = ["bell_transport", "control", "run_job"]  # importing them mends kombu, and registers commands and the task
 
 logger = logging.getLogger(__name__)
 _GIVE_BACK_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise

@@ -139,20 +139,3 @@ def _slots(stage: Stage) -> Iterator[str]:
         time.sleep(0.1)
     if most < len(probes):
         yield f"slots leaked: {most} of {len(probes)} run at once"
-    yield from _unacknowledged(stage, probes)
-
-
-def _unacknowledged(stage: Stage, probes: list[Sent]) -> Iterator[str]:
-    """When nothing runs, no live worker holds a bell; those of dead workers and cut connections are left for kombu."""
-    deadline = time.monotonic() + SLOT_SECONDS + 10
-    done = {probe.job_id for probe in probes}
-    with stage.redis.client() as redis:
-        while time.monotonic() < deadline:
-            held = [json.loads(raw)[0]["headers"]["id"] for raw in redis.hvals("unacked")]
-            if not done & set(held):
-                break
-            time.sleep(0.2)
-        else:
-            yield f"{len(done & set(held))} bells of the last jobs stay unacknowledged"
-        if held:
-            stage.notes.append(f"{len(held)} unacknowledged bells of dead connections")

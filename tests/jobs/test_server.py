@@ -17,7 +17,11 @@ def test_our_own_server_is_safe(store):
 
 @pytest.mark.parametrize(
     ("change", "advice"),
-    [({"maxmemory_policy": "allkeys-lru"}, "noeviction"), ({"has_append_only_file": False}, "appendonly yes")],
+    [
+        ({"maxmemory_policy": "allkeys-lru"}, "noeviction"),
+        ({"has_append_only_file": False}, "appendonly yes"),
+        ({"redis_version": (6, 2, 14)}, "7.0"),
+    ],
 )
 def test_a_hazard_says_what_to_set(change, advice):
     (hazard,) = SAFE.model_copy(update=change).hazards
