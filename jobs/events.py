@@ -11,8 +11,9 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
+from jobs import keys
 from jobs.models import ChatAnswer, FrozenModel, JobError, JobView, Usage
-from jobs.states import FINAL_STATES
+from jobs.states import FINAL_STATES, State
 
 EventType: TypeAlias = Literal[
     "in_progress", "delta", "attempt_incomplete", "completed", "incomplete", "failed", "cancelled"
@@ -51,17 +52,18 @@ class Run(FrozenModel):
     """Events that follow one another without a gap, as an announcement carries them."""
 
     first: int
+    is_last: bool  # nothing is written after them
     lines: Annotated[tuple[bytes, ...], Field(repr=False)]
 
     @classmethod
     def from_message(cls, message: bytes) -> Self:
         """Of the channel on which a job's changes are told; include_log.lua writes it."""
         head, *lines = message.split(b"\n")
-        return cls(first=int(head.split()[1]), lines=tuple(lines))
+        return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE), lines=tuple(lines))
 
     def events_from(self, number: int) -> tuple[Event, ...] | None:
-        """Those from that number on; None when there is a gap before the first one."""
-        if self.first > number:
+        """Those from that number on; None when there is a gap before them, or when the log has ended before it."""
+        if self.first > number or (self.is_last and number >= self.first + len(self.lines)):
             return None
         return read_events(self.lines[number - self.first :], number)
 
@@ -82,18 +84,23 @@ def replayed(view: JobView, after: int) -> tuple[Event, ...]:
     end = (record.log_length or 1) - 1
     answer = view.answer if isinstance(view.answer, ChatAnswer) else None
     events = []
-    if after < end - 1 and record.attempts:
-        events.append(Event(sequence_number=None, type="in_progress", attempt=record.attempts))
+    if after < end - 1 and (record.attempts or answer):  # a worker that stops has its attempt not counted
+        events.append(Event(sequence_number=None, type="in_progress", attempt=record.attempts or None))
         if answer is not None and answer.text:
             events.append(Event(sequence_number=end - 1, type="delta", text=answer.text))
     if after < end:
-        events.append(
-            Event(
-                sequence_number=end,
-                type=record.state.value,
-                finish_reason=answer.finish_reason if answer else None,
-                usage=answer.usage if answer else None,
-                error=view.error,
-            )
-        )
+        events.append(_last_event(end, view))
     return tuple(events)
+
+
+def _last_event(number: int, view: JobView) -> Event:
+    """As it was written when the job ended: of a partial answer it told nothing."""
+    state = view.record.state
+    whole = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
+    return Event(
+        sequence_number=number,
+        type=state.value,
+        finish_reason=whole.finish_reason if isinstance(whole, ChatAnswer) else None,
+        usage=whole.usage if whole else None,
+        error=view.error,
+    )

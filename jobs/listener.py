@@ -165,6 +165,7 @@ class ChangeListener:
         self._lock = threading.Lock()
         self._waiters: dict[str, set[_Waiter]] = {}
         self._confirmed: set[str] = set()
+        self._is_in_line = False  # the thread's subscriptions are those that the waiters need
         self._thread: threading.Thread | None = None
         self._control = keys.listener_channel(uuid.uuid4().hex)
 
@@ -179,10 +180,13 @@ class ChangeListener:
                 waiters.discard(waiter)
                 if not waiters:
                     del self._waiters[channel]
+                    self._is_in_line = False
 
     def _note(self, channel: str, waiter: _Waiter) -> bool:
         """True when the thread runs, and is not subscribed to this channel."""
         with self._lock:
+            if channel not in self._waiters:
+                self._is_in_line = False
             self._waiters.setdefault(channel, set()).add(waiter)
             if channel in self._confirmed or self._closed:
                 waiter.hear(None)
@@ -215,6 +219,7 @@ class ChangeListener:
         subscribed: set[str] = set()
         is_pinged = False
         pubsub.subscribe(self._control)
+        self._is_in_line = False
         while not self._closed:
             self._bring_in_line(pubsub, subscribed)
             message = pubsub.get_message(timeout=SILENCE_SECONDS)
@@ -228,7 +233,11 @@ class ChangeListener:
                 pubsub.ping()
 
     def _bring_in_line(self, pubsub: PubSub, subscribed: set[str]) -> None:
+        """Next to nothing while nobody comes or goes: it is asked for with every message."""
         with self._lock:
+            if self._is_in_line:
+                return
+            self._is_in_line = True
             wanted = set(self._waiters)
             self._confirmed &= wanted
         new, stale = wanted - subscribed, subscribed - wanted

@@ -1,0 +1,282 @@
+"""A job's time limits, its place in line and its record: each limit ends what it should, and nothing else."""
+
+import asyncio
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from jobs import keys, queries, reading, verbs
+from jobs.async_store import AsyncStore
+from jobs.connect import connect_async
+from jobs.models import ChatTask, JobRecord, Limits
+from jobs.states import State
+from tasks.recovery import Recovery, overdue
+from tests.waiting import until
+
+NOW = 1_000_000  # ms
+LATER, EARLIER = NOW + 1, NOW - 1
+SOON = 0.02  # seconds: a limit that has passed a moment later
+FAR = 3_600
+
+
+@pytest.fixture
+def tick(jobs):
+    """Do all duties of recovery once."""
+
+    async def run():
+        store = AsyncStore(connect_async(jobs.settings))
+        try:
+            await Recovery("w", store, jobs.bell, jobs.settings).tick()
+        finally:
+            await store.close()
+
+    return lambda: asyncio.run(run())
+
+
+@pytest.fixture
+def create(jobs):
+    """A job with these limits."""
+
+    def create(start_by=None, cancel_after=None, deadline=FAR):
+        limits = {"start_by_seconds": start_by, "cancel_after_seconds": cancel_after}
+        return jobs.create(jobs.new_job(deadline_seconds=deadline).model_copy(update=limits))
+
+    return create
+
+
+@pytest.fixture
+def passed(jobs):
+    """Waits until all short limits of the job are over."""
+
+    def wait(job_id):
+        record = jobs.record(job_id)
+        limits = [record.start_by_ms, record.cancel_at_ms, record.deadline_ms]
+        last = max(limit for limit in limits if limit and limit < record.created_at_ms + 1_000)
+        until(lambda: jobs.store.run(queries.server_time_ms()) >= last)
+
+    return wait
+
+
+@pytest.fixture
+def let_pass(redis_client):
+    """Moves a limit of the job to where the clock would bring it: into the past."""
+
+    def move(job_id, limit):
+        redis_client.hset(keys.job(job_id), limit, 1)
+        redis_client.zadd(keys.DEADLINES, {job_id: 1}, xx=True)
+
+    return move
+
+
+def last_event(redis_client, job_id):
+    return json.loads(redis_client.lindex(keys.events(job_id), -1))
+
+
+def record(state, **limits):
+    always = {"job_id": "job_" + "1" * 32, "kind": "chat", "tenant": "t", "queue": "q", "version": 1, "seq": 1}
+    return JobRecord(**always, state=state, attempts=0, max_attempts=4, created_at_ms=1, **limits)
+
+
+@pytest.mark.parametrize(
+    ("state", "limits", "asked"),
+    [
+        (State.QUEUED, {}, None),
+        (State.QUEUED, {"deadline_ms": LATER, "start_by_ms": LATER, "cancel_at_ms": LATER}, None),
+        (State.QUEUED, {"deadline_ms": NOW}, "deadline_exceeded"),
+        (State.QUEUED, {"start_by_ms": NOW}, "not_started_in_time"),
+        (State.QUEUED, {"cancel_at_ms": NOW}, "cancel"),
+        (State.QUEUED, {"start_by_ms": EARLIER, "started_at_ms": 1}, None),  # an attempt had begun
+        (State.QUEUED, {"deadline_ms": EARLIER, "started_at_ms": 1}, "deadline_exceeded"),
+        (State.QUEUED, {"deadline_ms": EARLIER, "start_by_ms": EARLIER}, "deadline_exceeded"),
+        (State.QUEUED, {"deadline_ms": LATER, "start_by_ms": EARLIER}, "not_started_in_time"),
+        (State.QUEUED, {"cancel_at_ms": EARLIER, "start_by_ms": EARLIER, "deadline_ms": EARLIER}, "cancel"),
+        (State.IN_PROGRESS, {"deadline_ms": EARLIER, "started_at_ms": 1}, None),  # its worker's to keep
+        (State.IN_PROGRESS, {"start_by_ms": EARLIER, "started_at_ms": 1}, None),
+        (State.IN_PROGRESS, {"cancel_at_ms": NOW, "started_at_ms": 1}, "cancel"),
+        (State.IN_PROGRESS, {"cancel_at_ms": LATER, "deadline_ms": EARLIER, "started_at_ms": 1}, None),
+    ],
+)
+def test_what_a_limit_that_has_passed_asks_of_recovery(state, limits, asked):
+    end = overdue(record(state, **limits), NOW)
+
+    assert (end if end is None or end == "cancel" else end.code) == asked
+
+
+def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, redis_client):
+    """A bell that comes too late begins none either."""
+    job_id = create(start_by=SOON)
+    passed(job_id)
+    assert jobs.claim(job_id) == verbs.NotClaimed("late")
+
+    tick()
+    record = jobs.record(job_id)
+    assert (record.state, record.error_code, record.attempts) == (State.FAILED, "not_started_in_time", 0)
+    assert last_event(redis_client, job_id)["error"]["code"] == "not_started_in_time"
+    assert redis_client.zcard(keys.DEADLINES) == 0
+
+
+@pytest.mark.parametrize("how", ["failures", "deaths", "refund"])
+def test_a_job_that_began_in_time_may_wait_for_its_next_attempt(jobs, create, let_pass, tick, redis_client, how):
+    """However the first one ended; also when it does not count."""
+    job_id = create(start_by=FAR)
+    lease = jobs.lease(job_id)
+    let_pass(job_id, "start_by_ms")
+    tick()
+    assert jobs.record(job_id).state is State.IN_PROGRESS
+    redis_client.zadd(keys.LEASES, {job_id: 1})
+    assert jobs.release(lease, how=how) is not None
+
+    tick()
+    assert jobs.record(job_id).state is State.QUEUED
+    assert jobs.lease(job_id).attempt == (1 if how == "refund" else 2)
+
+
+def test_a_job_that_has_begun_is_looked_at_again_at_its_next_limit(jobs, create, redis_client):
+    job_id = create(start_by=FAR / 4, cancel_after=FAR / 2)
+    record = jobs.record(job_id)
+    assert redis_client.zscore(keys.DEADLINES, job_id) == record.start_by_ms
+
+    jobs.lease(job_id)
+    assert redis_client.zscore(keys.DEADLINES, job_id) == record.cancel_at_ms < record.deadline_ms
+
+
+def test_a_queued_job_is_cancelled_at_its_time(jobs, create, passed, tick, redis_client):
+    job_id = create(cancel_after=SOON)
+    passed(job_id)
+    assert jobs.claim(job_id) == verbs.NotClaimed("late")
+
+    tick()
+    assert jobs.record(job_id).state is State.CANCELLED
+    assert last_event(redis_client, job_id) == {"type": "cancelled"}
+    assert jobs.claim(job_id) == verbs.NotClaimed("final")
+
+
+def test_a_job_that_waits_for_its_next_attempt_is_cancelled_at_its_time(jobs, create, let_pass, tick):
+    job_id = create(cancel_after=FAR)
+    jobs.release(jobs.lease(job_id), wait_seconds=FAR)
+    let_pass(job_id, "cancel_at_ms")
+
+    tick()
+    assert jobs.record(job_id).state is State.CANCELLED
+
+
+def test_a_running_job_is_cancelled_at_its_time_and_its_worker_told(jobs, create, let_pass, tick, redis_client):
+    """Its text and usage are kept; the worker hears of it at once, or else by its heartbeat."""
+    job_id = create(cancel_after=FAR)
+    lease = jobs.lease(job_id)
+    jobs.append(lease, "half an ", "ans")
+    let_pass(job_id, "cancel_at_ms")
+    with redis_client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.subscribe(keys.CANCELLED_CHANNEL)
+        channel.get_message(timeout=5)
+        tick()
+        heard = until(lambda: channel.get_message(timeout=1))
+
+    view = reading.view(jobs.store, job_id)
+    assert (view.record.state, view.answer.text) == (State.CANCELLED, "half an ans")
+    assert view.answer.usage == view.record.usage
+    assert view.record.usage.estimated
+    assert heard["data"].decode() == job_id
+    assert jobs.renew(lease) == {job_id}
+    assert not jobs.finish(lease)
+
+
+def test_limits_that_pass_after_the_end_change_nothing(jobs, create, let_pass, tick, redis_client):
+    job_id = create(start_by=FAR, cancel_after=FAR)
+    assert jobs.finish(jobs.lease(job_id))
+    for limit in ("start_by_ms", "cancel_at_ms", "deadline_ms"):
+        let_pass(job_id, limit)
+
+    tick()
+    assert jobs.record(job_id).state is State.COMPLETED
+    assert redis_client.zcard(keys.DEADLINES) == 0
+
+
+@pytest.mark.parametrize("name", ["deadline_seconds", "start_by_seconds", "cancel_after_seconds"])
+@pytest.mark.parametrize("value", ["0", "-1", "604801", "true", '"5"', "1e999"])
+def test_a_limit_that_is_no_time_is_refused(name, value):
+    with pytest.raises(ValidationError) as refused:
+        Limits.model_validate_json(f'{{"{name}": {value}}}')
+
+    assert refused.value.errors()[0]["loc"] == (name,)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"start_by_seconds": 5.5},
+        {"cancel_after_seconds": 7.25},
+        {"idempotency_key": "order-1"},
+        {
+            "start_by_seconds": 0.001,
+            "cancel_after_seconds": 604_800,
+            "deadline_seconds": 0.5,
+            "max_attempts": 50,
+            "idempotency_key": "order-2",
+            "request": ChatTask(kind="chat", message="ä" * 500, model="model-x", metadata={"a": "b"}),
+        },
+    ],
+)
+@pytest.mark.parametrize("ahead", [0, 3])
+def test_what_create_answers_is_what_is_read_back(jobs, more, ahead):
+    """With all options, alone and behind others, with a pace that is known."""
+    for _ in range(ahead):
+        jobs.finish(jobs.lease())
+    for _ in range(ahead):
+        jobs.create()
+    made = jobs.store.run(verbs.create(jobs.new_job().model_copy(update=more), jobs.bell, jobs.settings))
+    read = reading.record(jobs.store, made.job_id)
+
+    assert without_estimate(made.record) == without_estimate(read)
+    assert made.record.queue_position == ahead
+    assert (made.record.estimated_wait_ms == 0) == (read.estimated_wait_ms == 0) == (ahead == 0)
+
+
+def test_what_create_answers_for_a_retry_is_what_is_read_back(jobs):
+    again = jobs.new_job().model_copy(update={"retry_of": jobs.in_state(State.FAILED)})
+    made = jobs.store.run(verbs.create(again, jobs.bell, jobs.settings))
+
+    assert made.record == reading.record(jobs.store, made.job_id)
+
+
+def without_estimate(record):
+    """It changes from one moment to the next."""
+    return record.model_copy(update={"estimated_wait_ms": None})
+
+
+@pytest.mark.parametrize(
+    ("this_minute", "minute_before", "waits"),
+    [
+        ({}, {}, [0, None, None]),  # nobody can tell
+        ({"completed": 60}, {}, [0, 500, 1_000]),  # 60 in the 30 s since it began
+        ({"completed": 15, "failed": 5, "incomplete": 5, "cancelled": 5}, {}, [0, 1_000, 2_000]),
+        ({"completed": 30}, {"completed": 60}, [0, 1_000, 2_000]),  # 90 in 90 s
+        ({}, {"completed": 30}, [0, 3_000, 6_000]),  # nothing yet in this one: 30 in 90 s
+        ({"created": 60, "failures": 60}, {}, [0, None, None]),  # nothing has ended
+    ],
+)
+def test_the_estimate_goes_by_the_pace_at_which_jobs_have_ended(
+    jobs, redis_client, monkeypatch, this_minute, minute_before, waits
+):
+    """For three in line, half a minute into the running minute; the same in create's answer as when it is read."""
+    names = [keys.minute(7), keys.minute(6)]
+    monkeypatch.setattr(keys, "pace", lambda _: (names, 30_000))
+    for name, counts in zip(names, (this_minute, minute_before), strict=True):
+        if counts:
+            redis_client.hset(name, mapping=counts)
+
+    made = [jobs.store.run(verbs.create(jobs.new_job(), jobs.bell, jobs.settings)).record for _ in waits]
+    read = [reading.record(jobs.store, record.job_id) for record in made]
+    assert [record.estimated_wait_ms for record in made] == waits
+    assert [record.estimated_wait_ms for record in read] == waits
+
+
+def test_a_job_that_waits_in_no_line_has_no_estimate(jobs):
+    running, waiting = jobs.lease().job_id, jobs.create()
+    jobs.release(jobs.lease(waiting), wait_seconds=FAR)
+
+    for job_id in (running, waiting):
+        read = reading.record(jobs.store, job_id)
+        assert (read.queue_position, read.estimated_wait_ms) == (None, None)

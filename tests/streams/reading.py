@@ -1,0 +1,125 @@
+"""A reader of server-sent events that keeps what came, to the byte, and can be cut anywhere."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jobs.states import FINAL_STATES
+
+SECONDS = 30.0  # of silence, before a reader gives up
+
+
+@dataclass(frozen=True)
+class Message:
+    """What an EventSource would dispatch; ``data`` as it came over the wire."""
+
+    id: str | None
+    event: str
+    data: bytes
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return dict(json.loads(self.data))
+
+    @property
+    def is_final(self) -> bool:
+        return self.event in FINAL_STATES
+
+
+class Reader:
+    """One connection. ``received`` grows as it is read; ``ended`` says how the server ended it, if it did."""
+
+    def __init__(
+        self, port: int, path: str, method: str = "GET", body: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        self._connection.request(method, path, body, headers or {})
+        self._response: http.client.HTTPResponse | None = None
+        self._received = bytearray()
+        self.ended: Literal["cleanly", "broken"] | None = None
+
+    @property
+    def received(self) -> bytes:
+        return bytes(self._received)
+
+    @property
+    def messages(self) -> list[Message]:
+        return messages(self.received)
+
+    @property
+    def numbered(self) -> list[Message]:
+        return [message for message in self.messages if message.id is not None]
+
+    @property
+    def last_id(self) -> str | None:
+        return next((message.id for message in reversed(self.numbered)), None)
+
+    def answered(self) -> http.client.HTTPResponse:
+        """Status and headers, as soon as they are there."""
+        if self._response is None:
+            self._response = self._connection.getresponse()
+        return self._response
+
+    def read(self, count: int) -> bytes:
+        """That many bytes more, fewer when the stream ends before; all received so far."""
+        end = len(self._received) + count
+        while len(self._received) < end and self.ended is None:
+            self._receive(end - len(self._received))
+        return self.received
+
+    def read_until(self, text: bytes) -> bytes:
+        while text not in self._received and self.ended is None:
+            self._receive(65536)
+        assert text in self._received, self.ended
+        return self.received
+
+    def read_to_end(self) -> bytes:
+        while self.ended is None:
+            self._receive(1 << 20)
+        return self.received
+
+    def close(self) -> None:
+        """The connection is cut from this side."""
+        if self._response is not None:
+            self._response.close()
+        self._connection.close()
+
+    def _receive(self, most: int) -> None:
+        try:
+            came = self.answered().read1(most)
+        except (http.client.IncompleteRead, ConnectionError):
+            self.ended = "broken"
+            return
+        self._received += came
+        if not came:
+            self.ended = "cleanly"
+
+
+def messages(received: bytes) -> list[Message]:
+    """The whole ones; what has been cut is none."""
+    found = []
+    for block in received.split(b"\n\n")[:-1]:
+        fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith((b":", b"retry")))
+        if b"data" in fields:
+            number = fields[b"id"].decode() if b"id" in fields else None
+            found.append(Message(number, fields[b"event"].decode(), fields[b"data"]))
+    return found
+
+
+def spoken(told: list[Message]) -> str:
+    """The text as a reader has it at the end who begins anew with each attempt."""
+    text = ""
+    for message in told:
+        text = "" if message.event == "in_progress" else text + message.told.get("text", "")
+    return text
+
+
+def outline(told: list[Message]) -> list[str]:
+    """The events but for the text's pieces."""
+    return [message.event for message in told if message.event not in {"delta", "status"}]
+
+
+def words(count: int) -> str:
+    """What the offline model says with ``tokens=count``."""
+    return " ".join(f"w{number}" for number in range(count))

@@ -1,0 +1,130 @@
+"""A browser's own EventSource: cut in mid-stream it comes back by itself, and ends with the answer."""
+
+import http.client
+import json
+import os
+import shutil
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.offline import directive, key
+from tests.processes import running
+from tests.streams.deployment import deployed
+from tests.streams.reading import messages, words
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CUT_AFTER_BYTES = 3_000
+PAGE = """<!doctype html><meta charset="utf-8"><title>reader</title><script>
+let text = "", opened = 0;
+const seen = [];
+const source = new EventSource("/api/v1/chat/jobs/JOB/events");
+const tell = () => fetch("/told", {method: "POST", body: JSON.stringify({text, opened, seen})});
+source.onopen = () => { opened += 1; };
+for (const type of ["in_progress", "delta", "attempt_incomplete"])
+  source.addEventListener(type, (event) => {
+    seen.push(event.lastEventId);
+    text = type === "in_progress" ? "" : text + (JSON.parse(event.data).text ?? "");
+  });
+for (const type of ["completed", "incomplete", "failed", "cancelled"])
+  source.addEventListener(type, (event) => { seen.push(event.lastEventId); source.close(); tell(); });
+</script>"""
+
+
+class Origin(ThreadingHTTPServer):
+    """Serves the page and the API under one origin; cuts the first stream that passes through it."""
+
+    daemon_threads = True
+
+    def __init__(self, api_port, job_id):
+        super().__init__(("127.0.0.1", 0), Passage)
+        self.api_port = api_port
+        self.page = PAGE.replace("JOB", job_id).encode()
+        self.resumed_after = []  # Last-Event-ID of each request for the stream
+        self.passed = [b""]  # what the browser was sent before the cut
+        self.told = None
+        self.has_told = threading.Event()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class Passage(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path.endswith("/events"):
+            self._pass_on()
+        else:
+            self._answer(200 if self.path == "/" else 404, self.server.page if self.path == "/" else b"")
+
+    def do_POST(self):
+        self.server.told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(204, b"")
+        self.server.has_told.set()
+
+    def log_message(self, *_):
+        pass
+
+    def _pass_on(self):
+        is_first = not self.server.resumed_after
+        self.server.resumed_after.append(self.headers["Last-Event-ID"])
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.api_port, timeout=30)) as api:
+            api.request("GET", self.path, headers={k: v for k, v in self.headers.items() if k != "Host"})
+            reply = api.getresponse()
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.headers["Content-Type"])
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.close_connection = True
+            while piece := reply.read1(512):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                if is_first:
+                    self.server.passed[0] += piece
+                    if len(self.server.passed[0]) >= CUT_AFTER_BYTES:
+                        return  # without the last chunk: the connection breaks
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory, model_url):
+    with deployed(tmp_path_factory.mktemp("browser"), model_url, webs=1, workers=1) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def origin(deployment):
+    job_id = deployment.webs[0].submit(directive("tokens=200 interval=0.02", key()))
+    with Origin(deployment.webs[0].port, job_id) as origin:
+        thread = threading.Thread(target=origin.serve_forever, args=(0.05,))
+        thread.start()
+        yield origin
+        origin.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package `chromium`")
+def test_an_event_source_that_is_cut_comes_back_by_itself_and_ends_with_the_answer(origin, tmp_path):
+    """With nothing but what every browser has: the second request names the last event of the first."""
+    flags = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    flags += ["--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
+    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to start as root with one
+    env = {"HOME": str(tmp_path)}
+    with running([CHROMIUM, *flags, origin.url], ready="DevTools listening", env=env) as browser:
+        assert origin.has_told.wait(30), browser.output
+
+    before_the_cut = [message.id for message in messages(origin.passed[0]) if message.id]
+    assert origin.resumed_after == [None, before_the_cut[-1]]
+    assert origin.told["opened"] == 2
+    assert origin.told["text"] == words(200)
+    assert origin.told["seen"] == [str(number) for number in range(len(origin.told["seen"]))]

@@ -1,0 +1,131 @@
+"""One API process: a thousand idle readers cost little, a slow one holds up nobody and piles up nothing."""
+
+import asyncio
+import resource
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from jobs import keys, verbs
+from jobs.connect import MAX_CONNECTIONS
+from tests.jobs.conftest import USAGE, Driver
+from tests.streams.deployment import deployed
+from tests.streams.reading import messages, outline
+from tests.waiting import until
+
+READERS = 1_000
+AT_ONCE = 50  # that open their connection at the same time
+MOST_KB_EACH = 200
+PIECES, PIECE = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and the deque of a reader hold
+MOST_MB_BEHIND = 30
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory, model_url):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8 * READERS), hard))
+    with deployed(tmp_path_factory.mktemp("many"), model_url, webs=1, workers=0) as deployment:
+        yield deployment
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def jobs(deployment):
+    return Driver(deployment.store, deployment.settings)
+
+
+def memory_mb(web):
+    return web.worker.memory_info().rss / 2**20
+
+
+class Crowd:
+    """Idle readers, each of a job of its own; ``begun`` of them have been told where their job stands."""
+
+    def __init__(self, port, job_ids):
+        self.begun = 0
+        self._opening = asyncio.Semaphore(AT_ONCE)
+        self._port = port
+        self._job_ids = job_ids
+
+    def read_to_end(self):
+        """All that each was told."""
+        return asyncio.run(self._read_all())
+
+    async def _read_all(self):
+        return await asyncio.gather(*map(self._read, self._job_ids))
+
+    async def _read(self, job_id):
+        async with self._opening:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(f"GET /api/v1/chat/jobs/{job_id}/events HTTP/1.0\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            begin = await reader.readuntil(b"\n\nevent: status")
+        self.begun += 1
+        rest = await reader.read()
+        writer.close()
+        return begin + rest
+
+
+@contextmanager
+def crowded(deployment, web, job_ids):
+    """While the block lasts all of them read; then their jobs are cancelled. Yields the future of what they read."""
+    crowd = Crowd(web.port, job_ids)
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(crowd.read_to_end)
+        try:
+            until(lambda: crowd.begun == len(job_ids), 40)
+            yield told
+        finally:
+            deployment.cancel(*job_ids)
+
+
+def test_a_thousand_idle_readers_share_a_few_connections_and_all_hear_of_the_end(deployment, web, jobs):
+    """Cheap in memory too; a submit works meanwhile, and a cancel of all their jobs at once reaches each of them."""
+    job_ids = [jobs.create() for _ in range(READERS)]
+    before = memory_mb(web)
+    with crowded(deployment, web, job_ids) as told, deployment.client() as redis:
+        until(lambda: len(redis.pubsub_channels(keys.changed_channel("*"))) == READERS)
+        each = (memory_mb(web) - before) * 1024 / READERS
+        clients = redis.client_list()
+        submitted = web.call("POST", "/api/v1/chat/async", {"message": "one more"})
+    streams = told.result(30)
+
+    assert [outline(messages(stream)) for stream in streams] == [["cancelled"]] * READERS
+    assert submitted[0] == 202
+    assert sum(int(client["sub"]) > 0 for client in clients) == 1
+    cost = f"{each:.0f} KB a reader, {len(clients)} connections to Redis"
+    assert len(clients) <= MAX_CONNECTIONS + 3, cost  # the pool, the listener, and ours
+    assert each <= MOST_KB_EACH, cost
+
+
+def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, jobs):
+    """When it reads at last it gets every event: from the log, where its own have been left out."""
+    lease = jobs.lease()
+    slow = web.follow(lease.job_id)
+    slow.read_until(b"in_progress")
+    with ThreadPoolExecutor(1) as pool:
+        quick = web.follow(lease.job_id)
+        quick.read_until(b"in_progress")
+        read = pool.submit(quick.read_to_end)
+        before = memory_mb(web)
+        write(jobs, lease)
+        read.result(30)
+        behind = memory_mb(web) - before
+    slow.read_to_end()
+    for reader in (quick, slow):
+        reader.close()
+
+    assert outline(quick.messages) == ["in_progress", "completed"]
+    assert len(quick.numbered) == PIECES + 2
+    assert slow.numbered == quick.numbered
+    assert behind <= MOST_MB_BEHIND, f"{behind:.0f} MB more"
+
+
+def write(jobs, lease, pieces=PIECES, batch=50):
+    """As a worker would, only more; and the end."""
+    event = verbs.delta(PIECE)
+    for written in range(0, pieces, batch):
+        tails = [verbs.Tail(lease.log_length + written + i, (event,)) for i in range(batch)]
+        jobs.store.run_all([verbs.append(lease, tail, USAGE) for tail in tails])
+    assert jobs.finish(lease)

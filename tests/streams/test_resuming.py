@@ -1,0 +1,134 @@
+"""A stream can be cut anywhere and resumed on any API process: nothing is lost, doubled or changed by a byte."""
+
+import random
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from tests.offline import directive, key
+from tests.streams.deployment import deployed
+from tests.streams.reading import messages, outline, spoken, words
+
+SEED = 20261121
+LIVE, AFTER = 60, 40  # cuts during the run and after it
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory, model_url):
+    with deployed(tmp_path_factory.mktemp("resuming"), model_url, webs=2, workers=1) as deployment:
+        yield deployment
+
+
+@dataclass(frozen=True)
+class Cut:
+    """After that many bytes, on one API process; resumed on one of them, in one of two ways."""
+
+    at: int
+    read_on: int
+    resumed_on: int
+    how: str
+
+    @classmethod
+    def draw(cls, rng, most):
+        return cls(rng.randrange(1, most), rng.randrange(2), rng.randrange(2), rng.choice(["header", "query"]))
+
+
+@dataclass(frozen=True)
+class Resumed:
+    numbered: list
+    prefix: bytes
+    resumed_at: float
+
+    @property
+    def was_cut_within_an_event(self):
+        return not self.prefix.endswith(b"\n\n")
+
+
+def cut_and_resume(webs, job_id, cut):
+    first = webs[cut.read_on].follow(job_id)
+    prefix = first.read(cut.at)
+    first.close()
+    resumed_at = time.monotonic()
+    second = webs[cut.resumed_on].follow(job_id, first.last_id, cut.how)
+    second.read_to_end()
+    second.close()
+    assert second.ended == "cleanly"
+    return Resumed(first.numbered + second.numbered, prefix, resumed_at)
+
+
+def read_whole(web, job_id):
+    reader = web.follow(job_id)
+    reader.read_to_end()
+    ended_at = time.monotonic()
+    reader.close()
+    return reader.received, ended_at
+
+
+def test_a_hundred_random_cuts_lose_double_and_change_nothing(deployment):
+    """During the run and after it, on two API processes; those who were never cut agree with one another too."""
+    rng, webs = random.Random(SEED), deployment.webs
+    job_id = webs[0].submit(directive("tokens=250 interval=0.016", key()))
+    with ThreadPoolExecutor(LIVE + 2) as pool:
+        uncut = [pool.submit(read_whole, web, job_id) for web in webs]
+        cuts = [Cut.draw(rng, 10_000) for _ in range(LIVE)]
+        resumed = [pool.submit(cut_and_resume, webs, job_id, cut) for cut in cuts]
+        (whole, ended_at), (other, _) = (reader.result() for reader in uncut)
+        cuts = [Cut.draw(rng, len(whole)) for _ in range(AFTER)]
+        resumed += [pool.submit(cut_and_resume, webs, job_id, cut) for cut in cuts]
+        rejoined = [one.result() for one in resumed]
+
+    expected = [message for message in messages(whole) if message.id is not None]
+    assert [message.id for message in expected] == [str(number) for number in range(len(expected))]
+    assert [message for message in messages(other) if message.id is not None] == expected
+    assert [one.numbered == expected for one in rejoined] == [True] * (LIVE + AFTER)
+    assert sum(one.was_cut_within_an_event for one in rejoined) >= 50
+    assert sum(one.resumed_at < ended_at for one in rejoined) >= LIVE // 2
+    assert spoken(expected) == webs[1].chat(job_id)["answer"] == words(250)
+
+
+def test_a_stop_and_a_kill_of_the_api_in_mid_stream_cost_a_reader_nothing(deployment):
+    """Told to stop, it ends the stream properly and without a final event; the reader goes on elsewhere or here."""
+    stopped, killed = deployment.webs
+    job_id = stopped.submit(directive("tokens=450 interval=0.02", key()))
+    readers = [web.follow(job_id) for web in (stopped, killed)]
+    for reader in readers:
+        reader.read(1500)
+    stopped.end(signal.SIGTERM)
+    killed.end(signal.SIGKILL)
+    for reader in readers:
+        reader.read_to_end()
+        reader.close()
+    assert deployment.record(job_id).state == "in_progress"
+    for web in (stopped, killed):
+        web.restart()
+    rests = [web.follow(job_id, reader.last_id) for web, reader in zip((killed, stopped), readers, strict=True)]
+    for rest in rests:
+        rest.read_to_end()
+        rest.close()
+
+    assert [reader.ended for reader in readers] == ["cleanly", "broken"]
+    assert [outline(reader.messages) for reader in readers] == [["in_progress"]] * 2
+    told = [reader.numbered + rest.numbered for reader, rest in zip(readers, rests, strict=True)]
+    assert told[0] == told[1]
+    assert outline(told[0]) == ["in_progress", "completed"]
+    assert spoken(told[0]) == stopped.chat(job_id)["answer"] == words(450)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\ndata: b\nid: 7\n\n", "a\r\rb\r\nc", "\x85\u2028\u2029 \ufeff", "🙂 a🙃 \x00\x1f"]
+)
+def test_no_text_breaks_out_of_its_event(deployment, text):
+    """Line breaks of every kind, ends of messages, what is no text at all: it comes as it was said."""
+    web = deployment.webs[0]
+    job_id = web.submit(directive(f'say="{text}"', key()))
+    reader = web.follow(job_id)
+    reader.read_to_end()
+    reader.close()
+
+    assert outline(reader.messages) == ["in_progress", "completed"]
+    assert [message.id for message in reader.numbered] == [str(number) for number in range(len(reader.numbered))]
+    assert spoken(reader.numbered) == web.chat(job_id)["answer"] == text
+    assert b"\r" not in reader.received
