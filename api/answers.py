@@ -4,8 +4,9 @@ import math
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, Json
 
+from jobs.events import Event
 from jobs.models import (
     Answer,
     ChatAnswer,
@@ -86,6 +87,15 @@ class StreamStatus(FrozenModel):
             queue_position=record.queue_position,
             estimated_wait_seconds=_seconds_or_none(record.estimated_wait_ms),
         )
+
+
+class StreamMessage(BaseModel):
+    """One message of a stream, as the HTML standard has it."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: str | None = Field(default=None, description="The event's sequence number; `status` has none.")
+    event: str = Field(description="The type of what `data` holds.")
+    data: Json[Event | StreamStatus]
 
 
 class Task(FrozenModel):

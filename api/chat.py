@@ -7,7 +7,7 @@ from typing import Any, Final
 from flask import Response, url_for
 
 from api import examples
-from api.answers import ChatJob, accepted_headers, replayed_header
+from api.answers import ChatJob, StreamMessage, accepted_headers, replayed_header
 from api.event_stream import event_stream
 from api.polling import Poll
 from api.presence import ClientLeft, presence_check
@@ -18,7 +18,6 @@ from api.shapes import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, Submi
 from api.waiting import view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound, StoreUnavailable
-from jobs.events import Event
 from jobs.models import ChatRequest, ChatTask, JobRecord, JobView
 from jobs.states import State
 from jobs.verbs import Created
@@ -30,7 +29,7 @@ ACCEPTED_HEADERS: Final = examples.headers("Location", "Retry-After", "Idempoten
 
 
 def _event_stream(description: str) -> Callable[..., Any]:
-    return blueprint.event_stream(description, Event, examples.STREAM)
+    return blueprint.event_stream(StreamMessage, description=description, example=examples.STREAM)
 
 
 @blueprint.route("/sync", methods=["POST"])
@@ -50,12 +49,13 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     """Chat and wait for the answer.
 
     The call goes through the same queue as any other. A job that fails is answered 502 with its own code. When the
-    caller closes the connection before the end, the job is cancelled, unless `on_disconnect` says otherwise.
+    caller closes the connection before the end, the job is cancelled: see `on_disconnect`.
     """
     created = _submit(body, headers)
+    leave = _cancelling(created) if body.cancels_when_left(headers) else None
     if body.stream:
-        return _streamed(created, body)
-    view = _view_when_final(created, body)
+        return _streamed(created, leave)
+    view = _view_when_final(created, leave)
     if view.record.state is State.FAILED and view.error is not None:
         raise JobFailed(created.job_id, view.error)
     if not view.record.state.is_final:
@@ -79,7 +79,7 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     """Chat and fetch the answer later."""
     created = _submit(body, headers)
     if body.stream:
-        return _streamed(created, body)
+        return _streamed(created, _cancelling(created) if body.on_disconnect == "cancel" else None)
     view = JobView(record=created.record) if created.record else reading.view(services().store, created.job_id)
     return _accepted(view, created)
 
@@ -115,6 +115,7 @@ def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
 @blueprint.arguments(EventsQuery, location="query")
 @blueprint.arguments(EventsHeaders, location="headers")
 @_event_stream("The job's events, from the first or from where the reader left off, until the end.")
+@blueprint.alt_response(204, description="The reader has seen the last one: an EventSource does not come back.")
 @blueprint.problems(404, 422, 503)
 def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Response:
     """Follow the answer as it comes.
@@ -134,9 +135,8 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     return services().submitter.submit(task, idempotency_key=headers.key)
 
 
-def _view_when_final(created: Created, body: SyncChat) -> JobView:
+def _view_when_final(created: Created, leave: Callable[[], None] | None) -> JobView:
     """Raises ClientLeft."""
-    leave = _on_leave(created, body)
     seconds = services().settings.sync_wait_seconds
     try:
         return view_when_final(created.job_id, seconds, presence_check() if leave else None)
@@ -146,15 +146,15 @@ def _view_when_final(created: Created, body: SyncChat) -> JobView:
         raise
 
 
-def _streamed(created: Created, body: SyncChat | AsyncChat) -> Response:
+def _streamed(created: Created, leave: Callable[[], None] | None) -> Response:
     record = created.record or reading.record(services().store, created.job_id)
     sent = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
-    return event_stream(record, _FROM_THE_START, sent, _on_leave(created, body))
+    return event_stream(record, _FROM_THE_START, sent, leave)
 
 
-def _on_leave(created: Created, body: SyncChat | AsyncChat) -> Callable[[], None] | None:
-    """What to do when the client leaves. A job that another request has made, under the same key, goes on."""
-    if created.record is None or body.on_disconnect == "continue":
+def _cancelling(created: Created) -> Callable[[], None] | None:
+    """What a client that leaves causes. A job that another request has made, under the same key, goes on."""
+    if created.record is None:
         return None
     here, record = services(), created.record
 

@@ -7,6 +7,7 @@ place in line has changed, and comments, so that nobody takes a silent stream fo
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from http import HTTPStatus
 from typing import Final
 
 from flask import Response
@@ -34,13 +35,17 @@ def event_stream(
 ) -> Response:
     """All events after that number (-1: all), live, until the job's last one.
 
-    ``on_leave`` is called when the client leaves before that. Raises JobNotFound and StoreUnavailable; once it has
+    ``on_leave`` is called when the client leaves before that. 204 when it has seen the last one: it tells an
+    EventSource not to come back. Raises JobNotFound and StoreUnavailable; once it has
     begun, an outage is waited out.
     """
     here = services()
     tick_seconds = PRESENCE_SECONDS if on_leave else TICK_SECONDS
-    bundles = follow(here.store, here.listener, record.job_id, after, tick_seconds)
+    is_running = not record.state.is_final
+    bundles = follow(here.store, here.listener, record.job_id, after, tick_seconds, is_running=is_running)
     first = next(bundles)  # while an error can still be answered as one
+    if not (first or is_running):
+        return Response(status=HTTPStatus.NO_CONTENT)
     frames = _frames(_Narrator(here, record), first, bundles, presence_check(), on_leave)
     return Response(frames, content_type=CONTENT_TYPE, headers=_HEADERS | (headers or {}))
 

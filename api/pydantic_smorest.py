@@ -129,20 +129,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         decorator: Callable[[View], View] = super().alt_response(status_code, response, **options)
         return decorator
 
-    def event_stream(self, description: str, event: type[BaseModel], example: str) -> Callable[[View], View]:
+    def event_stream(self, message: type[BaseModel], **options: Any) -> Callable[[View], View]:
         """Document 200 as a stream of server-sent events, besides what else it may be.
 
-        OpenAPI before 3.2 has no words for a stream; what is described is the data of one event. The models that it
-        refers to must be registered by other answers.
+        OpenAPI before 3.2 has no words for a stream: the schema is that of one message.
         """
-        shape = event.model_json_schema(ref_template=_REF, mode="serialization")
-        del shape["$defs"]
-        data = {"type": "string", "contentMediaType": "application/json", "contentSchema": shape}
-        content = {"text/event-stream": {"schema": data, "example": example}}
-        decorator: Callable[[View], View] = self.doc(
-            responses={"200": {"description": description, "content": content}}
-        )
-        return decorator
+        return self.alt_response(200, schema=message, content_type="text/event-stream", **options)
 
     def problems(self, *statuses: int) -> Callable[[View], View]:
         """Document the errors of a view; those of every view (500) are added."""

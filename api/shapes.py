@@ -87,16 +87,23 @@ class _HowToWait(RequestModel):
 class SyncChat(ChatRequest, _HowToWait):
     """A chat call whose caller waits."""
 
-    on_disconnect: Literal["cancel", "continue"] = Field(
-        default="cancel", description="What becomes of the job when the caller leaves before its end."
+    on_disconnect: Literal["cancel", "continue"] | None = Field(
+        default=None,
+        description="What becomes of the job when the caller leaves before its end. "
+        "When absent it is cancelled, unless it was sent with an Idempotency-Key: who sends one means to come back.",
     )
+
+    def cancels_when_left(self, headers: SubmitHeaders) -> bool:
+        return self.on_disconnect == "cancel" or (self.on_disconnect is None and headers.key is None)
 
 
 class AsyncChat(ChatRequest, _HowToWait):
     """A chat call whose answer is fetched later, or followed."""
 
-    on_disconnect: Literal["cancel", "continue"] = Field(
-        default="continue", description="What becomes of the job when who follows its stream leaves before its end."
+    on_disconnect: Literal["cancel", "continue"] | None = Field(
+        default=None,
+        description="What becomes of the job when who follows its stream leaves before its end. "
+        "When absent it goes on.",
     )
 
 

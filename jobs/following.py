@@ -21,15 +21,22 @@ PAGE: Final = 500  # events read at once: a reader of a long log holds no more i
 
 
 def follow(
-    store: Store, listener: ChangeListener, job_id: str, after: int, tick_seconds: float
+    store: Store,
+    listener: ChangeListener,
+    job_id: str,
+    after: int,
+    tick_seconds: float,
+    *,
+    is_running: bool = False,
 ) -> Generator[tuple[Event, ...]]:
     """Events with numbers above ``after`` (-1: all) in bundles, an empty one at each tick without any.
 
     Ends after the job's final event, or without it when the listener is closed or the job deleted. An outage of Redis
-    is waited out; only the first step raises JobNotFound and StoreUnavailable.
+    is waited out; only the first step raises JobNotFound and StoreUnavailable. ``is_running``: the caller has seen it
+    so; then the first bundle is empty and the log is looked at once, not twice.
     """
     reader = _LogReader(store, job_id, after + 1)
-    yield reader.look()
+    yield () if is_running else reader.look()
     if reader.has_ended:
         return
     with listener.subscribed(job_id) as subscription:
@@ -47,11 +54,14 @@ class _LogReader:
         self._job_id = job_id
         self._next = number
         self._looked_at = 0.0
+        self._is_gone = False  # deleted; its last words may still be on their way
         self.has_more = False  # the last look did not reach the end of the log
         self.has_ended = False
 
     def hear(self, messages: list[bytes] | None) -> tuple[Event, ...]:
         """What these announcements tell, or the log where they do not tell all; waits out an outage."""
+        if self._is_gone and not messages:
+            self.has_ended = True
         heard: list[Event] = []
         for message in messages or ():
             events = Run.from_message(message).events_from(self._next)
@@ -88,7 +98,7 @@ class _LogReader:
             self._looked_at = 0.0  # again at the next tick
             return ()
         except JobNotFound:
-            self.has_ended = True
+            self._is_gone = True
             return ()
 
     def _advanced(self, events: tuple[Event, ...]) -> tuple[Event, ...]:

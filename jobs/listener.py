@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
@@ -30,6 +29,7 @@ from jobs import keys
 from jobs.commands import text
 from jobs.errors import StoreUnavailable
 from jobs.store import translate
+from jobs.waiters import Subscription, Waiter
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -38,58 +38,6 @@ CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the fir
 RECHECK_SECONDS: Final = 5.0  # a waiter looks at least this often, should the server forget to announce
 SILENCE_SECONDS: Final = 5.0  # of the connection, before a ping; twice that, and it counts as dead
 RECONNECT_SECONDS: Final = 0.3  # between two tries to reach Redis
-MOST_UNREAD: Final = 256  # messages that a slow follower may have waiting; then it reads the log instead
-
-
-class _Waiter:
-    """One sleeper. Who waits for the end of the job sleeps through all that happens before."""
-
-    def __init__(self, until_final: bool = False) -> None:
-        self._until_final = until_final
-        self.woken = threading.Event()
-
-    def hear(self, message: bytes | None) -> None:
-        """None: something may have been missed, so look."""
-        if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE):
-            self.woken.set()
-
-    def sleep(self, seconds: float, each_second: Callable[[], None] | None) -> bool:
-        """True when it was woken, False when the time is up."""
-        end = time.monotonic() + seconds
-        while each_second is not None and end - time.monotonic() > 1:
-            if self.woken.wait(1):
-                return True
-            each_second()
-        return self.woken.wait(end - time.monotonic())
-
-
-class Subscription(_Waiter):
-    """One who wants every message, or to be told that some were missed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._messages: deque[bytes] = deque()
-        self._has_missed = False
-
-    def hear(self, message: bytes | None) -> None:
-        if message is None or len(self._messages) >= MOST_UNREAD:
-            self._has_missed = True
-        elif not self._has_missed:
-            self._messages.append(message)
-        self.woken.set()
-
-    def take(self, seconds: float) -> list[bytes] | None:
-        """The messages since the last call, as soon as there is one; none when the time is up.
-
-        None when some were missed: what they told has to be looked up.
-        """
-        self.woken.wait(seconds)
-        self.woken.clear()
-        if self._has_missed:
-            self._messages.clear()
-            self._has_missed = False
-            return None
-        return [self._messages.popleft() for _ in range(len(self._messages))]
 
 
 class ChangeListener:
@@ -118,7 +66,7 @@ class ChangeListener:
         ``each_second`` is called while it sleeps, and may raise to give up.
         """
         deadline = time.monotonic() + timeout_seconds
-        waiter = _Waiter(until_final)
+        waiter = Waiter(until_final)
         with self._noted(keys.changed_channel(job_id), waiter) as must_tell:
             if must_tell:
                 self._tell_thread()
@@ -163,14 +111,14 @@ class ChangeListener:
     def _start_afresh(self) -> None:
         """Of this process: nobody waits, nothing runs."""
         self._lock = threading.Lock()
-        self._waiters: dict[str, set[_Waiter]] = {}
+        self._waiters: dict[str, set[Waiter]] = {}
         self._confirmed: set[str] = set()
         self._is_in_line = False  # the thread's subscriptions are those that the waiters need
         self._thread: threading.Thread | None = None
         self._control = keys.listener_channel(uuid.uuid4().hex)
 
     @contextmanager
-    def _noted(self, channel: str, waiter: _Waiter) -> Iterator[bool]:
+    def _noted(self, channel: str, waiter: Waiter) -> Iterator[bool]:
         """True when the thread has to be told."""
         try:
             yield self._note(channel, waiter)
@@ -182,7 +130,7 @@ class ChangeListener:
                     del self._waiters[channel]
                     self._is_in_line = False
 
-    def _note(self, channel: str, waiter: _Waiter) -> bool:
+    def _note(self, channel: str, waiter: Waiter) -> bool:
         """True when the thread runs, and is not subscribed to this channel."""
         with self._lock:
             if channel not in self._waiters:

@@ -66,6 +66,9 @@ class WorkerHands:
     def fail(self, job_id: str) -> None:
         assert self.store.run(verbs.fail(self.claim(job_id), FAULT, None, self.settings))
 
+    def cancel(self, job_id: str) -> None:
+        self.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+
     def put_back(self, job_id: str, seconds: float) -> None:
         assert self.store.run(verbs.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
 

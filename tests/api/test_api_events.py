@@ -78,7 +78,16 @@ def test_a_stream_tells_the_job_from_its_place_in_line_to_its_end(api_client, jo
     assert read(response.text)[-1][2] == {"sequence_number": 3, "type": "completed", "finish_reason": "stop"}
 
 
-@pytest.mark.parametrize("after", range(5))
+def test_who_has_seen_the_end_is_told_not_to_come_back(api_client, path, job_id, write_answer):
+    """204 is how an EventSource is stopped."""
+    write_answer(job_id)
+
+    for after in (3, 4, 1000):
+        response = api_client.get(path, headers={"Last-Event-ID": str(after)})
+        assert (response.status_code, response.data) == (204, b"")
+
+
+@pytest.mark.parametrize("after", range(3))
 @pytest.mark.parametrize("how", ["query", "header", "both"])
 def test_a_resumed_stream_goes_on_where_it_was_cut(api_client, job_id, path, write_answer, after, how):
     """After the end too; the header, which is the newer one when an EventSource comes back, wins."""
@@ -111,7 +120,7 @@ def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, jo
     with api_services.store._client.pipeline() as pipeline:
         pipeline.delete(keys.events(job_id)).execute()
 
-    for after in range(-1, len(before)):
+    for after in range(-1, len(before) - 1):
         query = "" if after < 0 else f"?starting_after={after}"
         rest = [message for message in read(api_client.get(path + query).text) if message[1] != "status"]
         assert spoken(before[: after + 1] + rest) == "an answer"

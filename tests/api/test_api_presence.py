@@ -191,7 +191,7 @@ def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, ha
     assert hands.store.run(queries.record(job_id)).state is State.QUEUED
 
 
-@pytest.mark.parametrize("value", ["stop", "", None, True])
+@pytest.mark.parametrize("value", ["stop", "", 1, True])
 @pytest.mark.parametrize("call", ["sync", "async"])
 def test_any_other_wish_is_refused(api_client, read_problem, call, value):
     problem = read_problem(

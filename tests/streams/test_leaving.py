@@ -82,6 +82,18 @@ def test_a_client_that_leaves_may_let_its_job_go_on(deployment, web, running_job
     assert calls(deployment.model_url, name)["closed_early"] == 0
 
 
+def test_who_sends_an_idempotency_key_means_to_come_back(deployment, web, running_job, name):
+    """A synchronous chat whose connection breaks is not cancelled: the same key finds its answer."""
+    body = {"message": directive(SHORT, name)}
+    client = web.post("sync", body, **{"Idempotency-Key": name})
+    job_id = running_job(name)
+    client.close()
+
+    assert web.post("sync", body, **{"Idempotency-Key": name}).answered().status == 200
+    assert ended(deployment, job_id) is State.COMPLETED
+    assert calls(deployment.model_url, name)["closed_early"] == 0
+
+
 def test_a_repeated_submit_whose_client_leaves_cancels_nothing_of_the_first(deployment, web, running_job, name):
     """The same Idempotency-Key: the second client waits for the first one's job, and has no say in it."""
     body = {"message": directive("tokens=200 interval=0.02", name)}
