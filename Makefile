@@ -1,4 +1,4 @@
-# PYTHON=python3.12 chooses another Python; ARGS="-k launcher -x" goes to pytest.
+# PYTHON=python3.12 chooses another Python; ARGS="-k launcher -x" goes to what is run.
 PYTHON ?= python3
 ARGS ?=
 UV_VERSION := 0.13.8
@@ -7,12 +7,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
-INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+BENCH_VENV := bench/.venv
+BENCH := $(BENCH_VENV)/.bench
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --require-hashes
+INSTALL := $(BIN)/python $(PIP_INSTALL)
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos lint format lock clean
+.PHONY: help up test chaos bench lint format lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +29,9 @@ test: $(DEV)  ## Run the tests; ARGS="..." goes to pytest
 chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="--only kill --seed 2"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+bench: $(BENCH)  ## Measure against its peers, print tables; ARGS="--quick --only calls,submit"
+	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
+
 lint: $(DEV)  ## Check format, lint rules, types and import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,11 +44,13 @@ format: $(DEV)  ## Format, and fix what ruff can
 
 lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows into requirements*.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
-	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements.txt
+	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --group bench --constraint requirements.txt --output-file requirements-bench.txt
+	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
 
 clean:  ## Remove the virtual environment and all caches; data/ stays
-	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUNTIME): requirements.txt
@@ -57,4 +65,14 @@ $(RUNTIME): requirements.txt
 $(DEV): requirements-dev.txt $(RUNTIME)
 	@echo "Adding the tools for tests and checks to $(VENV)"
 	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+# Apart from .venv: the peers bring what chatqueue does not need, and arq an older redis-py.
+$(BENCH): requirements-bench.txt requirements-bench-arq.txt
+	@echo "Setting up $(BENCH_VENV) with the peers (once, and when the requirements change)"
+	@rm -rf $(BENCH_VENV)
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(PYTHON) -m venv $(BENCH_VENV)/arq
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) -r requirements-bench.txt
+	@$(BENCH_VENV)/arq/bin/python $(PIP_INSTALL) -r requirements-bench-arq.txt
 	@touch $@

@@ -58,8 +58,9 @@ def schema_of(model: type[BaseModel]) -> type[PydanticSchema]:
 
 
 def _adapted(schema: Any) -> Any:
+    """An instance: webargs would make one of a class with every request."""
     is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
-    return schema_of(schema) if is_model else schema
+    return schema_of(schema)() if is_model else schema
 
 
 class Parser(FlaskParser):
@@ -125,8 +126,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
     def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
+        """The description alone: flask-smorest's wrapper does nothing, and would cost every request a call."""
         options["schema"] = _adapted(options.get("schema"))
-        decorator: Callable[[View], View] = super().alt_response(status_code, response, **options)
+        describe = super().alt_response(status_code, response, **options)
+
+        def decorator(view: View) -> View:
+            view._apidoc = describe(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
+            return view
+
         return decorator
 
     def event_stream(self, message: type[BaseModel], **options: Any) -> Callable[[View], View]:
