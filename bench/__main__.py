@@ -1,0 +1,58 @@
+"""``python -m bench``: chatqueue and its peers, in turn in one run, as Markdown tables."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+from bench import machine
+from bench.plan import QUICK, Plan
+from bench.rows import FAMILIES
+from local.file_limit import raise_file_limit
+
+
+def main() -> int:
+    plan = _plan()
+    raise_file_limit()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
+    began_at = time.monotonic()
+    _say(machine.description())
+    for name, table in FAMILIES.items():
+        if not plan.only or name in plan.only:
+            _say(table(plan).markdown())
+    _say(f"{plan}\n\n{(time.monotonic() - began_at) / 60:.1f} minutes")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def _plan() -> Plan:
+    """The defaults, or the quick ones, and over them what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small numbers and one round")
+    for item in fields(Plan):
+        flag = "--" + item.name.replace("_", "-")
+        parser.add_argument(flag, type=_reader(item.default), help=f"default: {item.default or 'all'}")
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    is_quick = given.pop("quick")
+    plan = replace(Plan(), **{**(QUICK if is_quick else {}), **given})
+    unknown = set(plan.only) - set(FAMILIES)
+    if unknown:
+        parser.error(f"--only knows {', '.join(FAMILIES)}")
+    return plan
+
+
+def _reader(default: object) -> Callable[[str], object]:
+    """How an argument is read, by the kind of its default; several are separated by commas."""
+    if not isinstance(default, tuple):
+        return type(default)
+    kind = type(default[0]) if default else str
+    return lambda text: tuple(kind(part.replace("_", "")) if kind is int else part for part in text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""One system's ground: a fresh Redis, a provider, its web and its workers, all gone when it is left."""
+
+import json
+import shlex
+import socket
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
+
+import redis
+
+from bench.asking import RESULT
+from bench.load import Answered, Submit, submit_many
+from bench.plan import Plan
+from bench.systems import System
+from jobs.settings import PROJECT_ROOT
+from tests.processes import Process, free_port
+
+START_SECONDS: Final = 60.0
+DONE_SECONDS: Final = 300.0
+SETTLE_SECONDS: Final = 1.1  # Redis counts the buffers of its clients anew about every second
+SETTLED_BYTES: Final = 20_000
+_POLL_SECONDS: Final = 0.02
+_SERVERS: Final = {  # what a developer's own environment must not decide
+    "CELERY_BROKER_URL": "",
+    "OPENAI_API_KEY": "sk-bench",
+    "CHATQUEUE_LOG_LEVEL": "INFO",
+}
+
+
+class Arena:
+    """``groups`` names the processes whose cost is told apart."""
+
+    def __init__(self, plan: Plan, system: System) -> None:
+        self.plan = plan
+        self.system = system
+        self.web_port = free_port()
+        self.groups: dict[str, list[int]] = {"workers": [], "web": [], "redis": [], "provider": []}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+            self._start_servers()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start_servers(self) -> None:
+        port = free_port()
+        self.redis_url = f"redis://127.0.0.1:{port}/0"
+        mine = {"CHATQUEUE_EMBEDDED_REDIS_PORT": str(port), "CHATQUEUE_DATA_DIR": str(self._folder), "REDIS_URL": ""}
+        self._start("redis", [sys.executable, "-m", "local.redis_server"], mine, "Ready to accept connections")
+        model = self._start(
+            "provider", [sys.executable, "-m", "local.offline_model", "--port", "0"], {}, "listening on"
+        )
+        self.model_url = model.wait_for("listening on").split()[-1]
+        self.redis = redis.Redis.from_url(self.redis_url)
+        self._stack.callback(self.redis.close)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """Of web and workers."""
+        slots = self.system.slots(self.plan)
+        wanted = {name: value.format(in_flight=slots, half=-(-slots // 2)) for name, value in self.system.env.items()}
+        return {
+            **_SERVERS,
+            "REDIS_URL": self.redis_url,
+            "OPENAI_BASE_URL": self.model_url,
+            "PYTHONPATH": str(PROJECT_ROOT),
+            "PEER_CONCURRENCY": "1",
+            "CHATQUEUE_WEB_PORT": str(self.web_port),
+            "CHATQUEUE_WEB_WORKERS": str(self.system.web_processes),
+            **wanted,
+        }
+
+    def start_web(self) -> None:
+        system = self.system
+        web = self._start("web", self.command(system.web), self.environment, system.web_ready)
+        wait_until(lambda: web.output.count(system.web_ready) >= system.web_processes, START_SECONDS, "the web")
+        wait_until(lambda: _is_listening(self.web_port), START_SECONDS, "the web's port")
+
+    def start_workers(self) -> None:
+        system = self.system
+        started = [
+            self._start("workers", self.command(line), self.environment, system.ready) for line in system.workers
+        ]
+        for worker in started:
+            wait_until(lambda: worker.output.count(system.ready) >= system.processes, START_SECONDS, "workers")  # noqa: B023
+
+    def command(self, line: str) -> list[str]:
+        slots = self.system.slots(self.plan)
+        places = {"port": self.web_port, "redis": self.redis_url, "in_flight": slots, "half": -(-slots // 2)}
+        program, *rest = shlex.split(line.format(**places))
+        return [self._program(program), *rest]
+
+    def submit(self, count: int, message: str) -> Answered:
+        return submit_many(self.way_in(message), count, self.plan.connections)
+
+    def way_in(self, message: str) -> Submit:
+        body = json.dumps({"message": message}).encode()
+        return Submit(self.web_port, self.system.submit_path, self.system.id_name, body)
+
+    def wait_until_done(self, ids: Sequence[str]) -> None:
+        """Until each has a result in Redis, whichever it is."""
+        names = [self.system.result_key(job_id) for job_id in ids]
+        wait_until(lambda: self.redis.exists(*names) >= len(names), DONE_SECONDS, f"{len(names)} results")
+
+    def warm_up(self) -> list[str]:
+        """Fill every slot once: whatever a first call imports, opens or loads is then in place."""
+        ids = self.submit(self.system.slots(self.plan), self.system.message(1)).ids
+        self.wait_until_done(ids)
+        return ids
+
+    def expire_logs(self, ids: Sequence[str]) -> None:
+        """Drop what Redis itself would drop some time after the end, long before the answer."""
+        if self.system.log_key is not None:
+            self.redis.delete(*map(self.system.log_key, ids))
+
+    def stored_bytes(self) -> int:
+        """What Redis holds, buffers of its clients and of its append-only file apart, once it stays the same."""
+        seen = [self._stored_bytes()]
+
+        def is_settled() -> bool:
+            time.sleep(SETTLE_SECONDS)
+            seen.append(self._stored_bytes())
+            return abs(seen[-1] - seen[-2]) < SETTLED_BYTES
+
+        wait_until(is_settled, START_SECONDS, "a settled memory")
+        return seen[-1]
+
+    def _stored_bytes(self) -> int:
+        memory = self.redis.info("memory")
+        return int(memory["used_memory"] - memory["mem_clients_normal"] - memory["mem_aof_buffer"])
+
+    def check_answer(self, job_id: str) -> None:
+        """Raises RuntimeError when the system does not tell the answer: then it did not do what was measured."""
+        url = f"http://127.0.0.1:{self.web_port}{self.system.show_path.format(job_id)}"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            if b"w18 w19" not in reply.read():
+                raise RuntimeError("the answer is not the provider's")
+
+    def provider_calls(self) -> int:
+        with urllib.request.urlopen(self.model_url.removesuffix("/v1") + "/offline/calls", timeout=10) as reply:  # noqa: S310
+            return int(json.load(reply)["total"])
+
+    def run_python(self, module: str, *args: str) -> Any:
+        """What a program of the benchmark tells as its result, run where the system is installed."""
+        process = Process([self._program("python"), "-m", module, *args], self.environment)
+        self._stack.callback(process.stop)
+        return json.loads(process.wait_for(RESULT, DONE_SECONDS).removeprefix(RESULT))
+
+    def _start(self, group: str, command: Sequence[str], env: Mapping[str, str], ready: str) -> Process:
+        process = Process(command, env)
+        self._stack.callback(process.stop)
+        self.groups[group].append(process.pid)
+        process.wait_for(ready, START_SECONDS)
+        return process
+
+    def _program(self, name: str) -> str:
+        return str(self.system.bin_folder() / name)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

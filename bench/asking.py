@@ -1,0 +1,44 @@
+"""``python -m bench.asking MODULE COUNT MESSAGE``: how long its ``ask`` takes, one after the other, in ms, as JSON."""
+
+import asyncio
+import importlib
+import inspect
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+RESULT = "result: "  # before the JSON: libraries print what they like beside it
+WARM_UP = 40  # more than any system has processes: each has then loaded what it needs
+MOST_SECONDS = 20.0  # for the warm-up and for what counts, each: `rq worker` takes half a second a job
+
+
+def time_each(ask: Callable[[str], Any], count: int, message: str) -> list[float]:
+    """Milliseconds of each, of fewer when they take too long."""
+
+    async def ask_blocking(message: str) -> None:
+        ask(message)
+
+    is_async = inspect.iscoroutinefunction(ask)
+    return asyncio.run(time_each_async(ask if is_async else ask_blocking, count, message))
+
+
+async def time_each_async(ask: Callable[[str], Awaitable[Any]], count: int, message: str) -> list[float]:
+    await _time(ask, WARM_UP, message)
+    return await _time(ask, count, message)
+
+
+async def _time(ask: Callable[[str], Awaitable[Any]], count: int, message: str) -> list[float]:
+    taken: list[float] = []
+    end = time.perf_counter() + MOST_SECONDS
+    while len(taken) < count and time.perf_counter() < end:
+        began_at = time.perf_counter()
+        await ask(message)
+        taken.append((time.perf_counter() - began_at) * 1000)
+    return taken
+
+
+if __name__ == "__main__":
+    module, count, message = sys.argv[1:]
+    print(RESULT + json.dumps(time_each(importlib.import_module(module).ask, int(count), message)))  # noqa: T201

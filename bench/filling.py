@@ -1,0 +1,41 @@
+"""Many records at once, by the store's own verb, a thousand in one round trip."""
+
+import uuid
+from typing import Final
+
+from jobs import verbs
+from jobs.connect import connect
+from jobs.keys import DEFAULT_QUEUE
+from jobs.models import ChatTask, NewJob
+from jobs.settings import Settings
+from jobs.store import Store
+from tasks import app
+from tasks.bells import make_bell
+from tasks.submit import DEFAULT_TENANT
+
+TOGETHER: Final = 1_000
+
+
+def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]:
+    """Ids of jobs that are written down and rung for, as after a submit."""
+    settings = Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None, max_queued=10 * count, redis_timeout_seconds=10)
+    store, bell = Store(connect(settings)), make_bell(app, settings)
+    request = ChatTask(kind="chat", message=message)
+    ids: list[str] = []
+    while len(ids) < count:
+        jobs = [_job(request, settings) for _ in range(min(TOGETHER, count - len(ids)))]
+        store.run_all([verbs.create(job, bell, settings) for job in jobs])
+        ids += [job.job_id for job in jobs]
+    store.close()
+    return ids
+
+
+def _job(request: ChatTask, settings: Settings) -> NewJob:
+    return NewJob(
+        job_id=f"job_{uuid.uuid4().hex}",
+        tenant=DEFAULT_TENANT,
+        queue=DEFAULT_QUEUE,
+        request=request,
+        max_attempts=settings.max_attempts,
+        deadline_seconds=settings.deadline_seconds,
+    )

@@ -1,0 +1,27 @@
+"""chatqueue without its web: submitted in process, awaited by a stock ``AsyncResult``."""
+
+from functools import cache
+
+from celery import Celery
+
+from jobs.connect import connect
+from jobs.models import ChatTask
+from jobs.settings import get_settings
+from jobs.store import Store
+from tasks.submit import Submitter
+
+
+@cache
+def _submitter() -> Submitter:
+    settings = get_settings()
+    return Submitter(Store(connect(settings)), settings)
+
+
+@cache
+def _stock() -> Celery:
+    return Celery(backend=get_settings().record_url.get_secret_value(), set_as_current=False)
+
+
+def ask(message: str) -> str:
+    job_id = _submitter().submit(ChatTask(kind="chat", message=message)).job_id
+    return str(_stock().AsyncResult(job_id).get(timeout=30)["text"])

@@ -1,0 +1,54 @@
+"""Every system in turn, and again: what else the machine does meets them all alike."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from bench.plan import Plan
+from bench.systems import NotInstalled, System
+from bench.table import Table
+
+T = TypeVar("T")
+
+
+def in_turn(
+    title: str, plan: Plan, contenders: Mapping[str, Callable[[Plan], T]], notes: Sequence[str] = ()
+) -> Table[T]:
+    """A table of all that could be measured; what fails is left out from then on, with its reason."""
+    rounds: dict[str, list[T]] = {}
+    skipped: dict[str, str] = {}
+    wanted = chosen(plan.systems, list(contenders))
+    for number in range(plan.rounds):
+        for name, measure in contenders.items():
+            if name in wanted and name not in skipped:
+                progress(f"{title}, round {number + 1} of {plan.rounds}: {name}")
+                try:
+                    rounds.setdefault(name, []).append(measure(plan))
+                except NotInstalled as error:
+                    skipped[name] = str(error)
+                except (AssertionError, EOFError, OSError, RuntimeError) as error:  # a start, a wait or a call failed
+                    skipped[name] = _first_line(error)
+    return Table(title, rounds, notes, skipped)
+
+
+def of_systems(systems: Iterable[System], measure: Callable[[System, Plan], T]) -> dict[str, Callable[[Plan], T]]:
+    return {system.name: partial(measure, system) for system in systems}
+
+
+def chosen(parts: Sequence[str], names: Sequence[str]) -> set[str]:
+    """Names that were asked for, each whole or by a part of it; all when none was."""
+    if not parts:
+        return set(names)
+    return {name for part in parts for name in names if (name == part if part in names else part in name)}
+
+
+def _first_line(error: Exception) -> str:
+    """The whole, with what a process printed, goes to standard error."""
+    progress(str(error))
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+
+
+def progress(text: str) -> None:
+    """To standard error: the tables go to standard output."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,19 @@
+"""The families of figures, one file each; each makes one table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from bench.plan import Plan
+from bench.rows import calls, first_token, latency, memory, overview, relay, submit
+from bench.table import Table
+
+FAMILIES: Final[Mapping[str, Callable[[Plan], Table[Any]]]] = {
+    "calls": calls.table,
+    "submit": submit.table,
+    "latency": latency.table,
+    "first_token": first_token.table,
+    "relay": relay.table,
+    "idle_readers": relay.idle_table,
+    "overview": overview.table,
+    "memory": memory.table,
+}
