@@ -6,16 +6,9 @@ from typing import Final, Literal, Self
 
 from pydantic import Field
 
-from jobs.models import (
-    Answer,
-    ChatAnswer,
-    FailedAttempt,
-    FrozenModel,
-    JobError,
-    JobRecord,
-    JobView,
-    Usage,
-)
+from jobs.answers import Answer, ChatAnswer, JobError, Usage
+from jobs.frozen import FrozenModel
+from jobs.models import FailedAttempt, JobRecord, JobView
 from jobs.reading import Page, Stats
 from jobs.states import State
 from jobs.verbs import Created

@@ -19,7 +19,8 @@ from api.waiting import view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.events import Event
-from jobs.models import ChatRequest, ChatTask, JobRecord, JobView
+from jobs.models import JobRecord, JobView
+from jobs.requests import ChatRequest, ChatTask
 from jobs.states import State
 from jobs.verbs import Created
 

@@ -17,8 +17,8 @@ from werkzeug.exceptions import HTTPException
 
 from api.invalid import FieldError, InvalidFields
 from jobs import errors
+from jobs.answers import JobError
 from jobs.errors import ChatqueueError
-from jobs.models import JobError
 
 logger = logging.getLogger(__name__)
 

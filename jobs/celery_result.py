@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.models import ANSWER, ChatAnswer, EmbeddingsAnswer, JobError
+from jobs.answers import ANSWER, ChatAnswer, EmbeddingsAnswer, JobError
 
 
 def _meta(job_id: str, status: str, result: Any, **more: Any) -> dict[str, Any]:

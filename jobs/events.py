@@ -12,7 +12,9 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from jobs import keys
-from jobs.models import ChatAnswer, FrozenModel, JobError, JobView, Usage
+from jobs.answers import ChatAnswer, JobError, Usage
+from jobs.frozen import FrozenModel
+from jobs.models import JobView
 from jobs.states import FINAL_STATES, State
 
 EventType: TypeAlias = Literal[

@@ -4,18 +4,10 @@ import time
 from typing import Final
 
 from jobs import celery_result, keys
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError
 from jobs.commands import Command, plain_command, script_command, text
-from jobs.models import (
-    TASK_REQUEST,
-    ChatAnswer,
-    ChatTask,
-    EmbeddingsAnswer,
-    EmbeddingsTask,
-    FailedAttempt,
-    InLine,
-    JobError,
-    JobRecord,
-)
+from jobs.models import FailedAttempt, InLine, JobRecord
+from jobs.requests import TASK_REQUEST, ChatTask, EmbeddingsTask
 from jobs.states import State
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs

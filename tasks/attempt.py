@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from jobs import verbs
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError
 from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
-from jobs.models import ChatAnswer, ChatTask, Claim, EmbeddingsAnswer, JobError, Lease, input_chars
+from jobs.models import Claim, Lease
+from jobs.requests import ChatTask, input_chars
 from jobs.states import State
 from jobs.verbs import AttemptEnd, NotClaimed
 from tasks.event_writer import EventWriter

@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 
 from jobs import verbs
+from jobs.answers import Usage
 from jobs.async_store import AsyncStore
-from jobs.models import Usage
 from jobs.verbs import Tail
 from tasks.heartbeat import Hold, Stop, Stopped
 

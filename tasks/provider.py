@@ -19,7 +19,8 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
-from jobs.models import ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
+from jobs.answers import EmbeddingsAnswer, Usage
+from jobs.requests import ChatTask, EmbeddingsTask
 from jobs.settings import Settings
 from tasks.patience import Patience
 from tasks.provider_errors import broken, stream_cut, translated

@@ -24,8 +24,9 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from jobs import errors
+from jobs.answers import EmbeddingsAnswer, Usage
 from jobs.errors import AttemptCrashed, AttemptError, KillsItsWorker
-from jobs.models import TASK_REQUEST, ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
+from jobs.requests import TASK_REQUEST, ChatTask, EmbeddingsTask
 from jobs.settings import get_settings
 from tasks.patience import Patience
 from tasks.provider import Piece, Provider

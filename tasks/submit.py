@@ -8,7 +8,8 @@ from kombu.exceptions import OperationalError
 from jobs import queries, verbs
 from jobs.errors import NotRetryable, no_such_job
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatTask, EmbeddingsTask, JobRecord, Limits, NewJob
+from jobs.models import JobRecord, NewJob
+from jobs.requests import ChatTask, EmbeddingsTask, Limits
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.store import Store

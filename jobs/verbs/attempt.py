@@ -4,17 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from jobs import celery_result, keys
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
-from jobs.models import (
-    TASK_REQUEST,
-    ChatAnswer,
-    Claim,
-    EmbeddingsAnswer,
-    JobError,
-    Lease,
-    Usage,
-)
+from jobs.models import Claim, Lease
+from jobs.requests import TASK_REQUEST
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import attempt_entry, event_json, milliseconds, minute, settle_keys

@@ -10,7 +10,8 @@ from jobs import keys
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
-from jobs.models import PREVIEW_BYTES, ChatTask, EmbeddingsTask, InLine, JobRecord, NewJob
+from jobs.models import PREVIEW_BYTES, InLine, JobRecord, NewJob
+from jobs.requests import ChatTask, EmbeddingsTask
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import milliseconds

@@ -5,11 +5,9 @@ import time
 from typing import Any
 
 from jobs import keys
+from jobs.answers import JobError
 from jobs.errors import InternalError
-from jobs.models import (
-    FailedAttempt,
-    JobError,
-)
+from jobs.models import FailedAttempt
 from jobs.states import State
 
 

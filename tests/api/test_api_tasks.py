@@ -3,7 +3,7 @@
 import pytest
 
 from jobs import reading
-from jobs.models import EmbeddingsAnswer
+from jobs.answers import EmbeddingsAnswer
 
 UNKNOWN = "job_" + "0" * 32
 

@@ -7,7 +7,7 @@ from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
 
 from jobs import celery_result, keys
-from jobs.models import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
 
 ANSWER = ChatAnswer(
     text='quotes " and ünïcödé 🎈',

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
-from jobs.models import ChatTask, EmbeddingsTask, Turn
+from jobs.requests import ChatTask, EmbeddingsTask, Turn
 from jobs.settings import Settings
 from tasks.patience import Patience
 from tasks.provider import Provider

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from jobs.errors import AttemptCrashed, DeadlineExceeded, KillsItsWorker
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from tasks.patience import Patience
 from tasks.quarantine import Quarantine
 from tests.waiting import until
