@@ -6,10 +6,11 @@ from typing import Final, Literal, Self
 
 from pydantic import Field
 
-from jobs.answers import Answer, ChatAnswer, JobError, Usage
+from jobs.answers import Answer, JobError, TextAnswer, Usage
 from jobs.frozen import FrozenModel
 from jobs.models import FailedAttempt, JobRecord, JobView
 from jobs.reading import Page, Stats
+from jobs.requests import Kind
 from jobs.states import State
 from jobs.verbs import Created
 
@@ -39,7 +40,7 @@ class ChatJob(FrozenModel):
 
     @classmethod
     def of(cls, view: JobView) -> Self:
-        record, answer = view.record, view.answer if isinstance(view.answer, ChatAnswer) else None
+        record, answer = view.record, view.answer if isinstance(view.answer, TextAnswer) else None
         return cls(
             job_id=record.job_id,
             status=record.state,
@@ -85,7 +86,7 @@ class Task(FrozenModel):
     """A task, without its request and its result."""
 
     task_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     status: State
     created_at: datetime
     started_at: datetime | None
@@ -183,7 +184,7 @@ class TaskResult(FrozenModel):
     """What came of a task. A failed or cancelled chat keeps the text that it had."""
 
     task_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     status: State
     result: Answer | None = Field(repr=False)
     error: JobError | None

@@ -167,7 +167,7 @@ def _on_leave(created: Created, body: SyncChat | AsyncChat) -> Callable[[], None
 
 
 def _check_kind(record: JobRecord) -> None:
-    if record.kind != "chat":
+    if record.kind == "embeddings":
         raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 

@@ -1,7 +1,7 @@
 """What comes of a request: answers, errors and the tokens that they took."""
 
 import math
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
@@ -35,14 +35,37 @@ class Usage(FrozenModel):
         return cls(input_tokens=given, output_tokens=made, total_tokens=given + made, estimated=bool(estimated))
 
 
-class ChatAnswer(FrozenModel):
-    """The answer to a chat call; for an incomplete or cancelled job its text is what there was."""
+class TextAnswer(FrozenModel):
+    """What every conversation comes to; for an incomplete or cancelled job its text is what there was."""
 
-    kind: Literal["chat"] = "chat"
     text: str = Field(repr=False)
     model: str | None
     finish_reason: str | None
     usage: Usage | None
+
+
+class ChatAnswer(TextAnswer):
+    """The answer to a chat call."""
+
+    kind: Literal["chat"] = "chat"
+
+
+class CompletionAnswer(TextAnswer):
+    """The answer to a chat completion; ``text`` is what its first choice says."""
+
+    kind: Literal["completion"] = "completion"
+    body: dict[str, Any] | None = Field(default=None, repr=False, description="The provider's chat.completion.")
+
+
+class ResponseAnswer(TextAnswer):
+    """The answer to a response; ``text`` is what its messages say."""
+
+    kind: Literal["response"] = "response"
+    body: dict[str, Any] | None = Field(
+        default=None,
+        repr=False,
+        description="The provider's response. A message of which there is only the type says `text`.",
+    )
 
 
 class EmbeddingsAnswer(FrozenModel):
@@ -54,8 +77,9 @@ class EmbeddingsAnswer(FrozenModel):
     usage: Usage | None
 
 
-Answer = Annotated[ChatAnswer | EmbeddingsAnswer, Field(discriminator="kind")]
-ANSWER: Final[TypeAdapter[ChatAnswer | EmbeddingsAnswer]] = TypeAdapter(Answer)
+AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer
+Answer = Annotated[AnyAnswer, Field(discriminator="kind")]
+ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer)
 
 
 class JobError(FrozenModel):

@@ -1,13 +1,13 @@
 """Jobs, as frozen pydantic models: what is written down of one, and who may write."""
 
 import re
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.answers import AnyAnswer, JobError, Usage
 from jobs.frozen import FrozenModel
-from jobs.requests import ChatTask, EmbeddingsTask
+from jobs.requests import JobRequest, Kind
 from jobs.states import State
 
 JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"
@@ -29,19 +29,25 @@ class FailedAttempt(FrozenModel):
     message: str
 
 
+Repeat: TypeAlias = Literal["same", "noted", "resent"]
+
+
 class NewJob(FrozenModel):
     """All that `create` writes down."""
 
     job_id: str
     tenant: str
     queue: str
-    request: ChatTask | EmbeddingsTask = Field(repr=False)
+    request: JobRequest = Field(repr=False)
     max_attempts: int
     deadline_seconds: float
     start_by_seconds: float | None = None
     cancel_after_seconds: float | None = None
     idempotency_key: str | None = Field(default=None, repr=False)
+    repeat: Repeat = "same"  # what its key does: see create.lua
     retry_of: str | None = None  # the failed job that this one repeats; it is repeated once
+    result_ttl_seconds: int | None = None  # of its own; None: the settings'
+    events_ttl_seconds: int | None = None
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
@@ -68,20 +74,21 @@ class Claim(FrozenModel):
     deaths: int  # attempts that ended with their worker
     max_attempts: int
     remaining_ms: int  # until the job's deadline, by the server's clock
-    request: ChatTask | EmbeddingsTask = Field(repr=False)
+    request: JobRequest = Field(repr=False)
 
 
 class JobRecord(FrozenModel):
     """A job as it is written down, without its request and its answer."""
 
     job_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     tenant: str
     queue: str
     state: State
     version: int  # grows with each write; the ETag
     seq: int  # order of creation, unique
     token: int = 0  # of the latest claim
+    log_start: int = 0  # length of the log right after it: tells this attempt from any other
     attempts: int
     failures: int = 0  # attempts that ended with an error
     deaths: int = 0  # attempts that ended with their worker
@@ -128,5 +135,5 @@ class JobView(FrozenModel):
     """A record together with what came of it."""
 
     record: JobRecord
-    answer: ChatAnswer | EmbeddingsAnswer | None = Field(default=None, repr=False)
+    answer: AnyAnswer | None = Field(default=None, repr=False)
     error: JobError | None = None

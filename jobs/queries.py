@@ -4,14 +4,14 @@ import time
 from typing import Final
 
 from jobs import celery_result, keys
-from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError
+from jobs.answers import AnyAnswer, JobError
 from jobs.commands import Command, plain_command, script_command, text
 from jobs.models import FailedAttempt, InLine, JobRecord
-from jobs.requests import TASK_REQUEST, ChatTask, EmbeddingsTask
+from jobs.requests import JOB_REQUEST, JobRequest
 from jobs.states import State
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
-Outcome = tuple[ChatAnswer | EmbeddingsAnswer | None, JobError | None]
+Outcome = tuple[AnyAnswer | None, JobError | None]
 
 
 def record(job_id: str) -> Command[JobRecord | None]:
@@ -37,10 +37,10 @@ def outcome(job_id: str) -> Command[Outcome]:
     )
 
 
-def request(job_id: str) -> Command[ChatTask | EmbeddingsTask | None]:
+def request(job_id: str) -> Command[JobRequest | None]:
     """What was asked; None when the job has expired."""
     return plain_command(
-        "GET", keys.request(job_id), read=lambda stored: TASK_REQUEST.validate_json(stored) if stored else None
+        "GET", keys.request(job_id), read=lambda stored: JOB_REQUEST.validate_json(stored) if stored else None
     )
 
 

@@ -1,7 +1,8 @@
 """What people ask for: the kinds of requests, validated once where they come in."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
 
@@ -129,11 +130,66 @@ class EmbeddingsTask(EmbeddingsRequest):
 
 
 TaskRequest = Annotated[ChatTask | EmbeddingsTask, Field(discriminator="kind")]
-TASK_REQUEST: Final[TypeAdapter[ChatTask | EmbeddingsTask]] = TypeAdapter(TaskRequest)
 
 
-def input_chars(request: ChatTask | EmbeddingsTask) -> int:
+class PassedOn(JobOptions):
+    """A body in OpenAI's own shape, less what is ours; what nobody here knows of goes to the provider as it came."""
+
+    model: ModelName | None = None
+    body: dict[str, Any] = Field(repr=False)
+
+
+class CompletionTask(PassedOn):
+    """The body of POST /v1/chat/completions, without model, metadata and stream."""
+
+    kind: Literal["completion"]
+
+
+class ResponseTask(PassedOn):
+    """The body of POST /v1/responses, without model, metadata and stream."""
+
+    kind: Literal["response"]
+    background: bool = False
+    store: bool = True
+    previous_response_id: str | None = None
+    earlier: tuple[dict[str, Any], ...] = Field(default=(), repr=False)  # items of the conversation before this input
+
+
+Conversation: TypeAlias = ChatTask | CompletionTask | ResponseTask  # what is answered with text, as it comes
+JobRequest: TypeAlias = Conversation | EmbeddingsTask
+Kind: TypeAlias = Literal["chat", "embeddings", "completion", "response"]
+JOB_REQUEST: Final[TypeAdapter[JobRequest]] = TypeAdapter(Annotated[JobRequest, Field(discriminator="kind")])
+
+_SPOKEN: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
+
+
+def texts(request: JobRequest) -> Iterator[str]:
+    """All that a request gives the model to read, the latest last; not its images and files."""
+    match request:
+        case EmbeddingsTask():
+            yield from request.input
+        case ChatTask():
+            yield from filter(None, [request.system])
+            yield from (turn.content for turn in request.history)
+            yield request.message
+        case ResponseTask():
+            yield from _spoken(list(request.earlier))
+            yield from _spoken(request.body)
+        case _:
+            yield from _spoken(request.body)
+
+
+def _spoken(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _spoken(part)
+    elif isinstance(value, dict):
+        for name in _SPOKEN:
+            yield from _spoken(value.get(name))
+
+
+def input_chars(request: JobRequest) -> int:
     """Length of all that a request gives the model to read."""
-    if isinstance(request, EmbeddingsTask):
-        return sum(map(len, request.input))
-    return len(request.message) + len(request.system or "") + sum(len(turn.content) for turn in request.history)
+    return sum(map(len, texts(request)))

@@ -15,6 +15,7 @@ from jobs.verbs.attempt import (
     finish,
     release,
     renew,
+    upstream,
 )
 from jobs.verbs.create import Created, create
 from jobs.verbs.end import cancel, delete
@@ -41,4 +42,5 @@ __all__ = [
     "ring",
     "take_duty",
     "unrung",
+    "upstream",
 ]

@@ -16,7 +16,7 @@ def minute() -> str:
 
 
 def event_json(kind: str, **fields: Any) -> str:
-    return json.dumps({"type": kind, **fields}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"type": kind, **fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def attempt_entry(attempt: int, error: JobError) -> str:
