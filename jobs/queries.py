@@ -44,6 +44,13 @@ def request(job_id: str) -> Command[JobRequest | None]:
     )
 
 
+def was_resent(tenant: str, digest: str) -> Command[bool]:
+    """Whether a copy of the request that this key names has come in since."""
+    return plain_command(
+        "GET", keys.idempotency(tenant, digest), read=lambda kept: kept is not None and kept.endswith(b" resent")
+    )
+
+
 def events(job_id: str, first: int, most: int) -> Command[list[bytes]]:
     """Lines of the event log from that number on."""
     return plain_command("LRANGE", keys.events(job_id), first, first + most - 1, read=list)
