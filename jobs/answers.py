@@ -72,7 +72,8 @@ class EmbeddingsAnswer(FrozenModel):
     """One vector for each input text, in order."""
 
     kind: Literal["embeddings"] = "embeddings"
-    vectors: tuple[tuple[float, ...], ...] = Field(repr=False)
+    vectors: tuple[str, ...] = Field(repr=False, description="Each as base64 of little-endian float32.")
+    encoding_format: Literal["float", "base64"] = Field(default="float", description="How they were asked for.")
     model: str | None
     usage: Usage | None
 

@@ -1,7 +1,8 @@
 """The queries: what can be read, each as one command whose cost does not grow with the number of jobs."""
 
+import json
 import time
-from typing import Final
+from typing import Any, Final
 
 from jobs import celery_result, keys
 from jobs.answers import AnyAnswer, JobError
@@ -128,6 +129,11 @@ def abandoned(now_ms: int, limit: int) -> Command[list[str]]:
 def expired(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs whose record has expired and whose index entries have not been cleared."""
     return _by_score(keys.EXPIRY, now_ms, limit)
+
+
+def models() -> Command[list[dict[str, Any]]]:
+    """As the provider has listed them; none when no worker has asked yet."""
+    return plain_command("GET", keys.MODELS, read=lambda kept: json.loads(kept) if kept else [])
 
 
 def server_time_ms() -> Command[int]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
 from jobs.frozen import FrozenModel
 from jobs.settings import get_settings
@@ -12,6 +12,7 @@ from jobs.settings import get_settings
 _VISIBLE = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
 MAX_HISTORY = 1_000  # turns; far above any model's context, bounds validation time
 MAX_INPUTS = 2_048  # texts in one embeddings request: OpenAI's own limit
+MAX_TOKENS = 100_000  # of one text; above any model's limit, bounds validation time
 MAX_METADATA = 16  # pairs, OpenAI's own limit
 
 
@@ -82,6 +83,23 @@ class Limits(RequestModel):
     idle_seconds: Duration | None = Field(default=None, description="Longest silence between two tokens.")
 
 
+Dimensions = Annotated[int, Field(ge=1, le=8_192), Whole]
+Tokens = Annotated[
+    tuple[Annotated[int, Field(ge=0), Whole], ...],
+    Field(min_length=1, max_length=MAX_TOKENS),
+]
+EmbeddingsInput = Annotated[
+    tuple[
+        Annotated[
+            Annotated[Text, Tag("text")] | Annotated[Tokens, Tag("tokens")],
+            Discriminator(lambda given: "text" if isinstance(given, str) else "tokens"),
+        ],
+        ...,
+    ],
+    Field(min_length=1, max_length=MAX_INPUTS),
+]
+
+
 class JobOptions(RequestModel):
     """What every kind of job may carry."""
 
@@ -110,14 +128,20 @@ class ChatRequest(JobOptions):
 class EmbeddingsRequest(JobOptions):
     """Texts to turn into vectors, in one call."""
 
-    input: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
-        description="Texts; the vectors come back in the same order.",
+    input: EmbeddingsInput = Field(
+        description="Texts, or texts as tokens; the vectors come back in the same order.",
         repr=False,
         examples=[["first", "second"]],
     )
     model: ModelName | None = Field(default=None, description="Model; the server's default when absent.")
-    dimensions: Annotated[int, Field(ge=1, le=8_192), Whole] | None = Field(
+    dimensions: Dimensions | None = Field(
         default=None, description="Length of each vector, where the model can choose."
+    )
+    encoding_format: Literal["float", "base64"] = Field(
+        default="float", description="Vectors as numbers, or as base64 of little-endian float32."
+    )
+    more: dict[str, Any] = Field(
+        default={}, description="What else the provider should be told, passed on as it is.", repr=False
     )
 
 
@@ -167,7 +191,7 @@ def texts(request: JobRequest) -> Iterator[str]:
     """All that a request gives the model to read, the latest last; not its images and files."""
     match request:
         case EmbeddingsTask():
-            yield from request.input
+            yield from (given for given in request.input if isinstance(given, str))
         case ChatTask():
             yield from filter(None, [request.system])
             yield from (turn.content for turn in request.history)

@@ -4,12 +4,8 @@ The SDK's transport, authentication and errors are used; its pydantic objects an
 cost more CPU than the rest of a call. Its retries are off: the job core decides on attempts.
 """
 
-import array
 import asyncio
-import base64
 import json
-import math
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Literal
@@ -18,6 +14,7 @@ import httpx2
 import openai
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
+from jobs import vectors
 from jobs.answers import EmbeddingsAnswer
 from jobs.requests import Conversation, EmbeddingsTask, ResponseTask
 from jobs.settings import Settings
@@ -30,6 +27,7 @@ from tasks.upstream.piece import NONSENSE, Piece, Reader, clean, read_text, read
 _EVENT_STREAM: Final = "text/event-stream"
 _DONE: Final = b"[DONE]"
 _LAST_BYTES_SECONDS: Final = 0.1  # between the last word and the end of its HTTP message; then the connection is closed
+_LIST_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
 
@@ -77,14 +75,26 @@ class Provider:
         body: dict[str, Any] = {
             "model": request.model or self._settings.embedding_model,
             "input": list(request.input),
-            "encoding_format": "base64",  # a quarter of the bytes of decimal numbers
+            "encoding_format": "base64",
+            **request.more,
         }
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
         with translated(patience):
             async with asyncio.timeout(patience.total):
                 reply = await self._client.post("/embeddings", cast_to=object, body=body)
-        return _read_embeddings(reply, len(request.input))
+        return await asyncio.to_thread(_read_embeddings, reply, request)  # thousands of vectors take their time
+
+    async def models(self) -> list[Any]:
+        """What the provider lists. Raises as ``chat`` does."""
+        patience = Patience(total=_LIST_SECONDS, first_token=_LIST_SECONDS, idle=_LIST_SECONDS)
+        with translated(patience):
+            async with asyncio.timeout(patience.total):
+                reply = await self._client.get("/models", cast_to=object)
+        data = reply.get("data") if isinstance(reply, dict) else None
+        if not isinstance(data, list):
+            raise broken()
+        return data
 
     async def close(self) -> None:
         await self._client.close()
@@ -185,26 +195,22 @@ def _sound(read: Callable[..., Iterable[Piece]], *said: Any) -> list[Piece]:
         raise broken() from None
 
 
-def _read_embeddings(reply: Any, count: int) -> EmbeddingsAnswer:
+def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
     try:
         rows = sorted(reply["data"], key=lambda row: row["index"])
-        vectors = tuple(_read_vector(row["embedding"]) for row in rows)
-        if len(vectors) != count:
+        read = tuple(_read_vector(row["embedding"]) for row in rows)
+        if len(read) != len(request.input):
             raise broken()
-        usage = read_usage(reply.get("usage"))
-        return EmbeddingsAnswer(vectors=vectors, model=read_text(reply.get("model")), usage=usage)
+        return EmbeddingsAnswer(
+            vectors=read,
+            encoding_format=request.encoding_format,
+            model=read_text(reply.get("model")),
+            usage=read_usage(reply.get("usage")),
+        )
     except NONSENSE:
         raise broken() from None
 
 
-def _read_vector(value: Any) -> tuple[float, ...]:
-    """A vector as base64 of little-endian float32, or, from servers that ignore the request, as numbers."""
-    if isinstance(value, str):
-        numbers = array.array("f", base64.b64decode(value))
-        if sys.byteorder == "big":
-            numbers.byteswap()
-    else:
-        numbers = array.array("d", map(float, value))
-    if not all(map(math.isfinite, numbers)):  # JSON has no word for them
-        raise ValueError
-    return tuple(numbers)
+def _read_vector(value: Any) -> str:
+    """From servers that ignore what they are asked for, numbers."""
+    return vectors.checked(value if isinstance(value, str) else vectors.pack(map(float, value)))

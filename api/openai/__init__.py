@@ -10,11 +10,11 @@ What OpenAI answers 400 is 400 here, where the native API says 422.
 from flask import Blueprint, Response
 
 from api import problems
-from api.openai import completions, responses
+from api.openai import completions, embeddings, models, responses
 from jobs.errors import InvalidRequest
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
-for _part in (responses.blueprint, completions.blueprint):
+for _part in (responses.blueprint, completions.blueprint, embeddings.blueprint, models.blueprint):
     blueprint.register_blueprint(_part)
 
 

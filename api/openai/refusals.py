@@ -5,7 +5,7 @@ from typing import Final
 
 from api.problems import JobFailed
 from jobs.answers import JobError
-from jobs.errors import ChatqueueError, InvalidRequest
+from jobs.errors import ChatqueueError, InvalidRequest, NotFound
 
 _STATUS: Final = {
     "provider_rejected_request": HTTPStatus.BAD_REQUEST,
@@ -25,6 +25,10 @@ class BadParameter(InvalidRequest):
 
 class PreviousNotFound(BadParameter):
     code = "previous_response_not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
 
 
 class StillRunning(ChatqueueError):

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from jobs.frozen import FrozenModel
-from jobs.requests import Metadata, ModelName
+from jobs.requests import Dimensions, EmbeddingsInput, Metadata, ModelName
 
 _OURS: Final = frozenset({"model", "metadata", "stream"})
 
@@ -34,6 +34,22 @@ class ResponseBody(Body):
     background: bool | None = None
     store: bool | None = None
     previous_response_id: str | None = None
+
+
+def _as_many(given: Any) -> Any:
+    """One text, or one list of tokens, is a list of one."""
+    many = [given] if isinstance(given, str) or _is_tokens(given) else given
+    return tuple(tuple(one) if isinstance(one, list) else one for one in many) if isinstance(many, list) else many
+
+
+def _is_tokens(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(isinstance(token, int) for token in given)
+
+
+class EmbeddingsBody(Body):
+    input: Annotated[EmbeddingsInput, BeforeValidator(_as_many)] = Field(repr=False)
+    dimensions: Dimensions | None = None
+    encoding_format: Literal["float", "base64"] = "float"
 
 
 class StreamQuery(FrozenModel):

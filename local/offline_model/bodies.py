@@ -66,13 +66,15 @@ class ChatBody(BaseModel):
 
 class EmbeddingsBody(BaseModel):
     model: Text
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2_048)]
+    input: Text | Annotated[list[Text | list[int]], Field(min_length=1, max_length=2_048)]
     dimensions: Annotated[int, Field(ge=1, le=4_096)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
 
     @property
     def texts(self) -> list[str]:
-        return [self.input] if isinstance(self.input, str) else self.input
+        """Tokens are words like any other, to who knows no tokens."""
+        given = [self.input] if isinstance(self.input, str) else self.input
+        return [text if isinstance(text, str) else " ".join(map(str, text)) for text in given]
 
 
 def read_body(kind: type[Body], data: bytes) -> Body:

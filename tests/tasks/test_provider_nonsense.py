@@ -1,16 +1,18 @@
 """What a provider may send and no provider should: each is mended or ends as broken, none reaches the worker."""
 
-import json
 import math
 
 import pytest
 
 from jobs.errors import ProviderBroken
+from jobs.requests import EmbeddingsTask
+from jobs.vectors import unpack
 from tasks.provider import _read_embeddings, _sound
 from tasks.upstream.chat import ChatReader
 from tasks.upstream.completion import CompletionReader
 from tasks.upstream.from_chat import TranslatingReader
 
+REQUEST = EmbeddingsTask(kind="embeddings", input=("a",))
 READERS = [ChatReader, CompletionReader, TranslatingReader]
 
 
@@ -85,10 +87,10 @@ def test_a_chunk_that_makes_no_sense_is_broken(reader, nonsense):
 def test_vectors_that_make_no_sense_are_broken(data):
     """NaN and Infinity too: JSON has no word for them, and every reader but Python would choke."""
     with pytest.raises(ProviderBroken):
-        _read_embeddings({"data": data, "model": "e"}, 1)
+        _read_embeddings({"data": data, "model": "e"}, REQUEST)
 
 
-def test_what_is_stored_is_json_for_everyone():
-    answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, 1)
+def test_numbers_from_a_server_that_knows_no_base64_are_kept_as_base64():
+    answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, REQUEST)
 
-    assert json.loads(answer.model_dump_json())["vectors"] == [[0.5, -1.0]]
+    assert list(unpack(answer.vectors[0])) == [0.5, -1.0]
