@@ -7,7 +7,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:events:{id} | list: the stream, one JSON event an entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
 | cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
-| cq:idempotency:{tenant}:{digest} | string: "fingerprint id", and "resent" once a client has sent it again | create | the idempotency TTL; of what a client sends again by itself, the resend window |
+| cq:idempotency:{tenant}:{digest} | string: "fingerprint id", and how often a client has sent it again, where it has | create | the idempotency TTL; of what a client sends again by itself, the resend window |
 | cq:seq | string: counter; order of creation and of bells | create, release, ring | for ever: one number |
 | cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |

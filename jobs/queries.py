@@ -45,11 +45,14 @@ def request(job_id: str) -> Command[JobRequest | None]:
     )
 
 
-def was_resent(tenant: str, digest: str) -> Command[bool]:
-    """Whether a copy of the request that this key names has come in since."""
-    return plain_command(
-        "GET", keys.idempotency(tenant, digest), read=lambda kept: kept is not None and kept.endswith(b" resent")
-    )
+def copies(tenant: str, digest: str) -> Command[int]:
+    """How often the request that this key names has been sent again."""
+
+    def read(kept: bytes | None) -> int:
+        _, _, count = (kept or b"").decode().partition(" ")[2].partition(" ")
+        return int(count or 0)
+
+    return plain_command("GET", keys.idempotency(tenant, digest), read=read)
 
 
 def events(job_id: str, first: int, most: int) -> Command[list[bytes]]:

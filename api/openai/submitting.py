@@ -5,9 +5,12 @@ its body, its caller and its count: so it finds the job of its first try. Two eq
 """
 
 import hashlib
+import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from flask import request
 
@@ -23,6 +26,12 @@ from jobs.models import JobRecord, JobView
 from jobs.requests import JobRequest
 from jobs.states import State
 from jobs.verbs import Created
+
+_COUNT: Final = "x-stainless-retry-count"
+_SANE: Final = re.compile(r"[0-9]{1,3}")
+_FIRST_WAIT_SECONDS: Final = 0.5  # the client's own numbers: before its first retry, doubled before each further one
+_LONGEST_WAIT_SECONDS: Final = 8.0
+_MARGIN_SECONDS: Final = 1.5  # for a new connection
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ def accept(task: JobRequest, id_prefix: str, *, goes_on: bool = False) -> Accept
     else:
         created = _submit_unnamed(here, task, id_prefix)
     record = created.record or reading.record(here.store, created.job_id)
-    return Accepted(record, None if goes_on or not created.is_new else _canceller(here, record))
+    return Accepted(record, None if goes_on else _canceller(here, record, created.copies))
 
 
 def view_at_end(accepted: Accepted) -> JobView:
@@ -54,6 +63,7 @@ def view_at_end(accepted: Accepted) -> JobView:
         view = view_when_final(job_id, services().settings.client_wait_seconds, presence_check() if leave else None)
     except ClientLeft:
         if leave is not None:
+            time.sleep(_seconds_to_come_back())
             leave()
         raise
     if not view.record.state.is_final:
@@ -73,8 +83,17 @@ def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created
 
 
 def _tries_before() -> int:
-    count = request.headers.get("x-stainless-retry-count", "")
-    return int(count) if count.isdecimal() and len(count) < 4 else 0  # noqa: PLR2004  # a sane count
+    """Of this same request, as its client counts."""
+    count = request.headers.get(_COUNT, "")
+    return int(count) if _SANE.fullmatch(count) else 0
+
+
+def _seconds_to_come_back() -> float:
+    """How long an openai client waits before it sends a request again, and a little more; others do not come back."""
+    if _COUNT not in request.headers:
+        return 0
+    wait: float = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** _tries_before())
+    return wait + _MARGIN_SECONDS
 
 
 def _own_key() -> str:
@@ -92,13 +111,13 @@ def _goes_on(here: Services, job_id: str) -> bool:
     return False
 
 
-def _canceller(here: Services, record: JobRecord) -> Callable[[], None]:
-    """Cancels the job unless the client has sent its request again meanwhile, and waits for the same one."""
+def _canceller(here: Services, record: JobRecord, copies: int) -> Callable[[], None]:
+    """Cancels the job unless the client has sent its request again since, and waits for the same one."""
 
     def leave() -> None:
         digest = record.idempotency
         with suppress(StoreUnavailable):
-            if digest is None or not here.store.run(queries.was_resent(record.tenant, digest)):
+            if digest is None or here.store.run(queries.copies(record.tenant, digest)) <= copies:
                 here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
 
     return leave

@@ -11,7 +11,8 @@
 --       11 ms since the running minute began  12... field, value of the record
 -- answers  {created, id, time of creation in ms, order of creation, place in line,
 --           wait in ms or -1}
---          {existing, id}: the key, the retry, or the request of which this is a copy has made that job before
+--          {existing, id}: the key, or the retry, has made that job before
+--          {existing, id, count}: so has the request of which this is a copy, the how manieth
 --          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once.
@@ -26,9 +27,11 @@ end
 if ARGV[8] == 'same' or ARGV[8] == 'resent' then
   local seen = redis.call('GET', KEYS[14])
   if seen then
-    local fingerprint, id = seen:match('^(%S+) (%S+)')
+    local fingerprint, id, copies = seen:match('^(%S+) (%S+) ?(%d*)$')
     if ARGV[8] == 'resent' then
-      redis.call('SET', KEYS[14], fingerprint .. ' ' .. id .. ' resent', 'EX', ARGV[3])
+      copies = (tonumber(copies) or 0) + 1
+      redis.call('SET', KEYS[14], fingerprint .. ' ' .. id .. ' ' .. copies, 'EX', ARGV[3])
+      return {'existing', id, copies}
     end
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
   end

@@ -22,10 +22,14 @@ QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room
 
 @dataclass(frozen=True)
 class Created:
-    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before."""
+    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before.
+
+    ``copies``: how often the request that made it has been sent again.
+    """
 
     job_id: str
     record: JobRecord | None = None
+    copies: int = 0
 
     @property
     def is_new(self) -> bool:
@@ -115,7 +119,7 @@ def _read_created(job: NewJob, fields: dict[str, Word], reply: list[Any]) -> Cre
         raise no_memory()
     if word == "gone":
         raise no_such_job("task_id")
-    return Created(detail)
+    return Created(detail, copies=int(reply[2]) if len(reply) > 2 else 0)  # noqa: PLR2004  # the third, if it is there
 
 
 def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *line: int) -> JobRecord:

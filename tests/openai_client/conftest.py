@@ -28,6 +28,7 @@ class Stack:
     """Where everything is; ``env`` starts one more of anything."""
 
     url: str
+    model_url: str
     env: dict[str, str]
     web: Process
 
@@ -38,21 +39,36 @@ class Stack:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk-any", **{"max_retries": 0, "timeout": 30} | options)
 
 
+@pytest.fixture(scope="session")
+def responses_model_url() -> Iterator[str]:
+    """The offline model as a provider that speaks Responses."""
+    args = [sys.executable, "-m", "local.offline_model", "--port", "0", "--responses"]
+    with running(args, ready="offline model listening on ") as process:
+        yield process.wait_for("listening on").split()[-1]
+
+
+@pytest.fixture(scope="module", params=["chat", "responses"])
+def upstream_url(request: pytest.FixtureRequest) -> str:
+    """A provider that speaks chat completions alone, and one that speaks Responses: the client sees no difference."""
+    name = "model_url" if request.param == "chat" else "responses_model_url"
+    return request.getfixturevalue(name)
+
+
 @pytest.fixture(scope="module")
-def stack(redis_url: str, model_url: str) -> Iterator[Stack]:
+def stack(redis_url: str, upstream_url: str) -> Iterator[Stack]:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     port = free_port()
     env = {
         "REDIS_URL": redis_url,
-        "OPENAI_BASE_URL": model_url,
+        "OPENAI_BASE_URL": upstream_url,
         "OPENAI_API_KEY": "sk-canary-key",
         "CHATQUEUE_WEB_PORT": str(port),
         "CHATQUEUE_WEB_WORKERS": "1",
         **SHORT,
     }
     with running(GUNICORN, ready="Booting worker", env=env) as web:
-        yield Stack(f"http://127.0.0.1:{port}", env, web)
+        yield Stack(f"http://127.0.0.1:{port}", upstream_url, env, web)
 
 
 @pytest.fixture(scope="module")
