@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from api import chat, docs, health, queue, tasks
+from api import chat, docs, health, openai, queue, tasks
 from api.pydantic_smorest import Api
 from api.services import install
 from jobs.settings import Settings, get_settings
@@ -23,5 +23,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (chat.blueprint, tasks.blueprint, queue.blueprint):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)
+    app.register_blueprint(openai.blueprint)
     app.register_blueprint(docs.blueprint)
     return app

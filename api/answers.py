@@ -2,23 +2,18 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
+from jobs.answers import ChatAnswer, CompletionAnswer, EmbeddingsAnswer, JobError, ResponseAnswer, TextAnswer, Usage
 from jobs.events import Event
-from jobs.models import (
-    Answer,
-    ChatAnswer,
-    FailedAttempt,
-    FrozenModel,
-    JobError,
-    JobRecord,
-    JobView,
-    Usage,
-)
+from jobs.frozen import FrozenModel
+from jobs.models import FailedAttempt, JobRecord, JobView
 from jobs.reading import Page, Stats
+from jobs.requests import Kind
 from jobs.states import State
+from jobs.vectors import unpack
 from jobs.verbs import Created
 
 POLL_SECONDS: Final = 1  # Retry-After of a job that runs, or will as soon as a worker is free
@@ -47,7 +42,7 @@ class ChatJob(FrozenModel):
 
     @classmethod
     def of(cls, view: JobView) -> Self:
-        record, answer = view.record, view.answer if isinstance(view.answer, ChatAnswer) else None
+        record, answer = view.record, view.answer if isinstance(view.answer, TextAnswer) else None
         return cls(
             job_id=record.job_id,
             status=record.state,
@@ -102,7 +97,7 @@ class Task(FrozenModel):
     """A task, without its request and its result."""
 
     task_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     status: State
     created_at: datetime
     started_at: datetime | None
@@ -196,19 +191,38 @@ class TaskList(FrozenModel):
         return cls(tasks=tuple(map(Task.of, page.records)), unknown=(), next_cursor=page.next_cursor)
 
 
+class Embeddings(FrozenModel):
+    """One vector for each input text, in order: numbers, or base64 where the request said so."""
+
+    kind: Literal["embeddings"] = "embeddings"
+    vectors: tuple[tuple[float, ...], ...] | tuple[str, ...] = Field(repr=False)
+    model: str | None
+    usage: Usage | None
+
+    @classmethod
+    def of(cls, answer: EmbeddingsAnswer) -> Self:
+        is_text = answer.encoding_format == "base64"
+        shown = answer.vectors if is_text else tuple(tuple(unpack(vector)) for vector in answer.vectors)
+        return cls(vectors=shown, model=answer.model, usage=answer.usage)
+
+
+Result = Annotated[ChatAnswer | Embeddings | CompletionAnswer | ResponseAnswer, Field(discriminator="kind")]
+
+
 class TaskResult(FrozenModel):
     """What came of a task. A failed or cancelled chat keeps the text that it had."""
 
     task_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     status: State
-    result: Answer | None = Field(repr=False)
+    result: Result | None = Field(repr=False)
     error: JobError | None
 
     @classmethod
     def of(cls, view: JobView) -> Self:
-        record = view.record
-        return cls(task_id=record.job_id, kind=record.kind, status=record.state, result=view.answer, error=view.error)
+        record, answer = view.record, view.answer
+        result = Embeddings.of(answer) if isinstance(answer, EmbeddingsAnswer) else answer
+        return cls(task_id=record.job_id, kind=record.kind, status=record.state, result=result, error=view.error)
 
 
 class QueueStats(Stats):

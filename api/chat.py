@@ -18,7 +18,8 @@ from api.shapes import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, Submi
 from api.waiting import view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound, StoreUnavailable
-from jobs.models import ChatRequest, ChatTask, JobRecord, JobView
+from jobs.models import JobRecord, JobView
+from jobs.requests import ChatRequest, ChatTask
 from jobs.states import State
 from jobs.verbs import Created
 
@@ -166,7 +167,7 @@ def _cancelling(created: Created) -> Callable[[], None] | None:
 
 
 def _check_kind(record: JobRecord) -> None:
-    if record.kind != "chat":
+    if record.kind == "embeddings":
         raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 

@@ -25,9 +25,9 @@ CONTENT_TYPE: Final = "text/event-stream"
 KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close what is silent for longer
 TICK_SECONDS: Final = 5.0  # between two looks at the place in line
 PRESENCE_SECONDS: Final = 1.0  # between two looks for a client whose leaving has consequences
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx would hold it back
+HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx would hold it back
 _RETRY: Final = b"retry: 1000\n\n"  # ms after which an EventSource comes back
-_KEEPALIVE: Final = b": keepalive\n\n"
+KEEPALIVE: Final = b": keepalive\n\n"
 
 
 def event_stream(
@@ -47,7 +47,7 @@ def event_stream(
     if not (first or is_running):
         return Response(status=HTTPStatus.NO_CONTENT)
     frames = _frames(_Narrator(here, record), first, bundles, presence_check(), on_leave)
-    return Response(frames, content_type=CONTENT_TYPE, headers=_HEADERS | (headers or {}))
+    return Response(frames, content_type=CONTENT_TYPE, headers=HEADERS | (headers or {}))
 
 
 def frame(event: Event) -> bytes:
@@ -81,7 +81,7 @@ class _Narrator:
             self._looked_at = now
             said = self._changed_status()
         if not said and now - self._spoke_at >= KEEPALIVE_SECONDS:
-            said = _KEEPALIVE
+            said = KEEPALIVE
         if said:
             self._spoke_at = now
         return said

@@ -17,8 +17,8 @@ from werkzeug.exceptions import HTTPException
 
 from api.invalid import FieldError, InvalidFields
 from jobs import errors
+from jobs.answers import JobError
 from jobs.errors import ChatqueueError
-from jobs.models import JobError
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +88,11 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _render_unexpected)
 
 
-def render(error: ChatqueueError) -> Response:
+def render(error: ChatqueueError, status: int | None = None) -> Response:
+    """``status`` in place of the error's own, where another API has another one for it."""
     response = _answer(
         _problem(
-            error.http_status,
+            status or error.http_status,
             error.code,
             error.message,
             param=error.param,

@@ -5,14 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from jobs.models import (
-    ChatRequest,
-    ChatTask,
-    EmbeddingsTask,
-    RequestModel,
-    TaskRequest,
-    Whole,
-)
+from jobs.requests import ChatRequest, ChatTask, EmbeddingsTask, RequestModel, TaskRequest, Whole
 from jobs.states import State
 
 MAX_IDS: Final = 1_000

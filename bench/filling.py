@@ -6,7 +6,8 @@ from typing import Final
 from jobs import verbs
 from jobs.connect import connect
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatTask, NewJob
+from jobs.models import NewJob
+from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.store import Store
 from tasks import app

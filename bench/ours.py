@@ -5,7 +5,7 @@ from functools import cache
 from celery import Celery
 
 from jobs.connect import connect
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from jobs.settings import get_settings
 from jobs.store import Store
 from tasks.submit import Submitter

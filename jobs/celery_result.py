@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.models import ANSWER, ChatAnswer, EmbeddingsAnswer, JobError
+from jobs.answers import ANSWER, AnyAnswer, JobError, TextAnswer
 
 
 def _meta(job_id: str, status: str, result: Any, **more: Any) -> dict[str, Any]:
@@ -23,12 +23,12 @@ def _meta(job_id: str, status: str, result: Any, **more: Any) -> dict[str, Any]:
     }
 
 
-def success(job_id: str, answer: ChatAnswer | EmbeddingsAnswer) -> str:
+def success(job_id: str, answer: AnyAnswer) -> str:
     """Of a completed or incomplete job: ``get()`` returns the answer as a dict."""
     return json.dumps(_meta(job_id, "SUCCESS", answer.model_dump(mode="json")), ensure_ascii=False, allow_nan=False)
 
 
-def failure(job_id: str, error: JobError, partial: ChatAnswer | None = None) -> str:
+def failure(job_id: str, error: JobError, partial: TextAnswer | None = None) -> str:
     """Of a failed job: ``get()`` raises an exception named JobFailed with (code, message)."""
     raised = {"exc_type": "JobFailed", "exc_message": [error.code, error.message], "exc_module": None}
     dumped = partial.model_dump(mode="json") if partial else None
@@ -44,7 +44,7 @@ def revoked_head(job_id: str) -> str:
     return json.dumps(_meta(job_id, "REVOKED", raised))[:-1] + ', "partial": '
 
 
-def read(stored: bytes | str) -> tuple[ChatAnswer | EmbeddingsAnswer | None, JobError | None]:
+def read(stored: bytes | str) -> tuple[AnyAnswer | None, JobError | None]:
     """What a stored result says: the (perhaps partial) answer and the error, each None where there is none."""
     meta = json.loads(stored)
     if meta["status"] == "SUCCESS":

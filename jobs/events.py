@@ -2,21 +2,24 @@
 
 in_progress           an attempt begins: the text starts anew
 delta                 a piece of its text
+upstream              what else the provider said, as it said it: only where it was asked in OpenAI's own shape
 attempt_incomplete    it ended without an answer; another one follows, its text is void
 completed | incomplete | failed | cancelled      the end: nothing follows
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
 from jobs import keys
-from jobs.models import ChatAnswer, FrozenModel, JobError, JobView, Usage
+from jobs.answers import JobError, TextAnswer, Usage
+from jobs.frozen import FrozenModel
+from jobs.models import JobView
 from jobs.states import FINAL_STATES, State
 
 EventType: TypeAlias = Literal[
-    "in_progress", "delta", "attempt_incomplete", "completed", "incomplete", "failed", "cancelled"
+    "in_progress", "delta", "upstream", "attempt_incomplete", "completed", "incomplete", "failed", "cancelled"
 ]
 
 
@@ -30,6 +33,11 @@ class Event(FrozenModel):
     type: EventType
     attempt: int | None = Field(default=None, description="Number of the attempt that begins or has ended, from 1.")
     text: str | None = Field(default=None, repr=False)
+    data: dict[str, Any] | None = Field(
+        default=None,
+        repr=False,
+        description="A chunk of a chat completion, or an event of a response; beside a text: what came with it.",
+    )
     finish_reason: str | None = None
     usage: Usage | None = None
     error: JobError | None = None
@@ -82,7 +90,7 @@ def replayed(view: JobView, after: int) -> tuple[Event, ...]:
     """
     record = view.record
     end = (record.log_length or 1) - 1
-    answer = view.answer if isinstance(view.answer, ChatAnswer) else None
+    answer = view.answer if isinstance(view.answer, TextAnswer) else None
     events = []
     if after < end - 1 and (record.attempts or answer):  # a worker that stops has its attempt not counted
         events.append(Event(sequence_number=None, type="in_progress", attempt=record.attempts or None))
@@ -100,7 +108,7 @@ def _last_event(number: int, view: JobView) -> Event:
     return Event(
         sequence_number=number,
         type=state.value,
-        finish_reason=whole.finish_reason if isinstance(whole, ChatAnswer) else None,
+        finish_reason=whole.finish_reason if isinstance(whole, TextAnswer) else None,
         usage=whole.usage if whole else None,
         error=view.error,
     )

@@ -7,7 +7,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:events:{id} | list: the stream, one JSON event an entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
 | cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
-| cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create | the idempotency TTL |
+| cq:idempotency:{tenant}:{digest} | string: "fingerprint id", and how often a client has sent it again, where it has | create | the idempotency TTL; of what a client sends again by itself, the resend window |
 | cq:seq | string: counter; order of creation and of bells | create, release, ring | for ever: one number |
 | cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
@@ -21,6 +21,8 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:full | string: Redis is nearly full, submits are refused | recovery | 5 s after it was last seen so |
 | cq:totals | hash: events counted since the beginning | create, finish, cancel, release | for ever: ten numbers |
 | cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
+| cq:models | string: the models that the provider lists, JSON | the workers' catalogue | a day after it was last listed |
+| cq:models:turn | string: worker that has asked for them last | the workers' catalogue | two minutes, then somebody asks again |
 | cq:probe | string: what the readiness check writes | the web | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
 
@@ -46,6 +48,8 @@ WORKERS: Final = "cq:workers"
 FULL: Final = "cq:full"
 DUTY: Final = "cq:duty"
 TOTALS: Final = "cq:totals"
+MODELS: Final = "cq:models"
+MODELS_TURN: Final = "cq:models:turn"
 PROBE: Final = "cq:probe"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"

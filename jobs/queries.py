@@ -1,25 +1,18 @@
 """The queries: what can be read, each as one command whose cost does not grow with the number of jobs."""
 
+import json
 import time
-from typing import Final
+from typing import Any, Final
 
 from jobs import celery_result, keys
+from jobs.answers import AnyAnswer, JobError
 from jobs.commands import Command, plain_command, script_command, text
-from jobs.models import (
-    TASK_REQUEST,
-    ChatAnswer,
-    ChatTask,
-    EmbeddingsAnswer,
-    EmbeddingsTask,
-    FailedAttempt,
-    InLine,
-    JobError,
-    JobRecord,
-)
+from jobs.models import FailedAttempt, InLine, JobRecord
+from jobs.requests import JOB_REQUEST, JobRequest
 from jobs.states import State
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
-Outcome = tuple[ChatAnswer | EmbeddingsAnswer | None, JobError | None]
+Outcome = tuple[AnyAnswer | None, JobError | None]
 
 
 def record(job_id: str) -> Command[JobRecord | None]:
@@ -45,11 +38,21 @@ def outcome(job_id: str) -> Command[Outcome]:
     )
 
 
-def request(job_id: str) -> Command[ChatTask | EmbeddingsTask | None]:
+def request(job_id: str) -> Command[JobRequest | None]:
     """What was asked; None when the job has expired."""
     return plain_command(
-        "GET", keys.request(job_id), read=lambda stored: TASK_REQUEST.validate_json(stored) if stored else None
+        "GET", keys.request(job_id), read=lambda stored: JOB_REQUEST.validate_json(stored) if stored else None
     )
+
+
+def copies(tenant: str, digest: str) -> Command[int]:
+    """How often the request that this key names has been sent again."""
+
+    def read(kept: bytes | None) -> int:
+        _, _, count = (kept or b"").decode().partition(" ")[2].partition(" ")
+        return int(count or 0)
+
+    return plain_command("GET", keys.idempotency(tenant, digest), read=read)
 
 
 def events(job_id: str, first: int, most: int) -> Command[list[bytes]]:
@@ -129,6 +132,11 @@ def abandoned(now_ms: int, limit: int) -> Command[list[str]]:
 def expired(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs whose record has expired and whose index entries have not been cleared."""
     return _by_score(keys.EXPIRY, now_ms, limit)
+
+
+def models() -> Command[list[dict[str, Any]]]:
+    """As the provider has listed them; none when no worker has asked yet."""
+    return plain_command("GET", keys.MODELS, read=lambda kept: json.loads(kept) if kept else [])
 
 
 def server_time_ms() -> Command[int]:

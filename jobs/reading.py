@@ -7,7 +7,8 @@ from typing import Any, Final
 from jobs import keys, queries
 from jobs.commands import Command, plain_command
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
-from jobs.models import FailedAttempt, FrozenModel, InLine, JobRecord, JobView, is_job_id
+from jobs.frozen import FrozenModel
+from jobs.models import FailedAttempt, InLine, JobRecord, JobView, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import RETRY_AFTER_SECONDS, Store

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from jobs.commands import Command, plain_command
-from jobs.models import FrozenModel
+from jobs.frozen import FrozenModel
 
 OLDEST_REDIS: Final = (7, 0)  # BLMPOP: many bells in one round trip
 

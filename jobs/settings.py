@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
         default=85, description="Share of Redis' maxmemory above which submits are answered 429."
     )
+    client_wait_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+        default=590,
+        description="How long a /v1 call waits that is neither streamed nor in the background; then: 504.",
+    )
+    resend_window_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=1_800,
+        description="How long what an openai client sends again leads to the job of its first try. 0: never.",
+    )
     sync_wait_seconds: Seconds = Field(
         default=60, le=600, description="How long a sync chat waits before it answers 202 with the id."
     )
@@ -87,6 +95,10 @@ class Settings(BaseSettings):
         default=500, description="Calls in flight on one worker process of the asyncio pool."
     )
     worker_threads: Count = Field(default=100, description="The same for `-P threads`.")
+    upstream: Literal["auto", "responses", "chat"] = Field(
+        default="auto",
+        description="What the provider speaks: /responses, or /chat/completions alone. auto: each worker finds out.",
+    )
     lease_seconds: Seconds = Field(
         default=15, description="How long a silent worker keeps its jobs before they run elsewhere."
     )
@@ -122,7 +134,12 @@ class Settings(BaseSettings):
 
     # How long things are kept
     result_ttl_seconds: Count = Field(default=86_400, description="Record and answer, after the job has ended.")
-    events_ttl_seconds: Count = Field(default=3_600, description="Event log, after the job has ended.")
+    unstored_ttl_seconds: Count = Field(
+        default=300, description="Record and answer of a response with `store: false`, after it has ended."
+    )
+    events_ttl_seconds: Count = Field(
+        default=3_600, description="Event log, after the job has ended; that of a /v1 response lives as its answer."
+    )
     idempotency_ttl_seconds: Count = Field(default=86_400, description="An Idempotency-Key, after its first use.")
 
     # How long Redis may take

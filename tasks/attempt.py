@@ -9,20 +9,22 @@ import logging
 import random
 import uuid
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from jobs import verbs
+from jobs.answers import ChatAnswer, CompletionAnswer, EmbeddingsAnswer, JobError, ResponseAnswer
 from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
-from jobs.models import ChatAnswer, ChatTask, Claim, EmbeddingsAnswer, JobError, Lease, input_chars
+from jobs.models import Claim, Lease
+from jobs.requests import CompletionTask, EmbeddingsTask, JobRequest, ResponseTask, input_chars
 from jobs.states import State
 from jobs.verbs import AttemptEnd, NotClaimed
 from tasks.event_writer import EventWriter
 from tasks.heartbeat import Hold, Stop, Stopped
 from tasks.patience import Patience
-from tasks.provider import Piece
 from tasks.retry import GiveUp, decide
 from tasks.runtime import Runtime
+from tasks.upstream.piece import Piece
 
 logger = logging.getLogger(__name__)
 
@@ -57,20 +59,32 @@ Outcome: TypeAlias = Ended | Waits | NothingDone
 class Received:
     """What the provider has said so far."""
 
+    request: JobRequest
     writer: EventWriter
     finish_reason: str | None = None
     model: str | None = None
+    body: dict[str, Any] | None = field(default=None, repr=False)
     embeddings: EmbeddingsAnswer | None = None
 
     def add(self, piece: Piece) -> None:
-        self.writer.add(piece.text, piece.usage)
+        self.writer.add(piece)
+        self.body = piece.body or self.body
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.model = piece.model or self.model
 
-    def chat_answer(self) -> ChatAnswer:
-        return ChatAnswer(
-            text=self.writer.text, model=self.model, finish_reason=self.finish_reason, usage=self.writer.usage
-        )
+    def text_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
+        said = {
+            "text": self.writer.text,
+            "model": self.model,
+            "finish_reason": self.finish_reason,
+            "usage": self.writer.usage,
+        }
+        match self.request:
+            case CompletionTask():
+                return CompletionAnswer(**said, body=self.body)
+            case ResponseTask():
+                return ResponseAnswer(**said, body=self.body)
+        return ChatAnswer(**said)
 
 
 async def attempt(runtime: Runtime, job_id: str) -> Outcome:
@@ -105,7 +119,8 @@ async def _claim(runtime: Runtime, job_id: str) -> Claim | NotClaimed:
 
 async def _see_through(runtime: Runtime, claim: Claim, hold: Hold) -> Outcome:
     interval_seconds = runtime.settings.append_interval_seconds
-    received = Received(EventWriter(hold, runtime.store, interval_seconds, input_chars(claim.request)))
+    writer = EventWriter(hold, runtime.store, interval_seconds, input_chars(claim.request))
+    received = Received(claim.request, writer)
     try:
         await hold.run(_contained(runtime, claim, received))
     except AttemptError as error:
@@ -139,7 +154,7 @@ async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> 
     is_suspect = claim.deaths >= runtime.settings.quarantine_deaths
     provider = runtime.quarantine if is_suspect else runtime.provider
     patience = Patience.of(claim.request.limits, claim.remaining_ms / 1000, runtime.settings)
-    if not isinstance(claim.request, ChatTask):
+    if isinstance(claim.request, EmbeddingsTask):
         received.embeddings = await provider.embed(claim.request, patience)
         return
     try:
@@ -154,7 +169,7 @@ async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> 
 
 
 async def _settle_success(runtime: Runtime, lease: Lease, received: Received) -> Outcome:
-    answer = received.embeddings or received.chat_answer()
+    answer = received.embeddings or received.text_answer()
     state = State.INCOMPLETE if received.finish_reason in _CUT_SHORT else State.COMPLETED
     if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings, received.writer.tail)):
         raise Stopped(Stop.LEASE_LOST)
@@ -174,7 +189,7 @@ async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, r
     if not isinstance(decision, GiveUp):
         return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures", received)
     said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
-    partial = received.chat_answer() if received and received.writer.text else None
+    partial = received.text_answer() if received and received.writer.text else None
     tail = received.writer.tail if received else None
     if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings, tail=tail)):
         raise Stopped(Stop.LEASE_LOST)

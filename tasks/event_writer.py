@@ -5,12 +5,18 @@ What has not been written when the answer ends is its tail, and leaves with the 
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Final
 
 from jobs import verbs
+from jobs.answers import Usage
 from jobs.async_store import AsyncStore
-from jobs.models import Usage
 from jobs.verbs import Tail
 from tasks.heartbeat import Hold, Stop, Stopped
+from tasks.upstream.piece import Piece
+
+_MOST_AT_ONCE: Final = 500  # pieces in one write: a script takes some thousand arguments
 
 
 class EventWriter:
@@ -22,7 +28,7 @@ class EventWriter:
         self._interval_seconds = interval_seconds
         self._input_chars = input_chars
         self._log_length = hold.lease.log_length
-        self._pieces: list[str] = []
+        self._pieces: list[Piece] = []
         self._written = 0
         self._flusher: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
@@ -31,7 +37,7 @@ class EventWriter:
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        return "".join(piece.text for piece in self._pieces)
 
     @property
     def usage(self) -> Usage:
@@ -40,15 +46,14 @@ class EventWriter:
     @property
     def tail(self) -> Tail:
         """Of a closed writer: what is left to be written."""
-        rest = self._pieces[self._written :]
-        return Tail(self._log_length, (verbs.delta("".join(rest)),) if rest else ())
+        return Tail(self._log_length, _events(self._pieces[self._written :]))
 
-    def add(self, piece: str, usage: Usage | None = None) -> None:
-        """Take a piece of text; it is in the log within about an interval."""
-        self._said_usage = usage or self._said_usage
-        if not piece:
+    def add(self, piece: Piece) -> None:
+        """Take a piece; what it says is in the log within about an interval."""
+        self._said_usage = piece.usage or self._said_usage
+        if not piece.text and piece.data is None:
             return
-        self.chars += len(piece)
+        self.chars += len(piece.text) + (len(str(piece.data)) if piece.data else 0)
         self._pieces.append(piece)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_while_pieces_come())
@@ -61,17 +66,35 @@ class EventWriter:
         if self._hold.is_lost:
             raise Stopped(Stop.LEASE_LOST)
 
+    @property
+    def _has_more(self) -> bool:
+        """A closed writer keeps back what one write takes."""
+        kept = _MOST_AT_ONCE if self._closing.is_set() else 0
+        return len(self._pieces) - self._written > kept and not self._hold.is_lost
+
     async def _flush_while_pieces_come(self) -> None:
-        while self._written < len(self._pieces) and not self._hold.is_lost and not self._closing.is_set():
-            await self._write(len(self._pieces))
+        while self._has_more:
+            await self._write(min(len(self._pieces), self._written + _MOST_AT_ONCE))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_seconds):
                     await self._closing.wait()
 
     async def _write(self, up_to: int) -> None:
-        length = await self._store.run(verbs.append(self._hold.lease, self.tail, self.usage))
+        tail = Tail(self._log_length, _events(self._pieces[self._written : up_to]))
+        length = await self._store.run(verbs.append(self._hold.lease, tail, self.usage))
         if length is None:
             self._hold.stop(Stop.LEASE_LOST)
         else:
             self._log_length = length
             self._written = up_to
+
+
+def _events(pieces: Iterable[Piece]) -> tuple[str, ...]:
+    """Texts that come together are one event; what came with data is one by itself."""
+    events: list[str] = []
+    for is_text, run in groupby(pieces, key=lambda piece: piece.data is None):
+        if is_text:
+            events.append(verbs.delta("".join(piece.text for piece in run)))
+        else:
+            events += [verbs.upstream(piece.data or {}, piece.text) for piece in run]
+    return tuple(events)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
-from jobs.models import Limits
+from jobs.requests import Limits
 from jobs.settings import Settings
 
 

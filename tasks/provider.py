@@ -4,41 +4,31 @@ The SDK's transport, authentication and errors are used; its pydantic objects an
 cost more CPU than the rest of a call. Its retries are off: the job core decides on attempts.
 """
 
-import array
 import asyncio
-import base64
 import json
-import math
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx2
 import openai
-from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
-from jobs.models import ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
+from jobs import vectors
+from jobs.answers import EmbeddingsAnswer
+from jobs.requests import Conversation, EmbeddingsTask, ResponseTask
 from jobs.settings import Settings
 from tasks.patience import Patience
-from tasks.provider_errors import broken, stream_cut, translated
+from tasks.provider_errors import broken, lacks, stream_cut, translated
 from tasks.sse import EventData
+from tasks.upstream.call import Call, completion_call, response_call
+from tasks.upstream.piece import NONSENSE, Piece, Reader, clean, read_text, read_usage
 
 _EVENT_STREAM: Final = "text/event-stream"
 _DONE: Final = b"[DONE]"
 _LAST_BYTES_SECONDS: Final = 0.1  # between the last word and the end of its HTTP message; then the connection is closed
+_LIST_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of an answer as it streams in. Each field may be absent; the last ones carry reason and usage."""
-
-    text: str = field(default="", repr=False)
-    finish_reason: str | None = None
-    usage: Usage | None = None
-    model: str | None = None
 
 
 class Provider:
@@ -46,6 +36,7 @@ class Provider:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._speaks: Literal["auto", "responses", "chat"] = settings.upstream
         connections = settings.worker_concurrency + _SPARE_CONNECTIONS
         self._client = AsyncOpenAI(
             api_key=settings.provider_api_key.get_secret_value(),
@@ -57,7 +48,7 @@ class Provider:
             ),
         )
 
-    async def chat(self, request: ChatTask, patience: Patience) -> AsyncGenerator[Piece, None]:
+    async def chat(self, request: Conversation, patience: Patience) -> AsyncGenerator[Piece, None]:
         """Stream an answer. Ends only after the provider's own last event.
 
         Raises ProviderRetryable, ProviderRejected or ProviderBroken. Close it (contextlib.aclosing) in the task that
@@ -69,83 +60,107 @@ class Provider:
         with translated(patience), _until_the_last_word(reading):
             async with (
                 asyncio.timeout_at(min(end, loop.time() + patience.first_token)) as silence,
-                self._answering(_chat_body(request, self._settings.chat_model)) as response,
+                self._answering(request, reading) as response,
             ):
                 async for received in response.aiter_bytes():
                     for piece in reading.pieces(received):
                         yield piece
                     if reading.has_news:
                         silence.reschedule(min(end, loop.time() + reading.silence_allowed(patience)))
-        if not reading.has_reason:
-            raise stream_cut()
+        for piece in reading.rest():
+            yield piece
 
     async def embed(self, request: EmbeddingsTask, patience: Patience) -> EmbeddingsAnswer:
         """Turn texts into vectors, in order. Raises as ``chat`` does."""
         body: dict[str, Any] = {
             "model": request.model or self._settings.embedding_model,
             "input": list(request.input),
-            "encoding_format": "base64",  # a quarter of the bytes of decimal numbers
+            "encoding_format": "base64",
+            **request.more,
         }
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
         with translated(patience):
             async with asyncio.timeout(patience.total):
                 reply = await self._client.post("/embeddings", cast_to=object, body=body)
-        return _read_embeddings(reply, len(request.input))
+        return await asyncio.to_thread(_read_embeddings, reply, request)  # thousands of vectors take their time
+
+    async def models(self) -> list[Any]:
+        """What the provider lists. Raises as ``chat`` does."""
+        patience = Patience(total=_LIST_SECONDS, first_token=_LIST_SECONDS, idle=_LIST_SECONDS)
+        with translated(patience):
+            async with asyncio.timeout(patience.total):
+                reply = await self._client.get("/models", cast_to=object)
+        data = reply.get("data") if isinstance(reply, dict) else None
+        if not isinstance(data, list):
+            raise broken()
+        return data
 
     async def close(self) -> None:
         await self._client.close()
 
     @asynccontextmanager
-    async def _answering(self, body: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
-        stream = await self._client.post(
-            "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
-        )
+    async def _answering(self, request: Conversation, reading: "Reading") -> AsyncIterator[httpx2.Response]:
+        call, stream = await self._begin(request)
         async with stream:
             if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
                 raise broken()
+            reading.reader = call.reader
             yield stream.response
 
+    async def _begin(self, request: Conversation) -> tuple[Call, AsyncStream[object]]:
+        """By way of /responses where it was asked so and the provider speaks it; what it speaks is found out once."""
+        is_response = isinstance(request, ResponseTask)
+        if isinstance(request, ResponseTask) and self._speaks != "chat":
+            call = response_call(request, self._settings)
+            try:
+                stream = await self._post(call)
+            except APIStatusError as error:
+                if self._speaks == "responses" or not lacks(error):
+                    raise
+            else:
+                self._speaks = "responses"
+                return call, stream
+        call = completion_call(request, self._settings)
+        stream = await self._post(call)
+        if is_response:
+            self._speaks = "chat"  # believed only now that the other way has answered
+        return call, stream
 
-def _chat_body(request: ChatTask, default_model: str) -> dict[str, Any]:
-    messages = [{"role": turn.role, "content": turn.content} for turn in request.history]
-    if request.system is not None:
-        messages.insert(0, {"role": "system", "content": request.system})
-    messages.append({"role": "user", "content": request.message})
-    body: dict[str, Any] = {
-        "model": request.model or default_model,
-        "messages": messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if request.max_output_tokens is not None:
-        body["max_completion_tokens"] = request.max_output_tokens
-    return body
+    async def _post(self, call: Call) -> AsyncStream[object]:
+        return await self._client.post(
+            call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
+        )
 
 
 class Reading:
-    """An answer while it is read."""
+    """An answer while it is read; whose reader is known once there is an answer."""
 
     def __init__(self) -> None:
         self._events = EventData()
-        self._halves = Halves()
-        self.has_news = False  # the last read brought text, or the stream's last word
-        self.has_reason = False  # the provider has said why it stops
-        self.is_over = False  # it has said that nothing follows
+        self.reader: Reader | None = None
+        self.has_news = False  # the last read brought something of the answer, or the stream's last word
+        self.is_over = False  # the provider has said that nothing follows
 
     def pieces(self, received: bytes) -> Iterator[Piece]:
         """What one read of the network brought. Raises ProviderBroken, and what the provider says in its stream."""
+        assert self.reader is not None  # noqa: S101  # set before the first read
         self.has_news = False
         for data in () if self.is_over else self._events.feed(received):
             if data.startswith(_DONE):
                 self.has_news = self.is_over = True
                 return
-            piece = _read_chunk(_read_json(data), self._halves)
-            self.has_news = self.has_news or piece.text != ""
-            self.has_reason = self.has_reason or piece.finish_reason is not None
-            yield piece
+            for piece in _sound(self.reader.read, _read_json(data)):
+                self.has_news = self.has_news or piece.text != "" or piece.data is not None
+                yield piece
+            if self.reader.is_over:
+                self.has_news = self.is_over = True
+
+    def rest(self) -> Iterable[Piece]:
+        """What is left to say at the end. Raises ProviderRetryable when the stream was cut."""
+        if self.reader is None:
+            raise stream_cut()
+        return _sound(self.reader.end)
 
     def silence_allowed(self, patience: Patience) -> float:
         """In seconds, from now on."""
@@ -165,27 +180,6 @@ def _until_the_last_word(reading: Reading) -> Iterator[None]:
         raise
 
 
-class Halves:
-    """Mends characters outside the basic plane that a provider has cut in two: half in one chunk, half in the next.
-
-    A half that stays alone becomes U+FFFD: it is no text, and neither UTF-8 nor Redis would take it.
-    """
-
-    def __init__(self) -> None:
-        self._kept = ""
-
-    def join(self, text: str) -> str:
-        whole = self._kept + text
-        self._kept = whole[-1] if whole and "\ud800" <= whole[-1] <= "\udbff" else ""
-        return mended(whole[: len(whole) - len(self._kept)])
-
-
-def mended(text: str) -> str:
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
 def _read_json(data: bytes) -> Any:
     """Raises what the SDK raises for an error that a provider reports in mid-stream."""
     said = json.loads(data.decode())
@@ -194,54 +188,29 @@ def _read_json(data: bytes) -> Any:
     return said
 
 
-def _read_chunk(chunk: Any, halves: Halves) -> Piece:
+def _sound(read: Callable[..., Iterable[Piece]], *said: Any) -> list[Piece]:
     try:
-        choices = chunk["choices"]
-        choice = choices[0] if choices else {}
-        return Piece(
-            text=halves.join(_read_text((choice.get("delta") or {}).get("content")) or ""),
-            finish_reason=_read_text(choice.get("finish_reason")),
-            usage=_read_usage(chunk.get("usage")),
-            model=mended(_read_text(chunk.get("model")) or "") or None,
-        )
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError):
+        return list(map(clean, read(*said)))
+    except NONSENSE:
         raise broken() from None
 
 
-def _read_text(value: Any) -> str | None:
-    """Text or nothing. Raises TypeError for anything else."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _read_usage(usage: Any) -> Usage | None:
-    if not usage:
-        return None
-    given, made = int(usage["prompt_tokens"]), int(usage.get("completion_tokens", 0))
-    return Usage(input_tokens=given, output_tokens=made, total_tokens=int(usage.get("total_tokens", given + made)))
-
-
-def _read_embeddings(reply: Any, count: int) -> EmbeddingsAnswer:
+def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
     try:
         rows = sorted(reply["data"], key=lambda row: row["index"])
-        vectors = tuple(_read_vector(row["embedding"]) for row in rows)
-        if len(vectors) != count:
+        read = tuple(_read_vector(row["embedding"]) for row in rows)
+        if len(read) != len(request.input):
             raise broken()
-        usage = _read_usage(reply.get("usage"))
-        return EmbeddingsAnswer(vectors=vectors, model=_read_text(reply.get("model")), usage=usage)
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        return EmbeddingsAnswer(
+            vectors=read,
+            encoding_format=request.encoding_format,
+            model=read_text(reply.get("model")),
+            usage=read_usage(reply.get("usage")),
+        )
+    except NONSENSE:
         raise broken() from None
 
 
-def _read_vector(value: Any) -> tuple[float, ...]:
-    """A vector as base64 of little-endian float32, or, from servers that ignore the request, as numbers."""
-    if isinstance(value, str):
-        numbers = array.array("f", base64.b64decode(value))
-        if sys.byteorder == "big":
-            numbers.byteswap()
-    else:
-        numbers = array.array("d", map(float, value))
-    if not all(map(math.isfinite, numbers)):  # JSON has no word for them
-        raise ValueError
-    return tuple(numbers)
+def _read_vector(value: Any) -> str:
+    """From servers that ignore what they are asked for, numbers."""
+    return vectors.checked(value if isinstance(value, str) else vectors.pack(map(float, value)))

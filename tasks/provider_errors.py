@@ -19,6 +19,7 @@ from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, Provider
 from tasks.patience import Patience
 
 _VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_NO_SUCH_PATH: Final = frozenset({404, 405, 501})
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
 _NEVER_BETTER: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
@@ -106,8 +107,15 @@ def broken() -> ProviderBroken:
     return ProviderBroken("what answered does not speak the OpenAI protocol; see OPENAI_BASE_URL")
 
 
+def lacks(error: openai.APIStatusError) -> bool:
+    """The provider has no such path; it does not say that it has no such model."""
+    return error.status_code in _NO_SUCH_PATH and error.code != "model_not_found" and error.param != "model"
+
+
 def _vendor_code(error: openai.APIError) -> str | None:
-    for word in (error.code, error.type):
-        if isinstance(word, str) and _VENDOR_CODE.fullmatch(word):
-            return word
-    return None
+    return vendor_word(error.code) or vendor_word(error.type)
+
+
+def vendor_word(word: object) -> str | None:
+    """A provider's code, when it looks like one."""
+    return word if isinstance(word, str) and _VENDOR_CODE.fullmatch(word) else None

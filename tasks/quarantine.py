@@ -24,12 +24,14 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from jobs import errors
+from jobs.answers import EmbeddingsAnswer, Usage
 from jobs.errors import AttemptCrashed, AttemptError, KillsItsWorker
-from jobs.models import TASK_REQUEST, ChatTask, EmbeddingsAnswer, EmbeddingsTask, Usage
+from jobs.requests import JOB_REQUEST, Conversation, EmbeddingsTask, JobRequest
 from jobs.settings import get_settings
 from tasks.patience import Patience
-from tasks.provider import Piece, Provider
+from tasks.provider import Provider
 from tasks.provider_errors import translated
+from tasks.upstream.piece import Piece
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a line may hold the vectors of a whole request
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by who stops a group, not by a poison job
@@ -51,7 +53,7 @@ class Quarantine:
     def __init__(self, places: int) -> None:
         self._places = asyncio.Semaphore(places)
 
-    async def chat(self, request: ChatTask, patience: Patience) -> AsyncGenerator[Piece, None]:
+    async def chat(self, request: Conversation, patience: Patience) -> AsyncGenerator[Piece, None]:
         async with self._place(patience) as left, _child(request, left) as lines:
             async for line in lines:
                 usage = line.pop("usage")
@@ -76,9 +78,7 @@ class Quarantine:
 
 
 @asynccontextmanager
-async def _child(
-    request: ChatTask | EmbeddingsTask, patience: Patience
-) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
+async def _child(request: JobRequest, patience: Patience) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
     """The lines that a child process says; it is gone when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -94,7 +94,7 @@ async def _child(
 
 
 async def _converse(
-    process: asyncio.subprocess.Process, request: ChatTask | EmbeddingsTask, patience: Patience
+    process: asyncio.subprocess.Process, request: JobRequest, patience: Patience
 ) -> AsyncGenerator[dict[str, Any], None]:
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
@@ -124,7 +124,7 @@ def main() -> None:
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
     say = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever prints, prints to standard error
-    asyncio.run(_call(TASK_REQUEST.validate_python(order["request"], strict=False), Patience(**order["patience"]), say))
+    asyncio.run(_call(JOB_REQUEST.validate_python(order["request"], strict=False), Patience(**order["patience"]), say))
 
 
 def _end_with_the_worker() -> None:
@@ -134,7 +134,7 @@ def _end_with_the_worker() -> None:
     os._exit(1)
 
 
-async def _call(request: ChatTask | EmbeddingsTask, patience: Patience, say: Any) -> None:
+async def _call(request: JobRequest, patience: Patience, say: Any) -> None:
     provider = Provider(get_settings())
     try:
         if isinstance(request, EmbeddingsTask):
@@ -158,6 +158,8 @@ def _say(piece: Piece) -> dict[str, Any]:
         "finish_reason": piece.finish_reason,
         "model": piece.model,
         "usage": piece.usage.model_dump() if piece.usage else None,
+        "data": piece.data,
+        "body": piece.body,
     }
 
 

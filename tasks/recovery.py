@@ -9,10 +9,11 @@ import logging
 from typing import Final, Literal
 
 from jobs import queries, verbs
+from jobs.answers import JobError
 from jobs.async_store import AsyncStore
 from jobs.bell import Bell
 from jobs.keys import FRONT_PRIORITY
-from jobs.models import JobError, JobRecord, Lease
+from jobs.models import JobRecord, Lease
 from jobs.server import ServerInfo, server_info
 from jobs.settings import Settings
 from jobs.states import State

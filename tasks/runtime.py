@@ -18,6 +18,7 @@ from jobs.connect import connect_async
 from jobs.settings import Settings, get_settings
 from tasks import app
 from tasks.bells import make_bell
+from tasks.catalogue import Catalogue
 from tasks.heartbeat import Heartbeat
 from tasks.loop import loop_thread
 from tasks.provider import Provider
@@ -41,6 +42,7 @@ class Runtime:
     heartbeat: Heartbeat
     recovery: Recovery
     quarantine: Quarantine
+    catalogue: Catalogue
     is_stopping: bool = False  # a bell that still comes in goes back to the broker
 
     def give_back(self) -> None:
@@ -86,20 +88,27 @@ def _calm_the_collector() -> None:
 def _make(settings: Settings, worker: str) -> Runtime:
     store = AsyncStore(connect_async(settings))
     bell = make_bell(app, settings)
+    provider = Provider(settings)
     return Runtime(
         settings=settings,
         worker=worker,
         store=store,
         bell=bell,
-        provider=Provider(settings),
+        provider=provider,
         heartbeat=Heartbeat(worker, store, connect_async(settings), settings),
         recovery=Recovery(worker, store, bell, settings),
         quarantine=Quarantine(settings.quarantine_places),
+        catalogue=Catalogue(worker, store, provider),
     )
 
 
 def _start_duties(made: Runtime) -> None:
-    for duty in (made.heartbeat.beat_forever, made.heartbeat.listen_forever, made.recovery.run_forever):
+    for duty in (
+        made.heartbeat.beat_forever,
+        made.heartbeat.listen_forever,
+        made.recovery.run_forever,
+        made.catalogue.run_forever,
+    ):
         task = asyncio.ensure_future(duty())
         task.add_done_callback(_complain_if_ended)
 

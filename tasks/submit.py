@@ -2,13 +2,15 @@
 
 import logging
 import uuid
+from typing import Any
 
 from kombu.exceptions import OperationalError
 
 from jobs import queries, verbs
 from jobs.errors import NotRetryable, no_such_job
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatTask, EmbeddingsTask, JobRecord, Limits, NewJob
+from jobs.models import JobRecord, NewJob, Repeat
+from jobs.requests import JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.store import Store
@@ -18,6 +20,11 @@ from tasks.bells import make_bell, ring_through_celery
 logger = logging.getLogger(__name__)
 
 DEFAULT_TENANT = "default"
+
+
+def is_stored(request: JobRequest) -> bool:
+    """False when the caller wants the answer once, and nothing kept."""
+    return not isinstance(request, ResponseTask) or request.store
 
 
 class Submitter:
@@ -30,9 +37,10 @@ class Submitter:
 
     def submit(
         self,
-        request: ChatTask | EmbeddingsTask,
+        request: JobRequest,
         *,
         idempotency_key: str | None = None,
+        repeat: Repeat = "same",
         tenant: str = DEFAULT_TENANT,
         id_prefix: str = "job",
     ) -> verbs.Created:
@@ -40,9 +48,11 @@ class Submitter:
 
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
         known, and the same Idempotency-Key finds out.
+
+        ``repeat`` says what a key does that the caller did not give: ``noted`` makes a new job and lets the key lead to
+        it, ``resent`` takes the job to which it leads.
         """
-        job = self._job(request, tenant, id_prefix, idempotency_key=idempotency_key)
-        return self._create(job)
+        return self._create(self._job(request, tenant, id_prefix, repeat=repeat, idempotency_key=idempotency_key))
 
     def retry(self, record: JobRecord) -> verbs.Created:
         """Submit a job that has ended without a whole answer again, as a new job.
@@ -59,8 +69,9 @@ class Submitter:
         prefix, _, _ = record.job_id.partition("_")
         return self._create(self._job(request, record.tenant, prefix, retry_of=record.job_id))
 
-    def _job(self, request: ChatTask | EmbeddingsTask, tenant: str, id_prefix: str, **more: str | None) -> NewJob:
+    def _job(self, request: JobRequest, tenant: str, id_prefix: str, **more: Any) -> NewJob:
         limits = request.limits or Limits()
+        kept_seconds = None if is_stored(request) else self._settings.unstored_ttl_seconds
         return NewJob(
             job_id=f"{id_prefix}_{uuid.uuid4().hex}",
             tenant=tenant,
@@ -70,8 +81,16 @@ class Submitter:
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
             start_by_seconds=limits.start_by_seconds,
             cancel_after_seconds=limits.cancel_after_seconds,
+            result_ttl_seconds=kept_seconds,
+            events_ttl_seconds=self._events_ttl_seconds(request, kept_seconds),
             **more,
         )
+
+    def _events_ttl_seconds(self, request: JobRequest, kept_seconds: int | None) -> int | None:
+        """The events of a response are told under numbers that only their log knows: it lives as long as the answer."""
+        if isinstance(request, ResponseTask):
+            return kept_seconds or self._settings.result_ttl_seconds
+        return kept_seconds
 
     def _create(self, job: NewJob) -> verbs.Created:
         created = self._store.run(verbs.create(job, self._bell, self._settings))

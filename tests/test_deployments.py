@@ -23,7 +23,7 @@ from jobs import queries
 from jobs.connect import connect
 from jobs.errors import StoreUnavailable
 from jobs.listener import ChangeListener
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from jobs.settings import PROJECT_ROOT, Settings
 from jobs.store import Store
 from local.errors import CannotStart

@@ -16,7 +16,7 @@ if state ~= 'queued' and state ~= 'in_progress' then
 end
 
 local partial = 'null'
-if record[2] == 'chat' and record[3] then
+if record[2] ~= 'embeddings' and record[3] then
   local text = {}
   for _, line in ipairs(redis.call('LRANGE', KEYS[3], record[3], -1)) do
     local event = cjson.decode(line)
@@ -27,7 +27,7 @@ if record[2] == 'chat' and record[3] then
   local given, made, estimated = (record[4] or ''):match('^(%d+) (%d+) (%d)$')
   local usage = given and {input_tokens = tonumber(given), output_tokens = tonumber(made),
     total_tokens = given + made, estimated = estimated == '1'}
-  partial = cjson.encode({kind = 'chat', text = table.concat(text), model = cjson.null, finish_reason = 'cancelled',
+  partial = cjson.encode({kind = record[2], text = table.concat(text), model = cjson.null, finish_reason = 'cancelled',
     usage = usage or cjson.null})
 end
 settle(ARGV[1], 'cancelled', ARGV[2] .. partial .. '}', ARGV[3], ARGV[4], {ARGV[5]}, ARGV[6])

@@ -2,15 +2,17 @@
 -- include: clock count pace ring
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
 --       10 deadlines  11 full  12 bells:front  13 the minute before
---       14 what makes it be created once, if anything does: see ARGV 8
+--       14 what leads to it, or makes it be created once, if anything does: see ARGV 8
 -- ARGV  1 id  2 fingerprint of the request ('' without a key)  3 idempotency TTL, s  4 most jobs that may be queued
 --       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms
---       8 'key': KEYS 14 is the Idempotency-Key  'retry': it is the failed job that this one repeats  '': neither
+--       8 'same': KEYS 14 is the Idempotency-Key  'retry': it is the failed job that this one repeats
+--         'noted': a resent copy of this request will look there  'resent': it is such a copy  '': none of these
 --       9 time until its first attempt must have begun, ms  10 time to its cancellation, ms ('' without them)
 --       11 ms since the running minute began  12... field, value of the record
 -- answers  {created, id, time of creation in ms, order of creation, place in line,
 --           wait in ms or -1}
 --          {existing, id}: the key, or the retry, has made that job before
+--          {existing, id, count}: so has the request of which this is a copy, the how manieth
 --          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once.
@@ -22,10 +24,15 @@ local before = redis.call('HMGET', KEYS[1], 'created_at_ms', 'seq')
 if before[1] then
   return created(before[1], before[2])
 end
-if ARGV[8] == 'key' then
+if ARGV[8] == 'same' or ARGV[8] == 'resent' then
   local seen = redis.call('GET', KEYS[14])
   if seen then
-    local fingerprint, id = seen:match('^(%S+) (%S+)$')
+    local fingerprint, id, copies = seen:match('^(%S+) (%S+) ?(%d*)$')
+    if ARGV[8] == 'resent' then
+      copies = (tonumber(copies) or 0) + 1
+      redis.call('SET', KEYS[14], fingerprint .. ' ' .. id .. ' ' .. copies, 'EX', ARGV[3])
+      return {'existing', id, copies}
+    end
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
   end
 elseif ARGV[8] == 'retry' then
@@ -60,7 +67,7 @@ redis.call('SET', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[4], seq, ARGV[1])
 redis.call('ZADD', KEYS[5], seq, ARGV[1])
 redis.call('ZADD', KEYS[10], first_limit, ARGV[1])
-if ARGV[8] == 'key' then
+if ARGV[8] == 'same' or ARGV[8] == 'noted' or ARGV[8] == 'resent' then
   redis.call('SET', KEYS[14], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
 elseif ARGV[8] == 'retry' then
   redis.call('HSET', KEYS[14], 'retried_as', ARGV[1])

@@ -16,7 +16,7 @@ for i = 6, 5 + indexes do
   redis.call('ZREM', KEYS[i], ARGV[1])
 end
 local key = KEYS[6 + indexes]
-if key and (redis.call('GET', key) or ''):sub(-#ARGV[1]) == ARGV[1] then -- it may lead to a later job by now
+if key and (redis.call('GET', key) or ''):find(ARGV[1], 1, true) then -- it may lead to a later job by now
   redis.call('DEL', key)
 end
 return state and 'deleted' or 'gone'

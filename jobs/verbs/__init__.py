@@ -15,7 +15,9 @@ from jobs.verbs.attempt import (
     finish,
     release,
     renew,
+    upstream,
 )
+from jobs.verbs.catalogue import note_models, take_models_turn
 from jobs.verbs.create import Created, create
 from jobs.verbs.end import cancel, delete
 from jobs.verbs.recover import Lane, refuse_submits, ring, take_duty, unrung
@@ -35,10 +37,13 @@ __all__ = [
     "delta",
     "fail",
     "finish",
+    "note_models",
     "refuse_submits",
     "release",
     "renew",
     "ring",
     "take_duty",
+    "take_models_turn",
     "unrung",
+    "upstream",
 ]

@@ -1,20 +1,14 @@
 """The verbs of a worker that makes an attempt: claim, renew, append, finish or fail, release."""
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from jobs import celery_result, keys
+from jobs.answers import AnyAnswer, JobError, TextAnswer, Usage
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
-from jobs.models import (
-    TASK_REQUEST,
-    ChatAnswer,
-    Claim,
-    EmbeddingsAnswer,
-    JobError,
-    Lease,
-    Usage,
-)
+from jobs.models import Claim, Lease
+from jobs.requests import JOB_REQUEST
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import attempt_entry, event_json, milliseconds, minute, settle_keys
@@ -67,7 +61,7 @@ def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings
             deaths=deaths,
             max_attempts=max_attempts,
             remaining_ms=remaining_ms,
-            request=TASK_REQUEST.validate_json(reply[8]),
+            request=JOB_REQUEST.validate_json(reply[8]),
         )
 
     return script_command("claim", names, args, read)
@@ -100,16 +94,24 @@ def delta(piece: str) -> str:
     return event_json("delta", text=piece)
 
 
+def upstream(data: dict[str, Any], piece: str = "") -> str:
+    """The event that carries what else the provider said, in its own shape; with a piece of text it is a delta.
+
+    Raises ValueError for a number that JSON has no word for.
+    """
+    return event_json("delta", text=piece, data=data) if piece else event_json("upstream", data=data)
+
+
 def finish(
     lease: Lease,
-    answer: ChatAnswer | EmbeddingsAnswer,
+    answer: AnyAnswer,
     state: State,
     settings: Settings,
     tail: Tail | None = None,
 ) -> Command[bool]:
     """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
-    reason = {"finish_reason": answer.finish_reason} if isinstance(answer, ChatAnswer) else {}
+    reason = {"finish_reason": answer.finish_reason} if isinstance(answer, TextAnswer) else {}
     end = _End(state, celery_result.success(lease.job_id, answer), event_json(state, **reason, usage=usage), tail=tail)
     fields: list[Word] = ["model", answer.model or ""]
     if answer.usage:
@@ -120,7 +122,7 @@ def finish(
 def fail(
     lease: Lease,
     error: JobError,
-    partial: ChatAnswer | None,
+    partial: TextAnswer | None,
     settings: Settings,
     ender: Ender = "holder",
     tail: Tail | None = None,

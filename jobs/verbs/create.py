@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +11,8 @@ from jobs import keys
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
-from jobs.models import PREVIEW_BYTES, ChatTask, EmbeddingsTask, InLine, JobRecord, NewJob
+from jobs.models import PREVIEW_BYTES, InLine, JobRecord, NewJob
+from jobs.requests import JobRequest, texts
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import milliseconds
@@ -20,10 +22,14 @@ QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room
 
 @dataclass(frozen=True)
 class Created:
-    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before."""
+    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before.
+
+    ``copies``: how often the request that made it has been sent again.
+    """
 
     job_id: str
     record: JobRecord | None = None
+    copies: int = 0
 
     @property
     def is_new(self) -> bool:
@@ -45,6 +51,8 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         "preview": preview(job.request),
         "model": job.request.model,
         "retry_of": job.retry_of,
+        "result_ttl": job.result_ttl_seconds,
+        "events_ttl": job.events_ttl_seconds,
     }
     minutes, elapsed_ms = keys.pace(time.time())
     names = [
@@ -62,24 +70,24 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         keys.bells_front(job.queue),
         minutes[1],
     ]
-    once = sameness = ""
+    how = sameness = ""
     if job.retry_of is not None:
-        once = "retry"
+        how = "retry"
         names.append(keys.job(job.retry_of))
     elif job.idempotency_key is not None:
-        once, sameness = "key", fingerprint(job.request)
+        how, sameness = job.repeat, fingerprint(job.request)
         digest = idempotency_digest(job.idempotency_key)
         record["idempotency"] = digest
         names.append(keys.idempotency(job.tenant, digest))
     args: list[Word] = [
         job.job_id,
         sameness,
-        settings.idempotency_ttl_seconds,
+        settings.idempotency_ttl_seconds if how == "same" else settings.resend_window_seconds,
         settings.max_queued,
         bell.normal,
         request_json,
         milliseconds(job.deadline_seconds),
-        once,
+        how,
         _milliseconds_or_none(job.start_by_seconds),
         _milliseconds_or_none(job.cancel_after_seconds),
         elapsed_ms,
@@ -111,7 +119,7 @@ def _read_created(job: NewJob, fields: dict[str, Word], reply: list[Any]) -> Cre
         raise no_memory()
     if word == "gone":
         raise no_such_job("task_id")
-    return Created(detail)
+    return Created(detail, copies=int(reply[2]) if len(reply) > 2 else 0)  # noqa: PLR2004  # the third, if it is there
 
 
 def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *line: int) -> JobRecord:
@@ -138,7 +146,7 @@ def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *li
     )
 
 
-def fingerprint(request: ChatTask | EmbeddingsTask) -> str:
+def fingerprint(request: JobRequest) -> str:
     """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference."""
     dumped = request.model_dump(mode="json", exclude_none=True)
     said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
@@ -150,9 +158,10 @@ def idempotency_digest(key: str) -> str:
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
-def preview(request: ChatTask | EmbeddingsTask) -> str:
-    """The first words of a request, at most PREVIEW_BYTES bytes long."""
-    whole = request.message if isinstance(request, ChatTask) else request.input[0]
+def preview(request: JobRequest) -> str:
+    """The first words of what is asked, at most PREVIEW_BYTES bytes long."""
+    said = texts(request)
+    whole = next(said, "") if request.kind == "embeddings" else next(iter(deque(said, maxlen=1)), "")
     line = " ".join(whole[: PREVIEW_BYTES * 2].split())
     if len(line.encode()) <= PREVIEW_BYTES:
         return line

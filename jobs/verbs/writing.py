@@ -5,11 +5,9 @@ import time
 from typing import Any
 
 from jobs import keys
+from jobs.answers import JobError
 from jobs.errors import InternalError
-from jobs.models import (
-    FailedAttempt,
-    JobError,
-)
+from jobs.models import FailedAttempt
 from jobs.states import State
 
 
@@ -18,7 +16,7 @@ def minute() -> str:
 
 
 def event_json(kind: str, **fields: Any) -> str:
-    return json.dumps({"type": kind, **fields}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"type": kind, **fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def attempt_entry(attempt: int, error: JobError) -> str:

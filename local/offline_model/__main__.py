@@ -1,4 +1,4 @@
-"""``python -m local.offline_model [--host 127.0.0.1] [--port N]``."""
+"""``python -m local.offline_model [--host 127.0.0.1] [--port N] [--responses]``."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ def main() -> int:
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)
     try:
-        asyncio.run(serve(create_app(models), args.host, args.port))
+        asyncio.run(serve(create_app(models, speaks_responses=args.responses), args.host, args.port))
     except OSError as error:
         return _fail(_advice(error, args.host, args.port))
     return 0
@@ -39,6 +39,7 @@ def _parse_arguments(settings: Settings) -> argparse.Namespace:
         default=settings.offline_model_port,
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
+    parser.add_argument("--responses", action="store_true", help="speak /v1/responses, too")
     return parser.parse_args()
 
 

@@ -1,17 +1,27 @@
 """What the offline model says: pure functions from request to words. A token is a word with its spaces."""
 
+import json
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from local.offline_model.bodies import ChatBody
+from local.offline_model.bodies import ChatBody, ResponseFormat
 from local.offline_model.directive import Directive
+from local.offline_model.invention import invent
 
-FinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
 _TOKEN = re.compile(r"\s*\S+|\s+$")
 _QUOTED_WORDS = 8
 _QUOTED_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Of a function that the request offers."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,7 @@ class Answer:
     tokens: tuple[str, ...]
     finish_reason: FinishReason
     prompt_tokens: int
+    calls: tuple[Call, ...] = ()
 
     @property
     def text(self) -> str:
@@ -30,14 +41,28 @@ class Answer:
 def answer(body: ChatBody, directive: Directive, prompt: str) -> Answer:
     """The same answer for the same request. `prompt` is the user's text without the directive."""
     limit = body.token_limit
-    tokens = _tokens(directive, prompt)
+    calls = _calls(body, directive)
+    if calls:
+        return Answer((), "tool_calls", body.words, calls)
+    tokens = _tokens(directive, prompt, body.response_format)
     reason: FinishReason = "content_filter" if directive.is_filtered else "stop"
     if limit is not None and len(tokens) > limit:
         tokens, reason = tokens[:limit], "length"
     return Answer(tokens, reason, prompt_tokens=body.words)
 
 
-def _tokens(directive: Directive, prompt: str) -> tuple[str, ...]:
+def _calls(body: ChatBody, directive: Directive) -> tuple[Call, ...]:
+    """Of the first functions that the request offers, unless one has answered already."""
+    if not body.awaits_answer_to_user:
+        return ()
+    offered = [tool.function for tool in body.tools[: directive.calls]]
+    return tuple(Call(function.name, invent(function.parameters or {"type": "object"})) for function in offered)
+
+
+def _tokens(directive: Directive, prompt: str, wanted: ResponseFormat) -> tuple[str, ...]:
+    is_plain = directive.say is None and directive.tokens is None
+    if is_plain and wanted.type == "json_schema":
+        return tuple(_TOKEN.findall(json.dumps(invent(wanted.json_schema.shape))))
     if directive.tokens is not None:
         return tuple(f" w{number}" if number else "w0" for number in range(directive.tokens))
     text = _introduce(prompt) if directive.say is None else directive.say

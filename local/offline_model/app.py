@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
 from local.offline_model import delivery, wire
-from local.offline_model.answers import answer
+from local.offline_model.answers import Answer, answer
 from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, read_body
 from local.offline_model.calls import Call, CallLog, key_of
 from local.offline_model.directive import Directive, DirectiveError, read_prompt
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed, to_base64
+from local.offline_model.responses import ResponseEvents, ResponsesBody, response
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
@@ -21,12 +23,14 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_app(models: tuple[str, ...]) -> web.Application:
+def create_app(models: tuple[str, ...], *, speaks_responses: bool = False) -> web.Application:
     """`models` are the names that ``GET /v1/models`` lists; calls may name any other."""
     app = web.Application(middlewares=[_answer_errors, _ask_for_a_key], client_max_size=MAX_BODY_BYTES)
     app[CALLS] = CallLog()
     app[MODELS] = models
     app.router.add_post("/v1/chat/completions", create_completion)
+    if speaks_responses:
+        app.router.add_post("/v1/responses", create_response)
     app.router.add_post("/v1/embeddings", create_embeddings)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{name:.+}", show_model)
@@ -38,6 +42,17 @@ def create_app(models: tuple[str, ...]) -> web.Application:
 
 async def create_completion(request: web.Request) -> web.StreamResponse:
     body = read_body(ChatBody, await request.read())
+    return await _answer(request, body, wire.Chunks(body.model, wants_usage=body.wants_usage), wire.completion)
+
+
+async def create_response(request: web.Request) -> web.StreamResponse:
+    body = read_body(ResponsesBody, await request.read()).as_chat()
+    return await _answer(request, body, ResponseEvents(body.model), response)
+
+
+async def _answer(
+    request: web.Request, body: ChatBody, chunks: delivery.Chunks, whole: Callable[[str, Answer], dict[str, Any]]
+) -> web.StreamResponse:
     directive, prompt = read_prompt(body.prompt)
     with request.app[CALLS].follow(directive.key or key_of(body.prompt)) as call:
         directive = directive.for_call(call.number)
@@ -46,8 +61,7 @@ async def create_completion(request: web.Request) -> web.StreamResponse:
             return early
         said = answer(body, directive, prompt)
         if not body.stream:
-            return await delivery.answer_whole(request, call, body.model, said, directive)
-        chunks = wire.Chunks(body.model, wants_usage=body.wants_usage)
+            return await delivery.answer_whole(request, call, whole(body.model, said), said, directive)
         return await delivery.answer_stream(request, call, chunks, said, directive)
 
 

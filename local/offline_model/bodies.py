@@ -1,6 +1,6 @@
-"""The request bodies that the offline model reads. What it has no use for (tools, temperature) it ignores."""
+"""The request bodies that the offline model reads. What it has no use for (temperature, seed) it ignores."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -33,6 +33,29 @@ class Message(BaseModel):
         return self.content or ""
 
 
+class ToolFunction(BaseModel):
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class Tool(BaseModel):
+    function: ToolFunction
+
+
+class JsonSchema(BaseModel):
+    shape: Annotated[dict[str, Any], Field(alias="schema")] = {}
+
+
+class ResponseFormat(BaseModel):
+    type: str = "text"
+    json_schema: JsonSchema = JsonSchema()
+
+    @classmethod
+    def of_response(cls, said: dict[str, Any]) -> Self:
+        """As the other API has it, where the schema is no level deeper."""
+        return cls.model_validate({"type": said.get("type", "text"), "json_schema": said})
+
+
 class StreamOptions(BaseModel):
     include_usage: bool = False
 
@@ -42,6 +65,8 @@ class ChatBody(BaseModel):
     messages: Annotated[list[Message], Field(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    tools: list[Tool] = []
+    response_format: ResponseFormat = ResponseFormat()
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
 
@@ -49,6 +74,11 @@ class ChatBody(BaseModel):
     def prompt(self) -> str:
         """The last message of the user, the only one that may carry a directive."""
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def awaits_answer_to_user(self) -> bool:
+        """The user spoke last, and no tool."""
+        return self.messages[-1].role == "user"
 
     @property
     def words(self) -> int:
@@ -66,13 +96,15 @@ class ChatBody(BaseModel):
 
 class EmbeddingsBody(BaseModel):
     model: Text
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2_048)]
+    input: Text | Annotated[list[Text | list[int]], Field(min_length=1, max_length=2_048)]
     dimensions: Annotated[int, Field(ge=1, le=4_096)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
 
     @property
     def texts(self) -> list[str]:
-        return [self.input] if isinstance(self.input, str) else self.input
+        """Tokens are words like any other, to who knows no tokens."""
+        given = [self.input] if isinstance(self.input, str) else self.input
+        return [text if isinstance(text, str) else " ".join(map(str, text)) for text in given]
 
 
 def read_body(kind: type[Body], data: bytes) -> Body:

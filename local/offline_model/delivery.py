@@ -4,6 +4,7 @@ Each wait in here ends with CancelledError or ConnectionError as soon as the cli
 """
 
 import asyncio
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -22,17 +23,25 @@ _GARBAGE = {
 }
 
 
+class Chunks(Protocol):
+    """The pieces of a stream, in one shape or the other."""
+
+    def first(self) -> bytes: ...
+    def contents(self, tokens: tuple[str, ...]) -> bytes: ...
+    def last(self, answer: Answer) -> bytes: ...
+
+
 async def answer_whole(
-    request: web.Request, call: Call, model: str, answer: Answer, directive: Directive
+    request: web.Request, call: Call, body: dict[str, Any], answer: Answer, directive: Directive
 ) -> web.Response:
     """The answer as one JSON body, after the time that its stream would take."""
     await break_off(request, call, directive)
     await asyncio.sleep(directive.interval_seconds * max(0, len(answer.tokens) - 1))
-    return wire.json_response(wire.completion(model, answer))
+    return wire.json_response(body)
 
 
 async def answer_stream(
-    request: web.Request, call: Call, chunks: wire.Chunks, answer: Answer, directive: Directive
+    request: web.Request, call: Call, chunks: Chunks, answer: Answer, directive: Directive
 ) -> web.StreamResponse:
     """The answer as server-sent events, one a token."""
     response = await _open_stream(request)
@@ -69,7 +78,7 @@ async def _open_stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _write_tokens(
-    response: web.StreamResponse, chunks: wire.Chunks, tokens: tuple[str, ...], interval_seconds: float
+    response: web.StreamResponse, chunks: Chunks, tokens: tuple[str, ...], interval_seconds: float
 ) -> None:
     """Token i is due i intervals after the first. Tokens that are overdue are written together.
 

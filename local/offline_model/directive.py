@@ -5,6 +5,7 @@ The answer
     ``interval=S``    seconds between tokens; an answer that is not streamed takes as long
     ``tokens=N``      an answer of N numbered words, ``w0 w1 ...``
     ``say=TEXT``      exactly that text
+    ``call=N``        calls of the first N functions that the request offers, once for each thing the user says
     ``filter=1``      the answer ends with finish_reason ``content_filter``
 A fault, one at most
     ``status=CODE``   an error in OpenAI's shape; with it ``retry_after=S`` and ``code=NAME`` (``error.code``)
@@ -26,6 +27,7 @@ from typing import Any
 MAX_TOKENS = 100_000
 MAX_SECONDS = 3_600.0
 MAX_TIMES = 1_000_000
+MAX_CALLS = 16
 MAX_NAME_CHARS = 200
 STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503)
 
@@ -47,6 +49,7 @@ class Directive:
     interval_seconds: float = 0.0
     tokens: int | None = None
     say: str | None = None
+    calls: int = 0
     is_filtered: bool = False
     status: int | None = None
     retry_after_seconds: float | None = None
@@ -179,6 +182,7 @@ _KEYS: dict[str, tuple[str, Callable[[str], object]]] = {
     "interval": ("interval_seconds", _seconds),
     "tokens": ("tokens", _whole_number(0, MAX_TOKENS)),
     "say": ("say", str),
+    "call": ("calls", _whole_number(0, MAX_CALLS)),
     "filter": ("is_filtered", _flag),
     "status": ("status", _status),
     "retry_after": ("retry_after_seconds", _seconds),

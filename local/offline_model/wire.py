@@ -4,6 +4,7 @@ import json
 import math
 import secrets
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
@@ -62,8 +63,30 @@ def completion(model: str, answer: Answer) -> dict[str, Any]:
         "refusal": None,
         "annotations": [],
     }
+    if answer.calls:
+        message |= {"content": None, "tool_calls": tool_calls(answer)}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
     return {**_head("chat.completion", model), "choices": [choice], "usage": _usage(answer)}
+
+
+def tool_calls(answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"call_{secrets.token_hex(12)}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        }
+        for call in answer.calls
+    ]
+
+
+def _pieces(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Of each call the head, then its arguments in two halves, as a stream has them."""
+    for call in calls:
+        said = call["function"]["arguments"]
+        yield call | {"function": call["function"] | {"arguments": ""}}
+        for part in (said[: len(said) // 2], said[len(said) // 2 :]):
+            yield {"index": call["index"], "function": {"arguments": part}}
 
 
 def embeddings(model: str, vectors: list[list[float] | str], words: int) -> dict[str, Any]:
@@ -100,7 +123,9 @@ class Chunks:
     def last(self, answer: Answer) -> bytes:
         """The reason, the usage if it was asked for, and ``[DONE]``."""
         after = self._after.replace('"finish_reason":null', f'"finish_reason":"{answer.finish_reason}"')
-        events = [f"{self._before}{{}}{after}"]
+        called = [{"index": index, **call} for index, call in enumerate(tool_calls(answer))]
+        events = [f'{self._before}{{"tool_calls":[{dumps(piece)}]}}{self._after}' for piece in _pieces(called)]
+        events.append(f"{self._before}{{}}{after}")
         if self._wants_usage:
             events.append(f'data: {self._head},"choices":[],"usage":{dumps(_usage(answer))}}}\n\n')
         return "".join(events).encode() + DONE

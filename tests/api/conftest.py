@@ -17,9 +17,10 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.services import Services, services_of
 from jobs import queries, verbs
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
 from jobs.bell import Bell
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatAnswer, Claim, EmbeddingsAnswer, JobError, Lease, Usage
+from jobs.models import Claim, Lease
 from jobs.settings import Settings, get_settings
 from jobs.states import State
 from jobs.store import Store

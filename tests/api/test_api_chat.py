@@ -113,7 +113,7 @@ def test_a_wait_ends_when_the_job_does(api_client, submit_chat, hands):
 
 def _finish(hands, lease):
     from jobs import verbs
-    from jobs.models import ChatAnswer
+    from jobs.answers import ChatAnswer
     from jobs.states import State
 
     answer = ChatAnswer(text="an answer", model=None, finish_reason="stop", usage=None)

@@ -8,7 +8,7 @@ import pytest
 
 from api import event_stream
 from jobs import keys, verbs
-from jobs.models import ChatAnswer, JobError
+from jobs.answers import ChatAnswer, JobError
 from jobs.states import State
 from tests.waiting import until
 

@@ -15,9 +15,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api import answers, shapes
 from api.problems import Problem
-from jobs import models
+from jobs import models, requests
 from tests.processes import PROJECT_ROOT
 
+ROOMS = (answers, shapes, models, requests)  # where the models of bodies live
 METHODS = {"get", "post", "delete", "put", "patch"}
 
 
@@ -78,7 +79,7 @@ def test_every_body_has_examples_that_its_model_accepts(document):
             if media["schema"].get("$ref", "").endswith("StreamMessage"):
                 continue
             model_name = media["schema"]["$ref"].rpartition("/")[2]
-            model = next(getattr(room, model_name) for room in (answers, shapes, models) if hasattr(room, model_name))
+            model = next(getattr(room, model_name) for room in ROOMS if hasattr(room, model_name))
             examples = [one["value"] for one in media.get("examples", {}).values()] or [media["example"]]
             for example in examples:
                 TypeAdapter(model).validate_json(json.dumps(example))

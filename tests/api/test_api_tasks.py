@@ -3,7 +3,8 @@
 import pytest
 
 from jobs import reading
-from jobs.models import EmbeddingsAnswer
+from jobs.answers import EmbeddingsAnswer
+from jobs.vectors import pack
 
 UNKNOWN = "job_" + "0" * 32
 
@@ -101,7 +102,7 @@ def test_a_result_is_typed_by_kind(api_client, submit_chat, hands):
     chat = submit_chat()
     embeddings = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
     hands.complete(chat)
-    hands.complete(embeddings, EmbeddingsAnswer(vectors=((0.5, 1.0),), model="e", usage=None))
+    hands.complete(embeddings, EmbeddingsAnswer(vectors=(pack([0.5, 1.0]),), model="e", usage=None))
 
     text = api_client.get(f"/api/v1/tasks/{chat}/result")
     vectors = api_client.get(f"/api/v1/tasks/{embeddings}/result")

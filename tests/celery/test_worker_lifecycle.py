@@ -8,7 +8,7 @@ from celery import Celery
 from jobs import queries
 from jobs.connect import connect
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import Store

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from jobs.connect import connect
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.store import Store
 from tasks.submit import Submitter

@@ -5,7 +5,7 @@ import threading
 import time
 
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from tests.chaos.fault import EVERY_POOL, Fault
 from tests.chaos.jobs_sent import Sent, order
 from tests.chaos.stage import Stage

@@ -7,9 +7,11 @@ from threading import Barrier
 import pytest
 
 from jobs import queries, verbs
+from jobs.answers import ChatAnswer, JobError, Usage
 from jobs.bell import Bell
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import ChatAnswer, ChatTask, Claim, JobError, JobRecord, Lease, NewJob, Usage
+from jobs.models import Claim, JobRecord, Lease, NewJob
+from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import Store

@@ -7,7 +7,8 @@ from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
 
 from jobs import celery_result, keys
-from jobs.models import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.vectors import pack
 
 ANSWER = ChatAnswer(
     text='quotes " and ünïcödé 🎈',
@@ -59,13 +60,13 @@ def test_a_stock_client_meets_a_cancel_as_revoked(stock, redis_client):
     ("stored", "expected"),
     [
         (celery_result.success("j", ANSWER), (ANSWER, None)),
-        (celery_result.success("j", EmbeddingsAnswer(vectors=((0.5, -1.0),), model="e", usage=None)), None),
+        (celery_result.success("j", EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), model="e", usage=None)), None),
         (celery_result.failure("j", ERROR), (None, ERROR)),
         (celery_result.failure("j", ERROR, ANSWER), (ANSWER, ERROR)),
         (celery_result.revoked_head("j") + "null}", (None, None)),
     ],
 )
 def test_what_was_stored_is_read_back(stored, expected):
-    expected = expected or (EmbeddingsAnswer(vectors=((0.5, -1.0),), model="e", usage=None), None)
+    expected = expected or (EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), model="e", usage=None), None)
 
     assert celery_result.read(stored) == expected

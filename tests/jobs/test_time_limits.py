@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from jobs import keys, queries, reading, verbs
 from jobs.async_store import AsyncStore
 from jobs.connect import connect_async
-from jobs.models import ChatTask, JobRecord, Limits
+from jobs.models import JobRecord
+from jobs.requests import ChatTask, Limits
 from jobs.states import State
 from tasks.recovery import Recovery, overdue
 from tests.waiting import until

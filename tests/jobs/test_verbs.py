@@ -8,7 +8,8 @@ import pytest
 from jobs import celery_result, keys, queries, verbs
 from jobs.commands import script_names
 from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull
-from jobs.models import ChatTask, Lease
+from jobs.models import Lease
+from jobs.requests import ChatTask
 from jobs.states import MOVES, State
 from jobs.verbs import NotClaimed
 from jobs.verbs.create import fingerprint, idempotency_digest

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from jobs import queries
-from jobs.models import ChatTask, EmbeddingsTask, JobRecord
+from jobs.models import JobRecord
+from jobs.requests import ChatTask, EmbeddingsTask
 from jobs.settings import Settings
 from jobs.store import Store
 from tasks.submit import Submitter

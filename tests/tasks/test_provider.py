@@ -1,14 +1,14 @@
 """The provider adapter, through the real SDK to the offline model: answers, and each fault translated once."""
 
 import asyncio
-import struct
 from contextlib import aclosing
 
 import pytest
 
 from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
-from jobs.models import ChatTask, EmbeddingsTask, Turn
+from jobs.requests import ChatTask, EmbeddingsTask, ResponseTask, Turn
 from jobs.settings import Settings
+from jobs.vectors import unpack
 from tasks.patience import Patience
 from tasks.provider import Provider
 from tests.offline import calls, directive, key
@@ -148,7 +148,7 @@ def test_embeddings_keep_their_order(model_url):
     answer = provide(model_url, work)
     first, second, third = answer.vectors
     assert first == third != second
-    assert all(struct.unpack("f", struct.pack("f", number))[0] == number for number in first)
+    assert len(unpack(first)) == 384
     assert answer.usage.input_tokens == 6
 
 
@@ -160,3 +160,43 @@ def test_an_embeddings_fault_is_translated_too(model_url):
 
     with pytest.raises(ProviderRetryable):
         provide(model_url, work)
+
+
+RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
+
+
+async def _text(provider, request=RESPONSE):
+    async with aclosing(provider.chat(request, Patience(**PATIENT))) as pieces:
+        return "".join([piece.text async for piece in pieces])
+
+
+def test_a_provider_without_responses_is_found_out_once(model_url):
+    """Then it is asked the other way, at once."""
+
+    async def work(provider):
+        asked = []
+        post = provider._post
+        provider._post = lambda call: (asked.append(call.path), post(call))[1]
+        return [await _text(provider), await _text(provider)], asked
+
+    assert provide(model_url, work) == (
+        ["hi", "hi"],
+        ["/responses", "/chat/completions", "/chat/completions"],
+    )
+
+
+def test_a_provider_that_is_said_to_speak_responses_is_asked_no_other_way(model_url):
+    with pytest.raises(ProviderRejected):
+        provide(model_url, _text, upstream="responses")
+
+
+def test_a_failure_tells_nothing_of_what_a_provider_speaks(model_url):
+    """A provider that cannot be asked either way is asked both ways again."""
+
+    async def work(provider):
+        request = ResponseTask(kind="response", body={"input": "[[offline status=503]]"})
+        with pytest.raises(ProviderRetryable):
+            await _text(provider, request)
+        return provider._speaks
+
+    assert provide(model_url, work) == "auto"

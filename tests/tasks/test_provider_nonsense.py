@@ -1,21 +1,28 @@
 """What a provider may send and no provider should: each is mended or ends as broken, none reaches the worker."""
 
-import json
 import math
 
 import pytest
 
 from jobs.errors import ProviderBroken
-from tasks.provider import Halves, _read_chunk, _read_embeddings
+from jobs.requests import EmbeddingsTask
+from jobs.vectors import unpack
+from tasks.provider import _read_embeddings, _sound
+from tasks.upstream.chat import ChatReader
+from tasks.upstream.completion import CompletionReader
+from tasks.upstream.from_chat import TranslatingReader
+
+REQUEST = EmbeddingsTask(kind="embeddings", input=("a",))
+READERS = [ChatReader, CompletionReader, TranslatingReader]
 
 
 def chunk(**choice):
     return {"model": "m", "choices": [choice]}
 
 
-def text_of(*pieces):
-    halves = Halves()
-    return "".join(_read_chunk(chunk(delta={"content": piece}), halves).text for piece in pieces)
+def text_of(reader, *pieces):
+    chunks = [chunk(delta={"content": piece}) for piece in pieces]
+    return "".join(piece.text for said in chunks for piece in _sound(reader.read, said))
 
 
 @pytest.mark.parametrize(
@@ -30,10 +37,11 @@ def text_of(*pieces):
         (("plain", " ascii"), "plain ascii"),
     ],
 )
-def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(pieces, whole):
+@pytest.mark.parametrize("reader", READERS)
+def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(reader, pieces, whole):
     """JSON may escape each half of a character in a chunk of its own; what comes out is always text."""
-    assert text_of(*pieces) == whole
-    text_of(*pieces).encode()
+    assert text_of(reader(), *pieces) == whole
+    text_of(reader(), *pieces).encode()
 
 
 @pytest.mark.parametrize(
@@ -57,9 +65,10 @@ def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(pieces, whole
     ],
     ids=repr,
 )
-def test_a_chunk_that_makes_no_sense_is_broken(nonsense):
+@pytest.mark.parametrize("reader", READERS)
+def test_a_chunk_that_makes_no_sense_is_broken(reader, nonsense):
     with pytest.raises(ProviderBroken):
-        _read_chunk(nonsense, Halves())
+        _sound(reader().read, nonsense)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +87,10 @@ def test_a_chunk_that_makes_no_sense_is_broken(nonsense):
 def test_vectors_that_make_no_sense_are_broken(data):
     """NaN and Infinity too: JSON has no word for them, and every reader but Python would choke."""
     with pytest.raises(ProviderBroken):
-        _read_embeddings({"data": data, "model": "e"}, 1)
+        _read_embeddings({"data": data, "model": "e"}, REQUEST)
 
 
-def test_what_is_stored_is_json_for_everyone():
-    answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, 1)
+def test_numbers_from_a_server_that_knows_no_base64_are_kept_as_base64():
+    answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, REQUEST)
 
-    assert json.loads(answer.model_dump_json())["vectors"] == [[0.5, -1.0]]
+    assert list(unpack(answer.vectors[0])) == [0.5, -1.0]

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from jobs.errors import AttemptError, ProviderBroken, ProviderRetryable
-from jobs.models import ChatTask
+from jobs.requests import ChatTask
 from jobs.settings import Settings
 from tasks.patience import Patience
 from tasks.provider import Provider

@@ -13,18 +13,25 @@ import psutil
 import pytest
 
 from jobs.errors import AttemptCrashed, DeadlineExceeded, KillsItsWorker
-from jobs.models import ChatTask
+from jobs.requests import ChatTask, CompletionTask, ResponseTask
+from jobs.settings import get_settings
 from tasks.patience import Patience
+from tasks.provider import Provider
 from tasks.quarantine import Quarantine
 from tests.waiting import until
 
 PATIENCE = Patience(total=30, first_token=30, idle=30)
+RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
+COMPLETION = CompletionTask(kind="completion", body={"messages": [{"role": "user", "content": "[[offline say=hi]]"}]})
 
 
 @pytest.fixture(autouse=True)
 def provider(model_url, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", model_url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
 def child():
@@ -78,6 +85,31 @@ def test_a_stop_before_the_child_can_refuse_it_does_not_condemn_the_job(monkeypa
 def test_a_job_that_kills_the_child_is_condemned():
     with pytest.raises(KillsItsWorker):
         asyncio.run(_chat("[[offline tokens=50 interval=0.1]] hi", lambda: child().kill()))
+
+
+@pytest.mark.parametrize(
+    "request_", [RESPONSE, COMPLETION, ChatTask(kind="chat", message="[[offline say=hi]]")], ids=lambda one: one.kind
+)
+def test_a_conversation_of_any_kind_may_run_alone(request_):
+    """Its text, what came with it and the whole cross the pipe as they are told without it."""
+
+    async def read(provider):
+        async with aclosing(provider.chat(request_, PATIENCE)) as pieces:
+            return [piece async for piece in pieces]
+
+    async def run():
+        provider = Provider(get_settings())
+        try:
+            return await read(Quarantine(1)), await read(provider)
+        finally:
+            await provider.close()
+
+    alone, together = asyncio.run(run())
+
+    assert "".join(piece.text for piece in alone) == "hi"
+    assert [(piece.text, piece.usage) for piece in alone] == [(piece.text, piece.usage) for piece in together]
+    assert [piece.data for piece in alone] == [piece.data for piece in together]
+    assert (alone[-1].body is None) == (request_.kind == "chat")
 
 
 def test_the_child_ends_when_its_worker_is_gone():

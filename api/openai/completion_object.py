@@ -1,0 +1,37 @@
+"""A conversation as the object `chat.completion`. Pure."""
+
+from typing import Any
+
+from api.openai.seen import Seen
+from jobs.answers import CompletionAnswer, Usage
+
+
+def completion_object(seen: Seen) -> dict[str, Any]:
+    """As the provider said it, under our id; from the text alone where it did not end."""
+    answer = seen.answer
+    body = (answer.body if isinstance(answer, CompletionAnswer) else None) or {"choices": [_choice(seen)]}
+    usage = answer.usage if answer else None
+    return {
+        "usage": usage_object(usage) if usage else None,
+        **body,
+        "id": seen.record.job_id,
+        "object": "chat.completion",
+        "created": seen.created_at,
+        "model": seen.model,
+        "metadata": seen.request.metadata,
+    }
+
+
+def _choice(seen: Seen) -> dict[str, Any]:
+    answer = seen.answer
+    message = {"role": "assistant", "content": answer.text if answer else None, "refusal": None}
+    reason = answer.finish_reason if answer else None
+    return {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }

@@ -1,0 +1,42 @@
+"""/v1/chat/completions."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from api.openai import streams
+from api.openai.bodies import read_body
+from api.openai.completion_events import CompletionNarration
+from api.openai.completion_object import completion_object
+from api.openai.refusals import CallFailed
+from api.openai.seen import find, seen
+from api.openai.shapes import CompletionBody
+from api.openai.submitting import accept, view_at_end
+from api.services import services
+from jobs.answers import JobError
+from jobs.models import JobView
+from jobs.requests import CompletionTask
+from jobs.states import State
+
+blueprint = Blueprint("completions", __name__, url_prefix="/chat/completions")
+
+
+@blueprint.post("")
+def create_completion() -> Any:
+    """Chat and wait for the answer, or read it as it comes. The job is cancelled when the client leaves."""
+    body = read_body(CompletionBody)
+    task = CompletionTask(kind="completion", model=body.model, metadata=body.metadata or {}, body=body.passed_on())
+    accepted = accept(task, "chatcmpl")
+    begin = seen(JobView(record=accepted.record), task)
+    if body.stream:
+        return streams.stream(begin, CompletionNarration(begin), accepted.leave)
+    view = view_at_end(accepted)
+    if view.record.state in (State.FAILED, State.CANCELLED):
+        raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
+    return completion_object(seen(view, task))
+
+
+@blueprint.get("/<completion_id>")
+def show_completion(completion_id: str) -> Any:
+    """One that was made earlier, by whichever front; as far as it has come."""
+    return completion_object(find(services().store, completion_id, "completion_id"))

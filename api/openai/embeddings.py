@@ -1,0 +1,50 @@
+"""/v1/embeddings."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from flask import Blueprint, Response
+
+from api.openai.bodies import read_body
+from api.openai.refusals import CallFailed
+from api.openai.shapes import EmbeddingsBody
+from api.openai.submitting import accept, view_at_end
+from jobs.answers import EmbeddingsAnswer, JobError
+from jobs.requests import EmbeddingsTask
+from jobs.vectors import unpack
+
+blueprint = Blueprint("embeddings", __name__, url_prefix="/embeddings")
+
+_OURS: Final = ("input", "dimensions", "encoding_format")
+
+
+@blueprint.post("")
+def create_embeddings() -> Any:
+    """Turn texts into vectors and wait for them."""
+    body = read_body(EmbeddingsBody)
+    task = EmbeddingsTask.model_construct(  # validated already
+        kind="embeddings",
+        input=body.input,
+        model=body.model,
+        dimensions=body.dimensions,
+        encoding_format=body.encoding_format,
+        metadata=body.metadata or {},
+        more=body.passed_on(*_OURS),
+    )
+    view = view_at_end(accept(task, "embd"))
+    if not isinstance(view.answer, EmbeddingsAnswer):
+        raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
+    return Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
+
+
+def _embeddings(answer: EmbeddingsAnswer, encoding_format: str) -> Iterator[str]:
+    """In pieces: thousands of vectors at once would hold up everybody else."""
+    yield '{"object":"list","data":['
+    for index, vector in enumerate(answer.vectors):
+        shown = vector if encoding_format == "base64" else list(unpack(vector))
+        row = {"object": "embedding", "index": index, "embedding": shown}
+        yield ("," if index else "") + json.dumps(row, separators=(",", ":"))
+    tokens = answer.usage.input_tokens if answer.usage else 0
+    usage = {"prompt_tokens": tokens, "total_tokens": answer.usage.total_tokens if answer.usage else tokens}
+    yield f'],"model":{json.dumps(answer.model)},"usage":{json.dumps(usage)}}}'

@@ -1,0 +1,31 @@
+"""/v1/models: what the workers have seen the provider list, or the models that the settings name."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from api.openai.refusals import ModelNotFound
+from api.services import services
+from jobs import queries
+
+blueprint = Blueprint("models", __name__, url_prefix="/models")
+
+
+@blueprint.get("")
+def list_models() -> Any:
+    return {"object": "list", "data": _models()}
+
+
+@blueprint.get("/<path:name>")
+def show_model(name: str) -> Any:
+    found = next((model for model in _models() if model["id"] == name), None)
+    if found is None:
+        raise ModelNotFound("no such model, as far as the provider has told", param="model")
+    return found
+
+
+def _models() -> list[dict[str, Any]]:
+    here = services()
+    listed = here.store.run(queries.models())
+    names = dict.fromkeys([here.settings.chat_model, here.settings.embedding_model])
+    return listed or [{"id": name, "object": "model", "created": 0, "owned_by": "chatqueue"} for name in names]

@@ -1,0 +1,160 @@
+"""/v1/responses."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from api.openai import items, streams
+from api.openai.bodies import read_body, read_query
+from api.openai.conversation import earlier_items
+from api.openai.refusals import BadParameter, CallFailed
+from api.openai.response_events import EventObject, ResponseEvents
+from api.openai.response_object import response_object, unanswered
+from api.openai.seen import Seen, find, seen
+from api.openai.shapes import ItemsQuery, ResponseBody, StreamQuery
+from api.openai.submitting import accept, view_at_end
+from api.services import services
+from jobs import verbs
+from jobs.events import Event
+from jobs.models import JobView
+from jobs.requests import ResponseTask
+from jobs.states import State
+
+blueprint = Blueprint("responses", __name__, url_prefix="/responses")
+
+_FROM_THE_START = -1
+
+
+class ResponseNarration:
+    """The events of a response after a number, framed."""
+
+    def __init__(self, begin: Seen, after: int = _FROM_THE_START) -> None:
+        self._events = ResponseEvents(begin.record.job_id, lambda state: unanswered(begin, state))
+        self._after = after
+        self.is_over = False
+
+    def opening(self) -> bytes:
+        return self._framed(self._events.opening())
+
+    def tell(self, event: Event) -> bytes:
+        return self._framed(self._events.translate(event))
+
+    def ending(self, at_end: Seen) -> bytes:
+        self.is_over = True
+        return self._framed(self._events.ending(response_object(at_end)))
+
+    def lost(self) -> bytes:
+        self.is_over = True
+        return self._framed(self._events.lost())
+
+    def _framed(self, events: list[EventObject]) -> bytes:
+        return b"".join(
+            streams.frame(event, event["type"]) for event in events if event["sequence_number"] > self._after
+        )
+
+
+@blueprint.post("")
+def create_response() -> Any:
+    """In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job."""
+    body = read_body(ResponseBody)
+    task = _task(body)
+    accepted = accept(task, "resp", goes_on=task.background)
+    begin = seen(JobView(record=accepted.record), task)
+    if body.stream:
+        return streams.stream(begin, ResponseNarration(begin), accepted.leave)
+    if task.background:
+        return response_object(find(services().store, begin.record.job_id) if begin.record.state.is_final else begin)
+    view = view_at_end(accepted)
+    if view.record.state is State.FAILED and view.error is not None:
+        raise CallFailed(view.record.job_id, view.error)
+    return response_object(seen(view, task))
+
+
+@blueprint.get("/<response_id>")
+def show_response(response_id: str) -> Any:
+    """As it is; or, with stream, all its events after a number, live until the end. Leaving cancels nothing."""
+    query = read_query(StreamQuery)
+    found = find(services().store, response_id)
+    if not query.stream:
+        return response_object(found)
+    after = _FROM_THE_START if query.starting_after is None else query.starting_after
+    return streams.stream(found, ResponseNarration(found, after))
+
+
+@blueprint.post("/<response_id>/cancel")
+def cancel_response(response_id: str) -> Any:
+    """May be repeated; one that has ended otherwise stays as it is."""
+    found = find(services().store, response_id)
+    if isinstance(found.request, ResponseTask) and not found.request.background:
+        raise BadParameter(
+            "only a response that was created with background=true can be cancelled; to end another, leave it",
+            param="response_id",
+        )
+    _cancel(found)
+    return response_object(find(services().store, response_id))
+
+
+@blueprint.delete("/<response_id>")
+def delete_response(response_id: str) -> Any:
+    """Forget it; one that is queued or runs is cancelled first."""
+    store = services().store
+    found = find(store, response_id)
+    _cancel(found)
+    store.run(verbs.delete(response_id, found.record))
+    return {"id": response_id, "object": "response.deleted", "deleted": True}
+
+
+@blueprint.get("/<response_id>/input_items")
+def list_input_items(response_id: str) -> Any:
+    """All that the model was given: what came before in the conversation too."""
+    query = read_query(ItemsQuery)
+    listed = items.listed(find(services().store, response_id))
+    if query.order == "desc":
+        listed.reverse()
+    return _page(listed, query)
+
+
+def _page(listed: list[dict[str, Any]], query: ItemsQuery) -> dict[str, Any]:
+    ids = [item["id"] for item in listed]
+    if query.after is not None and query.after not in ids:
+        raise BadParameter("no such item", param="after")
+    begin = 0 if query.after is None else ids.index(query.after) + 1
+    shown = listed[begin : begin + query.limit]
+    return {
+        "object": "list",
+        "data": shown,
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": begin + query.limit < len(listed),
+    }
+
+
+def _task(body: ResponseBody) -> ResponseTask:
+    """Raises BadParameter for what cannot be."""
+    said = body.passed_on("background", "store", "previous_response_id")
+    background, store = bool(body.background), body.store is not False
+    rules = (
+        (body.input is not None or "prompt" in said, "input", "is required"),
+        (said.get("conversation") is None, "conversation", "is not supported; use previous_response_id"),
+        (store or not background, "store", "must not be false with background: the answer is there to be fetched"),
+    )
+    for holds, param, message in rules:
+        if not holds:
+            raise BadParameter(f"{param}: {message}", param=param)
+    previous = body.previous_response_id
+    return ResponseTask(
+        kind="response",
+        model=body.model,
+        metadata=body.metadata or {},
+        body=said,
+        background=background,
+        store=store,
+        previous_response_id=previous,
+        earlier=() if previous is None else earlier_items(services().store, previous),
+    )
+
+
+def _cancel(found: Seen) -> None:
+    here, record = services(), found.record
+    if not record.state.is_final:
+        here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))

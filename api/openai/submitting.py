@@ -1,0 +1,123 @@
+"""How a call becomes a job, and how it waits for its end.
+
+An openai client repeats a request by itself when the connection broke, and names no key. What it repeats is known by
+its body, its caller and its count: so it finds the job of its first try. Two equal calls that are meant are two jobs.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from flask import request
+
+from api.openai.refusals import still_running
+from api.presence import ClientLeft, presence_check
+from api.pydantic_smorest import Parser, schema_of
+from api.services import Services, services
+from api.shapes import SubmitHeaders
+from api.waiting import view_when_final
+from jobs import queries, reading, verbs
+from jobs.errors import JobNotFound, StoreUnavailable
+from jobs.models import JobRecord, JobView
+from jobs.requests import JobRequest
+from jobs.states import State
+from jobs.verbs import Created
+
+_COUNT: Final = "x-stainless-retry-count"
+_SANE: Final = re.compile(r"[0-9]{1,3}")
+_FIRST_WAIT_SECONDS: Final = 0.5  # the client's own numbers: before its first retry, doubled before each further one
+_LONGEST_WAIT_SECONDS: Final = 8.0
+_MARGIN_SECONDS: Final = 1.5  # for a new connection
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """``leave`` is what to do when the client leaves before the end; None: nothing."""
+
+    record: JobRecord
+    leave: Callable[[], None] | None = None
+
+
+def accept(task: JobRequest, id_prefix: str, *, goes_on: bool = False) -> Accepted:
+    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or had a key of its own."""
+    here = services()
+    headers = Parser().load_headers(request, schema_of(SubmitHeaders))
+    key = schema_of(SubmitHeaders)().load(headers).key
+    if key is not None:
+        created = here.submitter.submit(task, idempotency_key=key, id_prefix=id_prefix)
+        goes_on = True
+    else:
+        created = _submit_unnamed(here, task, id_prefix)
+    record = created.record or reading.record(here.store, created.job_id)
+    return Accepted(record, None if goes_on else _canceller(here, record, created.copies))
+
+
+def view_at_end(accepted: Accepted) -> JobView:
+    """The job once it is final. Raises StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
+    job_id, leave = accepted.record.job_id, accepted.leave
+    try:
+        view = view_when_final(job_id, services().settings.client_wait_seconds, presence_check() if leave else None)
+    except ClientLeft:
+        if leave is not None:
+            time.sleep(_seconds_to_come_back())
+            leave()
+        raise
+    if not view.record.state.is_final:
+        raise still_running(job_id)
+    return view
+
+
+def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created:
+    if not here.settings.resend_window_seconds:
+        return here.submitter.submit(task, id_prefix=id_prefix)
+    key = _own_key()
+    if _tries_before():
+        created = here.submitter.submit(task, idempotency_key=key, repeat="resent", id_prefix=id_prefix)
+        if created.is_new or _goes_on(here, created.job_id):
+            return created
+    return here.submitter.submit(task, idempotency_key=key, repeat="noted", id_prefix=id_prefix)
+
+
+def _tries_before() -> int:
+    """Of this same request, as its client counts."""
+    count = request.headers.get(_COUNT, "")
+    return int(count) if _SANE.fullmatch(count) else 0
+
+
+def _seconds_to_come_back() -> float:
+    """How long an openai client waits before it sends a request again, and a little more; others do not come back."""
+    if _COUNT not in request.headers:
+        return 0
+    wait: float = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** _tries_before())
+    return wait + _MARGIN_SECONDS
+
+
+def _own_key() -> str:
+    """Names a request by its path, caller and body; kept as a digest, from which nothing can be read."""
+    digest = hashlib.blake2b(digest_size=32)
+    for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), request.get_data()):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _goes_on(here: Services, job_id: str) -> bool:
+    """False for a job that was cancelled when its client left, or has expired."""
+    with suppress(JobNotFound):
+        return reading.record(here.store, job_id).state is not State.CANCELLED
+    return False
+
+
+def _canceller(here: Services, record: JobRecord, copies: int) -> Callable[[], None]:
+    """Cancels the job unless the client has sent its request again since, and waits for the same one."""
+
+    def leave() -> None:
+        digest = record.idempotency
+        with suppress(StoreUnavailable):
+            if digest is None or here.store.run(queries.copies(record.tenant, digest)) <= copies:
+                here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
+
+    return leave

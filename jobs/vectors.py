@@ -1,0 +1,38 @@
+"""Vectors as text: base64 of little-endian float32, as OpenAI has it.
+
+A quarter of the bytes of decimal numbers, and nothing that a parser stops at: 2,048 vectors of 3,072 numbers are
+34 MB instead of 127.
+"""
+
+import array
+import base64
+import math
+import sys
+from collections.abc import Iterable
+
+
+def pack(numbers: Iterable[float]) -> str:
+    packed = array.array("f", numbers)
+    _to_little_endian(packed)
+    return base64.b64encode(packed.tobytes()).decode()
+
+
+def unpack(text: str) -> "array.array[float]":
+    """Raises ValueError (binascii.Error is one) for what is no vector."""
+    numbers = array.array("f")
+    numbers.frombytes(base64.b64decode(text, validate=True))
+    _to_little_endian(numbers)
+    return numbers
+
+
+def checked(text: str) -> str:
+    """The same text. Raises ValueError for what is no vector of finite numbers: JSON has no word for others."""
+    if not math.isfinite(sum(unpack(text))):  # float32 summed as float64 cannot overflow
+        raise ValueError
+    return text
+
+
+def _to_little_endian(numbers: "array.array[float]") -> None:
+    """Or back."""
+    if sys.byteorder == "big":
+        numbers.byteswap()

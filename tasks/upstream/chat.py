@@ -1,0 +1,48 @@
+"""A chat of the native API, as a chat completion of which only the text matters."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from jobs.requests import ChatTask
+from tasks.provider_errors import stream_cut
+from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
+
+
+def chat_body(request: ChatTask) -> dict[str, Any]:
+    messages = [{"role": turn.role, "content": turn.content} for turn in request.history]
+    if request.system is not None:
+        messages.insert(0, {"role": "system", "content": request.system})
+    messages.append({"role": "user", "content": request.message})
+    body: dict[str, Any] = {"messages": messages}
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.max_output_tokens is not None:
+        body["max_completion_tokens"] = request.max_output_tokens
+    return body
+
+
+class ChatReader:
+    """Of chunks: the text of the first choice, its finish reason, and the usage."""
+
+    is_over = False
+
+    def __init__(self) -> None:
+        self._halves = Halves()
+        self._has_ended = False
+
+    def read(self, said: Any) -> Iterable[Piece]:
+        choices = said["choices"]
+        choice = choices[0] if choices else {}
+        piece = Piece(
+            text=self._halves.join(read_text((choice.get("delta") or {}).get("content")) or ""),
+            finish_reason=read_text(choice.get("finish_reason")),
+            usage=read_usage(said.get("usage")),
+            model=read_model(said),
+        )
+        self._has_ended = self._has_ended or piece.finish_reason is not None
+        return (piece,)
+
+    def end(self) -> Iterable[Piece]:
+        if not self._has_ended:
+            raise stream_cut()
+        return ()

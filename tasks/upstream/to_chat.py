@@ -1,0 +1,123 @@
+"""A response's request as a chat completion's, for a provider that speaks nothing else."""
+
+import json
+from typing import Any, Final
+
+from jobs.errors import ProviderRejected
+
+_RENAMED: Final = {"max_output_tokens": "max_completion_tokens"}
+# What has no counterpart and changes no answer, or is said in another way below.
+_LEFT_OUT: Final = frozenset(
+    {"input", "instructions", "text", "tools", "tool_choice", "reasoning", "include", "truncation", "stream_options"}
+    | {"max_tool_calls", "top_logprobs", "context_management"}
+)
+_PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+
+
+def chat_body(body: dict[str, Any], earlier: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """Pure. Raises ProviderRejected, which names what cannot be said in a chat completion."""
+    said = {_RENAMED.get(name, name): value for name, value in body.items() if name not in _LEFT_OUT}
+    for name in ("prompt", "conversation"):
+        if body.get(name) is not None:
+            raise _cannot(name)
+    said["messages"] = messages(body.get("instructions"), [*earlier, *items(body.get("input"))])
+    if body.get("tools"):
+        said["tools"] = [_tool(tool) for tool in body["tools"]]
+        said["tool_choice"] = _tool_choice(body.get("tool_choice", "auto"))
+    said |= _text_options(body.get("text") or {})
+    if (body.get("reasoning") or {}).get("effort") is not None:
+        said["reasoning_effort"] = body["reasoning"]["effort"]
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def items(given: Any) -> list[dict[str, Any]]:
+    """The input as a list of items: a text alone is the user's."""
+    return [{"role": "user", "content": given}] if isinstance(given, str) else list(given or [])
+
+
+def messages(instructions: str | None, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Items as messages; calls that follow one another, or what the assistant said, are one message."""
+    made: list[dict[str, Any]] = [{"role": "system", "content": instructions}] if instructions else []
+    for item in given:
+        match item.get("type", "message"):
+            case "message":
+                made.append({"role": _role(item["role"]), "content": _content(item["content"])})
+            case "function_call":
+                if not made or made[-1]["role"] != "assistant":
+                    made.append({"role": "assistant", "content": None})
+                made[-1].setdefault("tool_calls", []).append(_call(item))
+            case "function_call_output":
+                made.append({"role": "tool", "tool_call_id": item["call_id"], "content": _content(item["output"])})
+            case "reasoning":
+                pass  # nobody but who wrote it can read it
+            case other:
+                raise _cannot(f"an input item of type {other}")
+    return made
+
+
+def _role(role: str) -> str:
+    return "system" if role == "developer" else role
+
+
+def _content(content: Any) -> Any:
+    """A text where there is nothing but text: many servers take nothing else."""
+    if isinstance(content, str):
+        return content
+    parts = [_part(part) for part in content]
+    if all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    kind = part["type"]
+    if kind in _PARTS:
+        said = _PARTS[kind]
+        return {"type": said, said: part[said]}
+    if kind == "input_image" and part.get("image_url"):
+        shown = {"url": part["image_url"], "detail": part.get("detail")}
+        return {"type": "image_url", "image_url": {name: value for name, value in shown.items() if value}}
+    if kind == "input_file" and (part.get("file_data") or part.get("file_id")):
+        return {"type": "file", "file": {name: value for name, value in part.items() if name != "type"}}
+    if kind == "input_audio":
+        return part
+    raise _cannot(f"content of type {kind}")
+
+
+def _call(item: dict[str, Any]) -> dict[str, Any]:
+    called = {"name": item["name"], "arguments": item["arguments"]}
+    return {"id": item["call_id"], "type": "function", "function": called}
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if tool["type"] != "function":
+        raise _cannot(f"a tool of type {tool['type']}")
+    said = {name: value for name, value in tool.items() if name != "type" and value is not None}
+    return {"type": "function", "function": said}
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, str):
+        return choice
+    if choice["type"] != "function":
+        raise _cannot(f"a tool_choice of type {choice['type']}")
+    return {"type": "function", "function": {"name": choice["name"]}}
+
+
+def _text_options(text: dict[str, Any]) -> dict[str, Any]:
+    shape = text.get("format") or {"type": "text"}
+    said: dict[str, Any] = {"verbosity": text.get("verbosity")}
+    if shape["type"] == "json_schema":
+        schema = {name: value for name, value in shape.items() if name != "type" and value is not None}
+        said["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif shape["type"] != "text":
+        said["response_format"] = {"type": shape["type"]}
+    return said
+
+
+def _cannot(what: str) -> ProviderRejected:
+    shown = what if len(json.dumps(what)) < 100 else "a part of the request"  # noqa: PLR2004  # of a caller's words
+    return ProviderRejected(
+        f"the provider speaks chat completions only, which have no words for {shown}",
+        code="provider_rejected_request",
+    )

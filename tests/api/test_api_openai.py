@@ -1,0 +1,243 @@
+"""/v1 beside what no worker is needed for: what is kept how long, what is sent again, what is refused."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs import keys
+from jobs.answers import ChatAnswer, EmbeddingsAnswer, ResponseAnswer, Usage
+from jobs.states import State
+from jobs.vectors import pack
+from tests.waiting import until
+
+USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
+ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE)
+COMPLETION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def events(text):
+    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: {")]
+
+
+@pytest.fixture
+def create(api_client):
+    def post(headers=None, path="/v1/responses", **body):
+        sent = {"input": "hi", "background": True} | body if path == "/v1/responses" else body
+        return api_client.post(path, json=sent, headers=headers or {})
+
+    return post
+
+
+@pytest.fixture
+def ttl(redis_client_of_api):
+    return redis_client_of_api.ttl
+
+
+@pytest.fixture
+def redis_client_of_api(api_services):
+    return api_services.store._client
+
+
+def test_the_events_of_a_response_live_as_long_as_its_answer(create, hands, api_client, ttl):
+    """Their numbers are told by the log alone, so a reader may come back as long as there is an answer."""
+    response_id = create().json["id"]
+    hands.complete(response_id, ANSWER)
+
+    assert ttl(keys.events(response_id)) == ttl(keys.result(response_id)) > 80_000
+    whole = events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)
+    assert whole[-1]["response"]["output"][0]["content"][0]["text"] == "an answer"
+
+
+def test_what_is_not_to_be_stored_is_kept_for_minutes(create, hands, api_client, ttl):
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(create, background=False, store=False)
+        job_id = until(hands.next_queued)
+        hands.complete(job_id, ANSWER)
+    assert waiting.result().status_code in (200, 504)
+
+    for key in (keys.job(job_id), keys.request(job_id), keys.events(job_id), keys.result(job_id)):
+        assert 0 < ttl(key) <= 300
+
+
+def test_a_wait_that_is_over_is_an_error_that_the_client_sends_again(make_api, api_redis_port, api_services):
+    client = make_api(api_redis_port, client_wait_seconds=0.1).test_client()
+    first = client.post("/v1/chat/completions", json=COMPLETION)
+    again = client.post("/v1/chat/completions", json=COMPLETION, headers={"x-stainless-retry-count": "1"})
+
+    assert (first.status_code, first.json["error"]["code"]) == (504, "still_running")
+    assert first.json["detail"] == again.json["detail"]
+    assert "x-should-retry" not in first.headers
+
+
+def sent(create, count=None, caller="Bearer a", **body):
+    headers = {"Authorization": caller} | ({} if count is None else {"x-stainless-retry-count": str(count)})
+    return create(headers, **body).json["id"]
+
+
+def test_what_a_client_sends_again_is_the_job_of_its_first_try(create):
+    first = sent(create, 0)
+
+    assert sent(create, 1) == sent(create, 2) == first
+
+
+def test_what_is_sent_once_more_on_purpose_is_another_job(create):
+    """And a retry is of the latest."""
+    first, second = sent(create, 0), sent(create, 0)
+
+    assert first != second
+    assert sent(create, 1) == second
+
+
+@pytest.mark.parametrize("other", [{"caller": "Bearer b"}, {"input": "ho"}, {"store": True}])
+def test_what_another_caller_sends_or_with_another_body_is_another_job(create, other):
+    first = sent(create, 0)
+
+    assert sent(create, 1, **other) != first
+
+
+def test_a_retry_whose_first_try_never_came_is_a_new_job(create):
+    assert sent(create, 2).startswith("resp_")
+
+
+def test_a_retry_of_what_was_cancelled_or_deleted_is_a_new_job(create, api_client):
+    first = sent(create, 0)
+    api_client.post(f"/v1/responses/{first}/cancel")
+    second = sent(create, 1)
+    api_client.delete(f"/v1/responses/{second}")
+
+    assert len({first, second, sent(create, 1)}) == 3
+
+
+def test_that_retries_find_their_job_can_be_switched_off(make_api, api_redis_port, api_services):
+    client = make_api(api_redis_port, resend_window_seconds=0).test_client()
+
+    def post(count):
+        body = {"input": "hi", "background": True}
+        return client.post("/v1/responses", json=body, headers={"x-stainless-retry-count": count}).json["id"]
+
+    assert post("0") != post("1")
+
+
+def test_an_idempotency_key_names_a_call_whatever_its_count(create):
+    headers = {"Idempotency-Key": "k"}
+    first = create(headers).json["id"]
+
+    assert create(headers).json["id"] == first
+    refused = create(headers, input="other")
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "idempotency_conflict")
+
+
+def test_a_key_of_a_caller_is_in_no_key_and_no_value_of_the_store(create, redis_client_of_api):
+    """Not even as it was sent: it only goes into a digest."""
+    sent(create, 0, caller="Bearer sk-canary")
+    kept = b" ".join(
+        bytes(name) + (redis_client_of_api.dump(name) or b"") for name in redis_client_of_api.scan_iter("*")
+    )
+
+    assert b"sk-canary" not in kept
+
+
+def test_a_conversation_whose_beginning_has_expired_is_told_so(create, api_client, hands):
+    first = create().json["id"]
+    hands.complete(first, ANSWER)
+    second = create(previous_response_id=first)
+    api_client.delete(f"/v1/responses/{first}")
+    third = create(previous_response_id=first)
+
+    assert second.status_code == 200
+    assert (third.status_code, third.json["error"]["code"], third.json["error"]["param"]) == (
+        400,
+        "previous_response_not_found",
+        "previous_response_id",
+    )
+
+
+def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_client, hands):
+    """Nor the ids that a provider which keeps nothing does not know."""
+    call = {
+        "id": "fc_1",
+        "type": "function_call",
+        "call_id": "c",
+        "name": "f",
+        "arguments": "{}",
+        "status": "completed",
+    }
+    output = [
+        {"id": "rs_1", "type": "reasoning", "summary": []},
+        {"id": "rs_2", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+        call,
+    ]
+    first = create().json["id"]
+    hands.complete(first, ANSWER.model_copy(update={"body": {"output": output, "usage": None}}))
+    second = create(previous_response_id=first, input="and?").json["id"]
+    items = api_client.get(f"/v1/responses/{second}/input_items?order=asc").json["data"]
+
+    assert [item.get("type") for item in items] == ["message", "reasoning", "function_call", "message"]
+    assert items[1]["encrypted_content"] == "x"
+    assert items[2]["id"] != "fc_1"
+
+
+def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_client, api_services):
+    response_id = create().json["id"]
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(lambda: api_app.test_client().get(f"/v1/responses/{response_id}?stream=true").text)
+        channel = keys.changed_channel(response_id)
+        until(lambda: api_services.store._client.pubsub_numsub(channel)[0][1])
+        api_client.delete(f"/v1/responses/{response_id}")
+        told = events(reading.result(30))
+
+    assert told[-1]["type"] in ("error", "response.cancelled")
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
+
+
+def test_a_native_chat_has_events_also_when_its_log_has_expired(api_client, submit_chat, hands, api_services):
+    job_id = submit_chat("hello")
+    hands.complete(job_id, ChatAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE))
+    api_services.store._client.delete(keys.events(job_id))
+    told = events(api_client.get(f"/v1/responses/{job_id}?stream=true").text)
+
+    assert told[-1]["type"] == "response.completed"
+    assert told[-1]["response"] == api_client.get(f"/v1/responses/{job_id}").json
+    added = next(event for event in told if event["type"] == "response.output_item.added")
+    assert added["item"]["id"] == told[-1]["response"]["output"][0]["id"]
+
+
+def test_embeddings_are_no_response(api_client, hands, submit_chat):
+    task = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
+    hands.complete(task, EmbeddingsAnswer(vectors=(pack([1.0]),), model="e", usage=None))
+
+    assert api_client.get(f"/v1/responses/{task}").status_code == 404
+
+
+def test_embeddings_of_the_native_api_come_as_they_were_asked_for(api_client, hands):
+    for wanted, shown in (("float", [[0.5, -1.0]]), ("base64", [pack([0.5, -1.0])])):
+        body = {"kind": "embeddings", "input": ["a", [1, 2]], "encoding_format": wanted}
+        task = api_client.post("/api/v1/tasks", json=body).json["task_id"]
+        answer = EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), encoding_format=wanted, model="e", usage=None)
+        hands.complete(task, answer)
+        assert api_client.get(f"/api/v1/tasks/{task}/result").json["result"]["vectors"] == shown
+
+
+def test_models_are_those_of_the_settings_until_a_worker_has_asked(api_client, api_services):
+    settings = api_services.settings
+    listed = api_client.get("/v1/models").json
+
+    assert [model["id"] for model in listed["data"]] == [settings.chat_model, settings.embedding_model]
+
+
+def test_it_says_when_redis_is_away(make_api, silent_port):
+    client = make_api(silent_port, redis_timeout_seconds=0.2).test_client()
+    refused = client.post("/v1/responses", json={"input": "hi"})
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "store_unavailable")
+
+
+def test_a_retry_of_a_failed_response_is_made_as_a_response(api_client, create, hands):
+    failed = create().json["id"]
+    hands.fail(failed)
+    again = api_client.post(f"/api/v1/tasks/{failed}/retry").json["task_id"]
+    hands.complete(again, ANSWER)
+
+    assert again.startswith("resp_")
+    assert api_client.get(f"/v1/responses/{again}").json["status"] == State.COMPLETED

@@ -1,0 +1,119 @@
+"""The unmodified client's chat completions."""
+
+import json
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from tests.offline import calls, directive, key
+from tests.waiting import until
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather somewhere.",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def asking(text, **more):
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+
+
+def test_a_completion_is_waited_for(client):
+    completion = client.chat.completions.create(**asking("hello", temperature=0, seed=7, metadata={"a": "b"}))
+
+    assert "no language model" in completion.choices[0].message.content
+    assert completion.choices[0].finish_reason == "stop"
+    assert completion.usage.total_tokens == 1 + completion.usage.completion_tokens
+    assert client.chat.completions.retrieve(completion.id) == completion
+
+
+def test_a_stream_has_its_chunks_and_usage_last_when_it_is_asked_for(client):
+    plain = list(client.chat.completions.create(**asking("[[offline tokens=4 interval=0.05]]", stream=True)))
+    counted = list(
+        client.chat.completions.create(
+            **asking("[[offline tokens=4 interval=0.05]]", stream=True, stream_options={"include_usage": True})
+        )
+    )
+
+    for chunks in (plain, counted[:-1]):
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "w0 w1 w2 w3"
+        assert chunks[0].choices[0].delta.role == "assistant"
+        assert [chunk.choices[0].finish_reason for chunk in chunks] == [None] * (len(chunks) - 1) + ["stop"]
+        assert {(chunk.id, chunk.model) for chunk in chunks} == {(chunks[0].id, "m")}
+    assert (counted[-1].choices, counted[-1].usage.completion_tokens) == ([], 4)
+    assert {chunk.usage for chunk in plain} == {None}
+
+
+def test_the_helper_streams(client):
+    with client.chat.completions.stream(**asking("[[offline tokens=9 interval=0.02]]")) as stream:
+        final = stream.get_final_completion()
+
+    assert final.choices[0].message.content == " ".join(f"w{number}" for number in range(9))
+
+
+def test_a_function_is_called_and_its_output_read(client):
+    asked = asking("[[offline call=2]] How is the weather?", tools=[WEATHER, {**WEATHER}])
+    message = client.chat.completions.create(**asked).choices[0].message
+    with client.chat.completions.stream(**asked) as stream:
+        streamed = stream.get_final_completion().choices[0]
+
+    for called in (message, streamed.message):
+        assert [call.function.name for call in called.tool_calls] == ["weather", "weather"]
+        assert json.loads(called.tool_calls[0].function.arguments) == {"city": "offline"}
+    assert streamed.finish_reason == "tool_calls"
+    outputs = [{"role": "tool", "tool_call_id": call.id, "content": "sunny"} for call in message.tool_calls]
+    asked["messages"] += [message, *outputs]
+    assert "no language model" in client.chat.completions.create(**asked).choices[0].message.content
+
+
+def test_structured_output_is_parsed(client):
+    class City(BaseModel):
+        name: str
+        people: int
+
+    completion = client.chat.completions.parse(**asking("Which city?"), response_format=City)
+
+    assert completion.choices[0].message.parsed == City(name="offline", people=1)
+
+
+def test_a_completion_that_was_cut_says_why(client):
+    cut = client.chat.completions.create(**asking("[[offline tokens=9]]", max_completion_tokens=4)).choices[0]
+
+    assert (cut.message.content, cut.finish_reason) == ("w0 w1 w2 w3", "length")
+
+
+def test_an_attempt_that_was_cut_is_not_told_twice(client):
+    """The next attempt says the same over again: the reader hears on from where the stream stood."""
+    given = directive("tokens=12 interval=0.02 cut=5 times=1", key())
+    chunks = list(client.chat.completions.create(**asking(given, stream=True)))
+
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert text == " ".join(f"w{number}" for number in range(12))
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_a_failure_in_a_stream_is_raised(client):
+    with pytest.raises(openai.APIError) as raised:
+        list(client.chat.completions.create(**asking("[[offline status=400]]", stream=True)))
+
+    assert raised.value.code == "provider_rejected_request"
+
+
+def test_who_leaves_a_stream_cancels_it(stack, client):
+    name = key()
+    stream = client.chat.completions.create(**asking(directive("tokens=600 interval=0.05", name), stream=True))
+    next(iter(stream))
+    stream.close()
+
+    until(lambda: calls(stack.model_url, name)["closed_early"] == 1)

@@ -1,0 +1,67 @@
+"""What dies in mid-stream: the worker, or the web process. The client's program does not notice."""
+
+import signal
+
+from tests.openai_client.conftest import GUNICORN
+from tests.processes import free_port, running
+
+SIXTY = " ".join(f"w{number}" for number in range(60))
+SLOW = "[[offline tokens=60 interval=0.05]]"
+
+
+def test_the_worker_is_killed_and_the_helper_ends_with_the_right_text(stack):
+    """SIGKILL: another worker starts over under new items, and the numbers have no gap."""
+    with (
+        stack.worker() as victim,
+        stack.worker() as other,
+        stack.client() as client,
+        client.responses.stream(model="m", input=SLOW, background=True) as stream,
+    ):
+        seen = [next(stream) for _ in range(10)]
+        _kill_who_runs_it(client, seen[0].response.id, victim, other)
+        seen += list(stream)
+        final = stream.get_final_response()
+
+    added = [event.item.id for event in seen if event.type == "response.output_item.added"]
+    assert [event.sequence_number for event in seen] == list(range(len(seen)))
+    assert final.output_text == SIXTY
+    assert len(set(added)) == 2
+    assert [item.id for item in final.output] == added[1:]
+
+
+def _kill_who_runs_it(client, job_id, *workers):
+    task = client.get(f"/../api/v1/tasks/{job_id}", cast_to=object)
+    assert task["status"] == "in_progress"
+    (owner,) = [worker for worker in workers if f"[{job_id}] received" in worker.output]
+    owner.send(signal.SIGKILL)
+
+
+def test_a_chat_stream_goes_on_where_the_dead_worker_stood(stack):
+    """The next attempt says the same over again: that is not told twice."""
+    with stack.client() as client, stack.worker() as victim, stack.worker() as other:
+        stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": SLOW}], stream=True)
+        texts = []
+        for chunk in stream:
+            texts += [choice.delta.content or "" for choice in chunk.choices]
+            if len(texts) == 6:
+                _kill_who_runs_it(client, chunk.id, victim, other)
+
+    assert "".join(texts) == SIXTY
+
+
+def test_a_stream_is_resumed_at_another_web_process(stack):
+    """The first is killed in mid-stream. Before the cut plus after it equals the whole, to the last field."""
+    port = free_port()
+    with stack.client() as client, stack.worker():
+        with running(GUNICORN, ready="Booting worker", env=stack.env | {"CHATQUEUE_WEB_PORT": str(port)}) as web:
+            elsewhere = client.with_options(base_url=f"http://127.0.0.1:{port}/v1", max_retries=5)
+            stream = elsewhere.responses.create(model="m", input=SLOW, background=True, stream=True)
+            head = [next(stream) for _ in range(10)]
+            web.stop()
+            stream.close()
+        response_id, last = head[0].response.id, head[-1].sequence_number
+        rest = list(client.responses.retrieve(response_id, stream=True, starting_after=last))
+        whole = list(client.responses.retrieve(response_id, stream=True))
+
+    assert [event.to_dict() for event in head + rest] == [event.to_dict() for event in whole]
+    assert rest[-1].response.output_text == SIXTY

@@ -1,0 +1,160 @@
+"""The unmodified client's embeddings, models and errors; and one job seen through both fronts."""
+
+import json
+import urllib.request
+
+import openai
+import pytest
+
+from tests.offline import calls, directive, key
+from tests.waiting import until
+
+
+def native(stack, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{stack.url}/api/v1{path}", data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)
+
+
+def test_vectors_are_the_same_whichever_way_they_are_asked_for(client):
+    texts = ["first text", "second"]
+    by_default = client.embeddings.create(model="e", input=texts)
+    as_numbers = client.embeddings.create(model="e", input=texts, encoding_format="float", dimensions=384, user="u")
+    as_text = client.embeddings.create(model="e", input=texts, encoding_format="base64")
+
+    assert [row.index for row in by_default.data] == [0, 1]
+    assert [row.embedding for row in by_default.data] == [row.embedding for row in as_numbers.data]
+    assert isinstance(as_text.data[0].embedding, str)
+    assert (by_default.usage.prompt_tokens, by_default.model) == (3, "e")
+
+
+def test_one_text_and_tokens_are_taken_too(client):
+    one = client.embeddings.create(model="e", input="first text")
+    tokens = client.embeddings.create(model="e", input=[1, 2, 3])
+    many = client.embeddings.create(model="e", input=[[1, 2, 3], [4]])
+
+    assert len(one.data) == len(tokens.data) == 1
+    assert many.data[0].embedding == tokens.data[0].embedding != many.data[1].embedding
+
+
+def test_the_models_are_those_that_the_provider_lists(client):
+    listed = until(lambda: [model for model in client.models.list() if model.owned_by == "chatqueue-offline"])
+
+    assert [model.id for model in listed] == ["gpt-5-mini", "text-embedding-3-small"]
+    assert client.models.retrieve("gpt-5-mini").id == "gpt-5-mini"
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.models.retrieve("no/such")
+    assert missing.value.code == "model_not_found"
+
+
+ERRORS = {
+    openai.BadRequestError: (400, "provider_rejected_request"),
+    openai.NotFoundError: (404, "provider_not_found"),
+    openai.InternalServerError: (401, "provider_auth_failed"),
+}
+
+
+@pytest.mark.parametrize("raised", ERRORS, ids=lambda kind: kind.__name__)
+def test_a_refusal_of_the_provider_is_raised_as_the_class_for_it(client, raised):
+    """The server's key being wrong is no fault of the caller's."""
+    status, code = ERRORS[raised]
+    prompt = f"[[offline status={status}]]"
+    for call in (
+        lambda: client.responses.create(model="m", input=prompt),
+        lambda: client.chat.completions.create(model="m", messages=[{"role": "user", "content": prompt}]),
+        lambda: client.embeddings.create(model="m", input=prompt),
+    ):
+        with pytest.raises(raised) as refused:
+            call()
+        assert refused.value.code == code
+        assert refused.value.response.headers["x-should-retry"] == "false"
+        assert refused.value.request_id.startswith("req_")
+
+
+def test_a_quota_that_is_used_up_is_a_rate_limit_error(client):
+    with pytest.raises(openai.RateLimitError):
+        client.responses.create(model="m", input="[[offline status=429 code=insufficient_quota]]")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"input": "hi", "model": 5}, "model"),
+        ({"model": "m"}, "input"),
+        ({"input": 5}, "input"),
+        ({"input": "hi", "stream": "yes"}, "stream"),
+        ({"input": "hi", "conversation": "conv_1"}, "conversation"),
+        ({"input": "hi", "metadata": {"a": 5}}, "metadata.a"),
+    ],
+)
+def test_an_impossible_parameter_is_refused_by_name(client, body, param):
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.post("/responses", body=body, cast_to=object)
+
+    assert refused.value.param == param
+
+
+def test_a_path_that_is_not_there_and_a_body_that_is_no_json(client):
+    with pytest.raises(openai.NotFoundError):
+        client.get("/no/such", cast_to=object)
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.responses.retrieve("resp_nonsense")
+    assert missing.value.code == "job_not_found"
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.post(
+            "/responses", content=b"{", cast_to=object, options={"headers": {"Content-Type": "application/json"}}
+        )
+    assert refused.value.code == "malformed_json"
+
+
+def test_what_nobody_here_knows_of_goes_to_the_provider(client):
+    """It answers as ever; a directive in the model's own words shows nothing else."""
+    extra = {"top_k": 5, "vendor": {"safe": True}}
+    assert client.responses.create(model="m", input="hi", extra_body=extra).status == "completed"
+    completion = client.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "hi"}], extra_body=extra
+    )
+    assert completion.choices[0].finish_reason == "stop"
+
+
+def test_one_job_is_seen_through_both_fronts(stack, client):
+    chat = native(stack, "/chat/async", {"message": "hello", "system": "Be brief."})
+    native(stack, f"/chat/jobs/{chat['job_id']}?wait=20")
+    seen = client.responses.retrieve(chat["job_id"])
+    events = list(client.responses.retrieve(chat["job_id"], stream=True))
+    response = client.responses.create(model="m", input="hello")
+    completion = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hello"}])
+
+    assert (seen.output_text, seen.instructions) == (response.output_text, "Be brief.")
+    assert events[-1].response == seen
+    for job_id, kind in ((response.id, "response"), (completion.id, "completion")):
+        assert native(stack, f"/chat/jobs/{job_id}")["answer"] == seen.output_text
+        assert native(stack, f"/tasks/{job_id}")["kind"] == kind
+        assert native(stack, f"/tasks/{job_id}/result")["result"]["text"] == seen.output_text
+        assert client.responses.retrieve(job_id).output_text == seen.output_text
+    follow_up = client.responses.create(model="m", input="and?", previous_response_id=chat["job_id"])
+    assert follow_up.usage.input_tokens > seen.usage.output_tokens
+
+
+def test_a_call_that_the_client_sends_again_is_made_once(stack, client):
+    """Its connection broke, or its patience did: the second try waits for the job of the first."""
+    name = key()
+    given = directive("delay=2.5 say=once", name)
+    impatient = client.with_options(timeout=1, max_retries=3)
+
+    assert impatient.responses.create(model="m", input=given).output_text == "once"
+    assert calls(stack.model_url, name) | {"last_closed_early_at": None} == {
+        "calls": 1,
+        "open": 0,
+        "closed_early": 0,
+        "last_closed_early_at": None,
+    }
+
+
+def test_two_equal_calls_that_are_meant_are_two_jobs(stack, client):
+    name = key()
+    first, second = (client.responses.create(model="m", input=directive("say=x", name)) for _ in range(2))
+
+    assert first.id != second.id
+    assert calls(stack.model_url, name)["calls"] == 2

@@ -1,0 +1,302 @@
+"""The unmodified client's responses: whatever dies, and whichever API the provider speaks."""
+
+import json
+import signal
+
+import openai
+import pytest
+from pydantic import BaseModel
+
+from tests.offline import calls, directive, key
+from tests.waiting import until
+
+SLOW = "[[offline tokens=30 interval=0.05]]"
+THIRTY = " ".join(f"w{number}" for number in range(30))
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather somewhere.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+
+
+def numbers(events):
+    return [event.sequence_number for event in events]
+
+
+def ended(client, response):
+    return until(lambda: _final(client.responses.retrieve(response.id)))
+
+
+def _final(response):
+    return None if response.status in ("queued", "in_progress") else response
+
+
+def test_a_response_is_waited_for(client):
+    response = client.responses.create(model="m", input="hello", instructions="Be brief.", metadata={"a": "b"})
+
+    assert "no language model" in response.output_text
+    assert (response.status, response.metadata, response.instructions) == ("completed", {"a": "b"}, "Be brief.")
+    assert (response.usage.input_tokens, response.usage.total_tokens) == (3, 3 + response.usage.output_tokens)
+    assert response.output[0].status == "completed"
+
+
+def test_a_background_response_is_answered_at_once_and_polled(client):
+    response = client.responses.create(model="m", input="[[offline delay=0.5 say=done]]", background=True)
+
+    assert (response.status, response.output, response.background) == ("queued", [], True)
+    assert ended(client, response).output_text == "done"
+
+
+def test_a_stream_has_every_event_in_order(client):
+    events = list(client.responses.create(model="m", input="[[offline tokens=3 interval=0.05]]", stream=True))
+
+    kinds = [event.type.removeprefix("response.") for event in events]
+    assert numbers(events) == list(range(len(events)))
+    assert kinds[:5] == ["created", "queued", "in_progress", "output_item.added", "content_part.added"]
+    assert kinds[-4:] == ["output_text.done", "content_part.done", "output_item.done", "completed"]
+    assert set(kinds[5:-4]) == {"output_text.delta"}
+    assert events[-1].response.output_text == events[-4].text == "w0 w1 w2"
+    assert events[-2].item.content[0].text == events[-3].part.text == "w0 w1 w2"
+    assert events[-1].response == client.responses.retrieve(events[0].response.id)
+
+
+def test_the_helper_streams(client):
+    with client.responses.stream(model="m", input=SLOW) as stream:
+        snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+
+    assert snapshots[-1] == final.output_text == THIRTY
+
+
+def test_a_cut_stream_goes_on_after_any_number_as_if_it_had_not_been_cut(client):
+    whole = list(client.responses.create(model="m", input=SLOW, background=True, stream=True))
+    response_id = whole[0].response.id
+
+    for after in (0, 2, 5, len(whole) - 3, len(whole) - 2):
+        rest = list(client.responses.retrieve(response_id, stream=True, starting_after=after))
+        assert [event.to_dict() for event in rest] == [event.to_dict() for event in whole[after + 1 :]]
+    assert list(client.responses.retrieve(response_id, stream=True, starting_after=len(whole) - 1)) == []
+
+
+def test_a_background_stream_is_cut_and_resumed_while_it_runs(client):
+    stream = client.responses.create(model="m", input=SLOW, background=True, stream=True)
+    head = []
+    for event in stream:
+        head.append(event)
+        if event.type == "response.output_text.delta":
+            break
+    stream.close()
+    rest = list(client.responses.retrieve(head[0].response.id, stream=True, starting_after=head[-1].sequence_number))
+
+    assert numbers(head + rest) == list(range(len(head + rest)))
+    spoken = [event.delta for event in head + rest if event.type == "response.output_text.delta"]
+    assert "".join(spoken) == rest[-1].response.output_text == THIRTY
+
+
+def test_the_helper_resumes_by_id(client):
+    response = client.responses.create(model="m", input=SLOW, background=True)
+
+    with client.responses.stream(response_id=response.id, starting_after=6) as stream:
+        seen = list(stream)
+        assert stream.get_final_response().output_text == THIRTY
+    assert min(numbers(seen)) == 7
+
+
+def test_a_queued_response_is_cancelled_and_never_called(stack, client, worker):
+    name = key()
+    worker.send(signal.SIGSTOP)
+    try:
+        response = client.responses.create(model="m", input=directive("tokens=3", name), background=True)
+        cancelled = client.responses.cancel(response.id)
+    finally:
+        worker.send(signal.SIGCONT)
+
+    assert (cancelled.status, cancelled.output) == ("cancelled", [])
+    assert client.responses.cancel(response.id).status == "cancelled"
+    assert client.responses.create(model="m", input="[[offline say=after]]").output_text == "after"
+    assert calls(stack.model_url, name)["calls"] == 0
+
+
+def test_a_running_response_is_cancelled_with_what_it_had(stack, client):
+    name = key()
+    stream = client.responses.create(
+        model="m", input=directive("tokens=600 interval=0.05", name), background=True, stream=True
+    )
+    events = []
+    for event in stream:
+        events.append(event)
+        if len([one for one in events if one.type == "response.output_text.delta"]) == 3:
+            client.responses.cancel(events[0].response.id)
+    response = client.responses.retrieve(events[0].response.id)
+
+    assert events[-1].type == "response.cancelled"
+    assert numbers(events) == list(range(len(events)))
+    assert response.status == "cancelled"
+    assert response.output_text == "".join(event.delta for event in events if "text.delta" in event.type)
+    assert response.output_text.startswith("w0 w1")
+    assert response.usage.output_tokens >= 3
+    until(lambda: calls(stack.model_url, name)["closed_early"] == 1)
+
+
+def test_a_response_that_ended_stays_as_it_is_when_it_is_cancelled(client):
+    response = ended(client, client.responses.create(model="m", input="hi", background=True))
+
+    assert client.responses.cancel(response.id) == response
+
+
+def test_a_foreground_response_is_ended_by_leaving_it(stack, client):
+    """Its cancel is refused; who leaves its stream, or its wait, cancels it."""
+    name = key()
+    waited = client.responses.create(model="m", input="hi")
+    with pytest.raises(openai.BadRequestError, match="background"):
+        client.responses.cancel(waited.id)
+
+    stream = client.responses.create(model="m", input=directive("tokens=600 interval=0.05", name), stream=True)
+    response = next(iter(stream)).response
+    until(lambda: calls(stack.model_url, name)["open"])
+    stream.close()
+    assert ended(client, response).status == "cancelled"
+
+    name = key()
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=1).responses.create(model="m", input=directive("delay=20", name))
+    until(lambda: calls(stack.model_url, name)["closed_early"] == 1)
+
+
+def test_a_response_is_deleted_also_while_it_runs(client):
+    ended_one = client.responses.create(model="m", input="hi")
+    running = client.responses.create(model="m", input="[[offline tokens=600 interval=0.05]]", background=True)
+
+    for response in (ended_one, running):
+        client.responses.delete(response.id)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(response.id)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.cancel(response.id)
+
+
+def test_input_items_are_listed_page_by_page(client):
+    given = [{"role": "user", "content": f"message {number}"} for number in range(5)]
+    response = client.responses.create(model="m", input=given)
+
+    page = client.responses.input_items.list(response.id, limit=2)
+    assert [item.content[0].text for item in page] == [f"message {number}" for number in (4, 3, 2, 1, 0)]
+    assert [item.content[0].text for item in page.data] == ["message 4", "message 3"]
+    oldest = client.responses.input_items.list(
+        response.id, order="asc", limit=1, include=["message.input_image.image_url"]
+    )
+    assert oldest.data[0].content[0].text == "message 0"
+
+
+def test_a_conversation_goes_on(client):
+    """The words that the provider read say that it was told all of it."""
+    first = client.responses.create(model="m", input="one two", instructions="only here")
+    second = client.responses.create(model="m", input="three", previous_response_id=first.id)
+    third = client.responses.create(model="m", input="four", previous_response_id=second.id)
+
+    assert second.previous_response_id == first.id
+    assert first.usage.input_tokens == 4
+    assert second.usage.input_tokens == 2 + first.usage.output_tokens + 1
+    assert third.usage.input_tokens == second.usage.input_tokens + second.usage.output_tokens + 1
+    roles = [item.role for item in client.responses.input_items.list(third.id, order="asc")]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
+
+
+def test_a_conversation_cannot_go_on_from_what_is_not_there(client):
+    running = client.responses.create(model="m", input="[[offline delay=20]]", background=True)
+    for previous in ("resp_" + "0" * 32, "nonsense", running.id):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.responses.create(model="m", input="hi", previous_response_id=previous)
+        assert refused.value.param == "previous_response_id"
+    client.responses.cancel(running.id)
+
+
+def test_a_function_is_called_and_its_output_read(client):
+    """Streamed and not; then the answer that stands on its output."""
+    asked = "[[offline call=1]] How is the weather?"
+    response = client.responses.create(model="m", input=asked, tools=[WEATHER])
+    with client.responses.stream(model="m", input=asked, tools=[WEATHER]) as stream:
+        arguments = [event.delta for event in stream if event.type == "response.function_call_arguments.delta"]
+        streamed = stream.get_final_response()
+
+    (call,) = response.output
+    assert (call.type, call.name, json.loads(call.arguments)) == ("function_call", "weather", {"city": "offline"})
+    assert json.loads("".join(arguments)) == json.loads(streamed.output[0].arguments) == {"city": "offline"}
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    answer = client.responses.create(model="m", input=[output], previous_response_id=response.id, tools=[WEATHER])
+    assert "no language model" in answer.output_text
+    by_hand = client.responses.create(
+        model="m", input=[{"role": "user", "content": asked}, *response.output, output], tools=[WEATHER]
+    )
+    assert "no language model" in by_hand.output_text
+
+
+def test_several_functions_are_called_at_once(client):
+    tools = [WEATHER, WEATHER | {"name": "tides"}]
+    with client.responses.stream(model="m", input="[[offline call=2]] How is it?", tools=tools) as stream:
+        events = list(stream)
+        response = stream.get_final_response()
+
+    assert [call.name for call in response.output] == ["weather", "tides"]
+    assert numbers(events) == list(range(len(events)))
+
+
+def test_structured_output_is_parsed(client):
+    class City(BaseModel):
+        name: str
+        people: int
+        rivers: list[str]
+
+    parsed = client.responses.parse(model="m", input="Which city?", text_format=City).output_parsed
+    with client.responses.stream(model="m", input="Which city?", text_format=City) as stream:
+        streamed = stream.get_final_response().output_parsed
+
+    assert parsed == streamed == City(name="offline", people=1, rivers=["offline"])
+
+
+def test_a_response_that_was_cut_is_incomplete_and_says_why(client):
+    for words, limit, reason in (("tokens=9", 4, "max_output_tokens"), ("filter=1 say=x", None, "content_filter")):
+        response = client.responses.create(model="m", input=f"[[offline {words}]]", max_output_tokens=limit)
+        assert (response.status, response.incomplete_details.reason) == ("incomplete", reason)
+        assert response.usage.output_tokens == (limit or 1)
+        events = list(client.responses.retrieve(response.id, stream=True))
+        assert events[-1].type == "response.incomplete"
+        assert events[-1].response == response
+
+
+def test_a_failure_is_told_as_one(client):
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(model="m", input="[[offline status=400]]")
+    response = ended(client, client.responses.create(model="m", input="[[offline status=400]]", background=True))
+    events = list(client.responses.create(model="m", input="[[offline status=400]]", stream=True))
+
+    assert refused.value.code == "provider_rejected_request"
+    assert (response.status, response.error.code) == ("failed", "invalid_prompt")
+    assert events[-1].type == "response.failed"
+
+
+def test_an_attempt_that_was_cut_leaves_the_stream_valid(client):
+    """The provider breaks off after some tokens, the next attempt starts over: only its text counts."""
+    given = directive("tokens=12 interval=0.02 cut=5 times=1", key())
+    with client.responses.stream(model="m", input=given) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+
+    added = [event for event in events if event.type == "response.output_item.added"]
+    done = [event for event in events if event.type == "response.output_item.done"]
+    assert [event.output_index for event in added] == [event.output_index for event in done] == [0, 1]
+    assert len({event.item.id for event in added}) == 2
+    assert [event.item.status for event in done] == ["incomplete", "completed"]
+    assert [item.id for item in final.output] == [added[1].item.id]
+    assert final.output_text == " ".join(f"w{number}" for number in range(12))
+    assert [item.id for item in client.responses.retrieve(final.id).output] == [added[1].item.id]
+
+
+def test_what_is_not_to_be_stored_cannot_be_fetched_later(client):
+    response = client.responses.create(model="m", input="hi", store=False)
+
+    assert response.store is False
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.responses.create(model="m", input="hi", store=False, background=True)
+    assert refused.value.param == "store"
