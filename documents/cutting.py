@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from documents.models import Chunk, Page
-from documents.words import count_tokens, sentence_spans
+from documents.words import BYTES_PER_TOKEN, count_tokens, sentence_spans
 
 _BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n\s*")
-_PIECE: Final = re.compile(r"\s*\S+")
 _FULL_ENOUGH: Final = 0.5  # of a chunk: from here on it rather ends with its paragraph than takes half of the next
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """In approximate tokens. The overlap is whole sentences: what a chunk's end says, its successor begins with."""
+    """In approximate tokens. The overlap is whole sentences of one paragraph: where one ends, nothing is torn apart."""
 
     tokens: int
     overlap: int
@@ -83,11 +82,11 @@ def _last_of(spans: list[_Span], first: int, limit: int) -> int:
 
 
 def _overlapped(spans: list[_Span], first: int, last: int, size: ChunkSize) -> int:
-    """Where the next chunk begins: a few sentences back, if the one after them still fits with them."""
+    """Where the next chunk begins: a few sentences back in its paragraph, if the one after them still fits with them."""
     tokens = 0
     room = min(size.overlap, size.tokens - spans[last + 1].tokens)
     begin = last + 1
-    while begin - 1 > first and tokens + spans[begin - 1].tokens <= room:
+    while begin - 1 > first and not spans[begin].opens and tokens + spans[begin - 1].tokens <= room:
         begin -= 1
         tokens += spans[begin].tokens
     return begin
@@ -113,19 +112,13 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
-    """The sentence, or as many words at a time as fit into a chunk."""
-    begin = start
-    for match in _PIECE.finditer(text, start, end):
-        if begin < match.start() and _is_longer(text, begin, match.end(), limit):
-            yield begin, match.start()
-            begin = match.end() - len(match[0].lstrip())
-        while _is_longer(text, begin, match.end(), limit):
-            yield begin, begin + limit
-            begin += limit
+    """The sentence, or as many words at a time as fit into a chunk; a word of a chunk's length is more than one."""
+    begin, held = start, 0
+    for word in re.compile(rf"\s*\S{{1,{limit}}}").finditer(text, start, end):
+        size = len(word[0].encode())
+        if held and held + size > limit * BYTES_PER_TOKEN:
+            yield begin, word.start()
+            begin, held = word.end() - len(word[0].lstrip()), 0
+        held += size
     if begin < end:
         yield begin, end
-
-
-def _is_longer(text: str, start: int, end: int, limit: int) -> bool:
-    """Looks no further than it must: a "word" may be the whole of a file."""
-    return end - start > limit and count_tokens(text[start : min(end, start + 4 * limit + 1)]) > limit

@@ -58,7 +58,7 @@ class Source:
     filename: str
     page: int
     text: str = field(repr=False)
-    score: float  # 0 to 1: how well it fits the question
+    score: float  # 0 to 1: mean of its similarity to the question and its share of the question's words
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_BYTES_PER_TOKEN: Final = 4  # of UTF-8; English prose under the usual tokenizers has 4 to 4.5, program text 3 to 4
+BYTES_PER_TOKEN: Final = 4  # of UTF-8; English prose under the usual tokenizers has 4 to 4.5, program text 3 to 4
 _WORD: Final = re.compile(r"\w+")
 _SPLIT_WORD: Final = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
 _SENTENCE_END: Final = re.compile(
@@ -29,7 +29,7 @@ _STOP_WORDS: Final = frozenset(
 
 def count_tokens(text: str) -> int:
     """About as many as a model would count; at least 1."""
-    return max(1, -(-len(text.encode()) // _BYTES_PER_TOKEN))
+    return max(1, -(-len(text.encode()) // BYTES_PER_TOKEN))
 
 
 def rejoin(text: str) -> str:

@@ -54,7 +54,9 @@ class MiniLM:
         """WordPiece: the longest known beginning, and so on; a word that cannot be spelt is unknown."""
         numbers, start = [], 0
         while start < len(word):
-            known = (end for end in range(len(word), start, -1) if ("##" * bool(start)) + word[start:end] in self._vocabulary)
+            known = (
+                end for end in range(len(word), start, -1) if ("##" * bool(start)) + word[start:end] in self._vocabulary
+            )
             end = next(known, None)
             if end is None:
                 return [self._vocabulary["[UNK]"]]
@@ -79,7 +81,9 @@ class MiniLM:
         return self._norm(words + places + weights[prefix + "token_type_embeddings.weight"][0], prefix + "LayerNorm")
 
     def _layer(self, hidden: np.ndarray, mask: np.ndarray, prefix: str) -> np.ndarray:
-        attended = self._linear(self._attend(hidden, mask, prefix + "attention.self."), prefix + "attention.output.dense")
+        attended = self._linear(
+            self._attend(hidden, mask, prefix + "attention.self."), prefix + "attention.output.dense"
+        )
         hidden = self._norm(hidden + attended, prefix + "attention.output.LayerNorm")
         inner = gelu(self._linear(hidden, prefix + "intermediate.dense"))
         return self._norm(hidden + self._linear(inner, prefix + "output.dense"), prefix + "output.LayerNorm")
