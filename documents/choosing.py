@@ -19,7 +19,7 @@ from typing import Final
 from documents.models import Found, Source
 from documents.words import count_tokens, stems
 
-MIN_COVERAGE: Final = 0.4  # of 40 measured questions those with an answer had 0.43 and more, the others at most 0.21
+MIN_COVERAGE: Final = 0.4  # measured over 950 pages: at most 0.29 for a question that they do not answer
 MAX_SOURCES: Final = 8
 _TOKENS_AROUND: Final = 30  # number, name, page and marks of one source
 
@@ -81,7 +81,7 @@ def _score(one: Found, coverage: float) -> float:
 
 def _within(found: Sequence[Found], max_tokens: int) -> list[Found]:
     """As many as there is room for; a shorter one may take the place that a longer one cannot."""
-    kept = []
+    kept: list[Found] = []
     for one in found:
         tokens = count_tokens(one.chunk.text) + _TOKENS_AROUND
         if tokens <= max_tokens and len(kept) < MAX_SOURCES:

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 _PREFIX: Final = "chunks_"
 _INDEXES: Final = ("words", "document_id")
 _INDEX_TRIES: Final = 10  # as many processes may make the table at the same moment
-_UNINDEXED_ROWS: Final = 1_000  # words in rows that are not indexed yet are found, but by looking at each: 1 ms a 100
-_SMALL_FILES: Final = 32  # each commit adds one, and each search opens all
-_KEPT_VERSIONS: Final = timedelta(hours=1)  # a reader of a version that is cleared away under it would fail
+_UNINDEXED_ROWS: Final = 500  # words in rows that are not indexed yet are found, but by looking at each: 1 ms a 100
+_UNINDEXED_SHARE: Final = 1 / 8  # of a large table: putting it in order writes all of it again
+_SMALL_FILES: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
+_KEPT_VERSIONS: Final = timedelta(minutes=10)  # nobody reads one version for so long; to clear it away would break him
+_INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's own limits are 6 GB and 1 GB a process
+_METADATA_CACHE_BYTES: Final = 64 * 1024**2
 
 
 class ChunkTable:
@@ -41,6 +44,7 @@ class ChunkTable:
 
     def __init__(self, connection: "AsyncConnection") -> None:
         self._connection = connection
+        self._opened: dict[str, AsyncTable] = {}  # each looks for itself whether others have committed
 
     @classmethod
     async def open(cls, url: str) -> "ChunkTable":
@@ -50,7 +54,8 @@ class ChunkTable:
         except ImportError:
             raise DocumentsNotInstalled from None
         always = timedelta(0)  # what another process has committed is seen by the next call
-        return cls(await lancedb.connect_async(url, read_consistency_interval=always))
+        caches = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
+        return cls(await lancedb.connect_async(url, read_consistency_interval=always, session=caches))
 
     async def replace(
         self, document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
@@ -113,13 +118,24 @@ class ChunkTable:
 
     async def _tables(self) -> list["AsyncTable"]:
         names = (await self._connection.list_tables()).tables
-        return [await self._connection.open_table(name) for name in names if name.startswith(_PREFIX)]
+        tables = [await self._open(name) for name in names if name.startswith(_PREFIX)]
+        return [table for table in tables if table is not None]
+
+    async def _open(self, name: str) -> "AsyncTable | None":
+        """None for a table that another process is just making: its folder is there before its first version."""
+        if name not in self._opened:
+            try:
+                self._opened[name] = await self._connection.open_table(name)
+            except ValueError:
+                return None
+        return self._opened[name]
 
     async def _table(self, model: EmbeddingModel) -> "AsyncTable":
         from documents.chunk_rows import schema_of
 
-        table = await self._connection.create_table(_name(model), schema=schema_of(model), exist_ok=True)
-        await _index(table)
+        if (table := self._opened.get(_name(model))) is None:
+            table = await self._connection.create_table(_name(model), schema=schema_of(model), exist_ok=True)
+            await _index(table)
         return table
 
 
@@ -156,14 +172,17 @@ async def _refuse_other_models(tables: list["AsyncTable"], where: "Expr", model:
 
 
 async def _keep_fast(table: "AsyncTable") -> None:
-    """Index what has come, and merge the small files of many small documents."""
-    stats = await table.stats()
+    """Index what has come, merge the small files of many small documents, and clear old versions away."""
     words = await table.index_stats("words_idx")
-    unindexed = words.num_unindexed_rows if words else 0
-    files = stats["fragment_stats"]["num_fragments"]  # type: ignore[index]  # a dict, whatever its declaration says
-    if unindexed <= _UNINDEXED_ROWS and files <= _SMALL_FILES:
+    files = (await table.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]  # a dict at run time
+    if words is None or not is_out_of_order(words.num_indexed_rows, words.num_unindexed_rows, files):
         return
     try:
         await table.optimize(cleanup_older_than=_KEPT_VERSIONS)
-    except RuntimeError:  # another process wrote meanwhile; the next document's ingest will do it
+    except RuntimeError:  # another process wrote meanwhile; a later ingest will do it
         return
+
+
+def is_out_of_order(indexed: int, unindexed: int, files: int) -> bool:
+    """Whether searches have become slow enough to pay for putting the table in order, which writes all of it."""
+    return unindexed > max(_UNINDEXED_ROWS, indexed * _UNINDEXED_SHARE) or files > _SMALL_FILES

@@ -82,7 +82,7 @@ def _last_of(spans: list[_Span], first: int, limit: int) -> int:
 
 
 def _overlapped(spans: list[_Span], first: int, last: int, size: ChunkSize) -> int:
-    """Where the next chunk begins: a few sentences back in its paragraph, if the one after them still fits with them."""
+    """Where the next chunk begins: a few sentences back in its paragraph, if the next still fits with them."""
     tokens = 0
     room = min(size.overlap, size.tokens - spans[last + 1].tokens)
     begin = last + 1

@@ -29,7 +29,8 @@ If the sources do not answer the question, answer only: {NOT_IN_DOCUMENTS}"""
 _MARK_CHARS: Final = 16
 _QUESTION: Final = "Question: "
 _SOURCE: Final = re.compile(
-    r'^\[(?P<number>\d+)\] (?P<name>".*"), page (?P<page>\d+)\n<<<(?P<mark>[0-9a-f]{16})\n(?P<text>.*?)\n(?P=mark)>>>$',
+    r'^\[(?P<number>\d+)\] (?P<name>"[^\n]*"), page (?P<page>\d+)\n'
+    r"<<<(?P<mark>[0-9a-f]{16})\n(?P<text>.*?)\n(?P=mark)>>>$",
     re.MULTILINE | re.DOTALL,
 )
 

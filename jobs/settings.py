@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         default=2_000, description="Share of a prompt for the chunks that an answer rests on."
     )
     document_min_similarity: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.3, description="Cosine from which on a chunk fits a question; depends on the embedding model."
+        default=0.4, description="Cosine from which on a chunk fits a question; depends on the embedding model."
     )
 
     # How long things are kept

@@ -2,6 +2,7 @@
 
 import random
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_a_long_paragraph_is_cut_between_sentences_which_overlap():
 
     assert len(chunks) > 1
     assert all(chunk.startswith("This") and chunk.endswith(".") for chunk in chunks)
-    assert all(one.rsplit("This", 1)[1] in two for one, two in zip(chunks, chunks[1:], strict=False))
+    assert all(one.rsplit("This", 1)[1] in two for one, two in pairwise(chunks))
 
 
 def test_no_chunk_crosses_a_page():

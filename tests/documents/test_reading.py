@@ -282,7 +282,7 @@ def test_mutated_pdfs_are_read_or_refused_and_nothing_else(save, tmp_path):
     assert ReadingInterrupted not in outcomes
     assert len(set(outcomes)) > 2
     assert children() == []
-    assert os.listdir(tmp_path) == ["mutated.pdf"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mutated.pdf"]
 
 
 def installed_pdfs() -> list[Path]:
