@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from documents.errors import SAID_BY_READER, DamagedDocument, DocumentError, Rea
 from documents.models import Chunk, Kind, Page
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a text without form feeds is one page, and so one line
+_ENDING_SECONDS: Final = 5  # for an interpreter to end in
 _SENT_FROM_OUTSIDE: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -94,11 +95,19 @@ async def _lines(
         if not raw:
             raise _cause_of_death(await process.wait())
         line = json.loads(raw)
-        if "ended" in line:
+        if "page" not in line:
+            await _let_it_end(process)
+            if "error" in line:
+                raise SAID_BY_READER[line["error"]["code"]](line["error"]["message"])
             return
-        if "error" in line:
-            raise SAID_BY_READER[line["error"]["code"]](line["error"]["message"])
         yield line
+
+
+async def _let_it_end(process: asyncio.subprocess.Process) -> None:
+    """It has said its last word. To kill what has just died by itself makes asyncio complain of an unknown child."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ENDING_SECONDS):
+            await process.wait()
 
 
 async def _one_line(stdout: asyncio.StreamReader, seconds: float) -> bytes:
