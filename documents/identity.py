@@ -1,8 +1,8 @@
-"""Who a document is: its id out of its content, and its name out of what a stranger called it."""
+"""Who a document is: its id, and its name out of what a stranger called it."""
 
-import hashlib
 import re
 import unicodedata
+import uuid
 from typing import Final
 
 DOCUMENT_ID_PATTERN: Final = r"^doc_[0-9a-f]{32}$"
@@ -12,9 +12,9 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # contro
 _NAMELESS: Final = "document"
 
 
-def document_id(tenant: str, sha256: str) -> str:
-    """The same file of the same tenant is the same document, whoever sends it and however often."""
-    return "doc_" + hashlib.sha256(f"{tenant}\0{sha256}".encode()).hexdigest()[:32]
+def new_document_id() -> str:
+    """A name that nothing has had before: what is left of a deleted document is never taken for its successor's."""
+    return f"doc_{uuid.uuid4().hex}"
 
 
 def is_document_id(text: str) -> bool:

@@ -16,6 +16,8 @@ from jobs.urls import REDIS_SCHEMES, name_one_server
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 OFFLINE_API_KEY = "offline"
+_OFFLINE_EMBEDDINGS = "offline-words"
+_NEVER_NEAR = 2.0  # above any cosine
 STORE_SCHEMES = ("s3://", "gs://", "abfss://", "file://")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -157,8 +159,10 @@ class Settings(BaseSettings):
     document_context_tokens: Count = Field(
         default=2_000, description="Share of a prompt for the chunks that an answer rests on."
     )
-    document_min_similarity: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.4, description="Cosine from which on a chunk fits a question; depends on the embedding model."
+    document_min_similarity: Annotated[float, Field(ge=0, le=2)] = Field(
+        default=0.4,
+        description="Cosine from which on a chunk fits a question; depends on the embedding model. "
+        "Above 1: words alone count.",
     )
 
     # How long things are kept
@@ -284,6 +288,16 @@ class Settings(BaseSettings):
         if self.has_offline_model:
             return f"http://127.0.0.1:{self.offline_model_port}/v1"
         return self.openai_base_url
+
+    @property
+    def document_model(self) -> str:
+        """Whose vectors a document's chunks have; those of the offline model must never pass for a real one's."""
+        return _OFFLINE_EMBEDDINGS if self.has_offline_model else self.embedding_model
+
+    @property
+    def document_similarity(self) -> float:
+        """Nearness of the offline model's hashed words says nothing of meaning: never near enough."""
+        return _NEVER_NEAR if self.has_offline_model else self.document_min_similarity
 
     @property
     def provider_api_key(self) -> SecretStr:
