@@ -132,7 +132,8 @@ def _looked_after(here: Services, view: DocumentView) -> DocumentView:
     if view.state is DocumentState.READY:
         return view
     job_id: str | None = record.job_id
-    if here.store.run(queries.record(record.job_id)) is not None and view.state is DocumentState.FAILED:
+    job = here.store.run(queries.record(record.job_id))  # another upload may have made it since
+    if DocumentView.of(record, job).state is DocumentState.FAILED and (job or record.state is DocumentState.FAILED):
         job_id = here.store.run(verbs.document.again(record.document_id, record.job_id, new_job_id()))
     if job_id is None:
         raise _gone()

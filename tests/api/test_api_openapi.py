@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from api import answers, document_answers, shapes
 from api.problems import Problem
-from jobs import models, queries, requests
+from jobs import models, queries, requests, verbs
+from jobs.keys import DEFAULT_QUEUE
 from tests.processes import PROJECT_ROOT
 
 ROOMS = (answers, document_answers, shapes, models, requests)  # where the models of bodies live
@@ -114,14 +114,16 @@ def _end_queued_jobs(hands, is_over):
     """A worker that answers everything, so that every stream ends."""
     while not is_over.wait(0.02):
         while (job_id := hands.store.run(queries.oldest_queued())) is not None:
-            with suppress(AssertionError):  # cancelled meanwhile
+            try:
                 hands.complete(job_id)
+            except AssertionError:  # cancelled meanwhile, or one of its time limits has passed
+                hands.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, hands.settings))
 
 
 @pytest.fixture
-def served(make_api, api_redis_port, hands):
+def served(make_api, api_redis_port, hands, tmp_path):
     """The app behind a real socket, with limits small enough for a machine to try to exceed them."""
-    app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02)
+    app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02, data_dir=tmp_path)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     is_over = threading.Event()
     threads = [

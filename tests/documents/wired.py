@@ -58,6 +58,14 @@ class Library:
     def ask(self, message: str, documents: Any = "all", **more: Any) -> tuple[int, Any]:
         return self.call("POST", "/chat/sync", {"message": message, "documents": documents, **more})
 
+    def stream(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        """All events of a chat that is answered as a stream."""
+        body = json.dumps(question | {"stream": True}).encode()
+        request = urllib.request.Request(self.url + "/chat/async", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=70) as reply:
+            lines = reply.read().decode().splitlines()
+        return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
 
 def form(content: bytes, filename: str, field: str = "file") -> tuple[bytes, str]:
     """A form with one file: body and content type."""
