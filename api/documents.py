@@ -104,6 +104,7 @@ def delete_document(document_id: str) -> Any:
 def _received(here: Services, upload: Upload) -> DocumentView:
     """The document that this file is: a new one, or the one with the same content. Raises DocumentError."""
     files = open_files(here.settings)
+    files.sweep()
     with files.receive(upload, here.settings.document_max_bytes) as received:
         document = _new_document(upload.filename, received)
         files.keep(received, document.document_id)

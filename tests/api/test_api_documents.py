@@ -2,7 +2,6 @@
 
 import io
 import random
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -303,12 +302,3 @@ def test_a_cancelled_ingest_has_no_partial_answer(client):
     result = client.get(f"/api/v1/tasks/{task_id}/result")
     assert (result.status_code, result.json["status"], result.json["result"]) == (200, "cancelled", None)
     assert client.get(f"/api/v1/chat/jobs/{task_id}").status_code == 404
-
-
-def test_the_web_never_loads_lancedb(client):
-    """Its threads do not know greenlets, and would not survive a fork. Here another test may have loaded it."""
-    had = "lancedb" in sys.modules
-    send(client)
-    client.get(PATH)
-
-    assert had or "lancedb" not in sys.modules
