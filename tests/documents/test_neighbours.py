@@ -52,7 +52,7 @@ def test_chats_go_on_while_a_thousand_pages_are_ingested(redis_client, redis_url
         done = library.document(document_id)["pages_done"]
         found = library.settled(document_id, 240)
 
-    print(f"p95 alone {alone:.3f} s, beside {beside:.3f} s: {beside / alone:.2f}; pages done meanwhile: {done}")
+    print(f"p95 alone {alone:.3f} s, beside {beside:.3f} s: {beside / alone:.2f}; pages done meanwhile: {done}")  # noqa: T201  # the figure, with -s
     assert (found["status"], found["pages"]) == ("ready", PAGES)
     assert beside / alone < MOST_RISE
 
@@ -76,5 +76,5 @@ def test_what_a_search_adds_to_a_question(with_table, count, most_seconds):
         return statistics.median(times)
 
     p50 = with_table(measure)
-    print(f"{count} chunks: a search takes {p50 * 1000:.0f} ms (p50)")
+    print(f"{count} chunks: a search takes {p50 * 1000:.0f} ms (p50)")  # noqa: T201  # the figure, with -s
     assert p50 < most_seconds

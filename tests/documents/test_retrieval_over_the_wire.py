@@ -28,7 +28,7 @@ def test_the_right_page_is_cited_through_the_whole_system(redis_client, redis_ur
         right = [(name, page) in _cited(library, text) for name, page, text in QUESTIONS]
         made_up = [text for text in UNANSWERED if _cited(library, text)]
 
-    print(f"right pages: {sum(right)} of {len(right)}; made up: {len(made_up)} of {len(UNANSWERED)}")
+    print(f"right pages: {sum(right)} of {len(right)}; made up: {len(made_up)} of {len(UNANSWERED)}")  # noqa: T201  # the figure, with -s
     assert sum(right) >= RIGHT_PAGES
     assert len(made_up) <= MOST_MADE_UP
 
