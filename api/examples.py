@@ -56,6 +56,7 @@ CHAT_REQUESTS: Final = _named(
         "max_output_tokens": 200,
         "metadata": {"customer": "4711"},
     },
+    documents={"message": "How many days of leave are there?", "documents": "all"},
 )
 TASK_REQUESTS: Final = _named(
     chat={"kind": "chat", "message": "Why is the sky blue?"},
@@ -70,6 +71,7 @@ QUEUED_CHAT: Final[dict[str, Any]] = {
     "finish_reason": None,
     "usage": None,
     "error": None,
+    "citations": None,
     "attempts": 0,
     "created_at": "2026-11-21T10:00:00Z",
     "started_at": None,
@@ -85,6 +87,13 @@ _ENDED: Final = {
     "queue_position": None,
     "estimated_wait_seconds": None,
 }
+_CITATION: Final = {
+    "document_id": "doc_5d41402abc4b2a76b9719d911017c592",
+    "filename": "handbook.pdf",
+    "page": 12,
+    "quote": "Each employee has 30 days of leave a year.",
+    "score": 0.81,
+}
 FINAL_CHATS: Final = _named(
     completed=QUEUED_CHAT
     | _ENDED
@@ -94,6 +103,16 @@ FINAL_CHATS: Final = _named(
         "model": "gpt-5-mini",
         "finish_reason": "stop",
         "usage": _USAGE,
+    },
+    cited=QUEUED_CHAT
+    | _ENDED
+    | {
+        "status": "completed",
+        "answer": "Thirty days a year [1].",
+        "model": "gpt-5-mini",
+        "finish_reason": "stop",
+        "usage": _USAGE,
+        "citations": [_CITATION],
     },
     failed=QUEUED_CHAT | _ENDED | {"status": "failed", "attempts": 4, "error": _ERROR},
     cancelled=QUEUED_CHAT | _ENDED | {"status": "cancelled", "answer": "Air scatters", "finish_reason": "cancelled"},

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, Response, current_app, g, json, request
+from flask import Flask, Response, g, json, request
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException
 
@@ -147,7 +147,7 @@ def _render_http(error: HTTPException) -> Response:
 
 def _said(error: HTTPException) -> str:
     if error.code == errors.BodyTooLarge.http_status:
-        return f"the body must have at most {current_app.config['MAX_CONTENT_LENGTH']} bytes"
+        return f"the body must have at most {request.max_content_length} bytes"
     return error.description or error.name
 
 

@@ -143,6 +143,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         """
         return self.alt_response(200, schema=message, content_type="text/event-stream", **options)
 
+    def raw_body(self, described: dict[str, Any]) -> Callable[[View], View]:
+        """Document a body that no model reads, as OpenAPI describes it."""
+        decorator: Callable[[View], View] = self.doc(requestBody=described)
+        return decorator
+
     def problems(self, *statuses: int) -> Callable[[View], View]:
         """Document the errors of a view; those of every view (500) are added."""
 

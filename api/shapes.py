@@ -116,6 +116,19 @@ class TasksQuery(Asked):
         return [job_id for job_id in (self.ids or "").split(",") if job_id]
 
 
+class UploadQuery(Asked):
+    filename: Annotated[str, Field(max_length=1_000)] | None = Field(
+        default=None, description="Name of a file that is the body itself; a form has it beside the file.", repr=False
+    )
+
+
+class DocumentsQuery(Asked):
+    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Longest page.")
+    cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{1,15}$")] | None = Field(
+        default=None, description="next_cursor of the page before."
+    )
+
+
 class TaskBody(RootModel[TaskRequest]):
     """A task of one kind: `chat` or `embeddings`."""
 

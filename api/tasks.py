@@ -15,6 +15,7 @@ from api.answers import (
     TaskResult,
     accepted_headers,
 )
+from api.asking import check_documents
 from api.invalid import InvalidFields
 from api.polling import Poll
 from api.pydantic_smorest import Blueprint
@@ -24,6 +25,7 @@ from api.waiting import view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound
 from jobs.models import JobRecord
+from jobs.requests import ChatTask
 from jobs.states import State
 from jobs.verbs import Created
 
@@ -49,10 +51,12 @@ ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Repl
     example=examples.QUEUED_TASK,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 503)
+@blueprint.problems(400, 413, 415, 422, 429, 501, 503)
 def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
     """Submit a task."""
     here = services()
+    if isinstance(body.root, ChatTask):
+        check_documents(body.root)
     return _accepted(here, here.submitter.submit(body.root, idempotency_key=headers.key))
 
 

@@ -44,10 +44,23 @@ class TextAnswer(FrozenModel):
     usage: Usage | None
 
 
+class Citation(FrozenModel):
+    """A place that an answer rests on."""
+
+    document_id: str
+    filename: str
+    page: int
+    quote: str = Field(repr=False, description="Literally on that page.")
+    score: float = Field(description="0 to 1: how well the place fits the question.")
+
+
 class ChatAnswer(TextAnswer):
     """The answer to a chat call."""
 
     kind: Literal["chat"] = "chat"
+    citations: tuple[Citation, ...] | None = Field(
+        default=None, description="Where it stands in the documents that were asked; null when none were."
+    )
 
 
 class CompletionAnswer(TextAnswer):
@@ -78,7 +91,29 @@ class EmbeddingsAnswer(FrozenModel):
     usage: Usage | None
 
 
-AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer
+class IngestAnswer(FrozenModel):
+    """What has come of a document; it can be asked."""
+
+    kind: Literal["ingest"] = "ingest"
+    document_id: str
+    pages: int
+    chunks: int
+    pages_without_text: tuple[int, ...] = Field(description="Scanned pages above all.")
+    damaged_pages: tuple[int, ...]
+    model: str | None = Field(description="Of its embeddings.")
+    usage: Usage | None
+
+
+class RemovalAnswer(FrozenModel):
+    """A document's file and chunks are gone."""
+
+    kind: Literal["removal"] = "removal"
+    document_id: str
+    model: None = None
+    usage: None = None
+
+
+AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer
 Answer = Annotated[AnyAnswer, Field(discriminator="kind")]
 ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer)
 

@@ -3,9 +3,11 @@
     ChatqueueError
     ├── InvalidRequest           422 invalid_request      a field is wrong: ``param`` names it
     │   ├── MalformedJson        400 malformed_json       the body is no JSON: the message says where
+    │   ├── MalformedUpload      400 malformed_upload     the body is no form with one file, or ended early
     │   ├── IdempotencyConflict  422 idempotency_conflict same Idempotency-Key, another body
     │   └── NotRetryable         422 not_retryable        the job runs still, or has its answer
     ├── NotFound                 404 not_found
+    │   ├── DocumentNotFound     404 document_not_found   unknown or deleted
     │   └── JobNotFound          404 job_not_found        unknown, expired, deleted or malformed id
     ├── MethodNotAllowed         405 method_not_allowed
     ├── NotAcceptable            406 not_acceptable
@@ -18,6 +20,7 @@
         ├── ProviderRetryable        worth another attempt: 408, 409, 429, 5xx, timeout, cut stream
         ├── ProviderRejected         the request is at fault or not allowed: 400, 401, 403, 404, 422
         ├── ProviderBroken           the answer makes no sense: not the protocol we speak
+        ├── DocumentRejected         a document cannot be read, or not be asked; the code says why
         ├── AttemptCrashed           a fault of ours, or no memory: worth another attempt
         ├── DeadlineExceeded         the job's own time is up
         └── KillsItsWorker           in quarantine, with a process to itself, it killed that too
@@ -51,6 +54,11 @@ class MalformedJson(InvalidRequest):
     http_status = 400
 
 
+class MalformedUpload(InvalidRequest):
+    code = "malformed_upload"
+    http_status = 400
+
+
 class IdempotencyConflict(InvalidRequest):
     code = "idempotency_conflict"
     http_status = 422
@@ -67,6 +75,10 @@ class NotFound(ChatqueueError):
 
 class JobNotFound(NotFound):
     code = "job_not_found"
+
+
+class DocumentNotFound(NotFound):
+    code = "document_not_found"
 
 
 class MethodNotAllowed(ChatqueueError):
@@ -137,6 +149,10 @@ class ProviderBroken(AttemptError):
     """Final: what answered does not speak the protocol."""
 
     code = "provider_broken"
+
+
+class DocumentRejected(AttemptError):
+    """Final: the same document would be refused again."""
 
 
 class AttemptCrashed(AttemptError):

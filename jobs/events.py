@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from jobs import keys
-from jobs.answers import JobError, TextAnswer, Usage
+from jobs.answers import ChatAnswer, Citation, JobError, TextAnswer, Usage
 from jobs.frozen import FrozenModel
 from jobs.models import JobView
 from jobs.states import FINAL_STATES, State
@@ -41,6 +41,9 @@ class Event(FrozenModel):
     finish_reason: str | None = None
     usage: Usage | None = None
     error: JobError | None = None
+    citations: tuple[Citation, ...] | None = Field(
+        default=None, description="At the end, where documents were asked: where the answer stands in them."
+    )
 
     @property
     def is_final(self) -> bool:
@@ -111,4 +114,5 @@ def _last_event(number: int, view: JobView) -> Event:
         finish_reason=whole.finish_reason if isinstance(whole, TextAnswer) else None,
         usage=whole.usage if whole else None,
         error=view.error,
+        citations=whole.citations if isinstance(whole, ChatAnswer) else None,
     )

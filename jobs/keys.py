@@ -8,7 +8,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
 | cq:idempotency:{tenant}:{digest} | string: "fingerprint id", and how often a client has sent it again, where it has | create | the idempotency TTL; of what a client sends again by itself, the resend window |
-| cq:seq | string: counter; order of creation and of bells | create, release, ring | for ever: one number |
+| cq:seq | string: counter; order of creation and of bells, and of upload | create, release, ring, document_add | for ever: one number |
 | cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
 | cq:claimed:{queue}, cq:claimed:{queue}:front | string: order of the latest bell that led to a claim | claim | for ever: one number each |
@@ -23,6 +23,9 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | the workers' catalogue | a day after it was last listed |
 | cq:models:turn | string: worker that has asked for them last | the workers' catalogue | two minutes, then somebody asks again |
+| cq:document:{id} | hash: the document's record | document_add, document_again, document_take, document_note, document_remove; document_forget removes | until it is deleted: a document is kept as long as it is wanted |
+| cq:documents:{tenant} | zset: document by order of upload | document_add; document_remove | an entry until it is deleted |
+| cq:document-of:{tenant}:{digest} | string: the document that has this content | document_add; document_remove | until it is deleted |
 | cq:probe | string: what the readiness check writes | the web | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
 
@@ -108,6 +111,18 @@ def claimed_front(queue: str) -> str:
 
 def minute(epoch_minute: int) -> str:
     return f"cq:minute:{epoch_minute}"
+
+
+def document(document_id: str) -> str:
+    return f"cq:document:{document_id}"
+
+
+def documents(tenant: str) -> str:
+    return f"cq:documents:{tenant}"
+
+
+def document_of(tenant: str, sha256: str) -> str:
+    return f"cq:document-of:{tenant}:{sha256}"
 
 
 def pace(now_seconds: float) -> tuple[list[str], int]:

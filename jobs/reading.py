@@ -129,7 +129,7 @@ def page(store: Store, state: State | None, cursor: str | None, limit: int) -> P
 
     What has expired is left out, so a page may be shorter than ``limit`` before the last one.
     """
-    before = _read_cursor(cursor)
+    before = read_cursor(cursor)
     kept: list[JobRecord] = []
     for _ in range(MAX_PAGE_TRIPS):
         entries = store.run(queries.page(state, before, limit + 1))
@@ -137,11 +137,11 @@ def page(store: Store, state: State | None, cursor: str | None, limit: int) -> P
         if len(kept) >= limit:
             last = kept[limit - 1]
             is_end = last.job_id == entries[-1][0]
-            return Page(records=tuple(kept[:limit]), next_cursor=None if is_end else _cursor(last.seq))
+            return Page(records=tuple(kept[:limit]), next_cursor=None if is_end else cursor_of(last.seq))
         if len(entries) <= limit:
             return Page(records=tuple(kept), next_cursor=None)
         before = entries[limit - 1][1]
-    return Page(records=tuple(kept), next_cursor=None if before is None else _cursor(before))
+    return Page(records=tuple(kept), next_cursor=None if before is None else cursor_of(before))
 
 
 def stats(store: Store, settings: Settings) -> Stats:
@@ -218,11 +218,11 @@ def _rate(minutes: list[dict[str, int]], what: str) -> float:
     return sum(minute.get(what, 0) for minute in minutes) / len(minutes)
 
 
-def _cursor(seq: int) -> str:
+def cursor_of(seq: int) -> str:
     return f"{seq:x}"
 
 
-def _read_cursor(cursor: str | None) -> int | None:
+def read_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if not cursor.isalnum() or len(cursor) > MAX_CURSOR_DIGITS:

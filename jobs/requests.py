@@ -13,6 +13,7 @@ _VISIBLE = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python
 MAX_HISTORY = 1_000  # turns; far above any model's context, bounds validation time
 MAX_INPUTS = 2_048  # texts in one embeddings request: OpenAI's own limit
 MAX_TOKENS = 100_000  # of one text; above any model's limit, bounds validation time
+MAX_DOCUMENTS = 100  # that one question may name
 MAX_METADATA = 16  # pairs, OpenAI's own limit
 
 
@@ -107,6 +108,10 @@ class JobOptions(RequestModel):
     limits: Limits | None = Field(default=None, description="How patient the server is with this job.")
 
 
+DOCUMENT_ID_PATTERN: Final = r"^doc_[0-9a-f]{32}$"
+DocumentId = Annotated[str, Field(pattern=DOCUMENT_ID_PATTERN)]
+
+
 class ChatRequest(JobOptions):
     """A chat call: one message, and what the model should know before it."""
 
@@ -123,6 +128,9 @@ class ChatRequest(JobOptions):
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), Whole] | None = Field(
         default=None, description="Longest answer; a cut one ends `incomplete`."
     )
+    documents: (
+        Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS)] | Literal["all"] | None
+    ) = Field(default=None, description="Answer from these documents, or from `all`, and cite them.")
 
 
 class EmbeddingsRequest(JobOptions):
@@ -156,6 +164,27 @@ class EmbeddingsTask(EmbeddingsRequest):
 TaskRequest = Annotated[ChatTask | EmbeddingsTask, Field(discriminator="kind")]
 
 
+class IngestTask(JobOptions):
+    """Read, cut, embed and keep a document. Its model is that of the settings."""
+
+    kind: Literal["ingest"]
+    document_id: DocumentId
+    filename: str
+    model: None = None
+
+
+class RemovalTask(JobOptions):
+    """Remove what a deleted document has left: its chunks and its file."""
+
+    kind: Literal["removal"]
+    document_id: DocumentId
+    filename: str
+    model: None = None
+
+
+DocumentTask: TypeAlias = IngestTask | RemovalTask
+
+
 class PassedOn(JobOptions):
     """A body in OpenAI's own shape, less what is ours; what nobody here knows of goes to the provider as it came."""
 
@@ -180,8 +209,13 @@ class ResponseTask(PassedOn):
 
 
 Conversation: TypeAlias = ChatTask | CompletionTask | ResponseTask  # what is answered with text, as it comes
-JobRequest: TypeAlias = Conversation | EmbeddingsTask
-Kind: TypeAlias = Literal["chat", "embeddings", "completion", "response"]
+ProviderRequest: TypeAlias = Conversation | EmbeddingsTask  # what one call to the provider answers
+JobRequest: TypeAlias = ProviderRequest | DocumentTask
+Kind: TypeAlias = Literal["chat", "embeddings", "completion", "response", "ingest", "removal"]
+SPOKEN_KINDS: Final[frozenset[Kind]] = frozenset({"chat", "completion", "response"})  # those of a Conversation
+PROVIDER_REQUEST: Final[TypeAdapter[ProviderRequest]] = TypeAdapter(
+    Annotated[ProviderRequest, Field(discriminator="kind")]
+)
 JOB_REQUEST: Final[TypeAdapter[JobRequest]] = TypeAdapter(Annotated[JobRequest, Field(discriminator="kind")])
 
 _SPOKEN: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
@@ -199,8 +233,10 @@ def texts(request: JobRequest) -> Iterator[str]:
         case ResponseTask():
             yield from _spoken(list(request.earlier))
             yield from _spoken(request.body)
-        case _:
+        case CompletionTask():
             yield from _spoken(request.body)
+        case IngestTask() | RemovalTask():
+            return
 
 
 def _spoken(value: Any) -> Iterator[str]:

@@ -16,6 +16,9 @@ from jobs.urls import REDIS_SCHEMES, name_one_server
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 OFFLINE_API_KEY = "offline"
+_OFFLINE_EMBEDDINGS = "offline-words"
+_NEVER_NEAR = 2.0  # above any cosine
+STORE_SCHEMES = ("s3://", "gs://", "abfss://", "file://")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -61,7 +64,9 @@ class Settings(BaseSettings):
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded server, on 127.0.0.1.")
     offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
-    data_dir: Path = Field(default=PROJECT_ROOT / "data", description="Where the embedded server keeps its files.")
+    data_dir: Path = Field(
+        default=PROJECT_ROOT / "data", description="Where the embedded server and documents keep their files."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Log level.")
 
     # What is accepted
@@ -132,6 +137,34 @@ class Settings(BaseSettings):
         default=0.03, description="Tokens that come within this time are written to the event log together."
     )
 
+    # Documents
+    documents_url: str | None = Field(
+        default=None,
+        description="Object store for documents, chunks and vectors: s3://bucket/path, gs:// or abfss://. "
+        "Not set: a folder in CHATQUEUE_DATA_DIR.",
+    )
+    document_max_bytes: Count = Field(default=50 * 1024 * 1024, description="Largest document; above: 413.")
+    document_max_pages: Count = Field(default=2_000, description="Most pages of a document.")
+    document_readers: Count = Field(default=2, description="Documents that one worker process reads at once.")
+    document_read_seconds: Seconds = Field(default=120, description="Longest time to read a document's text.")
+    document_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = Field(
+        default=1024 * 1024 * 1024, description="Memory of the process that reads a document."
+    )
+    document_chunk_tokens: Annotated[int, Field(ge=50, le=2_000)] = Field(
+        default=200, description="Longest chunk of a document, in approximate tokens."
+    )
+    document_chunk_overlap: Annotated[int, Field(ge=0)] = Field(
+        default=40, description="How much of a chunk its successor repeats, in approximate tokens."
+    )
+    document_context_tokens: Count = Field(
+        default=2_000, description="Share of a prompt for the chunks that an answer rests on."
+    )
+    document_min_similarity: Annotated[float, Field(ge=0, le=2)] = Field(
+        default=0.4,
+        description="Cosine from which on a chunk fits a question; depends on the embedding model. "
+        "Above 1: words alone count.",
+    )
+
     # How long things are kept
     result_ttl_seconds: Count = Field(default=86_400, description="Record and answer, after the job has ended.")
     unstored_ttl_seconds: Count = Field(
@@ -158,6 +191,13 @@ class Settings(BaseSettings):
     def _http_scheme(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        return url
+
+    @field_validator("documents_url")
+    @classmethod
+    def _store_scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(STORE_SCHEMES):
+            raise ValueError(f"must start with one of {', '.join(STORE_SCHEMES)}")
         return url
 
     @model_validator(mode="after")
@@ -189,6 +229,14 @@ class Settings(BaseSettings):
             (
                 self.backoff_base_seconds <= self.backoff_cap_seconds,
                 "CHATQUEUE_BACKOFF_BASE_SECONDS must not exceed CHATQUEUE_BACKOFF_CAP_SECONDS",
+            ),
+            (
+                self.document_chunk_overlap < self.document_chunk_tokens,
+                "CHATQUEUE_DOCUMENT_CHUNK_OVERLAP must be below CHATQUEUE_DOCUMENT_CHUNK_TOKENS",
+            ),
+            (
+                self.document_chunk_tokens < self.document_context_tokens,
+                "CHATQUEUE_DOCUMENT_CONTEXT_TOKENS must have room for more than one chunk",
             ),
             (
                 self.events_ttl_seconds <= self.result_ttl_seconds,
@@ -240,6 +288,16 @@ class Settings(BaseSettings):
         if self.has_offline_model:
             return f"http://127.0.0.1:{self.offline_model_port}/v1"
         return self.openai_base_url
+
+    @property
+    def document_model(self) -> str:
+        """Whose vectors a document's chunks have; those of the offline model must never pass for a real one's."""
+        return _OFFLINE_EMBEDDINGS if self.has_offline_model else self.embedding_model
+
+    @property
+    def document_similarity(self) -> float:
+        """Nearness of the offline model's hashed words says nothing of meaning: never near enough."""
+        return _NEVER_NEAR if self.has_offline_model else self.document_min_similarity
 
     @property
     def provider_api_key(self) -> SecretStr:

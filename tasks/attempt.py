@@ -1,4 +1,4 @@
-"""One attempt at one job, as a list of steps: claim, call the provider, settle.
+"""One attempt at one job, as a list of steps: claim, do the work (for most: call the provider), settle.
 
 May be started any number of times for the same job, late or twice: the claim decides. May end at any point, by a
 crash too: whatever has not been written under the lease's token did not happen.
@@ -8,23 +8,23 @@ import asyncio
 import logging
 import random
 import uuid
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from jobs import verbs
-from jobs.answers import ChatAnswer, CompletionAnswer, EmbeddingsAnswer, JobError, ResponseAnswer
+from jobs.answers import JobError
 from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
 from jobs.models import Claim, Lease
-from jobs.requests import CompletionTask, EmbeddingsTask, JobRequest, ResponseTask, input_chars
+from jobs.requests import input_chars
 from jobs.states import State
 from jobs.verbs import AttemptEnd, NotClaimed
 from tasks.event_writer import EventWriter
 from tasks.heartbeat import Hold, Stop, Stopped
-from tasks.patience import Patience
+from tasks.ingest import note_failure
+from tasks.received import Received
 from tasks.retry import GiveUp, decide
 from tasks.runtime import Runtime
-from tasks.upstream.piece import Piece
+from tasks.work import work
 
 logger = logging.getLogger(__name__)
 
@@ -53,38 +53,6 @@ class NothingDone:
 
 
 Outcome: TypeAlias = Ended | Waits | NothingDone
-
-
-@dataclass
-class Received:
-    """What the provider has said so far."""
-
-    request: JobRequest
-    writer: EventWriter
-    finish_reason: str | None = None
-    model: str | None = None
-    body: dict[str, Any] | None = field(default=None, repr=False)
-    embeddings: EmbeddingsAnswer | None = None
-
-    def add(self, piece: Piece) -> None:
-        self.writer.add(piece)
-        self.body = piece.body or self.body
-        self.finish_reason = piece.finish_reason or self.finish_reason
-        self.model = piece.model or self.model
-
-    def text_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
-        said = {
-            "text": self.writer.text,
-            "model": self.model,
-            "finish_reason": self.finish_reason,
-            "usage": self.writer.usage,
-        }
-        match self.request:
-            case CompletionTask():
-                return CompletionAnswer(**said, body=self.body)
-            case ResponseTask():
-                return ResponseAnswer(**said, body=self.body)
-        return ChatAnswer(**said)
 
 
 async def attempt(runtime: Runtime, job_id: str) -> Outcome:
@@ -137,7 +105,7 @@ async def _see_through(runtime: Runtime, claim: Claim, hold: Hold) -> Outcome:
 async def _contained(runtime: Runtime, claim: Claim, received: Received) -> None:
     """The call, with whatever it raises made an AttemptError: a SystemExit would end the loop of all the others."""
     try:
-        await _call_provider(runtime, claim, received)
+        await work(runtime, claim, received)
     except (AttemptError, Stopped, asyncio.CancelledError):
         raise
     except BaseException as error:  # noqa: BLE001
@@ -150,26 +118,8 @@ def _crashed(lease: Lease, error: BaseException) -> AttemptCrashed:
     return AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server")
 
 
-async def _call_provider(runtime: Runtime, claim: Claim, received: Received) -> None:
-    is_suspect = claim.deaths >= runtime.settings.quarantine_deaths
-    provider = runtime.quarantine if is_suspect else runtime.provider
-    patience = Patience.of(claim.request.limits, claim.remaining_ms / 1000, runtime.settings)
-    if isinstance(claim.request, EmbeddingsTask):
-        received.embeddings = await provider.embed(claim.request, patience)
-        return
-    try:
-        async with aclosing(provider.chat(claim.request, patience)) as pieces:
-            async for piece in pieces:
-                received.add(piece)
-                if received.writer.chars > runtime.settings.max_answer_chars:
-                    received.finish_reason = "length"
-                    break
-    finally:
-        await received.writer.close()
-
-
 async def _settle_success(runtime: Runtime, lease: Lease, received: Received) -> Outcome:
-    answer = received.embeddings or received.text_answer()
+    answer = received.whole or received.text_answer()
     state = State.INCOMPLETE if received.finish_reason in _CUT_SHORT else State.COMPLETED
     if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings, received.writer.tail)):
         raise Stopped(Stop.LEASE_LOST)
@@ -189,6 +139,7 @@ async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, r
     if not isinstance(decision, GiveUp):
         return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures", received)
     said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
+    await note_failure(runtime, claim, said)
     partial = received.text_answer() if received and received.writer.text else None
     tail = received.writer.tail if received else None
     if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings, tail=tail)):

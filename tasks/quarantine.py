@@ -26,7 +26,7 @@ from typing import Any, Final
 from jobs import errors
 from jobs.answers import EmbeddingsAnswer, Usage
 from jobs.errors import AttemptCrashed, AttemptError, KillsItsWorker
-from jobs.requests import JOB_REQUEST, Conversation, EmbeddingsTask, JobRequest
+from jobs.requests import PROVIDER_REQUEST, Conversation, EmbeddingsTask, ProviderRequest
 from jobs.settings import get_settings
 from tasks.patience import Patience
 from tasks.provider import Provider
@@ -78,7 +78,7 @@ class Quarantine:
 
 
 @asynccontextmanager
-async def _child(request: JobRequest, patience: Patience) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
+async def _child(request: ProviderRequest, patience: Patience) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
     """The lines that a child process says; it is gone when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -94,7 +94,7 @@ async def _child(request: JobRequest, patience: Patience) -> AsyncIterator[Async
 
 
 async def _converse(
-    process: asyncio.subprocess.Process, request: JobRequest, patience: Patience
+    process: asyncio.subprocess.Process, request: ProviderRequest, patience: Patience
 ) -> AsyncGenerator[dict[str, Any], None]:
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
@@ -124,7 +124,9 @@ def main() -> None:
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
     say = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever prints, prints to standard error
-    asyncio.run(_call(JOB_REQUEST.validate_python(order["request"], strict=False), Patience(**order["patience"]), say))
+    asyncio.run(
+        _call(PROVIDER_REQUEST.validate_python(order["request"], strict=False), Patience(**order["patience"]), say)
+    )
 
 
 def _end_with_the_worker() -> None:
@@ -134,7 +136,7 @@ def _end_with_the_worker() -> None:
     os._exit(1)
 
 
-async def _call(request: JobRequest, patience: Patience, say: Any) -> None:
+async def _call(request: ProviderRequest, patience: Patience, say: Any) -> None:
     provider = Provider(get_settings())
     try:
         if isinstance(request, EmbeddingsTask):

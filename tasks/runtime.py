@@ -20,6 +20,7 @@ from tasks import app
 from tasks.bells import make_bell
 from tasks.catalogue import Catalogue
 from tasks.heartbeat import Heartbeat
+from tasks.library import Library
 from tasks.loop import loop_thread
 from tasks.provider import Provider
 from tasks.quarantine import Quarantine
@@ -43,6 +44,7 @@ class Runtime:
     recovery: Recovery
     quarantine: Quarantine
     catalogue: Catalogue
+    library: Library
     is_stopping: bool = False  # a bell that still comes in goes back to the broker
 
     def give_back(self) -> None:
@@ -99,6 +101,7 @@ def _make(settings: Settings, worker: str) -> Runtime:
         recovery=Recovery(worker, store, bell, settings),
         quarantine=Quarantine(settings.quarantine_places),
         catalogue=Catalogue(worker, store, provider),
+        library=Library(settings),
     )
 
 

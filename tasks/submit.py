@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 DEFAULT_TENANT = "default"
 
 
+def new_job_id(prefix: str = "job") -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
 def is_stored(request: JobRequest) -> bool:
     """False when the caller wants the answer once, and nothing kept."""
     return not isinstance(request, ResponseTask) or request.store
@@ -43,6 +47,7 @@ class Submitter:
         repeat: Repeat = "same",
         tenant: str = DEFAULT_TENANT,
         id_prefix: str = "job",
+        job_id: str | None = None,
     ) -> verbs.Created:
         """Accept a request: once this returns, the job is on record and will reach a final state.
 
@@ -51,8 +56,13 @@ class Submitter:
 
         ``repeat`` says what a key does that the caller did not give: ``noted`` makes a new job and lets the key lead to
         it, ``resent`` takes the job to which it leads.
+
+        ``job_id``: one that its maker has noted before; such a job is made once, however often it is submitted.
         """
-        return self._create(self._job(request, tenant, id_prefix, repeat=repeat, idempotency_key=idempotency_key))
+        job = self._job(
+            request, tenant, job_id or new_job_id(id_prefix), repeat=repeat, idempotency_key=idempotency_key
+        )
+        return self._create(job)
 
     def retry(self, record: JobRecord) -> verbs.Created:
         """Submit a job that has ended without a whole answer again, as a new job.
@@ -67,13 +77,13 @@ class Submitter:
         if request is None:
             raise no_such_job("task_id")
         prefix, _, _ = record.job_id.partition("_")
-        return self._create(self._job(request, record.tenant, prefix, retry_of=record.job_id))
+        return self._create(self._job(request, record.tenant, new_job_id(prefix), retry_of=record.job_id))
 
-    def _job(self, request: JobRequest, tenant: str, id_prefix: str, **more: Any) -> NewJob:
+    def _job(self, request: JobRequest, tenant: str, job_id: str, **more: Any) -> NewJob:
         limits = request.limits or Limits()
         kept_seconds = None if is_stored(request) else self._settings.unstored_ttl_seconds
         return NewJob(
-            job_id=f"{id_prefix}_{uuid.uuid4().hex}",
+            job_id=job_id,
             tenant=tenant,
             queue=DEFAULT_QUEUE,
             request=request,

@@ -16,7 +16,7 @@ if state ~= 'queued' and state ~= 'in_progress' then
 end
 
 local partial = 'null'
-if record[2] ~= 'embeddings' and record[3] then
+if record[3] and ({chat = true, completion = true, response = true})[record[2]] then
   local text = {}
   for _, line in ipairs(redis.call('LRANGE', KEYS[3], record[3], -1)) do
     local event = cjson.decode(line)

@@ -3,6 +3,7 @@
 Every verb may be sent again after a lost reply: it then answers as it did, and changes nothing more.
 """
 
+from jobs.verbs import document
 from jobs.verbs.attempt import (
     AttemptEnd,
     Ender,
@@ -35,6 +36,7 @@ __all__ = [
     "create",
     "delete",
     "delta",
+    "document",
     "fail",
     "finish",
     "note_models",

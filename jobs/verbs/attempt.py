@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from jobs import celery_result, keys
-from jobs.answers import AnyAnswer, JobError, TextAnswer, Usage
+from jobs.answers import AnyAnswer, ChatAnswer, JobError, TextAnswer, Usage
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
 from jobs.models import Claim, Lease
@@ -111,7 +111,9 @@ def finish(
 ) -> Command[bool]:
     """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
-    reason = {"finish_reason": answer.finish_reason} if isinstance(answer, TextAnswer) else {}
+    reason: dict[str, Any] = {"finish_reason": answer.finish_reason} if isinstance(answer, TextAnswer) else {}
+    if isinstance(answer, ChatAnswer) and answer.citations is not None:
+        reason["citations"] = [citation.model_dump() for citation in answer.citations]
     end = _End(state, celery_result.success(lease.job_id, answer), event_json(state, **reason, usage=usage), tail=tail)
     fields: list[Word] = ["model", answer.model or ""]
     if answer.usage:

@@ -12,7 +12,7 @@ from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
 from jobs.models import PREVIEW_BYTES, InLine, JobRecord, NewJob
-from jobs.requests import JobRequest, texts
+from jobs.requests import IngestTask, JobRequest, RemovalTask, texts
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import milliseconds
@@ -160,7 +160,7 @@ def idempotency_digest(key: str) -> str:
 
 def preview(request: JobRequest) -> str:
     """The first words of what is asked, at most PREVIEW_BYTES bytes long."""
-    said = texts(request)
+    said = iter([request.filename]) if isinstance(request, IngestTask | RemovalTask) else texts(request)
     whole = next(said, "") if request.kind == "embeddings" else next(iter(deque(said, maxlen=1)), "")
     line = " ".join(whole[: PREVIEW_BYTES * 2].split())
     if len(line.encode()) <= PREVIEW_BYTES:

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from documents.citing import extract_answer
+from documents.prompting import read_prompt
 from local.offline_model.bodies import ChatBody, ResponseFormat
 from local.offline_model.directive import Directive
 from local.offline_model.invention import invent
@@ -65,8 +67,13 @@ def _tokens(directive: Directive, prompt: str, wanted: ResponseFormat) -> tuple[
         return tuple(_TOKEN.findall(json.dumps(invent(wanted.json_schema.shape))))
     if directive.tokens is not None:
         return tuple(f" w{number}" if number else "w0" for number in range(directive.tokens))
-    text = _introduce(prompt) if directive.say is None else directive.say
+    text = _own_words(prompt) if directive.say is None else directive.say
     return tuple(_TOKEN.findall(text))
+
+
+def _own_words(prompt: str) -> str:
+    asked = read_prompt(prompt)
+    return extract_answer(*asked) if asked else _introduce(prompt)
 
 
 def _introduce(prompt: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from documents import prompting
 from local.offline_model import delivery, wire
 from local.offline_model.answers import Answer, answer
 from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, read_body
@@ -53,7 +54,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 async def _answer(
     request: web.Request, body: ChatBody, chunks: delivery.Chunks, whole: Callable[[str, Answer], dict[str, Any]]
 ) -> web.StreamResponse:
-    directive, prompt = read_prompt(body.prompt)
+    directive, prompt = _read(body.prompt)
     with request.app[CALLS].follow(directive.key or key_of(body.prompt)) as call:
         directive = directive.for_call(call.number)
         early = await _wait_and_fail(request, directive, is_stream=bool(body.stream))
@@ -75,6 +76,15 @@ async def create_embeddings(request: web.Request) -> web.StreamResponse:
         if early is not None:
             return early
         return await _answer_embeddings(request, call, body, [text, *others], directive)
+
+
+def _read(prompt: str) -> tuple[Directive, str]:
+    """The directive and the prompt without it. What a document says orders nothing: only the question may."""
+    asked = prompting.read_prompt(prompt)
+    if asked is None:
+        return read_prompt(prompt)
+    directive, question = read_prompt(asked[0])
+    return directive, prompt.removesuffix(asked[0]) + question
 
 
 async def list_models(request: web.Request) -> web.Response:

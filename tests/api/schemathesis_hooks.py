@@ -16,6 +16,8 @@ def before_call(context, case, kwargs):
     headers, query = case.headers or {}, case.query or {}
     if _KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex  # used once: another body would be a conflict
+    if isinstance(case.body, dict) and isinstance(case.body.get("documents"), list):
+        case.body = {**case.body, "documents": "all"}  # ids would have to be those of documents that are ready
     if "ids" in query and {"status", "cursor"} & query.keys():
         case.query = {name: value for name, value in query.items() if name not in {"status", "cursor"}}
     if re.fullmatch(r"\d+(\.\d+)?", str(query.get("wait"))) and _LONGEST_WAIT_SECONDS < float(query["wait"]) <= 60:

@@ -13,12 +13,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import TypeAdapter
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from api import answers, shapes
+from api import answers, document_answers, shapes
 from api.problems import Problem
 from jobs import models, requests
 from tests.processes import PROJECT_ROOT
 
-ROOMS = (answers, shapes, models, requests)  # where the models of bodies live
+ROOMS = (answers, document_answers, shapes, models, requests)  # where the models of bodies live
 METHODS = {"get", "post", "delete", "put", "patch"}
 
 
@@ -67,7 +67,8 @@ def test_every_operation_has_a_summary_and_describes_its_errors(document):
 
 def _media(operation):
     if "requestBody" in operation:
-        yield from operation["requestBody"]["content"].values()
+        content = operation["requestBody"]["content"]
+        yield from (media for name, media in content.items() if name == "application/json")
     for status, response in operation["responses"].items():
         if status.startswith("2"):
             yield from response.get("content", {}).values()
@@ -119,9 +120,9 @@ def _end_queued_jobs(hands, is_over):
 
 
 @pytest.fixture
-def served(make_api, api_redis_port, hands):
+def served(make_api, api_redis_port, hands, tmp_path):
     """The app behind a real socket, with limits small enough for a machine to try to exceed them."""
-    app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02)
+    app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02, data_dir=tmp_path)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     is_over = threading.Event()
     threads = [

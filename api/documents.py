@@ -1,0 +1,161 @@
+"""Documents over HTTP: upload, look at, delete. The work on them is done by jobs like any other."""
+
+from typing import Any, Final
+
+from flask import request, url_for
+
+from api import document_examples as examples
+from api.answers import POLL_SECONDS, Task
+from api.document_answers import AcceptedDocument, Document, DocumentList
+from api.examples import headers
+from api.pydantic_smorest import Blueprint
+from api.services import Services, services
+from api.shapes import DocumentsQuery, UploadQuery
+from api.upload import UPLOAD_BODY, Upload, check_installed, open_upload, refusals
+from documents.files import Received
+from documents.identity import clean_filename, new_document_id
+from documents.kinds import tell_kind
+from documents.opening import open_files
+from jobs import queries, shelf, verbs
+from jobs.documents import DocumentState, DocumentView, NewDocument
+from jobs.errors import DocumentNotFound
+from jobs.requests import IngestTask, RemovalTask
+from tasks.submit import DEFAULT_TENANT, new_job_id
+
+blueprint = Blueprint("documents", __name__, url_prefix="/documents", description="Documents to ask")
+blueprint.before_request(check_installed)
+
+_ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(UploadQuery, location="query")
+@blueprint.raw_body(UPLOAD_BODY)
+@blueprint.response(200, AcceptedDocument, description="It was there, and is ready.", example=examples.KNOWN)
+@blueprint.alt_response(
+    202,
+    schema=AcceptedDocument,
+    description="It will be ingested, whether by this upload or an earlier one of the same content.",
+    example=examples.ACCEPTED,
+    headers=_ACCEPTED_HEADERS,
+)
+@blueprint.problems(400, 413, 415, 422, 429, 501, 503)
+def upload_document(query: UploadQuery) -> Any:
+    """Upload a document: a PDF, or text or Markdown in UTF-8, UTF-16 or UTF-32.
+
+    As the file of a form, or as the body itself. The same content is the same document, however often and under
+    whichever name it is sent; one that has failed is tried again.
+    """
+    here = services()
+    with refusals():
+        view = _received(here, open_upload(request, query.filename or "", here.settings.document_max_bytes))
+    view = _looked_after(here, view)
+    task = here.store.run(queries.record(view.record.job_id))
+    body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
+    where = url_for("documents.show_document", document_id=view.record.document_id)
+    if view.state is DocumentState.READY:
+        return body, 200, {"Location": where}
+    return body, 202, {"Location": where, "Retry-After": str(POLL_SECONDS)}
+
+
+@blueprint.route("")
+@blueprint.arguments(DocumentsQuery, location="query")
+@blueprint.response(200, DocumentList, example=examples.LIST)
+@blueprint.problems(422, 501, 503)
+def list_documents(query: DocumentsQuery) -> Any:
+    """The documents, the newest first, page by page."""
+    return DocumentList.of_page(shelf.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
+
+
+@blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
+@blueprint.response(200, Document, example=examples.DOCUMENT)
+@blueprint.problems(404, 501, 503)
+def show_document(document_id: str) -> Any:
+    """How a document stands: progress in pages, pages without text, errors."""
+    return Document.of(shelf.view(services().store, document_id, DEFAULT_TENANT))
+
+
+@blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])
+@blueprint.response(
+    202,
+    Task,
+    description="No question finds it any more; this task removes its chunks, vectors and file.",
+    example=examples.REMOVAL,
+    headers=_ACCEPTED_HEADERS,
+)
+@blueprint.problems(404, 429, 501, 503)
+def delete_document(document_id: str) -> Any:
+    """Delete a document, and cancel its ingest. May be repeated until it is gone."""
+    here = services()
+    view = shelf.view(here.store, document_id, DEFAULT_TENANT)
+    job_id = here.store.run(verbs.document.remove(view.record, _removal_in_vain(here, view), new_job_id()))
+    if job_id is None:
+        raise _gone()
+    _cancel(here, view.record.job_id, unless=job_id)
+    removal = RemovalTask(kind="removal", document_id=document_id, filename=view.record.filename)
+    created = here.submitter.submit(removal, job_id=job_id)
+    where = url_for("tasks.show_task", task_id=job_id)
+    record = created.record or here.store.run(queries.record(job_id))
+    if record is None:
+        raise _gone()
+    return Task.of(record), 202, {"Location": where, "Retry-After": str(POLL_SECONDS)}
+
+
+def _received(here: Services, upload: Upload) -> DocumentView:
+    """The document that this file is: a new one, or the one with the same content. Raises DocumentError."""
+    files = open_files(here.settings)
+    files.sweep()
+    with files.receive(upload, here.settings.document_max_bytes) as received:
+        document = _new_document(upload.filename, received)
+        files.keep(received, document.document_id)
+        added = here.store.run(verbs.document.add(document))
+    if not added.is_new:
+        files.remove(document.document_id)
+    return shelf.view(here.store, added.document_id, DEFAULT_TENANT)
+
+
+def _new_document(sent_name: str, received: Received) -> NewDocument:
+    filename = clean_filename(sent_name)
+    return NewDocument(
+        document_id=new_document_id(),
+        tenant=DEFAULT_TENANT,
+        job_id=new_job_id(),
+        filename=filename,
+        kind=tell_kind(received.head, filename),
+        size=received.size,
+        sha256=received.sha256,
+    )
+
+
+def _looked_after(here: Services, view: DocumentView) -> DocumentView:
+    """With a job that ingests it: its own, which is made once however many uploads ask for it, or a new one."""
+    record = view.record
+    if view.state is DocumentState.READY:
+        return view
+    job_id: str | None = record.job_id
+    job = here.store.run(queries.record(record.job_id))  # another upload may have made it since
+    if DocumentView.of(record, job).state is DocumentState.FAILED and (job or record.state is DocumentState.FAILED):
+        job_id = here.store.run(verbs.document.again(record.document_id, record.job_id, new_job_id()))
+    if job_id is None:
+        raise _gone()
+    request_ = IngestTask(kind="ingest", document_id=record.document_id, filename=record.filename)
+    here.submitter.submit(request_, job_id=job_id)
+    return shelf.view(here.store, record.document_id, DEFAULT_TENANT)
+
+
+def _removal_in_vain(here: Services, view: DocumentView) -> str:
+    """The job that was to remove it and has ended without doing so; '' when there is none."""
+    if view.state is not DocumentState.DELETING:
+        return ""
+    job = here.store.run(queries.record(view.record.job_id))
+    return view.record.job_id if job is not None and job.state.is_final else ""
+
+
+def _cancel(here: Services, job_id: str, *, unless: str) -> None:
+    job = here.store.run(queries.record(job_id))
+    if job is not None and job_id != unless and not job.state.is_final:
+        here.store.run(verbs.cancel(job_id, job.queue, here.settings))
+
+
+def _gone() -> DocumentNotFound:
+    return DocumentNotFound("the document was deleted meanwhile", param="document_id")

@@ -1,0 +1,188 @@
+"""Where chunks and their vectors are kept: one LanceDB table for each embedding model.
+
+    chunks_<digest of the model>   key (primary), document_id, tenant, index, page, start, end, text, words, vector
+                                   `words` is the text as it is searched; the model's name stands in the schema
+
+A document is replaced in one commit, keyed by document and index: all its chunks are there, or none. So an ingest that
+dies needs no clearing up and no mark of completeness, and two that run at once leave one set: Lance sees that both
+wrote the same keys, and lets the second try again over the first. Any number of processes may read and write.
+
+One table for each model, so that vectors of two models can never be compared; a question to a document that was kept
+with another is answered with an error that names both.
+
+Imports LanceDB (1.6 s, 130 MB) at the first use, in the process that uses it: never before a fork, never in the web
+process, whose greenlets its threads do not know.
+"""
+
+import asyncio
+import hashlib
+import importlib
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from documents.errors import ChunksUnavailable, DocumentsNotInstalled, EmbeddingModelChanged
+from documents.models import Chunk, EmbeddingModel, Found
+
+if TYPE_CHECKING:
+    from lancedb import AsyncConnection, AsyncTable
+    from lancedb.expr import Expr
+
+_PREFIX: Final = "chunks_"
+_INDEXES: Final = ("words", "document_id")
+_INDEX_TRIES: Final = 10  # as many processes may make the table at the same moment
+_UNINDEXED_ROWS: Final = 500  # words in rows that are not indexed yet are found, but by looking at each: 1 ms a 100
+_UNINDEXED_SHARE: Final = 1 / 8  # of a large table: putting it in order writes all of it again
+_SMALL_FILES: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
+_KEPT_VERSIONS: Final = timedelta(minutes=10)  # nobody reads one version for so long; to clear it away would break him
+_INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's own limits are 6 GB and 1 GB a process
+_METADATA_CACHE_BYTES: Final = 64 * 1024**2
+
+
+class ChunkTable:
+    """The chunks of all documents. Safe to share between the coroutines of one event loop."""
+
+    def __init__(self, connection: "AsyncConnection") -> None:
+        self._connection = connection
+        self._opened: dict[str, AsyncTable] = {}  # each looks for itself whether others have committed
+
+    @classmethod
+    async def open(cls, url: str) -> "ChunkTable":
+        """At a folder or an object store's URL (s3://, gs://, abfss://), whose credentials are in the environment."""
+        try:
+            lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
+        except ImportError:
+            raise DocumentsNotInstalled from None
+        always = timedelta(0)  # what another process has committed is seen by the next call
+        caches = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
+        return cls(await lancedb.connect_async(url, read_consistency_interval=always, session=caches))
+
+    async def replace(
+        self, document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
+    ) -> None:
+        """Keep these chunks, and no others, as the document's; all at once. May be done twice, also at the same time.
+
+        A vector is as many little-endian float32 as the model has dimensions.
+        """
+        from documents.chunk_rows import of_document, rows_of
+
+        rows = rows_of(document_id, tenant, model, chunks, vectors)
+        table = await self._table(model)
+        merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
+        await merge.when_not_matched_by_source_delete(of_document(document_id)).execute(rows)
+        await self._remove_elsewhere(document_id, model)
+        await _keep_fast(table)
+
+    async def remove(self, document_id: str) -> None:
+        """Under whichever model. A document that has no chunks is no error."""
+        await self._remove_elsewhere(document_id, None)
+
+    async def count(self, document_id: str) -> int:
+        from documents.chunk_rows import of_document
+
+        where = of_document(document_id).to_sql()
+        return sum([await table.count_rows(where) for table in await self._tables()])
+
+    async def search(
+        self,
+        question: str,
+        vector: bytes,
+        model: EmbeddingModel,
+        tenant: str,
+        document_ids: Collection[str] | None = None,
+        limit: int = 20,
+    ) -> list[Found]:
+        """The chunks that fit best by meaning and by words, the best first; of these documents, or all the tenant's.
+
+        Raises EmbeddingModelChanged where one of the documents was kept with another model.
+        """
+        from documents.chunk_rows import of_documents, of_tenant
+        from documents.chunk_search import search_table
+
+        where = of_tenant(tenant)
+        if document_ids is not None:
+            where &= of_documents(sorted(document_ids))
+        tables = await self._tables()
+        await _refuse_other_models(tables, where, model)
+        mine = next((table for table in tables if table.name == _name(model)), None)
+        if mine is None or (document_ids is not None and not document_ids):
+            return []
+        return await search_table(mine, question, vector, where, limit)
+
+    async def _remove_elsewhere(self, document_id: str, kept: EmbeddingModel | None) -> None:
+        from documents.chunk_rows import of_document
+
+        for table in await self._tables():
+            if kept is None or table.name != _name(kept):
+                await table.delete(of_document(document_id))
+
+    async def _tables(self) -> list["AsyncTable"]:
+        names = (await self._connection.list_tables()).tables
+        tables = [await self._open(name) for name in names if name.startswith(_PREFIX)]
+        return [table for table in tables if table is not None]
+
+    async def _open(self, name: str) -> "AsyncTable | None":
+        """None for a table that another process is just making: its folder is there before its first version."""
+        if name not in self._opened:
+            try:
+                self._opened[name] = await self._connection.open_table(name)
+            except ValueError:
+                return None
+        return self._opened[name]
+
+    async def _table(self, model: EmbeddingModel) -> "AsyncTable":
+        from documents.chunk_rows import schema_of
+
+        if (table := self._opened.get(_name(model))) is None:
+            table = await self._connection.create_table(_name(model), schema=schema_of(model), exist_ok=True)
+            await _index(table)
+        return table
+
+
+def _name(model: EmbeddingModel) -> str:
+    return _PREFIX + hashlib.sha256(str(model).encode()).hexdigest()[:16]
+
+
+async def _index(table: "AsyncTable") -> None:
+    """Once; where several processes do it at the same moment, all but one are told to look again."""
+    from lancedb.index import FTS, BTree
+
+    for _ in range(_INDEX_TRIES):
+        indexed = {column for index in await table.list_indices() for column in index.columns}
+        missing = [column for column in _INDEXES if column not in indexed]
+        if not missing:
+            return
+        config = FTS(with_position=False) if missing[0] == "words" else BTree()
+        try:
+            await table.create_index(missing[0], config=config, replace=False)
+        except RuntimeError:  # another process was faster
+            continue
+    raise ChunksUnavailable("the chunks' table could not be made; try again")
+
+
+async def _refuse_other_models(tables: list["AsyncTable"], where: "Expr", model: EmbeddingModel) -> None:
+    from documents.chunk_rows import model_of
+
+    for table in tables:
+        if table.name != _name(model) and await table.count_rows(where.to_sql()):
+            raise EmbeddingModelChanged(
+                f"the documents were kept with {model_of(await table.schema())}, the question comes with {model}: "
+                "ingest them again"
+            )
+
+
+async def _keep_fast(table: "AsyncTable") -> None:
+    """Index what has come, merge the small files of many small documents, and clear old versions away."""
+    words = await table.index_stats("words_idx")
+    files = (await table.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]  # a dict at run time
+    if words is None or not is_out_of_order(words.num_indexed_rows, words.num_unindexed_rows, files):
+        return
+    try:
+        await table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+    except RuntimeError:  # another process wrote meanwhile; a later ingest will do it
+        return
+
+
+def is_out_of_order(indexed: int, unindexed: int, files: int) -> bool:
+    """Whether searches have become slow enough to pay for putting the table in order, which writes all of it."""
+    return unindexed > max(_UNINDEXED_ROWS, indexed * _UNINDEXED_SHARE) or files > _SMALL_FILES

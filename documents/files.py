@@ -1,0 +1,175 @@
+"""The original files: streamed to disk, and kept under the document's id beside the chunks.
+
+    <data folder>/documents/incoming/   what is being received; swept when a process died in the middle
+    <url or data folder>/files/         one file for each document
+
+Nothing of a sender's file name is ever part of a path.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument
+from documents.identity import is_document_id
+from documents.kinds import HEAD_BYTES
+
+_BLOCK_BYTES: Final = 256 * 1024
+_STALE_SECONDS: Final = 3_600  # no upload takes as long
+
+
+class Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that has arrived whole, and is not kept yet."""
+
+    path: Path
+    size: int
+    sha256: str
+    head: bytes  # its first bytes, which tell its kind
+
+
+class Files:
+    """Blocking, as files are: a coroutine calls it in a thread."""
+
+    def __init__(self, url: str | None, folder: Path) -> None:
+        self._incoming = folder / "incoming"
+        self._kept = _remote(url) if url else _Local(folder / "files")
+
+    @contextmanager
+    def receive(self, stream: Stream, max_bytes: int) -> Iterator[Received]:
+        """The stream's bytes in a file of their own, which is gone when the block ends, unless it was kept.
+
+        Raises EmptyDocument or DocumentTooLarge; reads at most one block beyond the limit.
+        """
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._incoming)
+        path = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                size, sha256, head = _copy(stream, file, max_bytes)
+            yield Received(path, size, sha256, head)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, received: Received, document_id: str) -> None:
+        """All of it or nothing, and for good once this returns. The same document twice at once is one file."""
+        self._kept.put(received.path, _checked(document_id))
+
+    @contextmanager
+    def local_copy(self, document_id: str) -> Iterator[Path]:
+        """A path to read from while the block lasts. Raises FileNotFoundError for a document that was removed."""
+        with self._kept.at_hand(_checked(document_id), self._incoming) as path:
+            yield path
+
+    def remove(self, document_id: str) -> None:
+        """Also when it is gone already."""
+        self._kept.remove(_checked(document_id))
+
+    def sweep(self) -> int:
+        """Remove what uploads left behind whose process died; answers how many."""
+        old = [path for path in self._incoming.glob("*") if _age_seconds(path) > _STALE_SECONDS]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
+
+class _Local:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, path: Path, name: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path.replace(self._folder / name)
+        _sync(self._folder)
+
+    @contextmanager
+    def at_hand(self, name: str, _: Path) -> Iterator[Path]:
+        path = self._folder / name
+        path.stat()
+        yield path
+
+    def remove(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+
+class _Remote:
+    """An object store, whose uploads are whole or not there by its own promise."""
+
+    def __init__(self, store: Any, prefix: str) -> None:
+        self._store = store
+        self._prefix = f"{prefix.rstrip('/')}/files"
+
+    def put(self, path: Path, name: str) -> None:
+        self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
+        with path.open("rb") as source, self._store.open_output_stream(f"{self._prefix}/{name}") as target:
+            shutil.copyfileobj(source, target, _BLOCK_BYTES)
+
+    @contextmanager
+    def at_hand(self, name: str, folder: Path) -> Iterator[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as target:
+            with self._store.open_input_stream(f"{self._prefix}/{name}") as source:
+                shutil.copyfileobj(source, target, _BLOCK_BYTES)
+            target.flush()
+            yield Path(target.name)
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._store.delete_file(f"{self._prefix}/{name}")
+
+
+def _remote(url: str) -> _Remote:
+    try:
+        from pyarrow.fs import FileSystem  # comes with LanceDB; 40 MB that a folder does not need
+    except ImportError:
+        raise DocumentsNotInstalled from None
+    return _Remote(*FileSystem.from_uri(url))
+
+
+def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
+    size, digest, head = 0, hashlib.sha256(), b""
+    while block := stream.read(_BLOCK_BYTES):
+        size += len(block)
+        if size > max_bytes:
+            raise DocumentTooLarge(f"the file has more than {max_bytes} bytes")
+        head = head or block[:HEAD_BYTES]
+        digest.update(block)
+        file.write(block)
+    if not size:
+        raise EmptyDocument("the file is empty")
+    file.flush()
+    os.fsync(file.fileno())
+    return size, digest.hexdigest(), head
+
+
+def _checked(document_id: str) -> str:
+    if not is_document_id(document_id):
+        raise ValueError("not a document's id")
+    return document_id
+
+
+def _age_seconds(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # its upload has ended meanwhile
+        return 0
+
+
+def _sync(folder: Path) -> None:
+    """A file's new name is on disk only when its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

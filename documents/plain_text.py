@@ -1,0 +1,40 @@
+"""Text and Markdown as pages: a form feed ends a page, as on paper; without one all of it is page 1."""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from documents.errors import EmptyDocument, UnknownEncoding, UnsupportedDocument
+from documents.models import Page
+from documents.tidying import tidy
+
+_MARKS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def read_text(path: Path) -> Iterator[Page]:
+    text = _decode(path.read_bytes())
+    if "\0" in text:
+        raise UnsupportedDocument("the file is neither a PDF nor text")
+    pages = [tidy(page) for page in text.split("\f")]
+    if not any(pages):
+        raise EmptyDocument("the file holds nothing but blanks")
+    for number, page in enumerate(pages, start=1):
+        yield Page(number, len(pages), page, problem=None if page else "no_text")
+
+
+def _decode(data: bytes) -> str:
+    """A wrong guess would put nonsense into the index unseen: what is not marked and not UTF-8 is refused."""
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        raise UnknownEncoding(
+            "the text is neither UTF-8 nor marked as UTF-16 or UTF-32; save it as UTF-8 and send it again"
+        ) from None

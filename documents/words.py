@@ -1,0 +1,67 @@
+"""Words, sentences and tokens of a text, without a model: rough, the same everywhere, and fast."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+BYTES_PER_TOKEN: Final = 4  # of UTF-8; English prose under the usual tokenizers has 4 to 4.5, program text 3 to 4
+_WORD: Final = re.compile(r"\w+")
+_SPLIT_WORD: Final = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
+_SENTENCE_END: Final = re.compile(
+    r"""(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bcf)(?<!\bvs)(?<!\bFig)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMrs)
+        (?<![.!?])[.!?]+['"\u201d\u2019)\]]*\s+(?=['"\u201c\u2018(\[]?[A-Z0-9À-Þ])  # and what follows begins anew
+        | [\u3002\uff01\uff1f]+\s*                                      # scripts without capitals
+        | \n[^\S\n]*\n\s*                                   # a blank line
+    """,
+    re.VERBOSE,
+)
+_SUFFIXES: Final = ("ations", "ation", "ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "ly", "s", "y", "e")
+_SHORTEST_STEM: Final = 3
+_STOP_WORDS: Final = frozenset(
+    """
+    a about all also an and any are as at be been but by can could did do does for from had has have how i if in into
+    is it its may me more most must my no not of on one or other our out shall should so some such than that the
+    their them then there these they this to under up use used using was we were what when where which while who
+    whom whose why will with would you your
+    """.split()  # noqa: SIM905  # a hundred quoted words read worse
+)
+
+
+def count_tokens(text: str) -> int:
+    """About as many as a model would count; at least 1."""
+    return max(1, -(-len(text.encode()) // BYTES_PER_TOKEN))
+
+
+def rejoin(text: str) -> str:
+    """The text as it is searched: words that a line's end has split are whole, each blank is one space."""
+    return " ".join(_SPLIT_WORD.sub("", text).split())
+
+
+def stems(text: str) -> list[str]:
+    """The telling words, in order, without their commonest English endings; digits and other scripts as they are."""
+    return [_stem(word) for word in _WORD.findall(rejoin(text).lower()) if word not in _STOP_WORDS]
+
+
+def _stem(word: str) -> str:
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM:
+            return word.removesuffix(suffix)
+    return word
+
+
+def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """Begin and end of each sentence, without the blanks around it; together they hold all that is not blank."""
+    end = len(text) if end is None else end
+    for match in _SENTENCE_END.finditer(text, start, end):
+        yield from _trimmed(text, start, match.end())
+        start = match.end()
+    yield from _trimmed(text, start, end)
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        yield start, end

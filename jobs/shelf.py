@@ -1,0 +1,61 @@
+"""What is read of documents: one, many, a page of them; each in a few round trips."""
+
+from collections.abc import Sequence
+
+from jobs import keys, queries
+from jobs.commands import Command, plain_command, text
+from jobs.documents import DocumentRecord, DocumentState, DocumentView
+from jobs.errors import DocumentNotFound
+from jobs.frozen import FrozenModel
+from jobs.reading import cursor_of, read_cursor
+from jobs.store import Store
+
+
+class DocumentPage(FrozenModel):
+    """Documents, the newest first; ``next_cursor`` is None on the last page."""
+
+    views: tuple[DocumentView, ...]
+    next_cursor: str | None
+
+
+def record(document_id: str) -> Command[DocumentRecord | None]:
+    def read(fields: dict[bytes, bytes]) -> DocumentRecord | None:
+        if b"state" not in fields:
+            return None
+        return DocumentRecord.from_hash(document_id, {text(name): text(value) for name, value in fields.items()})
+
+    return plain_command("HGETALL", keys.document(document_id), read=read)
+
+
+def count(tenant: str) -> Command[int]:
+    return plain_command("ZCARD", keys.documents(tenant), read=int)
+
+
+def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
+    """In the order asked for; None for a document that is not there."""
+    records = store.run_all([record(document_id) for document_id in document_ids])
+    unsure = [one for one in records if one is not None and one.state is DocumentState.INGESTING]
+    jobs = store.run_all([queries.record(one.job_id) for one in unsure])
+    job_of = {one.document_id: job for one, job in zip(unsure, jobs, strict=True)}
+    return [DocumentView.of(one, job_of.get(one.document_id)) if one else None for one in records]
+
+
+def view(store: Store, document_id: str, tenant: str) -> DocumentView:
+    """Raises DocumentNotFound, also for another tenant's."""
+    (found,) = views(store, [document_id])
+    if found is None or found.record.tenant != tenant:
+        raise DocumentNotFound("no such document: it was deleted, or never was", param="document_id")
+    return found
+
+
+def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
+    """Raises InvalidRequest for a cursor that no page has given."""
+    before = read_cursor(cursor)
+    top = "+inf" if before is None else f"({before}"
+    command = plain_command(
+        "ZREVRANGEBYSCORE", keys.documents(tenant), top, "-inf", "LIMIT", 0, limit + 1, read=lambda ids: ids
+    )
+    ids = [text(document_id) for document_id in store.run(command)]
+    found = [one for one in views(store, ids[:limit]) if one is not None]
+    is_end = len(ids) <= limit or not found
+    return DocumentPage(views=tuple(found), next_cursor=None if is_end else cursor_of(found[-1].record.seq))

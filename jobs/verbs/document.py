@@ -1,0 +1,110 @@
+"""The verbs of a document's record. Each may be sent again; the jobs that look after it are created by themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jobs import keys
+from jobs.answers import JobError
+from jobs.commands import Command, Word, script_command, text
+from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
+
+
+@dataclass(frozen=True)
+class Added:
+    """The document that this content is, and whether the call has made it."""
+
+    document_id: str
+    is_new: bool
+
+
+def add(document: NewDocument) -> Command[Added]:
+    """Create the document, or find the one with the same content."""
+    names = [
+        keys.document(document.document_id),
+        keys.documents(document.tenant),
+        keys.document_of(document.tenant, document.sha256),
+        keys.SEQ,
+    ]
+    args: list[Word] = [document.document_id, *_pairs(fields_of(document))]
+
+    def read(reply: list[bytes]) -> Added:
+        return Added(text(reply[1]), reply[0] == b"added")
+
+    return script_command("document_add", names, args, read)
+
+
+def again(document_id: str, lost_job: str, new_job: str) -> Command[str | None]:
+    """Let a new job ingest it in place of one that has ended in vain; answers whose it is now, None when it is gone."""
+    return script_command(
+        "document_again", [keys.document(document_id)], [lost_job, new_job], lambda reply: text(reply) or None
+    )
+
+
+def take(document_id: str, job_id: str) -> Command[bool]:
+    """An attempt to ingest begins; answers whether the document is still wanted."""
+    return script_command("document_take", [keys.document(document_id)], [job_id], lambda reply: reply == b"taken")
+
+
+def note_progress(document_id: str, job_id: str, done: int, pages: int) -> Command[bool]:
+    return _note(document_id, job_id, {"pages_done": done, "pages": pages})
+
+
+def note_ready(
+    document_id: str,
+    job_id: str,
+    *,
+    pages: int,
+    chunks: int,
+    no_text: tuple[int, ...],
+    damaged: tuple[int, ...],
+    embedding_model: str,
+) -> Command[bool]:
+    fields: dict[str, Word] = {
+        "state": DocumentState.READY,
+        "pages": pages,
+        "pages_done": pages,
+        "chunks": chunks,
+        "no_text": json.dumps(no_text),
+        "damaged": json.dumps(damaged),
+        "embedding_model": embedding_model,
+    }
+    return _note(document_id, job_id, fields)
+
+
+def note_failed(document_id: str, job_id: str, error: JobError) -> Command[bool]:
+    fields: dict[str, Word] = {
+        "state": DocumentState.FAILED,
+        "error_code": error.code,
+        "error_message": error.message,
+    }
+    return _note(document_id, job_id, fields)
+
+
+def remove(record: DocumentRecord, lost_job: str, new_job: str) -> Command[str | None]:
+    """Have it found by nobody any more; answers the job that is to remove what is left, None when it is gone.
+
+    ``lost_job``: one that was to do so and has ended in vain; '' for none.
+    """
+    names = [
+        keys.document(record.document_id),
+        keys.documents(record.tenant),
+        keys.document_of(record.tenant, record.sha256),
+    ]
+    args: list[Word] = [record.document_id, lost_job, new_job]
+    return script_command("document_remove", names, args, lambda reply: text(reply) or None)
+
+
+def forget(document_id: str) -> Command[str]:
+    """The last trace of a document whose file and chunks are gone. Answers forgotten, wanted or gone."""
+    return script_command("document_forget", [keys.document(document_id)], [], text)
+
+
+def _note(document_id: str, job_id: str, fields: Mapping[str, Word]) -> Command[bool]:
+    """Answers False when the document is gone, or another job's."""
+    args: list[Word] = [job_id, *_pairs(fields)]
+    return script_command("document_note", [keys.document(document_id)], args, lambda reply: reply == b"noted")
+
+
+def _pairs(fields: Mapping[str, Word]) -> list[Word]:
+    return [word for pair in fields.items() for word in pair]

@@ -1,0 +1,67 @@
+"""The work of an attempt, by the kind of its job: for most a call to the provider, for some documents before it."""
+
+import asyncio
+from contextlib import aclosing
+
+from documents.prompting import NOT_IN_DOCUMENTS
+from jobs.models import Claim
+from jobs.requests import ChatTask, Conversation, EmbeddingsTask, IngestTask, RemovalTask
+from tasks import ask
+from tasks.ingest import ingest_document, remove_document
+from tasks.patience import Patience
+from tasks.provider import Provider
+from tasks.quarantine import Quarantine
+from tasks.received import Received
+from tasks.runtime import Runtime
+from tasks.upstream.piece import Piece
+
+
+async def work(runtime: Runtime, claim: Claim, received: Received) -> None:
+    """What the request asks for; raises AttemptError, and whatever a fault of ours raises."""
+    is_suspect = claim.deaths >= runtime.settings.quarantine_deaths
+    provider = runtime.quarantine if is_suspect else runtime.provider
+    patience = Patience.of(claim.request.limits, claim.remaining_ms / 1000, runtime.settings)
+    match claim.request:
+        case IngestTask() as request:
+            received.whole = await ingest_document(runtime, claim, request)
+        case RemovalTask() as request:
+            received.whole = await remove_document(runtime, request)
+        case EmbeddingsTask() as request:
+            received.whole = await provider.embed(request, patience)
+        case ChatTask(documents=documents) as request if documents is not None:
+            await _ask_documents(runtime, claim, request, provider, patience, received)
+        case request:
+            await _converse(runtime, provider, request, patience, received)
+
+
+async def _ask_documents(
+    runtime: Runtime,
+    claim: Claim,
+    request: ChatTask,
+    provider: Provider | Quarantine,
+    patience: Patience,
+    received: Received,
+) -> None:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    received.sources = await ask.find_sources(runtime, claim.lease.job_id, request, provider, patience)
+    if received.sources:
+        grounded = ask.grounded(request, received.sources)
+        await _converse(runtime, provider, grounded, patience.after(clock() - began), received)
+    else:
+        received.add(Piece(text=NOT_IN_DOCUMENTS, finish_reason="stop"))
+        await received.writer.close()
+
+
+async def _converse(
+    runtime: Runtime, provider: Provider | Quarantine, request: Conversation, patience: Patience, received: Received
+) -> None:
+    try:
+        async with aclosing(provider.chat(request, patience)) as pieces:
+            async for piece in pieces:
+                received.add(piece)
+                if received.writer.chars > runtime.settings.max_answer_chars:
+                    received.finish_reason = "length"
+                    break
+    finally:
+        await received.writer.close()

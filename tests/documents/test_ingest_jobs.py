@@ -1,0 +1,206 @@
+"""An ingest is a job like any other: it survives its worker, is cancelled, retried, and leaves one set of chunks."""
+
+import asyncio
+import random
+import signal
+import time
+
+import pytest
+
+from documents.opening import open_chunks
+from jobs.settings import Settings
+from tests.documents import wired
+from tests.documents.making import make_pdf
+from tests.offline import calls, key
+from tests.waiting import until
+
+pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
+
+KILLS = 10
+LONG = [f"Page {number} tells of the ship number {number}.\n" * 30 for number in range(1, 121)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def env(redis_url, model_url, folder, redis_client):
+    return wired.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_DEATHS": "100"}
+
+
+@pytest.fixture
+def library(env):
+    with wired.web(env) as library:
+        yield library
+
+
+@pytest.fixture
+def chunks(folder):
+    """The chunks that a document has in the table: index and page of each, in order."""
+
+    async def read(document_id):
+        table = await open_chunks(Settings(CHATQUEUE_DATA_DIR=folder, data_dir=folder))
+        found = []
+        for one in await table._tables():
+            rows = await one.query().where(f"document_id = '{document_id}'").select(["index", "page"]).to_list()
+            found += [(row["index"], row["page"]) for row in rows]
+        return sorted(found)
+
+    return lambda document_id: asyncio.run(read(document_id))
+
+
+def stored_files(folder):
+    return sorted(path.name for kind in ("files", "incoming") for path in (folder / "documents" / kind).glob("*"))
+
+
+def slow(name, words, pages=LONG):
+    """A document whose first page makes the offline model slow or faulty each time it is embedded."""
+    return make_pdf([f"[[offline key={name} {words}]] {pages[0]}", *pages[1:]])
+
+
+def begun(library, document_id):
+    """It is being read: some of its pages are done, not all."""
+    return until(lambda: library.document(document_id)["pages_done"])
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_killed_at_ten_random_moments_leaves_one_complete_set_of_chunks(env, library, chunks, folder):
+    """Whatever it was about: starting, reading, embedding, committing. No doubles, nothing half, no file left over."""
+    chance = random.Random(7)
+    document_id = library.upload(make_pdf(LONG))[1]["document"]["document_id"]
+    killed = 0
+    while killed < KILLS and library.document(document_id)["status"] == "ingesting":
+        with wired.worker(env) as worker:
+            until(lambda: _is_running(library, document_id) or None, 30)
+            time.sleep(chance.uniform(0, 2.5))  # the moment is the test
+            worker.send(signal.SIGKILL)
+            killed += 1
+    with wired.worker(env):
+        found = library.settled(document_id, 90)
+    assert found["status"] == "ready"
+    held = chunks(document_id)
+    assert [index for index, _ in held] == list(range(found["chunks"]))
+    assert {page for _, page in held} == set(range(1, len(LONG) + 1))
+    assert stored_files(folder) == [document_id]
+
+
+def _is_running(library, document_id):
+    task_id = library.document(document_id)["task_id"]
+    return library.call("GET", f"/tasks/{task_id}")[1]["status"] != "queued"
+
+
+def test_progress_is_told_in_pages_while_it_runs(env, library):
+    """Held up in mid-ingest by a page that the model takes its time for."""
+    pages = [*LONG[:60], f"[[offline delay=3 key={key()}]] late", *LONG[60:]]
+    document_id = library.upload(make_pdf(pages))[1]["document"]["document_id"]
+    with wired.worker(env):
+        seen = until(lambda: _midway(library, document_id))
+        ready = library.settled(document_id)
+
+    assert seen["status"] == "ingesting"
+    assert seen["pages"] == ready["pages"] == ready["pages_done"] == len(pages)
+
+
+def _midway(library, document_id):
+    found = library.document(document_id)
+    return found if 0 < found["pages_done"] < (found["pages"] or 0) else None
+
+
+def test_a_batch_that_fails_is_sent_again_and_costs_no_attempt(env, library, model_url):
+    """429 twice for the second batch: the first one's vectors are kept, the task is at its first attempt."""
+    name = key()
+    document_id = library.upload(slow(name, "status=429 times=2"))[1]["document"]["document_id"]
+    with wired.worker(env):
+        found = library.settled(document_id)
+
+    assert found["status"] == "ready"
+    assert calls(model_url, name)["calls"] == 3
+    task = library.call("GET", f"/tasks/{found['task_id']}")[1]
+    assert (task["attempts"], task["failed_attempts"]) == (1, [])
+    assert task["usage"]["input_tokens"] > 0
+
+
+def test_a_provider_that_refuses_fails_the_document_with_its_code(env, library, model_url):
+    name = key()
+    document_id = library.upload(slow(name, "status=401"))[1]["document"]["document_id"]
+    with wired.worker(env):
+        found = library.settled(document_id)
+
+    assert (found["status"], found["error"]["code"]) == ("failed", "provider_auth_failed")
+    assert calls(model_url, name)["calls"] == 1
+
+
+def test_a_document_deleted_while_it_ingests_leaves_nothing(env, library, chunks, folder, model_url):
+    """Its call to the provider is closed within seconds; nothing of it is left once the removal has ended."""
+    name = key()
+    document_id = library.upload(slow(name, "stall=0"))[1]["document"]["document_id"]
+    with wired.worker(env):
+        until(lambda: calls(model_url, name)["open"])
+        removal = library.call("DELETE", f"/documents/{document_id}")[1]
+        until(lambda: not calls(model_url, name)["open"], 5)
+        ended = library.call("GET", f"/tasks/{removal['task_id']}?wait=20")[1]
+
+        assert (ended["kind"], ended["status"]) == ("removal", "completed")
+        assert library.call("GET", f"/documents/{document_id}")[0] == 404
+        assert chunks(document_id) == []
+        assert stored_files(folder) == []
+
+
+def test_a_document_deleted_and_sent_again_at_every_moment_ends_ready_and_whole(env, library, chunks, folder):
+    """Six rounds of upload and delete at a random moment: the last upload alone remains."""
+    chance = random.Random(3)
+    content = make_pdf(LONG)
+    with wired.worker(env):
+        for _ in range(6):
+            document_id = library.upload(content)[1]["document"]["document_id"]
+            time.sleep(chance.uniform(0, 1.5))  # the moment is the test
+            removal = library.call("DELETE", f"/documents/{document_id}")[1]
+        last = library.ingested(content)
+        assert library.call("GET", f"/tasks/{removal['task_id']}?wait=20")[1]["status"] == "completed"
+        until(lambda: stored_files(folder) == [last])
+
+        assert len(chunks(last)) == library.document(last)["chunks"]
+        assert chunks(document_id) == []
+
+
+def test_a_cancelled_ingest_stops_and_can_be_tried_again(env, library, chunks, model_url):
+    name = key()
+    document = library.upload(slow(name, "stall=0 times=1"))[1]["document"]
+    with wired.worker(env):
+        until(lambda: calls(model_url, name)["open"])
+        library.call("POST", f"/tasks/{document['task_id']}/cancel")
+        until(lambda: not calls(model_url, name)["open"], 5)
+        cancelled = library.document(document["document_id"])
+        retried = library.call("POST", f"/tasks/{document['task_id']}/retry")[1]
+        until(lambda: library.document(document["document_id"])["status"] == "ready", 30)
+
+    assert (cancelled["status"], cancelled["error"]["code"]) == ("failed", "ingest_cancelled")
+    assert library.document(document["document_id"])["task_id"] == retried["task_id"]
+    assert len(chunks(document["document_id"])) == library.document(document["document_id"])["chunks"]
+
+
+def test_a_document_kept_with_another_model_is_not_compared(env, library):
+    """The question's vector would mean nothing to its chunks: the chat fails, and says what to do."""
+    with wired.worker(env):
+        document_id = library.ingested(b"The wine of 1911 is red.", "wine.txt")
+    with wired.worker(env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": _base_url(env)}):
+        status, problem = library.ask("Which colour has the wine?", [document_id])
+
+    assert (status, problem["error"]["code"]) == (502, "embedding_model_changed")
+
+
+def _base_url(env):
+    return f"http://127.0.0.1:{env['CHATQUEUE_OFFLINE_MODEL_PORT']}/v1"
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_documents_are_ingested_and_asked_on_every_pool(env, library, pool):
+    """LanceDB is loaded after the fork, in the process that uses it."""
+    with wired.worker(env, "-P", pool, "-c", "2"):
+        document_id = library.ingested(b"The bell weighs nine tons.", "bell.txt")
+        status, job = library.ask("How much does the bell weigh?", [document_id])
+
+    assert status == 200, job
+    assert job["citations"][0]["quote"] == "The bell weighs nine tons."

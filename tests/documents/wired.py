@@ -1,0 +1,118 @@
+"""Real processes for documents: gunicorn, worker and offline model over the suite's Redis, in a folder of one test."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.processes import Process, free_port, running
+from tests.waiting import until
+
+
+class Library:
+    """Speaks to the API as a client does."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/api/v1"
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        asked = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        request = urllib.request.Request(self.url + path, data, asked, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=70) as reply:
+                return reply.status, _read(reply.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, _read(error.read())
+
+    def upload(self, content: bytes, filename: str = "a.pdf", field: str = "file") -> tuple[int, Any]:
+        body, content_type = form(content, filename, field)
+        return self.call("POST", "/documents", body, Content_Type=content_type)
+
+    def ingested(self, content: bytes, filename: str = "a.pdf", seconds: float = 60.0) -> str:
+        """The id of the document, once it is ready."""
+        status, accepted = self.upload(content, filename)
+        assert status in (200, 202), accepted
+        document_id = str(accepted["document"]["document_id"])
+        found = self.settled(document_id, seconds)
+        assert found["status"] == "ready", found
+        return document_id
+
+    def settled(self, document_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        until(lambda: self.document(document_id)["status"] != "ingesting", seconds)
+        return self.document(document_id)
+
+    def document(self, document_id: str) -> dict[str, Any]:
+        status, found = self.call("GET", f"/documents/{document_id}")
+        assert status == 200, found
+        return found
+
+    def ask(self, message: str, documents: Any = "all", **more: Any) -> tuple[int, Any]:
+        return self.call("POST", "/chat/sync", {"message": message, "documents": documents, **more})
+
+    def stream(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        """All events of a chat that is answered as a stream."""
+        body = json.dumps(question | {"stream": True}).encode()
+        request = urllib.request.Request(self.url + "/chat/async", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=70) as reply:
+            lines = reply.read().decode().splitlines()
+        return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+def form(content: bytes, filename: str, field: str = "file") -> tuple[bytes, str]:
+    """A form with one file: body and content type."""
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n\r\n'
+    return head.encode() + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def environment(redis_url: str, model_url: str, folder: Path) -> dict[str, str]:
+    """As `make up` has it: neither key nor base URL, so the offline model is known for what it is."""
+    return {
+        "REDIS_URL": redis_url,
+        "OPENAI_BASE_URL": "",
+        "OPENAI_API_KEY": "",
+        "CHATQUEUE_OFFLINE_MODEL_PORT": model_url.rpartition(":")[2].partition("/")[0],
+        "CHATQUEUE_DATA_DIR": str(folder),
+        "CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1",
+        "CHATQUEUE_LEASE_SECONDS": "3",
+        "CHATQUEUE_HEARTBEAT_SECONDS": "0.5",
+        "CHATQUEUE_WEB_WORKERS": "1",
+    }
+
+
+@contextmanager
+def web(env: dict[str, str]) -> Iterator[Library]:
+    port = free_port()
+    args = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:create_app()"]
+    with running(args, ready="Booting worker", env=env | {"CHATQUEUE_WEB_PORT": str(port)}):
+        library = Library(f"http://127.0.0.1:{port}")
+        until(lambda: _answers(library))
+        yield library
+
+
+@contextmanager
+def worker(env: dict[str, str], *options: str) -> Iterator[Process]:
+    with running(
+        [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options], ready=" ready.", env=env
+    ) as process:
+        yield process
+
+
+def _answers(library: Library) -> bool:
+    try:
+        return library.call("GET", "/queue/stats")[0] == 200
+    except OSError:
+        return False
+
+
+def _read(data: bytes) -> Any:
+    return json.loads(data) if data else None
