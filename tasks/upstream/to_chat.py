@@ -1,6 +1,6 @@
 """A response's request as a chat completion's, for a provider that speaks nothing else."""
 
-import json
+import re
 from typing import Any, Final
 
 from jobs.errors import ProviderRejected
@@ -11,6 +11,7 @@ _LEFT_OUT: Final = frozenset(
     {"input", "instructions", "text", "tools", "tool_choice", "reasoning", "include", "truncation", "stream_options"}
     | {"max_tool_calls", "top_logprobs", "context_management"}
 )
+_NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 _PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
 
@@ -116,8 +117,9 @@ def _text_options(text: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cannot(what: str) -> ProviderRejected:
-    shown = what if len(json.dumps(what)) < 100 else "a part of the request"  # noqa: PLR2004  # of a caller's words
+    """A caller's word is shown only where it looks like a name: it could hold anything."""
+    shown = what if _NAME.fullmatch(what) else "a part of it"
     return ProviderRejected(
-        f"the provider speaks chat completions only, which have no words for {shown}",
+        f"the provider speaks chat completions only, which have no words for {shown} of the request",
         code="provider_rejected_request",
     )

@@ -123,3 +123,10 @@ def test_a_completion_passes_as_it_came():
     call = completion_call(CompletionTask(kind="completion", model="m", body=body), SETTINGS)
 
     assert call.body == body | {"model": "m", "stream": True, "stream_options": {"x": 1, "include_usage": True}}
+
+
+def test_a_refusal_repeats_no_more_of_a_request_than_a_name():
+    with pytest.raises(ProviderRejected) as refused:
+        chat_body({"input": [{"type": "Canary 4711"}]}, ())
+
+    assert "Canary" not in refused.value.message
