@@ -89,7 +89,9 @@ def test_who_sends_an_idempotency_key_means_to_come_back(deployment, web, runnin
     job_id = running_job(name)
     client.close()
 
-    assert web.post("sync", body, **{"Idempotency-Key": name}).answered().status == 200
+    again = web.post("sync", body, **{"Idempotency-Key": name})
+    assert again.answered().status == 200
+    again.close()
     assert ended(deployment, job_id) is State.COMPLETED
     assert calls(deployment.model_url, name)["closed_early"] == 0
 
