@@ -60,6 +60,8 @@ def stack(redis_url: str, upstream_url: str) -> Iterator[Stack]:
         client.flushall()
     port = free_port()
     env = {
+        "CHATQUEUE_LEASE_SECONDS": "5",  # a dead worker is noticed sooner
+        "CHATQUEUE_HEARTBEAT_SECONDS": "1",
         "REDIS_URL": redis_url,
         "OPENAI_BASE_URL": upstream_url,
         "OPENAI_API_KEY": "sk-canary-key",
