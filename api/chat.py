@@ -11,13 +11,12 @@ from api.answers import ChatJob, StreamMessage, accepted_headers, replayed_heade
 from api.asking import check_documents
 from api.event_stream import event_stream
 from api.polling import Poll
-from api.presence import ClientLeft, presence_check
 from api.problems import JobFailed
 from api.pydantic_smorest import Blueprint
 from api.services import services
 from api.shapes import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
 from api.waiting import view_when_final
-from jobs import reading, verbs
+from jobs import reading
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.models import JobRecord, JobView
 from jobs.requests import SPOKEN_KINDS, ChatRequest, ChatTask
@@ -57,7 +56,7 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     leave = _cancelling(created) if body.cancels_when_left(headers) else None
     if body.stream:
         return _streamed(created, leave)
-    view = _view_when_final(created, leave)
+    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, leave)
     if view.record.state is State.FAILED and view.error is not None:
         raise JobFailed(created.job_id, view.error)
     if not view.record.state.is_final:
@@ -138,17 +137,6 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     return services().submitter.submit(task, idempotency_key=headers.key)
 
 
-def _view_when_final(created: Created, leave: Callable[[], None] | None) -> JobView:
-    """Raises ClientLeft."""
-    seconds = services().settings.sync_wait_seconds
-    try:
-        return view_when_final(created.job_id, seconds, presence_check() if leave else None)
-    except ClientLeft:
-        if leave is not None:
-            leave()
-        raise
-
-
 def _streamed(created: Created, leave: Callable[[], None] | None) -> Response:
     record = created.record or reading.record(services().store, created.job_id)
     sent = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
@@ -163,7 +151,7 @@ def _cancelling(created: Created) -> Callable[[], None] | None:
 
     def cancel() -> None:
         with suppress(StoreUnavailable):
-            here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
+            here.cancel(record)
 
     return cancel
 

@@ -154,7 +154,7 @@ def _removal_in_vain(here: Services, view: DocumentView) -> str:
 def _cancel(here: Services, job_id: str, *, unless: str) -> None:
     job = here.store.run(queries.record(job_id))
     if job is not None and job_id != unless and not job.state.is_final:
-        here.store.run(verbs.cancel(job_id, job.queue, here.settings))
+        here.cancel(job)
 
 
 def _gone() -> DocumentNotFound:

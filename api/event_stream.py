@@ -25,9 +25,9 @@ CONTENT_TYPE: Final = "text/event-stream"
 KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close what is silent for longer
 TICK_SECONDS: Final = 5.0  # between two looks at the place in line
 PRESENCE_SECONDS: Final = 1.0  # between two looks for a client whose leaving has consequences
-HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx would hold it back
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx would hold it back
 _RETRY: Final = b"retry: 1000\n\n"  # ms after which an EventSource comes back
-KEEPALIVE: Final = b": keepalive\n\n"
+_KEEPALIVE: Final = b": keepalive\n\n"
 
 
 def event_stream(
@@ -36,18 +36,32 @@ def event_stream(
     """All events after that number (-1: all), live, until the job's last one.
 
     ``on_leave`` is called when the client leaves before that. 204 when it has seen the last one: it tells an
-    EventSource not to come back. Raises JobNotFound and StoreUnavailable; once it has
-    begun, an outage is waited out.
+    EventSource not to come back. Raises JobNotFound and StoreUnavailable; once it has begun, an outage is waited out.
     """
     here = services()
-    tick_seconds = PRESENCE_SECONDS if on_leave else TICK_SECONDS
     is_running = not record.state.is_final
-    bundles = follow(here.store, here.listener, record.job_id, after, tick_seconds, is_running=is_running)
+    bundles = follow(here.store, here.listener, record.job_id, after, tick_seconds(on_leave), is_running=is_running)
     first = next(bundles)  # while an error can still be answered as one
     if not (first or is_running):
         return Response(status=HTTPStatus.NO_CONTENT)
-    frames = _frames(_Narrator(here, record), first, bundles, presence_check(), on_leave)
-    return Response(frames, content_type=CONTENT_TYPE, headers=HEADERS | (headers or {}))
+    told = _Narrator(here, record).tell_all(first, bundles)
+    return streamed(here, told, on_leave, headers)
+
+
+def tick_seconds(on_leave: Callable[[], None] | None) -> float:
+    """How often there is something to see to in a stream that is silent."""
+    return PRESENCE_SECONDS if on_leave else TICK_SECONDS
+
+
+def streamed(
+    here: Services,
+    told: Generator[bytes],
+    on_leave: Callable[[], None] | None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The answer that a stream is: what is told, an item at each tick, empty when there is nothing to tell."""
+    frames = _until_left(here, told, presence_check(), on_leave)
+    return Response(frames, content_type=CONTENT_TYPE, headers=_HEADERS | (headers or {}))
 
 
 def frame(event: Event) -> bytes:
@@ -57,62 +71,56 @@ def frame(event: Event) -> bytes:
 
 
 class _Narrator:
-    """Words what one reader is told, and knows how long it has told nothing."""
+    """Words what one reader is told."""
 
     def __init__(self, here: Services, record: JobRecord) -> None:
         self._here = here
         self._job_id = record.job_id
-        self.status = _status_frame(record)
+        self._status = _status_frame(record)
         self._is_in_line = True
-        self._looked_at = self._spoke_at = time.monotonic()
+        self._looked_at = time.monotonic()
 
-    @property
-    def is_leaving(self) -> bool:
-        """The server itself stops: its readers come back to another one."""
-        return self._here.listener.is_closed
+    def tell_all(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
+        with closing(bundles):
+            yield _RETRY + self._status + self._say(first)
+            for events in bundles:
+                yield self._say(events)
 
-    def say(self, events: tuple[Event, ...]) -> bytes:
-        """Empty as long as there is nothing to tell."""
+    def _say(self, events: tuple[Event, ...]) -> bytes:
         now = time.monotonic()
-        said = b"".join(map(frame, events))
         if events:
             self._is_in_line = events[-1].type == "attempt_incomplete"
         elif self._is_in_line and now - self._looked_at >= TICK_SECONDS:
             self._looked_at = now
-            said = self._changed_status()
-        if not said and now - self._spoke_at >= KEEPALIVE_SECONDS:
-            said = KEEPALIVE
-        if said:
-            self._spoke_at = now
-        return said
+            return self._changed_status()
+        return b"".join(map(frame, events))
 
     def _changed_status(self) -> bytes:
         try:
             status = _status_frame(reading.record(self._here.store, self._job_id))
         except (JobNotFound, StoreUnavailable):
             return b""
-        if status == self.status:
+        if status == self._status:
             return b""
-        self.status = status
+        self._status = status
         return status
 
 
-def _frames(
-    narrator: _Narrator,
-    first: tuple[Event, ...],
-    bundles: Generator[tuple[Event, ...]],
-    check_presence: Callable[[], None],
-    on_leave: Callable[[], None] | None,
+def _until_left(
+    here: Services, told: Generator[bytes], check_presence: Callable[[], None], on_leave: Callable[[], None] | None
 ) -> Iterator[bytes]:
-    with closing(bundles):
+    """Keeps the stream alive while it is silent. A server that stops leaves too: its readers come back to another."""
+    spoke_at = time.monotonic()
+    with closing(told):
         try:
-            yield _RETRY + narrator.status + narrator.say(first)
-            for events in bundles:
+            for said in told:
                 check_presence()
-                if said := narrator.say(events):
-                    yield said
+                now = time.monotonic()
+                if frames := said or (_KEEPALIVE if now - spoke_at >= KEEPALIVE_SECONDS else b""):
+                    spoke_at = now
+                    yield frames
         except (GeneratorExit, ClientLeft):
-            if on_leave is not None and not narrator.is_leaving:
+            if on_leave is not None and not here.listener.is_closed:
                 on_leave()
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from jobs import verbs
 from jobs.connect import connect
 from jobs.listener import ChangeListener
+from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.store import Store
 from tasks.submit import Submitter
@@ -19,6 +21,10 @@ class Services:
     store: Store
     submitter: Submitter
     listener: ChangeListener
+
+    def cancel(self, record: JobRecord) -> None:
+        """May be repeated; a job that has ended otherwise stays as it is. Raises StoreUnavailable, QueueFull."""
+        self.store.run(verbs.cancel(record.job_id, record.queue, self.settings))
 
     def close(self) -> None:
         self.listener.close()

@@ -129,7 +129,7 @@ def cancel_task(task_id: str) -> Any:
     Needs no body and may be repeated. A task that has ended otherwise stays as it is.
     """
     here = services()
-    _cancel(here, reading.record(here.store, task_id))
+    here.cancel(reading.record(here.store, task_id))
     return Task.of(reading.record(here.store, task_id))
 
 
@@ -174,7 +174,7 @@ def delete_task(task_id: str) -> Any:
     here = services()
     record = reading.record(here.store, task_id)
     if not record.state.is_final:
-        _cancel(here, record)
+        here.cancel(record)
     here.store.run(verbs.delete(task_id, record))
     return "", 204
 
@@ -190,10 +190,6 @@ def _retried(here: Services, record: JobRecord) -> Retried | None:
         return Retried(task_id=record.job_id, retried_as=here.submitter.retry(record).job_id)
     except JobNotFound:
         return None
-
-
-def _cancel(here: Services, record: JobRecord) -> None:
-    here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
 
 
 def _check_ids(query: TasksQuery) -> None:

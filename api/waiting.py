@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 
+from api.presence import ClientLeft, presence_check
 from api.services import services
 from jobs import reading
 from jobs.models import JobView
 
 
-def view_when_final(job_id: str, seconds: float, each_second: Callable[[], None] | None = None) -> JobView:
+def view_when_final(job_id: str, seconds: float, leave: Callable[[], None] | None = None) -> JobView:
     """The job as soon as it is final, or as it is when the time is up.
 
-    ``each_second`` may raise to give up. Raises JobNotFound, StoreUnavailable.
+    ``leave`` is called when the client leaves before that; None: nobody looks whether it does. Raises ClientLeft then,
+    JobNotFound and StoreUnavailable.
     """
     here = services()
     seen = reading.view(here.store, job_id)
@@ -22,5 +24,10 @@ def view_when_final(job_id: str, seconds: float, each_second: Callable[[], None]
         seen = reading.view(here.store, job_id)
         return seen if seen.record.state.is_final else None
 
-    here.listener.wait(job_id, look, seconds, until_final=True, each_second=each_second)
+    try:
+        here.listener.wait(job_id, look, seconds, until_final=True, each_second=presence_check() if leave else None)
+    except ClientLeft:
+        if leave is not None:
+            leave()
+        raise
     return seen

@@ -83,6 +83,17 @@ def plain_command(*words: Word, read: Callable[[Any], T]) -> Command[T]:
     return Command(words, read)
 
 
+def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T | None]:
+    """A record's hash; None when there is none."""
+
+    def read_hash(fields: dict[bytes, bytes]) -> T | None:
+        if b"state" not in fields:
+            return None
+        return read({text(name): text(value) for name, value in fields.items()})
+
+    return plain_command("HGETALL", key, read=read_hash)
+
+
 def text(value: Any) -> str:
     """The server's answer as text; answers of scripts are words."""
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs import celery_result, keys
 from jobs.answers import AnyAnswer, JobError
-from jobs.commands import Command, plain_command, script_command, text
+from jobs.commands import Command, plain_command, record_command, script_command, text
 from jobs.models import FailedAttempt, InLine, JobRecord
 from jobs.requests import JOB_REQUEST, JobRequest
 from jobs.states import State
@@ -16,12 +16,7 @@ Outcome = tuple[AnyAnswer | None, JobError | None]
 
 
 def record(job_id: str) -> Command[JobRecord | None]:
-    def read(fields: dict[bytes, bytes]) -> JobRecord | None:
-        if b"state" not in fields:
-            return None
-        return JobRecord.from_hash(job_id, {text(name): text(value) for name, value in fields.items()})
-
-    return plain_command("HGETALL", keys.job(job_id), read=read)
+    return record_command(keys.job(job_id), lambda fields: JobRecord.from_hash(job_id, fields))
 
 
 def line(job_id: str, queue: str) -> Command[InLine | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jobs import keys, queries
-from jobs.commands import Command, plain_command, text
+from jobs.commands import Command, plain_command, record_command, text
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import DocumentNotFound
 from jobs.frozen import FrozenModel
@@ -19,16 +19,7 @@ class DocumentPage(FrozenModel):
 
 
 def record(document_id: str) -> Command[DocumentRecord | None]:
-    def read(fields: dict[bytes, bytes]) -> DocumentRecord | None:
-        if b"state" not in fields:
-            return None
-        return DocumentRecord.from_hash(document_id, {text(name): text(value) for name, value in fields.items()})
-
-    return plain_command("HGETALL", keys.document(document_id), read=read)
-
-
-def count(tenant: str) -> Command[int]:
-    return plain_command("ZCARD", keys.documents(tenant), read=int)
+    return record_command(keys.document(document_id), lambda fields: DocumentRecord.from_hash(document_id, fields))
 
 
 def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:

@@ -1,7 +1,8 @@
 """A chat that is answered from documents: what it rests on is found before the provider is asked for the answer."""
 
+import asyncio
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from documents.choosing import choose
@@ -67,8 +68,7 @@ def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[
 
 
 async def _check(runtime: Runtime, document_ids: Sequence[str], tenant: str) -> None:
-    for document_id in document_ids:
-        record = await runtime.store.run(shelf.record(document_id))
+    for document_id, record in zip(document_ids, await _records(runtime, document_ids), strict=True):
         view = DocumentView(record=record, state=record.state) if record else None
         if error := refusal(document_id, view, tenant):
             raise DocumentRejected(error.message, code=error.code)
@@ -82,9 +82,13 @@ async def _vector(runtime: Runtime, question: str, provider: CanEmbed, patience:
 
 async def _filenames(runtime: Runtime, found: Sequence[Found], tenant: str) -> dict[str, str]:
     """Of the found documents that may be cited: one that was deleted meanwhile may not."""
-    ids = dict.fromkeys(one.document_id for one in found)
-    records = [await runtime.store.run(shelf.record(document_id)) for document_id in ids]
+    records = await _records(runtime, dict.fromkeys(one.document_id for one in found))
     return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
+
+
+async def _records(runtime: Runtime, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
+    """In the order asked for, in one round trip."""
+    return await asyncio.gather(*(runtime.store.run(shelf.record(document_id)) for document_id in document_ids))
 
 
 def _is_citable(record: DocumentRecord, tenant: str) -> bool:

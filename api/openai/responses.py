@@ -155,6 +155,5 @@ def _task(body: ResponseBody) -> ResponseTask:
 
 
 def _cancel(found: Seen) -> None:
-    here, record = services(), found.record
-    if not record.state.is_final:
-        here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
+    if not found.record.state.is_final:
+        services().cancel(found.record)

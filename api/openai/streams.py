@@ -6,22 +6,20 @@ itself stops is it cut, and may be resumed elsewhere.
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, Final, Protocol
 
 from flask import Response
 
-from api.event_stream import CONTENT_TYPE, HEADERS, KEEPALIVE, KEEPALIVE_SECONDS, PRESENCE_SECONDS
+from api.event_stream import streamed, tick_seconds
 from api.openai.seen import Seen, seen
-from api.presence import ClientLeft, presence_check
 from api.services import Services, services
 from jobs import reading
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.events import Event
 from jobs.following import follow
 
-TICK_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis is away
 
 
@@ -42,12 +40,10 @@ def stream(begin: Seen, narration: Narration, leave: Callable[[], None] | None =
     Raises JobNotFound and StoreUnavailable; once it has begun, an outage is waited out.
     """
     here = services()
-    tick_seconds = PRESENCE_SECONDS if leave else TICK_SECONDS
-    bundles = follow(here.store, here.listener, begin.record.job_id, -1, tick_seconds)
+    is_running = not begin.record.state.is_final
+    bundles = follow(here.store, here.listener, begin.record.job_id, -1, tick_seconds(leave), is_running=is_running)
     first = next(bundles)  # while an error can still be answered as one
-    told = _Teller(here, begin, narration).tell_all(first, bundles)
-    frames = _until_left(here, told, presence_check(), leave)
-    return Response(frames, content_type=CONTENT_TYPE, headers=HEADERS)
+    return streamed(here, _Teller(here, begin, narration).tell_all(first, bundles), leave)
 
 
 def frame(data: dict[str, Any], name: str | None = None) -> bytes:
@@ -61,9 +57,8 @@ class _Teller:
         self._begin = begin
         self._narration = narration
         self._has_ended = False
-        self._spoke_at = time.monotonic()
 
-    def tell_all(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Iterator[bytes]:
+    def tell_all(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
         with closing(bundles):
             yield self._narration.opening() + self._tell(first)
             for events in bundles:
@@ -74,13 +69,7 @@ class _Teller:
             yield self._narration.lost()
 
     def _tell(self, events: tuple[Event, ...]) -> bytes:
-        said = b"".join(map(self._tell_one, events))
-        now = time.monotonic()
-        if not said and now - self._spoke_at >= KEEPALIVE_SECONDS:
-            said = KEEPALIVE
-        if said:
-            self._spoke_at = now
-        return said
+        return b"".join(map(self._tell_one, events))
 
     def _tell_one(self, event: Event) -> bytes:
         if self._narration.is_over:
@@ -100,16 +89,3 @@ class _Teller:
                 return None
             except StoreUnavailable:
                 time.sleep(RETRY_SECONDS)
-
-
-def _until_left(
-    here: Services, told: Iterator[bytes], check_presence: Callable[[], None], leave: Callable[[], None] | None
-) -> Iterator[bytes]:
-    try:
-        for said in told:
-            check_presence()
-            if said:
-                yield said
-    except (GeneratorExit, ClientLeft):
-        if leave is not None and not here.listener.is_closed:
-            leave()

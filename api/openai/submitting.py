@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from flask import request
 
 from api.openai.refusals import still_running
-from api.presence import ClientLeft, presence_check
 from api.pydantic_smorest import Parser, schema_of
 from api.services import Services, services
 from api.shapes import SubmitHeaders
 from api.waiting import view_when_final
-from jobs import queries, reading, verbs
+from jobs import queries, reading
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.models import JobRecord, JobView
 from jobs.requests import JobRequest
@@ -59,16 +59,17 @@ def accept(task: JobRequest, id_prefix: str, *, goes_on: bool = False) -> Accept
 def view_at_end(accepted: Accepted) -> JobView:
     """The job once it is final. Raises StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
     job_id, leave = accepted.record.job_id, accepted.leave
-    try:
-        view = view_when_final(job_id, services().settings.client_wait_seconds, presence_check() if leave else None)
-    except ClientLeft:
-        if leave is not None:
-            time.sleep(_seconds_to_come_back())
-            leave()
-        raise
+    late = partial(_leave_late, leave) if leave else None
+    view = view_when_final(job_id, services().settings.client_wait_seconds, late)
     if not view.record.state.is_final:
         raise still_running(job_id)
     return view
+
+
+def _leave_late(leave: Callable[[], None]) -> None:
+    """Not before the client has had the time to send its request again."""
+    time.sleep(_seconds_to_come_back())
+    leave()
 
 
 def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created:
@@ -118,6 +119,6 @@ def _canceller(here: Services, record: JobRecord, copies: int) -> Callable[[], N
         digest = record.idempotency
         with suppress(StoreUnavailable):
             if digest is None or here.store.run(queries.copies(record.tenant, digest)) <= copies:
-                here.store.run(verbs.cancel(record.job_id, record.queue, here.settings))
+                here.cancel(record)
 
     return leave

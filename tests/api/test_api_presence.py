@@ -57,6 +57,10 @@ def has_left(check):
     return False
 
 
+def is_followed(hands, job_id):
+    return hands.store._client.pubsub_numsub(keys.changed_channel(job_id))[0][1] > 0
+
+
 @pytest.mark.parametrize("patience", [None, 5.0, 0.0])
 def test_a_silent_client_is_there_and_is_not_waited_for(check, server, patience):
     """The connection is left as patient as it was."""
@@ -159,6 +163,7 @@ def test_a_follower_who_leaves_ends_his_stream_alone(patient, hands, submit_chat
         stream = pool.submit(
             lambda: patient.test_client().get(path, environ_overrides={"gunicorn.socket": server}).text
         )
+        until(lambda: is_followed(hands, job_id))
         client.close()
         text = stream.result(10)
 
@@ -183,7 +188,7 @@ def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, ha
             )
         )
         job_id = until(hands.next_queued)
-        until(lambda: hands.store._client.pubsub_numsub(keys.changed_channel(job_id))[0][1])
+        until(lambda: is_followed(hands, job_id))
         client.close()
         services_of(patient).listener.close()
         stream.result(10)

@@ -1,5 +1,6 @@
 """Jobs driven through their life by the verbs alone: no worker, no web."""
 
+import asyncio
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -8,13 +9,16 @@ import pytest
 
 from jobs import queries, verbs
 from jobs.answers import ChatAnswer, JobError, Usage
+from jobs.async_store import AsyncStore
 from jobs.bell import Bell
+from jobs.connect import connect_async
 from jobs.keys import DEFAULT_QUEUE
 from jobs.models import Claim, JobRecord, Lease, NewJob
 from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import Store
+from tasks.recovery import Recovery
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
 USAGE = Usage.estimate(input_chars=8, pieces=1)
@@ -81,6 +85,18 @@ class Driver:
 
     def renew(self, *leases: Lease) -> frozenset[str]:
         return self.store.run(verbs.renew("worker", list(leases), self.settings))
+
+    def recover(self) -> None:
+        """Do all duties of recovery once."""
+
+        async def tick():
+            store = AsyncStore(connect_async(self.settings))
+            try:
+                await Recovery("w", store, self.bell, self.settings).tick()
+            finally:
+                await store.close()
+
+        asyncio.run(tick())
 
     def record(self, job_id: str) -> JobRecord:
         record = self.store.run(queries.record(job_id))

@@ -1,18 +1,15 @@
 """A job's time limits, its place in line and its record: each limit ends what it should, and nothing else."""
 
-import asyncio
 import json
 
 import pytest
 from pydantic import ValidationError
 
 from jobs import keys, queries, reading, verbs
-from jobs.async_store import AsyncStore
-from jobs.connect import connect_async
 from jobs.models import JobRecord
 from jobs.requests import ChatTask, Limits
 from jobs.states import State
-from tasks.recovery import Recovery, overdue
+from tasks.recovery import overdue
 from tests.waiting import until
 
 NOW = 1_000_000  # ms
@@ -23,16 +20,7 @@ FAR = 3_600
 
 @pytest.fixture
 def tick(jobs):
-    """Do all duties of recovery once."""
-
-    async def run():
-        store = AsyncStore(connect_async(jobs.settings))
-        try:
-            await Recovery("w", store, jobs.bell, jobs.settings).tick()
-        finally:
-            await store.close()
-
-    return lambda: asyncio.run(run())
+    return jobs.recover
 
 
 @pytest.fixture

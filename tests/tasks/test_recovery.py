@@ -30,16 +30,7 @@ def jobs(store, settings):
 
 @pytest.fixture
 def tick(jobs):
-    """Do all duties once."""
-
-    async def run():
-        store = AsyncStore(connect_async(jobs.settings))
-        try:
-            await Recovery("w", store, jobs.bell, jobs.settings).tick()
-        finally:
-            await store.close()
-
-    return lambda: asyncio.run(run())
+    return jobs.recover
 
 
 def bells(redis_client, jobs):
