@@ -18,7 +18,7 @@ from documents.kinds import tell_kind
 from documents.opening import open_files
 from jobs import queries, shelf, verbs
 from jobs.documents import DocumentState, DocumentView, NewDocument
-from jobs.errors import DocumentNotFound
+from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.requests import IngestTask, RemovalTask
 from tasks.submit import DEFAULT_TENANT, new_job_id
 
@@ -107,10 +107,14 @@ def _received(here: Services, upload: Upload) -> DocumentView:
     files.sweep()
     with files.receive(upload, here.settings.document_max_bytes) as received:
         document = _new_document(upload.filename, received)
+        here.store.run(verbs.document.announce(document.document_id))
         files.keep(received, document.document_id)
         added = here.store.run(verbs.document.add(document))
-    if not added.is_new:
+    if added is None or not added.is_new:
         files.remove(document.document_id)
+        here.store.run(verbs.document.cleared(document.document_id))
+    if added is None:
+        raise StoreUnavailable("the upload took too long to be written down; send it again")
     return shelf.view(here.store, added.document_id, DEFAULT_TENANT)
 
 

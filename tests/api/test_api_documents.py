@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api import upload
-from jobs import queries, verbs
+from documents.files import Files
+from jobs import keys, queries, verbs
 from jobs.answers import ChatAnswer, Citation, JobError
 from tests.documents.making import make_pdf
 
@@ -78,6 +79,31 @@ def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(a
     assert len({answer.json["task"]["task_id"] for answer in answers}) == 1
     assert len(files()) == 1
     assert len(hands.store.run(queries.page(None, None, 100))) == 1
+
+
+def test_an_upload_that_took_longer_than_it_had_announced_is_refused_and_leaves_nothing(
+    client, files, hands, read_problem, monkeypatch, redis_client
+):
+    """Its file may have been cleared away meanwhile: a record would lead to nothing. Sent again, it is accepted."""
+
+    def keep_for_hours(self, received, document_id, keep=Files.keep):
+        keep(self, received, document_id)
+        redis_client.zadd(keys.LEFTOVERS, {document_id: 1})
+
+    with monkeypatch.context() as slow:
+        slow.setattr(Files, "keep", keep_for_hours)
+        read_problem(send(client), 503, "store_unavailable")
+    assert files() == []
+    assert client.get(PATH).json["documents"] == []
+    assert send(client).status_code == 202
+
+
+def test_an_upload_that_is_written_down_leaves_nothing_to_look_after(client, redis_client):
+    """Nor one whose content was there."""
+    send(client)
+    send(client)
+
+    assert redis_client.zcard(keys.LEFTOVERS) == 0
 
 
 BAD = {
