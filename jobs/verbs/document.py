@@ -9,6 +9,7 @@ from jobs import keys
 from jobs.answers import JobError
 from jobs.commands import Command, Word, plain_command, script_command, text
 from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
+from jobs.models import Progress
 from jobs.verbs.writing import milliseconds
 
 _LOOK_AFTER_SECONDS: Final = 3_600  # no upload takes as long to write its record, no ingest to commit
@@ -57,11 +58,14 @@ def again(document_id: str, lost_job: str, new_job: str) -> Command[str | None]:
 
 def take(document_id: str, job_id: str) -> Command[bool]:
     """An attempt to ingest begins; answers whether the document is still wanted."""
-    return script_command("document_take", [keys.document(document_id)], [job_id], lambda reply: reply == b"taken")
+    names = [keys.document(document_id), keys.job(job_id)]
+    return script_command("document_take", names, [job_id], lambda reply: reply == b"taken")
 
 
 def note_progress(document_id: str, job_id: str, done: int, pages: int) -> Command[bool]:
-    return _note(document_id, job_id, {"pages_done": done, "pages": pages})
+    """Of the document, and of its job."""
+    progress = Progress(pages_done=done, pages=pages)
+    return _note(document_id, job_id, {"pages_done": done, "pages": pages}, progress)
 
 
 def note_ready(
@@ -83,7 +87,7 @@ def note_ready(
         "damaged": json.dumps(damaged),
         "embedding_model": embedding_model,
     }
-    return _note(document_id, job_id, fields)
+    return _note(document_id, job_id, fields, Progress(pages_done=pages, pages=pages))
 
 
 def note_failed(document_id: str, job_id: str, error: JobError) -> Command[bool]:
@@ -120,10 +124,11 @@ def cleared(document_id: str) -> Command[None]:
     return plain_command("ZREM", keys.LEFTOVERS, document_id, read=lambda _: None)
 
 
-def _note(document_id: str, job_id: str, fields: Mapping[str, Word]) -> Command[bool]:
+def _note(document_id: str, job_id: str, fields: Mapping[str, Word], progress: Progress | None = None) -> Command[bool]:
     """Answers False when the document is gone, or another job's."""
-    args: list[Word] = [job_id, *_pairs(fields)]
-    return script_command("document_note", [keys.document(document_id)], args, lambda reply: reply == b"noted")
+    names = [keys.document(document_id), keys.job(job_id)]
+    args: list[Word] = [job_id, progress.as_word() if progress else "", *_pairs(fields)]
+    return script_command("document_note", names, args, lambda reply: reply == b"noted")
 
 
 def _pairs(fields: Mapping[str, Word]) -> list[Word]:

@@ -287,6 +287,38 @@ def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(clien
     assert ready["page_problems"] == [{"page": 2, "problem": "no_text"}, {"page": 3, "problem": "damaged"}]
 
 
+def test_the_task_tells_its_progress_too_alone_and_among_others(client, hands):
+    """In pages; with another ETag for each step, and no more of it once the task has ended."""
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+    path = f"/api/v1/tasks/{task_id}"
+    run = hands.store.run
+    hands.claim(task_id)
+    before = client.get(path)
+    assert run(verbs.document.note_progress(document_id, task_id, 1, 3))
+    after = client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+
+    assert before.json["progress"] is None
+    assert after.json["progress"] == {"pages_done": 1, "pages": 3}
+    for listed in (client.get(f"/api/v1/tasks?ids={task_id}"), client.get("/api/v1/tasks")):
+        assert listed.json["tasks"][0]["progress"] == {"pages_done": 1, "pages": 3}
+    hands.cancel(task_id)
+    assert run(verbs.document.note_progress(document_id, task_id, 2, 3))
+    assert client.get(path).json["progress"] == {"pages_done": 1, "pages": 3}
+
+
+def test_another_attempt_begins_its_progress_anew(client, hands):
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+    hands.claim(task_id)
+    hands.store.run(verbs.document.note_progress(document_id, task_id, 2, 3))
+
+    assert hands.store.run(verbs.document.take(document_id, task_id))
+    assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] is None
+    note_ready(hands, document_id, task_id)
+    assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] == {"pages_done": 3, "pages": 3}
+
+
 def test_only_the_job_that_has_the_document_writes_to_it(client, hands):
     """A job that was cancelled, while another has taken its place, changes nothing any more."""
     document = send(client).json["document"]

@@ -64,6 +64,8 @@ def test_progress_is_told_in_pages_while_it_runs(env, library):
 
     assert seen["status"] == "ingesting"
     assert seen["pages"] == ready["pages"] == ready["pages_done"] == len(pages)
+    told = library.call("GET", f"/tasks/{ready['task_id']}?wait=10")[1]["progress"]
+    assert told == {"pages_done": len(pages), "pages": len(pages)}
 
 
 def _midway(library, document_id):
