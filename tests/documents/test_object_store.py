@@ -31,7 +31,7 @@ def store_url():
 
 @pytest.fixture
 def env(env, store_url):
-    """Two deployments share no folder of the bucket: the tests neither."""
+    """With a folder of the bucket for each test."""
     return env | {
         "CHATQUEUE_DOCUMENTS_URL": f"s3://library{env['CHATQUEUE_DATA_DIR']}",
         "AWS_ENDPOINT_URL": store_url,
