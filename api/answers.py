@@ -20,7 +20,7 @@ from jobs.answers import (
 )
 from jobs.events import Event
 from jobs.frozen import FrozenModel
-from jobs.models import FailedAttempt, JobRecord, JobView
+from jobs.models import FailedAttempt, JobRecord, JobView, Progress
 from jobs.reading import Page, Stats
 from jobs.requests import Kind
 from jobs.states import State
@@ -122,6 +122,7 @@ class Task(FrozenModel):
     queue_position: int | None
     estimated_wait_seconds: float | None
     usage: Usage | None = Field(description="Tokens of the latest attempt; of one that runs, so far.")
+    progress: Progress | None = Field(description="Of the latest attempt to ingest a document; null until it has some.")
     prompt_preview: str = Field(repr=False)
     model: str | None
     error_code: str | None = Field(description="Of the latest attempt that failed.")
@@ -147,6 +148,7 @@ class Task(FrozenModel):
             queue_position=record.queue_position,
             estimated_wait_seconds=_seconds_or_none(record.estimated_wait_ms),
             usage=record.usage,
+            progress=record.progress,
             prompt_preview=record.preview,
             model=record.model or None,
             error_code=record.error_code or None,

@@ -146,6 +146,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "queue_position": 0,
     "estimated_wait_seconds": 0.0,
     "usage": None,
+    "progress": None,
     "prompt_preview": "Why is the sky blue?",
     "model": None,
     "error_code": None,

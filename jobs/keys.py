@@ -26,6 +26,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:document:{id} | hash: the document's record | document_add, document_again, document_take, document_note, document_remove; document_forget removes | until it is deleted: a document is kept as long as it is wanted |
 | cq:documents:{tenant} | zset: document by order of upload | document_add; document_remove | an entry until it is deleted |
 | cq:document-of:{tenant}:{digest} | string: the document that has this content | document_add; document_remove | until it is deleted |
+| cq:leftovers | zset: document that may leave a file or chunks without a record, by the time to look, ms | document_announce, document_remove; document_add and the workers' leftovers remove | an entry for about an hour |
 | cq:probe | string: what the readiness check writes | the web | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
 
@@ -53,6 +54,7 @@ DUTY: Final = "cq:duty"
 TOTALS: Final = "cq:totals"
 MODELS: Final = "cq:models"
 MODELS_TURN: Final = "cq:models:turn"
+LEFTOVERS: Final = "cq:leftovers"
 PROBE: Final = "cq:probe"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"

@@ -77,6 +77,22 @@ class Claim(FrozenModel):
     request: JobRequest = Field(repr=False)
 
 
+class Progress(FrozenModel):
+    """How far an ingest has come."""
+
+    pages_done: int = Field(description="Read and embedded.")
+    pages: int
+
+    def as_word(self) -> str:
+        """As the record's hash keeps it."""
+        return f"{self.pages_done} {self.pages}"
+
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        done, pages = map(int, word.split())
+        return cls(pages_done=done, pages=pages)
+
+
 class JobRecord(FrozenModel):
     """A job as it is written down, without its request and its answer."""
 
@@ -101,6 +117,7 @@ class JobRecord(FrozenModel):
     finished_at_ms: int | None = None
     retry_at_ms: int | None = None  # set while the job waits for its next attempt
     usage: Usage | None = None  # of the latest attempt, while it runs too
+    progress: Progress | None = None  # of the latest attempt to ingest a document, once it has some
     log_length: int | None = None  # of the whole event log, once the job is final: the log expires before the record
     preview: str = Field(default="", repr=False)
     model: str | None = None
@@ -115,8 +132,9 @@ class JobRecord(FrozenModel):
     @classmethod
     def from_hash(cls, job_id: str, fields: dict[str, Any]) -> Self:
         """Read the hash that the Lua verbs keep. Unknown fields are left out, so that versions can mix."""
-        usage = fields.get("usage")
-        return cls.model_validate({"job_id": job_id, **fields, "usage": Usage.from_word(usage) if usage else None})
+        words = {"usage": Usage.from_word, "progress": Progress.from_word}
+        read = {name: from_word(fields[name]) for name, from_word in words.items() if fields.get(name)}
+        return cls.model_validate({"job_id": job_id, **fields, **read})
 
 
 class InLine(FrozenModel):

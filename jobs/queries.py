@@ -129,6 +129,11 @@ def expired(now_ms: int, limit: int) -> Command[list[str]]:
     return _by_score(keys.EXPIRY, now_ms, limit)
 
 
+def left_over(now_ms: int, limit: int) -> Command[list[str]]:
+    """Documents that may have left a file or chunks to which no record leads."""
+    return _by_score(keys.LEFTOVERS, now_ms, limit)
+
+
 def models() -> Command[list[dict[str, Any]]]:
     """As the provider has listed them; none when no worker has asked yet."""
     return plain_command("GET", keys.MODELS, read=lambda kept: json.loads(kept) if kept else [])

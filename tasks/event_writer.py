@@ -20,13 +20,16 @@ _MOST_AT_ONCE: Final = 500  # pieces in one write: a script takes some thousand 
 
 
 class EventWriter:
-    """For one attempt. ``text`` is the answer so far, written or not; ``usage`` may be an estimate."""
+    """For one attempt. ``text`` is the answer so far, written or not; ``usage`` may be an estimate.
+
+    ``input_chars``: of what the provider was given to read.
+    """
 
     def __init__(self, hold: Hold, store: AsyncStore, interval_seconds: float, input_chars: int) -> None:
         self._hold = hold
         self._store = store
         self._interval_seconds = interval_seconds
-        self._input_chars = input_chars
+        self.input_chars = input_chars
         self._log_length = hold.lease.log_length
         self._pieces: list[Piece] = []
         self._written = 0
@@ -41,7 +44,7 @@ class EventWriter:
 
     @property
     def usage(self) -> Usage:
-        return self._said_usage or Usage.estimate(self._input_chars, len(self._pieces))
+        return self._said_usage or Usage.estimate(self.input_chars, len(self._pieces))
 
     @property
     def tail(self) -> Tail:
