@@ -137,3 +137,10 @@ class JobView(FrozenModel):
     record: JobRecord
     answer: AnyAnswer | None = Field(default=None, repr=False)
     error: JobError | None = None
+
+
+class JobDetails(FrozenModel):
+    """A record together with what each of its failed attempts met with."""
+
+    record: JobRecord
+    failed_attempts: tuple[FailedAttempt, ...]
