@@ -97,8 +97,8 @@ def as_earlier(seen: Seen) -> list[dict[str, Any]]:
 
 
 def _retold(item: dict[str, Any]) -> dict[str, Any] | None:
-    """A thought can be told only to who wrote it, and only when it is in there."""
-    if item["type"] == "reasoning" and not item.get("encrypted_content"):
+    """A thought can be told again only when it is in there."""
+    if item["type"] == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
         return None
     if item["type"] not in _STRIPPED:
         return item

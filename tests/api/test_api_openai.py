@@ -153,7 +153,7 @@ def test_a_conversation_whose_beginning_has_expired_is_told_so(create, api_clien
     )
 
 
-def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_client, hands):
+def test_thoughts_that_nobody_can_read_are_not_retold(create, api_client, hands):
     """Nor the ids that a provider which keeps nothing does not know."""
     call = {
         "id": "fc_1",
@@ -166,6 +166,7 @@ def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_c
     output = [
         {"id": "rs_1", "type": "reasoning", "summary": []},
         {"id": "rs_2", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+        {"id": "rs_3", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "so"}]},
         call,
     ]
     first = create().json["id"]
@@ -173,9 +174,10 @@ def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_c
     second = create(previous_response_id=first, input="and?").json["id"]
     items = api_client.get(f"/v1/responses/{second}/input_items?order=asc").json["data"]
 
-    assert [item.get("type") for item in items] == ["message", "reasoning", "function_call", "message"]
+    assert [item.get("type") for item in items] == ["message", "reasoning", "reasoning", "function_call", "message"]
     assert items[1]["encrypted_content"] == "x"
-    assert items[2]["id"] != "fc_1"
+    assert items[2]["content"][0]["text"] == "so"
+    assert items[3]["id"] != "fc_1"
 
 
 def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_client, api_services):
