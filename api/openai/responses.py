@@ -13,6 +13,7 @@ from api.openai.response_object import response_object, unanswered
 from api.openai.seen import Seen, find, seen
 from api.openai.shapes import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.submitting import accept, view_at_end
+from api.openai.told import told_response
 from api.services import services
 from jobs import verbs
 from jobs.events import Event
@@ -63,11 +64,11 @@ def create_response() -> Any:
     if body.stream:
         return streams.stream(begin, ResponseNarration(begin), accepted.leave)
     if task.background:
-        return response_object(find(services().store, begin.record.job_id) if begin.record.state.is_final else begin)
+        return _shown(begin.record.job_id) if begin.record.state.is_final else response_object(begin)
     view = view_at_end(accepted)
     if view.record.state is State.FAILED and view.error is not None:
         raise CallFailed(view.record.job_id, view.error)
-    return response_object(seen(view, task))
+    return told_response(services().store, seen(view, task))
 
 
 @blueprint.get("/<response_id>")
@@ -76,7 +77,7 @@ def show_response(response_id: str) -> Any:
     query = read_query(StreamQuery)
     found = find(services().store, response_id)
     if not query.stream:
-        return response_object(found)
+        return told_response(services().store, found)
     after = _FROM_THE_START if query.starting_after is None else query.starting_after
     return streams.stream(found, ResponseNarration(found, after))
 
@@ -91,7 +92,7 @@ def cancel_response(response_id: str) -> Any:
             param="response_id",
         )
     _cancel(found)
-    return response_object(find(services().store, response_id))
+    return _shown(response_id)
 
 
 @blueprint.delete("/<response_id>")
@@ -152,6 +153,11 @@ def _task(body: ResponseBody) -> ResponseTask:
         previous_response_id=previous,
         earlier=() if previous is None else earlier_items(services().store, previous),
     )
+
+
+def _shown(response_id: str) -> dict[str, Any]:
+    store = services().store
+    return told_response(store, find(store, response_id))
 
 
 def _cancel(found: Seen) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs import keys
+from jobs import keys, verbs
 from jobs.answers import ChatAnswer, EmbeddingsAnswer, ResponseAnswer, Usage
 from jobs.states import State
 from jobs.vectors import pack
@@ -191,6 +191,27 @@ def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_cli
 
     assert told[-1]["type"] in ("error", "response.cancelled")
     assert [event["sequence_number"] for event in told] == list(range(len(told)))
+
+
+def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create, api_client, hands):
+    """As its stream has told them, whichever way it is asked for."""
+    response_id = create().json["id"]
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "status": "in_progress"}
+    done = call | {"arguments": "{}", "status": "completed"}
+    finished = [
+        {"type": "response.output_item.added", "output_index": 0, "item": call | {"arguments": ""}},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+    ]
+    lease = hands.claim(response_id)
+    lines = (*(verbs.upstream(json.dumps(event)) for event in finished), verbs.delta("so far"))
+    hands.store.run(verbs.append(lease, verbs.Tail(lease.log_length, lines), USAGE))
+    hands.cancel(response_id)
+    shown = api_client.get(f"/v1/responses/{response_id}").json
+
+    assert shown["output"][0] == done
+    assert shown["output"][1]["content"][0]["text"] == "so far"
+    assert api_client.post(f"/v1/responses/{response_id}/cancel").json == shown
+    assert events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)[-1]["response"] == shown
 
 
 def test_a_native_chat_has_events_also_when_its_log_has_expired(api_client, submit_chat, hands, api_services):
