@@ -89,6 +89,34 @@ def test_what_is_sent_once_more_on_purpose_is_another_job(create):
     assert sent(create, 1) == second
 
 
+def test_equal_calls_that_are_all_sent_again_find_a_job_each(create):
+    """However often; one of which the first try never came gets a new one."""
+    first_tries = {sent(create, 0) for _ in range(3)}
+
+    assert {sent(create, 1) for _ in range(3)} == first_tries
+    assert {sent(create, 2) for _ in range(3)} == first_tries
+    late = sent(create, 1)
+    assert late not in first_tries
+    assert sent(create, 2) == late
+
+
+def test_a_retry_that_finds_one_cancelled_takes_the_other(create, api_client):
+    other, cancelled = sent(create, 0), sent(create, 0)
+    api_client.post(f"/v1/responses/{cancelled}/cancel")
+
+    assert sent(create, 1) == other
+
+
+def test_only_the_latest_equal_calls_are_remembered(create, redis_client_of_api):
+    """Nobody sends more of them again within the window, and the memory of them stays small."""
+    for _ in range(40):
+        sent(create, 0)
+    (remembered,) = redis_client_of_api.scan_iter("cq:sent:*")
+
+    assert redis_client_of_api.llen(remembered) == 32
+    assert 0 < redis_client_of_api.ttl(remembered) <= 1_800
+
+
 @pytest.mark.parametrize("other", [{"caller": "Bearer b"}, {"input": "ho"}, {"store": True}])
 def test_what_another_caller_sends_or_with_another_body_is_another_job(create, other):
     first = sent(create, 0)
