@@ -17,9 +17,7 @@ from typing import Final
 from flask import request
 
 from api.openai.refusals import still_running
-from api.pydantic_smorest import Parser, schema_of
 from api.services import Services, services
-from api.shapes import SubmitHeaders
 from api.waiting import view_when_final
 from jobs import queries, reading
 from jobs.errors import JobNotFound, StoreUnavailable
@@ -44,11 +42,9 @@ class Accepted:
     leave: Callable[[], None] | None = None
 
 
-def accept(task: JobRequest, id_prefix: str, *, goes_on: bool = False) -> Accepted:
-    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or had a key of its own."""
+def accept(task: JobRequest, id_prefix: str, key: str | None, *, goes_on: bool = False) -> Accepted:
+    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or has a key of its own."""
     here = services()
-    headers = Parser().load_headers(request, schema_of(SubmitHeaders))
-    key = schema_of(SubmitHeaders)().load(headers).key
     if key is not None:
         created = here.submitter.submit(task, idempotency_key=key, id_prefix=id_prefix)
         goes_on = True
