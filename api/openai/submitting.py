@@ -56,11 +56,11 @@ def accept(task: JobRequest, id_prefix: str, key: str | None, *, goes_on: bool =
 
 def view_at_end(accepted: Accepted) -> JobView:
     """The job once it is final. Raises StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
-    job_id, leave = accepted.record.job_id, accepted.leave
+    record, leave = accepted.record, accepted.leave
     late = partial(_leave_late, leave) if leave else None
-    view = view_when_final(job_id, services().settings.client_wait_seconds, late)
+    view = view_when_final(record.job_id, services().settings.client_wait_seconds, late, known=record)
     if not view.record.state.is_final:
-        raise still_running(job_id)
+        raise still_running(record.job_id)
     return view
 
 
