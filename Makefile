@@ -51,7 +51,7 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows into require
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
 	$(COMPILE) pyproject.toml --extra documents --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(COMPILE) pyproject.toml --group bench --constraint requirements.txt --output-file requirements-bench.txt
+	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
 
 clean:  ## Remove the virtual environment and all caches; data/ stays
