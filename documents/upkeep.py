@@ -18,10 +18,8 @@ from lancedb.index import FTS, Bitmap, BTree, IvfSq
 
 from documents.errors import ChunksUnavailable
 
-EXACT_UP_TO: Final = 20_000  # vectors that are all looked at: 20 ms; an index makes 10 ms of any number
+EXACT_UP_TO: Final = 20_000  # vectors that are all looked at: 20 ms; by an index 15 ms, of any number
 _MOST_PARTS: Final = 16  # of the vectors' index: each upkeep adds one, and searches look into each
-_SAMPLED: Final = 64  # vectors for each partition's centre, and how often it is moved: LanceDB's own 256 and 50 take
-_ROUNDS: Final = 10  # several times as long, and the searches that follow find the same
 _UNINDEXED_ROWS: Final = 100
 _UNINDEXED_SHARE: Final = 1 / 256  # of a large table: the index of its words is written anew, 1 s of CPU at 100,000
 _SMALL_FILES: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
@@ -71,7 +69,7 @@ async def _put_in_order(table: AsyncTable) -> None:
 async def _index_vectors(table: AsyncTable) -> None:
     index = await table.index_stats("vector_idx")
     if needs_vector_index(await table.count_rows(), (index.num_indices or 0) if index else 0):
-        config = IvfSq(distance_type="cosine", sample_rate=_SAMPLED, max_iterations=_ROUNDS)
+        config = IvfSq(distance_type="cosine")
         await table.create_index("vector", config=config)  # type: ignore[arg-type]  # forgotten in the annotation
 
 

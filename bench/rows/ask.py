@@ -1,22 +1,25 @@
 """What it adds to a chat that it is answered from documents: the same question with and without, in turn."""
 
 import asyncio
+import importlib.util
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.arena import Arena
 from bench.figures import column, percentile
 from bench.http import Connection
 from bench.plan import Plan
 from bench.rounds import in_turn
-from bench.shelving import Shelf, fill
-from bench.systems import CHATQUEUE
+from bench.systems import CHATQUEUE, NotInstalled
 from bench.table import Table
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from bench.shelving import Shelf
 
 TITLE: Final = "A chat answered from documents"
 NOTES: Final = (
@@ -48,6 +51,10 @@ def table(plan: Plan) -> Table[Asked]:
 
 
 def _measure(count: int, plan: Plan) -> Asked:
+    if importlib.util.find_spec("lancedb") is None:
+        raise NotInstalled("lancedb is not installed: it has no wheel for this platform")
+    from bench.shelving import fill
+
     with Arena(plan, CHATQUEUE) as arena:
         shelf = fill(_settings(arena), count)
         arena.start_web()
@@ -77,7 +84,7 @@ def _settings(arena: Arena) -> Settings:
     )
 
 
-async def _ask_all(port: int, shelf: Shelf, count: int) -> dict[str, list[float]]:
+async def _ask_all(port: int, shelf: "Shelf", count: int) -> dict[str, list[float]]:
     """Milliseconds of each."""
     taken: dict[str, list[float]] = {"plain": [], "all": [], "one": []}
     async with Connection(port) as connection:
