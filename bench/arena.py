@@ -75,6 +75,7 @@ class Arena:
         return {
             **_SERVERS,
             "REDIS_URL": self.redis_url,
+            "CHATQUEUE_DATA_DIR": str(self._folder),
             "OPENAI_BASE_URL": self.model_url,
             "PYTHONPATH": str(PROJECT_ROOT),
             "PEER_CONCURRENCY": "1",
