@@ -95,7 +95,7 @@ tests/clients/.venv-%/.ready: tests/clients/requirements-%.txt
 	@echo "Setting up $(@D) (once, and when the requirements change)"
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python $(PIP_INSTALL) -r $<
+	@$(@D)/bin/python $(PIP_INSTALL) --no-compile -r $<
 	@touch $@
 
 tests/clients/node_modules/.ready: tests/clients/package-lock.json

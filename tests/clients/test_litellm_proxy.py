@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 
 import pytest
 
@@ -29,23 +28,29 @@ def proxy_url(model_url: str, responses_model_url: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1"
 
 
-def behind(redis_url: str, proxy_url: str, upstream: str) -> AbstractContextManager[Stack]:
-    return serving(redis_url, proxy_url, OPENAI_API_KEY=KEY, CHATQUEUE_UPSTREAM=upstream, CHATQUEUE_MAX_ATTEMPTS="2")
+@pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest, redis_url: str, proxy_url: str) -> Iterator[Stack]:
+    """Before the proxy, which is asked in the way that the parameter names."""
+    settings = {"OPENAI_API_KEY": KEY, "CHATQUEUE_UPSTREAM": request.param, "CHATQUEUE_MAX_ATTEMPTS": "2"}
+    with serving(redis_url, proxy_url, **settings) as stack, stack.worker():
+        yield stack
 
 
 @pytest.mark.parametrize(
-    ("upstream", "model"), [("chat", "gpt-5-mini"), ("responses", "gpt-5-mini"), ("responses", "translated")]
+    ("stack", "model"),
+    [("chat", "gpt-5-mini"), ("responses", "gpt-5-mini"), ("responses", "translated")],
+    indirect=["stack"],
 )
-def test_a_program_runs_through_the_proxy(redis_url, proxy_url, upstream, model):
+def test_a_program_runs_through_the_proxy(stack, model):
     """Also where the responses are the proxy's own, made of chat completions."""
-    with behind(redis_url, proxy_url, upstream) as stack, stack.worker():
-        told = run(sys.executable, "program.py", url=stack.url, MODEL=model)
+    told = run(sys.executable, "program.py", url=stack.url, MODEL=model)
 
     assert told.count("\nok ") == 25
 
 
-def test_an_answer_that_the_proxy_makes_up_arrives(redis_url, proxy_url):
-    with behind(redis_url, proxy_url, "chat") as stack, stack.worker(), stack.client() as client:
+@pytest.mark.parametrize("stack", ["chat"], indirect=True)
+def test_an_answer_that_the_proxy_makes_up_arrives(stack):
+    with stack.client() as client:
         messages = [{"role": "user", "content": "hello"}]
         waited = client.responses.create(model="mocked", input="hello")
         chunks = list(client.chat.completions.create(model="mocked", messages=messages, stream=True))
@@ -54,7 +59,8 @@ def test_an_answer_that_the_proxy_makes_up_arrives(redis_url, proxy_url):
     assert waited.output_text == streamed == "An answer that the proxy made up."
 
 
-def test_a_model_without_responses_is_reached_although_the_proxy_puts_it_aside(redis_url, proxy_url):
+@pytest.mark.parametrize("stack", ["auto"], indirect=True)
+def test_a_model_without_responses_is_reached_although_the_proxy_puts_it_aside(stack):
     """A 404 takes it out of service there: the question for /responses must not be asked before each attempt."""
-    with behind(redis_url, proxy_url, "auto") as stack, stack.worker(), stack.client() as client:
+    with stack.client() as client:
         assert client.responses.create(model="without-responses", input="hello").status == "completed"
