@@ -14,32 +14,16 @@ def stack(redis_url: str, upstream_url: str) -> Iterator[Stack]:
         yield stack
 
 
-def steps(told: str) -> list[str]:
-    return [line for line in told.splitlines() if line.startswith("ok ")]
-
-
 @pytest.mark.parametrize(("client", "version"), [("openai", "3."), ("openai-2025", "2.8.")])
 def test_a_python_program_runs_with_the_openai_of_today_and_of_a_year_ago(stack, client, version):
     told = run(python(client), "program.py", url=stack.url)
 
     assert told.startswith(f"openai {version}")
-    assert len(steps(told)) == 25
+    assert told.count("\nok ") == 25
 
 
 def test_a_javascript_program_runs_with_the_openai_of_npm(stack):
     told = run(node(), "program.mjs", url=stack.url)
 
     assert told.startswith("openai 7.")
-    assert len(steps(told)) == 24
-
-
-def test_a_langchain_program_runs_by_chat_completions_and_by_responses(stack):
-    told = run(python("langchain"), "langchain_program.py", url=stack.url)
-
-    assert len(steps(told)) == 9
-
-
-def test_a_litellm_program_runs(stack):
-    told = run(python("litellm"), "litellm_program.py", url=stack.url)
-
-    assert len(steps(told)) == 5
+    assert told.count("\nok ") == 24
