@@ -20,7 +20,7 @@ from jobs.answers import (
 )
 from jobs.events import Event
 from jobs.frozen import FrozenModel
-from jobs.models import FailedAttempt, JobRecord, JobView
+from jobs.models import JobDetails, JobRecord, JobView, Progress
 from jobs.reading import Page, Stats
 from jobs.requests import Kind
 from jobs.states import State
@@ -122,6 +122,7 @@ class Task(FrozenModel):
     queue_position: int | None
     estimated_wait_seconds: float | None
     usage: Usage | None = Field(description="Tokens of the latest attempt; of one that runs, so far.")
+    progress: Progress | None = Field(description="Of the latest attempt to ingest a document; null until it has some.")
     prompt_preview: str = Field(repr=False)
     model: str | None
     error_code: str | None = Field(description="Of the latest attempt that failed.")
@@ -147,6 +148,7 @@ class Task(FrozenModel):
             queue_position=record.queue_position,
             estimated_wait_seconds=_seconds_or_none(record.estimated_wait_ms),
             usage=record.usage,
+            progress=record.progress,
             prompt_preview=record.preview,
             model=record.model or None,
             error_code=record.error_code or None,
@@ -173,11 +175,12 @@ class TaskDetails(Task):
     failed_attempts: tuple[AttemptError, ...]
 
     @classmethod
-    def with_attempts(cls, record: JobRecord, failed: tuple[FailedAttempt, ...]) -> Self:
+    def with_attempts(cls, details: JobDetails) -> Self:
         attempts = tuple(
-            AttemptError(attempt=one.attempt, at=utc(one.at_ms), code=one.code, message=one.message) for one in failed
+            AttemptError(attempt=one.attempt, at=utc(one.at_ms), code=one.code, message=one.message)
+            for one in details.failed_attempts
         )
-        return cls(**dict(Task.of(record)), failed_attempts=attempts)
+        return cls(**dict(Task.of(details.record)), failed_attempts=attempts)
 
 
 class Retried(FrozenModel):

@@ -6,6 +6,7 @@ from flask import request, url_for
 
 from api import document_examples as examples
 from api.answers import POLL_SECONDS, Task
+from api.aside import aside
 from api.document_answers import AcceptedDocument, Document, DocumentList
 from api.examples import headers
 from api.pydantic_smorest import Blueprint
@@ -18,7 +19,7 @@ from documents.kinds import tell_kind
 from documents.opening import open_files
 from jobs import queries, shelf, verbs
 from jobs.documents import DocumentState, DocumentView, NewDocument
-from jobs.errors import DocumentNotFound
+from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.requests import IngestTask, RemovalTask
 from tasks.submit import DEFAULT_TENANT, new_job_id
 
@@ -103,14 +104,18 @@ def delete_document(document_id: str) -> Any:
 
 def _received(here: Services, upload: Upload) -> DocumentView:
     """The document that this file is: a new one, or the one with the same content. Raises DocumentError."""
-    files = open_files(here.settings)
+    files = aside(open_files, here.settings)
     files.sweep()
     with files.receive(upload, here.settings.document_max_bytes) as received:
         document = _new_document(upload.filename, received)
-        files.keep(received, document.document_id)
+        here.store.run(verbs.document.announce(document.document_id))
+        aside(files.keep, received, document.document_id)
         added = here.store.run(verbs.document.add(document))
-    if not added.is_new:
-        files.remove(document.document_id)
+    if added is None or not added.is_new:
+        aside(files.remove, document.document_id)
+        here.store.run(verbs.document.cleared(document.document_id))
+    if added is None:
+        raise StoreUnavailable("the upload took too long to be written down; send it again")
     return shelf.view(here.store, added.document_id, DEFAULT_TENANT)
 
 

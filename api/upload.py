@@ -13,7 +13,13 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
-from documents.errors import DocumentError, DocumentsNotInstalled, DocumentTooLarge, UnsupportedDocument
+from documents.errors import (
+    DocumentError,
+    DocumentsNotInstalled,
+    DocumentTooLarge,
+    FilesUnavailable,
+    UnsupportedDocument,
+)
 from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
 
 _RAW_TYPES: Final = ("application/pdf", "text/plain", "text/markdown", "application/octet-stream")
@@ -22,7 +28,7 @@ _AROUND_BYTES: Final = 64 * 1024  # of a form: boundaries, headers and small fie
 _BLOCK_BYTES: Final = 64 * 1024
 _MOST_PARTS: Final = 20
 _NEEDED: Final = ("lancedb", "pypdfium2")
-_STATUS: Final = {DocumentTooLarge: 413, UnsupportedDocument: 415, DocumentsNotInstalled: 501}
+_STATUS: Final = {DocumentTooLarge: 413, UnsupportedDocument: 415, DocumentsNotInstalled: 501, FilesUnavailable: 503}
 _OTHER_FAULT: Final = 422
 
 _FILE: Final = {"type": "string", "contentMediaType": "application/octet-stream"}

@@ -6,13 +6,17 @@ The rule, pure and the same for every model. A chunk *fits* a question when
 - it has the question's telling words (their coverage is at least MIN_COVERAGE; a word weighs the more, the fewer of
   the found chunks have it, and most when none has).
 
+In a conversation the words of what was asked before count as well, but together for less than the question's own
+(WORDS_BEFORE): they decide between chunks that both fit, and fit nothing by themselves. Only when the question has no
+telling word ("and why?") they stand in for it.
+
 When no found chunk fits, the answer is not in the documents, and no model needs to be asked. When one fits, the best
 go before the model, as many as the token budget holds; the best are those whose similarity and coverage together are
 highest. The model may still say that they do not answer the question: near the subject is not on it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +24,7 @@ from documents.models import Found, Source
 from documents.words import count_tokens, stems
 
 MIN_COVERAGE: Final = 0.4  # measured over 950 pages: at most 0.29 for a question that they do not answer
+WORDS_BEFORE: Final = 0.6  # at most, of the weight of the question's words; 0.6 of 1.6 is less than MIN_COVERAGE
 MAX_SOURCES: Final = 8
 _TOKENS_AROUND: Final = 30  # number, name, page and marks of one source
 
@@ -39,14 +44,19 @@ class Weights:
         return sum(self.of[word] for word in had) / total
 
 
-def weigh(question: str, texts: Sequence[str]) -> Weights:
-    words = [set(stems(text)) for text in texts]
-    return Weights(
-        {
-            word: math.log(1 + (len(words) + 1) / (1 + sum(word in those for those in words)))
-            for word in sorted(set(stems(question)))
-        }
-    )
+def weigh(question: str, texts: Sequence[str], before: str = "") -> Weights:
+    """`before`: what was asked before the question."""
+    had = [set(stems(text)) for text in texts]
+    asked = _rarities(set(stems(question)), had)
+    asked_before = _rarities(set(stems(before)) - asked.keys(), had)
+    most, total = WORDS_BEFORE * sum(asked.values()), sum(asked_before.values())
+    share = most / total if 0 < most < total else 1.0
+    return Weights(asked | {word: share * weight for word, weight in asked_before.items()})
+
+
+def _rarities(words: Collection[str], had: Sequence[Collection[str]]) -> dict[str, float]:
+    """Each word's weight, by how many of the texts have it."""
+    return {word: math.log(1 + (len(had) + 1) / (1 + sum(word in those for those in had))) for word in sorted(words)}
 
 
 def choose(
@@ -55,13 +65,15 @@ def choose(
     filenames: Mapping[str, str],
     max_tokens: int,
     min_similarity: float,
+    before: str = "",
 ) -> tuple[Source, ...]:
     """The sources to answer from, numbered from 1, the best first; none when the answer is not in the documents.
 
-    `filenames` are of the documents that may be cited, by id: a chunk of any other is left out.
+    `filenames` are of the documents that may be cited, by id: a chunk of any other is left out. `before`: what was
+    asked before the question.
     """
     allowed = [one for one in found if one.document_id in filenames]
-    weights = weigh(question, [one.chunk.text for one in allowed])
+    weights = weigh(question, [one.chunk.text for one in allowed], before)
     coverages = [weights.coverage(one.chunk.text) for one in allowed]
     pairs = list(zip(allowed, coverages, strict=True))
     if not any(one.similarity >= min_similarity or coverage >= MIN_COVERAGE for one, coverage in pairs):

@@ -14,6 +14,7 @@
     │   ├── ExpandsTooMuch        expands_too_much      small in the file, beyond all bounds in memory
     │   └── TakesTooLong          takes_too_long        the reader was still busy when its time was up
     ├── ReadingInterrupted        reading_interrupted   the reading process ended early: worth another attempt
+    ├── FilesUnavailable          files_unavailable     the files' store cannot be reached: worth another attempt
     ├── ChunksUnavailable         chunks_unavailable    the chunks' store cannot be reached: worth another attempt
     ├── EmbeddingModelChanged     embedding_model_changed   kept with one model, asked with another
     └── DocumentsNotInstalled     documents_not_installed   the extra `chatqueue[documents]` is missing
@@ -84,6 +85,10 @@ class TakesTooLong(UnreadableDocument):
 
 class ReadingInterrupted(DocumentError):
     code = "reading_interrupted"
+
+
+class FilesUnavailable(DocumentError):
+    code = "files_unavailable"
 
 
 class ChunksUnavailable(DocumentError):

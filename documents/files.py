@@ -7,6 +7,7 @@ Nothing of a sender's file name is ever part of a path.
 """
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument
+from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.identity import is_document_id
 from documents.kinds import HEAD_BYTES
+
+logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES: Final = 256 * 1024
 _STALE_SECONDS: Final = 3_600  # no upload takes as long
@@ -104,29 +107,45 @@ class _Local:
 
 
 class _Remote:
-    """An object store, whose uploads are whole or not there by its own promise."""
+    """An object store, whose uploads are whole or not there by its own promise.
+
+    Raises FilesUnavailable while it is away, after seconds.
+    """
 
     def __init__(self, store: Any, prefix: str) -> None:
         self._store = store
         self._prefix = f"{prefix.rstrip('/')}/files"
 
     def put(self, path: Path, name: str) -> None:
-        self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
-        with path.open("rb") as source, self._store.open_output_stream(f"{self._prefix}/{name}") as target:
-            shutil.copyfileobj(source, target, _BLOCK_BYTES)
+        with _reaching(), path.open("rb") as source:
+            self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
+            with self._store.open_output_stream(f"{self._prefix}/{name}") as target:
+                shutil.copyfileobj(source, target, _BLOCK_BYTES)
 
     @contextmanager
     def at_hand(self, name: str, folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as target:
-            with self._store.open_input_stream(f"{self._prefix}/{name}") as source:
+            with _reaching(), self._store.open_input_stream(f"{self._prefix}/{name}") as source:
                 shutil.copyfileobj(source, target, _BLOCK_BYTES)
             target.flush()
             yield Path(target.name)
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _reaching():
             self._store.delete_file(f"{self._prefix}/{name}")
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Raises FilesUnavailable for whatever the store meets inside, but for a file that is not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        logger.warning("files_unavailable error=%s", error)  # the operator's only hint: host, bucket and what it said
+        raise FilesUnavailable("the documents' store cannot be reached, or refuses; try again") from None
 
 
 def _remote(url: str) -> _Remote:

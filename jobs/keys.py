@@ -7,7 +7,8 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:events:{id} | list: the stream, one JSON event an entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
 | cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
-| cq:idempotency:{tenant}:{digest} | string: "fingerprint id", and how often a client has sent it again, where it has | create | the idempotency TTL; of what a client sends again by itself, the resend window |
+| cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create | the idempotency TTL |
+| cq:sent:{tenant}:{digest} | list: "id times by" of the latest jobs that equal requests without a key have made: sent again how often, at last by the call that would have made which job | create | the resend window |
 | cq:seq | string: counter; order of creation and of bells, and of upload | create, release, ring, document_add | for ever: one number |
 | cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
@@ -26,6 +27,7 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:document:{id} | hash: the document's record | document_add, document_again, document_take, document_note, document_remove; document_forget removes | until it is deleted: a document is kept as long as it is wanted |
 | cq:documents:{tenant} | zset: document by order of upload | document_add; document_remove | an entry until it is deleted |
 | cq:document-of:{tenant}:{digest} | string: the document that has this content | document_add; document_remove | until it is deleted |
+| cq:leftovers | zset: document that may leave a file or chunks without a record, by the time to look, ms | document_announce, document_remove; document_add and the workers' leftovers remove | an entry for about an hour |
 | cq:probe | string: what the readiness check writes | the web | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
 
@@ -53,6 +55,7 @@ DUTY: Final = "cq:duty"
 TOTALS: Final = "cq:totals"
 MODELS: Final = "cq:models"
 MODELS_TURN: Final = "cq:models:turn"
+LEFTOVERS: Final = "cq:leftovers"
 PROBE: Final = "cq:probe"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
@@ -87,6 +90,10 @@ def result(job_id: str) -> str:
 
 def idempotency(tenant: str, digest: str) -> str:
     return f"cq:idempotency:{tenant}:{digest}"
+
+
+def sent(tenant: str, digest: str) -> str:
+    return f"cq:sent:{tenant}:{digest}"
 
 
 def index(state: State) -> str:

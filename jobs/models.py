@@ -1,7 +1,7 @@
 """Jobs, as frozen pydantic models: what is written down of one, and who may write."""
 
 import re
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -29,9 +29,6 @@ class FailedAttempt(FrozenModel):
     message: str
 
 
-Repeat: TypeAlias = Literal["same", "noted", "resent"]
-
-
 class NewJob(FrozenModel):
     """All that `create` writes down."""
 
@@ -44,7 +41,7 @@ class NewJob(FrozenModel):
     start_by_seconds: float | None = None
     cancel_after_seconds: float | None = None
     idempotency_key: str | None = Field(default=None, repr=False)
-    repeat: Repeat = "same"  # what its key does: see create.lua
+    sent_before: int | None = None  # how often; then its key is none of the caller's: see create.lua
     retry_of: str | None = None  # the failed job that this one repeats; it is repeated once
     result_ttl_seconds: int | None = None  # of its own; None: the settings'
     events_ttl_seconds: int | None = None
@@ -77,6 +74,22 @@ class Claim(FrozenModel):
     request: JobRequest = Field(repr=False)
 
 
+class Progress(FrozenModel):
+    """How far an ingest has come."""
+
+    pages_done: int = Field(description="Read and embedded.")
+    pages: int
+
+    def as_word(self) -> str:
+        """As the record's hash keeps it."""
+        return f"{self.pages_done} {self.pages}"
+
+    @classmethod
+    def from_word(cls, word: str) -> Self:
+        done, pages = map(int, word.split())
+        return cls(pages_done=done, pages=pages)
+
+
 class JobRecord(FrozenModel):
     """A job as it is written down, without its request and its answer."""
 
@@ -101,6 +114,7 @@ class JobRecord(FrozenModel):
     finished_at_ms: int | None = None
     retry_at_ms: int | None = None  # set while the job waits for its next attempt
     usage: Usage | None = None  # of the latest attempt, while it runs too
+    progress: Progress | None = None  # of the latest attempt to ingest a document, once it has some
     log_length: int | None = None  # of the whole event log, once the job is final: the log expires before the record
     preview: str = Field(default="", repr=False)
     model: str | None = None
@@ -115,8 +129,9 @@ class JobRecord(FrozenModel):
     @classmethod
     def from_hash(cls, job_id: str, fields: dict[str, Any]) -> Self:
         """Read the hash that the Lua verbs keep. Unknown fields are left out, so that versions can mix."""
-        usage = fields.get("usage")
-        return cls.model_validate({"job_id": job_id, **fields, "usage": Usage.from_word(usage) if usage else None})
+        words = {"usage": Usage.from_word, "progress": Progress.from_word}
+        read = {name: from_word(fields[name]) for name, from_word in words.items() if fields.get(name)}
+        return cls.model_validate({"job_id": job_id, **fields, **read})
 
 
 class InLine(FrozenModel):
@@ -137,3 +152,10 @@ class JobView(FrozenModel):
     record: JobRecord
     answer: AnyAnswer | None = Field(default=None, repr=False)
     error: JobError | None = None
+
+
+class JobDetails(FrozenModel):
+    """A record together with what each of its failed attempts met with."""
+
+    record: JobRecord
+    failed_attempts: tuple[FailedAttempt, ...]

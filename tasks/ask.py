@@ -3,12 +3,13 @@
 import asyncio
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from documents.choosing import choose
 from documents.citing import read_citations
 from documents.models import EmbeddingModel, Found, Source
 from documents.prompting import write_prompt
+from documents.question import Question, blend, pose
 from jobs import queries, shelf, vectors
 from jobs.answers import Citation, EmbeddingsAnswer
 from jobs.documents import DocumentRecord, DocumentState, DocumentView, refusal
@@ -17,8 +18,6 @@ from jobs.requests import ChatTask, EmbeddingsTask
 from tasks.library import deleted, document_errors
 from tasks.patience import Patience
 from tasks.runtime import Runtime
-
-_QUESTION_CHARS: Final = 8_000  # what is searched for; embedding models take about 8,000 tokens
 
 
 class CanEmbed(Protocol):
@@ -37,15 +36,16 @@ async def find_sources(
         raise deleted()
     asked_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
     await _check(runtime, asked_ids or (), job.tenant)
-    question = request.message[:_QUESTION_CHARS]
+    question = pose(request.message, [turn.content for turn in request.history if turn.role == "user"])
     vector = await _vector(runtime, question, provider, patience)
     with document_errors():
         table = await runtime.library.chunks()
         model = EmbeddingModel(runtime.settings.document_model, len(vector))
-        found = await table.search(question, vector.tobytes(), model, job.tenant, asked_ids)
+        found = await table.search(question.words, vector.tobytes(), model, job.tenant, asked_ids)
     names = await _filenames(runtime, found, job.tenant)
     settings = runtime.settings
-    return choose(question, found, names, settings.document_context_tokens, settings.document_similarity)
+    most, nearness = settings.document_context_tokens, settings.document_similarity
+    return choose(question.text, found, names, most, nearness, question.before)
 
 
 def grounded(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
@@ -74,10 +74,11 @@ async def _check(runtime: Runtime, document_ids: Sequence[str], tenant: str) -> 
             raise DocumentRejected(error.message, code=error.code)
 
 
-async def _vector(runtime: Runtime, question: str, provider: CanEmbed, patience: Patience) -> "array[float]":
+async def _vector(runtime: Runtime, question: Question, provider: CanEmbed, patience: Patience) -> "array[float]":
     model = runtime.settings.document_model
-    request = EmbeddingsTask.model_construct(kind="embeddings", input=(question,), model=model)
-    return vectors.unpack((await provider.embed(request, patience)).vectors[0])
+    request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
+    answer = await provider.embed(request, patience)
+    return blend([vectors.unpack(vector) for vector in answer.vectors])
 
 
 async def _filenames(runtime: Runtime, found: Sequence[Found], tenant: str) -> dict[str, str]:

@@ -20,13 +20,16 @@ _MOST_AT_ONCE: Final = 500  # pieces in one write: a script takes some thousand 
 
 
 class EventWriter:
-    """For one attempt. ``text`` is the answer so far, written or not; ``usage`` may be an estimate."""
+    """For one attempt. ``text`` is the answer so far, written or not; ``usage`` may be an estimate.
+
+    ``input_chars``: of what the provider was given to read.
+    """
 
     def __init__(self, hold: Hold, store: AsyncStore, interval_seconds: float, input_chars: int) -> None:
         self._hold = hold
         self._store = store
         self._interval_seconds = interval_seconds
-        self._input_chars = input_chars
+        self.input_chars = input_chars
         self._log_length = hold.lease.log_length
         self._pieces: list[Piece] = []
         self._written = 0
@@ -41,7 +44,7 @@ class EventWriter:
 
     @property
     def usage(self) -> Usage:
-        return self._said_usage or Usage.estimate(self._input_chars, len(self._pieces))
+        return self._said_usage or Usage.estimate(self.input_chars, len(self._pieces))
 
     @property
     def tail(self) -> Tail:
@@ -53,7 +56,7 @@ class EventWriter:
         self._said_usage = piece.usage or self._said_usage
         if not piece.text and piece.data is None:
             return
-        self.chars += len(piece.text) + (len(str(piece.data)) if piece.data else 0)
+        self.chars += piece.chars
         self._pieces.append(piece)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_while_pieces_come())
@@ -90,11 +93,18 @@ class EventWriter:
 
 
 def _events(pieces: Iterable[Piece]) -> tuple[str, ...]:
-    """Texts that come together are one event; what came with data is one by itself."""
-    events: list[str] = []
-    for is_text, run in groupby(pieces, key=lambda piece: piece.data is None):
-        if is_text:
-            events.append(verbs.delta("".join(piece.text for piece in run)))
-        else:
-            events += [verbs.upstream(piece.data or {}, piece.text) for piece in run]
-    return tuple(events)
+    return tuple(_event(list(run)) for _, run in groupby(pieces, key=_joined_by))
+
+
+def _joined_by(piece: Piece) -> str | int | None:
+    """Texts that come together are one event, and so is what one thing has grown by; other data is one by itself."""
+    if piece.data is None:
+        return None
+    return piece.data_json if piece.delta else id(piece)
+
+
+def _event(run: list[Piece]) -> str:
+    text = "".join(piece.text for piece in run)
+    if run[0].data is None:
+        return verbs.delta(text)
+    return verbs.upstream(run[0].data_json, text, "".join(piece.delta for piece in run))

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from documents.chunk_table import ChunkTable
-from documents.errors import ChunksUnavailable, DocumentError, ReadingInterrupted
+from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
 from documents.files import Files
 from documents.opening import make_reader, open_chunks, open_files
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
 
-_WORTH_ANOTHER = (ReadingInterrupted, ChunksUnavailable)
+_WORTH_ANOTHER = (ReadingInterrupted, FilesUnavailable, ChunksUnavailable)
 
 
 class Library:

@@ -24,7 +24,7 @@ from tasks.bells import bells_left, ring_through_celery
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.5
-_LOCK_MS: Final = 2_000  # longer than a tick's work; a dead holder's duties go on after it
+LOCK_MS: Final = 2_000  # longer than a tick's work; a dead holder's duties go on after it
 _MOST_IN_ONE_TICK: Final = 500
 _REFUSE_SECONDS: Final = 5  # renewed by each tick that finds Redis nearly full
 _RETURN_SECONDS: Final = 2.0  # on top of a lease: in this time after an outage every worker has renewed
@@ -44,7 +44,7 @@ class Recovery:
             logger.warning("unsafe_redis %s", hazard)
         while True:
             try:
-                if await self._store.run(verbs.take_duty(self._worker, _LOCK_MS)):
+                if await self._store.run(verbs.take_duty(self._worker, LOCK_MS)):
                     await self.tick()
             except Exception as error:  # noqa: BLE001  # a duty that fails once is tried again
                 logger.warning("recovery_failed error=%s", type(error).__name__)

@@ -20,6 +20,7 @@ from tasks import app
 from tasks.bells import make_bell
 from tasks.catalogue import Catalogue
 from tasks.heartbeat import Heartbeat
+from tasks.leftovers import Leftovers
 from tasks.library import Library
 from tasks.loop import loop_thread
 from tasks.provider import Provider
@@ -45,6 +46,7 @@ class Runtime:
     quarantine: Quarantine
     catalogue: Catalogue
     library: Library
+    leftovers: Leftovers
     is_stopping: bool = False  # a bell that still comes in goes back to the broker
 
     def give_back(self) -> None:
@@ -91,6 +93,7 @@ def _make(settings: Settings, worker: str) -> Runtime:
     store = AsyncStore(connect_async(settings))
     bell = make_bell(app, settings)
     provider = Provider(settings)
+    library = Library(settings)
     return Runtime(
         settings=settings,
         worker=worker,
@@ -101,7 +104,8 @@ def _make(settings: Settings, worker: str) -> Runtime:
         recovery=Recovery(worker, store, bell, settings),
         quarantine=Quarantine(settings.quarantine_places),
         catalogue=Catalogue(worker, store, provider),
-        library=Library(settings),
+        library=library,
+        leftovers=Leftovers(worker, store, library),
     )
 
 
@@ -111,6 +115,7 @@ def _start_duties(made: Runtime) -> None:
         made.heartbeat.listen_forever,
         made.recovery.run_forever,
         made.catalogue.run_forever,
+        made.leftovers.run_forever,
     ):
         task = asyncio.ensure_future(duty())
         task.add_done_callback(_complain_if_ended)

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from documents.prompting import NOT_IN_DOCUMENTS
 from jobs.models import Claim
-from jobs.requests import ChatTask, Conversation, EmbeddingsTask, IngestTask, RemovalTask
+from jobs.requests import ChatTask, Conversation, EmbeddingsTask, IngestTask, RemovalTask, input_chars
 from tasks import ask
 from tasks.ingest import ingest_document, remove_document
 from tasks.patience import Patience
@@ -47,6 +47,7 @@ async def _ask_documents(
     received.sources = await ask.find_sources(runtime, claim.lease.job_id, request, provider, patience)
     if received.sources:
         grounded = ask.grounded(request, received.sources)
+        received.writer.input_chars = input_chars(grounded)
         await _converse(runtime, provider, grounded, patience.after(clock() - began), received)
     else:
         received.add(Piece(text=NOT_IN_DOCUMENTS, finish_reason="stop"))

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from jobs import keys
 from jobs.answers import JobError
-from jobs.commands import Command, Word, script_command, text
+from jobs.commands import Command, Word, plain_command, script_command, text
 from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
+from jobs.models import Progress
+from jobs.verbs.writing import milliseconds
+
+_LOOK_AFTER_SECONDS: Final = 3_600  # no upload takes as long to write its record, no ingest to commit
 
 
 @dataclass(frozen=True)
@@ -18,18 +23,28 @@ class Added:
     is_new: bool
 
 
-def add(document: NewDocument) -> Command[Added]:
-    """Create the document, or find the one with the same content."""
+def announce(document_id: str) -> Command[str]:
+    """Before its file is kept: should the process die before ``add``, somebody knows of the file."""
+    args: list[Word] = [document_id, milliseconds(_LOOK_AFTER_SECONDS)]
+    return script_command("document_announce", [keys.LEFTOVERS], args, text)
+
+
+def add(document: NewDocument) -> Command[Added | None]:
+    """Create the document, or find the one with the same content.
+
+    Answers None when it was announced too long ago: its file may be gone.
+    """
     names = [
         keys.document(document.document_id),
         keys.documents(document.tenant),
         keys.document_of(document.tenant, document.sha256),
         keys.SEQ,
+        keys.LEFTOVERS,
     ]
     args: list[Word] = [document.document_id, *_pairs(fields_of(document))]
 
-    def read(reply: list[bytes]) -> Added:
-        return Added(text(reply[1]), reply[0] == b"added")
+    def read(reply: list[bytes]) -> Added | None:
+        return None if reply[0] == b"late" else Added(text(reply[1]), reply[0] == b"added")
 
     return script_command("document_add", names, args, read)
 
@@ -43,11 +58,14 @@ def again(document_id: str, lost_job: str, new_job: str) -> Command[str | None]:
 
 def take(document_id: str, job_id: str) -> Command[bool]:
     """An attempt to ingest begins; answers whether the document is still wanted."""
-    return script_command("document_take", [keys.document(document_id)], [job_id], lambda reply: reply == b"taken")
+    names = [keys.document(document_id), keys.job(job_id)]
+    return script_command("document_take", names, [job_id], lambda reply: reply == b"taken")
 
 
 def note_progress(document_id: str, job_id: str, done: int, pages: int) -> Command[bool]:
-    return _note(document_id, job_id, {"pages_done": done, "pages": pages})
+    """Of the document, and of its job."""
+    progress = Progress(pages_done=done, pages=pages)
+    return _note(document_id, job_id, {"pages_done": done, "pages": pages}, progress)
 
 
 def note_ready(
@@ -69,7 +87,7 @@ def note_ready(
         "damaged": json.dumps(damaged),
         "embedding_model": embedding_model,
     }
-    return _note(document_id, job_id, fields)
+    return _note(document_id, job_id, fields, Progress(pages_done=pages, pages=pages))
 
 
 def note_failed(document_id: str, job_id: str, error: JobError) -> Command[bool]:
@@ -90,8 +108,9 @@ def remove(record: DocumentRecord, lost_job: str, new_job: str) -> Command[str |
         keys.document(record.document_id),
         keys.documents(record.tenant),
         keys.document_of(record.tenant, record.sha256),
+        keys.LEFTOVERS,
     ]
-    args: list[Word] = [record.document_id, lost_job, new_job]
+    args: list[Word] = [record.document_id, lost_job, new_job, milliseconds(_LOOK_AFTER_SECONDS)]
     return script_command("document_remove", names, args, lambda reply: text(reply) or None)
 
 
@@ -100,10 +119,16 @@ def forget(document_id: str) -> Command[str]:
     return script_command("document_forget", [keys.document(document_id)], [], text)
 
 
-def _note(document_id: str, job_id: str, fields: Mapping[str, Word]) -> Command[bool]:
+def cleared(document_id: str) -> Command[None]:
+    """Nobody has to look any more whether it has left something."""
+    return plain_command("ZREM", keys.LEFTOVERS, document_id, read=lambda _: None)
+
+
+def _note(document_id: str, job_id: str, fields: Mapping[str, Word], progress: Progress | None = None) -> Command[bool]:
     """Answers False when the document is gone, or another job's."""
-    args: list[Word] = [job_id, *_pairs(fields)]
-    return script_command("document_note", [keys.document(document_id)], args, lambda reply: reply == b"noted")
+    names = [keys.document(document_id), keys.job(job_id)]
+    args: list[Word] = [job_id, progress.as_word() if progress else "", *_pairs(fields)]
+    return script_command("document_note", names, args, lambda reply: reply == b"noted")
 
 
 def _pairs(fields: Mapping[str, Word]) -> list[Word]:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api import upload
-from jobs import queries, verbs
+from documents.files import Files
+from jobs import keys, queries, verbs
 from jobs.answers import ChatAnswer, Citation, JobError
 from tests.documents.making import make_pdf
 
@@ -78,6 +79,31 @@ def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(a
     assert len({answer.json["task"]["task_id"] for answer in answers}) == 1
     assert len(files()) == 1
     assert len(hands.store.run(queries.page(None, None, 100))) == 1
+
+
+def test_an_upload_that_took_longer_than_it_had_announced_is_refused_and_leaves_nothing(
+    client, files, hands, read_problem, monkeypatch, redis_client
+):
+    """Its file may have been cleared away meanwhile: a record would lead to nothing. Sent again, it is accepted."""
+
+    def keep_for_hours(self, received, document_id, keep=Files.keep):
+        keep(self, received, document_id)
+        redis_client.zadd(keys.LEFTOVERS, {document_id: 1})
+
+    with monkeypatch.context() as slow:
+        slow.setattr(Files, "keep", keep_for_hours)
+        read_problem(send(client), 503, "store_unavailable")
+    assert files() == []
+    assert client.get(PATH).json["documents"] == []
+    assert send(client).status_code == 202
+
+
+def test_an_upload_that_is_written_down_leaves_nothing_to_look_after(client, redis_client):
+    """Nor one whose content was there."""
+    send(client)
+    send(client)
+
+    assert redis_client.zcard(keys.LEFTOVERS) == 0
 
 
 BAD = {
@@ -259,6 +285,38 @@ def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(clien
     ready = shown.json["document"]
     assert (ready["status"], ready["pages"], ready["pages_done"], ready["chunks"]) == ("ready", 3, 3, 4)
     assert ready["page_problems"] == [{"page": 2, "problem": "no_text"}, {"page": 3, "problem": "damaged"}]
+
+
+def test_the_task_tells_its_progress_too_alone_and_among_others(client, hands):
+    """In pages; with another ETag for each step, and no more of it once the task has ended."""
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+    path = f"/api/v1/tasks/{task_id}"
+    run = hands.store.run
+    hands.claim(task_id)
+    before = client.get(path)
+    assert run(verbs.document.note_progress(document_id, task_id, 1, 3))
+    after = client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+
+    assert before.json["progress"] is None
+    assert after.json["progress"] == {"pages_done": 1, "pages": 3}
+    for listed in (client.get(f"/api/v1/tasks?ids={task_id}"), client.get("/api/v1/tasks")):
+        assert listed.json["tasks"][0]["progress"] == {"pages_done": 1, "pages": 3}
+    hands.cancel(task_id)
+    assert run(verbs.document.note_progress(document_id, task_id, 2, 3))
+    assert client.get(path).json["progress"] == {"pages_done": 1, "pages": 3}
+
+
+def test_another_attempt_begins_its_progress_anew(client, hands):
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+    hands.claim(task_id)
+    hands.store.run(verbs.document.note_progress(document_id, task_id, 2, 3))
+
+    assert hands.store.run(verbs.document.take(document_id, task_id))
+    assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] is None
+    note_ready(hands, document_id, task_id)
+    assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] == {"pages_done": 3, "pages": 3}
 
 
 def test_only_the_job_that_has_the_document_writes_to_it(client, hands):

@@ -1,4 +1,4 @@
-"""What the tests of documents share: a reader with small limits, and a table in a folder of its own."""
+"""What the tests of documents share: a reader with small limits, a table in a folder of its own, and real processes."""
 
 import asyncio
 from array import array
@@ -14,8 +14,11 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 from documents.chunk_table import ChunkTable
 from documents.cutting import ChunkSize
 from documents.models import EmbeddingModel, Kind
+from documents.opening import open_chunks
 from documents.reading import Reader, ReadingLimits, ReadPage
+from jobs.settings import Settings
 from local.offline_model.embedding import embed
+from tests.documents import wired
 
 LIMITS = ReadingLimits(max_pages=500, max_chars=2_000_000, memory_bytes=1024**3, seconds=60)
 SIZE = ChunkSize(tokens=200, overlap=40)
@@ -57,3 +60,34 @@ def with_table(table_url: str):
         return asyncio.run(opened())
 
     return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def env(redis_url, model_url, folder, redis_client):
+    return wired.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_DEATHS": "100"}
+
+
+@pytest.fixture
+def library(env):
+    with wired.web(env) as library:
+        yield library
+
+
+@pytest.fixture
+def chunks(folder):
+    """The chunks that a document has in the table: index and page of each, in order."""
+
+    async def read(document_id):
+        table = await open_chunks(Settings(CHATQUEUE_DATA_DIR=folder, data_dir=folder))
+        found = []
+        for one in await table._tables():
+            rows = await one.query().where(f"document_id = '{document_id}'").select(["index", "page"]).to_list()
+            found += [(row["index"], row["page"]) for row in rows]
+        return sorted(found)
+
+    return lambda document_id: asyncio.run(read(document_id))

@@ -13,6 +13,7 @@ from tasks.submit import Submitter
 from tests.documents import wired
 from tests.documents.making import make_pdf
 from tests.offline import calls, directive, key
+from tests.waiting import until
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
@@ -75,6 +76,42 @@ def test_all_documents_may_be_asked_at_once(library, handbook, cookbook):
 
     assert status == 200
     assert (job["citations"][0]["filename"], job["citations"][0]["page"]) == ("soups.md", 2)
+
+
+def test_a_question_that_follows_another_is_searched_for_with_it(library):
+    """By itself it fits both pages the same; what was asked before says which one is meant."""
+    pages = ["In the second year the lamp is repainted.", "In the second year a keeper has thirty days of leave."]
+    document_id = library.ingested(make_pdf(pages), "years.pdf")
+    history = [
+        {"role": "user", "content": "How many days of leave does a keeper have?"},
+        {"role": "assistant", "content": "Twenty days in the first year. [1]"},
+    ]
+    job = library.ask("And in the second year?", [document_id], history=history)[1]
+
+    assert (job["citations"][0]["page"], job["citations"][0]["quote"]) == (2, pages[1])
+
+
+def test_a_question_that_says_nothing_by_itself_is_understood_from_the_one_before(library, handbook, model_url):
+    """With one call for both vectors; the model counts it under the first text."""
+    history = [{"role": "user", "content": "Which oil does the lamp burn?"}]
+    job = library.ask("And why so?", [handbook], history=history)[1]
+
+    assert job["citations"][0]["page"] == 4
+    assert calls(model_url, "And why so?")["calls"] == 1
+
+
+def test_the_usage_of_an_answer_that_runs_counts_what_was_retrieved(library):
+    """Estimated from all that was sent, until the provider counts."""
+    page = "The log is kept offline, with 60 tokens, at an interval of 1 day.\n" * 50  # the question's odd words too
+    document_id = library.ingested(page.encode(), "log.txt")
+    asked = {"message": "How is the log kept? [[offline tokens=60 interval=1]]", "documents": [document_id]}
+    path = f"/tasks/{library.call('POST', '/chat/async', asked)[1]['job_id']}"
+    usage = until(lambda: library.call("GET", path)[1]["usage"])
+    library.call("POST", f"{path}/cancel")
+
+    assert usage["estimated"]
+    assert usage["input_tokens"] > len(page) / 4
+    assert library.call("GET", path)[1]["usage"]["input_tokens"] == usage["input_tokens"]
 
 
 def test_what_is_in_no_document_is_said_so_without_a_call_for_an_answer(library, handbook, model_url):

@@ -44,6 +44,32 @@ def test_a_word_that_no_chunk_has_weighs_most():
     assert weights.coverage(texts[0]) < 0.4
 
 
+LEAVE = "A keeper has thirty days of leave in the second year."
+LAMP = "The lamp is repainted in the second year."
+ASKED_BEFORE = "How many days of leave does a keeper have?"
+
+
+def test_what_was_asked_before_decides_between_chunks_that_both_fit():
+    sources = choose(
+        "And in the second year?", [found(LAMP), found(LEAVE)], NAMES, 2_000, min_similarity=2, before=ASKED_BEFORE
+    )
+
+    assert [one.text for one in sources] == [LEAVE, LAMP]
+
+
+def test_what_was_asked_before_fits_nothing_by_itself():
+    """After a change of subject, what the documents do not answer is still said to be not there."""
+    before = f"{ASKED_BEFORE} And who grants leave to a keeper, and for how many days at most?"
+
+    assert choose("Who won the cup?", [found(LEAVE, similarity=0.1)], NAMES, 2_000, 0.4, before) == ()
+
+
+def test_a_question_without_a_telling_word_asks_what_was_asked_before():
+    (only,) = choose("And why?", [found(LEAVE, similarity=0.1)], NAMES, 2_000, 0.4, "Why does a keeper have leave?")
+
+    assert only.text == LEAVE
+
+
 def test_the_best_come_first_and_are_numbered_from_one():
     sources = chosen(
         "When was the lighthouse built?",

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from documents import identity
-from documents.errors import DocumentTooLarge, EmptyDocument
+from documents.errors import DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.files import Files
 from documents.identity import clean_filename, is_document_id, new_document_id
 from jobs.requests import DOCUMENT_ID_PATTERN
@@ -101,6 +101,16 @@ def test_a_removed_document_is_gone_and_may_be_removed_again(files, tmp_path):
 
     assert everything(tmp_path) == []
     with pytest.raises(FileNotFoundError), files.local_copy(DOCUMENT):
+        pass
+
+
+def test_a_store_that_cannot_be_used_is_told_from_a_file_that_is_gone(tmp_path):
+    """The one is worth another attempt, the other is not."""
+    (tmp_path / "store").write_text("no folder")
+    with pytest.raises(FilesUnavailable):
+        receive(Files(f"file://{tmp_path}/store", tmp_path / "documents"), b"data")
+
+    with pytest.raises(FileNotFoundError), Files(f"file://{tmp_path}", tmp_path / "documents").local_copy(DOCUMENT):
         pass
 
 

@@ -1,16 +1,14 @@
 """An ingest is a job like any other: it survives its worker, is cancelled, retried, and leaves one set of chunks."""
 
-import asyncio
 import random
 import signal
 import time
 
 import pytest
 
-from documents.opening import open_chunks
-from jobs.settings import Settings
 from tests.documents import wired
 from tests.documents.making import make_pdf
+from tests.documents.wired import stored_files
 from tests.offline import calls, key
 from tests.waiting import until
 
@@ -18,41 +16,6 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 
 KILLS = 10
 LONG = [f"Page {number} tells of the ship number {number}.\n" * 30 for number in range(1, 121)]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path
-
-
-@pytest.fixture
-def env(redis_url, model_url, folder, redis_client):
-    return wired.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_DEATHS": "100"}
-
-
-@pytest.fixture
-def library(env):
-    with wired.web(env) as library:
-        yield library
-
-
-@pytest.fixture
-def chunks(folder):
-    """The chunks that a document has in the table: index and page of each, in order."""
-
-    async def read(document_id):
-        table = await open_chunks(Settings(CHATQUEUE_DATA_DIR=folder, data_dir=folder))
-        found = []
-        for one in await table._tables():
-            rows = await one.query().where(f"document_id = '{document_id}'").select(["index", "page"]).to_list()
-            found += [(row["index"], row["page"]) for row in rows]
-        return sorted(found)
-
-    return lambda document_id: asyncio.run(read(document_id))
-
-
-def stored_files(folder):
-    return sorted(path.name for kind in ("files", "incoming") for path in (folder / "documents" / kind).glob("*"))
 
 
 def slow(name, words, pages=LONG):
@@ -101,6 +64,8 @@ def test_progress_is_told_in_pages_while_it_runs(env, library):
 
     assert seen["status"] == "ingesting"
     assert seen["pages"] == ready["pages"] == ready["pages_done"] == len(pages)
+    told = library.call("GET", f"/tasks/{ready['task_id']}?wait=10")[1]["progress"]
+    assert told == {"pages_done": len(pages), "pages": len(pages)}
 
 
 def _midway(library, document_id):

@@ -74,6 +74,11 @@ def form(content: bytes, filename: str, field: str = "file") -> tuple[bytes, str
     return head.encode() + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
+def stored_files(folder: Path) -> list[str]:
+    """Names of all originals, half-received ones too."""
+    return sorted(path.name for kind in ("files", "incoming") for path in (folder / "documents" / kind).glob("*"))
+
+
 def environment(redis_url: str, model_url: str, folder: Path) -> dict[str, str]:
     """As `make up` has it: neither key nor base URL, so the offline model is known for what it is."""
     return {

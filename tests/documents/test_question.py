@@ -1,0 +1,48 @@
+"""The question and what was asked before it: what is embedded, what is searched for, and how much each weighs."""
+
+import math
+from array import array
+
+import pytest
+
+from documents.question import Question, blend, pose
+
+
+def cosine(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a) / math.hypot(*b)
+
+
+def test_a_question_with_nothing_before_it_is_searched_for_as_it_is():
+    question = pose("Why?", [])
+    vector = array("f", [3.0, 4.0])
+
+    assert question.texts == ("Why?",)
+    assert question.words == "Why?"
+    assert blend([vector]) is vector
+
+
+def test_the_latest_messages_before_it_are_searched_for_too():
+    assert pose("e", ["a", "b", "c", "d"]) == Question("e", "b\nc\nd")
+    assert pose("e", ["d"]).words == "e\nd"
+
+
+def test_both_are_bounded_and_of_what_was_before_the_latest_is_kept():
+    question = pose("x" * 10_000, ["y" * 3_000, "z"])
+
+    assert len(question.text) == 8_000
+    assert len(question.before) == 2_000
+    assert question.before.endswith("y\nz")
+
+
+@pytest.mark.parametrize("length", [1.0, 7.0])
+def test_the_question_weighs_more_than_what_was_before_it(length):
+    """However long the vectors are that a model makes."""
+    now, before = array("f", [1.0, 0.0]), array("f", [0.0, length])
+    blended = blend([now, before])
+
+    assert cosine(blended, now) == pytest.approx(2 / math.sqrt(5), abs=1e-6)
+    assert cosine(blended, before) == pytest.approx(1 / math.sqrt(5), abs=1e-6)
+
+
+def test_what_is_asked_is_in_no_repr():
+    assert "canary" not in repr(Question("canary", "canary"))
