@@ -2,12 +2,10 @@
 
 from contextlib import contextmanager
 
-import openai
 import pytest
 
-from tests.openai_client.conftest import GUNICORN, SHORT, WORKER
 from tests.openai_client.scripted_provider import scripted
-from tests.processes import free_port, running
+from tests.stack import serving
 
 
 def chunk(finish_reason=None, **delta):
@@ -21,20 +19,7 @@ def call(index, name, arguments):
 
 @contextmanager
 def served(redis_url, provider_url):
-    port = free_port()
-    env = {
-        "REDIS_URL": redis_url,
-        "OPENAI_BASE_URL": provider_url,
-        "OPENAI_API_KEY": "sk-canary-key",
-        "CHATQUEUE_WEB_PORT": str(port),
-        "CHATQUEUE_WEB_WORKERS": "1",
-        **SHORT,
-    }
-    with (
-        running(GUNICORN, ready="Booting worker", env=env),
-        running(WORKER, ready=" ready.", env=env),
-        openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=30) as client,
-    ):
+    with serving(redis_url, provider_url) as stack, stack.worker(), stack.client() as client:
         yield client
 
 
