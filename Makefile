@@ -25,11 +25,11 @@ help:  ## Show this
 up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/python -m local.launcher
 
-test: $(DEV)  ## Run the tests; ARGS="..." goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(DEV)  ## Run the tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one after the other
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Try other clients as they are: openai of a year ago and npm's, LangChain, LiteLLM
-	@$(BIN)/python -m pytest tests/clients $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
 
 chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="--only kill --seed 2"
 	@$(BIN)/python -m tests.chaos $(ARGS)
