@@ -11,7 +11,9 @@ from tasks.provider_errors import broken, reported
 
 MOST_EVENT_BYTES: Final = 16 * 1024 * 1024  # of one event: above a response with some images in it
 _MOST_DEEP: Final = 100  # levels; readers of JSON give up at some 200, and what is kept is kept inside of more
-_DATA_PER_CHAR: Final = 32  # bytes of the log: a call's arguments come in events of some 130 bytes for 4 characters
+# Of the log, beside the text: the arguments of a call come in events of some 130 bytes for 4 characters.
+_DATA_BYTES: Final = 1024 * 1024
+_DATA_BYTES_PER_CHAR: Final = 32
 
 
 class Room:
@@ -19,7 +21,7 @@ class Room:
 
     def __init__(self, chars: int) -> None:
         self._chars = chars
-        self._data_bytes = chars * _DATA_PER_CHAR
+        self._data_bytes = _DATA_BYTES + chars * _DATA_BYTES_PER_CHAR
         self.is_full = False
 
     def take(self, said: str) -> str:

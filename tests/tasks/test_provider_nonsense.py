@@ -104,18 +104,21 @@ def nested(levels):
     return json.loads('{"a":' * levels + "1" + "}" * levels)
 
 
-@pytest.mark.parametrize("levels", [101, 200, 900])
-@pytest.mark.parametrize(
-    "said", [lambda deep: chunk(delta={"content": "x"}, more=deep), lambda deep: {"choices": [], "more": deep}]
-)
-def test_what_is_too_deep_to_be_read_again_is_broken(levels, said):
-    """Whoever tells it would fail at it, each time it is asked for."""
+def completed(*said):
     reader = CompletionReader()
+    pieces = [piece for one in (*said, chunk(delta={}, finish_reason="stop")) for piece in _sound(reader.read, one)]
+    return pieces + _sound(reader.end)
+
+
+@pytest.mark.parametrize("levels", [101, 200, 900])
+def test_what_is_too_deep_to_be_read_again_is_broken(levels):
+    """Whoever tells it would fail at it, each time it is asked for."""
+    deep = nested(levels)
 
     with pytest.raises(ProviderBroken):
-        _sound(reader.read, said(nested(levels)))
-        _sound(reader.read, chunk(delta={}, finish_reason="stop"))
-        _sound(reader.end)
+        completed(chunk(delta={"content": "x"}, more=deep))
+    with pytest.raises(ProviderBroken):
+        completed({"choices": [], "more": deep})
 
 
 def test_what_is_too_deep_to_be_read_at_all_is_broken():
@@ -126,7 +129,7 @@ def test_what_is_too_deep_to_be_read_at_all_is_broken():
 def test_what_is_wide_is_not_deep():
     wide = chunk(delta={"content": "x"}, more=[nested(50)] * 100)
 
-    assert _sound(CompletionReader().read, wide)[0].text == "x"
+    assert completed(wide)[0].text == "x"
 
 
 @pytest.mark.parametrize("reader", READERS)
