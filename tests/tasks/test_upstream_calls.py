@@ -59,7 +59,7 @@ def test_calls_without_id_and_index_begin_with_their_names(reader):
     first, second = called(reader(), piece('{"a":1}', "f"), piece('{"b":2}', "g"))
 
     assert (first[1:], second[1:]) == (TWO[0][1:], TWO[1][1:])
-    assert len({first[0], second[0], ""}) == len([first, second, ""])
+    assert len({first[0], second[0], ""}) == 3
 
 
 @pytest.mark.parametrize("reader", [CompletionReader, TranslatingReader])
