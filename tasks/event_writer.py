@@ -36,7 +36,6 @@ class EventWriter:
         self._flusher: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._said_usage: Usage | None = None
-        self.chars = 0
 
     @property
     def text(self) -> str:
@@ -56,7 +55,6 @@ class EventWriter:
         self._said_usage = piece.usage or self._said_usage
         if not piece.text and piece.data is None:
             return
-        self.chars += piece.chars
         self._pieces.append(piece)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_while_pieces_come())

@@ -5,14 +5,12 @@ cost more CPU than the rest of a call. Its retries are off: the job core decides
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import httpx2
-import openai
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from jobs import vectors
@@ -22,6 +20,7 @@ from jobs.settings import Settings
 from tasks.patience import Patience
 from tasks.provider_errors import broken, lacks, stream_cut, translated
 from tasks.sse import EventData
+from tasks.upstream.bounds import read_event
 from tasks.upstream.call import Call, completion_call, response_call
 from tasks.upstream.piece import NONSENSE, Piece, Reader, clean, read_text, read_usage
 
@@ -153,7 +152,7 @@ class Reading:
         self._events = EventData()
         self.reader: Reader | None = None
         self.has_news = False  # the last read brought something of the answer, or the stream's last word
-        self.is_over = False  # the provider has said that nothing follows
+        self.is_over = False  # nothing follows: the provider has said so, or there is no room for more
 
     def pieces(self, received: bytes) -> Iterator[Piece]:
         """What one read of the network brought. Raises ProviderBroken, and what the provider says in its stream."""
@@ -163,17 +162,21 @@ class Reading:
             if data.startswith(_DONE):
                 self.has_news = self.is_over = True
                 return
-            for piece in _sound(self.reader.read, _read_json(data)):
+            for piece in _sound(self.reader.read, read_event(data)):
+                if piece.data is not None:
+                    self.reader.room.take_data(0 if piece.delta else len(piece.data_json))  # growth is joined later
                 self.has_news = self.has_news or piece.text != "" or piece.data is not None
                 yield piece
-            if self.reader.is_over:
+            if self.reader.is_over or self.reader.room.is_full:
                 self.has_news = self.is_over = True
+                return
 
     def rest(self) -> Iterable[Piece]:
         """What is left to say at the end. Raises ProviderRetryable when the stream was cut."""
         if self.reader is None:
             raise stream_cut()
-        return _sound(self.reader.end)
+        pieces = _sound(self.reader.end)
+        return [*pieces, Piece(finish_reason="length")] if self.reader.room.is_full else pieces
 
     def silence_allowed(self, patience: Patience) -> float:
         """In seconds, from now on."""
@@ -191,14 +194,6 @@ def _until_the_last_word(reading: Reading) -> Iterator[None]:
         if isinstance(error, httpx2.DecodingError):
             raise broken() from None
         raise
-
-
-def _read_json(data: bytes) -> Any:
-    """Raises what the SDK raises for an error that a provider reports in mid-stream."""
-    said = json.loads(data.decode())
-    if isinstance(said, dict) and said.get("error"):
-        raise openai.APIError("", httpx2.Request("POST", ""), body=said["error"])
-    return said
 
 
 def _sound(read: Callable[..., Iterable[Piece]], *said: Any) -> list[Piece]:

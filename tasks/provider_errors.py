@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import openai
@@ -20,7 +20,12 @@ from tasks.patience import Patience
 
 _VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _NO_SUCH_PATH: Final = frozenset({404, 405, 501})
+_ERROR_STATUS: Final = range(400, 600)
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
+# How those codes begin that lay the fault on the request.
+_AT_FAULT: Final = re.compile(
+    r"invalid|unsupported|image|empty|context_length|string_above|[a-z_]*policy|content_filter|model_not_found"
+)
 _NEVER_BETTER: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
@@ -41,11 +46,8 @@ def translated(patience: Patience) -> Iterator[None]:
         raise (stream_cut() if isinstance(error.__cause__, httpx2.ReadError) else unreachable()) from None
     except openai.APIResponseValidationError:
         raise broken() from None
-    except openai.APIError as error:
-        raise ProviderRetryable(
-            f"the provider reported an error in its stream ({_vendor_code(error) or 'no code'})",
-            code="provider_stream_error",
-        ) from None
+    except openai.APIError:
+        raise reported(None) from None
     except TimeoutError:
         raise (deadline_passed() if patience.is_deadline else timed_out()) from None
     except (httpx2.TransportError, OSError):
@@ -69,6 +71,23 @@ def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]
     if status == 404:  # noqa: PLR2004  # not found
         return ProviderRejected(f"{said}: no such model or path", code="provider_not_found")
     return ProviderRejected(f"{said}: it refuses this request", code="provider_rejected_request")
+
+
+def reported(error: Any) -> AttemptError:
+    """Pure: what an error means that a provider tells in its stream. Some give an HTTP status for its code.
+
+    One that nobody knows is tried again: at worst it costs some calls, and the other way round an answer.
+    """
+    told = error if isinstance(error, dict) else {}
+    code, word = told.get("code"), vendor_word(told.get("code")) or vendor_word(told.get("type"))
+    if isinstance(code, int) and code in _ERROR_STATUS:
+        return from_status(code, word, {})
+    if word is not None and (word in _NEVER_BETTER or _AT_FAULT.match(word)):
+        return from_status(400, word, {})
+    said = f"the provider reported an error in its stream ({word or 'no code'})"
+    return ProviderRetryable(
+        said, code="provider_rate_limited" if word == "rate_limit_exceeded" else "provider_stream_error"
+    )
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

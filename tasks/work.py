@@ -31,7 +31,7 @@ async def work(runtime: Runtime, claim: Claim, received: Received) -> None:
         case ChatTask(documents=documents) as request if documents is not None:
             await _ask_documents(runtime, claim, request, provider, patience, received)
         case request:
-            await _converse(runtime, provider, request, patience, received)
+            await _converse(provider, request, patience, received)
 
 
 async def _ask_documents(
@@ -48,21 +48,18 @@ async def _ask_documents(
     if received.sources:
         grounded = ask.grounded(request, received.sources)
         received.writer.input_chars = input_chars(grounded)
-        await _converse(runtime, provider, grounded, patience.after(clock() - began), received)
+        await _converse(provider, grounded, patience.after(clock() - began), received)
     else:
         received.add(Piece(text=NOT_IN_DOCUMENTS, finish_reason="stop"))
         await received.writer.close()
 
 
 async def _converse(
-    runtime: Runtime, provider: Provider | Quarantine, request: Conversation, patience: Patience, received: Received
+    provider: Provider | Quarantine, request: Conversation, patience: Patience, received: Received
 ) -> None:
     try:
         async with aclosing(provider.chat(request, patience)) as pieces:
             async for piece in pieces:
                 received.add(piece)
-                if received.writer.chars > runtime.settings.max_answer_chars:
-                    received.finish_reason = "length"
-                    break
     finally:
         await received.writer.close()

@@ -24,20 +24,20 @@ class Call:
 
 def completion_call(request: Conversation, settings: Settings) -> Call:
     """Any conversation as a chat completion, which every provider speaks. Raises ProviderRejected."""
-    body, reader = _said(request)
+    body, reader = _said(request, settings.max_answer_chars)
     options = {**(body.get("stream_options") or {}), "include_usage": True}
     streamed = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
     return Call("/chat/completions", body | streamed, reader)
 
 
-def _said(request: Conversation) -> tuple[dict[str, Any], Reader]:
+def _said(request: Conversation, max_chars: int) -> tuple[dict[str, Any], Reader]:
     match request:
         case ChatTask():
-            return chat.chat_body(request), chat.ChatReader()
+            return chat.chat_body(request), chat.ChatReader(max_chars)
         case CompletionTask():
-            return request.body, CompletionReader()
+            return request.body, CompletionReader(max_chars)
     try:
-        return to_chat.chat_body(request.body, request.earlier), TranslatingReader()
+        return to_chat.chat_body(request.body, request.earlier), TranslatingReader(max_chars)
     except NONSENSE:
         raise ProviderRejected("the input or the tools are malformed", code="provider_rejected_request") from None
 
@@ -47,4 +47,5 @@ def response_call(request: ResponseTask, settings: Settings) -> Call:
     given = request.body.get("input")
     said = [*request.earlier, *to_chat.items(given)] if request.earlier else given
     ours = {"model": request.model or settings.chat_model, "stream": True, "store": False}
-    return Call("/responses", request.body | ({} if said is None else {"input": said}) | ours, ResponseReader())
+    body = request.body | ({} if said is None else {"input": said}) | ours
+    return Call("/responses", body, ResponseReader(settings.max_answer_chars))

@@ -1,11 +1,13 @@
 """A chat of the native API, as a chat completion of which only the text matters."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from jobs.requests import ChatTask
 from tasks.provider_errors import stream_cut
-from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
+from tasks.upstream.bounds import Room
+from tasks.upstream.piece import Halves, Piece, read_content, read_model, read_text, read_usage
 
 
 def chat_body(request: ChatTask) -> dict[str, Any]:
@@ -26,15 +28,17 @@ class ChatReader:
 
     is_over = False
 
-    def __init__(self) -> None:
+    def __init__(self, max_chars: int = sys.maxsize) -> None:
+        self.room = Room(max_chars)
         self._halves = Halves()
         self._has_ended = False
 
     def read(self, said: Any) -> Iterable[Piece]:
-        choices = said["choices"]
+        choices = said.get("choices")
         choice = choices[0] if choices else {}
+        text = self._halves.join(read_content((choice.get("delta") or {}).get("content")))
         piece = Piece(
-            text=self._halves.join(read_text((choice.get("delta") or {}).get("content")) or ""),
+            text=self.room.take(text),
             finish_reason=read_text(choice.get("finish_reason")),
             usage=read_usage(said.get("usage")),
             model=read_model(said),
@@ -43,6 +47,7 @@ class ChatReader:
         return (piece,)
 
     def end(self) -> Iterable[Piece]:
-        if not self._has_ended:
+        if not (self._has_ended or self.room.is_full):
             raise stream_cut()
-        return ()
+        rest = self.room.take(self._halves.rest())
+        return (Piece(text=rest),) if rest else ()

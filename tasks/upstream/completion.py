@@ -1,20 +1,30 @@
 """A chat completion: chunks pass as they came, and are put together to the whole that a caller without stream reads."""
 
+import sys
+import uuid
 from collections.abc import Iterable
 from typing import Any, Final
 
 from tasks.provider_errors import stream_cut
+from tasks.upstream.bounds import Room
+from tasks.upstream.calls import number_of
 from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
 
 _OURS: Final = frozenset({"id", "object", "created", "usage", "obfuscation"})  # of a chunk: said anew, or once
 _HEAD: Final = frozenset({"model", "service_tier", "system_fingerprint"})  # told by the first chunk
-_SAID_ONCE: Final = frozenset({"role", "id", "type", "name"})  # some providers repeat them in each chunk
+# Texts that come in pieces. All others come whole, in one chunk or again in each.
+_GROWING: Final = frozenset(
+    {"content", "refusal", "reasoning", "reasoning_content", "arguments", "input", "text", "thinking", "summary"}
+    | {"signature", "data", "transcript"}
+)
+_TEXT_PARTS: Final = frozenset({"text", "thinking"})
 
 
 class CompletionReader:
     is_over = False
 
-    def __init__(self) -> None:
+    def __init__(self, max_chars: int = sys.maxsize) -> None:
+        self.room = Room(max_chars)
         self._halves = Halves()
         self._body: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
@@ -22,25 +32,42 @@ class CompletionReader:
     def read(self, said: Any) -> Iterable[Piece]:
         is_first = not self._body
         chunk = {name: value for name, value in said.items() if name not in _OURS and value is not None}
-        usage, choices = read_usage(said.get("usage")), chunk["choices"]
-        self._body |= {name: value for name, value in chunk.items() if name != "choices"} | {"choices": []}
+        usage, choices = read_usage(said.get("usage")), chunk.get("choices") or ()
+        self._body |= chunk
         if usage:
             self._body["usage"] = said["usage"]
         for choice in choices:
-            _fold(self._choices, choice)
-        first: dict[str, Any] = next((choice for choice in choices if choice.get("index", 0) == 0), {})
-        text = self._halves.join(read_text((first.get("delta") or {}).get("content")) or "")
+            self._fold(choice)
+        first: dict[str, Any] = next((choice for choice in choices if choice["index"] == 0), {})
+        content = (first.get("delta") or {}).get("content")
+        text = "" if isinstance(content, list) else self._halves.join(read_text(content) or "")
         is_told = not choices or (not is_first and _is_plain(chunk))
         reason = read_text(first.get("finish_reason"))
         return (Piece(text, reason, usage, read_model(said), None if is_told else chunk),)
 
     def end(self) -> Iterable[Piece]:
-        if not self._choices or not all(choice["finish_reason"] for choice in self._choices.values()):
-            raise stream_cut()
         choices = [self._choices[index] for index in sorted(self._choices)]
+        if not self.room.is_full and not (choices and all(choice["finish_reason"] for choice in choices)):
+            raise stream_cut()
         for choice in choices:
-            _drop_indexes(choice["message"].get("tool_calls", []))
-        return (Piece(body=self._body | {"choices": choices}),)
+            choice["finish_reason"] = choice["finish_reason"] or "length"
+            _finish(choice["message"].get("tool_calls", []))
+        body = self._body | {"choices": choices} if choices else None
+        return (Piece(text=self._halves.rest(), body=body),)
+
+    def _fold(self, choice: dict[str, Any]) -> None:
+        index = choice["index"] = int(choice.get("index") or 0)
+        whole = self._choices.setdefault(
+            index,
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": None, "refusal": None},
+                "logprobs": None,
+                "finish_reason": None,
+            },
+        )
+        merge(whole["message"], choice.get("delta") or {}, self.room)
+        merge(whole, {name: value for name, value in choice.items() if name not in ("index", "delta")}, self.room)
 
 
 def _is_plain(chunk: dict[str, Any]) -> bool:
@@ -50,55 +77,53 @@ def _is_plain(chunk: dict[str, Any]) -> bool:
         return False
     said = {name for name, value in choices[0].items() if value is not None}
     delta = {name for name, value in (choices[0].get("delta") or {}).items() if value not in (None, "", [])}
-    return choices[0].get("index", 0) == 0 and said <= {"index", "delta"} and delta <= {"content", "role"}
+    return choices[0]["index"] == 0 and said <= {"index", "delta"} and delta <= {"content", "role"}
 
 
-def _fold(choices: dict[int, dict[str, Any]], choice: dict[str, Any]) -> None:
-    index = int(choice.get("index", 0))
-    whole = choices.setdefault(
-        index,
-        {
-            "index": index,
-            "message": {"role": "assistant", "content": None, "refusal": None},
-            "logprobs": None,
-            "finish_reason": None,
-        },
-    )
-    merge(whole["message"], choice.get("delta") or {})
-    merge(whole, {name: value for name, value in choice.items() if name not in ("index", "delta")})
-
-
-def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
-    """Add a delta to what there is: texts and lists grow, what bears an index goes to its place."""
+def merge(whole: dict[str, Any], part: dict[str, Any], room: Room) -> None:
+    """Add a delta to what there is. What there is no room for is cut off of both."""
     for name, value in part.items():
         known = whole.get(name)
-        if value is None:
-            continue
-        if isinstance(value, str) and isinstance(known, str) and name not in _SAID_ONCE:
-            whole[name] = known + value
-        elif isinstance(value, list):
-            whole[name] = known or []
-            _extend(whole[name], value)
+        if isinstance(value, list) or (isinstance(known, list) and value):
+            whole[name] = _parts(known)
+            _extend(whole[name], _parts(value), room, are_calls=name == "tool_calls")
         elif isinstance(value, dict):
             whole[name] = known or {}
-            merge(whole[name], value)
-        elif not (known and name in _SAID_ONCE):
+            merge(whole[name], value, room)
+        elif name in _GROWING and isinstance(value, str):
+            part[name] = room.take(value)
+            whole[name] = (known or "") + part[name]
+        elif value not in (None, ""):
             whole[name] = value
 
 
-def _extend(whole: list[Any], parts: list[Any]) -> None:
+def _parts(content: Any) -> list[Any]:
+    """A text beside which there are parts is one of them."""
+    return [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
+
+
+def _extend(whole: list[Any], parts: list[Any], room: Room, *, are_calls: bool) -> None:
     for part in parts:
-        index = part.get("index") if isinstance(part, dict) else None
-        if index is None:
+        place = _place(part, whole, is_call=are_calls) if isinstance(part, dict) else None
+        if place is None:
             whole.append(part)
             continue
-        place = next((known for known in whole if known.get("index") == index), None)
-        if place is None:
-            whole.append(place := {})
-        merge(place, part)
+        if place == len(whole):
+            whole.append({})
+        merge(whole[place], part, room)
 
 
-def _drop_indexes(calls: list[dict[str, Any]]) -> None:
-    """They only told in a stream which call a piece belongs to."""
+def _place(part: dict[str, Any], whole: list[Any], *, is_call: bool) -> int | None:
+    """Where it goes on with something, or begins something that may; None: it is whole, as a token's probability is."""
+    if is_call or part.get("index") is not None:
+        return number_of(part, whole)
+    if part.get("type") not in _TEXT_PARTS:
+        return None
+    return len(whole) - 1 if whole and whole[-1].get("type") == part["type"] else len(whole)
+
+
+def _finish(calls: list[dict[str, Any]]) -> None:
+    """Their indexes only told which of them a piece belongs to; an id is what their outputs are given under."""
     for call in calls:
         call.pop("index", None)
+        call.setdefault("id", f"call_{uuid.uuid4().hex}")

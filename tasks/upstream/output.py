@@ -9,14 +9,15 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from tasks.upstream.piece import Piece, mended, read_text
+from tasks.upstream.bounds import Room
+from tasks.upstream.calls import number_of
+from tasks.upstream.piece import Halves, Piece, read_text
 
 Spoken: TypeAlias = Literal["output_text", "refusal", "reasoning_text"]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 _MESSAGE: Final = {"type": "message", "role": "assistant"}
 _THOUGHT: Final[dict[str, Any]] = {"type": "reasoning", "summary": []}
-_WITH_TEXT: Final[dict[str, Any]] = {"annotations": [], "logprobs": []}
 
 
 class Item(Protocol):
@@ -43,20 +44,25 @@ class Stretch:
         self.text = ""
         self.output_index = -1
         self.status: Status = "in_progress"
+        self._logprobs: list[Any] = []
         self._id = _new_id("rs" if kind == "reasoning_text" else "msg")
         self._text_name = "refusal" if kind == "refusal" else "text"
 
-    def grow(self, said: str) -> Piece:
+    def grow(self, said: str, logprobs: list[Any]) -> Piece:
         self.text += said
-        is_answer = self.kind == "output_text"
-        return Piece(text=said) if is_answer else Piece(delta=said, data=self._event(f"{self.kind}.delta"))
+        self._logprobs += logprobs
+        if self.kind != "output_text":
+            return Piece(delta=said, data=self._event(f"{self.kind}.delta"))
+        return Piece(text=said, data=self._event("output_text.delta", logprobs=logprobs) if logprobs else None)
 
     def opened(self) -> Iterator[Piece]:
         yield _item_event("added", self.output_index, self.item())
         yield Piece(data=self._event("content_part.added", part=self._part("")))
 
     def closed(self) -> Iterator[Piece]:
-        said: dict[str, Any] = {self._text_name: self.text} | ({"logprobs": []} if self.kind == "output_text" else {})
+        said: dict[str, Any] = {self._text_name: self.text}
+        if self.kind == "output_text":
+            said["logprobs"] = self._logprobs
         yield Piece(data=self._event(f"{self.kind}.done", **said))
         yield Piece(data=self._event("content_part.done", part=self._part(self.text)))
         yield _item_event("done", self.output_index, self.item())
@@ -67,7 +73,8 @@ class Stretch:
         return {"id": self._id, **head, "status": self.status, "content": content}
 
     def _part(self, text: str) -> dict[str, Any]:
-        return {"type": self.kind, self._text_name: text} | (_WITH_TEXT if self.kind == "output_text" else {})
+        beside = {"annotations": [], "logprobs": self._logprobs if text else []} if self.kind == "output_text" else {}
+        return {"type": self.kind, self._text_name: text, **beside}
 
     def _event(self, kind: str, **fields: Any) -> dict[str, Any]:
         place = {"item_id": self._id, "output_index": self.output_index, "content_index": 0}
@@ -90,13 +97,20 @@ class PlainText(Stretch):
 class Call:
     """A call of a function. It opens once its name is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.name = ""
         self.arguments = ""
         self.output_index = -1
         self.status: Status = "in_progress"
+        self._room = room
+        self._halves = Halves()
         self._id = _new_id("fc")
+        self._index: Any = None
         self._call_id = ""
+
+    @property
+    def known_by(self) -> dict[str, Any]:
+        return {"index": self._index, "id": self._call_id}
 
     @property
     def is_whole(self) -> bool:
@@ -109,9 +123,10 @@ class Call:
     def hear(self, said: dict[str, Any]) -> str:
         """Take what came; answers by how much the arguments have grown."""
         function = said.get("function") or {}
+        self._index = said.get("index") if self._index is None else self._index
         self._call_id = self._call_id or read_text(said.get("id")) or ""
         self.name = self.name or read_text(function.get("name")) or ""
-        arguments = mended(read_text(function.get("arguments")) or "")
+        arguments = self._room.take(self._halves.join(read_text(function.get("arguments")) or ""))
         self.arguments += arguments
         return arguments
 
@@ -145,22 +160,26 @@ class Call:
 class Output:
     """All items of one response. What it tells has to be told in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._items: list[Item] = []
         self._open: list[Item] = []
-        self._calls: dict[int, Call] = {}
+        self._calls: list[Call] = []
 
-    def say(self, kind: Spoken, text: str) -> Iterator[Piece]:
+    def say(self, kind: Spoken, text: str, logprobs: list[Any]) -> Iterator[Piece]:
         stretch = next((one for one in self._open if isinstance(one, Stretch) and one.kind == kind), None)
         if stretch is None:
-            is_first_text = kind == "output_text" and not self._texts()
-            stretch = PlainText(kind) if is_first_text else Stretch(kind)
+            is_plain = kind == "output_text" and not (logprobs or self._texts())
+            stretch = PlainText(kind) if is_plain else Stretch(kind)
             yield from self._begin(stretch)
-        yield stretch.grow(text)
+        yield stretch.grow(text, [] if isinstance(stretch, PlainText) else logprobs)
 
     def call(self, said: dict[str, Any]) -> Iterator[Piece]:
         """Raises ValueError for arguments that go on after they were whole, and told so."""
-        call = self._calls.setdefault(int(said.get("index", 0)), Call())
+        number = number_of(said, [call.known_by for call in self._calls])
+        if number == len(self._calls):
+            self._calls.append(Call(self._room))
+        call = self._calls[number]
         arguments = call.hear(said)
         if call in self._open:
             if arguments:
@@ -173,7 +192,7 @@ class Output:
 
     def end(self, status: Status) -> Iterator[Piece]:
         """The status is that of what is open; a call that never got a name is told too."""
-        for call in self._calls.values():
+        for call in self._calls:
             if call not in self._items:
                 yield from self._begin(call)
         yield from self._close(list(self._open), status)

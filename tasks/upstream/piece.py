@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 from jobs.answers import Usage
+from tasks.upstream.bounds import Room, check_depth
 
 # What a reader raises for data that is not what it should be.
-NONSENSE: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+NONSENSE: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,14 @@ class Piece:
         """The data as it is written down, made once. Raises ValueError for a number that JSON has no word for."""
         return mended(json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
-    @property
-    def chars(self) -> int:
-        """How much longer it makes the answer."""
-        whole = "" if self.data is None or self.delta else self.data_json
-        return len(self.text) + len(self.delta) + len(whole)
-
 
 class Reader(Protocol):
     """Reads one stream, in order. Raises one of NONSENSE for what makes no sense."""
+
+    @property
+    def room(self) -> Room:
+        """What is said is taken of it, so that pieces, and what is put together of them, end at the same place."""
+        ...
 
     @property
     def is_over(self) -> bool:
@@ -51,7 +51,10 @@ class Reader(Protocol):
     def read(self, said: Any) -> Iterable[Piece]: ...
 
     def end(self) -> Iterable[Piece]:
-        """What is left to say once the stream has ended. Raises ProviderRetryable when it was cut."""
+        """What is left to say once the stream has ended, or there is no room left.
+
+        Raises ProviderRetryable when it was cut before.
+        """
         ...
 
 
@@ -65,9 +68,16 @@ class Halves:
         self._kept = ""
 
     def join(self, text: str) -> str:
+        if not self._kept and text.isascii():
+            return text
         whole = self._kept + text
         self._kept = whole[-1] if whole and "\ud800" <= whole[-1] <= "\udbff" else ""
         return mended(whole[: len(whole) - len(self._kept)])
+
+    def rest(self) -> str:
+        """Of a text that has ended: the half that nothing came to."""
+        kept, self._kept = self._kept, ""
+        return mended(kept)
 
 
 def mended(text: str) -> str:
@@ -77,11 +87,15 @@ def mended(text: str) -> str:
 
 
 def clean(piece: Piece) -> Piece:
-    """With data and body that can be written down. Raises ValueError for a number that JSON has no word for."""
+    """With data and body that can be written down, and read again. Raises one of NONSENSE."""
     if piece.data is not None:
-        _ = piece.data_json  # raises now; kept for the log
+        check_depth(piece.data, piece.data_json)
         return piece
-    if piece.body is None or r"\ud" not in json.dumps(piece.body, allow_nan=False):
+    if piece.body is None:
+        return piece
+    as_json = json.dumps(piece.body, allow_nan=False)
+    check_depth(piece.body, as_json)
+    if r"\ud" not in as_json:
         return piece
     return replace(piece, body=json.loads(mended(json.dumps(piece.body, ensure_ascii=False))))
 
@@ -93,14 +107,29 @@ def read_text(value: Any) -> str | None:
     return value
 
 
+def read_content(content: Any) -> str:
+    """What a chunk says; of parts, those that are text."""
+    if isinstance(content, list):
+        content = "".join(read_text(part.get("text")) or "" for part in content if part.get("type") == "text")
+    return read_text(content) or ""
+
+
 def read_model(said: dict[str, Any]) -> str | None:
     return mended(read_text(said.get("model")) or "") or None
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """Tokens, under the names of chat completions and embeddings or under those of responses."""
+    """Tokens, under the names of chat completions and embeddings or under those of responses.
+
+    What makes no sense is no usage: it is no reason to lose an answer that has been paid for.
+    """
     if not usage:
         return None
-    given = int(usage["input_tokens"] if "input_tokens" in usage else usage["prompt_tokens"])
-    made = int(usage.get("output_tokens") or usage.get("completion_tokens") or 0)
-    return Usage(input_tokens=given, output_tokens=made, total_tokens=int(usage.get("total_tokens", given + made)))
+    try:
+        given = int(usage["input_tokens"] if "input_tokens" in usage else usage["prompt_tokens"])
+        made = int(usage.get("output_tokens") or usage.get("completion_tokens") or 0)
+        return Usage(
+            input_tokens=given, output_tokens=made, total_tokens=int(usage.get("total_tokens") or given + made)
+        )
+    except NONSENSE:
+        return None

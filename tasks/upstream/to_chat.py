@@ -8,9 +8,11 @@ from jobs.errors import ProviderRejected
 _RENAMED: Final = {"max_output_tokens": "max_completion_tokens"}
 # What has no counterpart and changes no answer, or is said in another way below.
 _LEFT_OUT: Final = frozenset(
-    {"input", "instructions", "text", "tools", "tool_choice", "reasoning", "include", "truncation", "stream_options"}
-    | {"max_tool_calls", "top_logprobs", "context_management"}
+    {"input", "instructions", "text", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "include"}
+    | {"max_tool_calls", "truncation", "stream_options"}
 )
+_UNSPEAKABLE: Final = ("prompt", "conversation", "context_management")
+_LOGPROBS: Final = "message.output_text.logprobs"
 _NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 _PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
@@ -18,17 +20,26 @@ _PARTS: Final = {"input_text": "text", "output_text": "text", "text": "text", "r
 def chat_body(body: dict[str, Any], earlier: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     """Pure. Raises ProviderRejected, which names what cannot be said in a chat completion."""
     said = {_RENAMED.get(name, name): value for name, value in body.items() if name not in _LEFT_OUT}
-    for name in ("prompt", "conversation"):
-        if body.get(name) is not None:
-            raise _cannot(name)
+    _refuse_unspeakable(body)
     said["messages"] = messages(body.get("instructions"), [*earlier, *items(body.get("input"))])
     if body.get("tools"):
         said["tools"] = [_tool(tool) for tool in body["tools"]]
         said["tool_choice"] = _tool_choice(body.get("tool_choice", "auto"))
+        said["parallel_tool_calls"] = body.get("parallel_tool_calls")
+    if _LOGPROBS in (body.get("include") or ()) or body.get("top_logprobs") is not None:
+        said["logprobs"] = True
     said |= _text_options(body.get("text") or {})
     if (body.get("reasoning") or {}).get("effort") is not None:
         said["reasoning_effort"] = body["reasoning"]["effort"]
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _refuse_unspeakable(body: dict[str, Any]) -> None:
+    for name in _UNSPEAKABLE:
+        if body.get(name):
+            raise _cannot(name)
+    if body.get("truncation") not in (None, "disabled"):
+        raise _cannot("truncation")
 
 
 def items(given: Any) -> list[dict[str, Any]]:
@@ -37,7 +48,7 @@ def items(given: Any) -> list[dict[str, Any]]:
 
 
 def messages(instructions: str | None, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Items as messages; calls that follow one another, or what the assistant said, are one message.
+    """Items as messages; what the assistant says and calls in one go is one, for outputs have to follow their calls.
 
     A thought goes back with the calls that it led to, for some providers refuse calls without it; else it is left out,
     for others refuse a message that has one.
@@ -47,7 +58,7 @@ def messages(instructions: str | None, given: list[dict[str, Any]]) -> list[dict
     for item in given:
         match item.get("type", "message"):
             case "message":
-                made.append({"role": _role(item["role"]), "content": _content(item["content"])})
+                _add_message(made, _role(item["role"]), _content(item["content"]))
                 thought = thought if item["role"] == "assistant" else ""
             case "function_call":
                 _add_call(made, item, thought)
@@ -59,6 +70,25 @@ def messages(instructions: str | None, given: list[dict[str, Any]]) -> list[dict
             case other:
                 raise _cannot(f"an input item of type {other}")
     return made
+
+
+def _add_message(made: list[dict[str, Any]], role: str, content: Any) -> None:
+    if role == "assistant" and made and "tool_calls" in made[-1]:
+        made[-1]["content"] = _joined(made[-1]["content"], content)
+    else:
+        made.append({"role": role, "content": content})
+
+
+def _joined(one: Any, other: Any) -> Any:
+    if one is None:
+        return other
+    if isinstance(one, str) and isinstance(other, str):
+        return f"{one}\n{other}"
+    return _parts(one) + _parts(other)
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _add_call(made: list[dict[str, Any]], item: dict[str, Any], thought: str) -> None:

@@ -89,7 +89,7 @@ def test_a_conversation_reaches_the_provider_whole(model_url):
         ("end=2", ProviderRetryable, "provider_stream_cut", None),
         ("stall=2", ProviderRetryable, "provider_timeout", None),
         ("garbage=1", ProviderBroken, "provider_broken", None),
-        ("garbage=2", ProviderBroken, "provider_broken", None),
+        ("garbage=2", ProviderRetryable, "provider_stream_cut", None),
         ("garbage=3", ProviderBroken, "provider_broken", None),
     ],
 )

@@ -1,5 +1,6 @@
 """What a provider may send and no provider should: each is mended or ends as broken, none reaches the worker."""
 
+import json
 import math
 
 import pytest
@@ -8,6 +9,7 @@ from jobs.errors import ProviderBroken
 from jobs.requests import EmbeddingsTask
 from jobs.vectors import unpack
 from tasks.provider import _read_embeddings, _sound
+from tasks.upstream.bounds import read_event
 from tasks.upstream.chat import ChatReader
 from tasks.upstream.completion import CompletionReader
 from tasks.upstream.from_chat import TranslatingReader
@@ -56,12 +58,7 @@ def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(reader, piece
         {"model": 123, "choices": []},
         chunk(finish_reason=5),
         chunk(delta={"content": 5}),
-        chunk(delta={"content": [{"type": "text"}]}),
         chunk(delta="x"),
-        {"choices": [], "usage": {"prompt_tokens": -1}},
-        {"choices": [], "usage": {"prompt_tokens": "many"}},
-        {"choices": [], "usage": {"prompt_tokens": math.inf}},
-        {"choices": [], "usage": [1]},
     ],
     ids=repr,
 )
@@ -69,6 +66,79 @@ def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(reader, piece
 def test_a_chunk_that_makes_no_sense_is_broken(reader, nonsense):
     with pytest.raises(ProviderBroken):
         _sound(reader().read, nonsense)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"type": "ping"},
+        {"model": "m", "choices": None},
+        chunk(index=None, delta={"content": ""}),
+        chunk(delta={"content": [{"type": "thinking", "thinking": []}]}),
+        *(
+            {"choices": [], "usage": usage}
+            for usage in (
+                {"total_tokens": 7},
+                {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
+                {"prompt_tokens": -1},
+                {"prompt_tokens": "many"},
+                {"prompt_tokens": math.inf},
+                [1],
+            )
+        ),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("reader", READERS)
+def test_an_answer_outlives_what_says_nothing(reader, harmless):
+    """It has been paid for, and the client reads past all these."""
+    reader = reader()
+    said = [chunk(delta={"content": "hi"}), harmless, chunk(delta={}, finish_reason="stop")]
+    pieces = [piece for one in said for piece in _sound(reader.read, one)] + _sound(reader.end)
+
+    assert "".join(piece.text for piece in pieces) == "hi"
+    assert {piece.usage for piece in pieces} == {None}
+
+
+def nested(levels):
+    return json.loads('{"a":' * levels + "1" + "}" * levels)
+
+
+def completed(*said):
+    reader = CompletionReader()
+    pieces = [piece for one in (*said, chunk(delta={}, finish_reason="stop")) for piece in _sound(reader.read, one)]
+    return pieces + _sound(reader.end)
+
+
+@pytest.mark.parametrize("levels", [101, 200, 900])
+def test_what_is_too_deep_to_be_read_again_is_broken(levels):
+    """Whoever tells it would fail at it, each time it is asked for."""
+    deep = nested(levels)
+
+    with pytest.raises(ProviderBroken):
+        completed(chunk(delta={"content": "x"}, more=deep))
+    with pytest.raises(ProviderBroken):
+        completed({"choices": [], "more": deep})
+
+
+def test_what_is_too_deep_to_be_read_at_all_is_broken():
+    with pytest.raises(ProviderBroken):
+        read_event(b"[" * 100_000)
+
+
+def test_what_is_wide_is_not_deep():
+    wide = chunk(delta={"content": "x"}, more=[nested(50)] * 100)
+
+    assert completed(wide)[0].text == "x"
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_half_character_at_the_end_is_marked(reader):
+    reader = reader()
+    said = [chunk(delta={"content": "a\ud83d"}), chunk(delta={}, finish_reason="stop")]
+    pieces = [piece for one in said for piece in _sound(reader.read, one)] + _sound(reader.end)
+
+    assert "".join(piece.text for piece in pieces) == "a\ufffd"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from jobs.errors import AttemptError, ProviderBroken, ProviderRetryable
+from jobs.errors import AttemptError, ProviderBroken, ProviderRejected, ProviderRetryable
 from jobs.requests import ChatTask
 from jobs.settings import Settings
 from tasks.patience import Patience
@@ -33,7 +33,7 @@ def chunked(body):
     return f"{len(body):x}\r\n".encode() + body + b"\r\n"
 
 
-def ask(*writes, head=HEAD, stays_open=False):
+def ask(*writes, head=HEAD, stays_open=False, **values):
     """The answer's text from a server that sends these bytes; one that stays open, once we have left it."""
 
     async def run():
@@ -53,7 +53,9 @@ def ask(*writes, head=HEAD, stays_open=False):
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            provider = Provider(Settings(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-x"))
+            provider = Provider(
+                Settings(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-x", **values)
+            )
             try:
                 async with aclosing(provider.chat(ChatTask(kind="chat", message="hi"), PATIENCE)) as pieces:
                     text = "".join([piece.text async for piece in pieces])
@@ -86,6 +88,11 @@ def test_a_server_that_stays_open_after_its_last_word_holds_nobody_up():
     assert time.monotonic() - began_at < PATIENCE.idle
 
 
+def test_an_answer_that_is_too_long_is_cut_and_its_connection_closed():
+    """Nobody waits for the rest, which would be paid for."""
+    assert ask(chunked(spelt(HELLO[:2])), stays_open=True, max_answer_chars=4) == "hell"
+
+
 def test_a_connection_that_breaks_after_the_last_word_costs_no_answer():
     assert ask(chunked(spelt([*HELLO, "data: [DONE]"]))) == "hello"
 
@@ -95,10 +102,28 @@ def test_a_connection_that_breaks_after_the_last_word_costs_no_answer():
     [
         (spelt(HELLO[:2]), ProviderRetryable, "provider_stream_cut"),
         (spelt(['data: {"error": {"code": "overloaded"}}']), ProviderRetryable, "provider_stream_error"),
+        (spelt(['data: {"error": {"code": 503}}']), ProviderRetryable, "provider_unavailable"),
+        (
+            spelt(['data: {"error": {"code": 400, "type": "BadRequestError"}}']),
+            ProviderRejected,
+            "provider_rejected_request",
+        ),
+        (
+            spelt(['data: {"error": {"code": "context_length_exceeded"}}']),
+            ProviderRejected,
+            "provider_rejected_request",
+        ),
+        (
+            spelt(['data: {"type": "error", "error": {"type": "invalid_request_error", "code": null}}']),
+            ProviderRejected,
+            "provider_rejected_request",
+        ),
+        (spelt(['data: {"error": {"code": "insufficient_quota"}}']), ProviderRejected, "provider_quota_exceeded"),
+        (spelt(['data: {"error": "boom"}']), ProviderRetryable, "provider_stream_error"),
         (spelt(["data: \xff{}"]).replace(b"\xc3\xbf", b"\xff"), ProviderBroken, "provider_broken"),
         (spelt(["data: {"]), ProviderBroken, "provider_broken"),
     ],
-    ids=["cut", "error", "no text", "no JSON"],
+    ids=["cut", "error", "status", "fault by status", "fault", "fault by type", "quota", "text", "no text", "no JSON"],
 )
 def test_a_stream_that_goes_wrong_is_translated(sent, kind, code):
     with pytest.raises(AttemptError) as failed:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from jobs.errors import ProviderBroken
 from tasks.sse import EventData
+from tasks.upstream.bounds import MOST_EVENT_BYTES
 
 STREAM = (
     b': a comment\r\nevent: x\r\ndata: {"a":1}\r\n\r\n'
@@ -30,3 +32,29 @@ def test_an_event_is_handed_over_as_soon_as_it_is_whole():
 
 def test_what_is_not_ended_is_no_event():
     assert EventData().feed(b"data: cut off\n") == []
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_an_event_between_returns_alone_waits_for_nothing(size):
+    """A return may be half a line end; the stream may also be over."""
+    events, stream = EventData(), b"data: one\r\rdata: last\r\r"
+    reads = [stream[start : start + size] for start in range(0, len(stream), size)]
+
+    assert [data for read in reads for data in events.feed(read)] == [b"one", b"last"]
+
+
+@pytest.mark.parametrize("read", [b"x" * 65_536, b"data: x\n" * 8_192], ids=["a line", "an event"])
+def test_what_does_not_end_is_not_kept_for_ever(read):
+    events = EventData()
+    for _ in range(MOST_EVENT_BYTES // len(read)):
+        events.feed(read)
+
+    with pytest.raises(ProviderBroken):
+        events.feed(read)
+
+
+def test_a_long_stream_of_short_events_has_no_end():
+    events, read = EventData(), b"data: x\n\n" * 100_000
+
+    for _ in range(MOST_EVENT_BYTES // len(read) + 2):
+        assert events.feed(read)

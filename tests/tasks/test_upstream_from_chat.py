@@ -202,3 +202,41 @@ def test_the_one_text_is_kept_once():
 
     assert whole.body["output"] == [{"type": "message"}]
     assert whole.body["usage"]["total_tokens"] == 5
+
+
+def test_texts_around_a_call_have_places_of_their_own():
+    heard, final = told(
+        calls(0, "{}", "c1", "f"), chunk(content="after"), calls(1, "{}", "c2", "g"), chunk("tool_calls")
+    )
+
+    opened = [event["output_index"] for event in heard if event["type"].endswith("item.added")]
+    assert opened == [0, 1, 2]
+    assert [item.type for item in final.output] == ["function_call", "message", "function_call"]
+    assert final.output_text == "after"
+
+
+def test_probabilities_come_with_their_text():
+    tokens = [{"token": text, "logprob": -0.1, "bytes": [ord(text)], "top_logprobs": []} for text in "hi"]
+    said = [chunk(content=token["token"]) for token in tokens]
+    for one, token in zip(said, tokens, strict=True):
+        one["choices"][0]["logprobs"] = {"content": [token], "refusal": None}
+    heard, final = told(*said, chunk("stop"))
+
+    deltas = [event["logprobs"] for event in heard if event["type"].endswith("output_text.delta")]
+    assert deltas == [[tokens[0]], [tokens[1]]]
+    assert [token.token for token in final.output[0].content[0].logprobs] == ["h", "i"]
+    assert final.output_text == "hi"
+
+
+def test_a_character_of_the_arguments_that_was_cut_in_two_is_joined():
+    _, final = told(calls(0, '{"a":"\ud83d', "c1", "f"), calls(0, '\ude00"}'), chunk("tool_calls"))
+
+    assert final.output[0].arguments == '{"a":"\U0001f600"}'
+
+
+def test_usage_under_other_names_or_with_odd_details_is_read():
+    usage = {"input_tokens": 3, "output_tokens": 2, "prompt_tokens_details": [1]}
+    whole = read(chunk(content="hi"), chunk("stop"), COUNTED | {"usage": usage})[-1]
+
+    assert whole.body["usage"]["total_tokens"] == 5
+    assert whole.body["usage"]["input_tokens_details"] == {"cached_tokens": 0}

@@ -47,6 +47,24 @@ def test_items_become_messages_and_calls_join_what_the_assistant_said():
     ]
 
 
+@pytest.mark.parametrize("content", ["one", [{"type": "output_text", "text": "one"}]])
+def test_an_output_follows_its_call_whatever_was_said_after_the_call(content):
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    answered = {"type": "function_call_output", "call_id": "c1", "output": "1"}
+    spoken = {"role": "assistant", "content": content}
+
+    after, around = (
+        said(input=given)["messages"] for given in ([call, spoken, answered], [spoken, call, spoken, answered])
+    )
+    assert [message["role"] for message in after] == [message["role"] for message in around] == ["assistant", "tool"]
+    assert [message["content"] for message in (after[0], around[0])] == ["one", "one\none"]
+
+
+def test_nothing_is_said_of_calls_where_there_is_nothing_to_call():
+    """Some providers refuse it."""
+    assert said(input="hi", parallel_tool_calls=True, tool_choice="auto").keys() == {"messages"}
+
+
 def thought(text):
     return {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
 
@@ -90,7 +108,9 @@ def test_options_get_their_other_names_and_unknown_ones_pass():
         tools=[{"type": "function", "name": "f", "parameters": {}, "strict": None}],
         tool_choice={"type": "function", "name": "f"},
         parallel_tool_calls=False,
-        truncation="auto",
+        truncation="disabled",
+        include=["message.output_text.logprobs", "reasoning.encrypted_content"],
+        top_logprobs=2,
         top_k=5,
     )
 
@@ -103,6 +123,8 @@ def test_options_get_their_other_names_and_unknown_ones_pass():
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
         "tool_choice": {"type": "function", "function": {"name": "f"}},
         "parallel_tool_calls": False,
+        "logprobs": True,
+        "top_logprobs": 2,
         "top_k": 5,
     }
 
@@ -115,6 +137,8 @@ def test_options_get_their_other_names_and_unknown_ones_pass():
         {"input": [{"type": "item_reference", "id": "x"}]},
         {"input": [{"role": "user", "content": [{"type": "input_video"}]}]},
         {"prompt": {"id": "p"}},
+        {"truncation": "auto"},
+        {"context_management": [{"type": "compaction"}]},
     ],
     ids=str,
 )
