@@ -39,6 +39,18 @@ def request(job_id: str) -> Command[JobRequest | None]:
     return plain_command("GET", keys.request(job_id), read=lambda stored: read_request(stored) if stored else None)
 
 
+def made_under(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
+    """Fingerprint of the request that an Idempotency-Key was used with, and its job."""
+
+    def read(kept: bytes | None) -> tuple[str, str] | None:
+        if kept is None:
+            return None
+        fingerprint, job_id = text(kept).split()
+        return fingerprint, job_id
+
+    return plain_command("GET", keys.idempotency(tenant, digest), read=read)
+
+
 def times_sent_again(tenant: str, digest: str, job_id: str) -> Command[int]:
     """How often the request that made this job, or an equal one, has been sent again for it, as its client counts."""
 

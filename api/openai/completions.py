@@ -8,12 +8,12 @@ from api.openai import streams
 from api.openai.bodies import read_body
 from api.openai.completion_events import CompletionNarration
 from api.openai.completion_object import completion_object
-from api.openai.refusals import CallFailed
+from api.openai.delivery import delivered
+from api.openai.refusals import was_cancelled
 from api.openai.seen import find, seen
 from api.openai.shapes import CompletionBody
 from api.openai.submitting import accept, view_at_end
 from api.services import services
-from jobs.answers import JobError
 from jobs.models import JobView
 from jobs.requests import CompletionTask
 from jobs.states import State
@@ -29,11 +29,11 @@ def create_completion() -> Any:
     accepted = accept(task, "chatcmpl")
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
-        return streams.stream(begin, CompletionNarration(begin), accepted.leave)
+        return streams.stream(accepted, begin, CompletionNarration(begin))
     view = view_at_end(accepted)
-    if view.record.state in (State.FAILED, State.CANCELLED):
-        raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
-    return completion_object(seen(view, task))
+    if view.record.state is State.CANCELLED:
+        raise was_cancelled(view.record.job_id)
+    return delivered(accepted, completion_object(seen(view, task)))
 
 
 @blueprint.get("/<completion_id>")

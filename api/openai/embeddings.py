@@ -7,10 +7,11 @@ from typing import Any, Final
 from flask import Blueprint, Response
 
 from api.openai.bodies import read_body
-from api.openai.refusals import CallFailed
+from api.openai.delivery import delivered
+from api.openai.refusals import was_cancelled
 from api.openai.shapes import EmbeddingsBody
 from api.openai.submitting import accept, view_at_end
-from jobs.answers import EmbeddingsAnswer, JobError
+from jobs.answers import EmbeddingsAnswer
 from jobs.requests import EmbeddingsTask
 from jobs.vectors import unpack
 
@@ -32,10 +33,12 @@ def create_embeddings() -> Any:
         metadata=body.metadata or {},
         more=body.passed_on(*_OURS),
     )
-    view = view_at_end(accept(task, "embd"))
+    accepted = accept(task, "embd")
+    view = view_at_end(accepted)
     if not isinstance(view.answer, EmbeddingsAnswer):
-        raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
-    return Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
+        raise was_cancelled(view.record.job_id)
+    told = Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
+    return delivered(accepted, told)
 
 
 def _embeddings(answer: EmbeddingsAnswer, encoding_format: str) -> Iterator[str]:
