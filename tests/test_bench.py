@@ -36,6 +36,7 @@ ROWS = {  # of each family the one that is run here
     "submit": "chatqueue",
     "latency": "chatqueue, POST /chat/sync",
     "first_token": "with stream",
+    "openai_client": "responses.create",
     "relay": "own job",
     "idle_readers": "idle readers",
     "overview": "chatqueue",

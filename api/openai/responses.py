@@ -4,10 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint
-
-from api.openai import items, streams
-from api.openai.bodies import read_body, read_query
+from api.openai import answers, examples, items, streams
+from api.openai.blueprint import Blueprint
 from api.openai.conversation import continued
 from api.openai.delivery import delivered
 from api.openai.refusals import BadParameter
@@ -18,15 +16,22 @@ from api.openai.shapes import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.submitting import Accepted, accept, view_at_end
 from api.openai.told import told_response
 from api.services import services
+from api.shapes import SubmitHeaders
 from jobs import verbs
 from jobs.answers import JobError
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
 from jobs.requests import ResponseTask
 
-blueprint = Blueprint("responses", __name__, url_prefix="/responses")
+blueprint = Blueprint("responses", __name__, url_prefix="/responses", description="OpenAI's responses")
 
 _FROM_THE_START = -1
+
+
+def _event_stream(description: str) -> Callable[..., Any]:
+    return blueprint.event_stream(
+        answers.ResponseStreamMessage, description=description, example=examples.RESPONSE_STREAM
+    )
 
 
 class ResponseNarration:
@@ -61,12 +66,19 @@ class ResponseNarration:
         )
 
 
-@blueprint.post("")
-def create_response() -> Any:
-    """In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job."""
-    body = read_body(ResponseBody)
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(SubmitHeaders, location="headers")
+@blueprint.arguments(ResponseBody, examples=examples.RESPONSE_REQUESTS)
+@_event_stream("With `stream`: its events.")
+@blueprint.response(200, answers.ResponseObject, examples=examples.RESPONSES)
+@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
+    """Create a response.
+
+    In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job.
+    """
     task = _task(body)
-    accepted = accept(task, "resp", goes_on=task.background, complete=_completer(task))
+    accepted = accept(task, "resp", headers.key, goes_on=task.background, complete=_completer(task))
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
         return streams.stream(accepted, begin, ResponseNarration(begin))
@@ -77,10 +89,13 @@ def create_response() -> Any:
     return delivered(accepted, told_response(services().store, seen(view, task)))
 
 
-@blueprint.get("/<response_id>")
-def show_response(response_id: str) -> Any:
-    """As it is; or, with stream, all its events after a number, live until the end. Leaving cancels nothing."""
-    query = read_query(StreamQuery)
+@blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
+@blueprint.arguments(StreamQuery, location="query")
+@_event_stream("With `stream`: its events after a number, live until the end.")
+@blueprint.response(200, answers.ResponseObject, examples=examples.RESPONSES)
+@blueprint.problems(400, 404, 503)
+def show_response(query: StreamQuery, response_id: str) -> Any:
+    """A response as it is, or its events. Leaving cancels nothing."""
     found = find(services().store, response_id)
     if not query.stream:
         return told_response(services().store, found)
@@ -88,9 +103,14 @@ def show_response(response_id: str) -> Any:
     return streams.stream(Accepted(found.record), found, ResponseNarration(found, after))
 
 
-@blueprint.post("/<response_id>/cancel")
+@blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
+@blueprint.response(200, answers.ResponseObject, description="Cancelled, or ended before.", example=examples.CANCELLED)
+@blueprint.problems(400, 404, 503)
 def cancel_response(response_id: str) -> Any:
-    """May be repeated; one that has ended otherwise stays as it is."""
+    """Cancel a response that runs in the background.
+
+    Needs no body and may be repeated. One that has ended otherwise stays as it is.
+    """
     found = find(services().store, response_id)
     if isinstance(found.request, ResponseTask) and not found.request.background:
         raise BadParameter(
@@ -101,7 +121,9 @@ def cancel_response(response_id: str) -> Any:
     return _shown(response_id)
 
 
-@blueprint.delete("/<response_id>")
+@blueprint.route("/<response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
+@blueprint.response(200, answers.DeletedResponse, example=examples.DELETED)
+@blueprint.problems(404, 503)
 def delete_response(response_id: str) -> Any:
     """Forget it; one that is queued or runs is cancelled first."""
     store = services().store
@@ -111,10 +133,12 @@ def delete_response(response_id: str) -> Any:
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
-@blueprint.get("/<response_id>/input_items")
-def list_input_items(response_id: str) -> Any:
+@blueprint.route("/<response_id>/input_items", parameters=[examples.RESPONSE_ID])
+@blueprint.arguments(ItemsQuery, location="query")
+@blueprint.response(200, answers.InputItems, example=examples.INPUT_ITEMS)
+@blueprint.problems(400, 404, 503)
+def list_input_items(query: ItemsQuery, response_id: str) -> Any:
     """All that the model was given: what came before in the conversation too."""
-    query = read_query(ItemsQuery)
     listed = items.listed(find(services().store, response_id))
     if query.order == "desc":
         listed.reverse()

@@ -17,9 +17,7 @@ from typing import Final
 from flask import request
 
 from api.openai.refusals import CallFailed, still_running
-from api.pydantic_smorest import Parser, schema_of
 from api.services import Services, services
-from api.shapes import SubmitHeaders
 from api.waiting import view_when_final
 from jobs import queries, reading, verbs
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
@@ -60,15 +58,18 @@ class Accepted:
 
 
 def accept(
-    task: JobRequest, id_prefix: str, *, goes_on: bool = False, complete: Callable[[], JobRequest] | None = None
+    task: JobRequest,
+    id_prefix: str,
+    key: str | None,
+    *,
+    goes_on: bool = False,
+    complete: Callable[[], JobRequest] | None = None,
 ) -> Accepted:
-    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or had a key of its own.
+    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or has a key of its own.
 
     ``complete`` makes the whole of the task, if it lacks anything; not for a key that has made the job before.
     """
     here = services()
-    headers = Parser().load_headers(request, schema_of(SubmitHeaders))
-    key = schema_of(SubmitHeaders)().load(headers).key
     made = _made_before(here, task, key) if key and complete else None
     whole = complete() if complete and not made else task
     if key is None:
@@ -79,13 +80,13 @@ def accept(
 
 def view_at_end(accepted: Accepted) -> JobView:
     """The job once it is final. Raises CallFailed, StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
-    job_id = accepted.record.job_id
-    view = view_when_final(job_id, services().settings.client_wait_seconds, accepted.leave_late)
+    record, seconds = accepted.record, services().settings.client_wait_seconds
+    view = view_when_final(record.job_id, seconds, accepted.leave_late, known=record)
     if not view.record.state.is_final:
-        raise still_running(job_id)
+        raise still_running(record.job_id)
     if view.record.state is State.FAILED and view.error is not None:
         accepted.answered()
-        raise CallFailed(job_id, view.error)
+        raise CallFailed(record.job_id, view.error)
     return view
 
 
