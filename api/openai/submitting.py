@@ -43,7 +43,7 @@ def _nothing() -> None:
 class Accepted:
     """``leave`` is what to do when the client leaves before the end, ``answered`` when it has its answer.
 
-    ``is_waited``: that is the job's own, not only its id.
+    ``is_waited``: its caller wants the job's own answer, not only its id.
     """
 
     record: JobRecord
