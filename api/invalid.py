@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails, from_json
 from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
 
 MAX_ERRORS: Final = 20  # shown in one answer; a body of a thousand wrong fields is not worth a thousand lines
+MAX_DEPTH: Final = 150  # of a body; pydantic reads up to 200, and what is kept and answered has a body inside
+_ROOM: Final = 200 - MAX_DEPTH
 _OWN_WORDS: Final = {
     "extra_forbidden": "unknown field",
     "missing": "is required",
@@ -37,6 +39,16 @@ class InvalidFields(InvalidRequest):
     def in_query(cls, names: Iterable[str], detail: str) -> Self:
         errors = [FieldError(parameter=name, detail=detail) for name in names]
         return cls(errors[0].parameter or "", errors[:MAX_ERRORS])
+
+
+def check_depth(body: bytes) -> None:
+    """Raises MalformedJson for valid JSON that could not be read again once it has been written down."""
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    try:
+        from_json(b"[" * _ROOM + body + b"]" * _ROOM)
+    except ValueError:
+        raise MalformedJson(f"the body must not be nested more than {MAX_DEPTH} levels deep") from None
 
 
 def from_validation(error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]) -> ChatqueueError:

@@ -158,12 +158,13 @@ def _render_unexpected(error: Exception) -> Response:
         g.request_id,
         request.endpoint,
         type(error).__name__,
-        _whereabouts(error),
+        whereabouts(error),
     )
     return _answer(_problem(SERVER_ERRORS, errors.InternalError.code, "an error of the server; it has been logged"))
 
 
-def _whereabouts(error: Exception) -> str:
+def whereabouts(error: Exception) -> str:
+    """Files, lines and functions, the innermost last; nothing of what they worked on."""
     frames = traceback.extract_tb(error.__traceback__)[-_SHOWN_FRAMES:]
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
 

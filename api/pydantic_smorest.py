@@ -23,7 +23,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected
 
 from api import problems
-from api.invalid import InvalidFields, from_validation
+from api.invalid import InvalidFields, check_depth, from_validation
 from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -40,13 +40,15 @@ class PydanticSchema(marshmallow.Schema):
     model: ClassVar[type[BaseModel]]
 
     def load(self, data: Any, **_options: Any) -> Any:
-        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidFields."""
+        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidRequest."""
         try:
-            if isinstance(data, bytes):
-                return self.model.model_validate_json(data)
-            return self.model.model_validate_strings(data)
+            if not isinstance(data, bytes):
+                return self.model.model_validate_strings(data)
+            loaded = self.model.model_validate_json(data)
         except ValidationError as error:
             raise from_validation(error, data, self.model) from None  # the original may hold the input
+        check_depth(data)
+        return loaded
 
     def dump(self, obj: Any, **_options: Any) -> Any:
         return obj.model_dump(mode="json", by_alias=True)
@@ -69,6 +71,8 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
         if not is_json(req.mimetype):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
+        if req.content_encoding is not None:
+            raise UnsupportedMediaType("the body must be sent as it is, without Content-Encoding")
         return _whole_body(req)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above

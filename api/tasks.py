@@ -23,7 +23,7 @@ from api.services import Services, services
 from api.shapes import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
 from api.waiting import details_when_final, view_when_final
 from jobs import reading, verbs
-from jobs.errors import JobNotFound
+from jobs.errors import JobNotFound, RequestUnreadable
 from jobs.models import JobRecord
 from jobs.requests import ChatTask
 from jobs.states import State
@@ -183,10 +183,10 @@ def _accepted(here: Services, created: Created) -> Any:
 
 
 def _retried(here: Services, record: JobRecord) -> Retried | None:
-    """None for a task that was deleted, or has expired, since it was listed."""
+    """None for a task that was deleted, or has expired, since it was listed, or whose request cannot be read."""
     try:
         return Retried(task_id=record.job_id, retried_as=here.submitter.retry(record).job_id)
-    except JobNotFound:
+    except (JobNotFound, RequestUnreadable):
         return None
 
 

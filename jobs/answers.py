@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from jobs.frozen import FrozenModel
+from jobs.frozen import SHOWS_NO_INPUT, FrozenModel
 
 
 class Usage(FrozenModel):
@@ -115,7 +115,7 @@ class RemovalAnswer(FrozenModel):
 
 AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer
 Answer = Annotated[AnyAnswer, Field(discriminator="kind")]
-ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer)
+ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer, config=SHOWS_NO_INPUT)
 
 
 class JobError(FrozenModel):

@@ -5,7 +5,8 @@
     │   ├── MalformedJson        400 malformed_json       the body is no JSON: the message says where
     │   ├── MalformedUpload      400 malformed_upload     the body is no form with one file, or ended early
     │   ├── IdempotencyConflict  422 idempotency_conflict same Idempotency-Key, another body
-    │   └── NotRetryable         422 not_retryable        the job runs still, or has its answer
+    │   ├── NotRetryable         422 not_retryable        the job runs still, or has its answer
+    │   └── RequestUnreadable    422 request_unreadable   what was asked of the job cannot be read any more
     ├── NotFound                 404 not_found
     │   ├── DocumentNotFound     404 document_not_found   unknown or deleted
     │   └── JobNotFound          404 job_not_found        unknown, expired, deleted or malformed id
@@ -66,6 +67,12 @@ class IdempotencyConflict(InvalidRequest):
 
 class NotRetryable(InvalidRequest):
     code = "not_retryable"
+
+
+class RequestUnreadable(InvalidRequest):
+    """Of a job that is on record; such a job fails with this code as soon as a worker takes it."""
+
+    code = "request_unreadable"
 
 
 class NotFound(ChatqueueError):

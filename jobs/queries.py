@@ -8,8 +8,9 @@ from jobs import celery_result, keys
 from jobs.answers import AnyAnswer, JobError
 from jobs.commands import Command, plain_command, record_command, script_command, text
 from jobs.models import FailedAttempt, InLine, JobRecord
-from jobs.requests import JOB_REQUEST, JobRequest
+from jobs.requests import JobRequest
 from jobs.states import State
+from jobs.written import read_request
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
 Outcome = tuple[AnyAnswer | None, JobError | None]
@@ -34,10 +35,20 @@ def outcome(job_id: str) -> Command[Outcome]:
 
 
 def request(job_id: str) -> Command[JobRequest | None]:
-    """What was asked; None when the job has expired."""
-    return plain_command(
-        "GET", keys.request(job_id), read=lambda stored: JOB_REQUEST.validate_json(stored) if stored else None
-    )
+    """What was asked; None when the job has expired. The answer raises RequestUnreadable."""
+    return plain_command("GET", keys.request(job_id), read=lambda stored: read_request(stored) if stored else None)
+
+
+def made_under(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
+    """Fingerprint of the request that an Idempotency-Key was used with, and its job."""
+
+    def read(kept: bytes | None) -> tuple[str, str] | None:
+        if kept is None:
+            return None
+        fingerprint, job_id = text(kept).split()
+        return fingerprint, job_id
+
+    return plain_command("GET", keys.idempotency(tenant, digest), read=read)
 
 
 def times_sent_again(tenant: str, digest: str, job_id: str) -> Command[int]:

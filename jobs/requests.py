@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
-from jobs.frozen import FrozenModel
+from jobs.frozen import SHOWS_NO_INPUT, FrozenModel
 from jobs.settings import get_settings
 
 _VISIBLE = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
@@ -44,7 +44,7 @@ def _whole(value: Any) -> Any:
 
 Text = Annotated[str, Field(min_length=1, json_schema_extra=_describe_text), AfterValidator(_checked_text)]
 Whole = BeforeValidator(_whole)
-ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$")]
 Metadata = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=64)],
@@ -214,9 +214,11 @@ JobRequest: TypeAlias = ProviderRequest | DocumentTask
 Kind: TypeAlias = Literal["chat", "embeddings", "completion", "response", "ingest", "removal"]
 SPOKEN_KINDS: Final[frozenset[Kind]] = frozenset({"chat", "completion", "response"})  # those of a Conversation
 PROVIDER_REQUEST: Final[TypeAdapter[ProviderRequest]] = TypeAdapter(
-    Annotated[ProviderRequest, Field(discriminator="kind")]
+    Annotated[ProviderRequest, Field(discriminator="kind")], config=SHOWS_NO_INPUT
 )
-JOB_REQUEST: Final[TypeAdapter[JobRequest]] = TypeAdapter(Annotated[JobRequest, Field(discriminator="kind")])
+JOB_REQUEST: Final[TypeAdapter[JobRequest]] = TypeAdapter(
+    Annotated[JobRequest, Field(discriminator="kind")], config=SHOWS_NO_INPUT
+)
 
 _SPOKEN: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
 

@@ -17,7 +17,7 @@ from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
 from jobs.models import Claim, Lease
 from jobs.requests import input_chars
 from jobs.states import State
-from jobs.verbs import AttemptEnd, NotClaimed
+from jobs.verbs import AttemptEnd, NotClaimed, Unreadable
 from tasks.event_writer import EventWriter
 from tasks.heartbeat import Hold, Stop, Stopped
 from tasks.ingest import note_failure
@@ -61,6 +61,8 @@ async def attempt(runtime: Runtime, job_id: str) -> Outcome:
         claim = await _claim(runtime, job_id)
         if isinstance(claim, NotClaimed):
             return NothingDone(claim.reason)
+        if isinstance(claim, Unreadable):
+            return await _settle_unreadable(runtime, claim)
         return await _under_lease(runtime, claim)
     except StoreUnavailable:
         return NothingDone("store_unavailable")  # and the worker ends: the lease expires
@@ -80,9 +82,16 @@ async def _under_lease(runtime: Runtime, claim: Claim) -> Outcome:
         runtime.heartbeat.drop(hold)
 
 
-async def _claim(runtime: Runtime, job_id: str) -> Claim | NotClaimed:
+async def _claim(runtime: Runtime, job_id: str) -> Claim | NotClaimed | Unreadable:
     claim_id = uuid.uuid4().hex
     return await runtime.store.run(verbs.claim(job_id, claim_id, runtime.worker, runtime.bell, runtime.settings))
+
+
+async def _settle_unreadable(runtime: Runtime, claim: Unreadable) -> Outcome:
+    """At once: no further attempt could read it either."""
+    if await runtime.store.run(verbs.fail(claim.lease, claim.error, None, runtime.settings)):
+        return Ended(State.FAILED, claim.error)
+    return NothingDone(Stop.LEASE_LOST.value)
 
 
 async def _see_through(runtime: Runtime, claim: Claim, hold: Hold) -> Outcome:

@@ -10,17 +10,20 @@ from typing import Any, Final
 from api.openai.completion_object import completion_object
 from api.openai.seen import Seen
 from api.openai.streams import frame
+from jobs.answers import JobError
 from jobs.events import Event
 from jobs.states import State
 
 _DONE: Final = b"data: [DONE]\n\n"
 _FINISH_REASONS: Final = frozenset({"stop", "length", "content_filter"})
-_RESTARTED: Final = {
-    "message": "the answer was begun anew and differs from what was streamed; fetch it by its id, or ask again",
-    "type": "server_error",
-    "param": None,
-    "code": "answer_restarted",
-}
+_RESTARTED: Final = JobError(
+    code="answer_restarted",
+    message="the answer was begun anew and differs from what was streamed; fetch it by its id, or ask again",
+)
+_STOPPED: Final = JobError(
+    code="server_stopped", message="the server stops; the completion goes on: fetch it by its id"
+)
+_CANCELLED: Final = JobError(code="cancelled", message="the completion was cancelled")
 
 
 class Heard:
@@ -61,7 +64,7 @@ class CompletionNarration:
             "id": begin.record.job_id,
             "object": "chat.completion.chunk",
             "created": begin.created_at,
-            "model": begin.record.model,
+            "model": begin.request.model,
         }
         self._heard = Heard()
         self._is_spoken = False
@@ -86,7 +89,7 @@ class CompletionNarration:
         self.is_over = True
         record = at_end.record
         if record.state not in (State.COMPLETED, State.INCOMPLETE):
-            return self._failed(at_end)
+            return self.broken_off(at_end.error or _CANCELLED)
         said = completion_object(at_end)
         self._head["model"] = said["model"]
         last = b""
@@ -97,27 +100,31 @@ class CompletionNarration:
             last += frame({**self._head, "choices": [], "usage": said["usage"]})
         return last + _DONE
 
-    def lost(self) -> bytes:
-        return self._end_with({"message": "the completion was deleted", "code": "job_not_found"})
+    def broken_off(self, error: JobError) -> bytes:
+        self.is_over = True
+        return frame({"error": {"type": "server_error", "param": None, **error.model_dump()}})
+
+    def stopped(self) -> bytes:
+        return self.broken_off(_STOPPED)
 
     def _text(self, text: str) -> bytes:
         new = self._heard.new_text(text)
         if new is None:
-            return self._end_with(_RESTARTED)
+            return self.broken_off(_RESTARTED)
         return self._say([_choice({"content": new})]) if new else b""
 
     def _chunk(self, text: str, data: dict[str, Any]) -> bytes:
-        choices = data["choices"]
+        choices = data["choices"] or []
         for choice in choices:
             if choice.get("index", 0) == 0 and text:
-                choice["delta"] = choice["delta"] | {"content": ""}
+                choice["delta"] = (choice.get("delta") or {}) | {"content": ""}
         new, is_new = self._heard.new_text(text), self._heard.is_new(choices)
         if new is None or is_new is None:
-            return self._end_with(_RESTARTED)
+            return self.broken_off(_RESTARTED)
         if not is_new:
             return self._say([_choice({"content": new})]) if new else b""
         self._head |= {name: value for name, value in data.items() if name != "choices"}
-        self._is_finished = any(choice.get("finish_reason") for choice in choices)
+        self._is_finished = self._is_finished or any(choice.get("finish_reason") for choice in choices)
         return self._say([_with_text(choice, new) for choice in choices])
 
     def _say(self, choices: list[dict[str, Any]]) -> bytes:
@@ -126,16 +133,6 @@ class CompletionNarration:
             choices[0]["delta"] = {"role": "assistant"} | choices[0]["delta"]
         usage = {"usage": None} if self._wants_usage else {}
         return frame({**self._head, "choices": choices, **usage})
-
-    def _failed(self, at_end: Seen) -> bytes:
-        error = at_end.error
-        if error is None:
-            return self._end_with({"message": "the completion was cancelled", "code": "cancelled"})
-        return self._end_with({"message": error.message, "code": error.code})
-
-    def _end_with(self, error: dict[str, Any]) -> bytes:
-        self.is_over = True
-        return frame({"error": {"type": "server_error", "param": None, **error}})
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

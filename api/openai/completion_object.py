@@ -34,4 +34,5 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
+        **({"estimated": True} if usage.estimated else {}),
     }

@@ -6,13 +6,13 @@ from api.openai import answers, examples, streams
 from api.openai.blueprint import Blueprint
 from api.openai.completion_events import CompletionNarration
 from api.openai.completion_object import completion_object
-from api.openai.refusals import CallFailed
+from api.openai.delivery import delivered
+from api.openai.refusals import was_cancelled
 from api.openai.seen import find, seen
 from api.openai.shapes import CompletionBody
 from api.openai.submitting import accept, view_at_end
 from api.services import services
 from api.shapes import SubmitHeaders
-from jobs.answers import JobError
 from jobs.models import JobView
 from jobs.requests import CompletionTask
 from jobs.states import State
@@ -37,16 +37,16 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     accepted = accept(task, "chatcmpl", headers.key)
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
-        return streams.stream(begin, CompletionNarration(begin), accepted.leave)
+        return streams.stream(accepted, begin, CompletionNarration(begin))
     view = view_at_end(accepted)
-    if view.record.state in (State.FAILED, State.CANCELLED):
-        raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
-    return completion_object(seen(view, task))
+    if view.record.state is State.CANCELLED:
+        raise was_cancelled(view.record.job_id)
+    return delivered(accepted, completion_object(seen(view, task)))
 
 
 @blueprint.route("/<completion_id>", parameters=[examples.COMPLETION_ID])
 @blueprint.response(200, answers.ChatCompletion, example=examples.COMPLETION)
-@blueprint.problems(404, 503)
+@blueprint.problems(400, 404, 503)
 def show_completion(completion_id: str) -> Any:
     """One that was made earlier, by whichever front; as far as it has come."""
     return completion_object(find(services().store, completion_id, "completion_id"))

@@ -8,11 +8,12 @@ from flask import Response
 
 from api.openai import answers, examples
 from api.openai.blueprint import Blueprint
-from api.openai.refusals import CallFailed
+from api.openai.delivery import delivered
+from api.openai.refusals import was_cancelled
 from api.openai.shapes import EmbeddingsBody
 from api.openai.submitting import accept, view_at_end
 from api.shapes import SubmitHeaders
-from jobs.answers import EmbeddingsAnswer, JobError
+from jobs.answers import EmbeddingsAnswer
 from jobs.requests import EmbeddingsTask
 from jobs.vectors import unpack
 
@@ -37,10 +38,12 @@ def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
         metadata=body.metadata or {},
         more=body.passed_on(*_OURS),
     )
-    view = view_at_end(accept(task, "embd", headers.key))
+    accepted = accept(task, "embd", headers.key)
+    view = view_at_end(accepted)
     if not isinstance(view.answer, EmbeddingsAnswer):
-        raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
-    return Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
+        raise was_cancelled(view.record.job_id)
+    told = Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
+    return delivered(accepted, told)
 
 
 def _embeddings(answer: EmbeddingsAnswer, encoding_format: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from api.openai.from_messages import as_items
 from api.openai.seen import Seen
 from jobs.answers import CompletionAnswer, ResponseAnswer, TextAnswer
 from jobs.models import JobRecord
@@ -33,9 +34,14 @@ def output(seen: Seen) -> list[dict[str, Any]]:
     if answer is None:
         return []
     if isinstance(answer, ResponseAnswer) and answer.body is not None:
-        return [_filled(item, record, answer) for item in answer.body.get("output", ())]
+        return [_filled(item, record, answer) for item in answer.body.get("output") or () if _is_item(item)]
     items = [_own_message(record, answer.text)] if answer.text else []
     return [*items, *_calls(answer)]
+
+
+def _is_item(item: Any) -> bool:
+    """Whatever a provider has put there."""
+    return isinstance(item, dict) and isinstance(item.get("type"), str)
 
 
 def _filled(item: dict[str, Any], record: JobRecord, answer: TextAnswer) -> dict[str, Any]:
@@ -54,9 +60,10 @@ def _calls(answer: TextAnswer) -> Iterator[dict[str, Any]]:
     """Of a chat completion that is looked at as a response."""
     body = answer.body if isinstance(answer, CompletionAnswer) else None
     for choice in (body or {}).get("choices", [])[:1]:
-        for call in choice["message"].get("tool_calls") or ():
-            called = {"call_id": call["id"], **call.get("function", {})}
-            yield {"id": f"fc_{call['id']}", "type": "function_call", "status": "completed", **called}
+        for number, call in enumerate(choice["message"].get("tool_calls") or ()):
+            call_id = call.get("id") or f"call_{number}"  # some providers give none
+            called = {"call_id": call_id, **(call.get("function") or {})}
+            yield {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", **called}
 
 
 def given(seen: Seen) -> list[dict[str, Any]]:
@@ -65,7 +72,7 @@ def given(seen: Seen) -> list[dict[str, Any]]:
         case ChatTask() as chat:
             return [_said(turn.role, turn.content) for turn in chat.history] + [_said("user", chat.message)]
         case CompletionTask() as completion:
-            return [_said(one.get("role", "user"), one.get("content") or "") for one in completion.body["messages"]]
+            return as_items(completion.body["messages"])
         case ResponseTask() as response:
             put_in = response.body.get("input")
             own = [_said("user", put_in)] if isinstance(put_in, str) else list(put_in or ())

@@ -27,6 +27,10 @@ class PreviousNotFound(BadParameter):
     code = "previous_response_not_found"
 
 
+class ConversationTooLong(BadParameter):
+    code = "conversation_too_long"
+
+
 class ModelNotFound(NotFound):
     code = "model_not_found"
 
@@ -44,6 +48,10 @@ class CallFailed(JobFailed):
     def __init__(self, job_id: str, error: JobError) -> None:
         super().__init__(job_id, error)
         self.http_status = _STATUS.get(error.code, HTTPStatus.BAD_GATEWAY)  # type: ignore[misc]  # one class, many
+
+
+def was_cancelled(job_id: str) -> CallFailed:
+    return CallFailed(job_id, JobError(code="cancelled", message="the job was cancelled"))
 
 
 def still_running(job_id: str) -> StillRunning:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from api.openai import items
+from jobs.answers import JobError
 from jobs.events import Event
 from jobs.states import State
 
@@ -25,7 +26,7 @@ class _Open:
     item: dict[str, Any] = field(repr=False)
     output_index: int
     texts: dict[int, str] = field(default_factory=dict, repr=False)
-    part: int | None = None  # index of the text part that deltas without further word belong to
+    part: int | None = None  # index of its text part that is open; deltas without further word belong to the latest
     is_implied: bool = False
 
     def place(self, content_index: int) -> dict[str, Any]:
@@ -94,10 +95,9 @@ class ResponseEvents:
         told = self._closed | {place.output_index: place.cut() for place in self._open.values()}
         return [item for _, item in sorted(told.items()) if _says_something(item)]
 
-    def lost(self) -> list[EventObject]:
-        """The job was deleted while it was followed."""
-        told = {"code": "job_not_found", "message": "the response was deleted", "param": None}
-        return [self._say("error", **told)]
+    def broken_off(self, error: JobError) -> list[EventObject]:
+        """The job was deleted while it was followed, or cannot be told."""
+        return [self._say("error", **error.model_dump(), param=None)]
 
     def _say(self, kind: str, **fields: Any) -> EventObject:
         self._next_number += 1
@@ -115,7 +115,7 @@ class ResponseEvents:
         if data is not None and data.get("type") == "response.output_text.delta":
             yield from self._spoken_there(text, data)
             return
-        place = next((one for one in self._open.values() if one.part is not None), None)
+        place = next((one for one in reversed(self._open.values()) if one.part is not None), None)
         if place is None:
             place = yield from self._implied()
         index = place.part or 0
@@ -155,6 +155,7 @@ class ResponseEvents:
                 yield self._added(_Open(data["item"], shifted["output_index"]))
                 return
             case "response.content_part.added" if place and data["part"].get("type") == "output_text":
+                self._open[place.output_index] = self._open.pop(place.output_index)  # the latest comes last
                 place.part = data["content_index"]
                 place.texts[place.part] = data["part"].get("text") or ""
             case "response.output_text.done" if place:

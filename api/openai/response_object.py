@@ -67,7 +67,7 @@ def unanswered(seen: Seen, status: State) -> dict[str, Any]:
     """The same before there is an answer: what the first events of a stream hold."""
     response = response_object(Seen(seen.record, seen.request))
     return response | {
-        "model": seen.record.model,
+        "model": seen.request.model,  # the record's becomes the provider's in the end
         "status": status.value,
         "completed_at": None,
         "usage": None,
@@ -89,7 +89,7 @@ def _answered(seen: Seen) -> dict[str, Any]:
 
 
 def _usage(seen: Seen) -> dict[str, Any] | None:
-    """As the provider said it; else as we know it, which for a cancelled one may be an estimate."""
+    """As the provider said it; else as we know it, or estimate it."""
     body = seen.answer.body if isinstance(seen.answer, ResponseAnswer) else None
     said: dict[str, Any] | None = (body or {}).get("usage")
     counted = seen.answer.usage if seen.answer else None
@@ -105,6 +105,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage.total_tokens,
+        **({"estimated": True} if usage.estimated else {}),
     }
 
 

@@ -1,25 +1,27 @@
 """/v1/responses."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from api.openai import answers, examples, items, streams
 from api.openai.blueprint import Blueprint
-from api.openai.conversation import earlier_items
-from api.openai.refusals import BadParameter, CallFailed
+from api.openai.conversation import continued
+from api.openai.delivery import delivered
+from api.openai.refusals import BadParameter
 from api.openai.response_events import EventObject, ResponseEvents
 from api.openai.response_object import response_object, unanswered
-from api.openai.seen import Seen, find, seen
+from api.openai.seen import Seen, find, find_record, seen
 from api.openai.shapes import ItemsQuery, ResponseBody, StreamQuery
-from api.openai.submitting import accept, view_at_end
+from api.openai.submitting import Accepted, accept, view_at_end
 from api.openai.told import told_response
 from api.services import services
 from api.shapes import SubmitHeaders
 from jobs import verbs
+from jobs.answers import JobError
 from jobs.events import Event
-from jobs.models import JobView
+from jobs.models import JobRecord, JobView
 from jobs.requests import ResponseTask
-from jobs.states import State
 
 blueprint = Blueprint("responses", __name__, url_prefix="/responses", description="OpenAI's responses")
 
@@ -50,9 +52,13 @@ class ResponseNarration:
         self.is_over = True
         return self._framed(self._events.ending(response_object(at_end)))
 
-    def lost(self) -> bytes:
+    def broken_off(self, error: JobError) -> bytes:
         self.is_over = True
-        return self._framed(self._events.lost())
+        return self._framed(self._events.broken_off(error))
+
+    def stopped(self) -> bytes:
+        """No event: it would have a number, after which nobody could resume."""
+        raise streams.ServerStops
 
     def _framed(self, events: list[EventObject]) -> bytes:
         return b"".join(
@@ -72,16 +78,15 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job.
     """
     task = _task(body)
-    accepted = accept(task, "resp", headers.key, goes_on=task.background)
+    accepted = accept(task, "resp", headers.key, goes_on=task.background, complete=_completer(task))
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
-        return streams.stream(begin, ResponseNarration(begin), accepted.leave)
+        return streams.stream(accepted, begin, ResponseNarration(begin))
     if task.background:
-        return _shown(begin.record.job_id) if begin.record.state.is_final else response_object(begin)
+        shown = _shown(begin.record.job_id) if begin.record.state.is_final else response_object(begin)
+        return delivered(accepted, shown)
     view = view_at_end(accepted)
-    if view.record.state is State.FAILED and view.error is not None:
-        raise CallFailed(view.record.job_id, view.error)
-    return told_response(services().store, seen(view, task))
+    return delivered(accepted, told_response(services().store, seen(view, task)))
 
 
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
@@ -95,7 +100,7 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
     if not query.stream:
         return told_response(services().store, found)
     after = _FROM_THE_START if query.starting_after is None else query.starting_after
-    return streams.stream(found, ResponseNarration(found, after))
+    return streams.stream(Accepted(found.record), found, ResponseNarration(found, after))
 
 
 @blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
@@ -112,7 +117,7 @@ def cancel_response(response_id: str) -> Any:
             "only a response that was created with background=true can be cancelled; to end another, leave it",
             param="response_id",
         )
-    _cancel(found)
+    _cancel(found.record)
     return _shown(response_id)
 
 
@@ -122,9 +127,9 @@ def cancel_response(response_id: str) -> Any:
 def delete_response(response_id: str) -> Any:
     """Forget it; one that is queued or runs is cancelled first."""
     store = services().store
-    found = find(store, response_id)
-    _cancel(found)
-    store.run(verbs.delete(response_id, found.record))
+    record = find_record(store, response_id)
+    _cancel(record)
+    store.run(verbs.delete(response_id, record))
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
@@ -156,18 +161,17 @@ def _page(listed: list[dict[str, Any]], query: ItemsQuery) -> dict[str, Any]:
 
 
 def _task(body: ResponseBody) -> ResponseTask:
-    """Raises BadParameter for what cannot be."""
+    """Without what was said before. Raises BadParameter for what cannot be."""
     said = body.passed_on("background", "store", "previous_response_id")
-    background, store = bool(body.background), body.store is not False
+    background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
-        (body.input is not None or "prompt" in said, "input", "is required"),
+        (body.input is not None or "prompt" in said or previous is not None, "input", "is required"),
         (said.get("conversation") is None, "conversation", "is not supported; use previous_response_id"),
         (store or not background, "store", "must not be false with background: the answer is there to be fetched"),
     )
     for holds, param, message in rules:
         if not holds:
             raise BadParameter(f"{param}: {message}", param=param)
-    previous = body.previous_response_id
     return ResponseTask(
         kind="response",
         model=body.model,
@@ -176,8 +180,14 @@ def _task(body: ResponseBody) -> ResponseTask:
         background=background,
         store=store,
         previous_response_id=previous,
-        earlier=() if previous is None else earlier_items(services().store, previous),
     )
+
+
+def _completer(task: ResponseTask) -> Callable[[], ResponseTask] | None:
+    if task.previous_response_id is None:
+        return None
+    here = services()
+    return partial(continued, here.store, task, task.previous_response_id, here.settings.max_body_bytes)
 
 
 def _shown(response_id: str) -> dict[str, Any]:
@@ -185,6 +195,6 @@ def _shown(response_id: str) -> dict[str, Any]:
     return told_response(store, find(store, response_id))
 
 
-def _cancel(found: Seen) -> None:
-    if not found.record.state.is_final:
-        services().cancel(found.record)
+def _cancel(record: JobRecord) -> None:
+    if not record.state.is_final:
+        services().cancel(record)

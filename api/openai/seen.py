@@ -8,7 +8,7 @@ from jobs.answers import JobError, TextAnswer
 from jobs.commands import Command
 from jobs.errors import no_such_job
 from jobs.models import JobRecord, JobView, is_job_id
-from jobs.requests import Conversation, EmbeddingsTask
+from jobs.requests import SPOKEN_KINDS, Conversation
 from jobs.store import Store
 
 
@@ -35,12 +35,20 @@ def seen(view: JobView, request: Conversation) -> Seen:
 
 
 def find(store: Store, job_id: str, param: str = "response_id") -> Seen:
-    """Any conversation by its id, whichever front took it. Raises JobNotFound, StoreUnavailable."""
+    """Any conversation by its id, whichever front took it. Raises JobNotFound, RequestUnreadable, StoreUnavailable."""
     if not is_job_id(job_id):
         raise no_such_job(param)
     commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.request(job_id)]
     record, (answer, error), request = store.run_all(commands)
-    if record is None or request is None or isinstance(request, EmbeddingsTask):
+    if record is None or not isinstance(request, Conversation):
         raise no_such_job(param)
     is_over = record.state.is_final
     return seen(JobView(record=record, answer=answer if is_over else None, error=error if is_over else None), request)
+
+
+def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:
+    """The same without what was asked, which nobody may be able to read any more."""
+    record = store.run(queries.record(job_id)) if is_job_id(job_id) else None
+    if record is None or record.kind not in SPOKEN_KINDS:
+        raise no_such_job(param)
+    return record

@@ -1,9 +1,11 @@
 """What we read of a body in OpenAI's shape; all the rest of it is the provider's to judge."""
 
+import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from jobs.errors import MalformedJson
 from jobs.frozen import FrozenModel
 from jobs.requests import Dimensions, EmbeddingsInput, Metadata, ModelName, Text, Tokens
 
@@ -20,8 +22,13 @@ class Body(FrozenModel):
     stream: bool | None = Field(default=None, description="Answer with server-sent events as they come.")
 
     def passed_on(self, *ours: str) -> dict[str, Any]:
-        """All that was said, less what is ours."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={*_OURS, *ours})
+        """All that was said, less what is ours. Raises MalformedJson for a number that JSON has no word for."""
+        said = self.model_dump(exclude_unset=True, exclude={*_OURS, *ours})
+        try:
+            json.dumps(said, allow_nan=False)
+        except ValueError:
+            raise MalformedJson("a number in the body is none, or is infinite") from None
+        return said
 
 
 class CompletionBody(Body):
@@ -38,7 +45,7 @@ class ResponseBody(Body):
 
     input: str | list[dict[str, Any]] | None = Field(
         default=None,
-        description="A text, or items as OpenAI has them; required unless there is a `prompt`.",
+        description="A text, or items as OpenAI has them; required unless there is a `prompt` or a previous response.",
         repr=False,
     )
     background: bool | None = Field(default=None, description="Answer at once; fetch the response by its id.")

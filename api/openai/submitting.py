@@ -2,7 +2,7 @@
 
 An openai client repeats a request by itself when the connection broke, and names no key. What it repeats is known by
 its body, its caller and its count: so it finds the job of its first try, or one of an equal call that was sent at the
-same time; no two of them find the same. Two equal calls that are meant are two jobs.
+same time and has no answer yet; no two of them find the same. Two equal calls that are meant are two jobs.
 """
 
 import hashlib
@@ -16,16 +16,17 @@ from typing import Final
 
 from flask import request
 
-from api.openai.refusals import still_running
+from api.openai.refusals import CallFailed, still_running
 from api.services import Services, services
 from api.waiting import view_when_final
-from jobs import queries, reading
-from jobs.errors import JobNotFound, StoreUnavailable
+from jobs import queries, reading, verbs
+from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
 from jobs.models import JobRecord, JobView
 from jobs.requests import JobRequest
 from jobs.states import State
 from jobs.verbs import Created
-from jobs.verbs.create import idempotency_digest
+from jobs.verbs.create import fingerprint, idempotency_digest
+from tasks.submit import DEFAULT_TENANT
 
 _COUNT: Final = "x-stainless-retry-count"
 _SANE: Final = re.compile(r"[0-9]{1,3}")
@@ -34,33 +35,58 @@ _LONGEST_WAIT_SECONDS: Final = 8.0
 _MARGIN_SECONDS: Final = 1.5  # for a new connection
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Accepted:
-    """``leave`` is what to do when the client leaves before the end; None: nothing."""
+    """``leave`` is what to do when the client leaves before the end, ``answered`` when it has its answer.
+
+    ``is_waited``: its caller wants the job's own answer, not only its id.
+    """
 
     record: JobRecord
     leave: Callable[[], None] | None = None
+    answered: Callable[[], None] = _nothing
+    is_waited: bool = False
+
+    @property
+    def leave_late(self) -> Callable[[], None] | None:
+        """Of a client without any answer so far, which may send its request again."""
+        return partial(_leave_late, self.leave) if self.leave else None
 
 
-def accept(task: JobRequest, id_prefix: str, key: str | None, *, goes_on: bool = False) -> Accepted:
-    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or has a key of its own."""
+def accept(
+    task: JobRequest,
+    id_prefix: str,
+    key: str | None,
+    *,
+    goes_on: bool = False,
+    complete: Callable[[], JobRequest] | None = None,
+) -> Accepted:
+    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or has a key of its own.
+
+    ``complete`` makes the whole of the task, if it lacks anything; not for a key that has made the job before.
+    """
     here = services()
-    if key is not None:
-        created = here.submitter.submit(task, idempotency_key=key, id_prefix=id_prefix)
-        goes_on = True
-    else:
-        created = _submit_unnamed(here, task, id_prefix)
-    record = created.record or reading.record(here.store, created.job_id)
-    return Accepted(record, None if goes_on else _canceller(here, record))
+    made = _made_before(here, task, key) if key and complete else None
+    whole = complete() if complete and not made else task
+    if key is None:
+        return _accept_unnamed(here, whole, id_prefix, goes_on)
+    created = made or here.submitter.submit(whole, idempotency_key=key, id_prefix=id_prefix)
+    return Accepted(_record(here, created), is_waited=not goes_on)
 
 
 def view_at_end(accepted: Accepted) -> JobView:
-    """The job once it is final. Raises StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
-    record, leave = accepted.record, accepted.leave
-    late = partial(_leave_late, leave) if leave else None
-    view = view_when_final(record.job_id, services().settings.client_wait_seconds, late, known=record)
+    """The job once it is final. Raises CallFailed, StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
+    record, seconds = accepted.record, services().settings.client_wait_seconds
+    view = view_when_final(record.job_id, seconds, accepted.leave_late, known=record)
     if not view.record.state.is_final:
         raise still_running(record.job_id)
+    if view.record.state is State.FAILED and view.error is not None:
+        accepted.answered()
+        raise CallFailed(record.job_id, view.error)
     return view
 
 
@@ -68,6 +94,21 @@ def _leave_late(leave: Callable[[], None]) -> None:
     """Not before the client has had the time to send its request again."""
     time.sleep(_seconds_to_come_back())
     leave()
+
+
+def _made_before(here: Services, task: JobRequest, key: str) -> Created | None:
+    kept = here.store.run(queries.made_under(DEFAULT_TENANT, idempotency_digest(key)))
+    return Created(kept[1]) if kept and kept[0] == fingerprint(task) else None
+
+
+def _record(here: Services, created: Created) -> JobRecord:
+    return created.record or reading.record(here.store, created.job_id)
+
+
+def _accept_unnamed(here: Services, task: JobRequest, id_prefix: str, goes_on: bool) -> Accepted:
+    record = _record(here, _submit_unnamed(here, task, id_prefix))
+    leave = None if goes_on else _canceller(here, record)
+    return Accepted(record, leave, _noter(here, record), is_waited=not goes_on)
 
 
 def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created:
@@ -119,3 +160,14 @@ def _canceller(here: Services, record: JobRecord) -> Callable[[], None]:
                 here.cancel(record)
 
     return leave
+
+
+def _noter(here: Services, record: JobRecord) -> Callable[[], None]:
+    """Notes that this call is answered: what is sent again from now on is another one."""
+    key = _own_key()
+
+    def answered() -> None:
+        with suppress(StoreUnavailable, QueueFull):
+            here.store.run(verbs.answered(record.tenant, key, record.job_id))
+
+    return answered

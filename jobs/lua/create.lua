@@ -13,7 +13,8 @@
 -- answers  {created, id, time of creation in ms, order of creation, place in line,
 --           wait in ms or -1}
 --          {existing, id}: the key, or the retry, has made that job before
---            or this request when it was sent before: the latest such job that nobody has come back to as often
+--            or this request when it was sent before: the latest such job that nobody has come back to as often,
+--            and whose call has not been answered
 --          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once.
@@ -38,7 +39,7 @@ elseif ARGV[8] == 'sent' and ARGV[2] ~= '0' then
     if by == ARGV[1] then
       return {'existing', id}
     end
-    if not found and tonumber(times) < tonumber(ARGV[2]) then
+    if not found and times and tonumber(times) < tonumber(ARGV[2]) then
       found = {i - 1, id}
     end
   end

@@ -9,6 +9,7 @@ from jobs.verbs.attempt import (
     Ender,
     NotClaimed,
     Tail,
+    Unreadable,
     append,
     claim,
     delta,
@@ -19,7 +20,7 @@ from jobs.verbs.attempt import (
     upstream,
 )
 from jobs.verbs.catalogue import note_models, take_models_turn
-from jobs.verbs.create import Created, create
+from jobs.verbs.create import Created, answered, create
 from jobs.verbs.end import cancel, delete
 from jobs.verbs.recover import Lane, refuse_submits, ring, take_duty, unrung
 
@@ -30,6 +31,8 @@ __all__ = [
     "Lane",
     "NotClaimed",
     "Tail",
+    "Unreadable",
+    "answered",
     "append",
     "cancel",
     "claim",

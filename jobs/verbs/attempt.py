@@ -8,11 +8,12 @@ from jobs import celery_result, keys
 from jobs.answers import AnyAnswer, ChatAnswer, JobError, TextAnswer, Usage
 from jobs.bell import Bell
 from jobs.commands import Command, Word, script_command, text
+from jobs.errors import RequestUnreadable
 from jobs.models import Claim, Lease
-from jobs.requests import JOB_REQUEST
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.verbs.writing import attempt_entry, event_json, milliseconds, minute, settle_keys
+from jobs.written import read_request
 
 AttemptEnd: TypeAlias = Literal["failures", "deaths", "refund"]
 Ender: TypeAlias = Literal["holder", "expired", "queued"]
@@ -26,6 +27,14 @@ class NotClaimed:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """The job is taken, and nobody can tell what it asks for: it can only be ended."""
+
+    lease: Lease
+    error: JobError
+
+
+@dataclass(frozen=True)
 class Tail:
     """What an attempt has still to say in the log: events, and the length of the log before them."""
 
@@ -33,7 +42,9 @@ class Tail:
     events: tuple[str, ...] = field(default=(), repr=False)
 
 
-def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings) -> Command[Claim | NotClaimed]:
+def claim(
+    job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings
+) -> Command[Claim | NotClaimed | Unreadable]:
     """Take the job under a lease; ``claim_id`` is new for each bell, ``owner`` names the worker process."""
     names = [
         keys.job(job_id),
@@ -51,18 +62,22 @@ def claim(job_id: str, claim_id: str, owner: str, bell: Bell, settings: Settings
     ]
     args: list[Word] = [job_id, claim_id, owner, milliseconds(settings.lease_seconds), keys.changed_channel(job_id)]
 
-    def read(reply: list[bytes]) -> Claim | NotClaimed:
+    def read(reply: list[bytes]) -> Claim | NotClaimed | Unreadable:
         if reply[0] != b"claimed":
             return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
         token, attempt, log_length, failures, deaths, max_attempts, remaining_ms = map(int, reply[1:8])
         lease = Lease(job_id=job_id, queue=bell.queue, token=token, attempt=attempt, log_length=log_length)
+        try:
+            request = read_request(reply[8])
+        except RequestUnreadable as error:
+            return Unreadable(lease, JobError(code=error.code, message=error.message))
         return Claim(
             lease=lease,
             failures=failures,
             deaths=deaths,
             max_attempts=max_attempts,
             remaining_ms=remaining_ms,
-            request=JOB_REQUEST.validate_json(reply[8]),
+            request=request,
         )
 
     return script_command("claim", names, args, read)

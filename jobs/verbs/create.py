@@ -96,6 +96,12 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
     return script_command("create", names, args, lambda reply: _read_created(job, fields, reply))
 
 
+def answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
+    """The call that ``sent_before`` speaks of has its answer: what is sent again later is another one."""
+    names = [keys.sent(tenant, idempotency_digest(idempotency_key))]
+    return script_command("answered", names, [job_id], lambda _: None)
+
+
 def _milliseconds_or_none(seconds: float | None) -> Word:
     return "" if seconds is None else milliseconds(seconds)
 
@@ -146,8 +152,11 @@ def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *li
 
 
 def fingerprint(request: JobRequest) -> str:
-    """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference."""
-    dumped = request.model_dump(mode="json", exclude_none=True)
+    """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference.
+
+    Nor does what a previous response stands for, which may not be there any more when the request comes again.
+    """
+    dumped = request.model_dump(mode="json", exclude_none=True, exclude={"earlier"})
     said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 

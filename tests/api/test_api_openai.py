@@ -22,9 +22,9 @@ def events(text):
 
 @pytest.fixture
 def create(api_client):
-    def post(headers=None, path="/v1/responses", **body):
+    def post(headers=None, path="/v1/responses", buffered=True, **body):
         sent = {"input": "hi", "background": True} | body if path == "/v1/responses" else body
-        return api_client.post(path, json=sent, headers=headers or {})
+        return api_client.post(path, json=sent, headers=headers or {}, buffered=buffered)
 
     return post
 
@@ -71,8 +71,12 @@ def test_a_wait_that_is_over_is_an_error_that_the_client_sends_again(make_api, a
 
 
 def sent(create, count=None, caller="Bearer a", **body):
+    """A call whose answer is lost on its way: why clients send again."""
     headers = {"Authorization": caller} | ({} if count is None else {"x-stainless-retry-count": str(count)})
-    return create(headers, **body).json["id"]
+    response = create(headers, buffered=False, **body)
+    said = json.loads(next(response.iter_encoded()))
+    response.close()
+    return said["id"]
 
 
 def test_what_a_client_sends_again_is_the_job_of_its_first_try(create):
@@ -115,6 +119,36 @@ def test_only_the_latest_equal_calls_are_remembered(create, redis_client_of_api)
 
     assert redis_client_of_api.llen(remembered) == 32
     assert 0 < redis_client_of_api.ttl(remembered) <= 1_800
+
+
+def test_a_retry_never_gets_an_answer_that_an_earlier_call_has_had(create, api_client):
+    """An equal call whose own first try never came: it is a call of its own."""
+    had = create({"x-stainless-retry-count": "0"}).json["id"]
+
+    assert sent(create, 1, caller="") != had
+
+
+def test_a_stream_that_has_begun_is_an_answer(create, hands):
+    """No openai client sends such a call again."""
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(lambda: create(stream=True).text)
+        had = until(hands.next_queued)
+        hands.complete(had, ANSWER)
+        assert had in reading.result(30)
+    retry = create({"x-stainless-retry-count": "1"}, stream=True, buffered=False)
+
+    assert had.encode() not in next(retry.iter_encoded())
+    retry.close()
+
+
+def test_a_call_that_comes_back_for_its_answer_is_left_to_nobody_else(create, hands):
+    """Its retry has it; the job of an equal call that waits still is found."""
+    lost, other = sent(create, 0, caller=""), sent(create, 0, caller="")
+    retry = {"x-stainless-retry-count": "1"}
+
+    assert create(retry).json["id"] == other
+    assert sent(create, 1, caller="") == lost
+    assert sent(create, 2, caller="") == lost
 
 
 @pytest.mark.parametrize("other", [{"caller": "Bearer b"}, {"input": "ho"}, {"store": True}])

@@ -118,3 +118,9 @@ def test_what_was_heard_is_heard_once():
     assert (heard.new_text("cd"), heard.is_new([2])) == ("d", True)
     heard.restart()
     assert (heard.new_text("x"), heard.is_new([3])) == (None, None)
+
+
+def test_a_finish_reason_is_told_once_whatever_comes_after_it():
+    frames = told(begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1}))
+
+    assert sum('"finish_reason":"' in frame for frame in frames) == 1

@@ -186,3 +186,20 @@ def test_chunks_of_a_completion_that_is_looked_at_as_a_response_are_left_out():
     chunk = log("upstream", data={"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
 
     assert "output_text.delta" not in kinds(told(begins(), chunk))
+
+
+def opened(output_index, item_id):
+    place = {"item_id": item_id, "output_index": output_index, "content_index": 0}
+    item = {"id": item_id, "type": "message", "content": []}
+    return (
+        upstream("output_item.added", output_index=output_index, item=item),
+        upstream("content_part.added", **place, part={"type": "output_text", "text": "", "annotations": []}),
+    )
+
+
+def test_a_delta_belongs_to_the_part_that_was_opened_last():
+    """Though an earlier item is open still, or got its part only then."""
+    first, second = opened(0, "m0"), opened(1, "m1")
+    for log_lines, expected in (((*first, *second), "m1"), ((first[0], *second, first[1]), "m0")):
+        said = told(begins(), *log_lines, says("hi"), status="failed")
+        assert [event["item_id"] for event in said if event["type"] == "response.output_text.delta"] == [expected]

@@ -2,8 +2,13 @@
 
 import signal
 
+import httpx2
+import openai
+import pytest
+
 from tests.processes import free_port, running
 from tests.stack import GUNICORN
+from tests.waiting import until
 
 SIXTY = " ".join(f"w{number}" for number in range(60))
 SLOW = "[[offline tokens=60 interval=0.05]]"
@@ -65,3 +70,26 @@ def test_a_stream_is_resumed_at_another_web_process(stack):
 
     assert [event.to_dict() for event in head + rest] == [event.to_dict() for event in whole]
     assert rest[-1].response.output_text == SIXTY
+
+
+def test_a_web_process_that_stops_cuts_no_stream_silently(stack):
+    """SIGTERM, as in every deploy: each client gets an error and can go on elsewhere, and the log has no traceback."""
+    port = free_port()
+    asked = {"model": "m", "messages": [{"role": "user", "content": SLOW}], "stream": True}
+    with stack.client() as client, stack.worker():
+        with running(GUNICORN, ready="Booting worker", env=stack.env | {"CHATQUEUE_WEB_PORT": str(port)}) as web:
+            there = client.with_options(base_url=f"http://127.0.0.1:{port}/v1", max_retries=5)
+            completion = there.chat.completions.create(**asked)
+            response = there.responses.create(model="m", input=SLOW, stream=True)
+            completion_id, response_id = next(completion).id, next(response).response.id
+            web.send(signal.SIGTERM)
+            with pytest.raises(openai.APIError) as stopped:
+                list(completion)
+            with pytest.raises((openai.APIConnectionError, httpx2.TransportError)):
+                list(response)
+        ended = list(client.responses.retrieve(response_id, stream=True))[-1].response
+
+        assert stopped.value.code == "server_stopped"
+        assert ended.output_text == SIXTY
+        until(lambda: client.chat.completions.retrieve(completion_id).choices[0].message.content == SIXTY)
+        assert "Traceback" not in web.output

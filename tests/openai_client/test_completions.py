@@ -103,9 +103,9 @@ def test_an_attempt_that_was_cut_is_not_told_twice(client):
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_a_failure_in_a_stream_is_raised(client):
-    with pytest.raises(openai.APIError) as raised:
-        list(client.chat.completions.create(**asking("[[offline status=400]]", stream=True)))
+def test_a_refusal_of_a_streamed_completion_is_of_the_clients_own_class(client):
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(**asking("[[offline status=400]]", stream=True))
 
     assert raised.value.code == "provider_rejected_request"
 

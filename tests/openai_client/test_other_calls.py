@@ -158,3 +158,16 @@ def test_two_equal_calls_that_are_meant_are_two_jobs(stack, client):
 
     assert first.id != second.id
     assert calls(stack.model_url, name)["calls"] == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_has_been_read_is_not_given_to_a_later_retry(client, stream):
+    """Over a real connection: an equal call whose first try never came gets a job of its own."""
+
+    def ask(count):
+        headers = {"x-stainless-retry-count": str(count)}
+        asked = {"model": "m", "input": "[[offline say=once]]", "stream": stream, "extra_headers": headers}
+        answer = client.responses.create(**asked)
+        return list(answer)[-1].response.id if stream else answer.id
+
+    assert ask(0) != ask(1)

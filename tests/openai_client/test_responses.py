@@ -12,6 +12,7 @@ from tests.waiting import until
 
 SLOW = "[[offline tokens=30 interval=0.05]]"
 THIRTY = " ".join(f"w{number}" for number in range(30))
+REFUSALS = [(400, openai.BadRequestError), (404, openai.NotFoundError)]
 WEATHER = {
     "type": "function",
     "name": "weather",
@@ -269,11 +270,17 @@ def test_a_failure_is_told_as_one(client):
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model="m", input="[[offline status=400]]")
     response = ended(client, client.responses.create(model="m", input="[[offline status=400]]", background=True))
-    events = list(client.responses.create(model="m", input="[[offline status=400]]", stream=True))
+    events = list(client.responses.retrieve(response.id, stream=True))
 
     assert refused.value.code == "provider_rejected_request"
     assert (response.status, response.error.code) == ("failed", "invalid_prompt")
     assert events[-1].type == "response.failed"
+
+
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
+def test_a_refusal_of_a_streamed_response_is_of_the_clients_own_class(client, status, error):
+    with pytest.raises(error):
+        client.responses.create(model="m", input=f"[[offline status={status}]]", stream=True)
 
 
 def test_an_attempt_that_was_cut_leaves_the_stream_valid(client):

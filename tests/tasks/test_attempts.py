@@ -1,6 +1,7 @@
 """Jobs through a real worker: answered, retried, failed, cancelled; each with its trace in record, log and provider."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -146,3 +147,23 @@ def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
         client.ended(job_id)
     until(lambda: all(f"job_ended job_id={job_id}" in worker.output for job_id in job_ids))
     assert "canary" not in worker.output
+
+
+def test_a_job_whose_request_cannot_be_read_fails_at_once(client, redis_client, worker):
+    """It is no death of its worker, and nothing of it reaches the log."""
+    worker.send(signal.SIGSTOP)
+    try:
+        job_id = client.submit("hi")
+        redis_client.set(keys.request(job_id), f'{{"metadata":{{"{CANARY}-unreadable":')
+    finally:
+        worker.send(signal.SIGCONT)
+    record = client.ended(job_id)
+
+    assert (record.state, record.error_code, record.attempts, record.deaths) == (
+        State.FAILED,
+        "request_unreadable",
+        1,
+        0,
+    )
+    worker.wait_for(f"job_ended job_id={job_id}")
+    assert f"{CANARY}-unreadable" not in worker.output
