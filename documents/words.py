@@ -42,6 +42,10 @@ def stems(text: str) -> list[str]:
     return [_stem(word) for word in _WORD.findall(rejoin(text).lower()) if word not in _STOP_WORDS]
 
 
+def telling_words(text: str) -> frozenset[str]:
+    return frozenset(stems(text))
+
+
 def _stem(word: str) -> str:
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM:
