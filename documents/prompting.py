@@ -51,6 +51,13 @@ def write_prompt(question: str, sources: Sequence[Source], system: str | None = 
     return Prompt(f"{system}\n\n{_INSTRUCTIONS}" if system else _INSTRUCTIONS, message)
 
 
+def say_not_in_documents(unread: int) -> str:
+    """`unread`: documents that may have the answer, and are not read to their end yet."""
+    if not unread:
+        return NOT_IN_DOCUMENTS
+    return f"{NOT_IN_DOCUMENTS} {'1 document is' if unread == 1 else f'{unread} documents are'} still being read."
+
+
 def count_prompt_tokens(source: Source) -> int:
     """How much of a prompt the source takes, its name and marks included."""
     return count_tokens(_shown(source, "0" * _MARK_CHARS))
