@@ -144,9 +144,9 @@ def test_who_asks_all_documents_is_told_of_those_that_are_still_read(library, ha
 
 def test_what_is_left_of_a_deleted_document_hides_no_other(library, settings):
     """Its two hundred pages fit as well, and none of them may be cited."""
-    page = "The wombat flag of Tarrabool has which colour, asks page {}."
+    page = "Which colour has the wombat flag of Tarrabool, asks page {}."
     asked = "Which colour has the wombat flag of Tarrabool?"
-    library.ingested(b"Colours. The wombat flag of Tarrabool, as all know, has the colour green.", "small.txt")
+    library.ingested(b"Of all flags ever flown at sea, that of Tarrabool, a wombat, has the colour green.", "small.txt")
     big = library.ingested("\f".join(page.format(number) for number in range(200)).encode(), "big.txt")
     before = {cited["filename"] for cited in library.ask(asked, "all")[1]["citations"]}
     with closing(connect(settings)) as redis:
