@@ -197,12 +197,15 @@ def test_many_processes_write_one_document_and_one_set_remains(table_url, with_t
 
 
 def test_many_processes_write_their_documents_while_others_search(table_url, with_table):
-    """Enough commits that the table is put in order meanwhile; every document is whole at the end."""
+    """Enough commits that the table is put in order meanwhile; every document is whole at the end.
+
+    A search reads twice, by words and by vector, and a commit may come in between: words alone find one of its chunks.
+    """
     writers = [started(_write, table_url, [f"doc_{number}_{turn}" for turn in range(15)], 1) for number in range(3)]
 
     async def watch(table):
         while any(writer.is_alive() for writer in writers):
-            assert len(await ask(table, "lamp", ids=["doc_0_0"])) in {0, len(TEXTS)}
+            assert len(await ask(table, "lamp", ids=["doc_0_0"])) in {0, 1, len(TEXTS)}
         return [await table.count(f"doc_{number}_{turn}") for number in range(3) for turn in range(15)]
 
     assert with_table(watch) == [len(TEXTS)] * 45
