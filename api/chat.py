@@ -49,8 +49,9 @@ def _event_stream(description: str) -> Callable[..., Any]:
 def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     """Chat and wait for the answer.
 
-    The call goes through the same queue as any other. A job that fails is answered 502 with its own code. When the
-    caller closes the connection before the end, the job is cancelled: see `on_disconnect`.
+    The call goes through the same queue as any other. A job that fails is answered 502 with its own code, and 422 where
+    its documents cannot be asked. When the caller closes the connection before the end, the job is cancelled: see
+    `on_disconnect`.
     """
     created = _submit(body, headers)
     leave = _cancelling(created) if body.cancels_when_left(headers) else None

@@ -1,7 +1,7 @@
 """What the documents' endpoints answer, built from records."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from jobs.answers import JobError
 from jobs.documents import DocumentKind, DocumentRecord, DocumentState, DocumentView
 from jobs.frozen import FrozenModel
 from jobs.shelf import DocumentPage
+
+_MOST_PROBLEMS: Final = 100  # told of one document: of a scanned book each page is one
 
 
 class PageProblem(FrozenModel):
@@ -33,7 +35,10 @@ class Document(FrozenModel):
     pages_done: int = Field(description="Read and embedded; all of them once it is ready.")
     chunks: int | None
     embedding_model: str | None
-    page_problems: tuple[PageProblem, ...]
+    page_problems: tuple[PageProblem, ...] = Field(
+        description=f"The first {_MOST_PROBLEMS}; the result of the task that ingested it names all of these pages."
+    )
+    problem_pages: int = Field(description="Pages with a problem, in all.")
     error: JobError | None = Field(description="Why it failed; uploaded again, it is tried again.")
 
     @classmethod
@@ -52,6 +57,7 @@ class Document(FrozenModel):
             chunks=record.chunks,
             embedding_model=record.embedding_model,
             page_problems=_problems(record),
+            problem_pages=len(record.no_text) + len(record.damaged),
             error=view.error,
         )
 
@@ -75,4 +81,4 @@ class DocumentList(FrozenModel):
 def _problems(record: DocumentRecord) -> tuple[PageProblem, ...]:
     met = [PageProblem(page=page, problem="no_text") for page in record.no_text]
     met += [PageProblem(page=page, problem="damaged") for page in record.damaged]
-    return tuple(sorted(met, key=lambda one: one.page))
+    return tuple(sorted(met, key=lambda one: one.page)[:_MOST_PROBLEMS])

@@ -26,6 +26,7 @@ _INGESTING: Final[dict[str, Any]] = {
     "chunks": None,
     "embedding_model": None,
     "page_problems": [],
+    "problem_pages": 0,
     "error": None,
 }
 DOCUMENT: Final = _INGESTING | {
@@ -35,6 +36,7 @@ DOCUMENT: Final = _INGESTING | {
     "chunks": 211,
     "embedding_model": "text-embedding-3-small",
     "page_problems": [{"page": 63, "problem": "no_text"}],
+    "problem_pages": 1,
 }
 _TASK: Final = QUEUED_TASK | {"kind": "ingest", "prompt_preview": "handbook.pdf"}
 ACCEPTED: Final = {"document": _INGESTING, "task": _TASK}

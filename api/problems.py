@@ -44,6 +44,9 @@ _EXAMPLE_CODES: Final = {
     502: "provider_timeout",
     503: errors.StoreUnavailable.code,
 }
+_OF_ITS_DOCUMENTS: Final = frozenset(  # codes of a failed job whose caller has to ask for others, or mend them
+    {"document_not_found", "document_not_ready", "document_failed", "document_deleted", "embedding_model_changed"}
+)
 
 
 class OpenAIError(BaseModel):
@@ -69,13 +72,18 @@ class Problem(BaseModel):
 
 
 class JobFailed(ChatqueueError):
-    """A caller waited for a job, and it failed. ``code`` is the job's own."""
+    """A caller waited for a job, and it failed. ``code`` is the job's own.
+
+    502, or 422 where the documents that it names cannot be asked: as if that had been so when it was submitted.
+    """
 
     http_status = 502
 
     def __init__(self, job_id: str, error: JobError) -> None:
         super().__init__(error.message)
         self.code = error.code  # type: ignore[misc]  # one class, many codes
+        if error.code in _OF_ITS_DOCUMENTS:
+            self.http_status = errors.InvalidRequest.http_status  # type: ignore[misc]
         self.job_id = job_id
 
 

@@ -16,17 +16,19 @@ highest. The model may still say that they do not answer the question: near the 
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Final
 
 from documents.models import Found, Source
-from documents.words import count_tokens, stems
+from documents.prompting import count_prompt_tokens
+from documents.words import telling_words
 
 MIN_COVERAGE: Final = 0.4  # measured over 950 pages: at most 0.29 for a question that they do not answer
 WORDS_BEFORE: Final = 0.6  # at most, of the weight of the question's words; 0.6 of 1.6 is less than MIN_COVERAGE
 MAX_SOURCES: Final = 8
-_TOKENS_AROUND: Final = 30  # number, name, page and marks of one source
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +36,29 @@ class Weights:
     """How much each of the question's telling words says."""
 
     of: Mapping[str, float]
+    total: float
 
-    def coverage(self, text: str) -> float:
-        """The share of the question's words, by weight, that the text has: 0 to 1."""
-        total = sum(self.of.values())
-        if not total:
-            return 0.0
-        had = self.of.keys() & set(stems(text))
-        return sum(self.of[word] for word in had) / total
+    def coverage(self, had: AbstractSet[str]) -> float:
+        """The share of the question's words, by weight, that a text with these telling words has: 0 to 1."""
+        return math.fsum(self.of[word] for word in self.of.keys() & had) / self.total if self.total else 0.0
 
 
-def weigh(question: str, texts: Sequence[str], before: str = "") -> Weights:
-    """`before`: what was asked before the question."""
-    had = [set(stems(text)) for text in texts]
-    asked = _rarities(set(stems(question)), had)
-    asked_before = _rarities(set(stems(before)) - asked.keys(), had)
-    most, total = WORDS_BEFORE * sum(asked.values()), sum(asked_before.values())
+def weigh(
+    asked: AbstractSet[str], had: Sequence[AbstractSet[str]], asked_before: AbstractSet[str] = frozenset()
+) -> Weights:
+    """All by their telling words: the question, each of the texts, and what was asked before the question."""
+    counts = Counter(word for words in had for word in words)
+    now = _rarities(asked, counts, len(had))
+    before = _rarities(asked_before - asked, counts, len(had))
+    most, total = WORDS_BEFORE * math.fsum(now.values()), math.fsum(before.values())
     share = most / total if 0 < most < total else 1.0
-    return Weights(asked | {word: share * weight for word, weight in asked_before.items()})
+    of = now | {word: share * weight for word, weight in before.items()}
+    return Weights(of, math.fsum(of.values()))
 
 
-def _rarities(words: Collection[str], had: Sequence[Collection[str]]) -> dict[str, float]:
+def _rarities(words: Collection[str], counts: Mapping[str, int], texts: int) -> dict[str, float]:
     """Each word's weight, by how many of the texts have it."""
-    return {word: math.log(1 + (len(had) + 1) / (1 + sum(word in those for those in had))) for word in sorted(words)}
+    return {word: math.log(1 + (texts + 1) / (1 + counts.get(word, 0))) for word in words}
 
 
 def choose(
@@ -73,30 +75,31 @@ def choose(
     asked before the question.
     """
     allowed = [one for one in found if one.document_id in filenames]
-    weights = weigh(question, [one.chunk.text for one in allowed], before)
-    coverages = [weights.coverage(one.chunk.text) for one in allowed]
-    pairs = list(zip(allowed, coverages, strict=True))
+    had = [telling_words(one.chunk.text) for one in allowed]
+    weights = weigh(telling_words(question), had, telling_words(before))
+    pairs = [(one, weights.coverage(words)) for one, words in zip(allowed, had, strict=True)]
     if not any(one.similarity >= min_similarity or coverage >= MIN_COVERAGE for one, coverage in pairs):
         return ()
-    best = sorted(pairs, key=lambda pair: -_score(*pair))
-    kept = _within([one for one, _ in best], max_tokens)
-    scores = {one: _score(one, coverage) for one, coverage in best}
-    return tuple(
-        Source(number, one.document_id, filenames[one.document_id], one.chunk.page, one.chunk.text, scores[one])
-        for number, one in enumerate(kept, start=1)
-    )
+    sources = [_source(one, filenames[one.document_id], _score(one, coverage)) for one, coverage in pairs]
+    kept = _within(sorted(sources, key=lambda source: -source.score), max_tokens)
+    return tuple(replace(source, number=number) for number, source in enumerate(kept, start=1))
+
+
+def _source(found: Found, filename: str, score: float) -> Source:
+    """Without a number yet."""
+    return Source(0, found.document_id, filename, found.chunk.page, found.chunk.text, score)
 
 
 def _score(one: Found, coverage: float) -> float:
     return round((max(0.0, min(1.0, one.similarity)) + coverage) / 2, 4)
 
 
-def _within(found: Sequence[Found], max_tokens: int) -> list[Found]:
+def _within(sources: Sequence[Source], max_tokens: int) -> list[Source]:
     """As many as there is room for; a shorter one may take the place that a longer one cannot."""
-    kept: list[Found] = []
-    for one in found:
-        tokens = count_tokens(one.chunk.text) + _TOKENS_AROUND
+    kept: list[Source] = []
+    for source in sources:
+        tokens = count_prompt_tokens(source)
         if tokens <= max_tokens and len(kept) < MAX_SOURCES:
             max_tokens -= tokens
-            kept.append(one)
+            kept.append(source)
     return kept

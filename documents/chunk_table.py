@@ -7,8 +7,8 @@ A document is replaced in one commit, keyed by document and index: all its chunk
 dies needs no clearing up and no mark of completeness, and two that run at once leave one set: Lance sees that both
 wrote the same keys, and lets the second try again over the first. Any number of processes may read and write.
 
-One table for each model, so that vectors of two models can never be compared; a question to a document that was kept
-with another is answered with an error that names both.
+One table for each model, so that vectors of two models can never be compared; a search finds nothing of a document
+that was kept with another, and whoever searches asks for such.
 
 Imports LanceDB (1.6 s, 130 MB) at the first use, in the process that uses it: never before a fork, never in the web
 process, whose greenlets its threads do not know.
@@ -21,7 +21,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from documents.errors import DocumentsNotInstalled, EmbeddingModelChanged
+from documents.errors import DocumentsNotInstalled
 from documents.models import Chunk, EmbeddingModel, Found
 
 if TYPE_CHECKING:
@@ -85,24 +85,36 @@ class ChunkTable:
         model: EmbeddingModel,
         tenant: str,
         document_ids: Collection[str] | None = None,
+        left_out: Collection[str] = (),
         limit: int = 20,
     ) -> list[Found]:
         """The chunks that fit best by meaning and by words, the best first; of these documents, or all the tenant's.
 
-        Raises EmbeddingModelChanged where one of the documents was kept with another model.
+        Of those that were kept with this model, and are not left out.
         """
-        from documents.chunk_rows import of_documents, of_tenant
+        from documents.chunk_rows import of_documents
         from documents.chunk_search import search_table
 
-        where = of_tenant(tenant)
-        if document_ids is not None:
-            where &= of_documents(sorted(document_ids))
-        tables = await self._tables()
-        await _refuse_other_models(tables, where, model)
-        mine = next((table for table in tables if table.name == _name(model)), None)
+        where = _scope(tenant, document_ids)
+        if left_out:
+            where &= ~of_documents(sorted(left_out))
+        mine = await self._open(_name(model))
         if mine is None or (document_ids is not None and not document_ids):
             return []
         return await search_table(mine, question, vector, where, limit)
+
+    async def kept_otherwise(
+        self, model: EmbeddingModel, tenant: str, document_ids: Collection[str] | None = None
+    ) -> dict[str, str]:
+        """The documents of which there are chunks of another model, with that model; of these, or all the tenant's."""
+        from documents.chunk_rows import model_of
+
+        where, kept = _scope(tenant, document_ids), dict[str, str]()
+        for table in await self._tables():
+            if table.name != _name(model) and await table.count_rows(where.to_sql()):
+                rows = await table.query().where(where).select(["document_id"]).to_arrow()
+                kept |= dict.fromkeys(rows["document_id"].unique().to_pylist(), model_of(await table.schema()))
+        return kept
 
     async def _remove_elsewhere(self, document_id: str, kept: EmbeddingModel | None) -> None:
         from documents.chunk_rows import of_document
@@ -139,12 +151,8 @@ def _name(model: EmbeddingModel) -> str:
     return _PREFIX + hashlib.sha256(str(model).encode()).hexdigest()[:16]
 
 
-async def _refuse_other_models(tables: list["AsyncTable"], where: "Expr", model: EmbeddingModel) -> None:
-    from documents.chunk_rows import model_of
+def _scope(tenant: str, document_ids: Collection[str] | None) -> "Expr":
+    from documents.chunk_rows import of_documents, of_tenant
 
-    for table in tables:
-        if table.name != _name(model) and await table.count_rows(where.to_sql()):
-            raise EmbeddingModelChanged(
-                f"the documents were kept with {model_of(await table.schema())}, the question comes with {model}: "
-                "ingest them again"
-            )
+    where = of_tenant(tenant)
+    return where if document_ids is None else where & of_documents(sorted(document_ids))

@@ -162,7 +162,7 @@ def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
         size += len(block)
         if size > max_bytes:
             raise DocumentTooLarge(f"the file has more than {max_bytes} bytes")
-        head = head or block[:HEAD_BYTES]
+        head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
         file.write(block)
     if not size:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from documents.errors import EmptyDocument, UnknownEncoding, UnsupportedDocument
+from documents.errors import EmptyDocument, TooManyPages, UnknownEncoding, UnsupportedDocument
 from documents.models import Page
 from documents.tidying import tidy
 
@@ -18,10 +18,14 @@ _MARKS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
 )
 
 
-def read_text(path: Path) -> Iterator[Page]:
+def read_text(path: Path, max_pages: int) -> Iterator[Page]:
+    """The pages in order. Raises before the first one."""
     text = _decode(path.read_bytes())
     if "\0" in text:
         raise UnsupportedDocument("the file is neither a PDF nor text")
+    count = text.count("\f") + 1
+    if count > max_pages:
+        raise TooManyPages(f"the document has {count} pages; at most {max_pages} are read")
     pages = [tidy(page) for page in text.split("\f")]
     if not any(pages):
         raise EmptyDocument("the file holds nothing but blanks")

@@ -63,7 +63,7 @@ def _pages(order: dict[str, Any]) -> Iterator[Page]:
     path = Path(order["path"])
     if order["kind"] == "pdf":
         return read_pdf(path, order["max_pages"], order["max_chars"])
-    return read_text(path)
+    return read_text(path, order["max_pages"])
 
 
 def _within(pages: Iterator[Page], max_chars: int) -> Iterator[Page]:

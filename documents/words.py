@@ -43,6 +43,10 @@ def stems(text: str) -> list[str]:
     return [_stem(word) for word in _WORD.findall(rejoin(text).lower()) if word not in _STOP_WORDS]
 
 
+def telling_words(text: str) -> frozenset[str]:
+    return frozenset(stems(text))
+
+
 @lru_cache(maxsize=20_000)  # a question meets 5,000 words, most of them often: a third of the time
 def _stem(word: str) -> str:
     for suffix in _SUFFIXES:

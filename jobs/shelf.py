@@ -39,6 +39,13 @@ def view(store: Store, document_id: str, tenant: str) -> DocumentView:
     return found
 
 
+def newest(tenant: str, start: int, limit: int) -> Command[list[str]]:
+    """Ids of the tenant's documents, the newest first, from the `start`-th on, which counts from 0."""
+    return plain_command(
+        "ZREVRANGE", keys.documents(tenant), start, start + limit - 1, read=lambda ids: [text(one) for one in ids]
+    )
+
+
 def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
     """Raises InvalidRequest for a cursor that no page has given."""
     before = read_cursor(cursor)

@@ -27,9 +27,15 @@ def unpack(text: str) -> "array.array[float]":
 
 def checked(text: str) -> str:
     """The same text. Raises ValueError for what is no vector of finite numbers: JSON has no word for others."""
-    if not math.isfinite(sum(unpack(text))):  # float32 summed as float64 cannot overflow
+    numbers = unpack(text)
+    if not numbers or not math.isfinite(sum(numbers)):  # float32 summed as float64 cannot overflow
         raise ValueError
     return text
+
+
+def are_alike(texts: Iterable[str]) -> bool:
+    """Whether all have as many numbers, which shows in the length of their base64."""
+    return len(set(map(len, texts))) <= 1
 
 
 def _to_little_endian(numbers: "array.array[float]") -> None:

@@ -1,23 +1,30 @@
-"""A chat that is answered from documents: what it rests on is found before the provider is asked for the answer."""
+"""A question to documents: what it rests on is found before the provider is asked for the answer."""
 
 import asyncio
+import logging
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from documents.choosing import choose
+from documents.chunk_table import ChunkTable
 from documents.citing import read_citations
+from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, Found, Source
-from documents.prompting import write_prompt
+from documents.prompting import say_not_in_documents, write_prompt
 from documents.question import Question, blend, pose
-from jobs import queries, shelf, vectors
-from jobs.answers import Citation, EmbeddingsAnswer
-from jobs.documents import DocumentRecord, DocumentState, DocumentView, refusal
-from jobs.errors import DocumentRejected
+from jobs import queries, vectors
+from jobs.answers import Citation, EmbeddingsAnswer, Usage
 from jobs.requests import ChatTask, EmbeddingsTask
+from tasks.askable import count_ingesting, names_of_asked, names_of_citable
 from tasks.library import deleted, document_errors
 from tasks.patience import Patience
 from tasks.runtime import Runtime
+from tasks.upstream.piece import Piece
+
+logger = logging.getLogger(__name__)
+_SEARCHES: Final = 5  # of one question; each leaves out what the ones before found in vain
+_MOST_NAMED: Final = 10  # documents in one message
 
 
 class CanEmbed(Protocol):
@@ -31,18 +38,12 @@ async def find_sources(
 
     Raises AttemptError: above all DocumentRejected, before any call, for a document that cannot be asked.
     """
-    job = await runtime.store.run(queries.record(job_id))
-    if job is None:
-        raise deleted()
+    tenant = await _tenant(runtime, job_id)
     asked_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
-    await _check(runtime, asked_ids or (), job.tenant)
-    question = pose(request.message, [turn.content for turn in request.history if turn.role == "user"])
+    await names_of_asked(runtime.store, asked_ids or (), tenant)
+    question = _question(request)
     vector = await _vector(runtime, question, provider, patience)
-    with document_errors():
-        table = await runtime.library.chunks()
-        model = EmbeddingModel(runtime.settings.document_model, len(vector))
-        found = await table.search(question.words, vector.tobytes(), model, job.tenant, asked_ids)
-    names = await _filenames(runtime, found, job.tenant)
+    found, names = await _search(runtime, question, vector, tenant, asked_ids)
     settings = runtime.settings
     most, nearness = settings.document_context_tokens, settings.document_similarity
     return choose(question.text, found, names, most, nearness, question.before)
@@ -54,24 +55,35 @@ def grounded(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
     return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
 
 
-def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
+async def not_found(runtime: Runtime, job_id: str, request: ChatTask) -> Piece:
+    """What is said without a model when no source fits. Who asked all documents hears of those not read yet."""
+    unread = await count_ingesting(runtime.store, await _tenant(runtime, job_id)) if request.documents == "all" else 0
+    no_usage = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
+    return Piece(text=say_not_in_documents(unread), finish_reason="stop", usage=no_usage)
+
+
+async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
+    """In a thread: it takes CPU time. A fault in it costs the citations, never the answer, which has been paid for."""
+    try:
+        cited = await asyncio.to_thread(read_citations, text, _question(request).text, sources)
+    except Exception as error:  # noqa: BLE001
+        logger.error("citing_failed error=%s", type(error).__name__)  # noqa: TRY400  # the traceback may quote the answer
+        return ()
     return tuple(
-        Citation(
-            document_id=cited.document_id,
-            filename=cited.filename,
-            page=cited.page,
-            quote=cited.quote,
-            score=cited.score,
-        )
-        for cited in read_citations(text, request.message, sources)
+        Citation(document_id=one.document_id, filename=one.filename, page=one.page, quote=one.quote, score=one.score)
+        for one in cited
     )
 
 
-async def _check(runtime: Runtime, document_ids: Sequence[str], tenant: str) -> None:
-    for document_id, record in zip(document_ids, await _records(runtime, document_ids), strict=True):
-        view = DocumentView(record=record, state=record.state) if record else None
-        if error := refusal(document_id, view, tenant):
-            raise DocumentRejected(error.message, code=error.code)
+def _question(request: ChatTask) -> Question:
+    return pose(request.message, [turn.content for turn in request.history if turn.role == "user"])
+
+
+async def _tenant(runtime: Runtime, job_id: str) -> str:
+    job = await runtime.store.run(queries.record(job_id))
+    if job is None:
+        raise deleted()
+    return job.tenant
 
 
 async def _vector(runtime: Runtime, question: Question, provider: CanEmbed, patience: Patience) -> "array[float]":
@@ -81,16 +93,51 @@ async def _vector(runtime: Runtime, question: Question, provider: CanEmbed, pati
     return blend([vectors.unpack(vector) for vector in answer.vectors])
 
 
-async def _filenames(runtime: Runtime, found: Sequence[Found], tenant: str) -> dict[str, str]:
-    """Of the found documents that may be cited: one that was deleted meanwhile may not."""
-    records = await _records(runtime, dict.fromkeys(one.document_id for one in found))
-    return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
+async def _search(
+    runtime: Runtime, question: Question, vector: "array[float]", tenant: str, asked_ids: Sequence[str] | None
+) -> tuple[list[Found], dict[str, str]]:
+    """What fits best, and the file's name of each document that may be cited.
+
+    What is left of documents that may not be cited takes the places of others: it is searched again without them.
+    """
+    model = EmbeddingModel(runtime.settings.document_model, len(vector))
+    left_out: set[str] = set()
+    with document_errors():
+        table = await runtime.library.chunks()
+        await _refuse_other_models(runtime, table, model, tenant, asked_ids)
+        for _ in range(_SEARCHES):
+            found = await table.search(question.words, vector.tobytes(), model, tenant, asked_ids, left_out)
+            names = await _names(runtime, found, tenant, asked_ids)
+            in_vain = {one.document_id for one in found} - names.keys()
+            if not in_vain:
+                break
+            left_out |= in_vain
+    return found, names
 
 
-async def _records(runtime: Runtime, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
-    """In the order asked for, in one round trip."""
-    return await asyncio.gather(*(runtime.store.run(shelf.record(document_id)) for document_id in document_ids))
+async def _names(
+    runtime: Runtime, found: Sequence[Found], tenant: str, asked_ids: Sequence[str] | None
+) -> dict[str, str]:
+    """Raises DocumentRejected where one that was asked by its id has gone since: its answer is not "not there"."""
+    if asked_ids is not None:
+        return await names_of_asked(runtime.store, asked_ids, tenant)
+    return await names_of_citable(runtime.store, dict.fromkeys(one.document_id for one in found), tenant)
 
 
-def _is_citable(record: DocumentRecord, tenant: str) -> bool:
-    return record.state is DocumentState.READY and record.tenant == tenant
+async def _refuse_other_models(
+    runtime: Runtime, table: ChunkTable, model: EmbeddingModel, tenant: str, asked_ids: Sequence[str] | None
+) -> None:
+    """Rather than answer as if documents that cannot be compared with the question did not exist."""
+    kept = await table.kept_otherwise(model, tenant, asked_ids)
+    names = await names_of_citable(runtime.store, kept, tenant)
+    if names:
+        raise EmbeddingModelChanged(
+            f"the question comes with {model}, but some documents were kept with another model: "
+            f"{_listed([f'{document_id} with {kept[document_id]}' for document_id in names])}. "
+            "Delete them and send them again"
+        )
+
+
+def _listed(words: Sequence[str]) -> str:
+    rest = len(words) - _MOST_NAMED
+    return ", ".join(words[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -128,7 +128,7 @@ def _crashed(lease: Lease, error: BaseException) -> AttemptCrashed:
 
 
 async def _settle_success(runtime: Runtime, lease: Lease, received: Received) -> Outcome:
-    answer = received.whole or received.text_answer()
+    answer = received.whole or await received.text_answer()
     state = State.INCOMPLETE if received.finish_reason in _CUT_SHORT else State.COMPLETED
     if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings, received.writer.tail)):
         raise Stopped(Stop.LEASE_LOST)
@@ -149,7 +149,7 @@ async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, r
         return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures", received)
     said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
     await note_failure(runtime, claim, said)
-    partial = received.text_answer() if received and received.writer.text else None
+    partial = await received.text_answer() if received and received.writer.text else None
     tail = received.writer.tail if received else None
     if not await runtime.store.run(verbs.fail(claim.lease, said, partial, runtime.settings, tail=tail)):
         raise Stopped(Stop.LEASE_LOST)

@@ -19,7 +19,7 @@ from jobs.models import Claim
 from jobs.requests import EmbeddingsTask, IngestTask, RemovalTask
 from tasks.library import deleted, document_errors
 from tasks.patience import Patience
-from tasks.provider_errors import deadline_passed
+from tasks.provider_errors import broken, deadline_passed
 from tasks.retry import GiveUp, decide
 from tasks.runtime import Runtime
 
@@ -119,6 +119,7 @@ class Embedder:
         self._runtime = runtime
         self._claim = claim
         self._ends_at = asyncio.get_running_loop().time() + claim.remaining_ms / 1000
+        self._first: str | None = None  # of all vectors, which the others must be like
         self.usage: Usage | None = None
 
     async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
@@ -139,6 +140,9 @@ class Embedder:
         patience = Patience.of(self._claim.request.limits, self._remaining_seconds, settings)
         answer = await self._runtime.provider.embed(request, patience)
         self.usage = _added(self.usage, answer.usage)
+        self._first = self._first or answer.vectors[0]
+        if not vectors.are_alike((self._first, *answer.vectors)):
+            raise broken()
         return [vectors.unpack(vector) for vector in answer.vectors]
 
     @property

@@ -207,7 +207,7 @@ def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
     try:
         rows = sorted(reply["data"], key=lambda row: row["index"])
         read = tuple(_read_vector(row["embedding"]) for row in rows)
-        if len(read) != len(request.input):
+        if len(read) != len(request.input) or not vectors.are_alike(read):
             raise broken()
         return EmbeddingsAnswer(
             vectors=read,

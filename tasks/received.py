@@ -29,7 +29,7 @@ class Received:
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.model = piece.model or self.model
 
-    def text_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
+    async def text_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
         said = {
             "text": self.writer.text,
             "model": self.model,
@@ -42,5 +42,5 @@ class Received:
             case ResponseTask():
                 return ResponseAnswer(**said, body=self.body)
             case ChatTask(documents=documents) as request if documents is not None:
-                return ChatAnswer(**said, citations=citations(self.writer.text, request, self.sources))
+                return ChatAnswer(**said, citations=await citations(self.writer.text, request, self.sources))
         return ChatAnswer(**said)

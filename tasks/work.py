@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import aclosing
 
-from documents.prompting import NOT_IN_DOCUMENTS
 from jobs.models import Claim
 from jobs.requests import ChatTask, Conversation, EmbeddingsTask, IngestTask, RemovalTask, input_chars
 from tasks import ask
@@ -13,7 +12,6 @@ from tasks.provider import Provider
 from tasks.quarantine import Quarantine
 from tasks.received import Received
 from tasks.runtime import Runtime
-from tasks.upstream.piece import Piece
 
 
 async def work(runtime: Runtime, claim: Claim, received: Received) -> None:
@@ -50,7 +48,7 @@ async def _ask_documents(
         received.writer.input_chars = input_chars(grounded)
         await _converse(provider, grounded, patience.after(clock() - began), received)
     else:
-        received.add(Piece(text=NOT_IN_DOCUMENTS, finish_reason="stop"))
+        received.add(await ask.not_found(runtime, claim.lease.job_id, request))
         await received.writer.close()
 
 

@@ -271,8 +271,8 @@ def test_only_what_is_ready_can_be_asked(client, hands, read_problem):
     assert ask().status_code == 202
 
 
-def note_ready(hands, document_id, task_id):
-    facts = {"pages": 3, "chunks": 4, "no_text": (2,), "damaged": (3,), "embedding_model": "m"}
+def note_ready(hands, document_id, task_id, **found):
+    facts = {"pages": 3, "chunks": 4, "no_text": (2,), "damaged": (3,), "embedding_model": "m"} | found
     assert hands.store.run(verbs.document.note_ready(document_id, task_id, **facts))
 
 
@@ -285,6 +285,18 @@ def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(clien
     ready = shown.json["document"]
     assert (ready["status"], ready["pages"], ready["pages_done"], ready["chunks"]) == ("ready", 3, 3, 4)
     assert ready["page_problems"] == [{"page": 2, "problem": "no_text"}, {"page": 3, "problem": "damaged"}]
+    assert ready["problem_pages"] == 2
+
+
+def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, hands):
+    """A book that was scanned on one side, in a list of a hundred such."""
+    document = send(client).json["document"]
+    no_text, damaged = tuple(range(2, 2_000, 2)), (3, 1_999)
+    note_ready(hands, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
+
+    ready = send(client).json["document"]
+    assert ready["problem_pages"] == len(no_text) + len(damaged)
+    assert [one["page"] for one in ready["page_problems"]] == [2, 3, *range(4, 200, 2)]
 
 
 def test_the_task_tells_its_progress_too_alone_and_among_others(client, hands):

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from documents.prompting import NOT_IN_DOCUMENTS
+from jobs import keys
 from jobs.connect import connect
 from jobs.requests import ChatTask
 from jobs.store import Store
@@ -121,6 +122,51 @@ def test_what_is_in_no_document_is_said_so_without_a_call_for_an_answer(library,
 
     assert (status, job["answer"], job["citations"]) == (200, NOT_IN_DOCUMENTS, [])
     assert calls(model_url, name)["calls"] == 1
+
+
+def test_an_answer_that_no_model_wrote_has_taken_no_tokens(library, handbook):
+    job = library.ask("Who won the chess championship?", [handbook])[1]
+
+    assert job["usage"] == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "estimated": False}
+
+
+def test_who_asks_all_documents_is_told_of_those_that_are_still_read(library, handbook, model_url):
+    """Held up until it is deleted: what it says could not be searched. Who asks the other one is told nothing."""
+    name = key()
+    page = f"[[offline stall=0 key={name}]] The chess championship was won by the keeper."
+    document_id = library.upload(page.encode(), "chess.txt")[1]["document"]["document_id"]
+    until(lambda: calls(model_url, name)["open"])
+    answers = [library.ask("Who won the chess championship?", asked)[1]["answer"] for asked in ("all", [handbook])]
+    library.call("DELETE", f"/documents/{document_id}")
+
+    assert answers == [f"{NOT_IN_DOCUMENTS} 1 document is still being read.", NOT_IN_DOCUMENTS]
+
+
+def test_what_is_left_of_a_deleted_document_hides_no_other(library, settings):
+    """Its two hundred pages fit as well, and none of them may be cited."""
+    page = "Which colour has the wombat flag of Tarrabool, asks page {}."
+    asked = "Which colour has the wombat flag of Tarrabool?"
+    library.ingested(b"Of all flags ever flown at sea, that of Tarrabool, a wombat, has the colour green.", "small.txt")
+    big = library.ingested("\f".join(page.format(number) for number in range(200)).encode(), "big.txt")
+    before = {cited["filename"] for cited in library.ask(asked, "all")[1]["citations"]}
+    with closing(connect(settings)) as redis:
+        redis.hset(keys.document(big), "state", "deleting")
+
+    assert before == {"big.txt"}
+    assert {cited["filename"] for cited in library.ask(asked, "all")[1]["citations"]} == {"small.txt"}
+
+
+def test_a_document_deleted_while_its_question_is_embedded_fails_it(library, model_url):
+    """Not "not in the documents": nobody has looked."""
+    name = key()
+    document_id = library.ingested(b"Emus run at fifty kilometres an hour.", "emus.txt")
+    question = {"message": f"How fast do emus run? [[offline delay=2 key={name}]]", "documents": [document_id]}
+    job_id = library.call("POST", "/chat/async", question)[1]["job_id"]
+    until(lambda: calls(model_url, name)["open"])
+    library.call("DELETE", f"/documents/{document_id}")
+    job = library.call("GET", f"/chat/jobs/{job_id}?wait=20")[1]
+
+    assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", "document_not_found", 1)
 
 
 def test_a_chat_without_documents_has_no_citations(library):

@@ -43,6 +43,19 @@ def test_what_was_kept_is_read_back(files):
         assert path.read_bytes() == data
 
 
+def test_the_head_is_as_long_whatever_comes_first(files):
+    """A form's first block may hold a single byte of the file; the head tells its kind."""
+    data = os.urandom(5_000)
+    blocks = [data[:1], data[1:3], data[3:2_000], data[2_000:], b""]
+
+    class Slow:
+        def read(self, _size):
+            return blocks.pop(0)
+
+    with files.receive(Slow(), max_bytes=10_000) as received:
+        assert received.head == data[:1_024]
+
+
 def test_what_was_not_kept_leaves_nothing(files, tmp_path):
     with files.receive(io.BytesIO(b"data"), max_bytes=10):
         pass

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from documents.prompting import NOT_IN_DOCUMENTS
+from jobs import keys
 from tests.documents import wired
 from tests.documents.making import make_pdf
 from tests.documents.wired import stored_files
@@ -146,14 +148,22 @@ def test_a_cancelled_ingest_stops_and_can_be_tried_again(env, library, chunks, m
     assert len(chunks(document["document_id"])) == library.document(document["document_id"])["chunks"]
 
 
-def test_a_document_kept_with_another_model_is_not_compared(env, library):
-    """The question's vector would mean nothing to its chunks: the chat fails, and says what to do."""
+def test_a_document_kept_with_another_model_is_not_compared(env, library, redis_client):
+    """The question's vector would mean nothing to its chunks: the chat fails, and says which document to send again.
+
+    One that is being removed is in nobody's way.
+    """
     with wired.worker(env):
         document_id = library.ingested(b"The wine of 1911 is red.", "wine.txt")
     with wired.worker(env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": _base_url(env)}):
-        status, problem = library.ask("Which colour has the wine?", [document_id])
+        asked = [library.ask("Which colour has the wine?", documents) for documents in ([document_id], "all")]
+        redis_client.hset(keys.document(document_id), "state", "deleting")
+        status, job = library.ask("Which colour has the wine?", "all")
 
-    assert (status, problem["error"]["code"]) == (502, "embedding_model_changed")
+    for refused, problem in asked:
+        assert (refused, problem["error"]["code"]) == (422, "embedding_model_changed")
+        assert f"{document_id} with offline-words" in problem["error"]["message"]
+    assert (status, job["answer"]) == (200, NOT_IN_DOCUMENTS)
 
 
 def _base_url(env):

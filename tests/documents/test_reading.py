@@ -223,11 +223,26 @@ def test_text_that_would_have_to_be_guessed_is_refused(save, data, error):
         read(save(data), "text")
 
 
+def test_a_text_of_too_many_pages_is_refused_at_once(save):
+    """Form feeds cost a byte each; the bound on pages is the same as for a PDF."""
+    whole = save(b"words\f" * 500 + b"words")
+
+    assert len(read(whole, "text", max_pages=501)) == 501
+    with pytest.raises(TooManyPages):
+        read(whole, "text", max_pages=500)
+    with pytest.raises(TooManyPages):
+        read(save(b"words" + b"\f" * 5_000_000), "text", seconds=10)
+
+
 @pytest.mark.parametrize(
     ("head", "name", "kind"),
     [
         (b"%PDF-1.4", "a.txt", "pdf"),
         (b"junk before\n%PDF-1.4", "a", "pdf"),
+        (b"junk before\n%PDF-1.4\n%\xe2\xe3\xcf\xd3", "a.txt", "pdf"),
+        (b"%PDF-1.4 alone", "a.md", "pdf"),
+        (b"# On PDF\nA file begins with `%PDF-1.7`", "a.md", "markdown"),
+        ("Er beginnt mit %PDF-1.7, das hei\u00df".encode()[:-1], "a.txt", "text"),
         (b"# Title", "README.MD", "markdown"),
         (b"words", "a.pdf", "text"),
         ("words".encode("utf-16"), "a.txt", "text"),

@@ -150,6 +150,8 @@ def test_a_half_character_at_the_end_is_marked(reader):
         [{"index": 0, "embedding": [math.inf]}],
         [{"index": 0, "embedding": "AADAfw=="}],  # base64 of one float32 NaN
         [{"index": 0, "embedding": "not base64"}],
+        [{"index": 0, "embedding": ""}],
+        [{"index": 0, "embedding": []}],
         [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": [1.0]}],
     ],
     ids=repr,
@@ -158,6 +160,14 @@ def test_vectors_that_make_no_sense_are_broken(data):
     """NaN and Infinity too: JSON has no word for them, and every reader but Python would choke."""
     with pytest.raises(ProviderBroken):
         _read_embeddings({"data": data, "model": "e"}, REQUEST)
+
+
+@pytest.mark.parametrize("second", [[1.0], [1.0, 2.0, 3.0], "AACAPw=="])
+def test_vectors_of_unequal_length_in_one_answer_are_broken(second):
+    """They could never be compared."""
+    data = [{"index": 0, "embedding": [0.5, 1.0]}, {"index": 1, "embedding": second}]
+    with pytest.raises(ProviderBroken):
+        _read_embeddings({"data": data, "model": "e"}, EmbeddingsTask(kind="embeddings", input=("a", "b")))
 
 
 def test_numbers_from_a_server_that_knows_no_base64_are_kept_as_base64():

@@ -1,0 +1,59 @@
+"""Which documents may be asked, and cited: their records know it, the table of their chunks does not."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Final
+
+from jobs import queries, shelf
+from jobs.async_store import AsyncStore
+from jobs.documents import DocumentRecord, DocumentState, DocumentView, refusal
+from jobs.errors import DocumentRejected
+
+_AT_ONCE: Final = 200  # records in one round trip
+
+
+async def names_of_asked(store: AsyncStore, document_ids: Sequence[str], tenant: str) -> dict[str, str]:
+    """The file's name of each. Raises DocumentRejected where one of them cannot be asked."""
+    names = {}
+    for document_id, record in zip(document_ids, await _records(store, document_ids), strict=True):
+        view = DocumentView(record=record, state=record.state) if record else None
+        if error := refusal(document_id, view, tenant):
+            raise DocumentRejected(error.message, code=error.code)
+        if record:
+            names[document_id] = record.filename
+    return names
+
+
+async def names_of_citable(store: AsyncStore, document_ids: Iterable[str], tenant: str) -> dict[str, str]:
+    """The file's name of each that may be cited: one that was deleted, or ingested in vain, may not."""
+    records = await _records(store, document_ids)
+    return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
+
+
+async def count_ingesting(store: AsyncStore, tenant: str) -> int:
+    """From the newest on, as far as there are such: documents are ingested in the order of their upload."""
+    ingesting = 0
+    for start in count(0, _AT_ONCE):
+        newest = await store.run(shelf.newest(tenant, start, _AT_ONCE))
+        more = await _ingesting(store, await _records(store, newest))
+        ingesting += more
+        if not more:
+            break
+    return ingesting
+
+
+async def _ingesting(store: AsyncStore, records: Sequence[DocumentRecord | None]) -> int:
+    begun = [record for record in records if record and record.state is DocumentState.INGESTING]
+    jobs = await asyncio.gather(*(store.run(queries.record(record.job_id)) for record in begun))
+    views = [DocumentView.of(record, job) for record, job in zip(begun, jobs, strict=True)]
+    return sum(view.state is DocumentState.INGESTING for view in views)
+
+
+async def _records(store: AsyncStore, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
+    """In the order asked for, in one round trip."""
+    return await asyncio.gather(*(store.run(shelf.record(document_id)) for document_id in document_ids))
+
+
+def _is_citable(record: DocumentRecord, tenant: str) -> bool:
+    return record.state is DocumentState.READY and record.tenant == tenant
