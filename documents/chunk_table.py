@@ -21,14 +21,16 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from documents.errors import DocumentsNotInstalled
+from documents.errors import ChunksUnavailable, DocumentsNotInstalled
 from documents.models import Chunk, EmbeddingModel, Found
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from lancedb import AsyncConnection, AsyncTable
     from lancedb.expr import Expr
 
 _PREFIX: Final = "chunks_"
+_CREATE_TRIES: Final = 10  # as many processes may make a table at the same moment
 _INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's own limits are 6 GB and 1 GB a process
 _METADATA_CACHE_BYTES: Final = 64 * 1024**2
 
@@ -61,7 +63,7 @@ class ChunkTable:
         from documents.chunk_rows import of_document, rows_of
         from documents.upkeep import keep_fast
 
-        rows = rows_of(document_id, tenant, model, chunks, vectors)
+        rows = await asyncio.to_thread(rows_of, document_id, tenant, model, chunks, vectors)
         table = await self._table(model)
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(of_document(document_id)).execute(rows)
@@ -142,9 +144,18 @@ class ChunkTable:
         from documents.upkeep import make_indexes
 
         if (table := self._opened.get(_name(model))) is None:
-            table = await self._connection.create_table(_name(model), schema=schema_of(model), exist_ok=True)
+            table = await self._create(_name(model), schema_of(model))
             await make_indexes(table)
         return table
+
+    async def _create(self, name: str, schema: "pa.Schema") -> "AsyncTable":
+        """Also when other processes do it at the same moment: all but one are told to look again."""
+        for _ in range(_CREATE_TRIES):
+            try:
+                return await self._connection.create_table(name, schema=schema, exist_ok=True)
+            except RuntimeError:
+                continue
+        raise ChunksUnavailable("the chunks' table could not be made; try again")
 
 
 def _name(model: EmbeddingModel) -> str:
