@@ -20,12 +20,15 @@ from typing import Any, Final, Protocol
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument
 from documents.identity import is_document_id
 from documents.kinds import HEAD_BYTES
+from documents.storage import storage_faults
 
 _BLOCK_BYTES: Final = 256 * 1024
-_STALE_SECONDS: Final = 3_600  # no upload takes as long
+_STALE_SECONDS: Final = 3_600  # since the last block of an upload
 
 
 class Stream(Protocol):
+    """Errors of its own are no OSErrors: those are taken for the disk's."""
+
     def read(self, size: int, /) -> bytes: ...
 
 
@@ -40,7 +43,7 @@ class Received:
 
 
 class Files:
-    """Blocking, as files are: a coroutine calls it in a thread."""
+    """Blocking, as files are: a coroutine calls it in a thread. Raises StorageFull and StorageUnavailable."""
 
     def __init__(self, url: str | None, folder: Path) -> None:
         self._incoming = folder / "incoming"
@@ -52,11 +55,12 @@ class Files:
 
         Raises EmptyDocument or DocumentTooLarge; reads at most one block beyond the limit.
         """
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._incoming)
+        with storage_faults():
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._incoming)
         path = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with storage_faults(), os.fdopen(handle, "wb") as file:
                 size, sha256, head = _copy(stream, file, max_bytes)
             yield Received(path, size, sha256, head)
         finally:
@@ -64,17 +68,19 @@ class Files:
 
     def keep(self, received: Received, document_id: str) -> None:
         """All of it or nothing, and for good once this returns. The same document twice at once is one file."""
-        self._kept.put(received.path, _checked(document_id))
+        with storage_faults():
+            self._kept.put(received.path, _checked(document_id))
 
     @contextmanager
     def local_copy(self, document_id: str) -> Iterator[Path]:
         """A path to read from while the block lasts. Raises FileNotFoundError for a document that was removed."""
-        with self._kept.at_hand(_checked(document_id), self._incoming) as path:
+        with storage_faults(), self._kept.at_hand(_checked(document_id), self._incoming) as path:
             yield path
 
     def remove(self, document_id: str) -> None:
         """Also when it is gone already."""
-        self._kept.remove(_checked(document_id))
+        with storage_faults():
+            self._kept.remove(_checked(document_id))
 
     def sweep(self) -> int:
         """Remove what uploads left behind whose process died; answers how many."""
