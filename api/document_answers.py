@@ -34,7 +34,9 @@ class Document(FrozenModel):
     chunks: int | None
     embedding_model: str | None
     page_problems: tuple[PageProblem, ...]
-    error: JobError | None = Field(description="Why it failed; uploaded again, it is tried again.")
+    error: JobError | None = Field(
+        description="Why it failed; uploaded again, it is tried again. While `deleting`: why it is still there."
+    )
 
     @classmethod
     def of(cls, view: DocumentView) -> Self:
