@@ -13,9 +13,7 @@ from documents.errors import DocumentTooLarge
 from jobs.errors import MalformedUpload
 
 AROUND_BYTES: Final = 64 * 1024  # of a form: boundaries, headers and small fields beside the file
-_SOCKET: Final = (
-    "gunicorn.socket"  # in WSGI's environ; where another server runs the web, that one has to bound the time
-)
+_SOCKET: Final = "gunicorn.socket"  # in WSGI's environ; another server would have to bound the time itself
 
 
 class Body:
@@ -25,6 +23,7 @@ class Body:
         self._max_bytes = max_bytes
         self._read_bytes = 0
         self._request = request
+        self._socket = request.environ.get(_SOCKET)
         self._fault = "the upload ended early, or is malformed"
         request.max_content_length = max_bytes + AROUND_BYTES
 
@@ -41,10 +40,11 @@ class Body:
         return block
 
     def cut_off(self, seconds: float) -> None:
-        """Its time is up: whoever waits for more of it gets to its end."""
+        """Its time is up: whoever waits for more of it gets to its end. Called outside of the request's context."""
         self._fault = f"the upload took longer than {seconds:g} s"
-        with suppress(OSError):  # it is closed already
-            self._request.environ[_SOCKET].shutdown(socket.SHUT_RD)
+        if self._socket:
+            with suppress(OSError):  # it is closed already
+                self._socket.shutdown(socket.SHUT_RD)
 
 
 @contextmanager
@@ -53,8 +53,7 @@ def opened_body(request: Request, max_bytes: int, seconds: float) -> Iterator[Bo
     body = Body(request, max_bytes)
     timer = threading.Timer(seconds, body.cut_off, [seconds])  # a greenlet, where gunicorn runs greenlets
     timer.daemon = True
-    if _SOCKET in request.environ:
-        timer.start()
+    timer.start()
     try:
         yield body
     finally:
