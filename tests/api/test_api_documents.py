@@ -385,8 +385,8 @@ def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, hands):
     assert run(verbs.document.pass_on(document_id, task_id, "job_new")) == task_id
     run(verbs.document.note_progress(document_id, task_id, 1, 2))
     run(verbs.document.note_failed(document_id, task_id, JobError(code="a", message="b")))
-    note_ready(hands, document_id, task_id)  # sent again, it is told the same
     assert client.get(f"{PATH}/{document_id}").json == ready
+    note_ready(hands, document_id, task_id)  # sent again, it is told the same
 
 
 WRONG_DOCUMENTS = [
