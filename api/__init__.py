@@ -23,6 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)
-    app.register_blueprint(openai.blueprint)
+    for blueprint in openai.BLUEPRINTS:
+        api.register_blueprint(blueprint, url_prefix=f"{openai.PREFIX}{blueprint.url_prefix}")
     app.register_blueprint(docs.blueprint)
     return app

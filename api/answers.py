@@ -20,7 +20,7 @@ from jobs.answers import (
 )
 from jobs.events import Event
 from jobs.frozen import FrozenModel
-from jobs.models import FailedAttempt, JobRecord, JobView, Progress
+from jobs.models import JobDetails, JobRecord, JobView, Progress
 from jobs.reading import Page, Stats
 from jobs.requests import Kind
 from jobs.states import State
@@ -175,11 +175,12 @@ class TaskDetails(Task):
     failed_attempts: tuple[AttemptError, ...]
 
     @classmethod
-    def with_attempts(cls, record: JobRecord, failed: tuple[FailedAttempt, ...]) -> Self:
+    def with_attempts(cls, details: JobDetails) -> Self:
         attempts = tuple(
-            AttemptError(attempt=one.attempt, at=utc(one.at_ms), code=one.code, message=one.message) for one in failed
+            AttemptError(attempt=one.attempt, at=utc(one.at_ms), code=one.code, message=one.message)
+            for one in details.failed_attempts
         )
-        return cls(**dict(Task.of(record)), failed_attempts=attempts)
+        return cls(**dict(Task.of(details.record)), failed_attempts=attempts)
 
 
 class Retried(FrozenModel):

@@ -56,7 +56,7 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     leave = _cancelling(created) if body.cancels_when_left(headers) else None
     if body.stream:
         return _streamed(created, leave)
-    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, leave)
+    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, leave, known=created.record)
     if view.record.state is State.FAILED and view.error is not None:
         raise JobFailed(created.job_id, view.error)
     if not view.record.state.is_final:

@@ -6,6 +6,7 @@ from flask import request, url_for
 
 from api import document_examples as examples
 from api.answers import POLL_SECONDS, Task
+from api.aside import aside
 from api.document_answers import AcceptedDocument, Document, DocumentList
 from api.examples import headers
 from api.pydantic_smorest import Blueprint
@@ -105,7 +106,7 @@ def delete_document(document_id: str) -> Any:
 
 def _received(here: Services, upload: Upload) -> DocumentView:
     """The document that this file is: a new one, or the one with the same content. Raises DocumentError."""
-    files = open_files(here.settings)
+    files = aside(open_files, here.settings)
     files.sweep()
     with files.receive(upload, here.settings.document_max_bytes) as received:
         document = _new_document(upload.filename, received)
@@ -140,7 +141,7 @@ def _looked_after(here: Services, files: Files, received: Received, document: Ne
     job_id = here.store.run(verbs.document.pass_on(document_id, ended_job, view.heir(new_job_id())))
     if job_id is None:
         return None
-    files.keep(received, document_id)
+    aside(files.keep, received, document_id)
     here.submitter.submit(
         IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename), job_id=job_id
     )

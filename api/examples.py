@@ -25,24 +25,24 @@ def headers(*names: str) -> dict[str, Any]:
     return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
-def _id_parameter(name: str) -> dict[str, Any]:
+def id_parameter(name: str, example: str = _ID) -> dict[str, Any]:
     return {
         "name": name,
         "in": "path",
         "required": True,
         "schema": {"type": "string", "pattern": JOB_ID_PATTERN},
-        "example": _ID,
+        "example": example,
     }
 
 
-def _named(**values: Any) -> dict[str, Any]:
+def named(**values: Any) -> dict[str, Any]:
     return {name: {"value": value} for name, value in values.items()}
 
 
-JOB_ID: Final = _id_parameter("job_id")
-TASK_ID: Final = _id_parameter("task_id")
+JOB_ID: Final = id_parameter("job_id")
+TASK_ID: Final = id_parameter("task_id")
 
-CHAT_REQUESTS: Final = _named(
+CHAT_REQUESTS: Final = named(
     short={"message": "Why is the sky blue?"},
     full={
         "message": "And at sunset?",
@@ -58,7 +58,7 @@ CHAT_REQUESTS: Final = _named(
     },
     documents={"message": "How many days of leave are there?", "documents": "all"},
 )
-TASK_REQUESTS: Final = _named(
+TASK_REQUESTS: Final = named(
     chat={"kind": "chat", "message": "Why is the sky blue?"},
     embeddings={"kind": "embeddings", "input": ["first text", "second text"]},
 )
@@ -94,7 +94,7 @@ _CITATION: Final = {
     "quote": "Each employee has 30 days of leave a year.",
     "score": 0.81,
 }
-FINAL_CHATS: Final = _named(
+FINAL_CHATS: Final = named(
     completed=QUEUED_CHAT
     | _ENDED
     | {
@@ -158,7 +158,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
 }
 _FAILED_ATTEMPT: Final = {"attempt": 1, "at": "2026-11-21T10:00:01.500000Z"} | _ERROR
 TASK_DETAILS: Final = QUEUED_TASK | {"attempts": 1, "error_code": _ERROR["code"], "failed_attempts": [_FAILED_ATTEMPT]}
-RETRY_FILTERS: Final = _named(count={"dry_run": True}, some={"error_code": "provider_unavailable", "limit": 50})
+RETRY_FILTERS: Final = named(count={"dry_run": True}, some={"error_code": "provider_unavailable", "limit": 50})
 RETRY_REPORT: Final = {
     "matched": 1,
     "has_more": False,
@@ -173,7 +173,7 @@ CANCELLED_TASK: Final = QUEUED_TASK | {
 TASK_LIST: Final = {"tasks": [QUEUED_TASK], "unknown": [_EMBEDDINGS_ID], "next_cursor": None}
 
 NO_RESULT: Final = {"task_id": _ID, "kind": "chat", "status": "in_progress", "result": None, "error": None}
-RESULTS: Final = _named(
+RESULTS: Final = named(
     chat=NO_RESULT
     | {
         "status": "completed",

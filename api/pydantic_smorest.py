@@ -101,10 +101,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
     """Takes pydantic models where flask-smorest takes schemas. Refuses query arguments that no view asked for."""
 
     ARGUMENTS_PARSER = Parser()
+    REFUSES_UNKNOWN_QUERY = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.before_request(_refuse_unknown_query)
+        if self.REFUSES_UNKNOWN_QUERY:
+            self.before_request(_refuse_unknown_query)
 
     def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable[[View], View]:
         decorate = super().arguments(_adapted(schema), location=location, **options)
@@ -184,7 +186,7 @@ class PydanticConverter(OpenAPIConverter):
     def _register(self, model: type[BaseModel]) -> None:
         if model.__name__ in self.spec.components.schemas:
             return
-        is_request = model.model_config.get("extra") == "forbid"
+        is_request = model.model_config.get("extra") in ("forbid", "allow")  # it is only read, strictly or loosely
         described = model.model_json_schema(ref_template=_REF, mode="validation" if is_request else "serialization")
         self._register_all(described.pop("$defs", {}) | {model.__name__: described})
 

@@ -21,7 +21,7 @@ from api.polling import Poll
 from api.pydantic_smorest import Blueprint
 from api.services import Services, services
 from api.shapes import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
-from api.waiting import view_when_final
+from api.waiting import details_when_final, view_when_final
 from jobs import reading, verbs
 from jobs.errors import JobNotFound
 from jobs.models import JobRecord
@@ -88,10 +88,8 @@ def list_tasks(query: TasksQuery) -> Any:
 def show_task(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
     """The status of a task, and what each of its failed attempts met with; with `wait`, once it has ended."""
     poll = Poll.of(query, headers)
-    if poll.wait_seconds:
-        view_when_final(task_id, poll.wait_seconds)
-    record, failed = reading.details(services().store, task_id)
-    return poll.answer(record, lambda: TaskDetails.with_attempts(record, failed), unfinished_status=200)
+    details = details_when_final(task_id, poll.wait_seconds)
+    return poll.answer(details.record, lambda: TaskDetails.with_attempts(details), unfinished_status=200)
 
 
 @blueprint.route("/<id:task_id>/result", parameters=[examples.TASK_ID])

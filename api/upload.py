@@ -18,8 +18,8 @@ from documents.errors import (
     DocumentError,
     DocumentsNotInstalled,
     DocumentTooLarge,
+    FilesUnavailable,
     StorageFull,
-    StorageUnavailable,
     UnreadableDocument,
     UnsupportedDocument,
 )
@@ -35,7 +35,7 @@ _STATUS: Final = {
     DocumentTooLarge: 413,
     UnsupportedDocument: 415,
     DocumentsNotInstalled: 501,
-    StorageUnavailable: 503,
+    FilesUnavailable: 503,
     StorageFull: 507,
 }
 _OTHER_FAULT: Final = 422

@@ -1,31 +1,56 @@
 """How a request waits for a job to end."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 from api.presence import ClientLeft, presence_check
 from api.services import services
 from jobs import reading
-from jobs.models import JobView
+from jobs.models import JobDetails, JobRecord, JobView
 
 
-def view_when_final(job_id: str, seconds: float, leave: Callable[[], None] | None = None) -> JobView:
+class Look(Protocol):
+    """What one look at a job shows."""
+
+    @property
+    def record(self) -> JobRecord: ...
+
+
+Seen = TypeVar("Seen", bound=Look)
+
+
+def view_when_final(
+    job_id: str, seconds: float, leave: Callable[[], None] | None = None, *, known: JobRecord | None = None
+) -> JobView:
     """The job as soon as it is final, or as it is when the time is up.
 
-    ``leave`` is called when the client leaves before that; None: nobody looks whether it does. Raises ClientLeft then,
-    JobNotFound and StoreUnavailable.
+    ``leave`` is called when the client leaves before that; None: nobody looks whether it does. ``known``: its record
+    as it was just now, which saves a look. Raises ClientLeft then, JobNotFound and StoreUnavailable.
     """
-    here = services()
-    seen = reading.view(here.store, job_id)
+    look = partial(reading.view, services().store, job_id)
+    seen = JobView(record=known) if known and not known.state.is_final else look()
+    return _when_final(look, seen, seconds, leave)
+
+
+def details_when_final(job_id: str, seconds: float) -> JobDetails:
+    """The same without the answer, which may be long, and with the failed attempts."""
+    look = partial(reading.details, services().store, job_id)
+    return _when_final(look, look(), seconds)
+
+
+def _when_final(look: Callable[[], Seen], seen: Seen, seconds: float, leave: Callable[[], None] | None = None) -> Seen:
     if seen.record.state.is_final or seconds <= 0:
         return seen
 
-    def look() -> JobView | None:
+    def look_again() -> Seen | None:
         nonlocal seen
-        seen = reading.view(here.store, job_id)
+        seen = look()
         return seen if seen.record.state.is_final else None
 
+    each_second = presence_check() if leave else None
     try:
-        here.listener.wait(job_id, look, seconds, until_final=True, each_second=presence_check() if leave else None)
+        services().listener.wait(seen.record.job_id, look_again, seconds, until_final=True, each_second=each_second)
     except ClientLeft:
         if leave is not None:
             leave()

@@ -61,9 +61,8 @@ class Arena:
         self.redis_url = f"redis://127.0.0.1:{port}/0"
         mine = {"CHATQUEUE_EMBEDDED_REDIS_PORT": str(port), "CHATQUEUE_DATA_DIR": str(self._folder), "REDIS_URL": ""}
         self._start("redis", [sys.executable, "-m", "local.redis_server"], mine, "Ready to accept connections")
-        model = self._start(
-            "provider", [sys.executable, "-m", "local.offline_model", "--port", "0"], {}, "listening on"
-        )
+        command = [sys.executable, "-m", "local.offline_model", "--port", "0", *self.system.provider]
+        model = self._start("provider", command, {}, "listening on")
         self.model_url = model.wait_for("listening on").split()[-1]
         self.redis = redis.Redis.from_url(self.redis_url)
         self._stack.callback(self.redis.close)
@@ -76,6 +75,7 @@ class Arena:
         return {
             **_SERVERS,
             "REDIS_URL": self.redis_url,
+            "CHATQUEUE_DATA_DIR": str(self._folder),
             "OPENAI_BASE_URL": self.model_url,
             "PYTHONPATH": str(PROJECT_ROOT),
             "PEER_CONCURRENCY": "1",

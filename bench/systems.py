@@ -44,6 +44,7 @@ class System:
     more_at_once: int = 1  # times as many calls in flight as the others
     env: Mapping[str, str] = field(default_factory=dict)
     prompt: str = "[[offline delay={delay} tokens={tokens}]] Hello"
+    provider: tuple[str, ...] = ()  # further arguments of the provider
 
     def bin_folder(self) -> Path:
         """Where its programs are. Raises NotInstalled."""

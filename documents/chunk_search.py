@@ -14,6 +14,8 @@ from documents.models import Found
 from documents.words import stems
 
 _CANDIDATES: Final = 50  # of each search, before they are fused
+_PROBES: Final = 20  # partitions that are always looked into; more, up to all, while too few candidates have come
+_REFINED: Final = 2  # times as many candidates, rounded to a byte a number in the index, are compared by their vectors
 
 
 async def search_table(table: AsyncTable, question: str, vector: bytes, where: Expr, limit: int) -> list[Found]:
@@ -28,9 +30,13 @@ async def search_table(table: AsyncTable, question: str, vector: bytes, where: E
 
 
 async def _by_vector(table: AsyncTable, asked: np.ndarray, where: Expr) -> pa.Table:
-    """Exact: to look at each of 100,000 chunks takes a tenth of a second, an index half a minute to build."""
-    query = table.query().nearest_to(asked).distance_type("cosine").where(where)
-    return await query.select([*READ_COLUMNS, "_distance"]).limit(_CANDIDATES).to_arrow()
+    """Exact in a table without an index of vectors, and in others all but so (documents/upkeep.py).
+
+    Without a limit to the partitions: the nearest ones may hold little of one tenant's or one document's.
+    """
+    query = table.query().nearest_to(asked).distance_type("cosine").where(where).limit(_CANDIDATES)
+    query = query.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(_REFINED)
+    return await query.select([*READ_COLUMNS, "_distance"]).to_arrow()
 
 
 async def _by_words(table: AsyncTable, question: str, where: Expr) -> pa.Table:

@@ -21,7 +21,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from documents.errors import ChunksUnavailable, DocumentsNotInstalled, EmbeddingModelChanged
+from documents.errors import DocumentsNotInstalled, EmbeddingModelChanged
 from documents.models import Chunk, EmbeddingModel, Found
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
     from lancedb.expr import Expr
 
 _PREFIX: Final = "chunks_"
-_INDEXES: Final = ("words", "document_id")
-_INDEX_TRIES: Final = 10  # as many processes may make the table at the same moment
-_UNINDEXED_ROWS: Final = 500  # words in rows that are not indexed yet are found, but by looking at each: 1 ms a 100
-_UNINDEXED_SHARE: Final = 1 / 8  # of a large table: putting it in order writes all of it again
-_SMALL_FILES: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
-_KEPT_VERSIONS: Final = timedelta(minutes=10)  # nobody reads one version for so long; to clear it away would break him
 _INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's own limits are 6 GB and 1 GB a process
 _METADATA_CACHE_BYTES: Final = 64 * 1024**2
 
@@ -65,13 +59,14 @@ class ChunkTable:
         A vector is as many little-endian float32 as the model has dimensions.
         """
         from documents.chunk_rows import of_document, rows_of
+        from documents.upkeep import keep_fast
 
         rows = rows_of(document_id, tenant, model, chunks, vectors)
         table = await self._table(model)
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(of_document(document_id)).execute(rows)
         await self._remove_elsewhere(document_id, model)
-        await _keep_fast(table)
+        await keep_fast(table)
 
     async def remove(self, document_id: str) -> None:
         """Under whichever model. A document that has no chunks is no error."""
@@ -132,32 +127,16 @@ class ChunkTable:
 
     async def _table(self, model: EmbeddingModel) -> "AsyncTable":
         from documents.chunk_rows import schema_of
+        from documents.upkeep import make_indexes
 
         if (table := self._opened.get(_name(model))) is None:
             table = await self._connection.create_table(_name(model), schema=schema_of(model), exist_ok=True)
-            await _index(table)
+            await make_indexes(table)
         return table
 
 
 def _name(model: EmbeddingModel) -> str:
     return _PREFIX + hashlib.sha256(str(model).encode()).hexdigest()[:16]
-
-
-async def _index(table: "AsyncTable") -> None:
-    """Once; where several processes do it at the same moment, all but one are told to look again."""
-    from lancedb.index import FTS, BTree
-
-    for _ in range(_INDEX_TRIES):
-        indexed = {column for index in await table.list_indices() for column in index.columns}
-        missing = [column for column in _INDEXES if column not in indexed]
-        if not missing:
-            return
-        config = FTS(with_position=False) if missing[0] == "words" else BTree()
-        try:
-            await table.create_index(missing[0], config=config, replace=False)
-        except RuntimeError:  # another process was faster
-            continue
-    raise ChunksUnavailable("the chunks' table could not be made; try again")
 
 
 async def _refuse_other_models(tables: list["AsyncTable"], where: "Expr", model: EmbeddingModel) -> None:
@@ -169,20 +148,3 @@ async def _refuse_other_models(tables: list["AsyncTable"], where: "Expr", model:
                 f"the documents were kept with {model_of(await table.schema())}, the question comes with {model}: "
                 "ingest them again"
             )
-
-
-async def _keep_fast(table: "AsyncTable") -> None:
-    """Index what has come, merge the small files of many small documents, and clear old versions away."""
-    words = await table.index_stats("words_idx")
-    files = (await table.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]  # a dict at run time
-    if words is None or not is_out_of_order(words.num_indexed_rows, words.num_unindexed_rows, files):
-        return
-    try:
-        await table.optimize(cleanup_older_than=_KEPT_VERSIONS)
-    except RuntimeError:  # another process wrote meanwhile; a later ingest will do it
-        return
-
-
-def is_out_of_order(indexed: int, unindexed: int, files: int) -> bool:
-    """Whether searches have become slow enough to pay for putting the table in order, which writes all of it."""
-    return unindexed > max(_UNINDEXED_ROWS, indexed * _UNINDEXED_SHARE) or files > _SMALL_FILES

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument
+from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.identity import is_document_id
 from documents.kinds import HEAD_BYTES
 from documents.storage import storage_faults
@@ -43,7 +43,7 @@ class Received:
 
 
 class Files:
-    """Blocking, as files are: a coroutine calls it in a thread. Raises StorageFull and StorageUnavailable."""
+    """Blocking, as files are: a coroutine calls it in a thread. Raises StorageFull and FilesUnavailable."""
 
     def __init__(self, url: str | None, folder: Path) -> None:
         self._incoming = folder / "incoming"
@@ -55,12 +55,12 @@ class Files:
 
         Raises EmptyDocument or DocumentTooLarge; reads at most one block beyond the limit.
         """
-        with storage_faults():
+        with storage_faults(FilesUnavailable):
             self._incoming.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._incoming)
         path = Path(name)
         try:
-            with storage_faults(), os.fdopen(handle, "wb") as file:
+            with storage_faults(FilesUnavailable), os.fdopen(handle, "wb") as file:
                 size, sha256, head = _copy(stream, file, max_bytes)
             yield Received(path, size, sha256, head)
         finally:
@@ -68,18 +68,18 @@ class Files:
 
     def keep(self, received: Received, document_id: str) -> None:
         """All of it or nothing, and for good once this returns. The same document twice at once is one file."""
-        with storage_faults():
+        with storage_faults(FilesUnavailable):
             self._kept.put(received.path, _checked(document_id))
 
     @contextmanager
     def local_copy(self, document_id: str) -> Iterator[Path]:
         """A path to read from while the block lasts. Raises FileNotFoundError for a document that was removed."""
-        with storage_faults(), self._kept.at_hand(_checked(document_id), self._incoming) as path:
+        with storage_faults(FilesUnavailable), self._kept.at_hand(_checked(document_id), self._incoming) as path:
             yield path
 
     def remove(self, document_id: str) -> None:
         """Also when it is gone already."""
-        with storage_faults():
+        with storage_faults(FilesUnavailable):
             self._kept.remove(_checked(document_id))
 
     def sweep(self) -> int:
@@ -117,9 +117,10 @@ class _Remote:
         self._prefix = f"{prefix.rstrip('/')}/files"
 
     def put(self, path: Path, name: str) -> None:
-        self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
-        with path.open("rb") as source, self._store.open_output_stream(f"{self._prefix}/{name}") as target:
-            shutil.copyfileobj(source, target, _BLOCK_BYTES)
+        with path.open("rb") as source:
+            self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
+            with self._store.open_output_stream(f"{self._prefix}/{name}") as target:
+                shutil.copyfileobj(source, target, _BLOCK_BYTES)
 
     @contextmanager
     def at_hand(self, name: str, folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from documents.errors import StorageFull, StorageUnavailable
+from documents.errors import ChunksUnavailable, FilesUnavailable, StorageFull
 
 logger = logging.getLogger(__name__)
 
@@ -18,8 +18,8 @@ _NUMBER: Final = re.compile(r"\(os error (\d+)\)")  # in the text of what is wri
 
 
 @contextmanager
-def storage_faults() -> Iterator[None]:
-    """Raise StorageFull or StorageUnavailable for what a store refuses inside; the log says which error it was.
+def storage_faults(otherwise: type[FilesUnavailable | ChunksUnavailable]) -> Iterator[None]:
+    """Raise StorageFull, or otherwise this, for what a disk or a store refuses inside; the log says which error it was.
 
     FileNotFoundError stays as it is: that something is not there is no fault of the store.
     """
@@ -31,10 +31,11 @@ def storage_faults() -> Iterator[None]:
         if isinstance(error, RuntimeError) and not str(error).startswith(_LANCE):
             raise
         number = _errno(error)
-        logger.warning("storage_failed error=%s errno=%s", type(error).__name__, errno.errorcode.get(number, "-"))
+        said = error if isinstance(error, OSError) else "lance"  # host, bucket, path; Lance's text may quote a row
+        logger.warning("storage_failed errno=%s error=%s", errno.errorcode.get(number, "-"), said)
         if number in _NO_ROOM:
             raise StorageFull from None
-        raise StorageUnavailable from None
+        raise otherwise from None
 
 
 def _errno(error: Exception) -> int:

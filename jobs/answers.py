@@ -77,7 +77,7 @@ class ResponseAnswer(TextAnswer):
     body: dict[str, Any] | None = Field(
         default=None,
         repr=False,
-        description="The provider's response. A message of which there is only the type says `text`.",
+        description="The provider's response. A message without an id says its own text, or all of `text`.",
     )
 
 

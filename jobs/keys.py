@@ -7,7 +7,8 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:events:{id} | list: the stream, one JSON event an entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
 | cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
-| cq:idempotency:{tenant}:{digest} | string: "fingerprint id", and how often a client has sent it again, where it has | create | the idempotency TTL; of what a client sends again by itself, the resend window |
+| cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create | the idempotency TTL |
+| cq:sent:{tenant}:{digest} | list: "id times by" of the latest jobs that equal requests without a key have made: sent again how often, at last by the call that would have made which job | create | the resend window |
 | cq:seq | string: counter; order of creation and of bells, and of upload | create, release, ring, document_add | for ever: one number |
 | cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
 | cq:bells:{queue}, cq:bells:{queue}:front | zset: queued id by order of its bell | create, ring, release; claim and cancel remove | an entry while it is queued |
@@ -89,6 +90,10 @@ def result(job_id: str) -> str:
 
 def idempotency(tenant: str, digest: str) -> str:
     return f"cq:idempotency:{tenant}:{digest}"
+
+
+def sent(tenant: str, digest: str) -> str:
+    return f"cq:sent:{tenant}:{digest}"
 
 
 def index(state: State) -> str:

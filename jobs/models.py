@@ -1,7 +1,7 @@
 """Jobs, as frozen pydantic models: what is written down of one, and who may write."""
 
 import re
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -29,9 +29,6 @@ class FailedAttempt(FrozenModel):
     message: str
 
 
-Repeat: TypeAlias = Literal["same", "noted", "resent"]
-
-
 class NewJob(FrozenModel):
     """All that `create` writes down."""
 
@@ -44,7 +41,7 @@ class NewJob(FrozenModel):
     start_by_seconds: float | None = None
     cancel_after_seconds: float | None = None
     idempotency_key: str | None = Field(default=None, repr=False)
-    repeat: Repeat = "same"  # what its key does: see create.lua
+    sent_before: int | None = None  # how often; then its key is none of the caller's: see create.lua
     retry_of: str | None = None  # the failed job that this one repeats; it is repeated once
     result_ttl_seconds: int | None = None  # of its own; None: the settings'
     events_ttl_seconds: int | None = None
@@ -155,3 +152,10 @@ class JobView(FrozenModel):
     record: JobRecord
     answer: AnyAnswer | None = Field(default=None, repr=False)
     error: JobError | None = None
+
+
+class JobDetails(FrozenModel):
+    """A record together with what each of its failed attempts met with."""
+
+    record: JobRecord
+    failed_attempts: tuple[FailedAttempt, ...]

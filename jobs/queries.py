@@ -40,14 +40,14 @@ def request(job_id: str) -> Command[JobRequest | None]:
     )
 
 
-def copies(tenant: str, digest: str) -> Command[int]:
-    """How often the request that this key names has been sent again."""
+def times_sent_again(tenant: str, digest: str, job_id: str) -> Command[int]:
+    """How often the request that made this job, or an equal one, has been sent again for it, as its client counts."""
 
-    def read(kept: bytes | None) -> int:
-        _, _, count = (kept or b"").decode().partition(" ")[2].partition(" ")
-        return int(count or 0)
+    def read(entries: list[bytes]) -> int:
+        times = dict(text(entry).split()[:2] for entry in entries)
+        return int(times.get(job_id, 0))
 
-    return plain_command("GET", keys.idempotency(tenant, digest), read=read)
+    return plain_command("LRANGE", keys.sent(tenant, digest), 0, -1, read=read)
 
 
 def events(job_id: str, first: int, most: int) -> Command[list[bytes]]:

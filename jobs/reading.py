@@ -8,7 +8,7 @@ from jobs import keys, queries
 from jobs.commands import Command, plain_command
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
 from jobs.frozen import FrozenModel
-from jobs.models import FailedAttempt, InLine, JobRecord, JobView, is_job_id
+from jobs.models import InLine, JobDetails, JobRecord, JobView, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.store import RETRY_AFTER_SECONDS, Store
@@ -78,10 +78,15 @@ def record(store: Store, job_id: str) -> JobRecord:
     return found[0]
 
 
-def details(store: Store, job_id: str) -> tuple[JobRecord, tuple[FailedAttempt, ...]]:
+def details(store: Store, job_id: str) -> JobDetails:
     """One record with what each of its failed attempts met. Raises JobNotFound, as above."""
-    read = record(store, job_id)
-    return read, store.run(queries.failed_attempts(job_id))
+    if not is_job_id(job_id):
+        raise no_such_job("job_id")
+    commands: list[Command[Any]] = [queries.record(job_id), _line(job_id), queries.failed_attempts(job_id)]
+    found, line, failed = store.run_all(commands)
+    if found is None:
+        raise no_such_job("job_id")
+    return JobDetails(record=_placed(found, line), failed_attempts=failed)
 
 
 def retryable(store: Store, state: State, error_code: str | None, limit: int) -> Retryable:

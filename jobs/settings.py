@@ -20,6 +20,24 @@ _OFFLINE_EMBEDDINGS = "offline-words"
 _NEVER_NEAR = 2.0  # above any cosine
 STORE_SCHEMES = ("s3://", "gs://", "abfss://", "file://")
 
+_AT_MOST = "not exceed"
+_BELOW = "be below"
+_ORDER = (  # of two settings each, and why, where it is not plain
+    ("provider_idle_seconds", _AT_MOST, "provider_total_seconds", ""),
+    ("provider_first_token_seconds", _AT_MOST, "provider_total_seconds", ""),
+    ("quarantine_deaths", _BELOW, "max_deaths", ": nobody would get there"),
+    ("backoff_base_seconds", _AT_MOST, "backoff_cap_seconds", ""),
+    ("document_chunk_overlap", _BELOW, "document_chunk_tokens", ""),
+    ("document_chunk_tokens", _BELOW, "document_context_tokens", ": it has room for more than one chunk"),
+    ("events_ttl_seconds", _AT_MOST, "result_ttl_seconds", ": an event log never outlives its answer"),
+    (
+        "idempotency_ttl_seconds",
+        _AT_MOST,
+        "result_ttl_seconds",
+        ": a repeated key must not lead to a job that is forgotten",
+    ),
+)
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -203,60 +221,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _cross_check(self) -> Self:
-        rules = (
-            (
-                self.heartbeat_seconds * 3 <= self.lease_seconds,
-                (
-                    "CHATQUEUE_HEARTBEAT_SECONDS must be at most a third of CHATQUEUE_LEASE_SECONDS: "
-                    "two lost heartbeats must not cost a lease"
-                ),
-            ),
-            (
-                self.redis_timeout_seconds < self.lease_seconds - self.heartbeat_seconds,
-                "CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease less a heartbeat",
-            ),
-            (
-                self.provider_idle_seconds <= self.provider_total_seconds,
-                "CHATQUEUE_PROVIDER_IDLE_SECONDS must not exceed CHATQUEUE_PROVIDER_TOTAL_SECONDS",
-            ),
-            (
-                self.provider_first_token_seconds <= self.provider_total_seconds,
-                "CHATQUEUE_PROVIDER_FIRST_TOKEN_SECONDS must not exceed CHATQUEUE_PROVIDER_TOTAL_SECONDS",
-            ),
-            (
-                self.quarantine_deaths < self.max_deaths,
-                "CHATQUEUE_QUARANTINE_DEATHS must be below CHATQUEUE_MAX_DEATHS: nobody would get there",
-            ),
-            (
-                self.backoff_base_seconds <= self.backoff_cap_seconds,
-                "CHATQUEUE_BACKOFF_BASE_SECONDS must not exceed CHATQUEUE_BACKOFF_CAP_SECONDS",
-            ),
-            (
-                self.document_chunk_overlap < self.document_chunk_tokens,
-                "CHATQUEUE_DOCUMENT_CHUNK_OVERLAP must be below CHATQUEUE_DOCUMENT_CHUNK_TOKENS",
-            ),
-            (
-                self.document_chunk_tokens < self.document_context_tokens,
-                "CHATQUEUE_DOCUMENT_CONTEXT_TOKENS must have room for more than one chunk",
-            ),
-            (
-                self.events_ttl_seconds <= self.result_ttl_seconds,
-                (
-                    "CHATQUEUE_EVENTS_TTL_SECONDS must not exceed CHATQUEUE_RESULT_TTL_SECONDS: "
-                    "an event log never outlives its answer"
-                ),
-            ),
-            (
-                self.idempotency_ttl_seconds <= self.result_ttl_seconds,
-                (
-                    "CHATQUEUE_IDEMPOTENCY_TTL_SECONDS must not exceed CHATQUEUE_RESULT_TTL_SECONDS: "
-                    "a repeated key must not lead to a job that is forgotten"
-                ),
-            ),
-        )
-        for holds, message in rules:
-            if not holds:
-                raise ValueError(message)
+        if self.heartbeat_seconds * 3 > self.lease_seconds:
+            raise ValueError(
+                "CHATQUEUE_HEARTBEAT_SECONDS must be at most a third of CHATQUEUE_LEASE_SECONDS: "
+                "two lost heartbeats must not cost a lease"
+            )
+        if self.redis_timeout_seconds >= self.lease_seconds - self.heartbeat_seconds:
+            raise ValueError("CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease less a heartbeat")
+        for lesser, relation, greater, why in _ORDER:
+            small, large = getattr(self, lesser), getattr(self, greater)
+            if small > large or (small == large and relation == _BELOW):
+                names = (f"CHATQUEUE_{name.upper()}" for name in (lesser, greater))
+                raise ValueError(f" must {relation} ".join(names) + why)
         return self
 
     @property

@@ -56,7 +56,7 @@ class EventWriter:
         self._said_usage = piece.usage or self._said_usage
         if not piece.text and piece.data is None:
             return
-        self.chars += len(piece.text) + (len(str(piece.data)) if piece.data else 0)
+        self.chars += piece.chars
         self._pieces.append(piece)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_while_pieces_come())
@@ -93,11 +93,18 @@ class EventWriter:
 
 
 def _events(pieces: Iterable[Piece]) -> tuple[str, ...]:
-    """Texts that come together are one event; what came with data is one by itself."""
-    events: list[str] = []
-    for is_text, run in groupby(pieces, key=lambda piece: piece.data is None):
-        if is_text:
-            events.append(verbs.delta("".join(piece.text for piece in run)))
-        else:
-            events += [verbs.upstream(piece.data or {}, piece.text) for piece in run]
-    return tuple(events)
+    return tuple(_event(list(run)) for _, run in groupby(pieces, key=_joined_by))
+
+
+def _joined_by(piece: Piece) -> str | int | None:
+    """Texts that come together are one event, and so is what one thing has grown by; other data is one by itself."""
+    if piece.data is None:
+        return None
+    return piece.data_json if piece.delta else id(piece)
+
+
+def _event(run: list[Piece]) -> str:
+    text = "".join(piece.text for piece in run)
+    if run[0].data is None:
+        return verbs.delta(text)
+    return verbs.upstream(run[0].data_json, text, "".join(piece.delta for piece in run))

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from documents.chunk_table import ChunkTable
-from documents.errors import ChunksUnavailable, DocumentError, ReadingInterrupted, StorageUnavailable
+from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
 from documents.files import Files
 from documents.opening import make_reader, open_chunks, open_files
 from documents.storage import storage_faults
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
 
-_WORTH_ANOTHER = (ReadingInterrupted, ChunksUnavailable, StorageUnavailable)
+_WORTH_ANOTHER = (ReadingInterrupted, FilesUnavailable, ChunksUnavailable)
 
 
 class Library:
@@ -64,7 +64,7 @@ class Library:
 def document_errors() -> Iterator[None]:
     """Raise one of our AttemptErrors for what the documents' room raises inside; what else it raises is a crash."""
     try:
-        with storage_faults():
+        with storage_faults(ChunksUnavailable):
             yield
     except _WORTH_ANOTHER as error:
         raise AttemptCrashed(error.message, code=error.code) from None

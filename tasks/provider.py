@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import httpx2
@@ -110,22 +111,34 @@ class Provider:
 
     async def _begin(self, request: Conversation) -> tuple[Call, AsyncStream[object]]:
         """By way of /responses where it was asked so and the provider speaks it; what it speaks is found out once."""
-        is_response = isinstance(request, ResponseTask)
-        if isinstance(request, ResponseTask) and self._speaks != "chat":
-            call = response_call(request, self._settings)
-            try:
-                stream = await self._post(call)
-            except APIStatusError as error:
-                if self._speaks == "responses" or not lacks(error):
-                    raise
-            else:
-                self._speaks = "responses"
-                return call, stream
-        call = completion_call(request, self._settings)
-        stream = await self._post(call)
-        if is_response:
-            self._speaks = "chat"  # believed only now that the other way has answered
-        return call, stream
+        if not isinstance(request, ResponseTask) or self._speaks == "chat":
+            return await self._send(completion_call(request, self._settings))
+        try:
+            begun = await self._send(response_call(request, self._settings))
+        except APIStatusError as error:
+            if self._speaks == "responses" or not lacks(error):
+                raise
+            return await self._begin_other_way(request)
+        self._speaks = "responses"
+        return begun
+
+    async def _begin_other_way(self, request: ResponseTask) -> tuple[Call, AsyncStream[object]]:
+        """Of a provider without /responses. It is believed to be one once /chat/completions has answered or refused.
+
+        A refusal is enough: the next attempt must not ask for /responses again where asking has a price, as at a
+        proxy that takes a model out of service for a while after a 404.
+        """
+        try:
+            begun = await self._send(completion_call(request, self._settings))
+        except APIStatusError as error:
+            if not lacks(error) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._speaks = "chat"
+            raise
+        self._speaks = "chat"
+        return begun
+
+    async def _send(self, call: Call) -> tuple[Call, AsyncStream[object]]:
+        return call, await self._post(call)
 
     async def _post(self, call: Call) -> AsyncStream[object]:
         return await self._client.post(

@@ -161,6 +161,7 @@ def _say(piece: Piece) -> dict[str, Any]:
         "model": piece.model,
         "usage": piece.usage.model_dump() if piece.usage else None,
         "data": piece.data,
+        "delta": piece.delta,
         "body": piece.body,
     }
 

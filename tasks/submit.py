@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from jobs import queries, verbs
 from jobs.errors import NotRetryable, no_such_job
 from jobs.keys import DEFAULT_QUEUE
-from jobs.models import JobRecord, NewJob, Repeat
+from jobs.models import JobRecord, NewJob
 from jobs.requests import JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
@@ -44,7 +44,7 @@ class Submitter:
         request: JobRequest,
         *,
         idempotency_key: str | None = None,
-        repeat: Repeat = "same",
+        sent_before: int | None = None,
         tenant: str = DEFAULT_TENANT,
         id_prefix: str = "job",
         job_id: str | None = None,
@@ -54,13 +54,13 @@ class Submitter:
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
         known, and the same Idempotency-Key finds out.
 
-        ``repeat`` says what a key does that the caller did not give: ``noted`` makes a new job and lets the key lead to
-        it, ``resent`` takes the job to which it leads.
+        ``sent_before``: the key names equal requests, each meant by itself, and this one has been sent so often before.
+        Then the latest of their jobs is its own that nobody has come back to as often; else a new one.
 
         ``job_id``: one that its maker has noted before; such a job is made once, however often it is submitted.
         """
         job = self._job(
-            request, tenant, job_id or new_job_id(id_prefix), repeat=repeat, idempotency_key=idempotency_key
+            request, tenant, job_id or new_job_id(id_prefix), sent_before=sent_before, idempotency_key=idempotency_key
         )
         return self._create(job)
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -37,9 +38,29 @@ def redis_client(redis_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture(scope="session")
 def model_url() -> Iterator[str]:
     """The offline model, over its real wire."""
-    args = [sys.executable, "-m", "local.offline_model", "--port", "0"]
+    with _offline_model() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def responses_model_url() -> Iterator[str]:
+    """The offline model as a provider that speaks Responses."""
+    with _offline_model("--responses") as url:
+        yield url
+
+
+@contextmanager
+def _offline_model(*options: str) -> Iterator[str]:
+    args = [sys.executable, "-m", "local.offline_model", "--port", "0", *options]
     with running(args, ready="offline model listening on ") as process:
         yield process.wait_for("listening on").split()[-1]
+
+
+@pytest.fixture(scope="module", params=["chat", "responses"])
+def upstream_url(request: pytest.FixtureRequest) -> str:
+    """A provider that speaks chat completions alone, and one that speaks Responses: the client sees no difference."""
+    name = "model_url" if request.param == "chat" else "responses_model_url"
+    return request.getfixturevalue(name)
 
 
 @pytest.fixture

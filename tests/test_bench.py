@@ -28,6 +28,7 @@ TINY = Plan(
     stream_tokens=10,
     idle_readers=3,
     records=(1_000,),
+    chunks=(50,),
     queued=100,
     stored=20,
 )
@@ -36,10 +37,12 @@ ROWS = {  # of each family the one that is run here
     "submit": "chatqueue",
     "latency": "chatqueue, POST /chat/sync",
     "first_token": "with stream",
+    "openai_client": "responses.create",
     "relay": "own job",
     "idle_readers": "idle readers",
     "overview": "chatqueue",
     "memory": "chatqueue",
+    "ask": "chatqueue",
 }
 BURN = "import os; [sum(range(10_000_000)) for _ in range(2)]; print('burnt', flush=True); input()"
 

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from flask import Blueprint
-
-from api.openai import streams
-from api.openai.bodies import read_body
+from api.openai import answers, examples, streams
+from api.openai.blueprint import Blueprint
 from api.openai.completion_events import CompletionNarration
 from api.openai.completion_object import completion_object
 from api.openai.refusals import CallFailed
@@ -13,20 +11,30 @@ from api.openai.seen import find, seen
 from api.openai.shapes import CompletionBody
 from api.openai.submitting import accept, view_at_end
 from api.services import services
+from api.shapes import SubmitHeaders
 from jobs.answers import JobError
 from jobs.models import JobView
 from jobs.requests import CompletionTask
 from jobs.states import State
 
-blueprint = Blueprint("completions", __name__, url_prefix="/chat/completions")
+blueprint = Blueprint("completions", __name__, url_prefix="/chat/completions", description="OpenAI's chat completions")
 
 
-@blueprint.post("")
-def create_completion() -> Any:
-    """Chat and wait for the answer, or read it as it comes. The job is cancelled when the client leaves."""
-    body = read_body(CompletionBody)
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(SubmitHeaders, location="headers")
+@blueprint.arguments(CompletionBody, examples=examples.COMPLETION_REQUESTS)
+@blueprint.event_stream(
+    answers.CompletionStreamMessage, description="With `stream`: its chunks.", example=examples.COMPLETION_STREAM
+)
+@blueprint.response(200, answers.ChatCompletion, example=examples.COMPLETION)
+@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
+    """Chat and wait for the answer, or read it as it comes.
+
+    The job is cancelled when the client leaves, unless it sent an Idempotency-Key or sends the request again.
+    """
     task = CompletionTask(kind="completion", model=body.model, metadata=body.metadata or {}, body=body.passed_on())
-    accepted = accept(task, "chatcmpl")
+    accepted = accept(task, "chatcmpl", headers.key)
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
         return streams.stream(begin, CompletionNarration(begin), accepted.leave)
@@ -36,7 +44,9 @@ def create_completion() -> Any:
     return completion_object(seen(view, task))
 
 
-@blueprint.get("/<completion_id>")
+@blueprint.route("/<completion_id>", parameters=[examples.COMPLETION_ID])
+@blueprint.response(200, answers.ChatCompletion, example=examples.COMPLETION)
+@blueprint.problems(404, 503)
 def show_completion(completion_id: str) -> Any:
     """One that was made earlier, by whichever front; as far as it has come."""
     return completion_object(find(services().store, completion_id, "completion_id"))

@@ -4,25 +4,30 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from flask import Blueprint, Response
+from flask import Response
 
-from api.openai.bodies import read_body
+from api.openai import answers, examples
+from api.openai.blueprint import Blueprint
 from api.openai.refusals import CallFailed
 from api.openai.shapes import EmbeddingsBody
 from api.openai.submitting import accept, view_at_end
+from api.shapes import SubmitHeaders
 from jobs.answers import EmbeddingsAnswer, JobError
 from jobs.requests import EmbeddingsTask
 from jobs.vectors import unpack
 
-blueprint = Blueprint("embeddings", __name__, url_prefix="/embeddings")
+blueprint = Blueprint("embeddings", __name__, url_prefix="/embeddings", description="OpenAI's embeddings")
 
 _OURS: Final = ("input", "dimensions", "encoding_format")
 
 
-@blueprint.post("")
-def create_embeddings() -> Any:
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(SubmitHeaders, location="headers")
+@blueprint.arguments(EmbeddingsBody, examples=examples.EMBEDDINGS_REQUESTS)
+@blueprint.response(200, answers.EmbeddingList, example=examples.EMBEDDINGS)
+@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
     """Turn texts into vectors and wait for them."""
-    body = read_body(EmbeddingsBody)
     task = EmbeddingsTask.model_construct(  # validated already
         kind="embeddings",
         input=body.input,
@@ -32,7 +37,7 @@ def create_embeddings() -> Any:
         metadata=body.metadata or {},
         more=body.passed_on(*_OURS),
     )
-    view = view_at_end(accept(task, "embd"))
+    view = view_at_end(accept(task, "embd", headers.key))
     if not isinstance(view.answer, EmbeddingsAnswer):
         raise CallFailed(view.record.job_id, view.error or JobError(code="cancelled", message="the job was cancelled"))
     return Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")

@@ -34,17 +34,20 @@ def output(seen: Seen) -> list[dict[str, Any]]:
         return []
     if isinstance(answer, ResponseAnswer) and answer.body is not None:
         return [_filled(item, record, answer) for item in answer.body.get("output", ())]
-    items = [_own_message(record, answer)] if answer.text else []
+    items = [_own_message(record, answer.text)] if answer.text else []
     return [*items, *_calls(answer)]
 
 
 def _filled(item: dict[str, Any], record: JobRecord, answer: TextAnswer) -> dict[str, Any]:
-    return _own_message(record, answer) if item == {"type": "message"} else item
+    """A message without an id is ours; it says the whole text, unless it has one of its own."""
+    if item["type"] != "message" or "id" in item:
+        return item
+    return _own_message(record, item.get("text", answer.text))
 
 
-def _own_message(record: JobRecord, answer: TextAnswer) -> dict[str, Any]:
+def _own_message(record: JobRecord, text: str) -> dict[str, Any]:
     status = "completed" if record.state is State.COMPLETED else "incomplete"
-    return message(message_id(record.job_id, record.log_start), answer.text, status)
+    return message(message_id(record.job_id, record.log_start), text, status)
 
 
 def _calls(answer: TextAnswer) -> Iterator[dict[str, Any]]:
@@ -94,8 +97,8 @@ def as_earlier(seen: Seen) -> list[dict[str, Any]]:
 
 
 def _retold(item: dict[str, Any]) -> dict[str, Any] | None:
-    """A thought can be told only to who wrote it, and only when it is in there."""
-    if item["type"] == "reasoning" and not item.get("encrypted_content"):
+    """A thought can be told again only when it is in there."""
+    if item["type"] == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
         return None
     if item["type"] not in _STRIPPED:
         return item

@@ -2,22 +2,28 @@
 
 from typing import Any
 
-from flask import Blueprint
-
+from api.openai import answers, examples
+from api.openai.blueprint import Blueprint
 from api.openai.refusals import ModelNotFound
 from api.services import services
 from jobs import queries
 
-blueprint = Blueprint("models", __name__, url_prefix="/models")
+blueprint = Blueprint("models", __name__, url_prefix="/models", description="The provider's models")
 
 
-@blueprint.get("")
+@blueprint.route("")
+@blueprint.response(200, answers.ModelList, example=examples.MODELS)
+@blueprint.problems(503)
 def list_models() -> Any:
+    """The models that the provider lists."""
     return {"object": "list", "data": _models()}
 
 
-@blueprint.get("/<path:name>")
+@blueprint.route("/<path:name>", parameters=[examples.MODEL_NAME])
+@blueprint.response(200, answers.ModelObject, example=examples.ONE_MODEL)
+@blueprint.problems(404, 503)
 def show_model(name: str) -> Any:
+    """One of them."""
     found = next((model for model in _models() if model["id"] == name), None)
     if found is None:
         raise ModelNotFound("no such model, as far as the provider has told", param="model")

@@ -14,6 +14,7 @@ from jobs.events import Event
 from jobs.states import State
 
 EventObject = dict[str, Any]
+WITHOUT_ANSWER: Final = frozenset({State.FAILED, State.CANCELLED})
 _WITHOUT_LOGPROBS: Final[dict[str, Any]] = {"logprobs": []}
 
 
@@ -43,7 +44,7 @@ class _Open:
         return part | {"text": self.texts[content_index]}
 
     def cut(self) -> dict[str, Any]:
-        texts = [items.text_part(text) for _, text in sorted(self.texts.items())]
+        texts = [items.text_part(text) for _, text in sorted(self.texts.items()) if text]
         content = {"content": texts} if self.item["type"] == "message" else {}
         return self.item | content | {"status": "incomplete"}
 
@@ -60,6 +61,7 @@ class ResponseEvents:
         self._log_start = 0
         self._has_begun = False
         self._open: dict[int, _Open] = {}
+        self._closed: dict[int, dict[str, Any]] = {}  # items of the latest attempt
 
     def opening(self) -> list[EventObject]:
         """Before the log says anything."""
@@ -80,10 +82,17 @@ class ResponseEvents:
         return []
 
     def ending(self, response: dict[str, Any]) -> list[EventObject]:
-        """The last ones, with the response as it is to stay."""
-        is_whole = response["status"] == State.COMPLETED
-        closed = list(self._closed_implied()) if is_whole else []
-        return [*closed, *self._cut_short(), self._say(f"response.{response['status']}", response=response)]
+        """The last ones, with the response as it is to stay. One that ended without an answer has what was told."""
+        status = response["status"]
+        closed = list(self._closed_implied()) if status == State.COMPLETED else []
+        closed += self._cut_short()
+        told = {"output": self.output()} if status in WITHOUT_ANSWER else {}
+        return [*closed, self._say(f"response.{status}", response=response | told)]
+
+    def output(self) -> list[dict[str, Any]]:
+        """What the latest attempt has said so far: its finished items, and texts that were cut."""
+        told = self._closed | {place.output_index: place.cut() for place in self._open.values()}
+        return [item for _, item in sorted(told.items()) if _says_something(item)]
 
     def lost(self) -> list[EventObject]:
         """The job was deleted while it was followed."""
@@ -95,6 +104,7 @@ class ResponseEvents:
         return {"type": kind, "sequence_number": self._next_number - 1, **fields}
 
     def _begun(self, event: Event) -> Iterator[EventObject]:
+        self._closed = {}
         self._offset = self._next_index
         self._log_start = (event.sequence_number or 0) + 1
         if not self._has_begun:
@@ -134,7 +144,7 @@ class ResponseEvents:
             done = items.message(place.item["id"], text, "completed")
             yield self._say("response.output_text.done", **place.place(0), text=text, **_WITHOUT_LOGPROBS)
             yield self._say("response.content_part.done", **place.place(0), part=part)
-            yield self._say("response.output_item.done", output_index=place.output_index, item=done)
+            yield self._done(place.output_index, done)
 
     def _upstream(self, data: dict[str, Any]) -> Iterator[EventObject]:
         shifted = self._shifted(data)
@@ -154,7 +164,7 @@ class ResponseEvents:
                 shifted["part"] = place.filled(data["part"], data["content_index"])
             case "response.output_item.done" if place:
                 del self._open[place.output_index]
-                shifted["item"] = place.with_texts(data["item"])
+                self._closed[place.output_index] = shifted["item"] = place.with_texts(data["item"])
         yield self._pass(shifted)
 
     def _added(self, place: _Open) -> EventObject:
@@ -173,7 +183,13 @@ class ResponseEvents:
 
     def _cut_short(self) -> list[EventObject]:
         left, self._open = self._open, {}
-        return [
-            self._say("response.output_item.done", output_index=place.output_index, item=place.cut())
-            for place in left.values()
-        ]
+        return [self._done(place.output_index, place.cut()) for place in left.values()]
+
+    def _done(self, output_index: int, item: dict[str, Any]) -> EventObject:
+        self._closed[output_index] = item
+        return self._say("response.output_item.done", output_index=output_index, item=item)
+
+
+def _says_something(item: dict[str, Any]) -> bool:
+    """A call that was cut does not: its arguments are no arguments."""
+    return item.get("status") != "incomplete" or bool(item.get("content"))

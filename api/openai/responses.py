@@ -1,11 +1,10 @@
 """/v1/responses."""
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint
-
-from api.openai import items, streams
-from api.openai.bodies import read_body, read_query
+from api.openai import answers, examples, items, streams
+from api.openai.blueprint import Blueprint
 from api.openai.conversation import earlier_items
 from api.openai.refusals import BadParameter, CallFailed
 from api.openai.response_events import EventObject, ResponseEvents
@@ -13,16 +12,24 @@ from api.openai.response_object import response_object, unanswered
 from api.openai.seen import Seen, find, seen
 from api.openai.shapes import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.submitting import accept, view_at_end
+from api.openai.told import told_response
 from api.services import services
+from api.shapes import SubmitHeaders
 from jobs import verbs
 from jobs.events import Event
 from jobs.models import JobView
 from jobs.requests import ResponseTask
 from jobs.states import State
 
-blueprint = Blueprint("responses", __name__, url_prefix="/responses")
+blueprint = Blueprint("responses", __name__, url_prefix="/responses", description="OpenAI's responses")
 
 _FROM_THE_START = -1
+
+
+def _event_stream(description: str) -> Callable[..., Any]:
+    return blueprint.event_stream(
+        answers.ResponseStreamMessage, description=description, example=examples.RESPONSE_STREAM
+    )
 
 
 class ResponseNarration:
@@ -53,37 +60,52 @@ class ResponseNarration:
         )
 
 
-@blueprint.post("")
-def create_response() -> Any:
-    """In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job."""
-    body = read_body(ResponseBody)
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(SubmitHeaders, location="headers")
+@blueprint.arguments(ResponseBody, examples=examples.RESPONSE_REQUESTS)
+@_event_stream("With `stream`: its events.")
+@blueprint.response(200, answers.ResponseObject, examples=examples.RESPONSES)
+@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
+    """Create a response.
+
+    In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job.
+    """
     task = _task(body)
-    accepted = accept(task, "resp", goes_on=task.background)
+    accepted = accept(task, "resp", headers.key, goes_on=task.background)
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
         return streams.stream(begin, ResponseNarration(begin), accepted.leave)
     if task.background:
-        return response_object(find(services().store, begin.record.job_id) if begin.record.state.is_final else begin)
+        return _shown(begin.record.job_id) if begin.record.state.is_final else response_object(begin)
     view = view_at_end(accepted)
     if view.record.state is State.FAILED and view.error is not None:
         raise CallFailed(view.record.job_id, view.error)
-    return response_object(seen(view, task))
+    return told_response(services().store, seen(view, task))
 
 
-@blueprint.get("/<response_id>")
-def show_response(response_id: str) -> Any:
-    """As it is; or, with stream, all its events after a number, live until the end. Leaving cancels nothing."""
-    query = read_query(StreamQuery)
+@blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
+@blueprint.arguments(StreamQuery, location="query")
+@_event_stream("With `stream`: its events after a number, live until the end.")
+@blueprint.response(200, answers.ResponseObject, examples=examples.RESPONSES)
+@blueprint.problems(400, 404, 503)
+def show_response(query: StreamQuery, response_id: str) -> Any:
+    """A response as it is, or its events. Leaving cancels nothing."""
     found = find(services().store, response_id)
     if not query.stream:
-        return response_object(found)
+        return told_response(services().store, found)
     after = _FROM_THE_START if query.starting_after is None else query.starting_after
     return streams.stream(found, ResponseNarration(found, after))
 
 
-@blueprint.post("/<response_id>/cancel")
+@blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
+@blueprint.response(200, answers.ResponseObject, description="Cancelled, or ended before.", example=examples.CANCELLED)
+@blueprint.problems(400, 404, 503)
 def cancel_response(response_id: str) -> Any:
-    """May be repeated; one that has ended otherwise stays as it is."""
+    """Cancel a response that runs in the background.
+
+    Needs no body and may be repeated. One that has ended otherwise stays as it is.
+    """
     found = find(services().store, response_id)
     if isinstance(found.request, ResponseTask) and not found.request.background:
         raise BadParameter(
@@ -91,10 +113,12 @@ def cancel_response(response_id: str) -> Any:
             param="response_id",
         )
     _cancel(found)
-    return response_object(find(services().store, response_id))
+    return _shown(response_id)
 
 
-@blueprint.delete("/<response_id>")
+@blueprint.route("/<response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
+@blueprint.response(200, answers.DeletedResponse, example=examples.DELETED)
+@blueprint.problems(404, 503)
 def delete_response(response_id: str) -> Any:
     """Forget it; one that is queued or runs is cancelled first."""
     store = services().store
@@ -104,10 +128,12 @@ def delete_response(response_id: str) -> Any:
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
-@blueprint.get("/<response_id>/input_items")
-def list_input_items(response_id: str) -> Any:
+@blueprint.route("/<response_id>/input_items", parameters=[examples.RESPONSE_ID])
+@blueprint.arguments(ItemsQuery, location="query")
+@blueprint.response(200, answers.InputItems, example=examples.INPUT_ITEMS)
+@blueprint.problems(400, 404, 503)
+def list_input_items(query: ItemsQuery, response_id: str) -> Any:
     """All that the model was given: what came before in the conversation too."""
-    query = read_query(ItemsQuery)
     listed = items.listed(find(services().store, response_id))
     if query.order == "desc":
         listed.reverse()
@@ -152,6 +178,11 @@ def _task(body: ResponseBody) -> ResponseTask:
         previous_response_id=previous,
         earlier=() if previous is None else earlier_items(services().store, previous),
     )
+
+
+def _shown(response_id: str) -> dict[str, Any]:
+    store = services().store
+    return told_response(store, find(store, response_id))
 
 
 def _cancel(found: Seen) -> None:

@@ -1,7 +1,8 @@
 """How a call becomes a job, and how it waits for its end.
 
 An openai client repeats a request by itself when the connection broke, and names no key. What it repeats is known by
-its body, its caller and its count: so it finds the job of its first try. Two equal calls that are meant are two jobs.
+its body, its caller and its count: so it finds the job of its first try, or one of an equal call that was sent at the
+same time; no two of them find the same. Two equal calls that are meant are two jobs.
 """
 
 import hashlib
@@ -16,9 +17,7 @@ from typing import Final
 from flask import request
 
 from api.openai.refusals import still_running
-from api.pydantic_smorest import Parser, schema_of
 from api.services import Services, services
-from api.shapes import SubmitHeaders
 from api.waiting import view_when_final
 from jobs import queries, reading
 from jobs.errors import JobNotFound, StoreUnavailable
@@ -26,6 +25,7 @@ from jobs.models import JobRecord, JobView
 from jobs.requests import JobRequest
 from jobs.states import State
 from jobs.verbs import Created
+from jobs.verbs.create import idempotency_digest
 
 _COUNT: Final = "x-stainless-retry-count"
 _SANE: Final = re.compile(r"[0-9]{1,3}")
@@ -42,27 +42,25 @@ class Accepted:
     leave: Callable[[], None] | None = None
 
 
-def accept(task: JobRequest, id_prefix: str, *, goes_on: bool = False) -> Accepted:
-    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or had a key of its own."""
+def accept(task: JobRequest, id_prefix: str, key: str | None, *, goes_on: bool = False) -> Accepted:
+    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or has a key of its own."""
     here = services()
-    headers = Parser().load_headers(request, schema_of(SubmitHeaders))
-    key = schema_of(SubmitHeaders)().load(headers).key
     if key is not None:
         created = here.submitter.submit(task, idempotency_key=key, id_prefix=id_prefix)
         goes_on = True
     else:
         created = _submit_unnamed(here, task, id_prefix)
     record = created.record or reading.record(here.store, created.job_id)
-    return Accepted(record, None if goes_on else _canceller(here, record, created.copies))
+    return Accepted(record, None if goes_on else _canceller(here, record))
 
 
 def view_at_end(accepted: Accepted) -> JobView:
     """The job once it is final. Raises StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
-    job_id, leave = accepted.record.job_id, accepted.leave
+    record, leave = accepted.record, accepted.leave
     late = partial(_leave_late, leave) if leave else None
-    view = view_when_final(job_id, services().settings.client_wait_seconds, late)
+    view = view_when_final(record.job_id, services().settings.client_wait_seconds, late, known=record)
     if not view.record.state.is_final:
-        raise still_running(job_id)
+        raise still_running(record.job_id)
     return view
 
 
@@ -75,12 +73,11 @@ def _leave_late(leave: Callable[[], None]) -> None:
 def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created:
     if not here.settings.resend_window_seconds:
         return here.submitter.submit(task, id_prefix=id_prefix)
-    key = _own_key()
-    if _tries_before():
-        created = here.submitter.submit(task, idempotency_key=key, repeat="resent", id_prefix=id_prefix)
+    key, tries = _own_key(), _tries_before()
+    while True:  # each time another job, at last a new one
+        created = here.submitter.submit(task, idempotency_key=key, sent_before=tries, id_prefix=id_prefix)
         if created.is_new or _goes_on(here, created.job_id):
             return created
-    return here.submitter.submit(task, idempotency_key=key, repeat="noted", id_prefix=id_prefix)
 
 
 def _tries_before() -> int:
@@ -112,13 +109,13 @@ def _goes_on(here: Services, job_id: str) -> bool:
     return False
 
 
-def _canceller(here: Services, record: JobRecord, copies: int) -> Callable[[], None]:
+def _canceller(here: Services, record: JobRecord) -> Callable[[], None]:
     """Cancels the job unless the client has sent its request again since, and waits for the same one."""
+    digest, tries = idempotency_digest(_own_key()), _tries_before()
 
     def leave() -> None:
-        digest = record.idempotency
         with suppress(StoreUnavailable):
-            if digest is None or here.store.run(queries.copies(record.tenant, digest)) <= copies:
+            if here.store.run(queries.times_sent_again(record.tenant, digest, record.job_id)) <= tries:
                 here.cancel(record)
 
     return leave

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bench.plan import Plan
-from bench.rows import calls, first_token, latency, memory, overview, relay, submit
+from bench.rows import ask, calls, first_token, latency, memory, openai_client, overview, relay, submit
 from bench.table import Table
 
 FAMILIES: Final[Mapping[str, Callable[[Plan], Table[Any]]]] = {
@@ -12,8 +12,10 @@ FAMILIES: Final[Mapping[str, Callable[[Plan], Table[Any]]]] = {
     "submit": submit.table,
     "latency": latency.table,
     "first_token": first_token.table,
+    "openai_client": openai_client.table,
     "relay": relay.table,
     "idle_readers": relay.idle_table,
     "overview": overview.table,
     "memory": memory.table,
+    "ask": ask.table,
 }

@@ -3,16 +3,17 @@
 -- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 bells  7 broker list  8 totals  9 minute
 --       10 deadlines  11 full  12 bells:front  13 the minute before
 --       14 what leads to it, or makes it be created once, if anything does: see ARGV 8
--- ARGV  1 id  2 fingerprint of the request ('' without a key)  3 idempotency TTL, s  4 most jobs that may be queued
+-- ARGV  1 id  2 fingerprint of the request ('' without a key), or how often it has been sent before
+--       3 TTL of KEYS 14, s  4 most jobs that may be queued
 --       5 bell ('' when another broker rings)  6 request  7 time to the deadline, ms
 --       8 'same': KEYS 14 is the Idempotency-Key  'retry': it is the failed job that this one repeats
---         'noted': a resent copy of this request will look there  'resent': it is such a copy  '': none of these
+--         'sent': it lists the jobs of equal requests, which a client may send again  '': none of these
 --       9 time until its first attempt must have begun, ms  10 time to its cancellation, ms ('' without them)
 --       11 ms since the running minute began  12... field, value of the record
 -- answers  {created, id, time of creation in ms, order of creation, place in line,
 --           wait in ms or -1}
 --          {existing, id}: the key, or the retry, has made that job before
---          {existing, id, count}: so has the request of which this is a copy, the how manieth
+--            or this request when it was sent before: the latest such job that nobody has come back to as often
 --          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once.
@@ -24,16 +25,27 @@ local before = redis.call('HMGET', KEYS[1], 'created_at_ms', 'seq')
 if before[1] then
   return created(before[1], before[2])
 end
-if ARGV[8] == 'same' or ARGV[8] == 'resent' then
+if ARGV[8] == 'same' then
   local seen = redis.call('GET', KEYS[14])
   if seen then
-    local fingerprint, id, copies = seen:match('^(%S+) (%S+) ?(%d*)$')
-    if ARGV[8] == 'resent' then
-      copies = (tonumber(copies) or 0) + 1
-      redis.call('SET', KEYS[14], fingerprint .. ' ' .. id .. ' ' .. copies, 'EX', ARGV[3])
-      return {'existing', id, copies}
-    end
+    local fingerprint, id = seen:match('^(%S+) (%S+)$')
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
+  end
+elseif ARGV[8] == 'sent' and ARGV[2] ~= '0' then
+  local found
+  for i, entry in ipairs(redis.call('LRANGE', KEYS[14], 0, -1)) do
+    local id, times, by = entry:match('^(%S+) (%d+) (%S+)$')
+    if by == ARGV[1] then
+      return {'existing', id}
+    end
+    if not found and tonumber(times) < tonumber(ARGV[2]) then
+      found = {i - 1, id}
+    end
+  end
+  if found then
+    redis.call('LSET', KEYS[14], found[1], found[2] .. ' ' .. ARGV[2] .. ' ' .. ARGV[1])
+    redis.call('EXPIRE', KEYS[14], ARGV[3])
+    return {'existing', found[2]}
   end
 elseif ARGV[8] == 'retry' then
   local failed = redis.call('HMGET', KEYS[14], 'state', 'retried_as')
@@ -67,8 +79,12 @@ redis.call('SET', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[4], seq, ARGV[1])
 redis.call('ZADD', KEYS[5], seq, ARGV[1])
 redis.call('ZADD', KEYS[10], first_limit, ARGV[1])
-if ARGV[8] == 'same' or ARGV[8] == 'noted' or ARGV[8] == 'resent' then
+if ARGV[8] == 'same' then
   redis.call('SET', KEYS[14], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
+elseif ARGV[8] == 'sent' then
+  redis.call('LPUSH', KEYS[14], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[1])
+  redis.call('LTRIM', KEYS[14], 0, 31)
+  redis.call('EXPIRE', KEYS[14], ARGV[3])
 elseif ARGV[8] == 'retry' then
   redis.call('HSET', KEYS[14], 'retried_as', ARGV[1])
   redis.call('HINCRBY', KEYS[14], 'version', 1)

@@ -1,5 +1,6 @@
 """The verbs of a worker that makes an attempt: claim, renew, append, finish or fail, release."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -94,12 +95,14 @@ def delta(piece: str) -> str:
     return event_json("delta", text=piece)
 
 
-def upstream(data: dict[str, Any], piece: str = "") -> str:
+def upstream(data: str, piece: str = "", delta: str = "") -> str:
     """The event that carries what else the provider said, in its own shape; with a piece of text it is a delta.
 
-    Raises ValueError for a number that JSON has no word for.
+    ``data`` is the JSON of an object that is not empty; ``delta``, if any, is one more field of it.
     """
-    return event_json("delta", text=piece, data=data) if piece else event_json("upstream", data=data)
+    grown = f'{data[:-1]},"delta":{json.dumps(delta, ensure_ascii=False)}}}' if delta else data
+    head = event_json("delta", text=piece) if piece else event_json("upstream")
+    return f'{head[:-1]},"data":{grown}}}'
 
 
 def finish(

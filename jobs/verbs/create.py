@@ -22,14 +22,10 @@ QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room
 
 @dataclass(frozen=True)
 class Created:
-    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before.
-
-    ``copies``: how often the request that made it has been sent again.
-    """
+    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before."""
 
     job_id: str
     record: JobRecord | None = None
-    copies: int = 0
 
     @property
     def is_new(self) -> bool:
@@ -74,8 +70,11 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
     if job.retry_of is not None:
         how = "retry"
         names.append(keys.job(job.retry_of))
+    elif job.idempotency_key is not None and job.sent_before is not None:
+        how, sameness = "sent", str(job.sent_before)
+        names.append(keys.sent(job.tenant, idempotency_digest(job.idempotency_key)))
     elif job.idempotency_key is not None:
-        how, sameness = job.repeat, fingerprint(job.request)
+        how, sameness = "same", fingerprint(job.request)
         digest = idempotency_digest(job.idempotency_key)
         record["idempotency"] = digest
         names.append(keys.idempotency(job.tenant, digest))
@@ -119,7 +118,7 @@ def _read_created(job: NewJob, fields: dict[str, Word], reply: list[Any]) -> Cre
         raise no_memory()
     if word == "gone":
         raise no_such_job("task_id")
-    return Created(detail, copies=int(reply[2]) if len(reply) > 2 else 0)  # noqa: PLR2004  # the third, if it is there
+    return Created(detail)
 
 
 def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *line: int) -> JobRecord:

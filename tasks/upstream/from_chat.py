@@ -1,115 +1,58 @@
-"""Chunks of a chat completion as a response, for a provider that speaks nothing else.
+"""Chunks of a chat completion as a response, for a provider that speaks nothing else."""
 
-A text is told as text alone: who serves the response opens and closes the message around it. Calls are told as the
-events of a response. The first one streams; further ones are told whole at the end, since one item has to be closed
-before the next one opens, and only the end of the stream closes a call.
-"""
-
-import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tasks.provider_errors import stream_cut
+from tasks.upstream.output import Output, Spoken
 from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
 
-
-@dataclass
-class _Call:
-    """A function call as it comes in."""
-
-    call_id: str = ""
-    name: str = field(default="", repr=False)
-    arguments: str = field(default="", repr=False)
-    item_id: str = field(default_factory=lambda: f"fc_{uuid.uuid4().hex}")
-    output_index: int = -1
-
-    def item(self, status: str) -> dict[str, Any]:
-        arguments = self.arguments if status == "completed" else ""
-        return {
-            "id": self.item_id,
-            "type": "function_call",
-            "status": status,
-            "call_id": self.call_id or self.item_id,
-            "name": self.name,
-            "arguments": arguments,
-        }
+_THOUGHTS: Final = ("reasoning_content", "reasoning")  # no standard has them: DeepSeek's name and vLLM's
+_CUT_SHORT: Final = frozenset({"length", "content_filter"})
 
 
 class TranslatingReader:
     is_over = False
 
     def __init__(self) -> None:
-        self._halves = Halves()
-        self._calls: dict[int, _Call] = {}
-        self._output: list[dict[str, Any]] = []
-        self._live: _Call | None = None
-        self._body: dict[str, Any] = {}
-        self._has_ended = False
+        self._halves: dict[Spoken, Halves] = defaultdict(Halves)
+        self._output = Output()
+        self._usage: dict[str, Any] = {}
+        self._finish_reason: str | None = None
 
     def read(self, said: Any) -> Iterable[Piece]:
         choices = said["choices"]
         choice = choices[0] if choices else {}
         delta = choice.get("delta") or {}
-        reason = read_text(choice.get("finish_reason"))
-        self._has_ended = self._has_ended or reason is not None
-        usage = read_usage(said.get("usage"))
+        reason, usage = read_text(choice.get("finish_reason")), read_usage(said.get("usage"))
+        self._finish_reason = reason or self._finish_reason
         if usage:
-            self._body["usage"] = response_usage(said["usage"])
+            self._usage = {"usage": response_usage(said["usage"])}
         pieces = [Piece(finish_reason=reason, usage=usage, model=read_model(said))]
-        text = self._halves.join(read_text(delta.get("content")) or "")
-        if text:
-            pieces.append(self._text(text))
+        for kind, text in _spoken(delta):
+            pieces += self._say(kind, text)
         for call in delta.get("tool_calls") or ():
-            pieces += self._call(call)
+            pieces += self._output.call(call)
         return pieces
 
     def end(self) -> Iterable[Piece]:
-        if not self._has_ended:
+        if self._finish_reason is None:
             raise stream_cut()
-        pieces = []
-        for call in self._calls.values():
-            if call is not self._live:
-                pieces += self._begun(call)
-                pieces.append(_event("function_call_arguments.delta", call, delta=call.arguments))
-            pieces.append(_event("function_call_arguments.done", call, name=call.name, arguments=call.arguments))
-            pieces.append(_item_event("done", call, "completed"))
-            self._output[call.output_index] = call.item("completed")
-        return [*pieces, Piece(body=self._body | {"output": self._output})]
+        closing = self._output.end("incomplete" if self._finish_reason in _CUT_SHORT else "completed")
+        return [*closing, Piece(body=self._usage | {"output": self._output.items()})]
 
-    def _text(self, text: str) -> Piece:
-        if not self._output:
-            self._output.append({"type": "message"})
-        return Piece(text=text)
-
-    def _call(self, said: dict[str, Any]) -> Iterator[Piece]:
-        call = self._calls.setdefault(int(said.get("index", 0)), _Call())
-        function = said.get("function") or {}
-        call.call_id = call.call_id or read_text(said.get("id")) or ""
-        call.name = call.name or read_text(function.get("name")) or ""
-        arguments = read_text(function.get("arguments")) or ""
-        call.arguments += arguments
-        if self._live is None and call.name and len(self._calls) == 1:
-            self._live = call
-            yield from self._begun(call)
-            arguments = call.arguments
-        if call is self._live and arguments:
-            yield _event("function_call_arguments.delta", call, delta=arguments)
-
-    def _begun(self, call: _Call) -> list[Piece]:
-        call.output_index = len(self._output)
-        self._output.append(call.item("in_progress"))
-        return [_item_event("added", call, "in_progress")]
+    def _say(self, kind: Spoken, text: str) -> Iterable[Piece]:
+        whole = self._halves[kind].join(text)
+        return self._output.say(kind, whole) if whole else ()
 
 
-def _event(kind: str, call: _Call, **fields: Any) -> Piece:
-    place = {"item_id": call.item_id, "output_index": call.output_index}
-    return Piece(data={"type": f"response.{kind}", **place, **fields})
-
-
-def _item_event(what: str, call: _Call, status: str) -> Piece:
-    data = {"type": f"response.output_item.{what}", "output_index": call.output_index, "item": call.item(status)}
-    return Piece(data=data)
+def _spoken(delta: dict[str, Any]) -> Iterator[tuple[Spoken, str]]:
+    """What a chunk says: a thought comes before what it led to, and once, though some say it under both names."""
+    thoughts = (delta.get(name) for name in _THOUGHTS)
+    yield "reasoning_text", next((thought for thought in thoughts if thought and isinstance(thought, str)), "")
+    yield "output_text", read_text(delta.get("content")) or ""
+    yield "refusal", read_text(delta.get("refusal")) or ""
 
 
 def response_usage(usage: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 from jobs.answers import Usage
@@ -15,7 +16,8 @@ NONSENSE: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, 
 class Piece:
     """A part of an answer. Each field may be absent; the last ones carry reason, usage and the whole body.
 
-    ``data``: what else came with the text, or without one, in the shape in which the job was asked.
+    ``data``: what else came with the text, or without one, in the shape in which the job was asked. ``delta``: by how
+    much what it names has grown; such pieces that come together are one event.
     """
 
     text: str = field(default="", repr=False)
@@ -23,7 +25,19 @@ class Piece:
     usage: Usage | None = None
     model: str | None = None
     data: dict[str, Any] | None = field(default=None, repr=False)
+    delta: str = field(default="", repr=False)
     body: dict[str, Any] | None = field(default=None, repr=False)
+
+    @cached_property
+    def data_json(self) -> str:
+        """The data as it is written down, made once. Raises ValueError for a number that JSON has no word for."""
+        return mended(json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+    @property
+    def chars(self) -> int:
+        """How much longer it makes the answer."""
+        whole = "" if self.data is None or self.delta else self.data_json
+        return len(self.text) + len(self.delta) + len(whole)
 
 
 class Reader(Protocol):
@@ -64,12 +78,12 @@ def mended(text: str) -> str:
 
 def clean(piece: Piece) -> Piece:
     """With data and body that can be written down. Raises ValueError for a number that JSON has no word for."""
-    if piece.data is None and piece.body is None:
+    if piece.data is not None:
+        _ = piece.data_json  # raises now; kept for the log
         return piece
-    if r"\ud" not in json.dumps([piece.data, piece.body], allow_nan=False):
+    if piece.body is None or r"\ud" not in json.dumps(piece.body, allow_nan=False):
         return piece
-    data, body = json.loads(mended(json.dumps([piece.data, piece.body], ensure_ascii=False)))
-    return replace(piece, data=data, body=body)
+    return replace(piece, body=json.loads(mended(json.dumps(piece.body, ensure_ascii=False))))
 
 
 def read_text(value: Any) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from jobs.errors import AttemptError, ProviderRejected, ProviderRetryable
 from tasks.provider_errors import stream_cut, vendor_word
-from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
+from tasks.upstream.piece import Halves, Piece, mended, read_model, read_text, read_usage
 
 _OURS: Final = frozenset({"sequence_number", "obfuscation"})
 _BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
@@ -37,6 +37,8 @@ class ResponseReader:
             return (self._text(event),)
         if kind == "response.content_part.added" and event["part"]["type"] == "output_text":
             self._open = _place(event)
+        if kind.endswith(".delta") and isinstance(event.get("delta"), str):
+            return (Piece(delta=mended(event.pop("delta")), data=event),)
         return (Piece(data=self._without_known_text(event)),)
 
     def end(self) -> Iterable[Piece]:

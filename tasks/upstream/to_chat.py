@@ -37,23 +37,37 @@ def items(given: Any) -> list[dict[str, Any]]:
 
 
 def messages(instructions: str | None, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Items as messages; calls that follow one another, or what the assistant said, are one message."""
+    """Items as messages; calls that follow one another, or what the assistant said, are one message.
+
+    A thought goes back with the calls that it led to, for some providers refuse calls without it; else it is left out,
+    for others refuse a message that has one.
+    """
     made: list[dict[str, Any]] = [{"role": "system", "content": instructions}] if instructions else []
+    thought = ""
     for item in given:
         match item.get("type", "message"):
             case "message":
                 made.append({"role": _role(item["role"]), "content": _content(item["content"])})
+                thought = thought if item["role"] == "assistant" else ""
             case "function_call":
-                if not made or made[-1]["role"] != "assistant":
-                    made.append({"role": "assistant", "content": None})
-                made[-1].setdefault("tool_calls", []).append(_call(item))
+                _add_call(made, item, thought)
+                thought = ""
             case "function_call_output":
                 made.append({"role": "tool", "tool_call_id": item["call_id"], "content": _content(item["output"])})
             case "reasoning":
-                pass  # nobody but who wrote it can read it
+                thought = "".join(part["text"] for part in item.get("content") or ())
             case other:
                 raise _cannot(f"an input item of type {other}")
     return made
+
+
+def _add_call(made: list[dict[str, Any]], item: dict[str, Any], thought: str) -> None:
+    if not made or made[-1]["role"] != "assistant":
+        made.append({"role": "assistant", "content": None})
+    message = made[-1]
+    message.setdefault("tool_calls", []).append(_call(item))
+    if thought:
+        message["reasoning_content"] = message.get("reasoning_content", "") + thought
 
 
 def _role(role: str) -> str:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs import keys
+from jobs import keys, verbs
 from jobs.answers import ChatAnswer, EmbeddingsAnswer, ResponseAnswer, Usage
 from jobs.states import State
 from jobs.vectors import pack
@@ -89,6 +89,34 @@ def test_what_is_sent_once_more_on_purpose_is_another_job(create):
     assert sent(create, 1) == second
 
 
+def test_equal_calls_that_are_all_sent_again_find_a_job_each(create):
+    """However often; one of which the first try never came gets a new one."""
+    first_tries = {sent(create, 0) for _ in range(3)}
+
+    assert {sent(create, 1) for _ in range(3)} == first_tries
+    assert {sent(create, 2) for _ in range(3)} == first_tries
+    late = sent(create, 1)
+    assert late not in first_tries
+    assert sent(create, 2) == late
+
+
+def test_a_retry_that_finds_one_cancelled_takes_the_other(create, api_client):
+    other, cancelled = sent(create, 0), sent(create, 0)
+    api_client.post(f"/v1/responses/{cancelled}/cancel")
+
+    assert sent(create, 1) == other
+
+
+def test_only_the_latest_equal_calls_are_remembered(create, redis_client_of_api):
+    """Nobody sends more of them again within the window, and the memory of them stays small."""
+    for _ in range(40):
+        sent(create, 0)
+    (remembered,) = redis_client_of_api.scan_iter("cq:sent:*")
+
+    assert redis_client_of_api.llen(remembered) == 32
+    assert 0 < redis_client_of_api.ttl(remembered) <= 1_800
+
+
 @pytest.mark.parametrize("other", [{"caller": "Bearer b"}, {"input": "ho"}, {"store": True}])
 def test_what_another_caller_sends_or_with_another_body_is_another_job(create, other):
     first = sent(create, 0)
@@ -153,7 +181,7 @@ def test_a_conversation_whose_beginning_has_expired_is_told_so(create, api_clien
     )
 
 
-def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_client, hands):
+def test_thoughts_that_nobody_can_read_are_not_retold(create, api_client, hands):
     """Nor the ids that a provider which keeps nothing does not know."""
     call = {
         "id": "fc_1",
@@ -166,6 +194,7 @@ def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_c
     output = [
         {"id": "rs_1", "type": "reasoning", "summary": []},
         {"id": "rs_2", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+        {"id": "rs_3", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "so"}]},
         call,
     ]
     first = create().json["id"]
@@ -173,9 +202,10 @@ def test_thoughts_that_only_their_writer_could_read_are_not_retold(create, api_c
     second = create(previous_response_id=first, input="and?").json["id"]
     items = api_client.get(f"/v1/responses/{second}/input_items?order=asc").json["data"]
 
-    assert [item.get("type") for item in items] == ["message", "reasoning", "function_call", "message"]
+    assert [item.get("type") for item in items] == ["message", "reasoning", "reasoning", "function_call", "message"]
     assert items[1]["encrypted_content"] == "x"
-    assert items[2]["id"] != "fc_1"
+    assert items[2]["content"][0]["text"] == "so"
+    assert items[3]["id"] != "fc_1"
 
 
 def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_client, api_services):
@@ -189,6 +219,27 @@ def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_cli
 
     assert told[-1]["type"] in ("error", "response.cancelled")
     assert [event["sequence_number"] for event in told] == list(range(len(told)))
+
+
+def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create, api_client, hands):
+    """As its stream has told them, whichever way it is asked for."""
+    response_id = create().json["id"]
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "status": "in_progress"}
+    done = call | {"arguments": "{}", "status": "completed"}
+    finished = [
+        {"type": "response.output_item.added", "output_index": 0, "item": call | {"arguments": ""}},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+    ]
+    lease = hands.claim(response_id)
+    lines = (*(verbs.upstream(json.dumps(event)) for event in finished), verbs.delta("so far"))
+    hands.store.run(verbs.append(lease, verbs.Tail(lease.log_length, lines), USAGE))
+    hands.cancel(response_id)
+    shown = api_client.get(f"/v1/responses/{response_id}").json
+
+    assert shown["output"][0] == done
+    assert shown["output"][1]["content"][0]["text"] == "so far"
+    assert api_client.post(f"/v1/responses/{response_id}/cancel").json == shown
+    assert events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)[-1]["response"] == shown
 
 
 def test_a_native_chat_has_events_also_when_its_log_has_expired(api_client, submit_chat, hands, api_services):

@@ -133,7 +133,15 @@ def test_a_wait_takes_a_look_at_its_beginning_and_at_its_end_only(get, hands, wa
         assert hands.store.run(verbs.finish(lease, ANSWER, State.COMPLETED, hands.settings))
         assert waited.result(20).json["status"] == "completed"
 
-    assert len(looks) <= 4  # one may still have been due when the counting began; a task is read once more
+    assert len(looks) <= 3  # one may still have been due when the counting began
+
+
+def test_a_job_that_has_ended_is_read_once(get, hands, job_id, path, monkeypatch):
+    hands.complete(job_id)
+    looks = count_looks(hands.store, job_id, monkeypatch)
+
+    assert get(path + "?wait=30").status_code == 200
+    assert len(looks) == 1
 
 
 def count_looks(store, job_id, monkeypatch):

@@ -147,6 +147,33 @@ def test_a_call_closes_the_message_before_it():
     ]
 
 
+THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": []}
+BROKEN_OFF = (
+    upstream("output_item.added", output_index=0, item=THOUGHT),
+    upstream("output_item.done", output_index=0, item=THOUGHT | {"status": "completed"}),
+    upstream("output_item.added", output_index=1, item=CALL),
+    upstream("output_item.done", output_index=1, item=CALL | {"arguments": "{}", "status": "completed"}),
+    says("so far"),
+    upstream("output_item.added", output_index=3, item=CALL | {"id": "fc_2", "call_id": "c2"}),
+    upstream("function_call_arguments.delta", item_id="fc_2", output_index=3, delta='{"a'),
+)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_what_was_finished_before_such_an_end_stands_in_the_response_and_a_call_that_was_cut_does_not(status):
+    """Of the last attempt alone; what the stream has told and the response agree."""
+    lost = THOUGHT | {"id": "rs_0"}
+    earlier = [upstream(f"output_item.{what}", output_index=0, item=lost) for what in ("added", "done")]
+    said = told(begins(), *earlier, log("attempt_incomplete"), begins(), *BROKEN_OFF, status=status)
+
+    output = said[-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["reasoning", "function_call", "message"]
+    assert (output[1]["call_id"], output[1]["arguments"]) == ("c1", "{}")
+    assert output[2]["content"][0]["text"] == "so far"
+    done = [event["item"] for event in said if event["type"] == "response.output_item.done"]
+    assert output == done[1:-1]
+
+
 @pytest.mark.parametrize("status", ["failed", "incomplete", "cancelled"])
 def test_what_is_open_at_another_end_is_closed_as_incomplete(status):
     said = told(begins(), says("so far"), status=status)

@@ -4,13 +4,14 @@ import asyncio
 import re
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from documents.opening import open_chunks
 from tests.documents import wired
 from tests.documents.making import make_pdf
-from tests.processes import running
+from tests.processes import free_port, running
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 pytest.importorskip("moto", reason="the object store of these tests is not installed")
@@ -30,7 +31,7 @@ def store_url():
 
 @pytest.fixture
 def env(env, store_url):
-    """Two deployments share no folder of the bucket: the tests neither."""
+    """With a folder of the bucket for each test."""
     return env | {
         "CHATQUEUE_DOCUMENTS_URL": f"s3://library{env['CHATQUEUE_DATA_DIR']}",
         "AWS_ENDPOINT_URL": store_url,
@@ -81,6 +82,23 @@ def test_a_document_is_uploaded_ingested_asked_and_deleted(env, library, origina
         assert library.call("GET", f"/documents/{document_id}")[0] == 404
     assert originals() == []
     assert kept_chunks(document_id) == 0
+    assert [path for path in (folder / "documents").rglob("*") if path.is_file()] == []
+
+
+def test_a_store_that_is_away_is_said_so_and_holds_up_no_other_request(env, folder):
+    """Arrow tries for seconds, in which the same web process goes on answering."""
+    with (
+        wired.web(env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}) as library,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        upload = pool.submit(library.upload, b"The tide is out.", "tide.txt")
+        answered = 0
+        while not upload.done():
+            answered += library.call("GET", "/queue/stats")[0] == 200
+
+    status, problem = upload.result()
+    assert (status, problem["error"]["code"]) == (503, "files_unavailable")
+    assert answered > 20
     assert [path for path in (folder / "documents").rglob("*") if path.is_file()] == []
 
 

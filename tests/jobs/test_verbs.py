@@ -437,6 +437,20 @@ def test_deleting_an_old_job_leaves_a_key_that_leads_to_a_newer_one(jobs, redis_
     assert jobs.create(jobs.new_job(key="k")) == second
 
 
+def test_a_call_that_was_sent_again_finds_the_same_job_when_the_reply_was_lost(jobs):
+    """Also when an equal call has made a job in between."""
+
+    def call(sent_before):
+        return jobs.new_job(key="k").model_copy(update={"sent_before": sent_before})
+
+    again = call(1)
+    jobs.create(call(0))
+    found = jobs.create(again)
+    jobs.create(call(0))
+
+    assert jobs.create(again) == found
+
+
 def test_the_order_of_names_and_what_is_empty_make_no_other_request(jobs):
     """Two spellings of one request under one Idempotency-Key are one request."""
     request = {"kind": "chat", "message": "m"}

@@ -2,8 +2,8 @@
 
 import signal
 
-from tests.openai_client.conftest import GUNICORN
 from tests.processes import free_port, running
+from tests.stack import GUNICORN
 
 SIXTY = " ".join(f"w{number}" for number in range(60))
 SLOW = "[[offline tokens=60 interval=0.05]]"

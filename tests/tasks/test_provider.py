@@ -190,13 +190,14 @@ def test_a_provider_that_is_said_to_speak_responses_is_asked_no_other_way(model_
         provide(model_url, _text, upstream="responses")
 
 
-def test_a_failure_tells_nothing_of_what_a_provider_speaks(model_url):
-    """A provider that cannot be asked either way is asked both ways again."""
+@pytest.mark.parametrize(("status", "speaks"), [(503, "auto"), (404, "chat"), (429, "chat")])
+def test_a_refusal_the_other_way_tells_what_a_provider_speaks_and_a_failure_does_not(model_url, status, speaks):
+    """Behind some proxies each question that cannot be answered keeps the model away from the next one, too."""
 
     async def work(provider):
-        request = ResponseTask(kind="response", body={"input": "[[offline status=503]]"})
-        with pytest.raises(ProviderRetryable):
+        request = ResponseTask(kind="response", body={"input": f"[[offline status={status}]]"})
+        with pytest.raises((ProviderRetryable, ProviderRejected)):
             await _text(provider, request)
         return provider._speaks
 
-    assert provide(model_url, work) == "auto"
+    assert provide(model_url, work) == speaks

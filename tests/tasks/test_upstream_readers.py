@@ -67,41 +67,6 @@ def test_a_completion_is_put_together_with_all_that_a_provider_may_add():
     assert all(piece.data is not None and piece.text == "" for piece in pieces)
 
 
-def test_the_first_call_streams_and_further_ones_are_told_at_the_end():
-    """One item is closed before the next one opens."""
-    pieces = read(
-        TranslatingReader(),
-        chunk(content="Let me see."),
-        chunk(tool_calls=[{"id": "c1", **call(0, name="f", arguments="")}]),
-        chunk(tool_calls=[{"id": "c2", **call(1, name="g", arguments="{")}]),
-        chunk(tool_calls=[call(0, arguments="{}")]),
-        chunk(tool_calls=[call(1, arguments="}")]),
-        chunk("tool_calls"),
-        COUNTED,
-    )
-
-    told = [
-        (piece.data["type"].removeprefix("response."), piece.data["output_index"]) for piece in pieces if piece.data
-    ]
-    assert told == [
-        ("output_item.added", 1),
-        ("function_call_arguments.delta", 1),
-        ("function_call_arguments.done", 1),
-        ("output_item.done", 1),
-        ("output_item.added", 2),
-        ("function_call_arguments.delta", 2),
-        ("function_call_arguments.done", 2),
-        ("output_item.done", 2),
-    ]
-    message, first, second = pieces[-1].body["output"]
-    assert message == {"type": "message"}
-    assert [(one["call_id"], one["name"], one["arguments"]) for one in (first, second)] == [
-        ("c1", "f", "{}"),
-        ("c2", "g", "{}"),
-    ]
-    assert pieces[-1].body["usage"]["input_tokens"] == 3
-
-
 PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
 PART = {"type": "output_text", "text": "", "annotations": []}
 

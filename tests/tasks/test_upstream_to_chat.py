@@ -47,6 +47,31 @@ def test_items_become_messages_and_calls_join_what_the_assistant_said():
     ]
 
 
+def thought(text):
+    return {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
+
+
+def test_a_thought_goes_back_with_the_calls_that_it_led_to():
+    """Some providers refuse such calls without it."""
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    answered = {"type": "function_call_output", "call_id": "c1", "output": "one"}
+    spoken = {"role": "assistant", "content": "Let me see."}
+    first, second = (
+        said(input=[thought("first"), call, answered, thought("second"), spoken, call | {"call_id": "c2"}])["messages"]
+    )[::2]
+
+    assert (first["reasoning_content"], first["tool_calls"][0]["id"]) == ("first", "c1")
+    assert (second["reasoning_content"], second["tool_calls"][0]["id"]) == ("second", "c2")
+
+
+def test_a_thought_that_led_to_no_call_is_left_out():
+    """Some providers refuse a message that has one."""
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    asked = [thought("so"), {"role": "assistant", "content": "42"}, {"role": "user", "content": "and?"}]
+
+    assert not any("reasoning_content" in message for message in said(input=[*asked, call])["messages"])
+
+
 def test_what_is_no_text_stays_a_part():
     shown = [{"type": "input_text", "text": "what?"}, {"type": "input_image", "image_url": "data:x", "detail": "low"}]
 

@@ -1,0 +1,209 @@
+"""The items of a response as they come in, told by its events: each is opened, grows, and is closed.
+
+An item is closed before the next one opens, unless it may still grow: a call may as long as its arguments are not
+whole, for some providers send several calls at once.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from tasks.upstream.piece import Piece, mended, read_text
+
+Spoken: TypeAlias = Literal["output_text", "refusal", "reasoning_text"]
+Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
+
+_MESSAGE: Final = {"type": "message", "role": "assistant"}
+_THOUGHT: Final[dict[str, Any]] = {"type": "reasoning", "summary": []}
+_WITH_TEXT: Final[dict[str, Any]] = {"annotations": [], "logprobs": []}
+
+
+class Item(Protocol):
+    output_index: int
+    status: Status
+
+    @property
+    def is_whole(self) -> bool:
+        """It may end here."""
+        ...
+
+    def opened(self) -> Iterator[Piece]: ...
+    def closed(self) -> Iterator[Piece]: ...
+    def item(self) -> dict[str, Any]: ...
+
+
+class Stretch:
+    """What is said in one go, as an item with one part: a text, a refusal, or a thought."""
+
+    is_whole = True
+
+    def __init__(self, kind: Spoken) -> None:
+        self.kind = kind
+        self.text = ""
+        self.output_index = -1
+        self.status: Status = "in_progress"
+        self._id = _new_id("rs" if kind == "reasoning_text" else "msg")
+        self._text_name = "refusal" if kind == "refusal" else "text"
+
+    def grow(self, said: str) -> Piece:
+        self.text += said
+        is_answer = self.kind == "output_text"
+        return Piece(text=said) if is_answer else Piece(delta=said, data=self._event(f"{self.kind}.delta"))
+
+    def opened(self) -> Iterator[Piece]:
+        yield _item_event("added", self.output_index, self.item())
+        yield Piece(data=self._event("content_part.added", part=self._part("")))
+
+    def closed(self) -> Iterator[Piece]:
+        said: dict[str, Any] = {self._text_name: self.text} | ({"logprobs": []} if self.kind == "output_text" else {})
+        yield Piece(data=self._event(f"{self.kind}.done", **said))
+        yield Piece(data=self._event("content_part.done", part=self._part(self.text)))
+        yield _item_event("done", self.output_index, self.item())
+
+    def item(self) -> dict[str, Any]:
+        content = [] if self.status == "in_progress" else [self._part(self.text)]
+        head = _THOUGHT if self.kind == "reasoning_text" else _MESSAGE
+        return {"id": self._id, **head, "status": self.status, "content": content}
+
+    def _part(self, text: str) -> dict[str, Any]:
+        return {"type": self.kind, self._text_name: text} | (_WITH_TEXT if self.kind == "output_text" else {})
+
+    def _event(self, kind: str, **fields: Any) -> dict[str, Any]:
+        place = {"item_id": self._id, "output_index": self.output_index, "content_index": 0}
+        return {"type": f"response.{kind}", **place, **fields}
+
+
+class PlainText(Stretch):
+    """The first text: told as text alone, for who serves the response opens and closes the message around it."""
+
+    def opened(self) -> Iterator[Piece]:
+        yield from ()
+
+    def closed(self) -> Iterator[Piece]:
+        yield from ()
+
+    def item(self) -> dict[str, Any]:
+        return {"type": "message", "text": self.text}
+
+
+class Call:
+    """A call of a function. It opens once its name is known."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.arguments = ""
+        self.output_index = -1
+        self.status: Status = "in_progress"
+        self._id = _new_id("fc")
+        self._call_id = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """An object in JSON that is whole cannot become another one; anything else still may."""
+        try:
+            return isinstance(json.loads(self.arguments), dict)
+        except ValueError:
+            return False
+
+    def hear(self, said: dict[str, Any]) -> str:
+        """Take what came; answers by how much the arguments have grown."""
+        function = said.get("function") or {}
+        self._call_id = self._call_id or read_text(said.get("id")) or ""
+        self.name = self.name or read_text(function.get("name")) or ""
+        arguments = mended(read_text(function.get("arguments")) or "")
+        self.arguments += arguments
+        return arguments
+
+    def grown(self, arguments: str) -> Piece:
+        return Piece(delta=arguments, data=self._event("delta"))
+
+    def opened(self) -> Iterator[Piece]:
+        yield _item_event("added", self.output_index, self.item())
+        if self.arguments:
+            yield self.grown(self.arguments)
+
+    def closed(self) -> Iterator[Piece]:
+        yield Piece(data=self._event("done", name=self.name, arguments=self.arguments))
+        yield _item_event("done", self.output_index, self.item())
+
+    def item(self) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "type": "function_call",
+            "status": self.status,
+            "call_id": self._call_id or self._id,
+            "name": self.name,
+            "arguments": "" if self.status == "in_progress" else self.arguments,
+        }
+
+    def _event(self, kind: str, **fields: Any) -> dict[str, Any]:
+        place = {"item_id": self._id, "output_index": self.output_index}
+        return {"type": f"response.function_call_arguments.{kind}", **place, **fields}
+
+
+class Output:
+    """All items of one response. What it tells has to be told in order."""
+
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._open: list[Item] = []
+        self._calls: dict[int, Call] = {}
+
+    def say(self, kind: Spoken, text: str) -> Iterator[Piece]:
+        stretch = next((one for one in self._open if isinstance(one, Stretch) and one.kind == kind), None)
+        if stretch is None:
+            is_first_text = kind == "output_text" and not self._texts()
+            stretch = PlainText(kind) if is_first_text else Stretch(kind)
+            yield from self._begin(stretch)
+        yield stretch.grow(text)
+
+    def call(self, said: dict[str, Any]) -> Iterator[Piece]:
+        """Raises ValueError for arguments that go on after they were whole, and told so."""
+        call = self._calls.setdefault(int(said.get("index", 0)), Call())
+        arguments = call.hear(said)
+        if call in self._open:
+            if arguments:
+                yield call.grown(arguments)
+        elif call in self._items:
+            if arguments.strip():
+                raise ValueError
+        elif call.name:
+            yield from self._begin(call)
+
+    def end(self, status: Status) -> Iterator[Piece]:
+        """The status is that of what is open; a call that never got a name is told too."""
+        for call in self._calls.values():
+            if call not in self._items:
+                yield from self._begin(call)
+        yield from self._close(list(self._open), status)
+
+    def items(self) -> list[dict[str, Any]]:
+        """As they are to stay. A text that is the only one stands beside them."""
+        if len(self._texts()) > 1:
+            return [one.item() for one in self._items]
+        return [{"type": "message"} if isinstance(one, PlainText) else one.item() for one in self._items]
+
+    def _texts(self) -> list[Item]:
+        return [one for one in self._items if isinstance(one, Stretch) and one.kind == "output_text"]
+
+    def _begin(self, item: Item) -> Iterator[Piece]:
+        yield from self._close([one for one in self._open if one.is_whole], "completed")
+        item.output_index = len(self._items)
+        self._items.append(item)
+        self._open.append(item)
+        yield from item.opened()
+
+    def _close(self, ended: list[Item], status: Status) -> Iterator[Piece]:
+        for item in ended:
+            self._open.remove(item)
+            item.status = status
+            yield from item.closed()
+
+
+def _item_event(what: str, output_index: int, item: dict[str, Any]) -> Piece:
+    return Piece(data={"type": f"response.output_item.{what}", "output_index": output_index, "item": item})
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"

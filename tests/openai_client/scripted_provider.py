@@ -1,0 +1,39 @@
+"""A provider that speaks chat completions alone and says, chunk by chunk, what its script has."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@contextmanager
+def scripted(*chunks: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Its base URL, and the bodies that it was sent so far."""
+    heard: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            is_known = self.path.endswith("/chat/completions")
+            self.send_response(200 if is_known else 404)
+            self.send_header("Content-Type", "text/event-stream" if is_known else "text/plain")
+            self.end_headers()
+            if is_known:
+                heard.append(json.loads(body))
+                told = [f"data: {json.dumps({'model': 'm', **chunk})}\n\n" for chunk in chunks]
+                self.wfile.write("".join([*told, "data: [DONE]\n\n"]).encode())
+
+        def log_message(self, *args):
+            """Nothing to tell."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", heard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

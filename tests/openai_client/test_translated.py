@@ -1,0 +1,57 @@
+"""What only some providers of chat completions say, as the unmodified client's responses."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from tests.openai_client.scripted_provider import scripted
+from tests.stack import serving
+
+
+def chunk(finish_reason=None, **delta):
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+
+
+def call(index, name, arguments):
+    called = {"index": index, "id": f"c{index}", "function": {"name": name, "arguments": arguments}}
+    return chunk(tool_calls=[called])
+
+
+@contextmanager
+def served(redis_url, provider_url):
+    with serving(redis_url, provider_url) as stack, stack.worker(), stack.client() as client:
+        yield client
+
+
+@pytest.mark.usefixtures("redis_client")
+def test_thoughts_calls_and_refusals_reach_the_helper_and_go_back(redis_url):
+    """The thought goes back to the provider with the calls that it led to, in a conversation that goes on."""
+    said = [
+        chunk(role="assistant", reasoning_content="Let me "),
+        chunk(reasoning_content="see."),
+        call(0, "f", '{"a": 1}'),
+        call(1, "g", "{}"),
+        chunk(refusal="But no more."),
+        chunk("tool_calls"),
+    ]
+    with scripted(*said) as (provider_url, heard), served(redis_url, provider_url) as client:
+        with client.responses.stream(model="m", input="hi") as stream:
+            events = list(stream)
+            final = stream.get_final_response()
+        again = client.responses.retrieve(final.id)
+        outputs = [{"type": "function_call_output", "call_id": f"c{place}", "output": "x"} for place in (0, 1)]
+        client.responses.create(model="m", input=outputs, previous_response_id=final.id)
+
+    thought, first, second, refusal = final.output
+    assert thought.content[0].text == "Let me see."
+    assert [(call.call_id, call.name, call.arguments) for call in (first, second)] == [
+        ("c0", "f", '{"a": 1}'),
+        ("c1", "g", "{}"),
+    ]
+    assert refusal.content[0].refusal == "But no more."
+    assert [item.id for item in again.output] == [item.id for item in final.output]
+    assert [event.item.to_dict() for event in events if event.type == "response.output_item.done"] == [
+        item.to_dict() for item in again.output
+    ]
+    told = next(message for message in heard[-1]["messages"] if message.get("tool_calls"))
+    assert (told["reasoning_content"], [one["id"] for one in told["tool_calls"]]) == ("Let me see.", ["c0", "c1"])

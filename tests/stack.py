@@ -1,0 +1,58 @@
+"""The web as it is deployed, a real worker and a provider, for clients that are used as they are."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import openai
+import redis
+
+from tests.processes import Process, free_port, running
+
+GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn_conf.py", "api:create_app()"]
+_WORKER = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
+_SHORT = {
+    "CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1",
+    "CHATQUEUE_LEASE_SECONDS": "3",
+    "CHATQUEUE_HEARTBEAT_SECONDS": "1",
+    "CHATQUEUE_REDIS_TIMEOUT_SECONDS": "1",
+    "CHATQUEUE_APPEND_INTERVAL_SECONDS": "0.01",
+    "CHATQUEUE_CLIENT_WAIT_SECONDS": "20",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where everything is; ``env`` starts one more of anything."""
+
+    url: str
+    model_url: str
+    env: dict[str, str]
+    web: Process
+
+    def worker(self) -> AbstractContextManager[Process]:
+        return running(_WORKER, ready=" ready.", env=self.env)
+
+    def client(self, **options) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk-any", **{"max_retries": 0, "timeout": 30} | options)
+
+
+@contextmanager
+def serving(redis_url: str, provider_url: str, **settings: str) -> Iterator[Stack]:
+    """A web process over an emptied database, and no worker yet."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    port = free_port()
+    env = {
+        "REDIS_URL": redis_url,
+        "OPENAI_BASE_URL": provider_url,
+        "OPENAI_API_KEY": "sk-canary-key",
+        "CHATQUEUE_WEB_PORT": str(port),
+        "CHATQUEUE_WEB_WORKERS": "1",
+        **_SHORT,
+        **settings,
+    }
+    with running(GUNICORN, ready="Booting worker", env=env) as web:
+        yield Stack(f"http://127.0.0.1:{port}", provider_url, env, web)
