@@ -39,7 +39,9 @@ class Document(FrozenModel):
         description=f"The first {_MOST_PROBLEMS}; the result of the task that ingested it names all of these pages."
     )
     problem_pages: int = Field(description="Pages with a problem, in all.")
-    error: JobError | None = Field(description="Why it failed; uploaded again, it is tried again.")
+    error: JobError | None = Field(
+        description="Why it failed; uploaded again, it is tried again. While `deleting`: why it is still there."
+    )
 
     @classmethod
     def of(cls, view: DocumentView) -> Self:

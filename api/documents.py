@@ -13,7 +13,7 @@ from api.pydantic_smorest import Blueprint
 from api.services import Services, services
 from api.shapes import DocumentsQuery, UploadQuery
 from api.upload import UPLOAD_BODY, Upload, check_installed, open_upload, refusals
-from documents.files import Received
+from documents.files import Files, Received
 from documents.identity import clean_filename, new_document_id
 from documents.kinds import tell_kind
 from documents.opening import open_files
@@ -27,6 +27,7 @@ blueprint = Blueprint("documents", __name__, url_prefix="/documents", descriptio
 blueprint.before_request(check_installed)
 
 _ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
+_MOST_TRIES: Final = 5  # of an upload whose content is deleted each time that it is found
 
 
 @blueprint.route("", methods=["POST"])
@@ -40,7 +41,7 @@ _ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
     example=examples.ACCEPTED,
     headers=_ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 501, 503)
+@blueprint.problems(400, 413, 415, 422, 429, 501, 503, 507)
 def upload_document(query: UploadQuery) -> Any:
     """Upload a document: a PDF, or text or Markdown in UTF-8, UTF-16 or UTF-32.
 
@@ -48,9 +49,8 @@ def upload_document(query: UploadQuery) -> Any:
     whichever name it is sent; one that has failed is tried again.
     """
     here = services()
-    with refusals():
-        view = _received(here, open_upload(request, query.filename or "", here.settings.document_max_bytes))
-    view = _looked_after(here, view)
+    with refusals(), open_upload(request, query.filename or "", here.settings) as upload:
+        view = _received(here, upload)
     task = here.store.run(queries.record(view.record.job_id))
     body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
     where = url_for("documents.show_document", document_id=view.record.document_id)
@@ -64,7 +64,7 @@ def upload_document(query: UploadQuery) -> Any:
 @blueprint.response(200, DocumentList, example=examples.LIST)
 @blueprint.problems(422, 501, 503)
 def list_documents(query: DocumentsQuery) -> Any:
-    """The documents, the newest first, page by page."""
+    """The documents, the newest first, page by page; a deleted one until nothing is left of it."""
     return DocumentList.of_page(shelf.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
 
 
@@ -89,7 +89,9 @@ def delete_document(document_id: str) -> Any:
     """Delete a document, and cancel its ingest. May be repeated until it is gone."""
     here = services()
     view = shelf.view(here.store, document_id, DEFAULT_TENANT)
-    job_id = here.store.run(verbs.document.remove(view.record, _removal_in_vain(here, view), new_job_id()))
+    is_in_vain = view.state is DocumentState.DELETING and view.is_in_vain
+    ended_job, new_job = (view.record.job_id, view.heir(new_job_id())) if is_in_vain else ("", new_job_id())
+    job_id = here.store.run(verbs.document.remove(view.record, ended_job, new_job))
     if job_id is None:
         raise _gone()
     _cancel(here, view.record.job_id, unless=job_id)
@@ -108,15 +110,10 @@ def _received(here: Services, upload: Upload) -> DocumentView:
     files.sweep()
     with files.receive(upload, here.settings.document_max_bytes) as received:
         document = _new_document(upload.filename, received)
-        here.store.run(verbs.document.announce(document.document_id))
-        aside(files.keep, received, document.document_id)
-        added = here.store.run(verbs.document.add(document))
-    if added is None or not added.is_new:
-        aside(files.remove, document.document_id)
-        here.store.run(verbs.document.cleared(document.document_id))
-    if added is None:
-        raise StoreUnavailable("the upload took too long to be written down; send it again")
-    return shelf.view(here.store, added.document_id, DEFAULT_TENANT)
+        for _ in range(_MOST_TRIES):
+            if view := _looked_after(here, files, received, document):
+                return view
+    raise StoreUnavailable("the document is being deleted again and again; send it later", retry_after_seconds=1)
 
 
 def _new_document(sent_name: str, received: Received) -> NewDocument:
@@ -132,28 +129,29 @@ def _new_document(sent_name: str, received: Received) -> NewDocument:
     )
 
 
-def _looked_after(here: Services, view: DocumentView) -> DocumentView:
-    """With a job that ingests it: its own, which is made once however many uploads ask for it, or a new one."""
-    record = view.record
-    if view.state is DocumentState.READY:
+def _looked_after(here: Services, files: Files, received: Received, document: NewDocument) -> DocumentView | None:
+    """On record and, unless it is ready, in the hands of a job: its own, or one that is made once it has the file.
+
+    None: it was deleted meanwhile. Deleted after that, it is as if the upload had come first.
+    """
+    view = _view(here, here.store.run(verbs.document.add(document)))
+    if view is None or not view.is_in_vain:
         return view
-    job_id: str | None = record.job_id
-    job = here.store.run(queries.record(record.job_id))  # another upload may have made it since
-    if DocumentView.of(record, job).state is DocumentState.FAILED and (job or record.state is DocumentState.FAILED):
-        job_id = here.store.run(verbs.document.again(record.document_id, record.job_id, new_job_id()))
+    document_id, ended_job = view.record.document_id, view.record.job_id
+    job_id = here.store.run(verbs.document.pass_on(document_id, ended_job, view.heir(new_job_id())))
     if job_id is None:
-        raise _gone()
-    request_ = IngestTask(kind="ingest", document_id=record.document_id, filename=record.filename)
-    here.submitter.submit(request_, job_id=job_id)
-    return shelf.view(here.store, record.document_id, DEFAULT_TENANT)
+        return None
+    aside(files.keep, received, document_id)
+    here.submitter.submit(
+        IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename), job_id=job_id
+    )
+    return _view(here, document_id) or view
 
 
-def _removal_in_vain(here: Services, view: DocumentView) -> str:
-    """The job that was to remove it and has ended without doing so; '' when there is none."""
-    if view.state is not DocumentState.DELETING:
-        return ""
-    job = here.store.run(queries.record(view.record.job_id))
-    return view.record.job_id if job is not None and job.state.is_final else ""
+def _view(here: Services, document_id: str) -> DocumentView | None:
+    """None for one that is deleted."""
+    (view,) = shelf.views(here.store, [document_id])
+    return None if view is None or view.state is DocumentState.DELETING else view
 
 
 def _cancel(here: Services, job_id: str, *, unless: str) -> None:

@@ -19,6 +19,11 @@ _OWN_WORDS: Final = {
     "union_tag_not_found": "is required",
 }
 
+_LENGTHS: Final = {
+    "too_short": "must hold {min_length} at least",
+    "too_long": "must hold {max_length} at most",
+}
+
 
 class FieldError(BaseModel):
     """One thing wrong: ``pointer`` into the JSON body, or the ``parameter`` of the query or the headers."""
@@ -113,4 +118,6 @@ def _detail(error: ErrorDetails) -> str:
         return f"must be one of {error['ctx']['expected_tags']}"
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
+    if bound := _LENGTHS.get(error["type"]):
+        return bound.format(**error["ctx"])
     return _OWN_WORDS.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]

@@ -7,28 +7,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 from flask import Request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
+from api.incoming import AROUND_BYTES, Body, opened_body
 from documents.errors import (
     DocumentError,
     DocumentsNotInstalled,
     DocumentTooLarge,
     FilesUnavailable,
+    StorageFull,
+    UnreadableDocument,
     UnsupportedDocument,
 )
 from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
+from jobs.settings import Settings
 
 _RAW_TYPES: Final = ("application/pdf", "text/plain", "text/markdown", "application/octet-stream")
 _FORM_TYPE: Final = "multipart/form-data"
-_AROUND_BYTES: Final = 64 * 1024  # of a form: boundaries, headers and small fields beside the file
 _BLOCK_BYTES: Final = 64 * 1024
 _MOST_PARTS: Final = 20
 _NEEDED: Final = ("lancedb", "pypdfium2")
-_STATUS: Final = {DocumentTooLarge: 413, UnsupportedDocument: 415, DocumentsNotInstalled: 501, FilesUnavailable: 503}
+_STATUS: Final = {
+    DocumentTooLarge: 413,
+    UnsupportedDocument: 415,
+    DocumentsNotInstalled: 501,
+    FilesUnavailable: 503,
+    StorageFull: 507,
+}
 _OTHER_FAULT: Final = 422
 
 _FILE: Final = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -45,7 +54,7 @@ class DocumentRefused(ChatqueueError):
     """A document's fault, with a status: ``code`` is the document error's own."""
 
     def __init__(self, error: DocumentError) -> None:
-        super().__init__(error.message)
+        super().__init__(error.message, param="file" if isinstance(error, UnreadableDocument) else None)
         self.code = error.code  # type: ignore[misc]  # one class, many codes
         self.http_status = _STATUS.get(type(error), _OTHER_FAULT)  # type: ignore[misc]
 
@@ -71,38 +80,34 @@ def _is_installed() -> bool:
 
 
 class Upload:
-    """``read`` as of a file; b"" at its end. Raises MalformedUpload for what is no whole upload."""
+    """``read`` as of a file; b"" at its end. Raises DocumentTooLarge, and MalformedUpload if it is not whole."""
 
     def __init__(self, filename: str, read: Callable[[int], bytes]) -> None:
         self.filename = filename
-        self._read = read
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            return self._read(size)
-        except (OSError, ClientDisconnected):  # malformed chunks, a connection that ended early
-            raise MalformedUpload("the upload ended early") from None
+        self.read = read
 
 
-def open_upload(request: Request, filename: str, max_bytes: int) -> Upload:
-    """The request's file. Raises UnsupportedMediaType and MalformedUpload."""
-    request.max_content_length = max_bytes + _AROUND_BYTES
-    if request.mimetype in _RAW_TYPES:
-        return Upload(filename, request.stream.read)
+@contextmanager
+def open_upload(request: Request, filename: str, settings: Settings) -> Iterator[Upload]:
+    """The request's file, while the block lasts. Raises UnsupportedMediaType, MalformedUpload and DocumentTooLarge."""
     boundary = request.mimetype_params.get("boundary", "")
-    if request.mimetype != _FORM_TYPE or not boundary:
+    if request.mimetype not in _RAW_TYPES and (request.mimetype != _FORM_TYPE or not boundary):
         raise UnsupportedMediaType(f"send the file as {_FORM_TYPE} with a boundary, or as {', '.join(_RAW_TYPES)}")
-    form = _Form(request.stream, boundary)
-    return Upload(form.open(), form.read)
+    with opened_body(request, settings.document_max_bytes, settings.document_upload_seconds) as body:
+        if request.mimetype in _RAW_TYPES:
+            yield Upload(filename, body.read)
+        else:
+            form = _Form(body, boundary)
+            yield Upload(form.open(), form.read)
 
 
 class _Form:
     """The one file of a form; what else is in it is passed over."""
 
-    def __init__(self, stream: Any, boundary: str) -> None:
-        self._stream = stream
+    def __init__(self, body: Body, boundary: str) -> None:
+        self._body = body
         self._decoder = MultipartDecoder(
-            boundary.encode(), max_form_memory_size=2 * _AROUND_BYTES, max_parts=_MOST_PARTS
+            boundary.encode(), max_form_memory_size=2 * AROUND_BYTES, max_parts=_MOST_PARTS
         )
         self._is_in_file = False
 
@@ -132,9 +137,24 @@ class _Form:
                 raise MalformedUpload("one file at a time", param="file")
 
     def _next(self) -> Event:
-        try:
-            while isinstance(event := self._decoder.next_event(), NeedData):
-                self._decoder.receive_data(self._stream.read(_BLOCK_BYTES) or None)
-        except (ValueError, AttributeError):  # the latter: a part without a line of its own, in werkzeug 3.1
-            raise MalformedUpload("the body is not a well-formed form, or ended early") from None
+        while isinstance(event := self._decoded(), NeedData):
+            self._take_in(self._body.read(_BLOCK_BYTES))
         return event
+
+    def _decoded(self) -> Event:
+        with _form_faults():
+            return self._decoder.next_event()
+
+    def _take_in(self, block: bytes) -> None:
+        with _form_faults():
+            self._decoder.receive_data(block or None)
+
+
+@contextmanager
+def _form_faults() -> Iterator[None]:
+    try:
+        yield
+    except RequestEntityTooLarge:
+        raise MalformedUpload(f"a form of more than {_MOST_PARTS} parts, or with too long a head of one") from None
+    except (ValueError, AttributeError):  # the latter: a part without a line of its own, in werkzeug 3.1
+        raise MalformedUpload("the body is not a well-formed form, or ended early") from None

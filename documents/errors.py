@@ -14,8 +14,9 @@
     │   ├── ExpandsTooMuch        expands_too_much      small in the file, beyond all bounds in memory
     │   └── TakesTooLong          takes_too_long        the reader was still busy when its time was up
     ├── ReadingInterrupted        reading_interrupted   the reading process ended early: worth another attempt
-    ├── FilesUnavailable          files_unavailable     the files' store cannot be reached: worth another attempt
-    ├── ChunksUnavailable         chunks_unavailable    the chunks' store cannot be reached: worth another attempt
+    ├── FilesUnavailable          files_unavailable     the files' disk or store fails: worth another attempt
+    ├── ChunksUnavailable         chunks_unavailable    the chunks' disk or store fails: worth another attempt
+    ├── StorageFull               storage_full          it has no room, or may not be written to: somebody must help
     ├── EmbeddingModelChanged     embedding_model_changed   kept with one model, asked with another
     └── DocumentsNotInstalled     documents_not_installed   the extra `chatqueue[documents]` is missing
 
@@ -90,9 +91,22 @@ class ReadingInterrupted(DocumentError):
 class FilesUnavailable(DocumentError):
     code = "files_unavailable"
 
+    def __init__(self, message: str = "the documents' store cannot be reached, or refuses; try again") -> None:
+        super().__init__(message)
+
 
 class ChunksUnavailable(DocumentError):
     code = "chunks_unavailable"
+
+    def __init__(self, message: str = "the chunks' store cannot be reached, or refuses; try again") -> None:
+        super().__init__(message)
+
+
+class StorageFull(DocumentError):
+    code = "storage_full"
+
+    def __init__(self, message: str = "the documents' storage is full, or may not be written to") -> None:
+        super().__init__(message)
 
 
 class EmbeddingModelChanged(DocumentError):

@@ -7,7 +7,6 @@ Nothing of a sender's file name is ever part of a path.
 """
 
 import hashlib
-import logging
 import os
 import shutil
 import tempfile
@@ -21,14 +20,15 @@ from typing import Any, Final, Protocol
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.identity import is_document_id
 from documents.kinds import HEAD_BYTES
-
-logger = logging.getLogger(__name__)
+from documents.storage import storage_faults
 
 _BLOCK_BYTES: Final = 256 * 1024
-_STALE_SECONDS: Final = 3_600  # no upload takes as long
+_STALE_SECONDS: Final = 3_600  # since the last block of an upload
 
 
 class Stream(Protocol):
+    """Errors of its own are no OSErrors: those are taken for the disk's."""
+
     def read(self, size: int, /) -> bytes: ...
 
 
@@ -43,7 +43,7 @@ class Received:
 
 
 class Files:
-    """Blocking, as files are: a coroutine calls it in a thread."""
+    """Blocking, as files are: a coroutine calls it in a thread. Raises StorageFull and FilesUnavailable."""
 
     def __init__(self, url: str | None, folder: Path) -> None:
         self._incoming = folder / "incoming"
@@ -55,11 +55,12 @@ class Files:
 
         Raises EmptyDocument or DocumentTooLarge; reads at most one block beyond the limit.
         """
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._incoming)
+        with storage_faults(FilesUnavailable):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._incoming)
         path = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with storage_faults(FilesUnavailable), os.fdopen(handle, "wb") as file:
                 size, sha256, head = _copy(stream, file, max_bytes)
             yield Received(path, size, sha256, head)
         finally:
@@ -67,17 +68,19 @@ class Files:
 
     def keep(self, received: Received, document_id: str) -> None:
         """All of it or nothing, and for good once this returns. The same document twice at once is one file."""
-        self._kept.put(received.path, _checked(document_id))
+        with storage_faults(FilesUnavailable):
+            self._kept.put(received.path, _checked(document_id))
 
     @contextmanager
     def local_copy(self, document_id: str) -> Iterator[Path]:
         """A path to read from while the block lasts. Raises FileNotFoundError for a document that was removed."""
-        with self._kept.at_hand(_checked(document_id), self._incoming) as path:
+        with storage_faults(FilesUnavailable), self._kept.at_hand(_checked(document_id), self._incoming) as path:
             yield path
 
     def remove(self, document_id: str) -> None:
         """Also when it is gone already."""
-        self._kept.remove(_checked(document_id))
+        with storage_faults(FilesUnavailable):
+            self._kept.remove(_checked(document_id))
 
     def sweep(self) -> int:
         """Remove what uploads left behind whose process died; answers how many."""
@@ -107,17 +110,14 @@ class _Local:
 
 
 class _Remote:
-    """An object store, whose uploads are whole or not there by its own promise.
-
-    Raises FilesUnavailable while it is away, after seconds.
-    """
+    """An object store, whose uploads are whole or not there by its own promise."""
 
     def __init__(self, store: Any, prefix: str) -> None:
         self._store = store
         self._prefix = f"{prefix.rstrip('/')}/files"
 
     def put(self, path: Path, name: str) -> None:
-        with _reaching(), path.open("rb") as source:
+        with path.open("rb") as source:
             self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
             with self._store.open_output_stream(f"{self._prefix}/{name}") as target:
                 shutil.copyfileobj(source, target, _BLOCK_BYTES)
@@ -126,26 +126,14 @@ class _Remote:
     def at_hand(self, name: str, folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as target:
-            with _reaching(), self._store.open_input_stream(f"{self._prefix}/{name}") as source:
+            with self._store.open_input_stream(f"{self._prefix}/{name}") as source:
                 shutil.copyfileobj(source, target, _BLOCK_BYTES)
             target.flush()
             yield Path(target.name)
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError), _reaching():
+        with suppress(FileNotFoundError):
             self._store.delete_file(f"{self._prefix}/{name}")
-
-
-@contextmanager
-def _reaching() -> Iterator[None]:
-    """Raises FilesUnavailable for whatever the store meets inside, but for a file that is not there."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        logger.warning("files_unavailable error=%s", error)  # the operator's only hint: host, bucket and what it said
-        raise FilesUnavailable("the documents' store cannot be reached, or refuses; try again") from None
 
 
 def _remote(url: str) -> _Remote:

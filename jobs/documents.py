@@ -1,16 +1,26 @@
 """What is on record of a document: whose it is, which job looks after it, how far it has come.
 
-(none) --add--> ingesting --note--> ready | failed          `again` leads from failed back to ingesting
-                    |                  |
-                    +------ remove ----+--> deleting --forget--> (none)
+    (none)            --add-->     ingesting       by an upload
+    ingesting         --note-->    ready, failed   by the job in whose hands it is
+    ingesting, failed --pass_on--> ingesting       by an upload or a retried ingest, once that job has ended
+    all of these      --remove-->  deleting        by a deletion
+    deleting          --forget-->  (none)          by whoever has removed what is left
 
-Its job is on record in its own right, and may end without a word to the document: cancelled, out of time, or with its
-worker. So how a document stands is read from both records (``DocumentView.of``).
+One rule: **a document is in the hands of one job, until it is where that is to bring it: ready, or gone.**
+
+- Nobody else writes to it. What is ready needs none: no job makes it less, and one that comes late has nothing to do.
+- A job may end in vain, also without a word to the document: cancelled, out of time, or with its worker. So how a
+  document stands is read from both records (``DocumentView.of``). Then, and only then, it passes into another's hands:
+  of the next upload of that content, or of an ingest that is retried.
+- First the record, then the file, then the job. Each upload that makes a job brings the file anew: no ingest starts
+  without one, no file is kept without a record, and a file that was lost is there again.
+- What is deleted is wanted by nobody, and whoever comes by may remove it: its task, one that is retried, and in the end
+  the workers' duty (tasks/leftovers.py), which looks at it until nothing is left.
 """
 
 import json
 from enum import StrEnum
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from jobs.answers import JobError
 from jobs.frozen import FrozenModel
@@ -24,7 +34,7 @@ class DocumentState(StrEnum):
     INGESTING = "ingesting"  # its job is queued or runs
     READY = "ready"  # it can be asked
     FAILED = "failed"  # it cannot, and the error says why; uploaded again, it is tried again
-    DELETING = "deleting"  # nobody finds it any more; its file and chunks are being removed
+    DELETING = "deleting"  # no question finds it any more; its file and chunks are being removed
 
 
 class DocumentRecord(FrozenModel):
@@ -72,31 +82,48 @@ class DocumentView(FrozenModel):
 
     record: DocumentRecord
     state: DocumentState
-    error: JobError | None = None
+    error: JobError | None = None  # why its job has ended in vain
+    has_job: bool = True  # on record, be it ended
 
     @classmethod
     def of(cls, record: DocumentRecord, job: JobRecord | None) -> Self:
         """``job``: the record of its job; None when that has expired, was deleted, or was never made."""
-        if record.state is DocumentState.INGESTING and (job is None or job.state.is_final):
-            return cls(record=record, state=DocumentState.FAILED, error=_left_alone(job))
-        return cls(record=record, state=record.state, error=_own_error(record))
+        state, error = record.state, _own_error(record)
+        if state in _DONE_IN_VAIN and (job is None or job.state.is_final):
+            state, error = _DONE_IN_VAIN[state], _left_alone(record.state, job)
+        return cls(record=record, state=state, error=error, has_job=job is not None)
+
+    @property
+    def is_in_vain(self) -> bool:
+        """It is not where its job was to bring it, and that has ended: it may pass into another's hands."""
+        return self.error is not None
+
+    def heir(self, new_job: str) -> str:
+        """Into which job's: one that is noted and was never made is made by whoever comes first, however many come."""
+        is_noted = self.record.state is not DocumentState.FAILED and not self.has_job
+        return self.record.job_id if is_noted else new_job
 
 
-_NO_JOB: Final = JobError(code="ingest_lost", message="no task ingests the document any more; upload it again")
+_DONE_IN_VAIN = {DocumentState.INGESTING: DocumentState.FAILED, DocumentState.DELETING: DocumentState.DELETING}
 
 
-def _left_alone(job: JobRecord | None) -> JobError:
+def _left_alone(state: DocumentState, job: JobRecord | None) -> JobError:
+    what, then = _INGEST if state is DocumentState.INGESTING else _REMOVAL
     if job is None or job.state is State.COMPLETED:
-        return _NO_JOB
+        return JobError(code=f"{what}_lost", message=f"no task looks after the document any more; {then}")
     if job.state is State.CANCELLED:
-        return JobError(code="ingest_cancelled", message="the task that ingested the document was cancelled")
-    return JobError(code=job.error_code or _NO_JOB.code, message="the task that ingested the document has failed")
+        return JobError(code=f"{what}_cancelled", message=f"its task was cancelled; {then}")
+    return JobError(code=job.error_code or f"{what}_lost", message=f"its task has failed; {then}")
+
+
+_INGEST = ("ingest", "upload it again")
+_REMOVAL = ("removal", "what is left is removed all the same, as soon as that can be done")
 
 
 def _own_error(record: DocumentRecord) -> JobError | None:
     if record.state is not DocumentState.FAILED:
         return None
-    return JobError(code=record.error_code or _NO_JOB.code, message=record.error_message or _NO_JOB.message)
+    return JobError(code=record.error_code or "ingest_lost", message=record.error_message or "upload it again")
 
 
 def refusal(document_id: str, view: DocumentView | None, tenant: str) -> JobError | None:

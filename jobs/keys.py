@@ -24,10 +24,10 @@ r"""Every Redis key and channel, with its type, who writes it and how long it li
 | cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | the workers' catalogue | a day after it was last listed |
 | cq:models:turn | string: worker that has asked for them last | the workers' catalogue | two minutes, then somebody asks again |
-| cq:document:{id} | hash: the document's record | document_add, document_again, document_take, document_note, document_remove; document_forget removes | until it is deleted: a document is kept as long as it is wanted |
-| cq:documents:{tenant} | zset: document by order of upload | document_add; document_remove | an entry until it is deleted |
-| cq:document-of:{tenant}:{digest} | string: the document that has this content | document_add; document_remove | until it is deleted |
-| cq:leftovers | zset: document that may leave a file or chunks without a record, by the time to look, ms | document_announce, document_remove; document_add and the workers' leftovers remove | an entry for about an hour |
+| cq:document:{id} | hash: the document's record | document_add, document_pass_on, document_take, document_note, document_remove; document_forget removes | until it is deleted: a document is kept as long as it is wanted |
+| cq:documents:{tenant} | zset: document by order of upload | document_add; document_forget removes | as the record |
+| cq:document-of:{tenant}:{digest} | string: the document that has this content | document_add; document_remove removes | until it is deleted |
+| cq:leftovers | zset: document that is being deleted, or was lately, by the time to look what is left of it, ms | document_remove, document_forget; the workers' leftovers remove | an entry until an hour after its record |
 | cq:probe | string: what the readiness check writes | the web | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's bells, front and normal lane | create, ring, release; kombu | until a worker takes it |
 

@@ -141,7 +141,7 @@ def expired(now_ms: int, limit: int) -> Command[list[str]]:
 
 
 def left_over(now_ms: int, limit: int) -> Command[list[str]]:
-    """Documents that may have left a file or chunks to which no record leads."""
+    """Documents that are being deleted, or were lately, and whose time to look what is left has come."""
     return _by_score(keys.LEFTOVERS, now_ms, limit)
 
 

@@ -110,6 +110,11 @@ class JobOptions(RequestModel):
 
 DOCUMENT_ID_PATTERN: Final = r"^doc_[0-9a-f]{32}$"
 DocumentId = Annotated[str, Field(pattern=DOCUMENT_ID_PATTERN)]
+AskedDocuments = Annotated[
+    Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS), Tag("ids")]
+    | Annotated[Literal["all"], Tag("all")],
+    Discriminator(lambda given: "all" if isinstance(given, str) else "ids"),  # of an error: which of them was meant
+]
 
 
 class ChatRequest(JobOptions):
@@ -128,9 +133,9 @@ class ChatRequest(JobOptions):
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), Whole] | None = Field(
         default=None, description="Longest answer; a cut one ends `incomplete`."
     )
-    documents: (
-        Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS)] | Literal["all"] | None
-    ) = Field(default=None, description="Answer from these documents, or from `all`, and cite them.")
+    documents: AskedDocuments | None = Field(
+        default=None, description="Answer from these documents, or from `all`, and cite them."
+    )
 
 
 class EmbeddingsRequest(JobOptions):

@@ -162,6 +162,7 @@ class Settings(BaseSettings):
         "Not set: a folder in CHATQUEUE_DATA_DIR.",
     )
     document_max_bytes: Count = Field(default=50 * 1024 * 1024, description="Largest document; above: 413.")
+    document_upload_seconds: Seconds = Field(default=600, description="Longest time of one upload; then: 400.")
     document_max_pages: Count = Field(default=2_000, description="Most pages of a document.")
     document_readers: Count = Field(default=2, description="Documents that one worker process reads at once.")
     document_read_seconds: Seconds = Field(default=120, description="Longest time to read a document's text.")

@@ -10,6 +10,8 @@ from jobs.frozen import FrozenModel
 from jobs.reading import cursor_of, read_cursor
 from jobs.store import Store
 
+_IN_HAND = (DocumentState.INGESTING, DocumentState.DELETING)  # how it stands, its job's record tells
+
 
 class DocumentPage(FrozenModel):
     """Documents, the newest first; ``next_cursor`` is None on the last page."""
@@ -25,7 +27,7 @@ def record(document_id: str) -> Command[DocumentRecord | None]:
 def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
     """In the order asked for; None for a document that is not there."""
     records = store.run_all([record(document_id) for document_id in document_ids])
-    unsure = [one for one in records if one is not None and one.state is DocumentState.INGESTING]
+    unsure = [one for one in records if one is not None and one.state in _IN_HAND]
     jobs = store.run_all([queries.record(one.job_id) for one in unsure])
     job_of = {one.document_id: job for one, job in zip(unsure, jobs, strict=True)}
     return [DocumentView.of(one, job_of.get(one.document_id)) if one else None for one in records]

@@ -147,7 +147,7 @@ async def _settle_failure(runtime: Runtime, claim: Claim, error: AttemptError, r
     )
     if not isinstance(decision, GiveUp):
         return await _release(runtime, claim.lease, said, decision.wait_seconds, "failures", received)
-    said = JobError(code=error.code, message=f"{error.message}; {decision.reason}")
+    said = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
     await note_failure(runtime, claim, said)
     partial = await received.text_answer() if received and received.writer.text else None
     tail = received.writer.tail if received else None

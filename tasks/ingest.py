@@ -1,7 +1,8 @@
 """The attempts that look after a document: ingest it, and remove what a deleted one has left.
 
-Both may run any number of times, also at once, and end anywhere. The chunks are committed all at once; whoever has
-committed looks whether the document is still wanted, and clears away what nobody would find.
+Both may run any number of times, also at once, and end anywhere. An ingest works for a document only while that is in
+its job's hands (jobs/documents.py), and has nothing to do for one that is ready. The chunks are committed all at once;
+whoever has committed looks whether the document is still wanted, and clears away what nobody would find.
 """
 
 import asyncio
@@ -11,12 +12,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from documents.ingesting import Ingested, Order, ingest
-from jobs import shelf, vectors, verbs
+from jobs import queries, shelf, vectors, verbs
 from jobs.answers import IngestAnswer, JobError, RemovalAnswer, Usage
-from jobs.documents import DocumentRecord, DocumentState
-from jobs.errors import AttemptError
+from jobs.documents import DocumentRecord, DocumentState, DocumentView
+from jobs.errors import AttemptError, DocumentRejected
 from jobs.models import Claim
 from jobs.requests import EmbeddingsTask, IngestTask, RemovalTask
+from jobs.verbs.document import Taken
+from tasks.leftovers import remove_rest
 from tasks.library import deleted, document_errors
 from tasks.patience import Patience
 from tasks.provider_errors import broken, deadline_passed
@@ -29,37 +32,26 @@ _clearing: set[asyncio.Task[None]] = set()  # the loop itself keeps no task aliv
 
 async def ingest_document(runtime: Runtime, claim: Claim, request: IngestTask) -> IngestAnswer:
     """Raises AttemptError. What of it can harm a process, reading, is done in one of its own: no quarantine."""
-    job_id, document_id = claim.lease.job_id, request.document_id
-    if not await runtime.store.run(verbs.document.take(document_id, job_id)):
-        raise deleted()
-    record = await runtime.store.run(shelf.record(document_id))
-    if record is None:
-        raise deleted()
-    embedder = Embedder(runtime, claim)
-    try:
-        ingested = await _ingest(runtime, record, job_id, embedder)
-    except asyncio.CancelledError:
-        _clear_later(runtime, document_id)  # the commit may have been under way
-        raise
-    if not await _note_ready(runtime, job_id, document_id, ingested):
-        await _clear(runtime, document_id)
-        raise deleted()
+    record = await _wanted(runtime, request.document_id)
+    taken = await _take(runtime, record, claim.lease.job_id)
+    if taken == "another":
+        raise DocumentRejected("another task ingests the document", code="document_taken")
+    usage = await _make_ready(runtime, claim, record) if taken == "taken" else None
+    ready = await _wanted(runtime, request.document_id)
     return IngestAnswer(
-        document_id=document_id,
-        pages=ingested.pages,
-        chunks=ingested.chunks,
-        pages_without_text=ingested.pages_without_text,
-        damaged_pages=ingested.damaged_pages,
-        model=ingested.model.name,
-        usage=embedder.usage,
+        document_id=ready.document_id,
+        pages=ready.pages or 0,
+        chunks=ready.chunks or 0,
+        pages_without_text=ready.no_text,
+        damaged_pages=ready.damaged,
+        model=ready.embedding_model,
+        usage=usage,
     )
 
 
 async def remove_document(runtime: Runtime, request: RemovalTask) -> RemovalAnswer:
     """Raises AttemptError."""
-    with document_errors():
-        await runtime.library.remove(request.document_id)
-    await runtime.store.run(verbs.document.forget(request.document_id))
+    await remove_rest(runtime.store, runtime.library, request.document_id)
     return RemovalAnswer(document_id=request.document_id)
 
 
@@ -68,6 +60,37 @@ async def note_failure(runtime: Runtime, claim: Claim, error: JobError) -> None:
     if isinstance(claim.request, IngestTask):
         command = verbs.document.note_failed(claim.request.document_id, claim.lease.job_id, error)
         await runtime.store.run(command)
+
+
+async def _wanted(runtime: Runtime, document_id: str) -> DocumentRecord:
+    record = await runtime.store.run(shelf.record(document_id))
+    if record is None or record.state is DocumentState.DELETING:
+        raise deleted()
+    return record
+
+
+async def _take(runtime: Runtime, record: DocumentRecord, job_id: str) -> Taken:
+    """A task that was retried finds the document in another's hands, and takes it over when that has ended in vain."""
+    run, document_id = runtime.store.run, record.document_id
+    if record.job_id != job_id:
+        view = DocumentView.of(record, await run(queries.record(record.job_id)))
+        if view.is_in_vain:
+            await run(verbs.document.pass_on(document_id, record.job_id, job_id))
+    return await run(verbs.document.take(document_id, job_id))
+
+
+async def _make_ready(runtime: Runtime, claim: Claim, record: DocumentRecord) -> Usage | None:
+    """Answers what its vectors have cost."""
+    embedder = Embedder(runtime, claim)
+    try:
+        ingested = await _ingest(runtime, record, claim.lease.job_id, embedder)
+    except asyncio.CancelledError:
+        _clear_later(runtime, record.document_id)  # the commit may have been under way
+        raise
+    if not await _note_ready(runtime, claim.lease.job_id, record.document_id, ingested):
+        await _clear(runtime, record.document_id)
+        raise deleted()
+    return embedder.usage
 
 
 async def _ingest(runtime: Runtime, record: DocumentRecord, job_id: str, embedder: "Embedder") -> Ingested:

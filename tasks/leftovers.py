@@ -1,10 +1,11 @@
-"""Leftovers: files and chunks of documents to which no record leads, since an upload or an ingest died in between.
+"""Leftovers: what is left of deleted documents is removed, whatever has become of the tasks that were to do so.
 
-    an upload announces its file before it keeps it; its record takes the announcement away
-    a deletion is looked at again after an hour, when no ingest of the document can be committing any more
+    a deletion is looked at after a minute: if its task has come to nothing, it is finished here
+    what was removed is looked at once more, an hour later: chunks that were being committed, a file that was being
+    kept, by somebody who did not know yet and has died since
 
-So nothing needs to be listed, an upload that is under way is never taken, and a Redis that has lost its records, or is
-another deployment's, costs no file.
+Only what somebody has deleted is ever looked at. So nothing needs to be listed, and a Redis that has lost its records,
+or is another deployment's, costs no file.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from typing import Final
 from jobs import queries, shelf, verbs
 from jobs.async_store import AsyncStore
 from jobs.documents import DocumentState
-from tasks.library import Library
+from jobs.errors import AttemptError
+from tasks.library import Library, document_errors
 from tasks.recovery import LOCK_MS
 
 logger = logging.getLogger(__name__)
@@ -43,12 +45,26 @@ class Leftovers:
     async def tick(self) -> None:
         now_ms = await self._store.run(queries.server_time_ms())
         for document_id in await self._store.run(queries.left_over(now_ms, _MOST_IN_ONE_TICK)):
-            await self._clear(document_id)
+            try:
+                await self._clear(document_id)
+            except AttemptError as error:  # the next tick tries again
+                logger.warning("leftovers_failed document_id=%s code=%s", document_id, error.code)
 
     async def _clear(self, document_id: str) -> None:
         record = await self._store.run(shelf.record(document_id))
         if record is None or record.state is DocumentState.DELETING:
-            await self._library.remove(document_id)
-            await self._store.run(verbs.document.forget(document_id))
+            await remove_rest(self._store, self._library, document_id)
             logger.info("leftovers_cleared document_id=%s", document_id)
-        await self._store.run(verbs.document.cleared(document_id))
+        if record is None or record.state is not DocumentState.DELETING:
+            await self._store.run(verbs.document.cleared(document_id))
+
+
+async def remove_rest(store: AsyncStore, library: Library, document_id: str) -> None:
+    """Of a deleted document: chunks, vectors and file, and then its record. May be done twice, also at the same time.
+
+    Raises AttemptError.
+    """
+    with document_errors():
+        await library.remove(document_id)
+    if (record := await store.run(shelf.record(document_id))) is not None:
+        await store.run(verbs.document.forget(record))

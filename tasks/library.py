@@ -12,6 +12,7 @@ from documents.chunk_table import ChunkTable
 from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
 from documents.files import Files
 from documents.opening import make_reader, open_chunks, open_files
+from documents.storage import storage_faults
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
 
@@ -41,7 +42,7 @@ class Library:
         try:
             path = await asyncio.to_thread(copy.__enter__)
         except FileNotFoundError:
-            raise deleted() from None
+            raise DocumentRejected("the document's file is lost; upload it again", code="file_lost") from None
         try:
             yield path
         finally:
@@ -63,7 +64,8 @@ class Library:
 def document_errors() -> Iterator[None]:
     """Raise one of our AttemptErrors for what the documents' room raises inside; what else it raises is a crash."""
     try:
-        yield
+        with storage_faults(ChunksUnavailable):
+            yield
     except _WORTH_ANOTHER as error:
         raise AttemptCrashed(error.message, code=error.code) from None
     except DocumentError as error:

@@ -13,7 +13,7 @@ class TryAgain:
 
 @dataclass(frozen=True)
 class GiveUp:
-    reason: str  # for the message of the error: why there is no further attempt
+    reason: str  # for the message of the error: why there is no further attempt; '' where that says enough
 
 
 def decide(
@@ -30,7 +30,7 @@ def decide(
     together do not come back together. A provider's Retry-After is obeyed: never sooner, whatever our own wait.
     """
     if not error.is_retryable:
-        return GiveUp("not worth another attempt")
+        return GiveUp("")
     if failures >= max_attempts:
         return GiveUp(f"{failures} of {max_attempts} attempts used")
     asked = error.retry_after_seconds or 0

@@ -1,17 +1,20 @@
--- document_take: a job begins to ingest a document; a task that was retried by hand takes it over.
+-- document_take: a job that has the document in its hands begins to ingest it.
 -- KEYS  1 document  2 record of the job
 -- ARGV  1 job
--- answers  taken | gone: the document was deleted
--- Safe to send again. A document that is ready stays so: what is written anew is the same.
-local state = redis.call('HGET', KEYS[1], 'state')
-if not state or state == 'deleting' then
+-- answers  taken | ready: there is nothing to do  another: it is another job's  gone: the document was deleted
+-- Safe to send again.
+local record = redis.call('HMGET', KEYS[1], 'state', 'job_id')
+if not record[1] or record[1] == 'deleting' then
   return 'gone'
 end
-if state ~= 'ready' then
-  redis.call('HSET', KEYS[1], 'state', 'ingesting', 'pages_done', 0)
-  redis.call('HDEL', KEYS[1], 'error_code', 'error_message')
+if record[1] == 'ready' then
+  return 'ready'
 end
-redis.call('HSET', KEYS[1], 'job_id', ARGV[1])
+if record[2] ~= ARGV[1] then
+  return 'another'
+end
+redis.call('HSET', KEYS[1], 'state', 'ingesting', 'pages_done', 0)
+redis.call('HDEL', KEYS[1], 'error_code', 'error_message')
 if redis.call('HDEL', KEYS[2], 'progress') == 1 then -- of the attempt before
   redis.call('HINCRBY', KEYS[2], 'version', 1)
 end

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias, cast
 
 from jobs import keys
 from jobs.answers import JobError
@@ -12,54 +11,35 @@ from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
 from jobs.models import Progress
 from jobs.verbs.writing import milliseconds
 
-_LOOK_AFTER_SECONDS: Final = 3_600  # no upload takes as long to write its record, no ingest to commit
+_REMOVAL_SECONDS: Final = 60  # in which a removal has most often ended
+_LATECOMER_SECONDS: Final = 3_600  # no ingest takes as long to commit, no upload to keep its file
+
+Taken: TypeAlias = Literal["taken", "ready", "another", "gone"]
 
 
-@dataclass(frozen=True)
-class Added:
-    """The document that this content is, and whether the call has made it."""
-
-    document_id: str
-    is_new: bool
-
-
-def announce(document_id: str) -> Command[str]:
-    """Before its file is kept: should the process die before ``add``, somebody knows of the file."""
-    args: list[Word] = [document_id, milliseconds(_LOOK_AFTER_SECONDS)]
-    return script_command("document_announce", [keys.LEFTOVERS], args, text)
-
-
-def add(document: NewDocument) -> Command[Added | None]:
-    """Create the document, or find the one with the same content.
-
-    Answers None when it was announced too long ago: its file may be gone.
-    """
+def add(document: NewDocument) -> Command[str]:
+    """Create the document, or find the one with the same content; answers its id."""
     names = [
         keys.document(document.document_id),
         keys.documents(document.tenant),
         keys.document_of(document.tenant, document.sha256),
         keys.SEQ,
-        keys.LEFTOVERS,
     ]
     args: list[Word] = [document.document_id, *_pairs(fields_of(document))]
-
-    def read(reply: list[bytes]) -> Added | None:
-        return None if reply[0] == b"late" else Added(text(reply[1]), reply[0] == b"added")
-
-    return script_command("document_add", names, args, read)
+    return script_command("document_add", names, args, text)
 
 
-def again(document_id: str, lost_job: str, new_job: str) -> Command[str | None]:
+def pass_on(document_id: str, ended_job: str, new_job: str) -> Command[str | None]:
     """Let a new job ingest it in place of one that has ended in vain; answers whose it is now, None when it is gone."""
     return script_command(
-        "document_again", [keys.document(document_id)], [lost_job, new_job], lambda reply: text(reply) or None
+        "document_pass_on", [keys.document(document_id)], [ended_job, new_job], lambda reply: text(reply) or None
     )
 
 
-def take(document_id: str, job_id: str) -> Command[bool]:
-    """An attempt to ingest begins; answers whether the document is still wanted."""
+def take(document_id: str, job_id: str) -> Command[Taken]:
+    """An attempt to ingest begins."""
     names = [keys.document(document_id), keys.job(job_id)]
-    return script_command("document_take", names, [job_id], lambda reply: reply == b"taken")
+    return script_command("document_take", names, [job_id], lambda reply: cast("Taken", text(reply)))
 
 
 def note_progress(document_id: str, job_id: str, done: int, pages: int) -> Command[bool]:
@@ -99,36 +79,33 @@ def note_failed(document_id: str, job_id: str, error: JobError) -> Command[bool]
     return _note(document_id, job_id, fields)
 
 
-def remove(record: DocumentRecord, lost_job: str, new_job: str) -> Command[str | None]:
-    """Have it found by nobody any more; answers the job that is to remove what is left, None when it is gone.
+def remove(record: DocumentRecord, ended_job: str, new_job: str) -> Command[str | None]:
+    """Have no question find it any more; answers the job that is to remove what is left, None when it is gone.
 
-    ``lost_job``: one that was to do so and has ended in vain; '' for none.
+    ``ended_job``: one that was to do so and has ended in vain; '' for none.
     """
-    names = [
-        keys.document(record.document_id),
-        keys.documents(record.tenant),
-        keys.document_of(record.tenant, record.sha256),
-        keys.LEFTOVERS,
-    ]
-    args: list[Word] = [record.document_id, lost_job, new_job, milliseconds(_LOOK_AFTER_SECONDS)]
+    names = [keys.document(record.document_id), keys.document_of(record.tenant, record.sha256), keys.LEFTOVERS]
+    args: list[Word] = [record.document_id, ended_job, new_job, milliseconds(_REMOVAL_SECONDS)]
     return script_command("document_remove", names, args, lambda reply: text(reply) or None)
 
 
-def forget(document_id: str) -> Command[str]:
-    """The last trace of a document whose file and chunks are gone. Answers forgotten, wanted or gone."""
-    return script_command("document_forget", [keys.document(document_id)], [], text)
+def forget(record: DocumentRecord) -> Command[str]:
+    """The last trace of a document whose file and chunks have been removed. Answers forgotten, wanted or gone."""
+    names = [keys.document(record.document_id), keys.documents(record.tenant), keys.LEFTOVERS]
+    args: list[Word] = [record.document_id, milliseconds(_LATECOMER_SECONDS)]
+    return script_command("document_forget", names, args, text)
 
 
 def cleared(document_id: str) -> Command[None]:
-    """Nobody has to look any more whether it has left something."""
+    """Nothing is left of it, and nobody has to look any more."""
     return plain_command("ZREM", keys.LEFTOVERS, document_id, read=lambda _: None)
 
 
 def _note(document_id: str, job_id: str, fields: Mapping[str, Word], progress: Progress | None = None) -> Command[bool]:
-    """Answers False when the document is gone, or another job's."""
+    """Answers False when the document is gone, or another job's. One that is ready stays as it is."""
     names = [keys.document(document_id), keys.job(job_id)]
     args: list[Word] = [job_id, progress.as_word() if progress else "", *_pairs(fields)]
-    return script_command("document_note", names, args, lambda reply: reply == b"noted")
+    return script_command("document_note", names, args, lambda reply: reply != b"gone")
 
 
 def _pairs(fields: Mapping[str, Word]) -> list[Word]:

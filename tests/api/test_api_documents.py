@@ -1,14 +1,15 @@
 """Documents over HTTP, without a worker: what is accepted, what is refused and why, and that nothing is left of it."""
 
+import errno
 import io
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from api import upload
-from documents.files import Files
-from jobs import keys, queries, verbs
+from jobs import queries, shelf, verbs
 from jobs.answers import ChatAnswer, Citation, JobError
 from tests.documents.making import make_pdf
 
@@ -81,36 +82,62 @@ def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(a
     assert len(hands.store.run(queries.page(None, None, 100))) == 1
 
 
-def test_an_upload_that_took_longer_than_it_had_announced_is_refused_and_leaves_nothing(
-    client, files, hands, read_problem, monkeypatch, redis_client
-):
-    """Its file may have been cleared away meanwhile: a record would lead to nothing. Sent again, it is accepted."""
+def test_a_document_that_is_deleted_under_its_upload_is_uploaded_as_another(client, files, monkeypatch):
+    """Between finding it and looking at it; however often."""
+    views, deleted = shelf.views, []
 
-    def keep_for_hours(self, received, document_id, keep=Files.keep):
-        keep(self, received, document_id)
-        redis_client.zadd(keys.LEFTOVERS, {document_id: 1})
+    def delete_first(store, document_ids):
+        if len(deleted) < 3:
+            monkeypatch.setattr(shelf, "views", views)
+            deleted.append(client.delete(f"{PATH}/{document_ids[0]}").status_code)
+            monkeypatch.setattr(shelf, "views", delete_first)
+        return views(store, document_ids)
 
-    with monkeypatch.context() as slow:
-        slow.setattr(Files, "keep", keep_for_hours)
-        read_problem(send(client), 503, "store_unavailable")
+    monkeypatch.setattr(shelf, "views", delete_first)
+    document = send(client).json["document"]
+
+    assert deleted == [202, 202, 202]
+    assert client.get(f"{PATH}/{document['document_id']}").json["status"] == "ingesting"
+    assert files() == [document["document_id"]]
+
+
+def test_a_document_that_is_deleted_each_time_is_refused_as_unavailable(client, monkeypatch, read_problem, files):
+    monkeypatch.setattr(shelf, "views", lambda _, ids: [None for _ in ids])
+
+    read_problem(send(client), 503, "store_unavailable")
     assert files() == []
-    assert client.get(PATH).json["documents"] == []
+
+
+def test_an_upload_brings_a_failed_document_the_file_that_it_has_lost(client, files, tmp_path):
+    """Ready or being ingested, it keeps the one that it has."""
+    document = send(client).json["document"]
+    kept = tmp_path / "documents" / "files" / document["document_id"]
+    kept.unlink()
+
+    send(client)
+    assert not kept.exists()
+    client.post(f"/api/v1/tasks/{document['task_id']}/cancel")
+    send(client)
+    assert kept.read_bytes() == PDF
+
+
+def test_a_full_disk_is_named_and_sent_again_the_upload_is_accepted(client, monkeypatch, read_problem, files, caplog):
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_room)
+        assert read_problem(send(client), 507, "storage_full")["error"]["param"] is None
+    assert "errno=ENOSPC" in caplog.text
+    assert files() == []
     assert send(client).status_code == 202
-
-
-def test_an_upload_that_is_written_down_leaves_nothing_to_look_after(client, redis_client):
-    """Nor one whose content was there."""
-    send(client)
-    send(client)
-
-    assert redis_client.zcard(keys.LEFTOVERS) == 0
 
 
 BAD = {
     "empty": (b"", 422, "empty_document"),
     "neither pdf nor text": (b"\x89PNG\r\n\x1a\n\0\0\0", 415, "unsupported_document"),
     "too large": (b"a" * 200_001, 413, "document_too_large"),
-    "far too large": (b"a" * 400_000, 413, "body_too_large"),
+    "far too large": (b"a" * 400_000, 413, "document_too_large"),
 }
 
 
@@ -118,7 +145,7 @@ BAD = {
 def test_a_file_that_cannot_be_a_document_is_refused_and_leaves_nothing(client, files, read_problem, name):
     content, status, code = BAD[name]
 
-    read_problem(send(client, content), status, code)
+    assert read_problem(send(client, content), status, code)["error"]["param"] == "file"
     assert files() == []
     assert client.get(PATH).json["documents"] == []
 
@@ -129,7 +156,8 @@ MALFORMED = {
     "no form": (b"hello", 400, "malformed_upload"),
     "nothing": (b"", 400, "malformed_upload"),
     "no disposition": (b"--b\r\nX: y\r\n\r\n1\r\n--b--\r\n", 400, "malformed_upload"),
-    "endless header": (b"--b\r\n" + b"x" * 150_000, 413, "body_too_large"),
+    "endless header": (b"--b\r\n" + b"x" * 150_000, 400, "malformed_upload"),
+    "many parts": (b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n" * 50, 400, "malformed_upload"),
     "two files": (
         b"--b\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nabc\r\n" * 2 + b"--b--\r\n",
         400,
@@ -191,7 +219,8 @@ def test_an_unknown_document_is_not_found(client, read_problem, document_id):
     read_problem(client.delete(f"{PATH}/{document_id}"), 404, "document_not_found")
 
 
-def test_a_deleted_document_is_gone_from_every_list_and_its_ingest_is_cancelled(client, read_problem):
+def test_a_deleted_document_is_found_by_nobody_and_its_ingest_is_cancelled(client, read_problem):
+    """It is listed as long as there is something left of it."""
     document = send(client).json["document"]
     path = f"{PATH}/{document['document_id']}"
 
@@ -200,7 +229,7 @@ def test_a_deleted_document_is_gone_from_every_list_and_its_ingest_is_cancelled(
     assert first.json["kind"] == "removal"
     assert second.json["task_id"] == first.json["task_id"]
     assert client.get(path).json["status"] == "deleting"
-    assert client.get(PATH).json["documents"] == []
+    assert [one["status"] for one in client.get(PATH).json["documents"]] == ["deleting"]
     assert client.get(f"/api/v1/tasks/{document['task_id']}").json["status"] == "cancelled"
     asked = client.post("/api/v1/chat/async", json={"message": "a", "documents": [document["document_id"]]})
     read_problem(asked, 422, "document_not_found")
@@ -216,14 +245,25 @@ def test_what_was_deleted_and_is_sent_again_is_another_document(client):
     assert second.json["document"]["status"] == "ingesting"
 
 
-def test_a_removal_that_was_cancelled_is_taken_up_again(client):
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("cancel", "removal_cancelled"), ("fail", "provider_timeout"), ("delete", "removal_lost")],
+)
+def test_a_removal_that_has_ended_in_vain_is_told_and_taken_up_again(client, hands, end, code):
     path = f"{PATH}/{send(client).json['document']['document_id']}"
     removal = client.delete(path).json["task_id"]
-    client.post(f"/api/v1/tasks/{removal}/cancel")
+    assert client.get(path).json["error"] is None
+    if end == "delete":
+        client.delete(f"/api/v1/tasks/{removal}")
+    else:
+        getattr(hands, end)(removal)
 
+    (listed,) = client.get(PATH).json["documents"]
+    assert (listed["status"], listed["error"]["code"]) == ("deleting", code)
     again = client.delete(path).json
     assert again["status"] == "queued"
-    assert again["task_id"] != removal
+    assert client.get(path).json["task_id"] == again["task_id"]
+    assert client.get(path).json["error"] is None
 
 
 def test_a_cancelled_ingest_is_a_failed_document_and_an_upload_tries_again(client):
@@ -325,7 +365,7 @@ def test_another_attempt_begins_its_progress_anew(client, hands):
     hands.claim(task_id)
     hands.store.run(verbs.document.note_progress(document_id, task_id, 2, 3))
 
-    assert hands.store.run(verbs.document.take(document_id, task_id))
+    assert hands.store.run(verbs.document.take(document_id, task_id)) == "taken"
     assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] is None
     note_ready(hands, document_id, task_id)
     assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] == {"pages_done": 3, "pages": 3}
@@ -336,12 +376,43 @@ def test_only_the_job_that_has_the_document_writes_to_it(client, hands):
     document = send(client).json["document"]
     run, document_id, old = hands.store.run, document["document_id"], document["task_id"]
 
-    assert run(verbs.document.again(document_id, old, "job_new")) == "job_new"
-    assert run(verbs.document.again(document_id, old, "job_newer")) == "job_new"
+    assert run(verbs.document.pass_on(document_id, old, "job_new")) == "job_new"
+    assert run(verbs.document.pass_on(document_id, old, "job_newer")) == "job_new"
+    assert run(verbs.document.take(document_id, old)) == "another"
     assert not run(verbs.document.note_progress(document_id, old, 1, 2))
     assert not run(verbs.document.note_failed(document_id, old, JobError(code="a", message="b")))
     assert run(verbs.document.note_progress(document_id, "job_new", 1, 2))
     assert client.get(f"{PATH}/{document_id}").json["pages_done"] == 1
+
+
+def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, hands):
+    """Its own, started once more, or one that comes from before."""
+    document = send(client).json["document"]
+    run, document_id, task_id = hands.store.run, document["document_id"], document["task_id"]
+    note_ready(hands, document_id, task_id)
+    ready = client.get(f"{PATH}/{document_id}").json
+
+    assert run(verbs.document.take(document_id, task_id)) == "ready"
+    assert run(verbs.document.take(document_id, "job_older")) == "ready"
+    assert run(verbs.document.pass_on(document_id, task_id, "job_new")) == task_id
+    run(verbs.document.note_progress(document_id, task_id, 1, 2))
+    run(verbs.document.note_failed(document_id, task_id, JobError(code="a", message="b")))
+    assert client.get(f"{PATH}/{document_id}").json == ready
+    note_ready(hands, document_id, task_id)  # sent again, it is told the same
+
+
+WRONG_DOCUMENTS = [
+    ("ALL", "input should be 'all'"),
+    ([], "must hold 1 at least"),
+    ([UNKNOWN] * 101, "must hold 100 at most"),
+]
+
+
+@pytest.mark.parametrize(("documents", "said"), WRONG_DOCUMENTS)
+def test_it_is_said_in_plain_words_what_documents_may_be(client, read_problem, documents, said):
+    answer = client.post("/api/v1/chat/async", json={"message": "a", "documents": documents})
+
+    assert read_problem(answer, 422, "invalid_request")["detail"] == f"documents: {said}"
 
 
 @pytest.mark.parametrize(

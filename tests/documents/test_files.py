@@ -1,5 +1,6 @@
 """Files: whole or not there, and nothing of a stranger's name in a path."""
 
+import errno
 import hashlib
 import io
 import os
@@ -8,9 +9,10 @@ import threading
 import pytest
 
 from documents import identity
-from documents.errors import DocumentTooLarge, EmptyDocument, FilesUnavailable
+from documents.errors import ChunksUnavailable, DocumentTooLarge, EmptyDocument, FilesUnavailable, StorageFull
 from documents.files import Files
 from documents.identity import clean_filename, is_document_id, new_document_id
+from documents.storage import storage_faults
 from jobs.requests import DOCUMENT_ID_PATTERN
 
 DOCUMENT = "doc_" + "0" * 32
@@ -74,12 +76,49 @@ def test_what_is_refused_leaves_nothing(files, tmp_path, data, error):
 def test_a_sender_that_breaks_off_leaves_nothing(files, tmp_path):
     class Broken:
         def read(self, _size):
-            raise ConnectionResetError
+            raise EOFError
 
-    with pytest.raises(ConnectionResetError), files.receive(Broken(), max_bytes=10):
+    with pytest.raises(EOFError), files.receive(Broken(), max_bytes=10):
         pass
 
     assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EROFS, StorageFull), (errno.EIO, FilesUnavailable)]
+)
+def test_a_disk_that_refuses_is_told_from_a_document_at_fault(files, tmp_path, monkeypatch, caplog, number, error):
+    def refuse(*_):
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(error):
+        receive(files, b"data")
+
+    assert everything(tmp_path) == []
+    assert f"errno={errno.errorcode[number]}" in caplog.text
+
+
+def test_what_cannot_be_removed_is_the_storages_fault(files, tmp_path):
+    for folder in ("store", "documents"):
+        (tmp_path / folder / "files" / DOCUMENT).mkdir(parents=True)
+
+    with pytest.raises((StorageFull, FilesUnavailable)):
+        files.remove(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("lance error: LanceError(IO): No space left on device (os error 28), /src/writer.rs:1", StorageFull),
+        ("lance error: LanceError(IO): something else", ChunksUnavailable),
+        ("a fault of ours", RuntimeError),
+    ],
+)
+def test_lance_is_told_from_a_fault_of_ours_by_its_words(said, error, caplog):
+    with pytest.raises(error), storage_faults(ChunksUnavailable):
+        raise RuntimeError(said)
+    assert said not in caplog.text  # it may quote a row
 
 
 def test_no_more_is_read_than_may_be_kept(files):

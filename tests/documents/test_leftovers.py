@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from documents.opening import open_files
-from jobs import keys, verbs
+from jobs import keys
 from jobs.async_store import AsyncStore
 from jobs.connect import connect_async
 from tasks.leftovers import Leftovers
@@ -20,6 +20,7 @@ from tests.waiting import until
 
 TEXT = b"The anchor weighs two tons."
 UNKNOWN = "doc_" + "0" * 32
+MINUTE, HOUR = 60, 3_600
 
 
 @pytest.fixture
@@ -34,12 +35,12 @@ def dying(env, folder):
 
 
 @pytest.fixture
-def an_hour_later(redis_client):
-    """Whatever may be left over is due to be looked at."""
+def later(redis_client):
+    """So many seconds later: what is to be looked at by then is due."""
 
-    def pass_time():
+    def pass_time(seconds):
         for document_id in redis_client.zrange(keys.LEFTOVERS, 0, -1):
-            redis_client.zadd(keys.LEFTOVERS, {document_id: 1})
+            redis_client.zincrby(keys.LEFTOVERS, -seconds * 1000, document_id)
 
     return pass_time
 
@@ -71,26 +72,26 @@ def keep(settings, folder):
     return put
 
 
-def test_the_file_of_an_upload_that_was_killed_before_its_record_is_removed(
-    env, dying, folder, an_hour_later, redis_client
+def test_an_upload_that_was_killed_is_a_document_that_says_so_and_is_ingested_when_sent_again(
+    env, dying, folder, redis_client
 ):
-    """By any worker, an hour later; sent again meanwhile, the content is a document all the same."""
+    """Killed when its file is kept and no task is made: there is no file without a record."""
     with wired.web(dying("keep")) as library, suppress(OSError, http.client.HTTPException):
         library.upload(TEXT, "anchor.txt")
-    (orphan,) = stored_files(folder)
+    (kept,) = stored_files(folder)
 
     with wired.web(env) as library:
-        an_hour_later()
+        told = library.document(kept)
         with wired.worker(env):
-            document_id = library.ingested(TEXT, "anchor.txt")
-            until(lambda: orphan not in stored_files(folder))
+            assert library.ingested(TEXT, "anchor.txt") == kept
 
-        assert stored_files(folder) == [document_id]
-        assert redis_client.zcard(keys.LEFTOVERS) == 0
+    assert (told["status"], told["error"]["code"]) == ("failed", "ingest_lost")
+    assert stored_files(folder) == [kept]
+    assert redis_client.zcard(keys.LEFTOVERS) == 0
 
 
 def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
-    env, library, dying, folder, chunks, an_hour_later, clear_up
+    env, library, dying, folder, chunks, later, clear_up, redis_client
 ):
     """Frozen before the commit, it knows nothing of the removal, which finds no chunks yet."""
     with wired.worker(dying("commit")) as worker:
@@ -103,31 +104,40 @@ def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
         until(lambda: worker.returncode is not None)
     assert chunks(document_id) != []
 
+    later(MINUTE)
     clear_up()
     assert chunks(document_id) != []  # too early: another might be committing still
-    an_hour_later()
+    later(HOUR)
     clear_up()
     assert chunks(document_id) == []
+    assert redis_client.zcard(keys.LEFTOVERS) == 0
 
 
-def test_a_file_that_is_being_uploaded_is_never_taken(store, keep, folder, clear_up):
-    """However often somebody clears up between the file and its record."""
-    store.run(verbs.document.announce(UNKNOWN))
-    keep(UNKNOWN)
+def test_a_file_kept_after_the_deletion_is_removed(library, folder, keep, later, clear_up):
+    """By an upload that had found the document before, and was slow."""
+    document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+    library.call("DELETE", f"/documents/{document_id}")
+    later(MINUTE)
+    clear_up()
+    keep(document_id)
 
     clear_up()
-    assert stored_files(folder) == [UNKNOWN]
+    assert stored_files(folder) == [document_id]  # too early: another might be slower still
+    later(HOUR)
+    clear_up()
+    assert stored_files(folder) == []
 
 
-def test_a_file_that_nobody_has_announced_is_never_taken(store, keep, folder, clear_up):
+def test_a_file_that_nobody_has_deleted_is_never_taken(keep, folder, later, clear_up):
     """As after a Redis has lost its records: they may come back, the files would not."""
     keep(UNKNOWN)
 
+    later(HOUR)
     clear_up()
     assert stored_files(folder) == [UNKNOWN]
 
 
-def test_what_has_a_record_is_wanted_whatever_was_announced(library, folder, redis_client, clear_up):
+def test_what_is_wanted_is_never_taken(library, folder, redis_client, clear_up):
     document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     redis_client.zadd(keys.LEFTOVERS, {document_id: 1})
 
@@ -136,13 +146,35 @@ def test_what_has_a_record_is_wanted_whatever_was_announced(library, folder, red
     assert redis_client.zcard(keys.LEFTOVERS) == 0
 
 
-def test_a_deletion_whose_task_has_come_to_nothing_is_finished(library, folder, an_hour_later, clear_up):
+def test_a_deletion_whose_task_has_come_to_nothing_is_finished_a_minute_later(library, folder, later, clear_up):
     """As when the web process died before it made the task, or somebody cancelled it."""
     document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     removal = library.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
     library.call("DELETE", f"/tasks/{removal}")
-    an_hour_later()
+    clear_up()
+    assert library.document(document_id)["status"] == "deleting"
 
+    later(MINUTE)
     clear_up()
     assert stored_files(folder) == []
     assert library.call("GET", f"/documents/{document_id}")[0] == 404
+    assert library.call("GET", "/documents")[1]["documents"] == []
+
+
+def test_what_cannot_be_removed_is_tried_again_and_holds_up_no_other(library, folder, later, clear_up):
+    """Its file is something that cannot be deleted; once it can, it is."""
+    stuck = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+    other = library.upload(b"Another.", "other.txt")[1]["document"]["document_id"]
+    file = folder / "documents" / "files" / stuck
+    file.unlink()
+    file.mkdir()
+    for document_id in (stuck, other):
+        library.call("DELETE", f"/documents/{document_id}")
+    later(MINUTE)
+
+    clear_up()
+    assert library.call("GET", f"/documents/{other}")[0] == 404
+    assert library.document(stuck)["status"] == "deleting"
+    file.rmdir()
+    clear_up()
+    assert library.call("GET", f"/documents/{stuck}")[0] == 404

@@ -22,8 +22,8 @@ def retryable(retry_after_seconds=None):
         (retryable(), 3, 0.5, TryAgain(3.0)),
         (retryable(7), 1, 0.0, TryAgain(7.0)),
         (retryable(0), 1, 1.0, TryAgain(1.0)),
-        (ProviderRejected("m", code="c"), 1, 0.0, GiveUp("not worth another attempt")),
-        (ProviderBroken("m", code="c"), 1, 0.0, GiveUp("not worth another attempt")),
+        (ProviderRejected("m", code="c"), 1, 0.0, GiveUp("")),
+        (ProviderBroken("m", code="c"), 1, 0.0, GiveUp("")),
         (retryable(), 4, 0.0, GiveUp("4 of 4 attempts used")),
     ],
 )

@@ -1,6 +1,6 @@
 """Put first on the PYTHONPATH, with the project behind it: the process dies where DIES_AT says, as if by a power cut.
 
-``keep``    an upload's file is kept, its record not written
+``keep``    an upload's file is kept, its task not made
 ``commit``  a document's chunks are committed; before that it is frozen, until the file ``go_on`` is in DIES_IN
 """
 

@@ -1,13 +1,14 @@
--- document_again: let a new job ingest a document whose job has ended in vain.
+-- document_pass_on: a document whose job has ended in vain comes into the hands of another that is to ingest it.
 -- KEYS  1 document
 -- ARGV  1 the job that has ended  2 the new one
--- answers  the job that is to ingest it: the new one, or that of somebody who was faster; '' when the document is gone
+-- answers  the job whose it is: the new one, that of somebody who was faster, or that which has made it ready;
+--          '' when the document is gone
 -- Safe to send again.
 local record = redis.call('HMGET', KEYS[1], 'state', 'job_id')
 if not record[1] or record[1] == 'deleting' then
   return ''
 end
-if record[2] ~= ARGV[1] then
+if record[2] ~= ARGV[1] or record[1] == 'ready' then
   return record[2]
 end
 redis.call('HSET', KEYS[1], 'state', 'ingesting', 'job_id', ARGV[2], 'pages_done', 0)
