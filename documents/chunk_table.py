@@ -74,6 +74,16 @@ class ChunkTable:
         """Under whichever model. A document that has no chunks is no error."""
         await self._remove_elsewhere(document_id, None)
 
+    async def purge(self) -> None:
+        """Clear what was removed some time ago from the disk too: until then no search finds it, but it is there.
+
+        Rows that are less than a tenth of a file of a hundred thousand stay in it until more of them are removed.
+        """
+        from documents.upkeep import purge
+
+        for table in await self._tables():
+            await purge(table)
+
     async def count(self, document_id: str) -> int:
         from documents.chunk_rows import of_document
 

@@ -58,6 +58,15 @@ async def keep_fast(table: AsyncTable) -> None:
         return
 
 
+async def purge(table: AsyncTable) -> None:
+    """Clear the texts of what was removed from the disk, as far as whole files, or a tenth of one, are concerned."""
+    try:
+        async with asyncio.timeout(_MOST_SECONDS):
+            await table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+    except (TimeoutError, RuntimeError):
+        return
+
+
 async def _put_in_order(table: AsyncTable) -> None:
     """Index what has come, merge the small files of many small documents, and clear old versions away."""
     words = await table.index_stats("words_idx")

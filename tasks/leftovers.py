@@ -2,7 +2,7 @@
 
     a deletion is looked at after a minute: if its task has come to nothing, it is finished here
     what was removed is looked at once more, an hour later: chunks that were being committed, a file that was being
-    kept, by somebody who did not know yet and has died since
+    kept, by somebody who did not know yet and has died since; then the texts leave the disk too
 
 Only what somebody has deleted is ever looked at. So nothing needs to be listed, and a Redis that has lost its records,
 or is another deployment's, costs no file.
@@ -44,19 +44,23 @@ class Leftovers:
 
     async def tick(self) -> None:
         now_ms = await self._store.run(queries.server_time_ms())
-        for document_id in await self._store.run(queries.left_over(now_ms, _MOST_IN_ONE_TICK)):
-            try:
-                await self._clear(document_id)
-            except AttemptError as error:  # the next tick tries again
-                logger.warning("leftovers_failed document_id=%s code=%s", document_id, error.code)
+        gone = [await self._clear(due) for due in await self._store.run(queries.left_over(now_ms, _MOST_IN_ONE_TICK))]
+        if any(gone):
+            await self._library.purge()
 
-    async def _clear(self, document_id: str) -> None:
+    async def _clear(self, document_id: str) -> bool:
+        """Whether it is gone, and was looked at for the last time."""
         record = await self._store.run(shelf.record(document_id))
         if record is None or record.state is DocumentState.DELETING:
-            await remove_rest(self._store, self._library, document_id)
+            try:
+                await remove_rest(self._store, self._library, document_id)
+            except AttemptError as error:  # the next tick tries again
+                logger.warning("leftovers_failed document_id=%s code=%s", document_id, error.code)
+                return False
             logger.info("leftovers_cleared document_id=%s", document_id)
         if record is None or record.state is not DocumentState.DELETING:
             await self._store.run(verbs.document.cleared(document_id))
+        return record is None
 
 
 async def remove_rest(store: AsyncStore, library: Library, document_id: str) -> None:

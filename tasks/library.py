@@ -53,6 +53,9 @@ class Library:
         await (await self.chunks()).remove(document_id)
         await asyncio.to_thread((await self._kept_files()).remove, document_id)
 
+    async def purge(self) -> None:
+        await (await self.chunks()).purge()
+
     async def _kept_files(self) -> Files:
         async with self._opening:
             if self._files is None:

@@ -4,9 +4,11 @@ import asyncio
 import http.client
 import io
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
+from documents import upkeep
 from documents.opening import open_files
 from jobs import keys
 from jobs.async_store import AsyncStore
@@ -111,6 +113,26 @@ def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
     clear_up()
     assert chunks(document_id) == []
     assert redis_client.zcard(keys.LEFTOVERS) == 0
+
+
+def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(env, library, folder, later, clear_up, monkeypatch):
+    """Not even in a file of the table that no search looks into."""
+    monkeypatch.setattr(upkeep, "_KEPT_VERSIONS", timedelta(milliseconds=1))  # as if nothing else had been written for that hour
+    with wired.worker(env):
+        document_id = library.ingested(b"The anchor weighs two xylotons.", "anchor.txt")
+        library.ingested(b"The lamp burns all night.", "lamp.txt")
+        library.call("DELETE", f"/documents/{document_id}")
+        until(lambda: library.call("GET", f"/documents/{document_id}")[0] == 404)
+    assert files_with(b"xylotons", folder)
+
+    later(HOUR)
+    clear_up()
+    assert files_with(b"xylotons", folder) == []
+    assert files_with(b"all night", folder)
+
+
+def files_with(words, folder):
+    return [path for path in (folder / "documents").rglob("*") if path.is_file() and words in path.read_bytes()]
 
 
 def test_a_file_kept_after_the_deletion_is_removed(library, folder, keep, later, clear_up):
