@@ -10,7 +10,7 @@ from jobs import queries, verbs
 from jobs.errors import NotRetryable, no_such_job
 from jobs.keys import DEFAULT_QUEUE
 from jobs.models import JobRecord, NewJob
-from jobs.requests import JobRequest, Limits, ResponseTask
+from jobs.requests import CompletionTask, JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.store import Store
@@ -97,8 +97,8 @@ class Submitter:
         )
 
     def _events_ttl_seconds(self, request: JobRequest, kept_seconds: int | None) -> int | None:
-        """The events of a response are told under numbers that only their log knows: it lives as long as the answer."""
-        if isinstance(request, ResponseTask):
+        """The numbers of a response's events, and a stream's calls, are in the log alone: it lives as the answer."""
+        if isinstance(request, ResponseTask | CompletionTask):
             return kept_seconds or self._settings.result_ttl_seconds
         return kept_seconds
 

@@ -7,7 +7,7 @@ import pytest
 
 from api.openai import first_words
 from api.openai.streams import ServerStops
-from jobs import verbs
+from jobs import keys, verbs
 from jobs.answers import JobError, ResponseAnswer, Usage
 from tests.waiting import until
 
@@ -151,3 +151,16 @@ def test_a_server_that_stops_before_the_first_word_is_asked_again(reading, hands
     refused = call.result(30)
 
     assert (refused.status_code, refused.json["error"]["code"]) == (504, "still_running")
+
+
+def test_a_completion_read_again_long_after_is_told_as_the_first_time(api_client, hands, api_services):
+    """Its calls are in the log alone, which lives as long as the answer that the same key leads to."""
+    with ThreadPoolExecutor() as pool:
+        asked = {"json": {"messages": MESSAGES, "stream": True}, "headers": {"Idempotency-Key": "k"}}
+        call = pool.submit(lambda: api_client.post("/v1/chat/completions", **asked).text)
+        job_id = until(hands.next_queued)
+        hands.complete(job_id)
+        call.result(30)
+    ttl = api_services.store._client.ttl
+
+    assert ttl(keys.events(job_id)) == ttl(keys.result(job_id)) > 80_000
