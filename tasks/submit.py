@@ -55,7 +55,8 @@ class Submitter:
         known, and the same Idempotency-Key finds out.
 
         ``sent_before``: the key names equal requests, each meant by itself, and this one has been sent so often before.
-        Then the latest of their jobs is its own that nobody has come back to as often; else a new one.
+        Then its own is, of those of their jobs that nobody has come back to as often, the latest of the least sought;
+        if there is none, a new one.
 
         ``job_id``: one that its maker has noted before; such a job is made once, however often it is submitted.
         """
