@@ -14,6 +14,7 @@ import os
 import struct
 import sys
 import time
+from functools import partial
 
 import openai
 from openai import AsyncOpenAI, OpenAI
@@ -249,7 +250,7 @@ def meet_errors_of_its_own(client):
 
 
 def meet_errors_of_the_model(client):
-    """Ordered from the offline model, as each endpoint raises them."""
+    """Ordered from the offline model, as each endpoint raises them; streamed they are raised before the first event."""
     ordered = {
         "status=400": openai.BadRequestError,
         "status=404": openai.NotFoundError,
@@ -259,17 +260,16 @@ def meet_errors_of_the_model(client):
     for words, kind in ordered.items():
         prompt = f"[[offline {words}]]"
         messages = [{"role": "user", "content": prompt}]
-        refused(kind, lambda said=prompt: client.responses.create(model=MODEL, input=said))
-        refused(kind, lambda said=messages: client.chat.completions.create(model=MODEL, messages=said))
-        refused(kind, lambda said=prompt: client.embeddings.create(model=EMBEDDING_MODEL, input=said))
+        for how in ({}, {"stream": True}):
+            refused(kind, partial(client.responses.create, model=MODEL, input=prompt, **how))
+            refused(kind, partial(client.chat.completions.create, model=MODEL, messages=messages, **how))
+        refused(kind, partial(client.embeddings.create, model=EMBEDDING_MODEL, input=prompt))
 
 
 def meet_errors_in_streams(client):
-    prompt = "[[offline status=400]]"
-    *_, last = client.responses.create(model=MODEL, input=prompt, stream=True)
+    """In the background, where a stream begins at once."""
+    *_, last = client.responses.create(model=MODEL, input="[[offline status=400]]", background=True, stream=True)
     assert (last.type, last.response.error.code) == ("response.failed", "invalid_prompt")
-    messages = [{"role": "user", "content": prompt}]
-    refused(openai.APIError, lambda: list(client.chat.completions.create(model=MODEL, messages=messages, stream=True)))
 
 
 def work_concurrently(_client):
