@@ -17,7 +17,8 @@ from jobs import queries, vectors
 from jobs.answers import Citation, EmbeddingsAnswer, Usage
 from jobs.requests import ChatTask, EmbeddingsTask
 from tasks.askable import count_ingesting, names_of_asked, names_of_citable
-from tasks.library import deleted, document_errors
+from tasks.heartbeat import Stop, Stopped
+from tasks.library import document_errors
 from tasks.patience import Patience
 from tasks.runtime import Runtime
 from tasks.upstream.piece import Piece
@@ -81,8 +82,8 @@ def _question(request: ChatTask) -> Question:
 
 async def _tenant(runtime: Runtime, job_id: str) -> str:
     job = await runtime.store.run(queries.record(job_id))
-    if job is None:
-        raise deleted()
+    if job is None:  # deleted, and its lease with it
+        raise Stopped(Stop.LEASE_LOST)
     return job.tenant
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tasks.provider_errors import stream_cut
 from tasks.upstream.bounds import Room
-from tasks.upstream.calls import number_of
+from tasks.upstream.function_calls import number_of
 from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
 
 _OURS: Final = frozenset({"id", "object", "created", "usage", "obfuscation"})  # of a chunk: said anew, or once

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from tasks.upstream.bounds import Room
-from tasks.upstream.calls import number_of
+from tasks.upstream.function_calls import number_of
 from tasks.upstream.piece import Halves, Piece, read_text
 
 Spoken: TypeAlias = Literal["output_text", "refusal", "reasoning_text"]
@@ -94,7 +94,7 @@ class PlainText(Stretch):
         return {"type": "message", "text": self.text}
 
 
-class Call:
+class FunctionCall:
     """A call of a function. It opens once its name is known."""
 
     def __init__(self, room: Room) -> None:
@@ -164,7 +164,7 @@ class Output:
         self._room = room
         self._items: list[Item] = []
         self._open: list[Item] = []
-        self._calls: list[Call] = []
+        self._calls: list[FunctionCall] = []
 
     def say(self, kind: Spoken, text: str, logprobs: list[Any]) -> Iterator[Piece]:
         stretch = next((one for one in self._open if isinstance(one, Stretch) and one.kind == kind), None)
@@ -178,7 +178,7 @@ class Output:
         """Raises ValueError for arguments that go on after they were whole, and told so."""
         number = number_of(said, [call.known_by for call in self._calls])
         if number == len(self._calls):
-            self._calls.append(Call(self._room))
+            self._calls.append(FunctionCall(self._room))
         call = self._calls[number]
         arguments = call.hear(said)
         if call in self._open:
