@@ -26,6 +26,8 @@ class ResponseReader:
 
     def read(self, said: Any) -> Iterable[Piece]:
         kind = said["type"]
+        if not isinstance(kind, str):
+            return ()
         if kind == "response.output_text.delta":
             return self._text(_less_ours(said))
         if kind in _BEGINS:
