@@ -9,11 +9,11 @@ from typing import Final
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.presence import SOCKET
 from documents.errors import DocumentTooLarge
 from jobs.errors import MalformedUpload
 
 AROUND_BYTES: Final = 64 * 1024  # of a form: boundaries, headers and small fields beside the file
-_SOCKET: Final = "gunicorn.socket"  # in WSGI's environ; another server would have to bound the time itself
 
 
 class Body:
@@ -23,7 +23,7 @@ class Body:
         self._max_bytes = max_bytes
         self._read_bytes = 0
         self._request = request
-        self._socket = request.environ.get(_SOCKET)
+        self._socket = request.environ.get(SOCKET)  # another server has to bound the time itself
         self._fault = "the upload ended early, or is malformed"
         request.max_content_length = max_bytes + AROUND_BYTES
 

@@ -9,7 +9,7 @@ from flask import request
 
 from jobs.errors import ChatqueueError
 
-_SOCKET: Final = "gunicorn.socket"  # of the connection, in the environment of the request
+SOCKET: Final = "gunicorn.socket"  # of the connection, in the environment of the request; no other server has it
 
 
 class ClientLeft(ChatqueueError):
@@ -24,7 +24,7 @@ def presence_check() -> Callable[[], None]:
 
     Under a server that hides the connection nobody ever leaves.
     """
-    connection = request.environ.get(_SOCKET)
+    connection = request.environ.get(SOCKET)
 
     def check() -> None:
         if connection is not None and _is_closed(connection):

@@ -45,7 +45,7 @@ _EXAMPLE_CODES: Final = {
     503: errors.StoreUnavailable.code,
 }
 _OF_ITS_DOCUMENTS: Final = frozenset(  # codes of a failed job whose caller has to ask for others, or mend them
-    {"document_not_found", "document_not_ready", "document_failed", "document_deleted", "embedding_model_changed"}
+    {"document_not_found", "document_not_ready", "document_failed", "embedding_model_changed"}
 )
 
 

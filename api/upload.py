@@ -5,6 +5,7 @@ Either as the file of a form (multipart/form-data), or as the whole body, with i
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Final
@@ -79,12 +80,12 @@ def _is_installed() -> bool:
     return all(find_spec(name) for name in _NEEDED)
 
 
+@dataclass(frozen=True)
 class Upload:
     """``read`` as of a file; b"" at its end. Raises DocumentTooLarge, and MalformedUpload if it is not whole."""
 
-    def __init__(self, filename: str, read: Callable[[int], bytes]) -> None:
-        self.filename = filename
-        self.read = read
+    filename: str
+    read: Callable[[int], bytes]
 
 
 @contextmanager

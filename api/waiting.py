@@ -17,7 +17,7 @@ class Look(Protocol):
     def record(self) -> JobRecord: ...
 
 
-Seen = TypeVar("Seen", bound=Look)
+AnyLook = TypeVar("AnyLook", bound=Look)
 
 
 def view_when_final(
@@ -39,11 +39,13 @@ def details_when_final(job_id: str, seconds: float) -> JobDetails:
     return _when_final(look, look(), seconds)
 
 
-def _when_final(look: Callable[[], Seen], seen: Seen, seconds: float, leave: Callable[[], None] | None = None) -> Seen:
+def _when_final(
+    look: Callable[[], AnyLook], seen: AnyLook, seconds: float, leave: Callable[[], None] | None = None
+) -> AnyLook:
     if seen.record.state.is_final or seconds <= 0:
         return seen
 
-    def look_again() -> Seen | None:
+    def look_again() -> AnyLook | None:
         nonlocal seen
         seen = look()
         return seen if seen.record.state.is_final else None

@@ -41,6 +41,7 @@ class ChunkTable:
     def __init__(self, connection: "AsyncConnection") -> None:
         self._connection = connection
         self._opened: dict[str, AsyncTable] = {}  # each looks for itself whether others have committed
+        self._upkeep = asyncio.Lock()
 
     @classmethod
     async def open(cls, url: str) -> "ChunkTable":
@@ -68,7 +69,9 @@ class ChunkTable:
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(of_document(document_id)).execute(rows)
         await self._remove_elsewhere(document_id, model)
-        await keep_fast(table)
+        if not self._upkeep.locked():  # two at once would undo each other's work; the next ingest does the rest
+            async with self._upkeep:
+                await keep_fast(table)
 
     async def remove(self, document_id: str) -> None:
         """Under whichever model. A document that has no chunks is no error."""
@@ -81,8 +84,9 @@ class ChunkTable:
         """
         from documents.upkeep import purge
 
-        for table in await self._tables():
-            await purge(table)
+        async with self._upkeep:
+            for table in await self._tables():
+                await purge(table)
 
     async def count(self, document_id: str) -> int:
         from documents.chunk_rows import of_document
@@ -97,19 +101,15 @@ class ChunkTable:
         model: EmbeddingModel,
         tenant: str,
         document_ids: Collection[str] | None = None,
-        left_out: Collection[str] = (),
         limit: int = 20,
     ) -> list[Found]:
         """The chunks that fit best by meaning and by words, the best first; of these documents, or all the tenant's.
 
-        Of those that were kept with this model, and are not left out.
+        Of those that were kept with this model.
         """
-        from documents.chunk_rows import of_documents
         from documents.chunk_search import search_table
 
         where = _scope(tenant, document_ids)
-        if left_out:
-            where &= ~of_documents(sorted(left_out))
         mine = await self._open(_name(model))
         if mine is None or (document_ids is not None and not document_ids):
             return []

@@ -16,14 +16,14 @@ from documents.question import Question, blend, pose
 from jobs import queries, vectors
 from jobs.answers import Citation, EmbeddingsAnswer, Usage
 from jobs.requests import ChatTask, EmbeddingsTask
-from tasks.askable import count_ingesting, names_of_asked, names_of_citable
-from tasks.library import deleted, document_errors
+from tasks.askable import count_ingesting, ids_of_citable, names_of_asked, names_of_citable
+from tasks.heartbeat import Stop, Stopped
+from tasks.library import document_errors
 from tasks.patience import Patience
 from tasks.runtime import Runtime
 from tasks.upstream.piece import Piece
 
 logger = logging.getLogger(__name__)
-_SEARCHES: Final = 5  # of one question; each leaves out what the ones before found in vain
 _MOST_NAMED: Final = 10  # documents in one message
 
 
@@ -81,8 +81,8 @@ def _question(request: ChatTask) -> Question:
 
 async def _tenant(runtime: Runtime, job_id: str) -> str:
     job = await runtime.store.run(queries.record(job_id))
-    if job is None:
-        raise deleted()
+    if job is None:  # deleted, and its lease with it
+        raise Stopped(Stop.LEASE_LOST)
     return job.tenant
 
 
@@ -98,20 +98,18 @@ async def _search(
 ) -> tuple[list[Found], dict[str, str]]:
     """What fits best, and the file's name of each document that may be cited.
 
-    What is left of documents that may not be cited takes the places of others: it is searched again without them.
+    What is left of documents that may not be cited takes the places of others: then those that may are named.
     """
     model = EmbeddingModel(runtime.settings.document_model, len(vector))
-    left_out: set[str] = set()
     with document_errors():
         table = await runtime.library.chunks()
         await _refuse_other_models(runtime, table, model, tenant, asked_ids)
-        for _ in range(_SEARCHES):
-            found = await table.search(question.words, vector.tobytes(), model, tenant, asked_ids, left_out)
-            names = await _names(runtime, found, tenant, asked_ids)
-            in_vain = {one.document_id for one in found} - names.keys()
-            if not in_vain:
-                break
-            left_out |= in_vain
+        found = await table.search(question.words, vector.tobytes(), model, tenant, asked_ids)
+        names = await _names(runtime, found, tenant, asked_ids)
+        if any(one.document_id not in names for one in found):
+            ready = await ids_of_citable(runtime.store, tenant)
+            found = await table.search(question.words, vector.tobytes(), model, tenant, ready)
+            names = await _names(runtime, found, tenant, None)
     return found, names
 
 

@@ -1,7 +1,7 @@
 """Which documents may be asked, and cited: their records know it, the table of their chunks does not."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import count
 from typing import Final
 
@@ -31,20 +31,38 @@ async def names_of_citable(store: AsyncStore, document_ids: Iterable[str], tenan
     return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
 
 
+async def ids_of_citable(store: AsyncStore, tenant: str) -> list[str]:
+    """Of all the tenant's documents."""
+    return [
+        record.document_id
+        async for records in _all_records(store, tenant)
+        for record in records
+        if _is_citable(record, tenant)
+    ]
+
+
 async def count_ingesting(store: AsyncStore, tenant: str) -> int:
     """From the newest on, as far as there are such: documents are ingested in the order of their upload."""
     ingesting = 0
-    for start in count(0, _AT_ONCE):
-        newest = await store.run(shelf.newest(tenant, start, _AT_ONCE))
-        more = await _ingesting(store, await _records(store, newest))
+    async for records in _all_records(store, tenant):
+        more = await _ingesting(store, records)
         ingesting += more
         if not more:
             break
     return ingesting
 
 
-async def _ingesting(store: AsyncStore, records: Sequence[DocumentRecord | None]) -> int:
-    begun = [record for record in records if record and record.state is DocumentState.INGESTING]
+async def _all_records(store: AsyncStore, tenant: str) -> AsyncIterator[list[DocumentRecord]]:
+    """The newest first, as many at once as are read in one round trip."""
+    for start in count(0, _AT_ONCE):
+        document_ids = await store.run(shelf.newest(tenant, start, _AT_ONCE))
+        if not document_ids:
+            return
+        yield [record for record in await _records(store, document_ids) if record]
+
+
+async def _ingesting(store: AsyncStore, records: Sequence[DocumentRecord]) -> int:
+    begun = [record for record in records if record.state is DocumentState.INGESTING]
     jobs = await asyncio.gather(*(store.run(queries.record(record.job_id)) for record in begun))
     views = [DocumentView.of(record, job) for record, job in zip(begun, jobs, strict=True)]
     return sum(view.state is DocumentState.INGESTING for view in views)

@@ -24,11 +24,10 @@ from tasks.ingest import note_failure
 from tasks.received import Received
 from tasks.retry import GiveUp, decide
 from tasks.runtime import Runtime
+from tasks.upstream.piece import CUT_SHORT
 from tasks.work import work
 
 logger = logging.getLogger(__name__)
-
-_CUT_SHORT = frozenset({"length", "content_filter"})  # finish reasons of an answer that is not whole
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _crashed(lease: Lease, error: BaseException) -> AttemptCrashed:
 
 async def _settle_success(runtime: Runtime, lease: Lease, received: Received) -> Outcome:
     answer = received.whole or await received.text_answer()
-    state = State.INCOMPLETE if received.finish_reason in _CUT_SHORT else State.COMPLETED
+    state = State.INCOMPLETE if received.finish_reason in CUT_SHORT else State.COMPLETED
     if not await runtime.store.run(verbs.finish(lease, answer, state, runtime.settings, received.writer.tail)):
         raise Stopped(Stop.LEASE_LOST)
     return Ended(state)

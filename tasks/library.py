@@ -49,9 +49,9 @@ class Library:
             await asyncio.to_thread(copy.__exit__, None, None, None)
 
     async def remove(self, document_id: str) -> None:
-        """Chunks, vectors and file; also when they are gone already."""
-        await (await self.chunks()).remove(document_id)
+        """File, chunks and vectors; also when they are gone already. The file first: to mark chunks takes room."""
         await asyncio.to_thread((await self._kept_files()).remove, document_id)
+        await (await self.chunks()).remove(document_id)
 
     async def purge(self) -> None:
         await (await self.chunks()).purge()

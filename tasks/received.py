@@ -9,6 +9,7 @@ from jobs.requests import ChatTask, CompletionTask, JobRequest, ResponseTask
 from tasks.ask import citations
 from tasks.event_writer import EventWriter
 from tasks.upstream.piece import Piece
+from tasks.upstream.told import text_in
 
 
 @dataclass
@@ -29,9 +30,16 @@ class Received:
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.model = piece.model or self.model
 
+    @property
+    def _text(self) -> str:
+        """Some providers tell a response's text in its last event alone."""
+        if self.writer.text or self.body is None or not isinstance(self.request, ResponseTask):
+            return self.writer.text
+        return text_in(self.body["output"])
+
     async def text_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
         said = {
-            "text": self.writer.text,
+            "text": self._text,
             "model": self.model,
             "finish_reason": self.finish_reason,
             "usage": self.writer.usage,

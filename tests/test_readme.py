@@ -1,4 +1,4 @@
-"""The README is true: its settings table is the settings class, and its links and commands exist."""
+"""What is written is true: the settings table is the settings class, and links, files and commands exist."""
 
 import re
 
@@ -7,6 +7,8 @@ from pydantic import SecretStr
 from jobs.settings import PROJECT_ROOT, Settings
 
 README = (PROJECT_ROOT / "README.md").read_text()
+PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
+ROOMS = "api|bench|docs|documents|jobs|local|tasks|tests"
 
 
 def settings_table() -> str:
@@ -28,12 +30,14 @@ def test_the_settings_table_is_the_settings_class():
     assert written[1] == settings_table()
 
 
-def test_every_file_that_the_readme_names_exists():
-    named = set(re.findall(r"`((?:api|tasks|jobs|local|docs|tests)/[\w/.]+)`|\]\(([\w/.]+)\)", README))
-    paths = {first or second for first, second in named}
+def test_every_file_that_a_page_names_exists():
+    texts = {page: page.read_text() for page in PAGES}
+    named = {PROJECT_ROOT / path for text in texts.values() for path in re.findall(rf"`((?:{ROOMS})/[\w/.]+)`", text)}
+    linked = {page.parent / path for page, text in texts.items() for path in re.findall(r"\]\(([\w/.]+)\)", text)}
 
-    assert paths
-    assert [path for path in paths if not (PROJECT_ROOT / path).exists()] == []
+    assert named
+    assert linked
+    assert [path for path in named | linked if not path.exists()] == []
 
 
 def test_every_make_target_that_the_readme_names_exists():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs import keys
@@ -38,8 +38,73 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
     The answer raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job that it
     repeats is not there any more.
     """
-    request_json = job.request.model_dump_json(exclude_defaults=True)
-    record: dict[str, Word | None] = {
+    names, elapsed_ms = _names(job, bell)
+    once = _once(job, settings)
+    fields = {name: value for name, value in _record(job).items() if value is not None} | once.fields
+    args: list[Word] = [
+        job.job_id,
+        once.sameness,
+        once.ttl_seconds,
+        settings.max_queued,
+        bell.normal,
+        job.request.model_dump_json(exclude_defaults=True),
+        milliseconds(job.deadline_seconds),
+        once.how,
+        _milliseconds_or_none(job.start_by_seconds),
+        _milliseconds_or_none(job.cancel_after_seconds),
+        elapsed_ms,
+        *(word for pair in fields.items() for word in pair),
+    ]
+    return script_command("create", [*names, *once.names], args, lambda reply: _read_created(job, fields, reply))
+
+
+@dataclass(frozen=True)
+class _Once:
+    """What makes the job be created once: see create.lua."""
+
+    how: str = ""
+    names: tuple[str, ...] = ()
+    sameness: str = ""
+    ttl_seconds: int = 0
+    fields: dict[str, Word] = field(default_factory=dict)
+
+
+def _once(job: NewJob, settings: Settings) -> _Once:
+    if job.retry_of is not None:
+        return _Once("retry", (keys.job(job.retry_of),))
+    if job.idempotency_key is None:
+        return _Once()
+    digest = idempotency_digest(job.idempotency_key)
+    if job.sent_before is not None:
+        sent = keys.sent(job.tenant, digest)
+        return _Once("sent", (sent,), str(job.sent_before), settings.resend_window_seconds)
+    key, sameness = keys.idempotency(job.tenant, digest), fingerprint(job.request)
+    return _Once("same", (key,), sameness, settings.idempotency_ttl_seconds, {"idempotency": digest})
+
+
+def _names(job: NewJob, bell: Bell) -> tuple[list[str], int]:
+    """The keys that every job takes, and how long the running minute has lasted, in ms."""
+    (minute, minute_before), elapsed_ms = keys.pace(time.time())
+    names = [
+        keys.job(job.job_id),
+        keys.request(job.job_id),
+        keys.SEQ,
+        keys.INDEX_ALL,
+        keys.index(State.QUEUED),
+        keys.bells(job.queue),
+        bell.normal_list,
+        keys.TOTALS,
+        minute,
+        keys.DEADLINES,
+        keys.FULL,
+        keys.bells_front(job.queue),
+        minute_before,
+    ]
+    return names, elapsed_ms
+
+
+def _record(job: NewJob) -> dict[str, Word | None]:
+    return {
         "kind": job.request.kind,
         "tenant": job.tenant,
         "queue": job.queue,
@@ -50,50 +115,6 @@ def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
         "result_ttl": job.result_ttl_seconds,
         "events_ttl": job.events_ttl_seconds,
     }
-    minutes, elapsed_ms = keys.pace(time.time())
-    names = [
-        keys.job(job.job_id),
-        keys.request(job.job_id),
-        keys.SEQ,
-        keys.INDEX_ALL,
-        keys.index(State.QUEUED),
-        keys.bells(job.queue),
-        bell.normal_list,
-        keys.TOTALS,
-        minutes[0],
-        keys.DEADLINES,
-        keys.FULL,
-        keys.bells_front(job.queue),
-        minutes[1],
-    ]
-    how = sameness = ""
-    if job.retry_of is not None:
-        how = "retry"
-        names.append(keys.job(job.retry_of))
-    elif job.idempotency_key is not None and job.sent_before is not None:
-        how, sameness = "sent", str(job.sent_before)
-        names.append(keys.sent(job.tenant, idempotency_digest(job.idempotency_key)))
-    elif job.idempotency_key is not None:
-        how, sameness = "same", fingerprint(job.request)
-        digest = idempotency_digest(job.idempotency_key)
-        record["idempotency"] = digest
-        names.append(keys.idempotency(job.tenant, digest))
-    args: list[Word] = [
-        job.job_id,
-        sameness,
-        settings.idempotency_ttl_seconds if how == "same" else settings.resend_window_seconds,
-        settings.max_queued,
-        bell.normal,
-        request_json,
-        milliseconds(job.deadline_seconds),
-        how,
-        _milliseconds_or_none(job.start_by_seconds),
-        _milliseconds_or_none(job.cancel_after_seconds),
-        elapsed_ms,
-    ]
-    fields = {name: value for name, value in record.items() if value is not None}
-    args += [word for pair in fields.items() for word in pair]
-    return script_command("create", names, args, lambda reply: _read_created(job, fields, reply))
 
 
 def answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:

@@ -39,7 +39,7 @@ class ChatReader:
         text = self._halves.join(read_content((choice.get("delta") or {}).get("content")))
         piece = Piece(
             text=self.room.take(text),
-            finish_reason=read_text(choice.get("finish_reason")),
+            finish_reason=read_text(choice.get("finish_reason")) or None,
             usage=read_usage(said.get("usage")),
             model=read_model(said),
         )

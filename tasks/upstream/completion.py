@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tasks.provider_errors import stream_cut
 from tasks.upstream.bounds import Room
-from tasks.upstream.calls import number_of
+from tasks.upstream.function_calls import number_of
 from tasks.upstream.piece import Halves, Piece, read_model, read_text, read_usage
 
 _OURS: Final = frozenset({"id", "object", "created", "usage", "obfuscation"})  # of a chunk: said anew, or once
@@ -81,30 +81,40 @@ def _is_plain(chunk: dict[str, Any]) -> bool:
     if len(choices) != 1 or chunk.keys() - _HEAD - {"choices"}:
         return False
     said = {name for name, value in choices[0].items() if value is not None}
-    delta = {name for name, value in (choices[0].get("delta") or {}).items() if value not in (None, "", [])}
-    return choices[0]["index"] == 0 and said <= {"index", "delta"} and delta <= {"content", "role"}
+    delta = {name: value for name, value in (choices[0].get("delta") or {}).items() if value not in (None, "", [])}
+    is_text = delta.keys() <= {"content", "role"} and isinstance(delta.get("content", ""), str)
+    return choices[0]["index"] == 0 and said <= {"index", "delta"} and is_text
 
 
 def merge(whole: dict[str, Any], part: dict[str, Any], room: Room) -> None:
-    """Add a delta to what there is. What there is no room for is cut off of both."""
+    """Add a delta to what there is. What there is no room for is cut off of both.
+
+    Of what cannot go on with what there is, as an object after a text, the latest stands.
+    """
     for name, value in part.items():
         known = whole.get(name)
-        if isinstance(value, list) or (isinstance(known, list) and value):
+        if known is not None and value in (None, ""):
+            continue
+        if isinstance(value, list) or isinstance(known, list):
             whole[name] = _parts(known)
             _extend(whole[name], _parts(value), room, are_calls=name == "tool_calls")
         elif isinstance(value, dict):
-            whole[name] = known or {}
+            whole[name] = known if isinstance(known, dict) else {}
             merge(whole[name], value, room)
         elif name in _GROWING and isinstance(value, str):
             part[name] = room.take(value)
-            whole[name] = (known or "") + part[name]
+            whole[name] = (known if isinstance(known, str) else "") + part[name]
         elif value not in (None, ""):
             whole[name] = value
 
 
 def _parts(content: Any) -> list[Any]:
-    """A text beside which there are parts is one of them."""
-    return [{"type": "text", "text": content}] if content and isinstance(content, str) else content or []
+    """What stands beside parts is one of them: a text as such, anything else as it is."""
+    if isinstance(content, list):
+        return content
+    if isinstance(content, str) and content:
+        return [{"type": "text", "text": content}]
+    return [content] if content else []
 
 
 def _extend(whole: list[Any], parts: list[Any], room: Room, *, are_calls: bool) -> None:

@@ -9,11 +9,10 @@ from jobs.answers import Usage
 from tasks.provider_errors import stream_cut
 from tasks.upstream.bounds import Room
 from tasks.upstream.output import Output, Spoken
-from tasks.upstream.piece import Halves, Piece, read_content, read_model, read_text, read_usage
+from tasks.upstream.piece import CUT_SHORT, Halves, Piece, read_content, read_model, read_text, read_usage
 
 _THOUGHTS: Final = ("reasoning_content", "reasoning")  # no standard has them: DeepSeek's name and vLLM's
 _NO_LOGPROBS: Final[dict[str, Any]] = {}
-_CUT_SHORT: Final = frozenset({"length", "content_filter"})
 
 
 class TranslatingReader:
@@ -47,7 +46,7 @@ class TranslatingReader:
         if self._finish_reason is None and not self.room.is_full:
             raise stream_cut()
         last = [piece for kind, halves in self._halves.items() for piece in self._say(kind, halves.rest())]
-        is_cut = self.room.is_full or self._finish_reason in _CUT_SHORT
+        is_cut = self.room.is_full or self._finish_reason in CUT_SHORT
         closing = self._output.end("incomplete" if is_cut else "completed")
         return [*last, *closing, Piece(body=self._usage | {"output": self._output.items()})]
 

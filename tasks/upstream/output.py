@@ -4,13 +4,12 @@ An item is closed before the next one opens, unless it may still grow: a call ma
 whole, for some providers send several calls at once.
 """
 
-import json
 import uuid
 from collections.abc import Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from tasks.upstream.bounds import Room
-from tasks.upstream.calls import number_of
+from tasks.upstream.function_calls import is_whole, number_of
 from tasks.upstream.piece import Halves, Piece, read_text
 
 Spoken: TypeAlias = Literal["output_text", "refusal", "reasoning_text"]
@@ -94,7 +93,7 @@ class PlainText(Stretch):
         return {"type": "message", "text": self.text}
 
 
-class Call:
+class FunctionCall:
     """A call of a function. It opens once its name is known."""
 
     def __init__(self, room: Room) -> None:
@@ -110,15 +109,12 @@ class Call:
 
     @property
     def known_by(self) -> dict[str, Any]:
-        return {"index": self._index, "id": self._call_id}
+        function = {"name": self.name, "arguments": self.arguments}
+        return {"index": self._index, "id": self._call_id, "function": function}
 
     @property
     def is_whole(self) -> bool:
-        """An object in JSON that is whole cannot become another one; anything else still may."""
-        try:
-            return isinstance(json.loads(self.arguments), dict)
-        except ValueError:
-            return False
+        return is_whole(self.arguments)
 
     def hear(self, said: dict[str, Any]) -> str:
         """Take what came; answers by how much the arguments have grown."""
@@ -164,7 +160,7 @@ class Output:
         self._room = room
         self._items: list[Item] = []
         self._open: list[Item] = []
-        self._calls: list[Call] = []
+        self._calls: list[FunctionCall] = []
 
     def say(self, kind: Spoken, text: str, logprobs: list[Any]) -> Iterator[Piece]:
         stretch = next((one for one in self._open if isinstance(one, Stretch) and one.kind == kind), None)
@@ -175,18 +171,17 @@ class Output:
         yield stretch.grow(text, [] if isinstance(stretch, PlainText) else logprobs)
 
     def call(self, said: dict[str, Any]) -> Iterator[Piece]:
-        """Raises ValueError for arguments that go on after they were whole, and told so."""
+        """Arguments that go on after they were whole, and told so, are passed over: the call stays as it was told."""
         number = number_of(said, [call.known_by for call in self._calls])
         if number == len(self._calls):
-            self._calls.append(Call(self._room))
+            self._calls.append(FunctionCall(self._room))
         call = self._calls[number]
+        if call.status != "in_progress":
+            return
         arguments = call.hear(said)
         if call in self._open:
             if arguments:
                 yield call.grown(arguments)
-        elif call in self._items:
-            if arguments.strip():
-                raise ValueError
         elif call.name:
             yield from self._begin(call)
 

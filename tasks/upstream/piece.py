@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from jobs.answers import Usage
 from tasks.upstream.bounds import Room, check_depth
 
+CUT_SHORT: Final = frozenset({"length", "content_filter"})  # finish reasons of an answer that is not whole
 # What a reader raises for data that is not what it should be.
 NONSENSE: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError)
 

@@ -26,6 +26,8 @@ class ResponseReader:
 
     def read(self, said: Any) -> Iterable[Piece]:
         kind = said["type"]
+        if not isinstance(kind, str):
+            return ()
         if kind == "response.output_text.delta":
             return self._text(_less_ours(said))
         if kind in _BEGINS:
@@ -71,18 +73,13 @@ class ResponseReader:
         return (Piece(delta=delta, data=event),)
 
     def _whole(self, response: dict[str, Any]) -> Piece:
-        reason = (response.get("incomplete_details") or {}).get("reason")
         usage, output = read_usage(response.get("usage")), response.get("output")
         sound = {
             "usage": response["usage"] if usage else None,
             "output": output if are_items(output) else self._output(),
         }
         return Piece(
-            finish_reason="stop"
-            if response["status"] == "completed"
-            else "content_filter"
-            if reason == "content_filter"
-            else "length",
+            finish_reason=_finish_reason(response),
             usage=usage,
             model=read_model(response),
             body=response | sound,
@@ -94,6 +91,14 @@ class ResponseReader:
 
 def _less_ours(said: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name not in _OURS}
+
+
+def _finish_reason(response: dict[str, Any]) -> str:
+    """In the word of a chat completion."""
+    if response["status"] == "completed":
+        return "stop"
+    reason = (response.get("incomplete_details") or {}).get("reason")
+    return "content_filter" if reason == "content_filter" else "length"
 
 
 def _place(event: dict[str, Any]) -> Place:

@@ -15,6 +15,10 @@ _NEEDED: Final = {
     "response.content_part.done": _PART,
     "response.output_text.done": frozenset({"output_index", "content_index"}),
 }
+_THOUGHTS: Final = {  # what a thought grows by: in which of its lists, by which number, as what
+    "response.reasoning_text.delta": ("content", "content_index", "reasoning_text"),
+    "response.reasoning_summary_text.delta": ("summary", "summary_index", "summary_text"),
+}
 
 
 def is_sound(event: dict[str, Any]) -> bool:
@@ -25,6 +29,13 @@ def is_sound(event: dict[str, Any]) -> bool:
 
 def are_items(said: Any) -> bool:
     return isinstance(said, list) and all(isinstance(one, dict) and isinstance(one.get("type"), str) for one in said)
+
+
+def text_in(output: list[dict[str, Any]]) -> str:
+    """What the messages of a whole response say, as far as it makes sense."""
+    contents = [item.get("content") for item in output if item["type"] == "message"]
+    parts = [part for content in contents if isinstance(content, list) for part in content if _is_part(part)]
+    return "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
 
 
 def _is_number(said: Any) -> bool:
@@ -43,6 +54,7 @@ def _is_part(said: Any) -> bool:
 _RIGHT: Final[dict[str, Callable[[Any], bool]]] = {
     "output_index": _is_number,
     "content_index": _is_number,
+    "summary_index": _is_number,
     "item": _is_item,
     "part": _is_part,
 }
@@ -56,13 +68,18 @@ class Told:
         self._open: set[int] = set()
         self._texts: dict[tuple[Any, Any], list[str]] = defaultdict(list)
         self._arguments: dict[int, list[str]] = defaultdict(list)
+        self._thoughts: dict[tuple[int, str, int, str], list[str]] = defaultdict(list)
 
     def text(self, place: Place, text: str) -> None:
         self._texts[place[1:]].append(text)
 
     def growth(self, event: dict[str, Any], delta: str) -> None:
+        index = event.get("output_index", 0)
         if event["type"] == "response.function_call_arguments.delta":
-            self._arguments[event["output_index"]].append(delta)
+            self._arguments[index].append(delta)
+        elif event["type"] in _THOUGHTS:
+            where, number, kind = _THOUGHTS[event["type"]]
+            self._thoughts[index, where, event.get(number, 0), kind].append(delta)
 
     def lean(self, event: dict[str, Any]) -> dict[str, Any]:
         """Any other event as it goes into the log."""
@@ -93,7 +110,17 @@ class Told:
             grown = {"content": [empty | {"text": text} for _, text in texts]}
         elif item["type"] == "function_call":
             grown = {"arguments": "".join(self._arguments[index])}
+        elif item["type"] == "reasoning":
+            grown = self._thought(index)
         return item | grown | {"status": "incomplete"}
+
+    def _thought(self, index: int) -> dict[str, Any]:
+        """Some providers tell it, some sum it up, some do both."""
+        grown: dict[str, Any] = defaultdict(list)
+        for (place, where, _, kind), said in sorted(self._thoughts.items()):
+            if place == index:
+                grown[where].append({"type": kind, "text": "".join(said)})
+        return grown
 
     def _lean_item(self, item: dict[str, Any], index: int) -> dict[str, Any]:
         if not isinstance(item.get("content"), list):

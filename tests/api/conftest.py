@@ -141,6 +141,22 @@ def submit_chat(api_client: FlaskClient) -> Callable[..., str]:
 
 
 @pytest.fixture
+def create_response(api_client: FlaskClient) -> Callable[..., TestResponse]:
+    """POST /v1/responses, in the background unless the test says otherwise."""
+
+    def create(headers: dict[str, str] | None = None, *, buffered: bool = True, **body: Any) -> TestResponse:
+        sent = {"input": "hi", "background": True} | body
+        return api_client.post("/v1/responses", json=sent, headers=headers or {}, buffered=buffered)
+
+    return create
+
+
+@pytest.fixture
+def redis_client_of_api(api_services: Services) -> redis.Redis:
+    return api_services.store._client
+
+
+@pytest.fixture
 def silent_port() -> Iterator[int]:
     """A server that accepts connections and never says a word."""
     with socket.socket() as listener:

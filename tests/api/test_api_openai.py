@@ -1,4 +1,4 @@
-"""/v1 beside what no worker is needed for: what is kept how long, what is sent again, what is refused."""
+"""/v1 without a worker: what is kept how long, what is shown of what, what is refused."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +9,7 @@ from jobs import keys, verbs
 from jobs.answers import ChatAnswer, EmbeddingsAnswer, ResponseAnswer, Usage
 from jobs.states import State
 from jobs.vectors import pack
+from tests.api.streamed import events
 from tests.waiting import until
 
 USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
@@ -16,32 +17,14 @@ ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage
 COMPLETION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def events(text):
-    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: {")]
-
-
-@pytest.fixture
-def create(api_client):
-    def post(headers=None, path="/v1/responses", buffered=True, **body):
-        sent = {"input": "hi", "background": True} | body if path == "/v1/responses" else body
-        return api_client.post(path, json=sent, headers=headers or {}, buffered=buffered)
-
-    return post
-
-
 @pytest.fixture
 def ttl(redis_client_of_api):
     return redis_client_of_api.ttl
 
 
-@pytest.fixture
-def redis_client_of_api(api_services):
-    return api_services.store._client
-
-
-def test_the_events_of_a_response_live_as_long_as_its_answer(create, hands, api_client, ttl):
+def test_the_events_of_a_response_live_as_long_as_its_answer(create_response, hands, api_client, ttl):
     """Their numbers are told by the log alone, so a reader may come back as long as there is an answer."""
-    response_id = create().json["id"]
+    response_id = create_response().json["id"]
     hands.complete(response_id, ANSWER)
 
     assert ttl(keys.events(response_id)) == ttl(keys.result(response_id)) > 80_000
@@ -49,9 +32,9 @@ def test_the_events_of_a_response_live_as_long_as_its_answer(create, hands, api_
     assert whole[-1]["response"]["output"][0]["content"][0]["text"] == "an answer"
 
 
-def test_what_is_not_to_be_stored_is_kept_for_minutes(create, hands, api_client, ttl):
+def test_what_is_not_to_be_stored_is_kept_for_minutes(create_response, hands, api_client, ttl):
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(create, background=False, store=False)
+        waiting = pool.submit(create_response, background=False, store=False)
         job_id = until(hands.next_queued)
         hands.complete(job_id, ANSWER)
     assert waiting.result().status_code in (200, 504)
@@ -70,149 +53,12 @@ def test_a_wait_that_is_over_is_an_error_that_the_client_sends_again(make_api, a
     assert "x-should-retry" not in first.headers
 
 
-def sent(create, count=None, caller="Bearer a", **body):
-    """A call whose answer is lost on its way: why clients send again."""
-    headers = {"Authorization": caller} | ({} if count is None else {"x-stainless-retry-count": str(count)})
-    response = create(headers, buffered=False, **body)
-    said = json.loads(next(response.iter_encoded()))
-    response.close()
-    return said["id"]
-
-
-def test_what_a_client_sends_again_is_the_job_of_its_first_try(create):
-    first = sent(create, 0)
-
-    assert sent(create, 1) == sent(create, 2) == first
-
-
-def test_what_is_sent_once_more_on_purpose_is_another_job(create):
-    """And a retry is of the latest."""
-    first, second = sent(create, 0), sent(create, 0)
-
-    assert first != second
-    assert sent(create, 1) == second
-
-
-def test_equal_calls_that_are_all_sent_again_find_a_job_each(create):
-    """However often; one of which the first try never came gets a new one."""
-    first_tries = {sent(create, 0) for _ in range(3)}
-
-    assert {sent(create, 1) for _ in range(3)} == first_tries
-    assert {sent(create, 2) for _ in range(3)} == first_tries
-    late = sent(create, 1)
-    assert late not in first_tries
-    assert sent(create, 2) == late
-
-
-def test_a_call_that_is_sent_again_takes_no_job_that_another_has_taken_while_one_is_left(create):
-    """Though its count is higher: the retry before this one never came."""
-    first_tries = {sent(create, 0), sent(create, 0)}
-
-    assert {sent(create, 1), sent(create, 2)} == first_tries
-
-
-def test_a_retry_that_finds_one_cancelled_takes_the_other(create, api_client):
-    other, cancelled = sent(create, 0), sent(create, 0)
-    api_client.post(f"/v1/responses/{cancelled}/cancel")
-
-    assert sent(create, 1) == other
-
-
-def test_only_the_latest_equal_calls_are_remembered(create, redis_client_of_api):
-    """Nobody sends more of them again within the window, and the memory of them stays small."""
-    for _ in range(40):
-        sent(create, 0)
-    (remembered,) = redis_client_of_api.scan_iter("cq:sent:*")
-
-    assert redis_client_of_api.llen(remembered) == 32
-    assert 0 < redis_client_of_api.ttl(remembered) <= 1_800
-
-
-def test_a_retry_never_gets_an_answer_that_an_earlier_call_has_had(create, api_client):
-    """An equal call whose own first try never came: it is a call of its own."""
-    had = create({"x-stainless-retry-count": "0"}).json["id"]
-
-    assert sent(create, 1, caller="") != had
-
-
-def test_a_stream_that_has_begun_is_an_answer(create, hands):
-    """No openai client sends such a call again."""
-    with ThreadPoolExecutor() as pool:
-        reading = pool.submit(lambda: create(stream=True).text)
-        had = until(hands.next_queued)
-        hands.complete(had, ANSWER)
-        assert had in reading.result(30)
-    retry = create({"x-stainless-retry-count": "1"}, stream=True, buffered=False)
-
-    assert had.encode() not in next(retry.iter_encoded())
-    retry.close()
-
-
-def test_a_call_that_comes_back_for_its_answer_is_left_to_nobody_else(create, hands):
-    """Its retry has it; the job of an equal call that waits still is found."""
-    lost, other = sent(create, 0, caller=""), sent(create, 0, caller="")
-    retry = {"x-stainless-retry-count": "1"}
-
-    assert create(retry).json["id"] == other
-    assert sent(create, 1, caller="") == lost
-    assert sent(create, 2, caller="") == lost
-
-
-@pytest.mark.parametrize("other", [{"caller": "Bearer b"}, {"input": "ho"}, {"store": True}])
-def test_what_another_caller_sends_or_with_another_body_is_another_job(create, other):
-    first = sent(create, 0)
-
-    assert sent(create, 1, **other) != first
-
-
-def test_a_retry_whose_first_try_never_came_is_a_new_job(create):
-    assert sent(create, 2).startswith("resp_")
-
-
-def test_a_retry_of_what_was_cancelled_or_deleted_is_a_new_job(create, api_client):
-    first = sent(create, 0)
-    api_client.post(f"/v1/responses/{first}/cancel")
-    second = sent(create, 1)
-    api_client.delete(f"/v1/responses/{second}")
-
-    assert len({first, second, sent(create, 1)}) == 3
-
-
-def test_that_retries_find_their_job_can_be_switched_off(make_api, api_redis_port, api_services):
-    client = make_api(api_redis_port, resend_window_seconds=0).test_client()
-
-    def post(count):
-        body = {"input": "hi", "background": True}
-        return client.post("/v1/responses", json=body, headers={"x-stainless-retry-count": count}).json["id"]
-
-    assert post("0") != post("1")
-
-
-def test_an_idempotency_key_names_a_call_whatever_its_count(create):
-    headers = {"Idempotency-Key": "k"}
-    first = create(headers).json["id"]
-
-    assert create(headers).json["id"] == first
-    refused = create(headers, input="other")
-    assert (refused.status_code, refused.json["error"]["code"]) == (400, "idempotency_conflict")
-
-
-def test_a_key_of_a_caller_is_in_no_key_and_no_value_of_the_store(create, redis_client_of_api):
-    """Not even as it was sent: it only goes into a digest."""
-    sent(create, 0, caller="Bearer sk-canary")
-    kept = b" ".join(
-        bytes(name) + (redis_client_of_api.dump(name) or b"") for name in redis_client_of_api.scan_iter("*")
-    )
-
-    assert b"sk-canary" not in kept
-
-
-def test_a_conversation_whose_beginning_has_expired_is_told_so(create, api_client, hands):
-    first = create().json["id"]
+def test_a_conversation_whose_beginning_has_expired_is_told_so(create_response, api_client, hands):
+    first = create_response().json["id"]
     hands.complete(first, ANSWER)
-    second = create(previous_response_id=first)
+    second = create_response(previous_response_id=first)
     api_client.delete(f"/v1/responses/{first}")
-    third = create(previous_response_id=first)
+    third = create_response(previous_response_id=first)
 
     assert second.status_code == 200
     assert (third.status_code, third.json["error"]["code"], third.json["error"]["param"]) == (
@@ -222,7 +68,7 @@ def test_a_conversation_whose_beginning_has_expired_is_told_so(create, api_clien
     )
 
 
-def test_thoughts_that_nobody_can_read_are_not_retold(create, api_client, hands):
+def test_thoughts_that_nobody_can_read_are_not_retold(create_response, api_client, hands):
     """Nor the ids that a provider which keeps nothing does not know."""
     call = {
         "id": "fc_1",
@@ -238,9 +84,9 @@ def test_thoughts_that_nobody_can_read_are_not_retold(create, api_client, hands)
         {"id": "rs_3", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "so"}]},
         call,
     ]
-    first = create().json["id"]
+    first = create_response().json["id"]
     hands.complete(first, ANSWER.model_copy(update={"body": {"output": output, "usage": None}}))
-    second = create(previous_response_id=first, input="and?").json["id"]
+    second = create_response(previous_response_id=first, input="and?").json["id"]
     items = api_client.get(f"/v1/responses/{second}/input_items?order=asc").json["data"]
 
     assert [item.get("type") for item in items] == ["message", "reasoning", "reasoning", "function_call", "message"]
@@ -249,8 +95,8 @@ def test_thoughts_that_nobody_can_read_are_not_retold(create, api_client, hands)
     assert items[3]["id"] != "fc_1"
 
 
-def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_client, api_services):
-    response_id = create().json["id"]
+def test_a_stream_of_what_is_deleted_ends_with_an_error(create_response, api_app, api_client, api_services):
+    response_id = create_response().json["id"]
     with ThreadPoolExecutor() as pool:
         reading = pool.submit(lambda: api_app.test_client().get(f"/v1/responses/{response_id}?stream=true").text)
         channel = keys.changed_channel(response_id)
@@ -262,9 +108,9 @@ def test_a_stream_of_what_is_deleted_ends_with_an_error(create, api_app, api_cli
     assert [event["sequence_number"] for event in told] == list(range(len(told)))
 
 
-def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create, api_client, hands):
+def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create_response, api_client, hands):
     """As its stream has told them, whichever way it is asked for."""
-    response_id = create().json["id"]
+    response_id = create_response().json["id"]
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "status": "in_progress"}
     done = call | {"arguments": "{}", "status": "completed"}
     finished = [
@@ -325,8 +171,8 @@ def test_it_says_when_redis_is_away(make_api, silent_port):
     assert (refused.status_code, refused.json["error"]["code"]) == (503, "store_unavailable")
 
 
-def test_a_retry_of_a_failed_response_is_made_as_a_response(api_client, create, hands):
-    failed = create().json["id"]
+def test_a_retry_of_a_failed_response_is_made_as_a_response(api_client, create_response, hands):
+    failed = create_response().json["id"]
     hands.fail(failed)
     again = api_client.post(f"/api/v1/tasks/{failed}/retry").json["task_id"]
     hands.complete(again, ANSWER)

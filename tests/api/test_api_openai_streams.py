@@ -1,6 +1,5 @@
 """/v1's streams where something goes wrong: each ends with an error that its client sees."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
@@ -10,6 +9,7 @@ from api.openai import first_words
 from api.openai.streams import ServerStops
 from jobs import keys, verbs
 from jobs.answers import JobError, ResponseAnswer, Usage
+from tests.api.streamed import events
 from tests.waiting import until
 
 ESTIMATE = Usage.estimate(input_chars=12, pieces=2)
@@ -18,10 +18,6 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 CALLS = [("/v1/responses", {"input": "hi"}), ("/v1/chat/completions", {"messages": MESSAGES})]
 CANARY = "canary-9d02"
 REFUSED = JobError(code="provider_rejected_request", message="the provider answered 400")
-
-
-def events(text):
-    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: {")]
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ async def put(table: ChunkTable, document_id: str = "doc_a", tenant: str = "t", 
     await table.replace(document_id, tenant, model, chunks_of(texts), [vector(text) for text in texts])
 
 
-async def ask(table: ChunkTable, question: str, tenant: str = "t", ids=None, model=MODEL, left_out=()):
-    return await table.search(question, vector(question), model, tenant, ids, left_out)
+async def ask(table: ChunkTable, question: str, tenant: str = "t", ids=None, model=MODEL):
+    return await table.search(question, vector(question), model, tenant, ids)
 
 
 def test_a_document_that_is_kept_twice_is_there_once(with_table):
@@ -135,19 +135,6 @@ def test_only_what_was_asked_for_is_told_to_be_of_another_model(with_table):
         return [await table.kept_otherwise(newer, tenant, ids) for tenant, ids in asked]
 
     assert with_table(look) == [{"doc_a": str(MODEL)}, {"doc_a": str(MODEL)}, {}, {}]
-
-
-def test_what_is_left_out_takes_no_place(with_table):
-    """A hundred chunks that fit as well, of a document that may not be cited, hide nothing."""
-
-    async def look(table):
-        await put(table, "doc_dead", texts=["The lamp burns oil."] * 100)
-        await put(table, "doc_live", texts=["At dusk the lamp is lit, and it burns oil till dawn."])
-        return await ask(table, "The lamp burns oil."), await ask(table, "The lamp burns oil.", left_out=["doc_dead"])
-
-    crowded, freed = with_table(look)
-    assert {one.document_id for one in crowded} == {"doc_dead"}
-    assert [one.document_id for one in freed] == ["doc_live"]
 
 
 def test_a_document_of_another_model_does_not_disturb_the_others(with_table):

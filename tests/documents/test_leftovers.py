@@ -116,10 +116,8 @@ def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
 
 
 def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(env, library, folder, later, clear_up, monkeypatch):
-    """Not even in a file of the table that no search looks into."""
-    monkeypatch.setattr(
-        upkeep, "_KEPT_VERSIONS", timedelta(milliseconds=1)
-    )  # as if nothing else had been written for that hour
+    """Not even in a file of the table that no search looks into, as if nothing else had been written for that hour."""
+    monkeypatch.setattr(upkeep, "_KEPT_VERSIONS", timedelta(milliseconds=1))
     with wired.worker(env):
         document_id = library.ingested(b"The anchor weighs two xylotons.", "anchor.txt")
         library.ingested(b"The lamp burns all night.", "lamp.txt")

@@ -170,3 +170,24 @@ def test_writers_that_are_killed_while_they_index_leave_a_whole_set(table_url, w
 
 async def _is_indexed(table):
     return await (await inner(table)).index_stats("vector_idx") is not None
+
+
+def test_one_process_does_one_upkeep_at_a_time(with_table, monkeypatch):
+    """Two would each undo what the other has written, and leave the files of it behind."""
+    running, most = 0, 0
+
+    async def watched(_table):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.05)
+        running -= 1
+
+    monkeypatch.setattr(upkeep, "keep_fast", watched)
+
+    async def ingest_at_once(table):
+        await put(table, "doc_first")
+        await asyncio.gather(*(put(table, f"doc_{number}") for number in range(5)))
+
+    with_table(ingest_at_once)
+    assert most == 1

@@ -9,6 +9,7 @@ import pytest
 from documents.models import Citation, Source
 from jobs.requests import ChatTask
 from tasks import ask
+from tasks.heartbeat import Stopped
 from tasks.received import Received
 
 SOURCES = (Source(1, "doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
@@ -49,3 +50,14 @@ def test_a_fault_in_citing_costs_no_answer(monkeypatch, caplog, fault):
     assert cited("canary [1]") == ()
     assert fault.__name__ in caplog.text
     assert "canary" not in caplog.text
+
+
+def test_a_question_whose_job_was_deleted_ends_without_a_word():
+    """Its lease is gone with it; above all it is no fault of a document."""
+
+    class NoRecord:
+        async def run(self, _command):
+            return None
+
+    with pytest.raises(Stopped):
+        asyncio.run(ask.find_sources(SimpleNamespace(store=NoRecord()), "job_gone", REQUEST, None, None))

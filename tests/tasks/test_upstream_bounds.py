@@ -145,3 +145,23 @@ def test_a_text_that_was_cut_is_kept_in_its_message():
     (message,) = last(pieces, "body")["output"]
 
     assert (message["id"], message["status"], message["content"][0]["text"]) == ("msg_1", "incomplete", "abcde")
+
+
+def test_a_thought_that_was_cut_is_kept_in_its_item():
+    """Where it was told, where it was summed up, and beside another one."""
+    thought = {"type": "reasoning", "summary": []}
+    pieces, _ = heard(
+        ResponseReader(9),
+        *(event("output_item.added", output_index=n, item=thought | {"id": f"rs_{n}"}) for n in (0, 1)),
+        event("reasoning_summary_text.delta", output_index=0, summary_index=1, delta="c"),
+        event("reasoning_summary_text.delta", output_index=0, summary_index=0, delta="ab"),
+        event("reasoning_text.delta", output_index=1, content_index=0, delta="def"),
+        event("reasoning_text.delta", output_index=1, content_index=0, delta="ghijk"),
+    )
+
+    summary = [{"type": "summary_text", "text": text} for text in ("ab", "c")]
+    content = [{"type": "reasoning_text", "text": "defghi"}]
+    assert last(pieces, "body")["output"] == [
+        thought | {"id": "rs_0", "status": "incomplete", "summary": summary},
+        thought | {"id": "rs_1", "status": "incomplete", "content": content},
+    ]

@@ -82,3 +82,44 @@ def test_what_a_provider_says_before_any_choice_is_streamed_too():
 
     assert verdict.data["prompt_filter_results"] == [{"prompt_index": 0}]
     assert counted.data is None
+
+
+THOUGHT = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
+
+
+def test_an_empty_text_beside_parts_says_nothing():
+    message = put_together(chunk(content=""), chunk(content=THOUGHT), chunk(content="hi"), chunk("stop", content=""))[
+        "message"
+    ]
+
+    assert message["content"] == [*THOUGHT, {"type": "text", "text": "hi"}]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "whole"),
+    [
+        ({}, "a", "a"),
+        ({"a": 1}, "b", "b"),
+        ("a", {"b": 1}, {"b": 1}),
+        ("a", 5, 5),
+        (5, "a", "a"),
+        (5, {"a": 1}, {"a": 1}),
+        (["a"], {"b": 1}, ["a", {"b": 1}]),
+        ({"a": 1}, ["b"], [{"a": 1}, "b"]),
+        ([], 5, [5]),
+        ({"a": 1}, "", {"a": 1}),
+        (["a"], None, ["a"]),
+    ],
+)
+def test_a_value_that_changes_its_type_does_not_cost_the_answer(first, then, whole):
+    """What cannot go on with what there is takes its place, or stands beside it in a list."""
+    assert put_together(chunk(summary=first), chunk("stop", summary=then))["message"]["summary"] == whole
+
+
+def test_parts_are_in_the_stream_too():
+    reader = CompletionReader()
+    list(reader.read(chunk(content="")))
+    (parts,), (text,) = reader.read(chunk(content=THOUGHT)), reader.read(chunk(content="hi"))
+
+    assert parts.data["choices"][0]["delta"]["content"] == THOUGHT
+    assert (text.text, text.data) == ("hi", None)

@@ -16,7 +16,7 @@ from jobs.requests import ResponseTask
 from jobs.states import State
 from tasks.event_writer import _events
 from tasks.upstream.from_chat import TranslatingReader
-from tasks.upstream.piece import NONSENSE, clean
+from tasks.upstream.piece import clean
 
 JOB = "resp_" + "0" * 32
 COUNTED = {"model": "m", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
@@ -163,13 +163,13 @@ def test_calls_that_come_interleaved_stay_open_until_they_are_whole():
     assert deltas == [0, 1, 0, 2, 1]
 
 
-def test_arguments_that_go_on_after_they_were_whole_are_nonsense():
-    reader = TranslatingReader()
-    for said in (calls(0, "{}", "c1", "f"), calls(1, "{}", "c2", "g"), calls(0, "\n")):
-        list(reader.read(said))
+def test_arguments_that_go_on_after_they_were_whole_are_passed_over():
+    """They were told as whole; and the rest of the answer is worth as much without them."""
+    _, final = told(
+        calls(0, "{}", "c1", "f"), calls(1, "{", "c2", "g"), calls(0, '{"a":1}'), calls(1, "}"), chunk("tool_calls")
+    )
 
-    with pytest.raises(NONSENSE):
-        reader.read(calls(0, "{}"))
+    assert [(call.name, call.arguments) for call in final.output] == [("f", "{}"), ("g", "{}")]
 
 
 def test_a_text_after_a_call_is_a_message_of_its_own():

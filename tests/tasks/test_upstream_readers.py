@@ -32,6 +32,13 @@ def test_a_stream_that_ends_without_its_last_event_was_cut(reader):
         reader().end()
 
 
+@pytest.mark.parametrize("reader", [ChatReader, CompletionReader, TranslatingReader])
+def test_an_empty_finish_reason_is_none(reader):
+    """Some providers give one with each chunk: a stream with nothing else was cut."""
+    with pytest.raises(ProviderRetryable):
+        read(reader(), chunk("", content="a"), chunk("", content="b"))
+
+
 def test_a_completion_tells_text_alone_and_the_rest_as_it_came():
     reader = CompletionReader()
     first, plain, last, counted, whole = read(

@@ -63,6 +63,9 @@ def told(*said):
         event("function_call_arguments.delta", output_index=0, item_id="x", delta=""),
         event("new.thing", output_index="0"),
         event("new.thing", output_index=None),
+        event("reasoning_summary_text.delta", output_index=0, summary_index="0", delta="so"),
+        {"type": 7},
+        {"type": ["response.completed"]},
     ],
     ids=str,
 )
@@ -89,3 +92,8 @@ def test_an_answer_whose_output_makes_no_sense_has_what_was_told(output):
     assert whole["output"] == [done]
     assert whole["usage"] is None
     assert read(completed)[-1].body["output"] == [{"type": "message"}]
+
+
+@pytest.mark.parametrize("kind", ["function_call_arguments", "reasoning_text", "reasoning_summary_text"])
+def test_a_growth_that_names_no_place_costs_nothing(kind):
+    assert "".join(piece.text for piece in read(*OPENED, event(f"{kind}.delta", delta="x"), SPOKEN)) == "hi"

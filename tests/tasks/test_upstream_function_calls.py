@@ -68,3 +68,40 @@ def test_calls_that_share_an_id_are_told_apart_by_their_index(reader):
     both = called(reader(), piece('{"a":1}', "f", "f", index=0), piece('{"b":2}', "f", "f", index=1))
 
     assert both == [("f", "f", '{"a":1}'), ("f", "f", '{"b":2}')]
+
+
+@pytest.mark.parametrize("reader", [CompletionReader, TranslatingReader])
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+def test_an_id_that_comes_without_a_name_begins_no_call(reader, index):
+    """Some give each piece an id of its own."""
+    ((_, *call),) = called(reader(), piece('{"a":', "f", "c1", **index), piece("1}", None, "c2", **index))
+
+    assert call == ["f", '{"a":1}']
+
+
+@pytest.mark.parametrize("reader", [CompletionReader, TranslatingReader])
+@pytest.mark.parametrize("name", ["g", "f"])
+def test_calls_without_ids_that_share_an_index_begin_with_their_names(reader, name):
+    """Also the same function twice, once the arguments of the first call are whole."""
+    both = called(reader(), piece('{"a":1}', "f", index=0), piece('{"b":', name, index=0), piece("2}", index=0))
+
+    assert [call[1:] for call in both] == [("f", '{"a":1}'), (name, '{"b":2}')]
+
+
+@pytest.mark.parametrize("reader", [CompletionReader, TranslatingReader])
+@pytest.mark.parametrize("rest", ['{"b":2}}', "1}", ""])
+def test_a_name_that_is_repeated_in_each_piece_begins_no_call(reader, rest):
+    ((_, *call),) = called(reader(), piece('{"a":', "f", index=0), piece(rest, "f", index=0))
+
+    assert call == ["f", '{"a":' + rest]
+
+
+def test_calls_of_two_tools_of_ones_own_stay_two():
+    """They have no function; their ids and names say where each begins."""
+    said = [{"index": 0, "id": name, "custom": {"name": name, "input": "a"}} for name in ("c1", "c2")]
+    reader = CompletionReader()
+    for one in said:
+        list(reader.read({"choices": [{"index": 0, "delta": {"tool_calls": [one]}, "finish_reason": "tool_calls"}]}))
+
+    calls = list(reader.end())[-1].body["choices"][0]["message"]["tool_calls"]
+    assert [call["custom"] for call in calls] == [one["custom"] for one in said]
