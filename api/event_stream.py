@@ -27,7 +27,7 @@ TICK_SECONDS: Final = 5.0  # between two looks at the place in line
 PRESENCE_SECONDS: Final = 1.0  # between two looks for a client whose leaving has consequences
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx would hold it back
 _RETRY: Final = b"retry: 1000\n\n"  # ms after which an EventSource comes back
-_KEEPALIVE: Final = b": keepalive\n\n"
+KEEPALIVE: Final = b": keepalive\n\n"
 
 
 def event_stream(
@@ -116,7 +116,7 @@ def _until_left(
             for said in told:
                 check_presence()
                 now = time.monotonic()
-                if frames := said or (_KEEPALIVE if now - spoke_at >= KEEPALIVE_SECONDS else b""):
+                if frames := said or (KEEPALIVE if now - spoke_at >= KEEPALIVE_SECONDS else b""):
                     spoke_at = now
                     yield frames
         except (GeneratorExit, ClientLeft):

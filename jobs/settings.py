@@ -190,7 +190,7 @@ class Settings(BaseSettings):
         default=300, description="Record and answer of a response with `store: false`, after it has ended."
     )
     events_ttl_seconds: Count = Field(
-        default=3_600, description="Event log, after the job has ended; that of a /v1 response lives as its answer."
+        default=3_600, description="Event log, after the job has ended; that of a /v1 call lives as its answer."
     )
     idempotency_ttl_seconds: Count = Field(default=86_400, description="An Idempotency-Key, after its first use.")
 

@@ -10,7 +10,7 @@ from jobs import queries, verbs
 from jobs.errors import NotRetryable, no_such_job
 from jobs.keys import DEFAULT_QUEUE
 from jobs.models import JobRecord, NewJob
-from jobs.requests import JobRequest, Limits, ResponseTask
+from jobs.requests import CompletionTask, JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.store import Store
@@ -55,7 +55,8 @@ class Submitter:
         known, and the same Idempotency-Key finds out.
 
         ``sent_before``: the key names equal requests, each meant by itself, and this one has been sent so often before.
-        Then the latest of their jobs is its own that nobody has come back to as often; else a new one.
+        Then its own is, of those of their jobs that nobody has come back to as often, the latest of the least sought;
+        if there is none, a new one.
 
         ``job_id``: one that its maker has noted before; such a job is made once, however often it is submitted.
         """
@@ -97,8 +98,8 @@ class Submitter:
         )
 
     def _events_ttl_seconds(self, request: JobRequest, kept_seconds: int | None) -> int | None:
-        """The events of a response are told under numbers that only their log knows: it lives as long as the answer."""
-        if isinstance(request, ResponseTask):
+        """The numbers of a response's events, and a stream's calls, are in the log alone: it lives as the answer."""
+        if isinstance(request, ResponseTask | CompletionTask):
             return kept_seconds or self._settings.result_ttl_seconds
         return kept_seconds
 

@@ -5,6 +5,7 @@ says the same over again, which a model at temperature 0 mostly does, and goes o
 anything else, the stream ends with an error that says so; the whole answer is there to be fetched.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from api.openai.completion_object import completion_object
@@ -14,7 +15,9 @@ from jobs.answers import JobError
 from jobs.events import Event
 from jobs.states import State
 
+_REPEATED: Final = frozenset({"model", "service_tier", "system_fingerprint"})  # each chunk has them
 _DONE: Final = b"data: [DONE]\n\n"
+_NOTHING: Final[Mapping[str, Any]] = {}
 _FINISH_REASONS: Final = frozenset({"stop", "length", "content_filter"})
 _RESTARTED: Final = JobError(
     code="answer_restarted",
@@ -123,16 +126,17 @@ class CompletionNarration:
             return self.broken_off(_RESTARTED)
         if not is_new:
             return self._say([_choice({"content": new})]) if new else b""
-        self._head |= {name: value for name, value in data.items() if name != "choices"}
+        self._head |= {name: data[name] for name in _REPEATED & data.keys()}
         self._is_finished = self._is_finished or any(choice.get("finish_reason") for choice in choices)
-        return self._say([_with_text(choice, new) for choice in choices])
+        beside = {name: value for name, value in data.items() if name not in _REPEATED}
+        return self._say([_with_text(choice, new) for choice in choices], beside)
 
-    def _say(self, choices: list[dict[str, Any]]) -> bytes:
+    def _say(self, choices: list[dict[str, Any]], beside: Mapping[str, Any] = _NOTHING) -> bytes:
         if not self._is_spoken and choices:
             self._is_spoken = True
             choices[0]["delta"] = {"role": "assistant"} | choices[0]["delta"]
         usage = {"usage": None} if self._wants_usage else {}
-        return frame({**self._head, "choices": choices, **usage})
+        return frame({**self._head, **beside, "choices": choices, **usage})
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.openai.items import output
 from api.openai.seen import Seen
 from jobs.answers import CompletionAnswer, Usage
 
@@ -23,10 +24,19 @@ def completion_object(seen: Seen) -> dict[str, Any]:
 
 
 def _choice(seen: Seen) -> dict[str, Any]:
+    """Of what is no chat completion."""
     answer = seen.answer
-    message = {"role": "assistant", "content": answer.text if answer else None, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text if answer else None, "refusal": None}
     reason = answer.finish_reason if answer else None
+    if calls := [_call(item) for item in output(seen) if item["type"] == "function_call"]:
+        message["tool_calls"] = calls
+        reason = "tool_calls" if reason == "stop" else reason
     return {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+
+
+def _call(item: dict[str, Any]) -> dict[str, Any]:
+    called = {"name": item.get("name"), "arguments": item.get("arguments")}
+    return {"id": item.get("call_id"), "type": "function", "function": called}
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

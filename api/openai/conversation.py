@@ -20,7 +20,7 @@ def continued(store: Store, task: ResponseTask, previous_id: str, most_bytes: in
     and ConversationTooLong.
     """
     whole = task.model_copy(update={"earlier": _earlier_items(store, previous_id)})
-    if len(whole.model_dump_json(exclude_defaults=True)) > most_bytes:
+    if len(whole.model_dump_json(exclude_defaults=True).encode()) > most_bytes:
         raise ConversationTooLong(f"the conversation has more than {most_bytes} bytes", param=_PARAM)
     return whole
 

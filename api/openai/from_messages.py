@@ -1,9 +1,10 @@
 """The messages of a chat completion as the items of a response. Pure."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 Item = dict[str, Any]
+_THOUGHTS: Final = ("reasoning_content", "reasoning")  # no standard has them: DeepSeek's name and vLLM's
 
 
 def as_items(messages: Iterable[dict[str, Any]]) -> list[Item]:
@@ -12,15 +13,32 @@ def as_items(messages: Iterable[dict[str, Any]]) -> list[Item]:
 
 
 def _items(message: dict[str, Any]) -> Iterator[Item]:
-    role, content = message.get("role", "user"), message.get("content")
+    role = message.get("role", "user")
+    content = _said(role, message.get("content"))
     if role == "tool":
-        yield {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": _said(role, content)}
+        yield {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": content}
         return
+    if thought := _thought(message):
+        yield {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": thought}]}
+    if refusal := message.get("refusal"):
+        content = [*_parts(content), {"type": "refusal", "refusal": refusal}]
     if content:
-        yield {"type": "message", "role": role, "content": _said(role, content)}
+        yield {"type": "message", "role": role, "content": content}
     for call in message.get("tool_calls") or ():
-        called = call.get("function") or {}
-        yield {"type": "function_call", "call_id": call.get("id"), **called}
+        called = {name: value for name, value in (call.get("function") or {}).items() if value is not None}
+        yield {"type": "function_call", "call_id": call.get("id"), "arguments": "", **called}
+
+
+def _thought(message: dict[str, Any]) -> str:
+    thoughts = map(message.get, _THOUGHTS)
+    return next((thought for thought in thoughts if thought and isinstance(thought, str)), "")
+
+
+def _parts(content: Any) -> list[Any]:
+    """Of what an assistant said."""
+    if isinstance(content, list):
+        return content
+    return [{"type": "output_text", "text": content, "annotations": []}] if content else []
 
 
 def _said(role: str, content: Any) -> Any:

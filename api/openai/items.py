@@ -1,6 +1,5 @@
 """The items of a response: what was put in, and what came out."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from api.openai.from_messages import as_items
@@ -29,14 +28,13 @@ def message(item_id: str, text: str | None, status: str) -> dict[str, Any]:
 
 
 def output(seen: Seen) -> list[dict[str, Any]]:
-    """What came of it: the provider's items where it spoke in items, else a message and its calls."""
+    """What came of it: the provider's items where it spoke in items, else those of its message."""
     answer, record = seen.answer, seen.record
     if answer is None:
         return []
     if isinstance(answer, ResponseAnswer) and answer.body is not None:
         return [_filled(item, record, answer) for item in answer.body.get("output") or () if _is_item(item)]
-    items = [_own_message(record, answer.text)] if answer.text else []
-    return [*items, *_calls(answer)]
+    return [_own(item, record) for item in as_items([_message_said(answer)])]
 
 
 def _is_item(item: Any) -> bool:
@@ -52,18 +50,23 @@ def _filled(item: dict[str, Any], record: JobRecord, answer: TextAnswer) -> dict
 
 
 def _own_message(record: JobRecord, text: str) -> dict[str, Any]:
-    status = "completed" if record.state is State.COMPLETED else "incomplete"
-    return message(message_id(record.job_id, record.log_start), text, status)
+    return message(message_id(record.job_id, record.log_start), text, _status(record))
 
 
-def _calls(answer: TextAnswer) -> Iterator[dict[str, Any]]:
-    """Of a chat completion that is looked at as a response."""
-    body = answer.body if isinstance(answer, CompletionAnswer) else None
-    for choice in (body or {}).get("choices", [])[:1]:
-        for number, call in enumerate(choice["message"].get("tool_calls") or ()):
-            call_id = call.get("id") or f"call_{number}"  # some providers give none
-            called = {"call_id": call_id, **(call.get("function") or {})}
-            yield {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", **called}
+def _status(record: JobRecord) -> str:
+    return "completed" if record.state is State.COMPLETED else "incomplete"
+
+
+def _message_said(answer: TextAnswer) -> dict[str, Any]:
+    """That of a chat completion has more to it than the text."""
+    choices = (answer.body or {}).get("choices") if isinstance(answer, CompletionAnswer) else None
+    return (choices[0]["message"] if choices else {}) | {"role": "assistant", "content": answer.text}
+
+
+def _own(item: dict[str, Any], record: JobRecord) -> dict[str, Any]:
+    own_id = message_id(record.job_id, record.log_start)
+    ids = {"function_call": f"fc_{item.get('call_id')}", "reasoning": own_id.replace("msg", "rs", 1)}
+    return _listed({"status": _status(record)} | item, ids.get(item["type"], own_id))
 
 
 def given(seen: Seen) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ class ResponseEvents:
     def ending(self, response: dict[str, Any]) -> list[EventObject]:
         """The last ones, with the response as it is to stay. One that ended without an answer has what was told."""
         status = response["status"]
-        closed = list(self._closed_implied()) if status == State.COMPLETED else []
+        closed = [] if status in WITHOUT_ANSWER else list(self._closed_implied(status))
         closed += self._cut_short()
         told = {"output": self.output()} if status in WITHOUT_ANSWER else {}
         return [*closed, self._say(f"response.{status}", response=response | told)]
@@ -137,11 +137,11 @@ class ResponseEvents:
         yield self._say("response.content_part.added", **place.place(0), part=items.text_part(""))
         return place
 
-    def _closed_implied(self) -> Iterator[EventObject]:
+    def _closed_implied(self, status: str = "completed") -> Iterator[EventObject]:
         for place in [one for one in self._open.values() if one.is_implied]:
             del self._open[place.output_index]
             text, part = place.texts[0], items.text_part(place.texts[0])
-            done = items.message(place.item["id"], text, "completed")
+            done = items.message(place.item["id"], text, status)
             yield self._say("response.output_text.done", **place.place(0), text=text, **_WITHOUT_LOGPROBS)
             yield self._say("response.content_part.done", **place.place(0), part=part)
             yield self._done(place.output_index, done)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from flask import Response
 
-from api.event_stream import streamed, tick_seconds
+from api.event_stream import KEEPALIVE, streamed, tick_seconds
 from api.openai.first_words import first_words
 from api.openai.seen import Seen, seen
 from api.openai.submitting import Accepted
@@ -103,11 +103,16 @@ class _Teller:
         yield self._narration.stopped() if self._here.listener.is_closed else self._narration.broken_off(_DELETED)
 
     def _told(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
-        yield self._narration.opening() + self._tell(first)
+        yield self._begin_with(first)
         for events in bundles:
             yield self._tell(events)
             if self._narration.is_over:
                 return
+
+    def _begin_with(self, first: tuple[Event, ...]) -> bytes:
+        """Says something, if more is to come: the headers leave with it, and have been held back for long enough."""
+        said = self._narration.opening() + self._tell(first)
+        return said if said or self._narration.is_over else KEEPALIVE
 
     def _tell(self, events: tuple[Event, ...]) -> bytes:
         return b"".join(map(self._tell_one, events))

@@ -13,8 +13,8 @@
 -- answers  {created, id, time of creation in ms, order of creation, place in line,
 --           wait in ms or -1}
 --          {existing, id}: the key, or the retry, has made that job before
---            or this request when it was sent before: the latest such job that nobody has come back to as often,
---            and whose call has not been answered
+--            or this request when it was sent before: of such jobs that nobody has come back to as often, and whose
+--            call has not been answered, the one that was come back to least, and of several the latest
 --          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
 --          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
 -- Safe to send again: the same id is created once.
@@ -33,14 +33,14 @@ if ARGV[8] == 'same' then
     return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
   end
 elseif ARGV[8] == 'sent' and ARGV[2] ~= '0' then
-  local found
+  local found, least = nil, tonumber(ARGV[2])
   for i, entry in ipairs(redis.call('LRANGE', KEYS[14], 0, -1)) do
     local id, times, by = entry:match('^(%S+) (%d+) (%S+)$')
     if by == ARGV[1] then
       return {'existing', id}
     end
-    if not found and times and tonumber(times) < tonumber(ARGV[2]) then
-      found = {i - 1, id}
+    if times and tonumber(times) < least then
+      found, least = {i - 1, id}, tonumber(times)
     end
   end
   if found then

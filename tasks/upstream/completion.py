@@ -41,7 +41,7 @@ class CompletionReader:
         first: dict[str, Any] = next((choice for choice in choices if choice["index"] == 0), {})
         content = (first.get("delta") or {}).get("content")
         text = "" if isinstance(content, list) else self._halves.join(read_text(content) or "")
-        is_told = not choices or (not is_first and _is_plain(chunk))
+        is_told = _says_nothing(chunk) or (not is_first and _is_plain(chunk))
         reason = read_text(first.get("finish_reason"))
         return (Piece(text, reason, usage, read_model(said), None if is_told else chunk),)
 
@@ -70,9 +70,14 @@ class CompletionReader:
         merge(whole, {name: value for name, value in choice.items() if name not in ("index", "delta")}, self.room)
 
 
+def _says_nothing(chunk: dict[str, Any]) -> bool:
+    """A usage alone, say; some providers begin with a verdict on the prompt, and no choice."""
+    return not (chunk.get("choices") or chunk.keys() - _HEAD - {"choices"})
+
+
 def _is_plain(chunk: dict[str, Any]) -> bool:
     """Nothing but text for the first choice."""
-    choices = chunk["choices"]
+    choices = chunk.get("choices") or []
     if len(choices) != 1 or chunk.keys() - _HEAD - {"choices"}:
         return False
     said = {name for name, value in choices[0].items() if value is not None}

@@ -1,6 +1,7 @@
 """/v1: what is taken and what is refused, so that whatever was taken can be read again."""
 
 import gzip
+import json
 
 import pytest
 
@@ -126,6 +127,15 @@ def test_a_conversation_may_be_as_long_as_a_body(make_api, api_redis_port, hands
 
     assert (refused.status_code, refused.json["error"]["code"]) == (400, "conversation_too_long")
     assert refused.json["error"]["param"] == "previous_response_id"
+
+
+def test_the_length_of_a_conversation_is_that_of_its_bytes(make_api, api_redis_port, hands):
+    client = make_api(api_redis_port, max_body_bytes=2_000).test_client()
+    first = answered(client, hands, input="x" * 900)
+    body = json.dumps({"background": True, "input": "\u00fc" * 600, "previous_response_id": first}, ensure_ascii=False)
+    refused = post_raw(client, body.encode())
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "conversation_too_long")
 
 
 def test_an_idempotency_key_finds_its_job_when_what_it_continued_is_gone(api_client, hands):

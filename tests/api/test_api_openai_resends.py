@@ -46,6 +46,13 @@ def test_equal_calls_that_are_all_sent_again_find_a_job_each(create_response):
     assert sent(create_response, 2) == late
 
 
+def test_a_call_that_is_sent_again_takes_no_job_that_another_has_taken_while_one_is_left(create_response):
+    """Though its count is higher: the retry before this one never came."""
+    first_tries = {sent(create_response, 0), sent(create_response, 0)}
+
+    assert {sent(create_response, 1), sent(create_response, 2)} == first_tries
+
+
 def test_a_retry_that_finds_one_cancelled_takes_the_other(create_response, api_client):
     other, cancelled = sent(create_response, 0), sent(create_response, 0)
     api_client.post(f"/v1/responses/{cancelled}/cancel")

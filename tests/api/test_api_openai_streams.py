@@ -1,12 +1,13 @@
 """/v1's streams where something goes wrong: each ends with an error that its client sees."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
+from api.event_stream import KEEPALIVE_SECONDS
 from api.openai import first_words
 from api.openai.streams import ServerStops
-from jobs import verbs
+from jobs import keys, verbs
 from jobs.answers import JobError, ResponseAnswer, Usage
 from tests.api.streamed import events
 from tests.waiting import until
@@ -147,3 +148,30 @@ def test_a_server_that_stops_before_the_first_word_is_asked_again(reading, hands
     refused = call.result(30)
 
     assert (refused.status_code, refused.json["error"]["code"]) == (504, "still_running")
+
+
+def test_a_completion_without_a_word_so_far_begins_when_it_is_held_no_longer(reading, hands, monkeypatch):
+    """With a comment: it has nothing else to say, and would be silent for twice as long as a stream may be."""
+    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+    call = reading("/v1/chat/completions", {"messages": MESSAGES}, buffered=False)
+    job_id = until(hands.next_queued)
+    begun, _ = wait([call], KEEPALIVE_SECONDS * 2 / 3)
+    hands.complete(job_id)
+    told = b"".join(call.result(30).iter_encoded())
+
+    assert begun
+    assert told.startswith(b": keepalive\n\n")
+    assert told.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_completion_read_again_long_after_is_told_as_the_first_time(api_client, hands, api_services):
+    """Its calls are in the log alone, which lives as long as the answer that the same key leads to."""
+    with ThreadPoolExecutor() as pool:
+        asked = {"json": {"messages": MESSAGES, "stream": True}, "headers": {"Idempotency-Key": "k"}}
+        call = pool.submit(lambda: api_client.post("/v1/chat/completions", **asked).text)
+        job_id = until(hands.next_queued)
+        hands.complete(job_id)
+        call.result(30)
+    ttl = api_services.store._client.ttl
+
+    assert ttl(keys.events(job_id)) == ttl(keys.result(job_id)) > 80_000

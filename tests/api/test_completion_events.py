@@ -124,3 +124,13 @@ def test_a_finish_reason_is_told_once_whatever_comes_after_it():
     frames = told(begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1}))
 
     assert sum('"finish_reason":"' in frame for frame in frames) == 1
+
+
+def test_what_comes_before_any_choice_is_told_once():
+    """A provider's verdict on the prompt."""
+    verdict = upstream({"model": "m2", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
+    first, *others = map(json.loads, told(begins(), verdict, upstream(ROLE), says("hi"), upstream(STOP))[:-1])
+
+    assert (first["choices"], first["prompt_filter_results"]) == ([], [{"prompt_index": 0}])
+    assert others[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert [one for one in others if "prompt_filter_results" in one] == []

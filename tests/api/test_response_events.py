@@ -203,3 +203,11 @@ def test_a_delta_belongs_to_the_part_that_was_opened_last():
     for log_lines, expected in (((*first, *second), "m1"), ((first[0], *second, first[1]), "m0")):
         said = told(begins(), *log_lines, says("hi"), status="failed")
         assert [event["item_id"] for event in said if event["type"] == "response.output_text.delta"] == [expected]
+
+
+def test_an_answer_that_was_cut_closes_its_text_as_a_whole_one_does():
+    said = told(begins(), says("so far"), status="incomplete")
+
+    assert kinds(said)[-4:] == ["output_text.done", "content_part.done", "output_item.done", "incomplete"]
+    assert said[-4]["text"] == said[-3]["part"]["text"] == "so far"
+    assert said[-2]["item"]["status"] == "incomplete"

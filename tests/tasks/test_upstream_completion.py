@@ -74,6 +74,16 @@ def test_a_choice_without_a_number_is_the_first(index):
     assert piece.data["choices"][0]["index"] == 0
 
 
+def test_what_a_provider_says_before_any_choice_is_streamed_too():
+    """A verdict on the prompt; a chunk that has the usage alone says nothing."""
+    reader = CompletionReader()
+    (verdict,) = reader.read({"model": "m", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
+    (counted,) = reader.read({"model": "m", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+
+    assert verdict.data["prompt_filter_results"] == [{"prompt_index": 0}]
+    assert counted.data is None
+
+
 THOUGHT = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
 
 
