@@ -1,4 +1,4 @@
-"""Writes an attempt's tokens to the job's event log: the first at once, then what came within the interval.
+"""Writes an attempt's tokens to the job's event log: the first words at once, then what came within the interval.
 
 What has not been written when the answer ends is its tail, and leaves with the write that ends the attempt.
 """
@@ -17,6 +17,7 @@ from tasks.heartbeat import Hold, Stop, Stopped
 from tasks.upstream.piece import Piece
 
 _MOST_AT_ONCE: Final = 500  # pieces in one write: a script takes some thousand arguments
+_MOST_OPENINGS: Final = 8  # pieces before the first words that are written at once, each when it comes
 
 
 class EventWriter:
@@ -73,9 +74,17 @@ class EventWriter:
         kept = _MOST_AT_ONCE if self._closing.is_set() else 0
         return len(self._pieces) - self._written > kept and not self._hold.is_lost
 
+    @property
+    def _has_begun(self) -> bool:
+        """What opens an answer, a role or an item, is told without making the first words wait for the next write."""
+        written = self._pieces[: self._written]
+        return len(written) > _MOST_OPENINGS or any(piece.text or piece.delta for piece in written)
+
     async def _flush_while_pieces_come(self) -> None:
         while self._has_more:
             await self._write(min(len(self._pieces), self._written + _MOST_AT_ONCE))
+            if not self._has_begun:
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_seconds):
                     await self._closing.wait()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from types import SimpleNamespace
 
+from jobs.models import Lease
 from tasks.event_writer import EventWriter
 from tasks.upstream.piece import Piece, clean
 
@@ -62,3 +63,30 @@ def test_what_a_provider_said_is_put_into_json_once():
 
     assert lines == [{"type": "upstream", "data": {"item": {"name": "f"}}}]
     assert Counting.seen == 1
+
+
+def test_the_first_words_wait_for_no_interval_whatever_comes_before_them():
+    """A role, an item that opens: each is a write of its own, and so are the first words; then the interval holds."""
+
+    async def write():
+        hold = SimpleNamespace(lease=Lease(job_id="j", queue="q", token=1, attempt=1, log_length=0), is_lost=False)
+        store = Writes()
+        writer = EventWriter(hold, store, interval_seconds=60, input_chars=0)
+        for piece in (Piece(data={"role": 1}), Piece(data={"part": 1}), Piece(text="Hello"), Piece(text=" there")):
+            writer.add(piece)
+            for _ in range(5):  # turns of the loop: nothing here takes time
+                await asyncio.sleep(0)
+        await writer.close()
+        return store.count, list(map(json.loads, writer.tail.events))
+
+    assert asyncio.run(write()) == (3, [{"type": "delta", "text": " there"}])
+
+
+class Writes:
+    """A store that takes everything."""
+
+    count = 0
+
+    async def run(self, _command):
+        self.count += 1
+        return self.count
