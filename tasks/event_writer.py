@@ -77,8 +77,9 @@ class EventWriter:
     @property
     def _has_begun(self) -> bool:
         """What opens an answer, a role or an item, is told without making the first words wait for the next write."""
-        written = self._pieces[: self._written]
-        return len(written) > _MOST_OPENINGS or any(piece.text or piece.delta for piece in written)
+        return self._written > _MOST_OPENINGS or any(
+            piece.text or piece.delta for piece in self._pieces[: self._written]
+        )
 
     async def _flush_while_pieces_come(self) -> None:
         while self._has_more:
