@@ -4,9 +4,9 @@ Celery loads this file when it first needs its configuration, not when `tasks` i
 The figures named below: Celery 5.7 and kombu 5.7 on Redis, measured under kill -9, dropped and silent connections.
 """
 
-from jobs.keys import DEFAULT_QUEUE, NORMAL_PRIORITY
+from jobs.redis_urls import for_backend, for_broker
 from jobs.settings import get_settings
-from jobs.urls import for_backend, for_broker
+from jobs.storage.keys import DEFAULT_QUEUE, NORMAL_PRIORITY
 
 _settings = get_settings()
 _broker = for_broker(_settings.broker_url.get_secret_value(), _settings.redis_connect_seconds)
@@ -23,7 +23,9 @@ task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True  # the finish verb writes the answer; a publish costs 1 command instead of 3
 result_expires = _settings.result_ttl_seconds
-task_acks_late = True  # keeps the count of free slots exact; nothing is sent for it (tasks/bell_transport.py)
+task_acks_late = (
+    True  # keeps the count of free slots exact; nothing is sent for it (tasks/celery_ext/redis_transport.py)
+)
 task_reject_on_worker_lost = True  # prefork: a lost child's bell comes back; the claim decides what it is worth
 worker_prefetch_multiplier = 1  # nothing is reserved beyond what runs
 task_track_started = False  # the record says it
@@ -35,7 +37,7 @@ task_publish_retry_policy = {
 }
 
 # The worker
-worker_pool = "tasks.pool:TaskPool"  # `-P threads`, `-P prefork` and `-P solo` work as well
+worker_pool = "tasks.celery_ext.pool:TaskPool"  # `-P threads`, `-P prefork` and `-P solo` work as well
 worker_send_task_events = True  # Flower, with no flag; events carry the id and the state, never a text
 worker_cancel_long_running_tasks_on_connection_loss = False  # the lease decides; a drop must not kill paid-for calls
 worker_hijack_root_logger = False

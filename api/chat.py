@@ -6,22 +6,22 @@ from typing import Any, Final
 
 from flask import Response, url_for
 
-from api import examples
-from api.answers import ChatJob, StreamMessage, accepted_headers, replayed_header
-from api.asking import check_documents
-from api.event_stream import event_stream
-from api.polling import Poll
-from api.problems import JobFailed
-from api.pydantic_smorest import Blueprint
+from api.document_checks import check_documents
+from api.http.event_stream import event_stream
+from api.http.long_poll import Poll
+from api.http.problems import JobFailed
+from api.http.pydantic_smorest import Blueprint
+from api.http.wait_until_final import view_when_final
+from api.schemas import examples
+from api.schemas.requests import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
+from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, replayed_header
 from api.services import services
-from api.shapes import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
-from api.waiting import view_when_final
-from jobs import reading
+from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.models import JobRecord, JobView
 from jobs.requests import SPOKEN_KINDS, ChatRequest, ChatTask
 from jobs.states import State
-from jobs.verbs import Created
+from jobs.storage.transitions import Created
 
 blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat calls")
 
@@ -82,7 +82,7 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     created = _submit(body, headers)
     if body.stream:
         return _streamed(created, _cancelling(created) if body.on_disconnect == "cancel" else None)
-    view = JobView(record=created.record) if created.record else reading.view(services().store, created.job_id)
+    view = JobView(record=created.record) if created.record else lookup.view(services().store, created.job_id)
     return _accepted(view, created)
 
 
@@ -125,7 +125,7 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
     Any number of readers may, during the run and after it, from any event on; one that leaves cancels nothing. When
     the log has expired, which it does before the answer, the text comes in one piece.
     """
-    record = reading.record(services().store, job_id)
+    record = lookup.record(services().store, job_id)
     _check_kind(record)
     last_seen = headers.last_event_id or query.starting_after
     return event_stream(record, _FROM_THE_START if last_seen is None else int(last_seen))
@@ -139,7 +139,7 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
 
 
 def _streamed(created: Created, leave: Callable[[], None] | None) -> Response:
-    record = created.record or reading.record(services().store, created.job_id)
+    record = created.record or lookup.record(services().store, created.job_id)
     sent = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
     return event_stream(record, _FROM_THE_START, sent, leave)
 

@@ -4,23 +4,24 @@ from typing import Any, Final
 
 from flask import request, url_for
 
-from api import document_examples as examples
-from api.answers import POLL_SECONDS, Task
-from api.aside import aside
-from api.document_answers import AcceptedDocument, Document, DocumentList
-from api.examples import headers
-from api.pydantic_smorest import Blueprint
+from api.http.pydantic_smorest import Blueprint
+from api.http.run_in_threadpool import aside
+from api.http.upload import UPLOAD_BODY, Upload, check_installed, open_upload, refusals
+from api.schemas import document_examples as examples
+from api.schemas.documents import AcceptedDocument, Document, DocumentList
+from api.schemas.examples import headers
+from api.schemas.requests import DocumentsQuery, UploadQuery
+from api.schemas.responses import POLL_SECONDS, Task
 from api.services import Services, services
-from api.shapes import DocumentsQuery, UploadQuery
-from api.upload import UPLOAD_BODY, Upload, check_installed, open_upload, refusals
+from documents.factory import open_files
+from documents.file_type import tell_kind
 from documents.files import Files, Received
 from documents.identity import clean_filename, new_document_id
-from documents.kinds import tell_kind
-from documents.opening import open_files
-from jobs import queries, shelf, verbs
+from jobs import document_lookup, queries
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.requests import IngestTask, RemovalTask
+from jobs.storage import transitions
 from tasks.submit import DEFAULT_TENANT, new_job_id
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents", description="Documents to ask")
@@ -65,7 +66,7 @@ def upload_document(query: UploadQuery) -> Any:
 @blueprint.problems(422, 501, 503)
 def list_documents(query: DocumentsQuery) -> Any:
     """The documents, the newest first, page by page; a deleted one until nothing is left of it."""
-    return DocumentList.of_page(shelf.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
+    return DocumentList.of_page(document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
 
 
 @blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
@@ -73,7 +74,7 @@ def list_documents(query: DocumentsQuery) -> Any:
 @blueprint.problems(404, 501, 503)
 def show_document(document_id: str) -> Any:
     """How a document stands: progress in pages, pages without text, errors."""
-    return Document.of(shelf.view(services().store, document_id, DEFAULT_TENANT))
+    return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
 
 
 @blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])
@@ -88,10 +89,10 @@ def show_document(document_id: str) -> Any:
 def delete_document(document_id: str) -> Any:
     """Delete a document, and cancel its ingest. May be repeated until it is gone."""
     here = services()
-    view = shelf.view(here.store, document_id, DEFAULT_TENANT)
+    view = document_lookup.view(here.store, document_id, DEFAULT_TENANT)
     is_in_vain = view.state is DocumentState.DELETING and view.is_in_vain
     ended_job, new_job = (view.record.job_id, view.heir(new_job_id())) if is_in_vain else ("", new_job_id())
-    job_id = here.store.run(verbs.document.remove(view.record, ended_job, new_job))
+    job_id = here.store.run(transitions.document.remove(view.record, ended_job, new_job))
     if job_id is None:
         raise _gone()
     _cancel(here, view.record.job_id, unless=job_id)
@@ -134,11 +135,11 @@ def _looked_after(here: Services, files: Files, received: Received, document: Ne
 
     None: it was deleted meanwhile. Deleted after that, it is as if the upload had come first.
     """
-    view = _view(here, here.store.run(verbs.document.add(document)))
+    view = _view(here, here.store.run(transitions.document.add(document)))
     if view is None or not view.is_in_vain:
         return view
     document_id, ended_job = view.record.document_id, view.record.job_id
-    job_id = here.store.run(verbs.document.pass_on(document_id, ended_job, view.heir(new_job_id())))
+    job_id = here.store.run(transitions.document.pass_on(document_id, ended_job, view.heir(new_job_id())))
     if job_id is None:
         return None
     aside(files.keep, received, document_id)
@@ -150,7 +151,7 @@ def _looked_after(here: Services, files: Files, received: Received, document: Ne
 
 def _view(here: Services, document_id: str) -> DocumentView | None:
     """None for one that is deleted."""
-    (view,) = shelf.views(here.store, [document_id])
+    (view,) = document_lookup.views(here.store, [document_id])
     return None if view is None or view.state is DocumentState.DELETING else view
 
 

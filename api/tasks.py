@@ -5,8 +5,14 @@ from typing import Any
 from flask import url_for
 from werkzeug.routing import BaseConverter
 
-from api import examples
-from api.answers import (
+from api.document_checks import check_documents
+from api.http.long_poll import Poll
+from api.http.pydantic_smorest import Blueprint
+from api.http.validation import InvalidFields
+from api.http.wait_until_final import details_when_final, view_when_final
+from api.schemas import examples
+from api.schemas.requests import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
+from api.schemas.responses import (
     Retried,
     RetryReport,
     Task,
@@ -15,19 +21,14 @@ from api.answers import (
     TaskResult,
     accepted_headers,
 )
-from api.asking import check_documents
-from api.invalid import InvalidFields
-from api.polling import Poll
-from api.pydantic_smorest import Blueprint
 from api.services import Services, services
-from api.shapes import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
-from api.waiting import details_when_final, view_when_final
-from jobs import reading, verbs
+from jobs import lookup
 from jobs.errors import JobNotFound, RequestUnreadable
 from jobs.models import JobRecord
 from jobs.requests import ChatTask
 from jobs.states import State
-from jobs.verbs import Created
+from jobs.storage import transitions
+from jobs.storage.transitions import Created
 
 
 class IdConverter(BaseConverter):
@@ -71,9 +72,9 @@ def list_tasks(query: TasksQuery) -> Any:
     """
     store = services().store
     if query.ids is None:
-        return TaskList.of_page(reading.page(store, query.status, query.cursor, query.limit))
+        return TaskList.of_page(lookup.page(store, query.status, query.cursor, query.limit))
     _check_ids(query)
-    found = reading.records(store, query.asked_ids)
+    found = lookup.records(store, query.asked_ids)
     return TaskList(tasks=tuple(map(Task.of, found.records)), unknown=found.unknown, next_cursor=None)
 
 
@@ -127,8 +128,8 @@ def cancel_task(task_id: str) -> Any:
     Needs no body and may be repeated. A task that has ended otherwise stays as it is.
     """
     here = services()
-    here.cancel(reading.record(here.store, task_id))
-    return Task.of(reading.record(here.store, task_id))
+    here.cancel(lookup.record(here.store, task_id))
+    return Task.of(lookup.record(here.store, task_id))
 
 
 @blueprint.route("/<id:task_id>/retry", methods=["POST"], parameters=[examples.TASK_ID])
@@ -146,7 +147,7 @@ def retry_task(task_id: str) -> Any:
     Makes a new task and leaves the old one as it is. Needs no body.
     """
     here = services()
-    return _accepted(here, here.submitter.retry(reading.record(here.store, task_id)))
+    return _accepted(here, here.submitter.retry(lookup.record(here.store, task_id)))
 
 
 @blueprint.route("/retry", methods=["POST"])
@@ -159,7 +160,7 @@ def retry_tasks(body: RetryFilter) -> Any:
     Each is retried once, however often this is sent. When the queue is full in between, what was retried stays so.
     """
     here = services()
-    found = reading.retryable(here.store, State(body.status), body.error_code, body.limit)
+    found = lookup.retryable(here.store, State(body.status), body.error_code, body.limit)
     retried = () if body.dry_run else tuple(filter(None, (_retried(here, record) for record in found.records)))
     return RetryReport(matched=len(found.records), has_more=found.has_more, dry_run=body.dry_run, retried=retried)
 
@@ -170,16 +171,16 @@ def retry_tasks(body: RetryFilter) -> Any:
 def delete_task(task_id: str) -> Any:
     """Forget a task, its request and its result."""
     here = services()
-    record = reading.record(here.store, task_id)
+    record = lookup.record(here.store, task_id)
     if not record.state.is_final:
         here.cancel(record)
-    here.store.run(verbs.delete(task_id, record))
+    here.store.run(transitions.delete(task_id, record))
     return "", 204
 
 
 def _accepted(here: Services, created: Created) -> Any:
     sent = accepted_headers(url_for("tasks.show_task", task_id=created.job_id), created)
-    return Task.of(created.record or reading.record(here.store, created.job_id)), 202, sent
+    return Task.of(created.record or lookup.record(here.store, created.job_id)), 202, sent
 
 
 def _retried(here: Services, record: JobRecord) -> Retried | None:

@@ -3,15 +3,15 @@
 import uuid
 from typing import Final
 
-from jobs import verbs
-from jobs.connect import connect
-from jobs.keys import DEFAULT_QUEUE
 from jobs.models import NewJob
 from jobs.requests import ChatTask
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tasks import app
-from tasks.bells import make_bell
+from tasks.queue_message import make_bell
 from tasks.submit import DEFAULT_TENANT
 
 TOGETHER: Final = 1_000
@@ -25,7 +25,7 @@ def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]
     ids: list[str] = []
     while len(ids) < count:
         jobs = [_job(request, settings) for _ in range(min(TOGETHER, count - len(ids)))]
-        store.run_all([verbs.create(job, bell, settings) for job in jobs])
+        store.run_all([transitions.create(job, bell, settings) for job in jobs])
         ids += [job.job_id for job in jobs]
     store.close()
     return ids

@@ -12,14 +12,14 @@ from typing import Final
 
 import numpy as np
 
+from documents.factory import open_chunks
 from documents.identity import new_document_id
 from documents.models import Chunk, EmbeddingModel
-from documents.opening import open_chunks
-from jobs import verbs
-from jobs.connect import connect
 from jobs.documents import NewDocument
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed
 from tasks.submit import DEFAULT_TENANT
 
@@ -108,9 +108,9 @@ def _record(store: Store, settings: Settings, document_id: str, chunks: int) -> 
         size=chunks,
         sha256=uuid.uuid4().hex * 2,
     )
-    store.run(verbs.document.add(new))
+    store.run(transitions.document.add(new))
     store.run(
-        verbs.document.note_ready(
+        transitions.document.note_ready(
             document_id,
             job_id,
             pages=-(-chunks // _PAGE_CHUNKS),

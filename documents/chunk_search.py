@@ -30,7 +30,7 @@ async def search_table(table: AsyncTable, question: str, vector: bytes, where: E
 
 
 async def _by_vector(table: AsyncTable, asked: np.ndarray, where: Expr) -> pa.Table:
-    """Exact in a table without an index of vectors, and in others all but so (documents/upkeep.py).
+    """Exact in a table without an index of vectors, and in others all but so (documents/index_maintenance.py).
 
     Without a limit to the partitions: the nearest ones may hold little of one tenant's or one document's.
     """

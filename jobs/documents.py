@@ -15,16 +15,16 @@ One rule: **a document is in the hands of one job, until it is where that is to 
 - First the record, then the file, then the job. Each upload that makes a job brings the file anew: no ingest starts
   without one, no file is kept without a record, and a file that was lost is there again.
 - What is deleted is wanted by nobody, and whoever comes by may remove it: its task, one that is retried, and in the end
-  the workers' duty (tasks/leftovers.py), which looks at it until nothing is left.
+  the workers' duty (tasks/maintenance/document_cleanup.py), which looks at it until nothing is left.
 """
 
 import json
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeAlias
 
-from jobs.answers import JobError
-from jobs.frozen import FrozenModel
+from jobs.base import FrozenModel
 from jobs.models import JobRecord
+from jobs.results import JobError
 from jobs.states import State
 
 DocumentKind: TypeAlias = Literal["pdf", "text", "markdown"]

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from jobs import keys
-from jobs.answers import ChatAnswer, Citation, JobError, TextAnswer, Usage
-from jobs.frozen import FrozenModel
+from jobs.base import FrozenModel
 from jobs.models import JobView
+from jobs.results import ChatAnswer, Citation, JobError, TextAnswer, Usage
 from jobs.states import FINAL_STATES, State
+from jobs.storage import keys
 
 EventType: TypeAlias = Literal[
     "in_progress", "delta", "upstream", "attempt_incomplete", "completed", "incomplete", "failed", "cancelled"

@@ -4,12 +4,12 @@ import json
 import time
 from typing import Any, Final
 
-from jobs import celery_result, keys
-from jobs.answers import AnyAnswer, JobError
-from jobs.commands import Command, plain_command, record_command, script_command, text
 from jobs.models import FailedAttempt, InLine, JobRecord
 from jobs.requests import JobRequest
+from jobs.results import AnyAnswer, JobError
 from jobs.states import State
+from jobs.storage import celery_result, keys
+from jobs.storage.commands import Command, plain_command, record_command, script_command, text
 from jobs.written import read_request
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs

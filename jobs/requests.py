@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
-from jobs.frozen import SHOWS_NO_INPUT, FrozenModel
+from jobs.base import SHOWS_NO_INPUT, FrozenModel
 from jobs.settings import get_settings
 
 _VISIBLE = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import redis
 from redis.sentinel import MasterNotFoundError
 
-from jobs.connect import connect
+from jobs.redis_urls import UnreadableUrl
 from jobs.settings import Settings
-from jobs.urls import UnreadableUrl
+from jobs.storage.redis_client import connect
 from local.config import variable
 from local.errors import CannotStart
 

@@ -7,9 +7,9 @@ from typing import Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from tasks import app
-from tasks.attempt import Ended, NothingDone, Outcome, Waits, attempt
-from tasks.bells import RUN_JOB
-from tasks.loop import wait_for
+from tasks.attempt.steps import Ended, NothingDone, Outcome, Waits, attempt
+from tasks.celery_ext.event_loop import wait_for
+from tasks.queue_message import RUN_JOB
 from tasks.runtime import runtime
 
 logger = logging.getLogger(__name__)

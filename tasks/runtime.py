@@ -12,20 +12,20 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from jobs.async_store import AsyncStore
-from jobs.bell import Bell
-from jobs.connect import connect_async
 from jobs.settings import Settings, get_settings
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.message_template import Bell
+from jobs.storage.redis_client import connect_async
 from tasks import app
-from tasks.bells import make_bell
-from tasks.catalogue import Catalogue
-from tasks.heartbeat import Heartbeat
-from tasks.leftovers import Leftovers
-from tasks.library import Library
-from tasks.loop import loop_thread
-from tasks.provider import Provider
-from tasks.quarantine import Quarantine
-from tasks.recovery import Recovery
+from tasks.celery_ext.event_loop import loop_thread
+from tasks.document_storage import Library
+from tasks.leases import Heartbeat
+from tasks.maintenance.document_cleanup import Leftovers
+from tasks.maintenance.model_list import Catalogue
+from tasks.maintenance.recovery import Recovery
+from tasks.provider.client import Provider
+from tasks.provider.quarantine import Quarantine
+from tasks.queue_message import make_bell
 
 logger = logging.getLogger(__name__)
 _LAST_WRITES_SECONDS: Final = 0.5  # for what a stopping worker gives back

@@ -6,16 +6,17 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from jobs import queries, verbs
+from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
-from jobs.keys import DEFAULT_QUEUE
 from jobs.models import JobRecord, NewJob
 from jobs.requests import CompletionTask, JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.store import Store
 from tasks import app
-from tasks.bells import make_bell, ring_through_celery
+from tasks.queue_message import make_bell, ring_through_celery
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Submitter:
         tenant: str = DEFAULT_TENANT,
         id_prefix: str = "job",
         job_id: str | None = None,
-    ) -> verbs.Created:
+    ) -> transitions.Created:
         """Accept a request: once this returns, the job is on record and will reach a final state.
 
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
@@ -65,7 +66,7 @@ class Submitter:
         )
         return self._create(job)
 
-    def retry(self, record: JobRecord) -> verbs.Created:
+    def retry(self, record: JobRecord) -> transitions.Created:
         """Submit a job that has ended without a whole answer again, as a new job.
 
         However often: it is made once, even when the new job has been deleted since.
@@ -103,8 +104,8 @@ class Submitter:
             return kept_seconds or self._settings.result_ttl_seconds
         return kept_seconds
 
-    def _create(self, job: NewJob) -> verbs.Created:
-        created = self._store.run(verbs.create(job, self._bell, self._settings))
+    def _create(self, job: NewJob) -> transitions.Created:
+        created = self._store.run(transitions.create(job, self._bell, self._settings))
         if created.is_new and not self._bell.rings_in_store:
             self._ring(created.job_id)
         return created

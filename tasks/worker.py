@@ -17,10 +17,15 @@ from celery.signals import (
 )
 
 from jobs.settings import get_settings
-from tasks import bell_transport, control, pool, run_job
+from tasks import run_job
+from tasks.celery_ext import pool, redis_transport, remote_control
 from tasks.runtime import runtime
 
-__all__ = ["bell_transport", "control", "run_job"]  # importing them mends kombu, and registers commands and the task
+__all__ = [  # importing them mends kombu, and registers commands and the task
+    "redis_transport",
+    "remote_control",
+    "run_job",
+]
 
 logger = logging.getLogger(__name__)
 _GIVE_BACK_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from jobs.settings import PROJECT_ROOT
-from tests.launching import ALL_UP, COMMAND, environment
+from tests.launcher import ALL_UP, COMMAND, environment
 from tests.offline import calls, directive, key
 from tests.processes import running
 from tests.waiting import until

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Request, Response
 
-from api import problems, pydantic_smorest
-from api.pydantic_smorest import View
+from api.http import problems, pydantic_smorest
+from api.http.pydantic_smorest import View
 from jobs.errors import InvalidRequest
 
 

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from api.openai import answers, examples, streams
+from api.openai import examples, response_schemas, stream
 from api.openai.blueprint import Blueprint
-from api.openai.completion_events import CompletionNarration
-from api.openai.completion_object import completion_object
 from api.openai.delivery import delivered
-from api.openai.refusals import was_cancelled
-from api.openai.seen import find, seen
-from api.openai.shapes import CompletionBody
-from api.openai.submitting import accept, view_at_end
+from api.openai.encoding.completion import completion_object
+from api.openai.encoding.completion_chunks import CompletionNarration
+from api.openai.errors import was_cancelled
+from api.openai.request_schemas import CompletionBody
+from api.openai.snapshot import find, seen
+from api.openai.submission import accept, view_at_end
+from api.schemas.requests import SubmitHeaders
 from api.services import services
-from api.shapes import SubmitHeaders
 from jobs.models import JobView
 from jobs.requests import CompletionTask
 from jobs.states import State
@@ -24,9 +24,11 @@ blueprint = Blueprint("completions", __name__, url_prefix="/chat/completions", d
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(CompletionBody, examples=examples.COMPLETION_REQUESTS)
 @blueprint.event_stream(
-    answers.CompletionStreamMessage, description="With `stream`: its chunks.", example=examples.COMPLETION_STREAM
+    response_schemas.CompletionStreamMessage,
+    description="With `stream`: its chunks.",
+    example=examples.COMPLETION_STREAM,
 )
-@blueprint.response(200, answers.ChatCompletion, example=examples.COMPLETION)
+@blueprint.response(200, response_schemas.ChatCompletion, example=examples.COMPLETION)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     """Chat and wait for the answer, or read it as it comes.
@@ -37,7 +39,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     accepted = accept(task, "chatcmpl", headers.key)
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
-        return streams.stream(accepted, begin, CompletionNarration(begin))
+        return stream.stream(accepted, begin, CompletionNarration(begin))
     view = view_at_end(accepted)
     if view.record.state is State.CANCELLED:
         raise was_cancelled(view.record.job_id)
@@ -45,7 +47,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
 
 
 @blueprint.route("/<completion_id>", parameters=[examples.COMPLETION_ID])
-@blueprint.response(200, answers.ChatCompletion, example=examples.COMPLETION)
+@blueprint.response(200, response_schemas.ChatCompletion, example=examples.COMPLETION)
 @blueprint.problems(400, 404, 503)
 def show_completion(completion_id: str) -> Any:
     """One that was made earlier, by whichever front; as far as it has come."""

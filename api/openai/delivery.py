@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from api.openai.submitting import Accepted
-from api.presence import ClientLeft, presence_check
+from api.http.disconnect import ClientLeft, presence_check
+from api.openai.submission import Accepted
 
 
 def delivered(accepted: Accepted, answer: dict[str, Any] | Response) -> Response:

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from flask import Response
 
-from api.openai import answers, examples
+from api.openai import examples, response_schemas
 from api.openai.blueprint import Blueprint
 from api.openai.delivery import delivered
-from api.openai.refusals import was_cancelled
-from api.openai.shapes import EmbeddingsBody
-from api.openai.submitting import accept, view_at_end
-from api.shapes import SubmitHeaders
-from jobs.answers import EmbeddingsAnswer
+from api.openai.errors import was_cancelled
+from api.openai.request_schemas import EmbeddingsBody
+from api.openai.submission import accept, view_at_end
+from api.schemas.requests import SubmitHeaders
 from jobs.requests import EmbeddingsTask
+from jobs.results import EmbeddingsAnswer
 from jobs.vectors import unpack
 
 blueprint = Blueprint("embeddings", __name__, url_prefix="/embeddings", description="OpenAI's embeddings")
@@ -25,7 +25,7 @@ _OURS: Final = ("input", "dimensions", "encoding_format")
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(EmbeddingsBody, examples=examples.EMBEDDINGS_REQUESTS)
-@blueprint.response(200, answers.EmbeddingList, example=examples.EMBEDDINGS)
+@blueprint.response(200, response_schemas.EmbeddingList, example=examples.EMBEDDINGS)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
     """Turn texts into vectors and wait for them."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.examples import id_parameter, named
+from api.schemas.examples import id_parameter, named
 
 _RESPONSE: Final = "resp_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _COMPLETION: Final = "chatcmpl_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"

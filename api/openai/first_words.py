@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from api.event_stream import KEEPALIVE_SECONDS
-from api.openai.refusals import CallFailed, still_running
-from api.openai.submitting import Accepted
-from api.presence import ClientLeft, presence_check
+from api.http.disconnect import ClientLeft, presence_check
+from api.http.event_stream import KEEPALIVE_SECONDS
+from api.openai.errors import CallFailed, still_running
+from api.openai.submission import Accepted
 from api.services import services
 from jobs.events import Event
 

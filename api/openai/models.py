@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from api.openai import answers, examples
+from api.openai import examples, response_schemas
 from api.openai.blueprint import Blueprint
-from api.openai.refusals import ModelNotFound
+from api.openai.errors import ModelNotFound
 from api.services import services
 from jobs import queries
 
@@ -12,7 +12,7 @@ blueprint = Blueprint("models", __name__, url_prefix="/models", description="The
 
 
 @blueprint.route("")
-@blueprint.response(200, answers.ModelList, example=examples.MODELS)
+@blueprint.response(200, response_schemas.ModelList, example=examples.MODELS)
 @blueprint.problems(503)
 def list_models() -> Any:
     """The models that the provider lists."""
@@ -20,7 +20,7 @@ def list_models() -> Any:
 
 
 @blueprint.route("/<path:name>", parameters=[examples.MODEL_NAME])
-@blueprint.response(200, answers.ModelObject, example=examples.ONE_MODEL)
+@blueprint.response(200, response_schemas.ModelObject, example=examples.ONE_MODEL)
 @blueprint.problems(404, 503)
 def show_model(name: str) -> Any:
     """One of them."""

@@ -4,24 +4,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from api.openai import answers, examples, items, streams
+from api.openai import examples, response_schemas, stream
 from api.openai.blueprint import Blueprint
-from api.openai.conversation import continued
 from api.openai.delivery import delivered
-from api.openai.refusals import BadParameter
-from api.openai.response_events import EventObject, ResponseEvents
-from api.openai.response_object import response_object, unanswered
-from api.openai.seen import Seen, find, find_record, seen
-from api.openai.shapes import ItemsQuery, ResponseBody, StreamQuery
-from api.openai.submitting import Accepted, accept, view_at_end
+from api.openai.encoding import items
+from api.openai.encoding.response import response_object, unanswered
+from api.openai.encoding.response_events import EventObject, ResponseEvents
+from api.openai.errors import BadParameter
+from api.openai.previous_items import continued
+from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
+from api.openai.snapshot import Seen, find, find_record, seen
+from api.openai.submission import Accepted, accept, view_at_end
 from api.openai.told import told_response
+from api.schemas.requests import SubmitHeaders
 from api.services import services
-from api.shapes import SubmitHeaders
-from jobs import verbs
-from jobs.answers import JobError
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
 from jobs.requests import ResponseTask
+from jobs.results import JobError
+from jobs.storage import transitions
 
 blueprint = Blueprint("responses", __name__, url_prefix="/responses", description="OpenAI's responses")
 
@@ -30,7 +31,7 @@ _FROM_THE_START = -1
 
 def _event_stream(description: str) -> Callable[..., Any]:
     return blueprint.event_stream(
-        answers.ResponseStreamMessage, description=description, example=examples.RESPONSE_STREAM
+        response_schemas.ResponseStreamMessage, description=description, example=examples.RESPONSE_STREAM
     )
 
 
@@ -58,11 +59,11 @@ class ResponseNarration:
 
     def stopped(self) -> bytes:
         """No event: it would have a number, after which nobody could resume."""
-        raise streams.ServerStops
+        raise stream.ServerStops
 
     def _framed(self, events: list[EventObject]) -> bytes:
         return b"".join(
-            streams.frame(event, event["type"]) for event in events if event["sequence_number"] > self._after
+            stream.frame(event, event["type"]) for event in events if event["sequence_number"] > self._after
         )
 
 
@@ -70,7 +71,7 @@ class ResponseNarration:
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(ResponseBody, examples=examples.RESPONSE_REQUESTS)
 @_event_stream("With `stream`: its events.")
-@blueprint.response(200, answers.ResponseObject, examples=examples.RESPONSES)
+@blueprint.response(200, response_schemas.ResponseObject, examples=examples.RESPONSES)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     """Create a response.
@@ -81,7 +82,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     accepted = accept(task, "resp", headers.key, goes_on=task.background, complete=_completer(task))
     begin = seen(JobView(record=accepted.record), task)
     if body.stream:
-        return streams.stream(accepted, begin, ResponseNarration(begin))
+        return stream.stream(accepted, begin, ResponseNarration(begin))
     if task.background:
         shown = _shown(begin.record.job_id) if begin.record.state.is_final else response_object(begin)
         return delivered(accepted, shown)
@@ -92,7 +93,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(StreamQuery, location="query")
 @_event_stream("With `stream`: its events after a number, live until the end.")
-@blueprint.response(200, answers.ResponseObject, examples=examples.RESPONSES)
+@blueprint.response(200, response_schemas.ResponseObject, examples=examples.RESPONSES)
 @blueprint.problems(400, 404, 503)
 def show_response(query: StreamQuery, response_id: str) -> Any:
     """A response as it is, or its events. Leaving cancels nothing."""
@@ -100,11 +101,13 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
     if not query.stream:
         return told_response(services().store, found)
     after = _FROM_THE_START if query.starting_after is None else query.starting_after
-    return streams.stream(Accepted(found.record), found, ResponseNarration(found, after))
+    return stream.stream(Accepted(found.record), found, ResponseNarration(found, after))
 
 
 @blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
-@blueprint.response(200, answers.ResponseObject, description="Cancelled, or ended before.", example=examples.CANCELLED)
+@blueprint.response(
+    200, response_schemas.ResponseObject, description="Cancelled, or ended before.", example=examples.CANCELLED
+)
 @blueprint.problems(400, 404, 503)
 def cancel_response(response_id: str) -> Any:
     """Cancel a response that runs in the background.
@@ -122,20 +125,20 @@ def cancel_response(response_id: str) -> Any:
 
 
 @blueprint.route("/<response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
-@blueprint.response(200, answers.DeletedResponse, example=examples.DELETED)
+@blueprint.response(200, response_schemas.DeletedResponse, example=examples.DELETED)
 @blueprint.problems(404, 503)
 def delete_response(response_id: str) -> Any:
     """Forget it; one that is queued or runs is cancelled first."""
     store = services().store
     record = find_record(store, response_id)
     _cancel(record)
-    store.run(verbs.delete(response_id, record))
+    store.run(transitions.delete(response_id, record))
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
 @blueprint.route("/<response_id>/input_items", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(ItemsQuery, location="query")
-@blueprint.response(200, answers.InputItems, example=examples.INPUT_ITEMS)
+@blueprint.response(200, response_schemas.InputItems, example=examples.INPUT_ITEMS)
 @blueprint.problems(400, 404, 503)
 def list_input_items(query: ItemsQuery, response_id: str) -> Any:
     """All that the model was given: what came before in the conversation too."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from api.openai.response_events import WITHOUT_ANSWER, ResponseEvents
-from api.openai.response_object import response_object
-from api.openai.seen import Seen
+from api.openai.encoding.response import response_object
+from api.openai.encoding.response_events import WITHOUT_ANSWER, ResponseEvents
+from api.openai.snapshot import Seen
 from jobs import queries
 from jobs.events import read_events
-from jobs.store import Store
+from jobs.storage.store import Store
 
 
 def told_response(store: Store, seen: Seen) -> dict[str, Any]:

@@ -16,14 +16,15 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from api.services import Services, services_of
-from jobs import queries, verbs
-from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
-from jobs.bell import Bell
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import Claim, Lease
+from jobs.results import ChatAnswer, EmbeddingsAnswer, JobError, Usage
 from jobs.settings import Settings, get_settings
 from jobs.states import State
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.message_template import Bell
+from jobs.storage.store import Store
 
 BELL = Bell(DEFAULT_QUEUE)
 ANSWER = ChatAnswer(
@@ -52,32 +53,34 @@ class WorkerHands:
         return self.store.run(queries.oldest_queued())
 
     def claim(self, job_id: str) -> Lease:
-        command = verbs.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", BELL, self.settings)
+        command = transitions.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", BELL, self.settings)
         claim = self.store.run(command)
         assert isinstance(claim, Claim)
         return claim.lease
 
     def complete(self, job_id: str, answer: ChatAnswer | EmbeddingsAnswer = ANSWER) -> None:
-        assert self.store.run(verbs.finish(self.claim(job_id), answer, State.COMPLETED, self.settings))
+        assert self.store.run(transitions.finish(self.claim(job_id), answer, State.COMPLETED, self.settings))
 
     def cut(self, job_id: str) -> None:
         answer = ANSWER.model_copy(update={"finish_reason": "length"})
-        assert self.store.run(verbs.finish(self.claim(job_id), answer, State.INCOMPLETE, self.settings))
+        assert self.store.run(transitions.finish(self.claim(job_id), answer, State.INCOMPLETE, self.settings))
 
     def fail(self, job_id: str) -> None:
-        assert self.store.run(verbs.fail(self.claim(job_id), FAULT, None, self.settings))
+        assert self.store.run(transitions.fail(self.claim(job_id), FAULT, None, self.settings))
 
     def cancel(self, job_id: str) -> None:
-        self.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+        self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
 
     def put_back(self, job_id: str, seconds: float) -> None:
-        assert self.store.run(verbs.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
+        assert self.store.run(transitions.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
 
     def write(self, lease: Lease, log_length: int, piece: str) -> int | None:
-        return self.store.run(verbs.append(lease, verbs.Tail(log_length, (verbs.delta(piece),)), USAGE_SO_FAR))
+        return self.store.run(
+            transitions.append(lease, transitions.Tail(log_length, (transitions.delta(piece),)), USAGE_SO_FAR)
+        )
 
     def beat(self) -> None:
-        self.store.run(verbs.renew("worker-1", [], self.settings))
+        self.store.run(transitions.renew("worker-1", [], self.settings))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.chaos.stage import Stage
+from tests.chaos.environment import Stage
 
 ASYNCIO = ("asyncio",)
 EVERY_POOL = ("asyncio", "threads", "prefork")

@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jobs.connect import connect
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.requests import ChatTask
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tasks.submit import Submitter
 
 ACCEPT_SECONDS = 120.0

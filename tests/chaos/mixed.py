@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from jobs import keys
+from jobs.storage import keys
+from tests.chaos.environment import Stage
 from tests.chaos.fault import Fault
 from tests.chaos.poison import GUILTY
 from tests.chaos.proxy import Proxy
-from tests.chaos.stage import Stage
 
 _LIST = keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY)
 

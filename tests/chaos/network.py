@@ -3,8 +3,8 @@
 import threading
 import time
 
+from tests.chaos.environment import Stage
 from tests.chaos.fault import Fault
-from tests.chaos.stage import Stage
 
 RETURN_SECONDS = 30.0
 EXTRA_CALLS_SHARE = 0.01

@@ -1,7 +1,7 @@
 """Jobs that kill or crash what runs them, among innocent ones."""
 
+from tests.chaos.environment import Stage
 from tests.chaos.fault import EVERY_POOL, Fault
-from tests.chaos.stage import Stage
 
 _KILLS = frozenset({"kills_its_worker"})
 _CRASHES = frozenset({"attempt_crashed"})

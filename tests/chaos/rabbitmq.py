@@ -11,10 +11,10 @@ from pathlib import Path
 
 from kombu import Connection, Queue
 
-from jobs.keys import DEFAULT_QUEUE
+from jobs.storage.keys import DEFAULT_QUEUE
+from tests.chaos.environment import Stage
 from tests.chaos.fault import Fault, Skipped
 from tests.chaos.jobs_sent import order
-from tests.chaos.stage import Stage
 from tests.chaos.web import Web
 from tests.processes import Process, free_port
 

@@ -6,9 +6,9 @@ import time
 
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.requests import ChatTask
+from tests.chaos.environment import Stage
 from tests.chaos.fault import EVERY_POOL, Fault
 from tests.chaos.jobs_sent import Sent, order
-from tests.chaos.stage import Stage
 
 RETURN_SECONDS = 20.0  # work goes on this soon after Redis is back
 FAILS_WITHIN_SECONDS = 3.0  # a submit, when Redis is away

@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos import bells_faults, deaths, mixed, network, poison, rabbitmq, redis_faults, stops, web
+from tests.chaos import kills, message_faults, mixed, network, poison, rabbitmq, redis_faults, stops, web
+from tests.chaos.environment import Stage
 from tests.chaos.fault import Fault, Skipped
-from tests.chaos.judge import Verdict, judge
 from tests.chaos.plan import Plan
-from tests.chaos.stage import Stage
 from tests.chaos.table import Line
+from tests.chaos.verdict import Verdict, judge
 from tests.processes import running
 
 FAULTS: tuple[Fault, ...] = (
-    *deaths.FAULTS,
+    *kills.FAULTS,
     *stops.FAULTS,
     *redis_faults.FAULTS,
     *network.FAULTS,
-    *bells_faults.FAULTS,
+    *message_faults.FAULTS,
     *poison.FAULTS,
     *web.FAULTS,
     *rabbitmq.FAULTS,

@@ -4,9 +4,9 @@ import signal
 import threading
 import time
 
+from tests.chaos.environment import FAULT_FOLDER, Stage
 from tests.chaos.fault import Fault
-from tests.chaos.fleet import Worker
-from tests.chaos.stage import FAULT_FOLDER, Stage
+from tests.chaos.worker_fleet import Worker
 
 GRACE_SECONDS = 3.0
 ON_TOP_SECONDS = 2.0

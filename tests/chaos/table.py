@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos.judge import Verdict
-from tests.chaos.stage import percentile
+from tests.chaos.environment import percentile
+from tests.chaos.verdict import Verdict
 
 _COLUMNS = (
     "fault",

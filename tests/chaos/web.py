@@ -9,11 +9,11 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from jobs import keys
+from jobs.storage import keys
+from tests.chaos.environment import Stage
 from tests.chaos.fault import Fault
 from tests.chaos.jobs_sent import Order, Sent, order
 from tests.chaos.proxy import Proxy
-from tests.chaos.stage import Stage
 from tests.processes import Process, free_port
 
 CLEAR_ANSWER_SECONDS = 3.0

@@ -7,18 +7,19 @@ from threading import Barrier
 
 import pytest
 
-from jobs import queries, verbs
-from jobs.answers import ChatAnswer, JobError, Usage
-from jobs.async_store import AsyncStore
-from jobs.bell import Bell
-from jobs.connect import connect_async
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import Claim, JobRecord, Lease, NewJob
 from jobs.requests import ChatTask
+from jobs.results import ChatAnswer, JobError, Usage
 from jobs.settings import Settings
 from jobs.states import State
-from jobs.store import Store
-from tasks.recovery import Recovery
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.message_template import Bell
+from jobs.storage.redis_client import connect_async
+from jobs.storage.store import Store
+from tasks.maintenance.recovery import Recovery
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
 USAGE = Usage.estimate(input_chars=8, pieces=1)
@@ -47,10 +48,10 @@ class Driver:
         )
 
     def create(self, job: NewJob | None = None) -> str:
-        return self.store.run(verbs.create(job or self.new_job(), self.bell, self.settings)).job_id
+        return self.store.run(transitions.create(job or self.new_job(), self.bell, self.settings)).job_id
 
-    def claim(self, job_id: str, claim_id: str | None = None) -> Claim | verbs.NotClaimed:
-        command = verbs.claim(job_id, claim_id or uuid.uuid4().hex, "worker", self.bell, self.settings)
+    def claim(self, job_id: str, claim_id: str | None = None) -> Claim | transitions.NotClaimed:
+        command = transitions.claim(job_id, claim_id or uuid.uuid4().hex, "worker", self.bell, self.settings)
         return self.store.run(command)
 
     def lease(self, job_id: str | None = None) -> Lease:
@@ -60,31 +61,33 @@ class Driver:
 
     def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | None:
         length = lease.log_length if log_length is None else log_length
-        return self.store.run(verbs.append(lease, verbs.Tail(length, tuple(map(verbs.delta, texts))), USAGE))
+        return self.store.run(
+            transitions.append(lease, transitions.Tail(length, tuple(map(transitions.delta, texts))), USAGE)
+        )
 
     def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
-        return self.store.run(verbs.finish(lease, ANSWER, state, self.settings))
+        return self.store.run(transitions.finish(lease, ANSWER, state, self.settings))
 
-    def fail(self, lease: Lease, ender: verbs.Ender = "holder") -> bool:
-        return self.store.run(verbs.fail(lease, ERROR, None, self.settings, ender))
+    def fail(self, lease: Lease, ender: transitions.Ender = "holder") -> bool:
+        return self.store.run(transitions.fail(lease, ERROR, None, self.settings, ender))
 
-    def release(self, lease: Lease, wait_seconds: float = 0, how: verbs.AttemptEnd = "failures") -> int | None:
-        return self.store.run(verbs.release(lease, ERROR, wait_seconds, self.bell, how))
+    def release(self, lease: Lease, wait_seconds: float = 0, how: transitions.AttemptEnd = "failures") -> int | None:
+        return self.store.run(transitions.release(lease, ERROR, wait_seconds, self.bell, how))
 
     def cancel(self, job_id: str) -> str:
-        return self.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+        return self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
 
     def delete(self, job_id: str) -> str:
-        return self.store.run(verbs.delete(job_id, self.store.run(queries.record(job_id))))
+        return self.store.run(transitions.delete(job_id, self.store.run(queries.record(job_id))))
 
     def ring(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
-        return self.store.run(verbs.ring(job_id, self.bell, lost_after_seconds))
+        return self.store.run(transitions.ring(job_id, self.bell, lost_after_seconds))
 
-    def unrung(self, lane: verbs.Lane = "normal", bells_left: int | None = None) -> list[str]:
-        return self.store.run(verbs.unrung(self.bell, lane, bells_left, 100))
+    def unrung(self, lane: transitions.Lane = "normal", bells_left: int | None = None) -> list[str]:
+        return self.store.run(transitions.unrung(self.bell, lane, bells_left, 100))
 
     def renew(self, *leases: Lease) -> frozenset[str]:
-        return self.store.run(verbs.renew("worker", list(leases), self.settings))
+        return self.store.run(transitions.renew("worker", list(leases), self.settings))
 
     def recover(self) -> None:
         """Do all duties of recovery once."""

@@ -13,14 +13,15 @@ from typing import Any
 import psutil
 import redis
 
-from jobs import queries, verbs
-from jobs.connect import connect
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import JobRecord
 from jobs.settings import Settings
-from jobs.store import Store
-from tests.chaos.fleet import Fleet, Worker
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tests.chaos.redis_server import RedisServer
+from tests.chaos.worker_fleet import Fleet, Worker
 from tests.processes import Process, free_port
 from tests.streams.reading import Reader
 from tests.waiting import until
@@ -158,7 +159,7 @@ class Deployment:
 
     def cancel(self, *job_ids: str) -> None:
         """All in one round trip."""
-        self.store.run_all([verbs.cancel(job_id, DEFAULT_QUEUE, self.settings) for job_id in job_ids])
+        self.store.run_all([transitions.cancel(job_id, DEFAULT_QUEUE, self.settings) for job_id in job_ids])
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.redis.url)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs import keys, verbs
-from jobs.connect import MAX_CONNECTIONS
+from jobs.storage import keys, transitions
+from jobs.storage.redis_client import MAX_CONNECTIONS
 from tests.jobs.conftest import USAGE, Driver
 from tests.streams.deployment import deployed
 from tests.streams.reading import messages, outline
@@ -124,8 +124,8 @@ def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, j
 
 def write(jobs, lease, pieces=PIECES, batch=50):
     """As a worker would, only more; and the end."""
-    event = verbs.delta(PIECE)
+    event = transitions.delta(PIECE)
     for written in range(0, pieces, batch):
-        tails = [verbs.Tail(lease.log_length + written + i, (event,)) for i in range(batch)]
-        jobs.store.run_all([verbs.append(lease, tail, USAGE) for tail in tails])
+        tails = [transitions.Tail(lease.log_length + written + i, (event,)) for i in range(batch)]
+        jobs.store.run_all([transitions.append(lease, tail, USAGE) for tail in tails])
     assert jobs.finish(lease)

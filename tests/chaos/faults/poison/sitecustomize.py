@@ -8,7 +8,7 @@ import importlib.machinery
 import os
 import sys
 
-_TARGET = "tasks.provider"
+_TARGET = "tasks.provider.client"
 
 
 def _poison(message):

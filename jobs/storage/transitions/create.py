@@ -1,0 +1,197 @@
+"""create: a request becomes a job."""
+
+import hashlib
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
+from jobs.models import PREVIEW_BYTES, InLine, JobRecord, NewJob
+from jobs.requests import IngestTask, JobRequest, RemovalTask, texts
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.storage import keys
+from jobs.storage.commands import Command, Word, script_command, text
+from jobs.storage.message_template import Bell
+from jobs.storage.transitions.encoding import milliseconds
+
+QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
+
+
+@dataclass(frozen=True)
+class Created:
+    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before."""
+
+    job_id: str
+    record: JobRecord | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.record is not None
+
+
+def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
+    """Write the job down and, where Redis is the broker too, ring its bell.
+
+    The answer raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job that it
+    repeats is not there any more.
+    """
+    names, elapsed_ms = _names(job, bell)
+    once = _once(job, settings)
+    fields = {name: value for name, value in _record(job).items() if value is not None} | once.fields
+    args: list[Word] = [
+        job.job_id,
+        once.sameness,
+        once.ttl_seconds,
+        settings.max_queued,
+        bell.normal,
+        job.request.model_dump_json(exclude_defaults=True),
+        milliseconds(job.deadline_seconds),
+        once.how,
+        _milliseconds_or_none(job.start_by_seconds),
+        _milliseconds_or_none(job.cancel_after_seconds),
+        elapsed_ms,
+        *(word for pair in fields.items() for word in pair),
+    ]
+    return script_command("create", [*names, *once.names], args, lambda reply: _read_created(job, fields, reply))
+
+
+@dataclass(frozen=True)
+class _Once:
+    """What makes the job be created once: see create.lua."""
+
+    how: str = ""
+    names: tuple[str, ...] = ()
+    sameness: str = ""
+    ttl_seconds: int = 0
+    fields: dict[str, Word] = field(default_factory=dict)
+
+
+def _once(job: NewJob, settings: Settings) -> _Once:
+    if job.retry_of is not None:
+        return _Once("retry", (keys.job(job.retry_of),))
+    if job.idempotency_key is None:
+        return _Once()
+    digest = idempotency_digest(job.idempotency_key)
+    if job.sent_before is not None:
+        sent = keys.sent(job.tenant, digest)
+        return _Once("sent", (sent,), str(job.sent_before), settings.resend_window_seconds)
+    key, sameness = keys.idempotency(job.tenant, digest), fingerprint(job.request)
+    return _Once("same", (key,), sameness, settings.idempotency_ttl_seconds, {"idempotency": digest})
+
+
+def _names(job: NewJob, bell: Bell) -> tuple[list[str], int]:
+    """The keys that every job takes, and how long the running minute has lasted, in ms."""
+    (minute, minute_before), elapsed_ms = keys.pace(time.time())
+    names = [
+        keys.job(job.job_id),
+        keys.request(job.job_id),
+        keys.SEQ,
+        keys.INDEX_ALL,
+        keys.index(State.QUEUED),
+        keys.bells(job.queue),
+        bell.normal_list,
+        keys.TOTALS,
+        minute,
+        keys.DEADLINES,
+        keys.FULL,
+        keys.bells_front(job.queue),
+        minute_before,
+    ]
+    return names, elapsed_ms
+
+
+def _record(job: NewJob) -> dict[str, Word | None]:
+    return {
+        "kind": job.request.kind,
+        "tenant": job.tenant,
+        "queue": job.queue,
+        "max_attempts": job.max_attempts,
+        "preview": preview(job.request),
+        "model": job.request.model,
+        "retry_of": job.retry_of,
+        "result_ttl": job.result_ttl_seconds,
+        "events_ttl": job.events_ttl_seconds,
+    }
+
+
+def answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
+    """The call that ``sent_before`` speaks of has its answer: what is sent again later is another one."""
+    names = [keys.sent(tenant, idempotency_digest(idempotency_key))]
+    return script_command("answered", names, [job_id], lambda _: None)
+
+
+def _milliseconds_or_none(seconds: float | None) -> Word:
+    return "" if seconds is None else milliseconds(seconds)
+
+
+def _read_created(job: NewJob, fields: dict[str, Word], reply: list[Any]) -> Created:
+    word, detail = map(text, reply[:2])
+    if word == "created":
+        return Created(detail, _new_record(job, fields, *map(int, reply[2:])))
+    if word == "conflict":
+        raise IdempotencyConflict(
+            "this Idempotency-Key was used with another request body; use a new key for a new request",
+            param="Idempotency-Key",
+        )
+    if word == "full":
+        raise QueueFull(
+            f"the queue is full: {detail} jobs wait; try again later",
+            retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
+        )
+    if word == "no_memory":
+        raise no_memory()
+    if word == "gone":
+        raise no_such_job("task_id")
+    return Created(detail)
+
+
+def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *line: int) -> JobRecord:
+    """The record as it has just been written, so that nobody need read it back; a test compares the two."""
+    limits = {
+        name: now_ms + milliseconds(seconds)
+        for name, seconds in (
+            ("deadline_ms", job.deadline_seconds),
+            ("start_by_ms", job.start_by_seconds),
+            ("cancel_at_ms", job.cancel_after_seconds),
+        )
+        if seconds is not None
+    }
+    return JobRecord(
+        job_id=job.job_id,
+        state=State.QUEUED,
+        version=1,
+        seq=seq,
+        attempts=0,
+        created_at_ms=now_ms,
+        **dict(InLine.read(*line)),
+        **limits,
+        **fields,
+    )
+
+
+def fingerprint(request: JobRequest) -> str:
+    """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference.
+
+    Nor does what a previous response stands for, which may not be there any more when the request comes again.
+    """
+    dumped = request.model_dump(mode="json", exclude_none=True, exclude={"earlier"})
+    said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def idempotency_digest(key: str) -> str:
+    """A caller's key at a fixed length: callers send anything, and it may be telling."""
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def preview(request: JobRequest) -> str:
+    """The first words of what is asked, at most PREVIEW_BYTES bytes long."""
+    said = iter([request.filename]) if isinstance(request, IngestTask | RemovalTask) else texts(request)
+    whole = next(said, "") if request.kind == "embeddings" else next(iter(deque(said, maxlen=1)), "")
+    line = " ".join(whole[: PREVIEW_BYTES * 2].split())
+    if len(line.encode()) <= PREVIEW_BYTES:
+        return line
+    return line.encode()[: PREVIEW_BYTES - len("…".encode())].decode(errors="ignore") + "…"
