@@ -19,7 +19,7 @@ from api.services import services
 from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.models import JobRecord, JobView
-from jobs.requests import SPOKEN_KINDS, ChatRequest, ChatTask
+from jobs.requests import CONVERSATION_KINDS, ChatRequest, ChatTask
 from jobs.states import State
 from jobs.storage.transitions import Created
 
@@ -158,7 +158,7 @@ def _cancelling(created: Created) -> Callable[[], None] | None:
 
 
 def _check_kind(record: JobRecord) -> None:
-    if record.kind not in SPOKEN_KINDS:
+    if record.kind not in CONVERSATION_KINDS:
         raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from api.http.upload import check_installed
 from api.services import services
 from jobs import document_lookup
-from jobs.documents import refusal
+from jobs.documents import unavailable_error
 from jobs.errors import InvalidRequest
 from jobs.requests import ChatRequest
 from tasks.submit import DEFAULT_TENANT
@@ -31,5 +31,5 @@ def check_documents(request: ChatRequest) -> None:
     for i, (document_id, view) in enumerate(
         zip(request.documents, document_lookup.views(services().store, request.documents), strict=True)
     ):
-        if error := refusal(document_id, view, DEFAULT_TENANT):
+        if error := unavailable_error(document_id, view, DEFAULT_TENANT):
             raise NotToBeAsked(error.code, error.message, f"documents[{i}]")

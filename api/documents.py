@@ -90,8 +90,8 @@ def delete_document(document_id: str) -> Any:
     """Delete a document, and cancel its ingest. May be repeated until it is gone."""
     here = services()
     view = document_lookup.view(here.store, document_id, DEFAULT_TENANT)
-    is_in_vain = view.state is DocumentState.DELETING and view.is_in_vain
-    ended_job, new_job = (view.record.job_id, view.heir(new_job_id())) if is_in_vain else ("", new_job_id())
+    is_orphaned = view.state is DocumentState.DELETING and view.is_orphaned
+    ended_job, new_job = (view.record.job_id, view.next_job_id(new_job_id())) if is_orphaned else ("", new_job_id())
     job_id = here.store.run(transitions.document.remove(view.record, ended_job, new_job))
     if job_id is None:
         raise _gone()
@@ -136,10 +136,10 @@ def _looked_after(here: Services, files: Files, received: Received, document: Ne
     None: it was deleted meanwhile. Deleted after that, it is as if the upload had come first.
     """
     view = _view(here, here.store.run(transitions.document.add(document)))
-    if view is None or not view.is_in_vain:
+    if view is None or not view.is_orphaned:
         return view
     document_id, ended_job = view.record.document_id, view.record.job_id
-    job_id = here.store.run(transitions.document.pass_on(document_id, ended_job, view.heir(new_job_id())))
+    job_id = here.store.run(transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id())))
     if job_id is None:
         return None
     aside(files.keep, received, document_id)

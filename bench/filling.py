@@ -11,7 +11,7 @@ from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
 from tasks import app
-from tasks.queue_message import make_bell
+from tasks.queue_message import make_message_template
 from tasks.submit import DEFAULT_TENANT
 
 TOGETHER: Final = 1_000
@@ -20,12 +20,12 @@ TOGETHER: Final = 1_000
 def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]:
     """Ids of jobs that are written down and rung for, as after a submit."""
     settings = Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None, max_queued=10 * count, redis_timeout_seconds=10)
-    store, bell = Store(connect(settings)), make_bell(app, settings)
+    store, message_template = Store(connect(settings)), make_message_template(app, settings)
     request = ChatTask(kind="chat", message=message)
     ids: list[str] = []
     while len(ids) < count:
         jobs = [_job(request, settings) for _ in range(min(TOGETHER, count - len(ids)))]
-        store.run_all([transitions.create(job, bell, settings) for job in jobs])
+        store.run_all([transitions.create(job, message_template, settings) for job in jobs])
         ids += [job.job_id for job in jobs]
     store.close()
     return ids

@@ -74,7 +74,7 @@ def fill(settings: Settings, count: int) -> Shelf:
 
 async def _keep(settings: Settings, document_ids: Sequence[str], batches: Sequence[Sequence[list[int]]]) -> None:
     table = await open_chunks(settings)
-    model = EmbeddingModel(settings.document_model, DEFAULT_DIMENSIONS)
+    model = EmbeddingModel(settings.document_embedding_model, DEFAULT_DIMENSIONS)
     for document_id, batch in zip(document_ids, batches, strict=True):
         chunks = [_chunk(index, words) for index, words in enumerate(batch)]
         await table.replace(document_id, DEFAULT_TENANT, model, chunks, [_vector(words) for words in batch])
@@ -110,13 +110,13 @@ def _record(store: Store, settings: Settings, document_id: str, chunks: int) -> 
     )
     store.run(transitions.document.add(new))
     store.run(
-        transitions.document.note_ready(
+        transitions.document.mark_ready(
             document_id,
             job_id,
             pages=-(-chunks // _PAGE_CHUNKS),
             chunks=chunks,
             no_text=(),
             damaged=(),
-            embedding_model=settings.document_model,
+            embedding_model=settings.document_embedding_model,
         )
     )

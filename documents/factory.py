@@ -26,4 +26,4 @@ def make_reader(settings: Settings) -> Reader:
         seconds=settings.document_read_seconds,
     )
     size = ChunkSize(settings.document_chunk_tokens, settings.document_chunk_overlap)
-    return Reader(settings.document_readers, limits, size)
+    return Reader(settings.document_read_concurrency, limits, size)

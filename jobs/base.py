@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 # Of an adapter over several models, whose errors would show the input although those of each model do not.
-SHOWS_NO_INPUT: Final = ConfigDict(hide_input_in_errors=True)
+HIDE_INPUT: Final = ConfigDict(hide_input_in_errors=True)
 
 
 class FrozenModel(BaseModel):

@@ -6,12 +6,12 @@ from jobs import queries
 from jobs.base import FrozenModel
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import DocumentNotFound
-from jobs.lookup import cursor_of, read_cursor
+from jobs.lookup import decode_cursor, encode_cursor
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, record_command, text
 from jobs.storage.store import Store
 
-_IN_HAND = (DocumentState.INGESTING, DocumentState.DELETING)  # how it stands, its job's record tells
+_PENDING_STATES = (DocumentState.INGESTING, DocumentState.DELETING)  # how it stands, its job's record tells
 
 
 class DocumentPage(FrozenModel):
@@ -28,7 +28,7 @@ def record(document_id: str) -> Command[DocumentRecord | None]:
 def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
     """In the order asked for; None for a document that is not there."""
     records = store.run_all([record(document_id) for document_id in document_ids])
-    unsure = [one for one in records if one is not None and one.state in _IN_HAND]
+    unsure = [one for one in records if one is not None and one.state in _PENDING_STATES]
     jobs = store.run_all([queries.record(one.job_id) for one in unsure])
     job_of = {one.document_id: job for one, job in zip(unsure, jobs, strict=True)}
     return [DocumentView.of(one, job_of.get(one.document_id)) if one else None for one in records]
@@ -51,7 +51,7 @@ def newest(tenant: str, start: int, limit: int) -> Command[list[str]]:
 
 def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
     """Raises InvalidRequest for a cursor that no page has given."""
-    before = read_cursor(cursor)
+    before = decode_cursor(cursor)
     top = "+inf" if before is None else f"({before}"
     command = plain_command(
         "ZREVRANGEBYSCORE", keys.documents(tenant), top, "-inf", "LIMIT", 0, limit + 1, read=lambda ids: ids
@@ -59,4 +59,4 @@ def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentP
     ids = [text(document_id) for document_id in store.run(command)]
     found = [one for one in views(store, ids[:limit]) if one is not None]
     is_end = len(ids) <= limit or not found
-    return DocumentPage(views=tuple(found), next_cursor=None if is_end else cursor_of(found[-1].record.seq))
+    return DocumentPage(views=tuple(found), next_cursor=None if is_end else encode_cursor(found[-1].record.seq))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobs import queries
 from jobs.base import FrozenModel
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
-from jobs.models import InLine, JobDetails, JobRecord, JobView, is_job_id
+from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
@@ -15,28 +15,28 @@ from jobs.storage.commands import Command, plain_command
 from jobs.storage.store import RETRY_AFTER_SECONDS, Store
 
 QUEUES: Final = (keys.DEFAULT_QUEUE,)
-MAX_PAGE_TRIPS: Final = 5  # looks at further index entries when those of expired records leave a page short
+MAX_PAGE_ROUND_TRIPS: Final = 5  # looks at further index entries when those of expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
 PROBE_TTL_SECONDS: Final = 10
 MAX_RETRY_PAGES: Final = 20
-RETRY_PAGE: Final = 500  # records read in one round trip when many are retried
+RETRY_PAGE_SIZE: Final = 500  # records read in one round trip when many are retried
 
 
-class Found(FrozenModel):
+class FoundRecords(FrozenModel):
     """Records in the order in which they were asked for, and the ids that there are none of."""
 
     records: tuple[JobRecord, ...]
     unknown: tuple[str, ...]
 
 
-class Page(FrozenModel):
+class JobPage(FrozenModel):
     """Records, the newest first; ``next_cursor`` is None on the last page."""
 
     records: tuple[JobRecord, ...]
     next_cursor: str | None
 
 
-class Retryable(FrozenModel):
+class RetryCandidates(FrozenModel):
     """``has_more``: the limit left some out, or there are more than one call looks through."""
 
     records: tuple[JobRecord, ...]
@@ -44,11 +44,11 @@ class Retryable(FrozenModel):
 
 
 class QueueDepth(FrozenModel):
-    """Jobs in line: ``front`` of them go before the rest, since they have waited once already."""
+    """Jobs in line: ``high`` of them go before the rest, since they have waited once already."""
 
     name: str
     depth: int
-    front: int
+    high: int
 
 
 class Rates(FrozenModel):
@@ -83,71 +83,73 @@ def details(store: Store, job_id: str) -> JobDetails:
     """One record with what each of its failed attempts met. Raises JobNotFound, as above."""
     if not is_job_id(job_id):
         raise no_such_job("job_id")
-    commands: list[Command[Any]] = [queries.record(job_id), _line(job_id), queries.failed_attempts(job_id)]
-    found, line, failed = store.run_all(commands)
+    commands: list[Command[Any]] = [queries.record(job_id), _queue_position(job_id), queries.failed_attempts(job_id)]
+    found, position, failed = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
-    return JobDetails(record=_placed(found, line), failed_attempts=failed)
+    return JobDetails(record=_with_queue_position(found, position), failed_attempts=failed)
 
 
-def retryable(store: Store, state: State, error_code: str | None, limit: int) -> Retryable:
+def retryable(store: Store, state: State, error_code: str | None, limit: int) -> RetryCandidates:
     """Jobs that ended in this state, with this code, and have not been retried yet; the newest first."""
     found: list[JobRecord] = []
     cursor: str | None = None
     for _ in range(MAX_RETRY_PAGES):
-        listed = page(store, state, cursor, RETRY_PAGE)
+        listed = page(store, state, cursor, RETRY_PAGE_SIZE)
         found += [read for read in listed.records if read.retried_as is None and error_code in {None, read.error_code}]
         cursor = listed.next_cursor
         if cursor is None or len(found) > limit:
             break
-    return Retryable(records=tuple(found[:limit]), has_more=cursor is not None or len(found) > limit)
+    return RetryCandidates(records=tuple(found[:limit]), has_more=cursor is not None or len(found) > limit)
 
 
 def view(store: Store, job_id: str) -> JobView:
     """A record with its place in line, or with its outcome once it is final. Raises JobNotFound, as above."""
     if not is_job_id(job_id):
         raise no_such_job("job_id")
-    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), _line(job_id)]
-    found, outcome, line = store.run_all(commands)
+    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), _queue_position(job_id)]
+    found, outcome, position = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
     if found.state.is_final:
         return JobView(record=found, answer=outcome[0], error=outcome[1])
-    return JobView(record=_placed(found, line))
+    return JobView(record=_with_queue_position(found, position))
 
 
-def records(store: Store, job_ids: Iterable[str]) -> Found:
+def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
     """Many at once, in one round trip; an id that is asked for twice is answered once."""
-    asked = list(dict.fromkeys(job_ids))
-    well_formed = [job_id for job_id in asked if is_job_id(job_id)]
+    requested_ids = list(dict.fromkeys(job_ids))
+    well_formed = [job_id for job_id in requested_ids if is_job_id(job_id)]
     commands: list[Command[Any]] = [queries.record(job_id) for job_id in well_formed]
-    answers = store.run_all(commands + [_line(job_id) for job_id in well_formed])
+    answers = store.run_all(commands + [_queue_position(job_id) for job_id in well_formed])
     found = {
-        read.job_id: _placed(read, line)
-        for read, line in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
+        read.job_id: _with_queue_position(read, position)
+        for read, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
         if read is not None
     }
-    return Found(records=tuple(found.values()), unknown=tuple(job_id for job_id in asked if job_id not in found))
+    return FoundRecords(
+        records=tuple(found.values()), unknown=tuple(job_id for job_id in requested_ids if job_id not in found)
+    )
 
 
-def page(store: Store, state: State | None, cursor: str | None, limit: int) -> Page:
+def page(store: Store, state: State | None, cursor: str | None, limit: int) -> JobPage:
     """Recent jobs of one state, or of all. Raises InvalidRequest for a cursor that no page has given.
 
     What has expired is left out, so a page may be shorter than ``limit`` before the last one.
     """
-    before = read_cursor(cursor)
+    before = decode_cursor(cursor)
     kept: list[JobRecord] = []
-    for _ in range(MAX_PAGE_TRIPS):
+    for _ in range(MAX_PAGE_ROUND_TRIPS):
         entries = store.run(queries.page(state, before, limit + 1))
-        kept += _present(store, entries[:limit], state)
+        kept += _still_in_state(store, entries[:limit], state)
         if len(kept) >= limit:
             last = kept[limit - 1]
             is_end = last.job_id == entries[-1][0]
-            return Page(records=tuple(kept[:limit]), next_cursor=None if is_end else cursor_of(last.seq))
+            return JobPage(records=tuple(kept[:limit]), next_cursor=None if is_end else encode_cursor(last.seq))
         if len(entries) <= limit:
-            return Page(records=tuple(kept), next_cursor=None)
+            return JobPage(records=tuple(kept), next_cursor=None)
         before = entries[limit - 1][1]
-    return Page(records=tuple(kept), next_cursor=None if before is None else cursor_of(before))
+    return JobPage(records=tuple(kept), next_cursor=None if before is None else encode_cursor(before))
 
 
 def stats(store: Store, settings: Settings) -> Stats:
@@ -187,21 +189,21 @@ def probe(store: Store) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _present(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:
+def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:
     """Of these index entries: whose record is still kept, and still in the state asked for."""
     found = records(store, [job_id for job_id, _ in entries]).records
     return [read for read in found if state is None or read.state is state]
 
 
-def _line(job_id: str) -> Command[InLine | None]:
-    return queries.line(job_id, keys.DEFAULT_QUEUE)
+def _queue_position(job_id: str) -> Command[QueuePosition | None]:
+    return queries.queue_position(job_id, keys.DEFAULT_QUEUE)
 
 
-def _placed(read: JobRecord, line: InLine | None) -> JobRecord:
+def _with_queue_position(read: JobRecord, position: QueuePosition | None) -> JobRecord:
     """With its place in line, read a moment after the record: a job claimed in between has none."""
-    if read.state is not State.QUEUED or line is None:
+    if read.state is not State.QUEUED or position is None:
         return read
-    return read.model_copy(update=dict(line))
+    return read.model_copy(update=dict(position))
 
 
 def _workers_and_age(
@@ -216,19 +218,19 @@ def _workers_and_age(
 
 
 def _depths(lengths: list[int]) -> tuple[QueueDepth, ...]:
-    normal, front = lengths[::2], lengths[1::2]
-    return tuple(QueueDepth(name=name, depth=normal[i] + front[i], front=front[i]) for i, name in enumerate(QUEUES))
+    normal, high = lengths[::2], lengths[1::2]
+    return tuple(QueueDepth(name=name, depth=normal[i] + high[i], high=high[i]) for i, name in enumerate(QUEUES))
 
 
 def _rate(minutes: list[dict[str, int]], what: str) -> float:
     return sum(minute.get(what, 0) for minute in minutes) / len(minutes)
 
 
-def cursor_of(seq: int) -> str:
+def encode_cursor(seq: int) -> str:
     return f"{seq:x}"
 
 
-def read_cursor(cursor: str | None) -> int | None:
+def decode_cursor(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if not cursor.isalnum() or len(cursor) > MAX_CURSOR_DIGITS:

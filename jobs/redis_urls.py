@@ -27,7 +27,7 @@ _SENTINELS_EXPECTED: Final = "expected sentinel://[user:password@]host[:port],ho
 _CERT_REQS: Final = {"CERT_REQUIRED": "required", "CERT_OPTIONAL": "optional", "CERT_NONE": "none"}  # Celery's: ours
 
 
-class UnreadableUrl(ValueError):
+class InvalidRedisUrl(ValueError):
     """Its text says what is expected and quotes no part of the URL: any part may be a password."""
 
 
@@ -76,38 +76,38 @@ class CeleryUrl:
 
 
 def read(url: str) -> RedisUrl:
-    """Read a URL of one of REDIS_SCHEMES. Raises UnreadableUrl."""
+    """Read a URL of one of REDIS_SCHEMES. Raises InvalidRedisUrl."""
     try:
         return _read_sentinels(url) if url.startswith("sentinel://") else _read_server(url)
-    except UnreadableUrl:
+    except InvalidRedisUrl:
         raise
     except ValueError:  # its text may quote a part of the URL
         expected = "expected redis://[user:password@]host[:port][/db], special signs %-encoded"
-        raise UnreadableUrl(expected) from None
+        raise InvalidRedisUrl(expected) from None
 
 
 def for_broker(url: str, sentinel_seconds: float) -> CeleryUrl:
-    """For kombu; a URL of another kind of broker stays as it is. Raises UnreadableUrl."""
+    """For kombu; a URL of another kind of broker stays as it is. Raises InvalidRedisUrl."""
     return _for_celery(url, sentinel_seconds, repeats_credentials=True)  # when it turns to the next Sentinel
 
 
 def for_backend(url: str, sentinel_seconds: float) -> CeleryUrl:
-    """For Celery's result backend. Raises UnreadableUrl."""
+    """For Celery's result backend. Raises InvalidRedisUrl."""
     return _for_celery(url, sentinel_seconds, repeats_credentials=False)  # `inspect conf` masks the first only
 
 
-def name_one_server(url: str, other: str) -> bool:
+def is_same_database(url: str, other: str) -> bool:
     """True when both lead to the same database of the same Redis; False also when only a look-up could tell.
 
-    Raises UnreadableUrl.
+    Raises InvalidRedisUrl.
     """
     if url == other:
         return True
     are_redis = url.startswith(REDIS_SCHEMES) and other.startswith(REDIS_SCHEMES)
-    return are_redis and _place(read(url)) == _place(read(other))
+    return are_redis and _location(read(url)) == _location(read(other))
 
 
-def _place(url: RedisUrl) -> tuple[object, ...]:
+def _location(url: RedisUrl) -> tuple[object, ...]:
     return frozenset(url.nodes), url.socket_path, url.master, url.db
 
 
@@ -115,32 +115,32 @@ def _read_server(url: str) -> RedisUrl:
     # Not at the head: gunicorn reads the settings, and so this module, before gevent patches what redis imports.
     from redis.connection import parse_url
 
-    given = parse_url(url)  # type: ignore[no-untyped-call]
-    given.pop("connection_class", None)
-    path = given.pop("path", None)
-    address = (given.pop("host", "localhost"), given.pop("port", 6379))
-    tls = {name: given.pop(name) for name in list(given) if name.startswith("ssl_")}
+    parsed = parse_url(url)  # type: ignore[no-untyped-call]
+    parsed.pop("connection_class", None)
+    path = parsed.pop("path", None)
+    address = (parsed.pop("host", "localhost"), parsed.pop("port", 6379))
+    tls = {name: parsed.pop(name) for name in list(parsed) if name.startswith("ssl_")}
     return RedisUrl(
         nodes=() if path else (address,),
-        db=given.pop("db", 0),
-        username=given.pop("username", None),
-        password=given.pop("password", None),
+        db=parsed.pop("db", 0),
+        username=parsed.pop("username", None),
+        password=parsed.pop("password", None),
         socket_path=path,
-        tls=_checked_tls(tls, is_asked_for=url.startswith("rediss://")),
-        options=given,
+        tls=_validated_tls(tls, is_requested=url.startswith("rediss://")),
+        options=parsed,
     )
 
 
-def _checked_tls(tls: dict[str, Any], *, is_asked_for: bool) -> dict[str, Any] | None:
+def _validated_tls(tls: dict[str, Any], *, is_requested: bool) -> dict[str, Any] | None:
     """With ssl_cert_reqs, which kombu and Celery do not take as given."""
-    if not is_asked_for:
+    if not is_requested:
         if tls:
-            raise UnreadableUrl("options that begin with ssl_ need rediss://")
+            raise InvalidRedisUrl("options that begin with ssl_ need rediss://")
         return None
-    asked = tls.get("ssl_cert_reqs", "required")
-    cert_reqs = _CERT_REQS.get(asked, asked)
+    requested = tls.get("ssl_cert_reqs", "required")
+    cert_reqs = _CERT_REQS.get(requested, requested)
     if cert_reqs not in _CERT_REQS.values():
-        raise UnreadableUrl("ssl_cert_reqs must be required, optional or none")
+        raise InvalidRedisUrl("ssl_cert_reqs must be required, optional or none")
     return {**tls, "ssl_cert_reqs": cert_reqs}
 
 
@@ -149,9 +149,9 @@ def _read_sentinels(url: str) -> RedisUrl:
     options = dict(parse_qsl(parts["query"] or "")) if parts else {}
     master = options.pop("master", None)
     if parts is None or not master:
-        raise UnreadableUrl(_SENTINELS_EXPECTED)
+        raise InvalidRedisUrl(_SENTINELS_EXPECTED)
     if options:  # an ssl_ option above all: connecting without TLS would be worse than not at all
-        raise UnreadableUrl("sentinel:// takes no option but master, and no TLS")
+        raise InvalidRedisUrl("sentinel:// takes no option but master, and no TLS")
     return RedisUrl(
         nodes=tuple(_read_node(node) for node in parts["nodes"].split(",")),
         db=int(parts["db"] or 0),
@@ -164,7 +164,7 @@ def _read_sentinels(url: str) -> RedisUrl:
 def _read_node(text: str) -> tuple[str, int]:
     parts = _NODE.fullmatch(text)
     if parts is None:
-        raise UnreadableUrl(_SENTINELS_EXPECTED)
+        raise InvalidRedisUrl(_SENTINELS_EXPECTED)
     return (parts["ip6"] or parts["host"]).lower(), int(parts["port"] or _SENTINEL_PORT)
 
 

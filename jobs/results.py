@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from jobs.base import SHOWS_NO_INPUT, FrozenModel
+from jobs.base import HIDE_INPUT, FrozenModel
 
 
 class Usage(FrozenModel):
@@ -22,17 +22,22 @@ class Usage(FrozenModel):
     @classmethod
     def estimate(cls, input_chars: int, pieces: int) -> Self:
         """Before the provider has counted. Four characters a token is OpenAI's own rule of thumb for English."""
-        given = math.ceil(input_chars / 4)
-        return cls(input_tokens=given, output_tokens=pieces, total_tokens=given + pieces, estimated=True)
+        input_tokens = math.ceil(input_chars / 4)
+        return cls(input_tokens=input_tokens, output_tokens=pieces, total_tokens=input_tokens + pieces, estimated=True)
 
-    def as_word(self) -> str:
+    def to_string(self) -> str:
         """As the record's hash keeps it: short, so that the hash stays in Redis' compact encoding."""
         return f"{self.input_tokens} {self.output_tokens} {self.estimated:d}"
 
     @classmethod
-    def from_word(cls, word: str) -> Self:
-        given, made, estimated = map(int, word.split())
-        return cls(input_tokens=given, output_tokens=made, total_tokens=given + made, estimated=bool(estimated))
+    def from_string(cls, text: str) -> Self:
+        input_tokens, output_tokens, estimated = map(int, text.split())
+        return cls(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            total_tokens=input_tokens + output_tokens,
+            estimated=bool(estimated),
+        )
 
 
 class TextAnswer(FrozenModel):
@@ -115,7 +120,7 @@ class RemovalAnswer(FrozenModel):
 
 AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer
 Answer = Annotated[AnyAnswer, Field(discriminator="kind")]
-ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer, config=SHOWS_NO_INPUT)
+ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer, config=HIDE_INPUT)
 
 
 class JobError(FrozenModel):

@@ -25,51 +25,51 @@ logger = logging.getLogger(__name__)
 _LISTEN_RETRY_SECONDS: Final = 1.0
 
 
-class Stop(Enum):
+class StopReason(Enum):
     """Why an attempt is stopped before the provider has ended."""
 
     LEASE_LOST = "lease_lost"  # it may not write any more
-    WORKER_STOPS = "worker_stops"  # the grace period is over: the job goes back to the queue
+    WORKER_STOPPING = "worker_stopping"  # the grace period is over: the job goes back to the queue
 
 
-class Stopped(Exception):
-    """Raised by ``Hold.run`` in place of the cancellation."""
+class AttemptStopped(Exception):
+    """Raised by ``RunningAttempt.run`` in place of the cancellation."""
 
-    def __init__(self, reason: Stop) -> None:
+    def __init__(self, reason: StopReason) -> None:
         super().__init__(reason.value)
         self.reason = reason
 
 
-class Hold:
+class RunningAttempt:
     """A lease while its attempt runs. ``run`` may be called once."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self._reason: Stop | None = None
-        self._work: asyncio.Task[None] | None = None
+        self._reason: StopReason | None = None
+        self._task: asyncio.Task[None] | None = None
 
     @property
-    def is_lost(self) -> bool:
-        return self._reason is Stop.LEASE_LOST
+    def has_lost_lease(self) -> bool:
+        return self._reason is StopReason.LEASE_LOST
 
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the attempt's work; raises Stopped as soon as ``stop`` is called."""
-        self._work = asyncio.ensure_future(work)
+    async def run(self, attempt_task: Coroutine[Any, Any, None]) -> None:
+        """Do the attempt's task; raises AttemptStopped as soon as ``stop`` is called."""
+        self._task = asyncio.ensure_future(attempt_task)
         if self._reason is not None:
-            self._work.cancel()
+            self._task.cancel()
         try:
-            await self._work
+            await self._task
         except asyncio.CancelledError:
             if self._reason is None:
                 raise
-            raise Stopped(self._reason) from None
+            raise AttemptStopped(self._reason) from None
 
-    def stop(self, reason: Stop) -> None:
-        """The work is cancelled, which closes its upstream connection. The first reason stays, but a loss wins."""
-        if self._reason is None or reason is Stop.LEASE_LOST:
+    def stop(self, reason: StopReason) -> None:
+        """The task is cancelled, which closes its upstream connection. The first reason stays, but a loss wins."""
+        if self._reason is None or reason is StopReason.LEASE_LOST:
             self._reason = reason
-        if self._work is not None:
-            self._work.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 class Heartbeat:
@@ -80,41 +80,50 @@ class Heartbeat:
         self._store = store
         self._listener = listener
         self._settings = settings
-        self._holds: dict[str, Hold] = {}
+        self._running_attempts: dict[str, RunningAttempt] = {}
 
-    def hold(self, lease: Lease) -> Hold:
-        hold = self._holds[lease.job_id] = Hold(lease)
-        return hold
+    def track(self, lease: Lease) -> RunningAttempt:
+        running_attempt = self._running_attempts[lease.job_id] = RunningAttempt(lease)
+        return running_attempt
 
-    def drop(self, hold: Hold) -> None:
-        """The attempt has ended. A later attempt of the same job on this worker keeps its own hold."""
-        if self._holds.get(hold.lease.job_id) is hold:
-            del self._holds[hold.lease.job_id]
+    def untrack(self, running_attempt: RunningAttempt) -> None:
+        """The attempt has ended. A later attempt of the same job on this worker keeps its own entry."""
+        if self._running_attempts.get(running_attempt.lease.job_id) is running_attempt:
+            del self._running_attempts[running_attempt.lease.job_id]
 
-    def give_back(self) -> None:
+    def drain(self) -> None:
         """The worker stops: every attempt that still runs ends, and its job goes back to the queue."""
-        for hold in list(self._holds.values()):
-            logger.info("attempt_given_back job_id=%s", hold.lease.job_id)
-            hold.stop(Stop.WORKER_STOPS)
+        for running_attempt in list(self._running_attempts.values()):
+            logger.info("attempt_released job_id=%s", running_attempt.lease.job_id)
+            running_attempt.stop(StopReason.WORKER_STOPPING)
 
-    async def beat_forever(self) -> None:
+    async def renew_forever(self) -> None:
         while True:
             started = time.monotonic()
             try:
-                await self._beat()
+                await self._renew_leases()
             except StoreUnavailable:
-                logger.info("heartbeat_ends")  # with the process
+                logger.info("heartbeat_stopped")  # with the process
             except Exception as error:  # noqa: BLE001  # one beat that fails must not cost every lease
                 logger.error("heartbeat_failed error=%s", type(error).__name__)  # noqa: TRY400
             await asyncio.sleep(max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - started)))
 
-    async def _beat(self) -> None:
-        holds = list(self._holds.values())
-        lost = await self._store.run(transitions.renew(self._worker, [hold.lease for hold in holds], self._settings))
-        for hold in holds:
-            if hold.lease.job_id in lost and self._holds.get(hold.lease.job_id) is hold:  # not ended meanwhile
-                logger.info("lease_lost job_id=%s attempt=%d", hold.lease.job_id, hold.lease.attempt)
-                hold.stop(Stop.LEASE_LOST)
+    async def _renew_leases(self) -> None:
+        running_attempts = list(self._running_attempts.values())
+        lost = await self._store.run(
+            transitions.renew(
+                self._worker, [running_attempt.lease for running_attempt in running_attempts], self._settings
+            )
+        )
+        for running_attempt in running_attempts:
+            if (
+                running_attempt.lease.job_id in lost
+                and self._running_attempts.get(running_attempt.lease.job_id) is running_attempt
+            ):  # not ended meanwhile
+                logger.info(
+                    "lease_lost job_id=%s attempt=%d", running_attempt.lease.job_id, running_attempt.lease.attempt
+                )
+                running_attempt.stop(StopReason.LEASE_LOST)
 
     async def listen_forever(self) -> None:
         """Hear of cancels at once; what is missed while Redis is away, the next beat tells."""
@@ -130,6 +139,6 @@ class Heartbeat:
                 await asyncio.sleep(_LISTEN_RETRY_SECONDS)
 
     def _on_cancelled(self, job_id: str) -> None:
-        hold = self._holds.get(job_id)
-        if hold is not None:
-            hold.stop(Stop.LEASE_LOST)
+        running_attempt = self._running_attempts.get(job_id)
+        if running_attempt is not None:
+            running_attempt.stop(StopReason.LEASE_LOST)

@@ -100,12 +100,12 @@ def test_every_key_is_in_the_table():
             keys.events("job_x"),
             keys.attempts("job_x"),
             keys.result("job_x"),
-            keys.bells("queue_x"),
+            keys.messages("queue_x"),
             keys.claimed("queue_x"),
             keys.minute(123),
             keys.document("job_x"),
             keys.documents("tenant_x"),
-            keys.document_of("tenant_x", "digest_x"),
+            keys.document_by_hash("tenant_x", "digest_x"),
             *(value for name, value in vars(keys).items() if name.isupper() and str(value).startswith("cq:")),
         )
     }

@@ -34,7 +34,7 @@ def fill(jobs, count):
     made = []
     while len(made) < count:
         batch = [jobs.new_job() for _ in range(min(1_000, count - len(made)))]
-        jobs.store.run_all([transitions.create(job, jobs.bell, jobs.settings) for job in batch])
+        jobs.store.run_all([transitions.create(job, jobs.message_template, jobs.settings) for job in batch])
         made += [job.job_id for job in batch]
     return made
 

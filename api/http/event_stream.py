@@ -40,11 +40,11 @@ def event_stream(
     """
     here = services()
     is_running = not record.state.is_final
-    bundles = follow(here.store, here.listener, record.job_id, after, tick_seconds(on_leave), is_running=is_running)
-    first = next(bundles)  # while an error can still be answered as one
+    batches = follow(here.store, here.listener, record.job_id, after, tick_seconds(on_leave), is_running=is_running)
+    first = next(batches)  # while an error can still be answered as one
     if not (first or is_running):
         return Response(status=HTTPStatus.NO_CONTENT)
-    told = _Narrator(here, record).tell_all(first, bundles)
+    told = _Narrator(here, record).tell_all(first, batches)
     return streamed(here, told, on_leave, headers)
 
 
@@ -80,10 +80,10 @@ class _Narrator:
         self._is_in_line = True
         self._looked_at = time.monotonic()
 
-    def tell_all(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
-        with closing(bundles):
+    def tell_all(self, first: tuple[Event, ...], batches: Generator[tuple[Event, ...]]) -> Generator[bytes]:
+        with closing(batches):
             yield _RETRY + self._status + self._say(first)
-            for events in bundles:
+            for events in batches:
                 yield self._say(events)
 
     def _say(self, events: tuple[Event, ...]) -> bytes:

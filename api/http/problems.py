@@ -113,7 +113,7 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
     if isinstance(error, JobFailed):
         response.headers["x-should-retry"] = "false"  # the job was tried again as often as it is worth
     elif error.http_status >= SERVER_ERRORS:
-        logger.warning("request_refused request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
+        logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
     return response
 
 

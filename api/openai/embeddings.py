@@ -36,7 +36,7 @@ def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
         dimensions=body.dimensions,
         encoding_format=body.encoding_format,
         metadata=body.metadata or {},
-        more=body.passed_on(*_OURS),
+        extra_body=body.passed_on(*_OURS),
     )
     accepted = accept(task, "embd", headers.key)
     view = view_at_end(accepted)

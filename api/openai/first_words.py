@@ -18,12 +18,12 @@ HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # no comment can be sent meanwhile
 _WORDS: Final = frozenset({"delta", "upstream"})
 
 
-def first_words(accepted: Accepted, bundles: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
+def first_words(accepted: Accepted, batches: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
     """What the log says up to the first word of an answer, to its end, or to the end of our patience.
 
     Raises CallFailed for a job that has failed without a word, StillRunning when the server stops, ClientLeft.
     """
-    heard = _heard(accepted, bundles)
+    heard = _heard(accepted, batches)
     if services().listener.is_closed:
         raise still_running(accepted.record.job_id)
     error = heard[-1].error if heard and heard[-1].is_final else None
@@ -33,10 +33,10 @@ def first_words(accepted: Accepted, bundles: Iterable[tuple[Event, ...]]) -> tup
     return heard
 
 
-def _heard(accepted: Accepted, bundles: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
+def _heard(accepted: Accepted, batches: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
     check_presence, until = presence_check(), time.monotonic() + HOLD_SECONDS
     heard: tuple[Event, ...] = ()
-    for events in bundles:
+    for events in batches:
         heard += events
         if any(map(_is_word, events)) or time.monotonic() >= until:
             break

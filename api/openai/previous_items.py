@@ -19,7 +19,7 @@ def continued(store: Store, task: ResponseTask, previous_id: str, most_bytes: in
     Raises PreviousNotFound, also for one that has expired or was not stored, BadParameter for one without an answer,
     and ConversationTooLong.
     """
-    whole = task.model_copy(update={"earlier": _earlier_items(store, previous_id)})
+    whole = task.model_copy(update={"previous_items": _earlier_items(store, previous_id)})
     if len(whole.model_dump_json(exclude_defaults=True).encode()) > most_bytes:
         raise ConversationTooLong(f"the conversation has more than {most_bytes} bytes", param=_PARAM)
     return whole

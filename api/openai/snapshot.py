@@ -6,7 +6,7 @@ from typing import Any
 from jobs import queries
 from jobs.errors import no_such_job
 from jobs.models import JobRecord, JobView, is_job_id
-from jobs.requests import SPOKEN_KINDS, Conversation
+from jobs.requests import CONVERSATION_KINDS, Conversation
 from jobs.results import JobError, TextAnswer
 from jobs.storage.commands import Command
 from jobs.storage.store import Store
@@ -49,6 +49,6 @@ def find(store: Store, job_id: str, param: str = "response_id") -> Seen:
 def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:
     """The same without what was asked, which nobody may be able to read any more."""
     record = store.run(queries.record(job_id)) if is_job_id(job_id) else None
-    if record is None or record.kind not in SPOKEN_KINDS:
+    if record is None or record.kind not in CONVERSATION_KINDS:
         raise no_such_job(param)
     return record

@@ -64,12 +64,12 @@ def stream(accepted: Accepted, begin: Seen, narration: Narration) -> Response:
     here = services()
     is_running = not begin.record.state.is_final
     tick = tick_seconds(accepted.leave)
-    bundles = follow(here.store, here.listener, begin.record.job_id, -1, tick, is_running=is_running)
+    batches = follow(here.store, here.listener, begin.record.job_id, -1, tick, is_running=is_running)
     with ExitStack() as unless_told:
-        unless_told.callback(bundles.close)
-        first = first_words(accepted, bundles) if accepted.is_waited else next(bundles)
+        unless_told.callback(batches.close)
+        first = first_words(accepted, batches) if accepted.is_waited else next(batches)
         unless_told.pop_all()
-    return streamed(here, _Teller(here, accepted, begin, narration).tell_all(first, bundles), accepted.leave)
+    return streamed(here, _Teller(here, accepted, begin, narration).tell_all(first, batches), accepted.leave)
 
 
 def frame(data: dict[str, Any], name: str | None = None) -> bytes:
@@ -84,27 +84,27 @@ class _Teller:
         self._begin = begin
         self._narration = narration
 
-    def tell_all(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
+    def tell_all(self, first: tuple[Event, ...], batches: Generator[tuple[Event, ...]]) -> Generator[bytes]:
         is_answered = False
-        for said in self._whole(first, bundles):
+        for said in self._whole(first, batches):
             yield said
             if said and not is_answered:  # an openai client repeats no call of which it has the first byte
                 is_answered = True
                 self._accepted.answered()
 
-    def _whole(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
-        with closing(bundles):
+    def _whole(self, first: tuple[Event, ...], batches: Generator[tuple[Event, ...]]) -> Generator[bytes]:
+        with closing(batches):
             try:
-                yield from self._told(first, bundles)
+                yield from self._told(first, batches)
             except Exception as error:  # noqa: BLE001  # whatever the log holds: a cut stream would pass for a whole one
                 yield self._fault(error)
         if self._narration.is_over:
             return
         yield self._narration.stopped() if self._here.listener.is_closed else self._narration.broken_off(_DELETED)
 
-    def _told(self, first: tuple[Event, ...], bundles: Generator[tuple[Event, ...]]) -> Generator[bytes]:
+    def _told(self, first: tuple[Event, ...], batches: Generator[tuple[Event, ...]]) -> Generator[bytes]:
         yield self._begin_with(first)
-        for events in bundles:
+        for events in batches:
             yield self._tell(events)
             if self._narration.is_over:
                 return

@@ -98,7 +98,7 @@ def _leave_late(leave: Callable[[], None]) -> None:
 
 
 def _made_before(here: Services, task: JobRequest, key: str) -> Created | None:
-    kept = here.store.run(queries.made_under(DEFAULT_TENANT, idempotency_digest(key)))
+    kept = here.store.run(queries.find_by_idempotency_key(DEFAULT_TENANT, idempotency_digest(key)))
     return Created(kept[1]) if kept and kept[0] == fingerprint(task) else None
 
 
@@ -117,7 +117,7 @@ def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created
         return here.submitter.submit(task, id_prefix=id_prefix)
     key, tries = _own_key(), _tries_before()
     while True:  # each time another job, at last a new one
-        created = here.submitter.submit(task, idempotency_key=key, sent_before=tries, id_prefix=id_prefix)
+        created = here.submitter.submit(task, idempotency_key=key, resend_count=tries, id_prefix=id_prefix)
         if created.is_new or _goes_on(here, created.job_id):
             return created
 
@@ -157,7 +157,7 @@ def _canceller(here: Services, record: JobRecord) -> Callable[[], None]:
 
     def leave() -> None:
         with suppress(StoreUnavailable):
-            if here.store.run(queries.times_sent_again(record.tenant, digest, record.job_id)) <= tries:
+            if here.store.run(queries.resend_count(record.tenant, digest, record.job_id)) <= tries:
                 here.cancel(record)
 
     return leave
@@ -169,6 +169,6 @@ def _noter(here: Services, record: JobRecord) -> Callable[[], None]:
 
     def answered() -> None:
         with suppress(StoreUnavailable, QueueFull):
-            here.store.run(transitions.answered(record.tenant, key, record.job_id))
+            here.store.run(transitions.mark_answered(record.tenant, key, record.job_id))
 
     return answered

@@ -209,7 +209,7 @@ STATS: Final = {
         "failed": 3,
         "cancelled": 2,
     },
-    "queues": [{"name": "chatqueue", "depth": 1, "front": 0}],
+    "queues": [{"name": "chatqueue", "depth": 1, "high": 0}],
     "waiting_for_retry": 1,
     "oldest_queued_seconds": 1.25,
     "workers": ["worker-1:4242"],

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from jobs.requests import ChatRequest, ChatTask, EmbeddingsTask, RequestModel, TaskRequest, Whole
+from jobs.requests import ChatRequest, ChatTask, EmbeddingsTask, IntegralFloat, RequestModel, TaskRequest
 from jobs.states import State
 
 MAX_IDS: Final = 1_000
@@ -143,5 +143,7 @@ class RetryFilter(RequestModel):
     error_code: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="Only those that failed with this code.", examples=["provider_unavailable"]
     )
-    limit: Annotated[int, Field(ge=1, le=MAX_IDS), Whole] = Field(default=100, description="Most tasks to retry.")
+    limit: Annotated[int, Field(ge=1, le=MAX_IDS), IntegralFloat] = Field(
+        default=100, description="Most tasks to retry."
+    )
     dry_run: bool = Field(default=False, description="Only say how many there are.")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 
 from jobs.base import FrozenModel
 from jobs.events import Event
-from jobs.lookup import Page, Stats
+from jobs.lookup import JobPage, Stats
 from jobs.models import JobDetails, JobRecord, JobView, Progress
 from jobs.requests import Kind
 from jobs.results import (
@@ -203,7 +203,7 @@ class TaskList(FrozenModel):
     next_cursor: str | None = Field(description="For the next page; null on the last one.")
 
     @classmethod
-    def of_page(cls, page: Page) -> Self:
+    def of_page(cls, page: JobPage) -> Self:
         return cls(tasks=tuple(map(Task.of, page.records)), unknown=(), next_cursor=page.next_cursor)
 
 

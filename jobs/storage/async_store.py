@@ -16,13 +16,13 @@ import redis.asyncio
 from redis.exceptions import NoScriptError
 
 from jobs.errors import StoreUnavailable
-from jobs.storage.commands import Command, Word
-from jobs.storage.store import is_passing, with_source
+from jobs.storage.commands import Argument, Command
+from jobs.storage.store import is_transient, with_script_source
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-_MOST_IN_ONE_TRIP: Final = 500  # commands; keeps one trip short when thousands have gathered in an outage
+_MAX_BATCH_SIZE: Final = 500  # commands; keeps one trip short when thousands have gathered in an outage
 _RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # waits while Redis is away; the last one repeats
 
 
@@ -34,8 +34,8 @@ class AsyncStore:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._gathered: list[tuple[Command[Any], asyncio.Future[Any]]] = []
-        self._flusher: asyncio.Task[None] | None = None
+        self._pending: list[tuple[Command[Any], asyncio.Future[Any]]] = []
+        self._flush_task: asyncio.Task[None] | None = None
         self._last_outage = -math.inf
         self._waits_for_redis = True
 
@@ -51,34 +51,34 @@ class AsyncStore:
 
         StoreUnavailable only after ``stop_waiting``.
         """
-        sent = replace(command, words=command.encoded())
+        sent = replace(command, arguments=command.encoded())
         future = asyncio.get_running_loop().create_future()
-        self._gathered.append((sent, future))
-        if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush())
+        self._pending.append((sent, future))
+        if self._flush_task is None:
+            self._flush_task = asyncio.create_task(self._flush())
         return command.read(await future)
 
     def stop_waiting(self) -> None:
         """The process ends: from now on ``run`` raises StoreUnavailable instead of waiting for Redis to return."""
         self._waits_for_redis = False
-        _give_up(self._gathered)
-        self._gathered.clear()
+        _fail_pending(self._pending)
+        self._pending.clear()
 
     async def close(self) -> None:
-        if self._flusher is not None:
-            self._flusher.cancel()
+        if self._flush_task is not None:
+            self._flush_task.cancel()
         await self._client.aclose()
 
     async def _flush(self) -> None:
         tries = 0
-        while self._gathered:
-            batch = [pair for pair in self._gathered[:_MOST_IN_ONE_TRIP] if not pair[1].done()]
-            del self._gathered[:_MOST_IN_ONE_TRIP]
-            again = await self._deliver(batch)
+        while self._pending:
+            batch = [pair for pair in self._pending[:_MAX_BATCH_SIZE] if not pair[1].done()]
+            del self._pending[:_MAX_BATCH_SIZE]
+            again = await self._send_batch(batch)
             if not self._waits_for_redis:
-                _give_up(again)
+                _fail_pending(again)
                 again = []
-            self._gathered[:0] = again
+            self._pending[:0] = again
             if again:
                 if tries == 0:
                     logger.warning("store_unavailable waiting=%d", len(again))
@@ -86,9 +86,9 @@ class AsyncStore:
                 tries += 1
             else:
                 tries = 0
-        self._flusher = None
+        self._flush_task = None
 
-    async def _deliver(
+    async def _send_batch(
         self, batch: list[tuple[Command[Any], asyncio.Future[Any]]]
     ) -> list[tuple[Command[Any], asyncio.Future[Any]]]:
         """Send the batch, hand out the replies; answers what has to be sent again."""
@@ -98,7 +98,7 @@ class AsyncStore:
             replies = [error] * len(batch)
         again = []
         for (command, future), reply in zip(batch, replies, strict=True):
-            if isinstance(reply, Exception) and is_passing(reply):
+            if isinstance(reply, Exception) and is_transient(reply):
                 self._last_outage = time.monotonic()
                 again.append((command, future))
             elif not future.done():
@@ -106,22 +106,22 @@ class AsyncStore:
         return again
 
     async def _replies(self, commands: Sequence[Command[Any]]) -> list[Any]:
-        replies = await self._send([command.words for command in commands])
+        replies = await self._send([command.arguments for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            answers = await self._send([with_source(commands[i]) for i in unknown])
+            answers = await self._send([with_script_source(commands[i]) for i in unknown])
             for i, reply in zip(unknown, answers, strict=True):
                 replies[i] = reply
         return replies
 
-    async def _send(self, words: list[tuple[Word, ...]]) -> list[Any]:
+    async def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipeline:
-            for command in words:
+            for command in arguments:
                 pipeline.execute_command(*command)
             return await pipeline.execute(raise_on_error=False)
 
 
-def _give_up(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
+def _fail_pending(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
     for _, future in pairs:
         if not future.done():
             future.set_exception(StoreUnavailable("Redis is away and the process ends"))

@@ -11,7 +11,7 @@ from typing import Any
 from jobs.results import ANSWER, AnyAnswer, JobError, TextAnswer
 
 
-def _meta(job_id: str, status: str, result: Any, **more: Any) -> dict[str, Any]:
+def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]:
     return {
         "status": status,
         "result": result,
@@ -19,7 +19,7 @@ def _meta(job_id: str, status: str, result: Any, **more: Any) -> dict[str, Any]:
         "children": [],
         "date_done": datetime.now(UTC).isoformat(),
         "task_id": job_id,
-        **more,
+        **extra,
     }
 
 
@@ -35,7 +35,7 @@ def failure(job_id: str, error: JobError, partial: TextAnswer | None = None) -> 
     return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped), ensure_ascii=False, allow_nan=False)
 
 
-def revoked_head(job_id: str) -> str:
+def revoked_prefix(job_id: str) -> str:
     """Of a cancelled job, open at its end: the cancel verb writes the partial answer and the closing brace.
 
     ``get()`` raises celery.exceptions.TaskRevokedError.

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from jobs.errors import InternalError
 
-Word: TypeAlias = str | bytes | int | float
+Argument: TypeAlias = str | bytes | int | float
 T = TypeVar("T")
 
 _LUA = Path(__file__).parent / "lua"
@@ -32,23 +32,23 @@ class Script:
 
 @dataclass(frozen=True)
 class Command(Generic[T]):
-    """``words`` as they go over the wire; ``read`` turns the server's answer into a value.
+    """``arguments`` as they go over the wire; ``read`` turns the server's answer into a value.
 
-    ``words`` may hold prompts and answers, so no repr shows them.
+    ``arguments`` may hold prompts and answers, so no repr shows them.
     """
 
-    words: tuple[Word, ...] = field(repr=False)
+    arguments: tuple[Argument, ...] = field(repr=False)
     read: Callable[[Any], T] = field(repr=False)
     script: Script | None = None
 
-    def encoded(self) -> tuple[Word, ...]:
-        """The words as bytes, so that a text which cannot be sent fails its own caller and nobody else in the batch.
+    def encoded(self) -> tuple[Argument, ...]:
+        """The arguments as bytes, so that a text which cannot be sent fails its own caller and nobody else in the batch.
 
         Raises InternalError, which unlike UnicodeEncodeError does not hold the text.
         """
         try:
-            rest = (word.encode() if isinstance(word, str) else word for word in self.words[1:])
-            return (self.words[0], *rest)  # the command's name stays: by it redis-py knows how to read the answer
+            rest = (argument.encode() if isinstance(argument, str) else argument for argument in self.arguments[1:])
+            return (self.arguments[0], *rest)  # the command's name stays: by it redis-py knows how to read the answer
         except UnicodeEncodeError:
             raise InternalError("a text with half a character in it cannot be written down") from None
 
@@ -60,10 +60,10 @@ def load_script(name: str) -> Script:
     Raises FileNotFoundError when there is no such file.
     """
     body = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
-    wanted = _INCLUDE.search(body)
+    include_line = _INCLUDE.search(body)
     pieces = [
-        (_LUA / f"include_{piece}.lua").read_text(encoding="utf-8")
-        for piece in (wanted.group(1).split() if wanted else ())
+        (_LUA / f"include_{include}.lua").read_text(encoding="utf-8")
+        for include in (include_line.group(1).split() if include_line else ())
     ]
     source = "\n".join([*pieces, body])
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
@@ -74,13 +74,13 @@ def script_names() -> list[str]:
     return sorted(path.stem for path in _LUA.glob("*.lua") if not path.stem.startswith("include_"))
 
 
-def script_command(name: str, keys: list[str], args: list[Word], read: Callable[[Any], T]) -> Command[T]:
+def script_command(name: str, keys: list[str], args: list[Argument], read: Callable[[Any], T]) -> Command[T]:
     script = load_script(name)
     return Command(("EVALSHA", script.sha, len(keys), *keys, *args), read, script)
 
 
-def plain_command(*words: Word, read: Callable[[Any], T]) -> Command[T]:
-    return Command(words, read)
+def plain_command(*arguments: Argument, read: Callable[[Any], T]) -> Command[T]:
+    return Command(arguments, read)
 
 
 def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T | None]:

@@ -1,4 +1,4 @@
-"""The bell: the Celery message that tells workers of a job. It carries the id and no content."""
+"""The message: the Celery message that tells workers of a job. It carries the id and no content."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,20 +10,20 @@ TAG_PLACEHOLDER: Final = "{tag}"
 
 
 @dataclass(frozen=True)
-class Bell:
-    """How to ring for jobs of one queue.
+class MessageTemplate:
+    """How to publish for jobs of one queue.
 
-    Where Redis is the broker too, ``normal`` and ``front`` are the ready-made messages in which the Lua verbs fill in
-    the id and the delivery tag, so that the record and its bell are one write. Elsewhere they are empty, and the
-    caller rings through Celery after the write.
+    Where Redis is the broker too, ``normal`` and ``high`` are the ready-made messages in which the Lua verbs fill in
+    the id and the delivery tag, so that the record and its message are one write. Elsewhere they are empty, and the
+    caller publishes through Celery after the write.
     """
 
     queue: str
     normal: str = field(default="", repr=False)
-    front: str = field(default="", repr=False)
+    high: str = field(default="", repr=False)
 
     @property
-    def rings_in_store(self) -> bool:
+    def publishes_in_store(self) -> bool:
         return bool(self.normal)
 
     @property
@@ -31,5 +31,5 @@ class Bell:
         return keys.broker_list(self.queue, keys.NORMAL_PRIORITY)
 
     @property
-    def front_list(self) -> str:
-        return keys.broker_list(self.queue, keys.FRONT_PRIORITY)
+    def high_list(self) -> str:
+        return keys.broker_list(self.queue, keys.HIGH_PRIORITY)

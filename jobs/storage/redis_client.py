@@ -25,7 +25,7 @@ class _BlockingSentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool
 
 
 def connect(settings: Settings) -> redis.Redis:
-    """A pooled client for threads or greenlets. Opens no connection yet. Raises UnreadableUrl.
+    """A pooled client for threads or greenlets. Opens no connection yet. Raises InvalidRedisUrl.
 
     A burst waits a moment for a connection instead of failing at once, as redis-py's own pool does at 100.
     """

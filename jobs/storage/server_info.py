@@ -5,7 +5,7 @@ from typing import Any, Final
 from jobs.base import FrozenModel
 from jobs.storage.commands import Command, plain_command
 
-OLDEST_REDIS: Final = (7, 0)  # BLMPOP: many bells in one round trip
+MIN_REDIS_VERSION: Final = (7, 0)  # BLMPOP: many messages in one round trip
 
 
 class ServerInfo(FrozenModel):
@@ -16,14 +16,16 @@ class ServerInfo(FrozenModel):
     maxmemory_bytes: int
     maxmemory_policy: str
     has_append_only_file: bool
-    redis_version: tuple[int, ...] = OLDEST_REDIS
+    redis_version: tuple[int, ...] = MIN_REDIS_VERSION
 
     @property
     def hazards(self) -> tuple[str, ...]:
         """What makes that accepted jobs are lost or not done, each as a sentence that says what to do."""
         found = []
-        if self.redis_version < OLDEST_REDIS:
-            found.append("Redis is older than 7.0, and workers cannot take bells from it: use 7.0 or newer, or Valkey")
+        if self.redis_version < MIN_REDIS_VERSION:
+            found.append(
+                "Redis is older than 7.0, and workers cannot take messages from it: use 7.0 or newer, or Valkey"
+            )
         if self.maxmemory_policy != "noeviction":
             found.append(
                 f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), and so loses jobs: "

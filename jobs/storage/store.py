@@ -20,11 +20,11 @@ from redis.exceptions import (
 )
 
 from jobs.errors import ChatqueueError, StoreUnavailable, no_memory
-from jobs.storage.commands import Command, Word
+from jobs.storage.commands import Argument, Command
 
 T = TypeVar("T")
 
-_PASSING_ERRORS: Final = (
+_TRANSIENT_ERRORS: Final = (
     BusyLoadingError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -32,14 +32,14 @@ _PASSING_ERRORS: Final = (
     RedisTimeoutError,
     TryAgainError,
 )
-_PASSING_WORDS: Final = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN")
+_TRANSIENT_PREFIXES: Final = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN")
 RETRY_AFTER_SECONDS: Final = 2  # Retry-After of a 503: about as long as a restart of Redis takes
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """True when the same command may succeed later: Redis is away, silent, loading, read-only, full or without disk."""
-    return isinstance(error, _PASSING_ERRORS) or (
-        isinstance(error, ResponseError) and str(error).startswith(_PASSING_WORDS)
+    return isinstance(error, _TRANSIENT_ERRORS) or (
+        isinstance(error, ResponseError) and str(error).startswith(_TRANSIENT_PREFIXES)
     )
 
 
@@ -47,15 +47,15 @@ def translate(error: RedisError) -> ChatqueueError | RedisError:
     """Our error for one of redis-py's; what does not pass by itself stays as it is: a bug."""
     if isinstance(error, OutOfMemoryError):
         return no_memory()
-    if is_passing(error):
+    if is_transient(error):
         return StoreUnavailable("Redis cannot be reached; try again", retry_after_seconds=RETRY_AFTER_SECONDS)
     return error
 
 
-def with_source(command: Command[Any]) -> tuple[Word, ...]:
-    """The words of a command whose script the server does not know: the script itself instead of its name."""
+def with_script_source(command: Command[Any]) -> tuple[Argument, ...]:
+    """The arguments of a command whose script the server does not know: the script itself instead of its name."""
     assert command.script is not None  # noqa: S101  # only a script's reply is NoScriptError
-    return ("EVAL", command.script.source, *command.words[2:])
+    return ("EVAL", command.script.source, *command.arguments[2:])
 
 
 class Store:
@@ -82,27 +82,27 @@ class Store:
         replies = self._send([command.encoded() for command in commands])
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            for i, reply in zip(unknown, self._send([with_source(commands[i]) for i in unknown]), strict=True):
+            for i, reply in zip(unknown, self._send([with_script_source(commands[i]) for i in unknown]), strict=True):
                 replies[i] = reply
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise translate(reply) from reply
         return replies
 
-    def _send(self, words: list[tuple[Word, ...]]) -> list[Any]:
+    def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
         """A connection that was closed while it idled in the pool is worth one more try; a silent server is not."""
         try:
-            return self._send_once(words)
+            return self._send_once(arguments)
         except RedisTimeoutError as error:
             raise translate(error) from error
         except RedisConnectionError:
             try:
-                return self._send_once(words)
+                return self._send_once(arguments)
             except RedisError as error:
                 raise translate(error) from error
 
-    def _send_once(self, words: list[tuple[Word, ...]]) -> list[Any]:
+    def _send_once(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipeline:
-            for command in words:
+            for command in arguments:
                 pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
             return pipeline.execute(raise_on_error=False)

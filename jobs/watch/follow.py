@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, StoreUnavailable, no_such_job
-from jobs.events import Event, Run, read_events, replayed
+from jobs.events import Event, EventBatch, read_events, replay
 from jobs.models import is_job_id
 from jobs.storage.commands import Command
 from jobs.storage.store import Store
 from jobs.watch.listener import ChangeListener
 
 RECHECK_SECONDS: Final = 15.0  # a follower that hears nothing looks at the log this often
-PAGE: Final = 500  # events read at once: a reader of a long log holds no more in memory
+PAGE_SIZE: Final = 500  # events read at once: a reader of a long log holds no more in memory
 
 
 def follow(
@@ -29,19 +29,19 @@ def follow(
     *,
     is_running: bool = False,
 ) -> Generator[tuple[Event, ...]]:
-    """Events with numbers above ``after`` (-1: all) in bundles, an empty one at each tick without any.
+    """Events with numbers above ``after`` (-1: all) in batches, an empty one at each tick without any.
 
     Ends after the job's final event, or without it when the listener is closed or the job deleted. An outage of Redis
     is waited out; only the first step raises JobNotFound and StoreUnavailable. ``is_running``: the caller has seen it
-    so; then the first bundle is empty and the log is looked at once, not twice.
+    so; then the first batch is empty and the log is looked at once, not twice.
     """
     reader = _LogReader(store, job_id, after + 1)
-    yield () if is_running else reader.look()
+    yield () if is_running else reader.read_log()
     if reader.has_ended:
         return
     with listener.subscribed(job_id) as subscription:
         while not reader.has_ended and not listener.is_closed:
-            yield reader.hear(None if reader.has_more else subscription.take(tick_seconds))
+            yield reader.process(None if reader.has_more else subscription.take(tick_seconds))
 
 
 class _LogReader:
@@ -53,55 +53,55 @@ class _LogReader:
         self._store = store
         self._job_id = job_id
         self._next = number
-        self._looked_at = 0.0
+        self._log_read_at = 0.0
         self._is_gone = False  # deleted; its last words may still be on their way
         self.has_more = False  # the last look did not reach the end of the log
         self.has_ended = False
 
-    def hear(self, messages: list[bytes] | None) -> tuple[Event, ...]:
+    def process(self, messages: list[bytes] | None) -> tuple[Event, ...]:
         """What these announcements tell, or the log where they do not tell all; waits out an outage."""
         if self._is_gone and not messages:
             self.has_ended = True
-        heard: list[Event] = []
+        collected: list[Event] = []
         for message in messages or ():
-            events = Run.from_message(message).events_from(self._next)
+            events = EventBatch.from_message(message).events_from(self._next)
             if events is None:
                 messages = None
                 break
-            heard += self._advanced(events)
-        is_silent = messages == [] and time.monotonic() - self._looked_at >= RECHECK_SECONDS
+            collected += self._advance(events)
+        is_silent = messages == [] and time.monotonic() - self._log_read_at >= RECHECK_SECONDS
         if (messages is None or is_silent) and not self.has_ended:
-            heard += self._look_or_nothing()
-        return tuple(heard)
+            collected += self._read_log_or_nothing()
+        return tuple(collected)
 
-    def look(self) -> tuple[Event, ...]:
+    def read_log(self) -> tuple[Event, ...]:
         """Raises JobNotFound, StoreUnavailable."""
         commands: list[Command[Any]] = [
             queries.record(self._job_id),
-            queries.events(self._job_id, self._next, PAGE),
+            queries.events(self._job_id, self._next, PAGE_SIZE),
         ]
         record, lines = self._store.run_all(commands)
         if record is None:
             raise no_such_job("job_id")
-        self._looked_at = time.monotonic()
-        self.has_more = len(lines) == PAGE
+        self._log_read_at = time.monotonic()
+        self.has_more = len(lines) == PAGE_SIZE
         if lines or not record.state.is_final:
-            return self._advanced(read_events(lines, self._next))
+            return self._advance(read_events(lines, self._next))
         self.has_ended = True
-        return replayed(lookup.view(self._store, self._job_id), self._next - 1)
+        return replay(lookup.view(self._store, self._job_id), self._next - 1)
 
-    def _look_or_nothing(self) -> tuple[Event, ...]:
+    def _read_log_or_nothing(self) -> tuple[Event, ...]:
         try:
-            return self.look()
+            return self.read_log()
         except StoreUnavailable:
             self.has_more = False
-            self._looked_at = 0.0  # again at the next tick
+            self._log_read_at = 0.0  # again at the next tick
             return ()
         except JobNotFound:
             self._is_gone = True
             return ()
 
-    def _advanced(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+    def _advance(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
         self._next += len(events)
         self.has_ended = self.has_ended or any(event.is_final for event in events)
         return events

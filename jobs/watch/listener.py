@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the first look
 RECHECK_SECONDS: Final = 5.0  # a waiter looks at least this often, should the server forget to announce
-SILENCE_SECONDS: Final = 5.0  # of the connection, before a ping; twice that, and it counts as dead
+PING_AFTER_SECONDS: Final = 5.0  # of the connection, before a ping; twice that, and it counts as dead
 RECONNECT_SECONDS: Final = 0.3  # between two tries to reach Redis
 
 
@@ -46,9 +46,9 @@ class ChangeListener:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._closed = False
-        self._start_afresh()
+        self._reset_after_fork()
         this = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _start_afresh(this))
+        os.register_at_fork(after_in_child=lambda: _reset_after_fork(this))
 
     def wait(
         self,
@@ -67,16 +67,16 @@ class ChangeListener:
         """
         deadline = time.monotonic() + timeout_seconds
         waiter = Waiter(until_final)
-        with self._noted(keys.changed_channel(job_id), waiter) as must_tell:
-            if must_tell:
-                self._tell_thread()
+        with self._registered(keys.changed_channel(job_id), waiter) as must_notify:
+            if must_notify:
+                self._notify_thread()
             waiter.woken.wait(min(CONFIRM_SECONDS, timeout_seconds))
             waiter.woken.clear()
             answer = is_done()
             while answer is None and not self._closed and (left := deadline - time.monotonic()) > 0:
                 is_last = not waiter.sleep(min(left, RECHECK_SECONDS), each_second) and left <= RECHECK_SECONDS
                 waiter.woken.clear()
-                answer = is_done() if is_last else _or_none_in_an_outage(is_done)
+                answer = is_done() if is_last else _none_during_outage(is_done)
         return answer
 
     @contextmanager
@@ -86,10 +86,10 @@ class ChangeListener:
         While Redis is away it hears nothing, and is told so when it is back.
         """
         subscription = Subscription()
-        with self._noted(keys.changed_channel(job_id), subscription) as must_tell:
-            if must_tell:
+        with self._registered(keys.changed_channel(job_id), subscription) as must_notify:
+            if must_notify:
                 with suppress(StoreUnavailable):
-                    self._tell_thread()
+                    self._notify_thread()
             yield subscription
 
     @property
@@ -105,39 +105,39 @@ class ChangeListener:
             try:
                 self._client.publish(self._control, b"")
             except RedisError:
-                logger.debug("listener_close: Redis is away, the thread ends at its next turn")
+                logger.debug("listener_close_not_signalled: Redis is away, the thread ends at its next turn")
             thread.join(RECONNECT_SECONDS * 2)
 
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Of this process: nobody waits, nothing runs."""
         self._lock = threading.Lock()
         self._waiters: dict[str, set[Waiter]] = {}
         self._confirmed: set[str] = set()
-        self._is_in_line = False  # the thread's subscriptions are those that the waiters need
+        self._is_in_sync = False  # the thread's subscriptions are those that the waiters need
         self._thread: threading.Thread | None = None
         self._control = keys.listener_channel(uuid.uuid4().hex)
 
     @contextmanager
-    def _noted(self, channel: str, waiter: Waiter) -> Iterator[bool]:
+    def _registered(self, channel: str, waiter: Waiter) -> Iterator[bool]:
         """True when the thread has to be told."""
         try:
-            yield self._note(channel, waiter)
+            yield self._register(channel, waiter)
         finally:
             with self._lock:
                 waiters = self._waiters[channel]
                 waiters.discard(waiter)
                 if not waiters:
                     del self._waiters[channel]
-                    self._is_in_line = False
+                    self._is_in_sync = False
 
-    def _note(self, channel: str, waiter: Waiter) -> bool:
+    def _register(self, channel: str, waiter: Waiter) -> bool:
         """True when the thread runs, and is not subscribed to this channel."""
         with self._lock:
             if channel not in self._waiters:
-                self._is_in_line = False
+                self._is_in_sync = False
             self._waiters.setdefault(channel, set()).add(waiter)
             if channel in self._confirmed or self._closed:
-                waiter.hear(None)
+                waiter.notify(None)
                 return False
             if self._thread is not None and self._thread.is_alive():
                 return True
@@ -145,7 +145,7 @@ class ChangeListener:
             self._thread.start()
             return False
 
-    def _tell_thread(self) -> None:
+    def _notify_thread(self) -> None:
         """Raises StoreUnavailable: who cannot reach Redis now has nothing to wait for."""
         try:
             self._client.publish(self._control, b"")
@@ -158,7 +158,7 @@ class ChangeListener:
                 with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
                     self._listen(pubsub)
             except Exception as error:  # noqa: BLE001  # a thread that dies leaves every waiter to its slow look
-                logger.warning("listener_lost_connection error=%s", type(error).__name__)
+                logger.warning("listener_disconnected error=%s", type(error).__name__)
                 time.sleep(RECONNECT_SECONDS)
             with self._lock:
                 self._confirmed.clear()
@@ -167,35 +167,35 @@ class ChangeListener:
         subscribed: set[str] = set()
         is_pinged = False
         pubsub.subscribe(self._control)
-        self._is_in_line = False
+        self._is_in_sync = False
         while not self._closed:
-            self._bring_in_line(pubsub, subscribed)
-            message = pubsub.get_message(timeout=SILENCE_SECONDS)
+            self._sync_subscriptions(pubsub, subscribed)
+            message = pubsub.get_message(timeout=PING_AFTER_SECONDS)
             if message is not None:
                 is_pinged = False
-                self._hear(message)
+                self._dispatch(message)
             elif is_pinged:
                 raise RedisConnectionError("the subscriber's connection is silent")
             else:
                 is_pinged = True
                 pubsub.ping()
 
-    def _bring_in_line(self, pubsub: PubSub, subscribed: set[str]) -> None:
+    def _sync_subscriptions(self, pubsub: PubSub, subscribed: set[str]) -> None:
         """Next to nothing while nobody comes or goes: it is asked for with every message."""
         with self._lock:
-            if self._is_in_line:
+            if self._is_in_sync:
                 return
-            self._is_in_line = True
-            wanted = set(self._waiters)
-            self._confirmed &= wanted
-        new, stale = wanted - subscribed, subscribed - wanted
+            self._is_in_sync = True
+            needed = set(self._waiters)
+            self._confirmed &= needed
+        new, stale = needed - subscribed, subscribed - needed
         if new:
             pubsub.subscribe(*new)
         if stale:
             pubsub.unsubscribe(*stale)  # type: ignore[no-untyped-call]
         subscribed ^= new | stale
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] not in {"subscribe", "message"}:
             return
         channel, is_confirmation = text(message["channel"]), message["type"] == "subscribe"
@@ -203,23 +203,23 @@ class ChangeListener:
             if is_confirmation and channel in self._waiters:
                 self._confirmed.add(channel)
             for waiter in self._waiters.get(channel, ()):
-                waiter.hear(None if is_confirmation else message["data"])
+                waiter.notify(None if is_confirmation else message["data"])
 
     def _wake_all(self) -> None:
         with self._lock:
             for waiters in self._waiters.values():
                 for waiter in waiters:
-                    waiter.hear(None)
+                    waiter.notify(None)
 
 
-def _start_afresh(this: "weakref.ref[ChangeListener]") -> None:
+def _reset_after_fork(this: "weakref.ref[ChangeListener]") -> None:
     """In a forked child: the parent's thread and waiters are not here, and its lock may have been held."""
     listener = this()
     if listener is not None:
-        listener._start_afresh()  # noqa: SLF001  # its own
+        listener._reset_after_fork()  # noqa: SLF001  # its own
 
 
-def _or_none_in_an_outage(is_done: Callable[[], T | None]) -> T | None:
+def _none_during_outage(is_done: Callable[[], T | None]) -> T | None:
     try:
         return is_done()
     except StoreUnavailable:

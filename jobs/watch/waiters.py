@@ -8,7 +8,7 @@ from typing import Final
 
 from jobs.storage import keys
 
-MOST_UNREAD: Final = 256  # messages that a slow follower may have waiting; then it reads the log instead
+MAX_UNREAD: Final = 256  # messages that a slow follower may have waiting; then it reads the log instead
 
 
 class Waiter:
@@ -18,9 +18,9 @@ class Waiter:
         self._until_final = until_final
         self.woken = threading.Event()
 
-    def hear(self, message: bytes | None) -> None:
+    def notify(self, message: bytes | None) -> None:
         """None: something may have been missed, so look."""
-        if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE):
+        if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE_PREFIX):
             self.woken.set()
 
     def sleep(self, seconds: float, each_second: Callable[[], None] | None) -> bool:
@@ -41,10 +41,10 @@ class Subscription(Waiter):
         self._messages: deque[bytes] = deque()
         self._has_missed = False
 
-    def hear(self, message: bytes | None) -> None:
+    def notify(self, message: bytes | None) -> None:
         if message is None:
             self._has_missed = True
-        elif len(self._messages) < MOST_UNREAD:
+        elif len(self._messages) < MAX_UNREAD:
             self._messages.append(message)
         else:
             self._messages.clear()

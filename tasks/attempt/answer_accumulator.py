@@ -8,37 +8,37 @@ from jobs.requests import ChatTask, CompletionTask, JobRequest, ResponseTask
 from jobs.results import ChatAnswer, CompletionAnswer, EmbeddingsAnswer, IngestAnswer, RemovalAnswer, ResponseAnswer
 from tasks.attempt.event_writer import EventWriter
 from tasks.documents.answer import citations
-from tasks.provider.formats.delta import Piece
-from tasks.provider.formats.response_accumulator import text_in
+from tasks.provider.formats.delta import Delta
+from tasks.provider.formats.response_accumulator import output_text_of
 
 
 @dataclass
-class Received:
-    """For most kinds of job: what the provider has said."""
+class AnswerAccumulator:
+    """For most kinds of job: what the provider has sent."""
 
     request: JobRequest
     writer: EventWriter
     finish_reason: str | None = None
     model: str | None = None
     body: dict[str, Any] | None = field(default=None, repr=False)
-    whole: EmbeddingsAnswer | IngestAnswer | RemovalAnswer | None = None  # an answer that does not come in pieces
+    full_answer: EmbeddingsAnswer | IngestAnswer | RemovalAnswer | None = None  # an answer that does not come in deltas
     sources: tuple[Source, ...] = ()
 
-    def add(self, piece: Piece) -> None:
-        self.writer.add(piece)
-        self.body = piece.body or self.body
-        self.finish_reason = piece.finish_reason or self.finish_reason
-        self.model = piece.model or self.model
+    def add(self, delta: Delta) -> None:
+        self.writer.add(delta)
+        self.body = delta.body or self.body
+        self.finish_reason = delta.finish_reason or self.finish_reason
+        self.model = delta.model or self.model
 
     @property
     def _text(self) -> str:
         """Some providers tell a response's text in its last event alone."""
         if self.writer.text or self.body is None or not isinstance(self.request, ResponseTask):
             return self.writer.text
-        return text_in(self.body["output"])
+        return output_text_of(self.body["output"])
 
-    async def text_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
-        said = {
+    async def build_answer(self) -> ChatAnswer | CompletionAnswer | ResponseAnswer:
+        fields = {
             "text": self._text,
             "model": self.model,
             "finish_reason": self.finish_reason,
@@ -46,9 +46,9 @@ class Received:
         }
         match self.request:
             case CompletionTask():
-                return CompletionAnswer(**said, body=self.body)
+                return CompletionAnswer(**fields, body=self.body)
             case ResponseTask():
-                return ResponseAnswer(**said, body=self.body)
+                return ResponseAnswer(**fields, body=self.body)
             case ChatTask(documents=documents) as request if documents is not None:
-                return ChatAnswer(**said, citations=await citations(self.writer.text, request, self.sources))
-        return ChatAnswer(**said)
+                return ChatAnswer(**fields, citations=await citations(self.writer.text, request, self.sources))
+        return ChatAnswer(**fields)

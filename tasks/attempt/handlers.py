@@ -5,59 +5,59 @@ from contextlib import aclosing
 
 from jobs.models import Claim
 from jobs.requests import ChatTask, Conversation, EmbeddingsTask, IngestTask, RemovalTask, input_chars
-from tasks.attempt.answer_accumulator import Received
+from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.documents import answer
 from tasks.documents.ingest import ingest_document, remove_document
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
-from tasks.provider.timeouts import Patience
+from tasks.provider.timeouts import Timeouts
 from tasks.runtime import Runtime
 
 
-async def work(runtime: Runtime, claim: Claim, received: Received) -> None:
+async def run_handler(runtime: Runtime, claim: Claim, accumulator: AnswerAccumulator) -> None:
     """What the request asks for; raises AttemptError, and whatever a fault of ours raises."""
-    is_suspect = claim.deaths >= runtime.settings.quarantine_deaths
-    provider = runtime.quarantine if is_suspect else runtime.provider
-    patience = Patience.of(claim.request.limits, claim.remaining_ms / 1000, runtime.settings)
+    is_quarantined = claim.worker_losses >= runtime.settings.quarantine_after_worker_losses
+    provider = runtime.quarantine if is_quarantined else runtime.provider
+    timeouts = Timeouts.of(claim.request.limits, claim.remaining_ms / 1000, runtime.settings)
     match claim.request:
         case IngestTask() as request:
-            received.whole = await ingest_document(runtime, claim, request)
+            accumulator.full_answer = await ingest_document(runtime, claim, request)
         case RemovalTask() as request:
-            received.whole = await remove_document(runtime, request)
+            accumulator.full_answer = await remove_document(runtime, request)
         case EmbeddingsTask() as request:
-            received.whole = await provider.embed(request, patience)
+            accumulator.full_answer = await provider.embed(request, timeouts)
         case ChatTask(documents=documents) as request if documents is not None:
-            await _ask_documents(runtime, claim, request, provider, patience, received)
+            await _answer_from_documents(runtime, claim, request, provider, timeouts, accumulator)
         case request:
-            await _converse(provider, request, patience, received)
+            await _stream_chat(provider, request, timeouts, accumulator)
 
 
-async def _ask_documents(
+async def _answer_from_documents(
     runtime: Runtime,
     claim: Claim,
     request: ChatTask,
     provider: Provider | Quarantine,
-    patience: Patience,
-    received: Received,
+    timeouts: Timeouts,
+    accumulator: AnswerAccumulator,
 ) -> None:
     clock = asyncio.get_running_loop().time
-    began = clock()
-    received.sources = await answer.find_sources(runtime, claim.lease.job_id, request, provider, patience)
-    if received.sources:
-        grounded = answer.grounded(request, received.sources)
-        received.writer.input_chars = input_chars(grounded)
-        await _converse(provider, grounded, patience.after(clock() - began), received)
+    started_at = clock()
+    accumulator.sources = await answer.find_sources(runtime, claim.lease.job_id, request, provider, timeouts)
+    if accumulator.sources:
+        grounded_request = answer.with_sources(request, accumulator.sources)
+        accumulator.writer.input_chars = input_chars(grounded_request)
+        await _stream_chat(provider, grounded_request, timeouts.after(clock() - started_at), accumulator)
     else:
-        received.add(await answer.not_found(runtime, claim.lease.job_id, request))
-        await received.writer.close()
+        accumulator.add(await answer.not_found_delta(runtime, claim.lease.job_id, request))
+        await accumulator.writer.close()
 
 
-async def _converse(
-    provider: Provider | Quarantine, request: Conversation, patience: Patience, received: Received
+async def _stream_chat(
+    provider: Provider | Quarantine, request: Conversation, timeouts: Timeouts, accumulator: AnswerAccumulator
 ) -> None:
     try:
-        async with aclosing(provider.chat(request, patience)) as pieces:
-            async for piece in pieces:
-                received.add(piece)
+        async with aclosing(provider.chat(request, timeouts)) as deltas:
+            async for delta in deltas:
+                accumulator.add(delta)
     finally:
-        await received.writer.close()
+        await accumulator.writer.close()

@@ -61,15 +61,15 @@ class _BodyGreenlet(greenlet):  # type: ignore[misc]  # greenlet ships no types 
 async def run_body(body: Callable[[], T]) -> T:
     """Run a synchronous body on this loop; whenever it waits for a coroutine, the loop goes on."""
     child = _BodyGreenlet(body, getcurrent())
-    handed_up = child.switch()
+    awaitable = child.switch()
     while not child.dead:
         try:
-            value = await handed_up
+            value = await awaitable
         except BaseException as error:  # noqa: BLE001  # a cancel too belongs to the body
-            handed_up = child.throw(error)
+            awaitable = child.throw(error)
         else:
-            handed_up = child.switch(value)
-    result: T = handed_up
+            awaitable = child.switch(value)
+    result: T = awaitable
     return result
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool looks whether its last run has ended
 
 
-class Run:
+class RunningTask:
     """One task under way. Celery holds a weak reference to it."""
 
     def __init__(self, number: int) -> None:
@@ -47,12 +47,14 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._numbers = itertools.count(1)
-        self._running: dict[int, Run] = {}
+        self._run_numbers = itertools.count(1)
+        self._running: dict[int, RunningTask] = {}
         self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._hub: Any = None
-        self._waiting: deque[tuple[Run, Callable[[], None]]] = deque()  # of the loop's thread, as is what follows
-        self._busy = 0
+        self._waiting: deque[tuple[RunningTask, Callable[[], None]]] = (
+            deque()
+        )  # of the loop's thread, as is what follows
+        self._busy_slots = 0
 
     def on_start(self) -> None:
         loop_thread()
@@ -69,8 +71,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         accept_callback: Callable[..., Any] | None = None,
         error_callback: Callable[..., Any] | None = None,
         **_: Any,
-    ) -> Run:
-        run = Run(next(self._numbers))
+    ) -> RunningTask:
+        run = RunningTask(next(self._run_numbers))
         self._running[run.number] = run
         if accept_callback is not None:
             accept_callback(run.number, time.monotonic())
@@ -79,9 +81,9 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
             try:
                 result = target(*(args or ()), **(kwargs or {}))
             except BaseException:  # noqa: BLE001  # SystemExit and the like must not end the loop, nor leak the slot
-                self._call_back(error_callback, ExceptionInfo(sys.exc_info()))
+                self._queue_callback(error_callback, ExceptionInfo(sys.exc_info()))
             else:
-                self._call_back(callback, result)
+                self._queue_callback(callback, result)
 
         loop_thread().loop.call_soon_threadsafe(self._launch, run, body)
         return run
@@ -112,23 +114,23 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
     def _get_info(self) -> dict[str, Any]:
         return {**super()._get_info(), "running": len(self._running)}
 
-    def _launch(self, run: Run, body: Callable[[], None]) -> None:
+    def _launch(self, run: RunningTask, body: Callable[[], None]) -> None:
         self._waiting.append((run, body))
         self._fill_slots()
 
     def _fill_slots(self) -> None:
-        while self._waiting and self._busy < self.limit:
+        while self._waiting and self._busy_slots < self.limit:
             run, body = self._waiting.popleft()
-            self._busy += 1
+            self._busy_slots += 1
             run.task = asyncio.ensure_future(run_body(body))
             run.task.add_done_callback(functools.partial(self._free_slot, run))
 
-    def _free_slot(self, run: Run, _: asyncio.Task[None]) -> None:
-        self._busy -= 1
+    def _free_slot(self, run: RunningTask, _: asyncio.Task[None]) -> None:
+        self._busy_slots -= 1
         self._running.pop(run.number, None)
         self._fill_slots()
 
-    def _call_back(self, callback: Callable[..., Any] | None, value: Any) -> None:
+    def _queue_callback(self, callback: Callable[..., Any] | None, value: Any) -> None:
         if callback is None:
             return
         self._callbacks.put(lambda: callback(value))

@@ -1,8 +1,8 @@
-"""How a worker takes bells over kombu's Redis transport: many in one round trip, and kept in its memory alone.
+"""How a worker takes messages over kombu's Redis transport: many in one round trip, and kept in its memory alone.
 
 kombu takes one message at a time, writes it back to Redis until it is acknowledged, and acknowledges each by itself:
-three round trips for each job, on the thread that has to take the next. A bell needs none of that, for the record is
-the truth. Recovery rings for a queued job whose bell was lost, however it was lost; a job that was claimed comes back
+three round trips for each job, on the thread that has to take the next. A message needs none of that, for the record is
+the truth. Recovery rings for a queued job whose message was lost, however it was lost; a job that was claimed comes back
 when its lease expires. So a worker notes nothing down, and what it had taken when its connection is lost does not
 come back, for it still runs here.
 
@@ -18,16 +18,16 @@ from kombu.transport import redis, virtual
 from kombu.utils.json import loads
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-_MOST_AT_ONCE: Final = 16  # more would save little, and leave idle workers nothing of a short queue
+_MAX_BATCH: Final = 16  # more would save little, and leave idle workers nothing of a short queue
 
 
 class QoS(virtual.QoS):
-    """The bells under way, counted against the free slots."""
+    """The messages under way, counted against the free slots."""
 
     restore_at_shutdown = False
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """The slot is free even if Redis was not told: kombu would count the bell as running for ever."""
+        """The slot is free even if Redis was not told: kombu would count the message as running for ever."""
         try:
             super().reject(delivery_tag, requeue and not self.channel.closed)  # type: ignore[no-untyped-call]
         finally:
@@ -48,29 +48,29 @@ class Channel(redis.Channel):
         lists = product(self.priority_steps, queues)
         names = [self._q_for_pri(queue, priority) for priority, queue in lists]  # type: ignore[no-untyped-call]
         wait = self.brpop_timeout if timeout is None else timeout
-        free = self.qos.can_consume_max_estimate() or _MOST_AT_ONCE  # it says nought, or nothing, without a limit
+        free = self.qos.can_consume_max_estimate() or _MAX_BATCH  # it says nought, or nothing, without a limit
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        count = min(free, _MOST_AT_ONCE)
+        count = min(free, _MAX_BATCH)
         self.client.connection.send_command("BLMPOP", wait, len(names), *names, "RIGHT", "COUNT", count)
 
     def _brpop_read(self, **options: Any) -> bool:
         """Deliver what has come. Raises Empty when nothing has, and what a lost connection raises."""
         try:
-            reply = self._parse_bells(options)
+            reply = self._parse_messages(options)
             if not reply:
                 raise Empty
-            name, bells = reply
+            name, messages = reply
             queue = name.decode().rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
-            for bell in bells:
-                self.connection._deliver(loads(bell), queue)  # type: ignore[no-untyped-call]  # noqa: SLF001
+            for message in messages:
+                self.connection._deliver(loads(message), queue)  # type: ignore[no-untyped-call]  # noqa: SLF001
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
 
-    def _parse_bells(self, options: dict[str, Any]) -> Any:
+    def _parse_messages(self, options: dict[str, Any]) -> Any:
         try:
             return self.client.parse_response(self.client.connection, "BLMPOP", **options)
         except self.connection_errors:
@@ -78,11 +78,11 @@ class Channel(redis.Channel):
             raise
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
-        """Put a rejected bell back on its list: from memory, where kombu would look into Redis."""
+        """Put a rejected message back on its list: from memory, where kombu would look into Redis."""
         info = message.delivery_info
         with self.conn_or_acquire() as client:
             self._do_restore_message(  # type: ignore[no-untyped-call]
-                message._raw,  # noqa: SLF001  # as it came
+                message._raw,  # noqa: SLF001  # unchanged
                 info["exchange"],
                 info["routing_key"],
                 client,

@@ -33,18 +33,20 @@ logger = logging.getLogger(__name__)
 
 Reply: TypeAlias = dict[str, str]  # Celery's form: what was done under `ok`, or why it was not under `error`
 
-_celerys_revoke = control.revoke
+_celery_revoke = control.revoke
 
 
 @control.control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Reply:
     """Revoke task by id (or list of ids); a job is cancelled, also while it runs."""
-    asked = list(dict.fromkeys(maybe_list(task_id) or ()))
-    job_ids = [each for each in asked if is_job_id(each)]
-    others = [each for each in asked if not is_job_id(each)]
-    ours = _revoke_jobs(job_ids) if job_ids else None
-    theirs = _celerys_revoke(state, others, terminate, signal, **options) if others or ours is None else None
-    return _joined([reply for reply in (ours, theirs) if reply is not None])
+    requested_ids = list(dict.fromkeys(maybe_list(task_id) or ()))
+    job_ids = [id_ for id_ in requested_ids if is_job_id(id_)]
+    other_ids = [id_ for id_ in requested_ids if not is_job_id(id_)]
+    job_reply = _revoke_jobs(job_ids) if job_ids else None
+    celery_reply = (
+        _celery_revoke(state, other_ids, terminate, signal, **options) if other_ids or job_reply is None else None
+    )
+    return _merge_replies([reply for reply in (job_reply, celery_reply) if reply is not None])
 
 
 @control.control_command(  # type: ignore[untyped-decorator]
@@ -56,7 +58,7 @@ def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Reply:
 
 
 @task_revoked.connect  # type: ignore[untyped-decorator]
-def cancel_again(request: Any, **_: Any) -> None:
+def cancel_revoked_job(request: Any, **_: Any) -> None:
     """Celery has dropped a bell as revoked.
 
     Should Redis have lost the cancel with its last second, the job would wait for ever: recovery rings for it, and
@@ -69,22 +71,22 @@ def cancel_again(request: Any, **_: Any) -> None:
 def _revoke_jobs(job_ids: list[str]) -> Reply:
     """When the cancels fail Celery is told nothing: it would drop the bells of jobs that are still to be done."""
     try:
-        answers = _cancel(job_ids)
+        outcomes = _cancel_jobs(job_ids)
     except (QueueFull, StoreUnavailable) as error:
         logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), error.code)
         return {"error": error.message}
-    _tell_celery(answers)
-    return {"ok": "; ".join(f"{answer}: {', '.join(ids)}" for answer, ids in answers.items())}
+    _mark_revoked_in_celery(outcomes)
+    return {"ok": "; ".join(f"{outcome}: {', '.join(ids)}" for outcome, ids in outcomes.items())}
 
 
-def _cancel(job_ids: list[str]) -> dict[str, list[str]]:
-    """The ids by the verb's answer, in one round trip. Raises StoreUnavailable, and QueueFull without memory."""
+def _cancel_jobs(job_ids: list[str]) -> dict[str, list[str]]:
+    """The ids by the verb's outcome, in one round trip. Raises StoreUnavailable, and QueueFull without memory."""
     settings = get_settings()
-    answers = _store().run_all([transitions.cancel(job_id, DEFAULT_QUEUE, settings) for job_id in job_ids])
-    by_answer = defaultdict(list)
-    for job_id, answer in zip(job_ids, answers, strict=True):
-        by_answer[answer].append(job_id)
-    return dict(by_answer)
+    outcomes = _store().run_all([transitions.cancel(job_id, DEFAULT_QUEUE, settings) for job_id in job_ids])
+    by_outcome = defaultdict(list)
+    for job_id, outcome in zip(job_ids, outcomes, strict=True):
+        by_outcome[outcome].append(job_id)
+    return dict(by_outcome)
 
 
 @cache
@@ -93,19 +95,19 @@ def _store() -> Store:
     return Store(connect(get_settings()))
 
 
-def _tell_celery(answers: dict[str, list[str]]) -> None:
+def _mark_revoked_in_celery(outcomes: dict[str, list[str]]) -> None:
     """So `inspect revoked` lists what was cancelled, its bell is dropped, and Flower shows a running one as revoked."""
-    cancelled = answers.get("cancelled", [])
+    cancelled = outcomes.get("cancelled", [])
     worker_state.revoked.update(cancelled)
     for request in [worker_state.requests.get(job_id) for job_id in cancelled]:
         if request in worker_state.active_requests:
             request.send_event("task-revoked", terminated=True, signum=None, expired=False)
 
 
-def _joined(replies: list[Reply]) -> Reply:
+def _merge_replies(replies: list[Reply]) -> Reply:
     """One reply; an error is not hidden by what else went well."""
-    for word in ("error", "ok"):
-        said = [reply[word] for reply in replies if word in reply]
-        if said:
-            return {word: "; ".join(said)}
+    for status in ("error", "ok"):
+        texts = [reply[status] for reply in replies if status in reply]
+        if texts:
+            return {status: "; ".join(texts)}
     return {}

@@ -14,12 +14,12 @@ from tasks.provider.client import Provider
 
 logger = logging.getLogger(__name__)
 
-_TURN_SECONDS: Final = 120  # between two looks, whichever worker takes them
+_REFRESH_SECONDS: Final = 120  # between two looks, whichever worker takes them
 _TICK_SECONDS: Final = 30.0  # between two tries to take a turn
-_MOST: Final = 5_000  # models that are kept
+_MAX_MODELS: Final = 5_000  # models that are kept
 
 
-class Catalogue:
+class ModelListRefresher:
     """One for each worker process."""
 
     def __init__(self, worker: str, store: AsyncStore, provider: Provider) -> None:
@@ -30,14 +30,14 @@ class Catalogue:
     async def run_forever(self) -> None:
         while True:
             try:
-                if await self._store.run(transitions.take_models_turn(self._worker, _TURN_SECONDS)):
-                    await self._store.run(transitions.note_models(_sound(await self._provider.models())))
+                if await self._store.run(transitions.claim_model_list_turn(self._worker, _REFRESH_SECONDS)):
+                    await self._store.run(transitions.save_models(_valid_models(await self._provider.models())))
             except AttemptError as error:
-                logger.info("models_not_listed code=%s", error.code)
+                logger.info("model_list_failed code=%s", error.code)
             except StoreUnavailable:
-                logger.info("catalogue_ends")  # with the process
+                logger.info("model_list_stopped")  # with the process
             await asyncio.sleep(_TICK_SECONDS)
 
 
-def _sound(models: list[Any]) -> list[dict[str, Any]]:
-    return [model for model in models[:_MOST] if isinstance(model, dict) and isinstance(model.get("id"), str)]
+def _valid_models(models: list[Any]) -> list[dict[str, Any]]:
+    return [model for model in models[:_MAX_MODELS] if isinstance(model, dict) and isinstance(model.get("id"), str)]

@@ -8,7 +8,7 @@ from jobs.settings import Settings
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """All in seconds. ``is_deadline`` tells that ``total`` is what is left of the job's own time."""
 
     total: float
@@ -22,11 +22,11 @@ class Patience:
 
     @classmethod
     def of(cls, limits: Limits | None, remaining_seconds: float, settings: Settings) -> Self:
-        asked = limits or Limits()
-        total = asked.attempt_seconds or settings.provider_total_seconds
+        requested = limits or Limits()
+        total = requested.attempt_seconds or settings.provider_total_seconds
         return cls(
             total=max(0.0, min(total, remaining_seconds)),
-            first_token=asked.first_token_seconds or settings.provider_first_token_seconds,
-            idle=asked.idle_seconds or settings.provider_idle_seconds,
+            first_token=requested.first_token_seconds or settings.provider_first_token_seconds,
+            idle=requested.idle_seconds or settings.provider_idle_seconds,
             is_deadline=remaining_seconds <= total,
         )

@@ -23,10 +23,10 @@ from jobs.settings import Settings, get_settings
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
-from jobs.storage.message_template import Bell
+from jobs.storage.message_template import MessageTemplate
 from jobs.storage.store import Store
 
-BELL = Bell(DEFAULT_QUEUE)
+MESSAGE_TEMPLATE = MessageTemplate(DEFAULT_QUEUE)
 ANSWER = ChatAnswer(
     text="an answer",
     model="model-x",
@@ -46,14 +46,14 @@ class WorkerHands:
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
-    def bell(self) -> Bell:
-        return BELL
+    def message_template(self) -> MessageTemplate:
+        return MESSAGE_TEMPLATE
 
     def next_queued(self) -> str | None:
         return self.store.run(queries.oldest_queued())
 
     def claim(self, job_id: str) -> Lease:
-        command = transitions.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", BELL, self.settings)
+        command = transitions.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", MESSAGE_TEMPLATE, self.settings)
         claim = self.store.run(command)
         assert isinstance(claim, Claim)
         return claim.lease
@@ -72,11 +72,13 @@ class WorkerHands:
         self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
 
     def put_back(self, job_id: str, seconds: float) -> None:
-        assert self.store.run(transitions.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
+        assert self.store.run(transitions.release(self.claim(job_id), FAULT, seconds, MESSAGE_TEMPLATE)) is not None
 
     def write(self, lease: Lease, log_length: int, piece: str) -> int | None:
         return self.store.run(
-            transitions.append(lease, transitions.Tail(log_length, (transitions.delta(piece),)), USAGE_SO_FAR)
+            transitions.append(
+                lease, transitions.PendingEvents(log_length, (transitions.delta_event(piece),)), USAGE_SO_FAR
+            )
         )
 
     def beat(self) -> None:

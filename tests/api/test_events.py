@@ -133,7 +133,7 @@ def test_two_attempts_are_never_run_together(api_client, hands, job_id, path):
     """A dead attempt is closed as incomplete before the next one begins."""
     lease = hands.claim(job_id)
     hands.write(lease, lease.log_length, "half an ")
-    assert hands.store.run(transitions.release(lease, LATER, 0, hands.bell)) is not None
+    assert hands.store.run(transitions.release(lease, LATER, 0, hands.message_template)) is not None
     hands.complete(job_id)
 
     told = numbered(api_client.get(path).text)

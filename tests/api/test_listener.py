@@ -81,7 +81,7 @@ def test_a_waiter_for_the_end_sleeps_through_what_comes_before(listener, client)
         before = len(looks)
         for length in range(100):
             client.publish(keys.changed_channel(JOB), str(length))
-        _set(client, "flag", keys.FINAL_CHANGE)
+        _set(client, "flag", keys.FINAL_CHANGE_PREFIX)
 
         assert waiter.result(RECHECK_SECONDS) == b"done"
     assert len(looks) <= before + 2

@@ -80,7 +80,7 @@ def test_an_outage_logs_no_request(make_api, silent_port, logged):
     )
 
     assert response.status_code == 503
-    assert "request_refused" in logged()
+    assert "request_rejected" in logged()
     assert CANARY not in logged()
 
 

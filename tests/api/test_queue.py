@@ -24,7 +24,7 @@ def test_stats_count_by_state_and_lane(api_client, submit_chat, hands):
         "failed": 1,
         "cancelled": 0,
     }
-    assert stats["queues"] == [{"name": DEFAULT_QUEUE, "depth": 2, "front": 1}]
+    assert stats["queues"] == [{"name": DEFAULT_QUEUE, "depth": 2, "high": 1}]
     assert stats["waiting_for_retry"] == 1
     assert stats["oldest_queued_seconds"] >= 0
     assert (stats["workers_alive"], stats["workers"]) == (1, ["worker-1"])

@@ -1,4 +1,4 @@
-"""One row's stage: a Redis, a model, workers and a client of its own, and what the row has observed."""
+"""One row's environment: a Redis, a model, workers and a client of its own, and what the row has observed."""
 
 import random
 import tempfile
@@ -10,18 +10,18 @@ from typing import Self
 
 from jobs import queries
 from jobs.models import JobRecord
-from tests.chaos.calls import Calls, Comeback
+from tests.chaos.calls import Calls, Resumption
 from tests.chaos.jobs_sent import Client, Sent
 from tests.chaos.plan import Plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.redis_server import RedisServer
-from tests.chaos.worker_fleet import Fleet, Worker
+from tests.chaos.worker_fleet import Worker, WorkerFleet
 from tests.processes import PROJECT_ROOT, running
 
 FAULT_FOLDER = PROJECT_ROOT / "tests" / "chaos" / "faults"
 
 
-class Stage:
+class Environment:
     """``back`` are the seconds until work came back, ``misses`` what was not as it should be, ``notes`` what else."""
 
     def __init__(self, plan: Plan, model_url: str, seed: int) -> None:
@@ -42,14 +42,14 @@ class Stage:
         self.redis.start()
         self.client = Client(self.redis.url)
         self._stack.callback(self.client.close)
-        self.fleet = Fleet(self.plan.pool, self.environment())
+        self.fleet = WorkerFleet(self.plan.pool, self.env_vars())
         self._stack.callback(self.fleet.close)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def environment(self) -> dict[str, str]:
+    def env_vars(self) -> dict[str, str]:
         """Of workers and of the web."""
         return {
             "REDIS_URL": self.redis.url,
@@ -70,15 +70,15 @@ class Stage:
 
     def proxy(self) -> Proxy:
         """To Redis, for whoever is told of its port."""
-        made = Proxy(self.redis.port)
-        self._stack.callback(made.close)
-        return made
+        proxy = Proxy(self.redis.port)
+        self._stack.callback(proxy.close)
+        return proxy
 
     def proxy_for_workers(self) -> Proxy:
         """Workers started from now on reach Redis through it."""
-        made = self.proxy()
-        self.fleet.env["REDIS_URL"] = made.url
-        return made
+        proxy = self.proxy()
+        self.fleet.env["REDIS_URL"] = proxy.url
+        return proxy
 
     def keep(self, close: Callable[[], None]) -> None:
         """To be called when the row is over and judged."""
@@ -118,7 +118,7 @@ class Stage:
             return None
         return self.calls().began_after(since)[count - 1]
 
-    def time_return(self) -> None:
+    def time_recovery(self) -> None:
         """Note how long it takes from now until a job begins."""
         returned_at = time.time()
         began = self.wait_for_a_call(returned_at, 60)
@@ -147,7 +147,7 @@ class Stage:
             self.submit(job_seconds)
             time.sleep(pause)
 
-    def expect_back(self, *, p95: float | None = None, at_most: float | None = None) -> None:
+    def expect_recovery_times(self, *, p95: float | None = None, at_most: float | None = None) -> None:
         """Targets for the times back."""
         if not self.back:
             self.misses.append("the fault hit nothing")
@@ -157,17 +157,17 @@ class Stage:
         if at_most is not None and max(self.back) > at_most:
             self.misses.append(f"back later than {at_most:.1f} s")
 
-    def expect_comebacks(self, within: float, since: float = 0.0) -> None:
+    def expect_resumptions(self, within: float, since: float = 0.0) -> None:
         """Broken calls began again in time. Those that had to wait for their turn in quarantine are noted apart."""
-        found = [back for back in self.calls().comebacks() if back.broke_at >= since]
-        self.back += [back.seconds for back in found if back.deaths < 2]
-        suspects = [back.seconds for back in found if back.deaths >= 2]
-        if suspects:
-            self.notes.append(f"{len(suspects)} by quarantine, at most {max(suspects):.0f} s")
-        self.expect_back(p95=within)
+        found = [back for back in self.calls().resumptions() if back.broke_at >= since]
+        self.back += [back.seconds for back in found if back.broken_calls < 2]
+        quarantined = [back.seconds for back in found if back.broken_calls >= 2]
+        if quarantined:
+            self.notes.append(f"{len(quarantined)} by quarantine, at most {max(quarantined):.0f} s")
+        self.expect_recovery_times(p95=within)
 
-    def comebacks(self) -> list[Comeback]:
-        return self.calls().comebacks()
+    def resumptions(self) -> list[Resumption]:
+        return self.calls().resumptions()
 
 
 def percentile(values: list[float], share: float) -> float:

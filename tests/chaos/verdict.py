@@ -10,11 +10,11 @@ from jobs.models import JobRecord
 from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys
 from tests.chaos.calls import Calls
-from tests.chaos.environment import Stage
+from tests.chaos.environment import Environment
 from tests.chaos.jobs_sent import Sent
 
 SLOT_SECONDS = 5.0  # length of the jobs that take every slot at once
-_LINES = (keys.LEASES, keys.WAITING, keys.DEADLINES)
+_INDEX_KEYS = (keys.LEASES, keys.WAITING, keys.DEADLINES)
 
 
 @dataclass(frozen=True)
@@ -33,35 +33,35 @@ class Verdict:
         return not (self.lost or self.stuck or self.doubles or self.overlaps or self.misses)
 
 
-def judge(stage: Stage, end_seconds: float) -> Verdict:
+def evaluate(environment: Environment, end_seconds: float) -> Verdict:
     """Waits for the jobs' ends, then looks at everything."""
-    _wait_for_the_end(stage, end_seconds)
-    sent = list(stage.client.sent)
-    records = {job.job_id: stage.client.store.run(queries.record(job.job_id)) for job in sent}
-    calls = stage.calls()
+    _wait_for_the_end(environment, end_seconds)
+    sent = list(environment.client.sent)
+    records = {job.job_id: environment.client.store.run(queries.record(job.job_id)) for job in sent}
+    calls = environment.calls()
     known = [(job, record) for job in sent if (record := records[job.job_id])]
     ended = [(job, record) for job, record in known if record.state.is_final]
-    doubles = [job.job_id for job, record in ended if list(_faults(stage, job, record))]
-    misses = [*stage.misses, *_wrong_ends(ended), *_leftovers(stage), *_slots(stage)]
-    misses += [fault for job, record in ended for fault in _faults(stage, job, record)][:3]
+    doubles = [job.job_id for job, record in ended if list(_faults(environment, job, record))]
+    misses = [*environment.misses, *_wrong_ends(ended), *_orphaned_entries(environment), *_slots(environment)]
+    misses += [fault for job, record in ended for fault in _faults(environment, job, record)][:3]
     return Verdict(
         jobs=len(sent),
         lost=len(sent) - len(known),
         stuck=len(known) - len(ended),
         doubles=len(doubles),
-        overlaps=len([key for key in calls.overlapping() if key not in stage.unseen_overlaps]),
-        unseen_overlaps=len([key for key in calls.overlapping() if key in stage.unseen_overlaps]),
+        overlaps=len([key for key in calls.overlapping() if key not in environment.unseen_overlaps]),
+        unseen_overlaps=len([key for key in calls.overlapping() if key in environment.unseen_overlaps]),
         extra_calls=calls.extra,
         misses=tuple(misses),
     )
 
 
-def _wait_for_the_end(stage: Stage, seconds: float) -> None:
+def _wait_for_the_end(environment: Environment, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    left = {job.job_id for job in stage.client.sent}
+    left = {job.job_id for job in environment.client.sent}
     while left and time.monotonic() < deadline:
         for job_id in list(left):
-            record = stage.client.store.run(queries.record(job_id))
+            record = environment.client.store.run(queries.record(job_id))
             if record is None or record.state.is_final:
                 left.discard(job_id)
         time.sleep(0.3)
@@ -78,9 +78,9 @@ def _wrong_ends(ended: list[tuple[Sent, JobRecord]]) -> Iterator[str]:
     yield from (f"{count} {what}" for what, count in wrong.items())
 
 
-def _faults(stage: Stage, job: Sent, record: JobRecord) -> Iterator[str]:
+def _faults(environment: Environment, job: Sent, record: JobRecord) -> Iterator[str]:
     """What is not one outcome: final events, the stored answer, the log and the record must say the same."""
-    with stage.redis.client() as redis:
+    with environment.redis.client() as redis:
         log = [json.loads(line) for line in redis.lrange(keys.events(job.job_id), 0, -1)]
         stored = redis.get(keys.result(job.job_id))
     finals = [event["type"] for event in log if event["type"] in FINAL_STATES]
@@ -103,13 +103,13 @@ def _text_of(log: list[dict[str, str]]) -> str:
     return "".join(event["text"] for event in log[starts[-1] :] if event["type"] == "delta") if starts else ""
 
 
-def _leftovers(stage: Stage) -> Iterator[str]:
+def _orphaned_entries(environment: Environment) -> Iterator[str]:
     """Entries of jobs that have ended, indexes that disagree with records, totals that counted twice."""
-    with stage.redis.client() as redis:
+    with environment.redis.client() as redis:
         ids = redis.zrange(keys.INDEX_ALL, 0, -1)
         states = {job_id: redis.hget(keys.job(job_id), "state") for job_id in ids}
         finals = {job_id for job_id, state in states.items() if state in FINAL_STATES}
-        for line in (*_LINES, keys.bells(keys.DEFAULT_QUEUE), keys.bells_front(keys.DEFAULT_QUEUE)):
+        for line in (*_INDEX_KEYS, keys.messages(keys.DEFAULT_QUEUE), keys.messages_high(keys.DEFAULT_QUEUE)):
             if left := finals & set(redis.zrange(line, 0, -1)):
                 yield f"{len(left)} ended jobs left in {line}"
         for state in State:
@@ -118,22 +118,22 @@ def _leftovers(stage: Stage) -> Iterator[str]:
         totals = {name: int(count) for name, count in redis.hgetall(keys.TOTALS).items()}
         if sum(totals.get(state, 0) for state in FINAL_STATES) != len(finals) or totals.get("created") != len(ids):
             yield f"totals disagree with {len(ids)} records, {len(finals)} ended: {totals}"
-        if {job.job_id for job in stage.client.sent} - set(ids):
+        if {job.job_id for job in environment.client.sent} - set(ids):
             yield "an accepted job is in no index"
 
 
-def _slots(stage: Stage) -> Iterator[str]:
+def _slots(environment: Environment) -> Iterator[str]:
     """Every slot still takes a job: as many as there are slots run at once."""
-    if not stage.fleet.workers:
+    if not environment.fleet.workers:
         return
-    stage.fleet.wait_until_ready()
-    probes = [stage.submit(SLOT_SECONDS) for _ in range(stage.fleet.slots)]
+    environment.fleet.wait_until_ready()
+    probes = [environment.submit(SLOT_SECONDS) for _ in range(environment.fleet.slots)]
     for probe in probes:
-        stage.client.sent.remove(probe)
+        environment.client.sent.remove(probe)
     most, deadline = 0, time.monotonic() + SLOT_SECONDS + 20
     watched = [probe.key for probe in probes]
     while most < len(probes) and time.monotonic() < deadline:
-        calls = Calls.fetch(stage.model_url).of(watched)
+        calls = Calls.fetch(environment.model_url).of(watched)
         most = max(most, calls.open)
         if calls.total and not calls.open and len(calls.ended_after(0)) == len(probes):
             break

@@ -51,7 +51,7 @@ class Worker:
         return []
 
 
-class Fleet:
+class WorkerFleet:
     """Workers of one pool. ``env`` is for those started from now on."""
 
     def __init__(self, pool: str, env: Mapping[str, str]) -> None:
@@ -89,13 +89,13 @@ class Fleet:
             worker.signal_all(signal.SIGKILL)
         else:
             worker.signal_main(signal.SIGKILL)
-        self.forget(worker)
+        self.retire(worker)
 
     def replace(self, worker: Worker) -> Worker:
         self.kill(worker)
         return self.add(worker.slots)
 
-    def forget(self, worker: Worker) -> None:
+    def retire(self, worker: Worker) -> None:
         if worker in self.workers:
             self.workers.remove(worker)
         self.ended.append(worker)
@@ -114,7 +114,7 @@ class Fleet:
         if self._keeper is not None:
             self._keeper.join()
         for worker in list(self.workers):
-            self.forget(worker)
+            self.retire(worker)
         for worker in self.ended:
             worker.signal_all(signal.SIGKILL)
         for worker in self.ended:
@@ -124,6 +124,6 @@ class Fleet:
     def _keep(self) -> None:
         while not self._closed.is_set():
             for worker in [worker for worker in self.workers if not worker.is_running]:
-                self.forget(worker)
+                self.retire(worker)
                 self.add(worker.slots)
             time.sleep(0.2)

@@ -69,7 +69,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def env(redis_url, model_url, folder, redis_client):
-    return in_process.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_DEATHS": "100"}
+    return in_process.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_WORKER_LOSSES": "100"}
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from documents.factory import open_files
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
-from tasks.document_storage import Library
-from tasks.maintenance.document_cleanup import Leftovers
+from tasks.document_storage import DocumentStorage
+from tasks.maintenance.document_cleanup import DocumentCleanup
 from tests.documents import in_process
 from tests.documents.in_process import stored_files
 from tests.processes import PROJECT_ROOT
@@ -41,8 +41,8 @@ def later(redis_client):
     """So many seconds later: what is to be looked at by then is due."""
 
     def pass_time(seconds):
-        for document_id in redis_client.zrange(keys.LEFTOVERS, 0, -1):
-            redis_client.zincrby(keys.LEFTOVERS, -seconds * 1000, document_id)
+        for document_id in redis_client.zrange(keys.TOMBSTONES, 0, -1):
+            redis_client.zincrby(keys.TOMBSTONES, -seconds * 1000, document_id)
 
     return pass_time
 
@@ -55,7 +55,7 @@ def clear_up(settings, folder):
     async def tick():
         store = AsyncStore(connect_async(mine))
         try:
-            await Leftovers("w", store, Library(mine)).tick()
+            await DocumentCleanup("w", store, DocumentStorage(mine)).tick()
         finally:
             await store.close()
 
@@ -89,7 +89,7 @@ def test_an_upload_that_was_killed_is_a_document_that_says_so_and_is_ingested_wh
 
     assert (told["status"], told["error"]["code"]) == ("failed", "ingest_lost")
     assert stored_files(folder) == [kept]
-    assert redis_client.zcard(keys.LEFTOVERS) == 0
+    assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
 def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
@@ -112,7 +112,7 @@ def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
     later(HOUR)
     clear_up()
     assert chunks(document_id) == []
-    assert redis_client.zcard(keys.LEFTOVERS) == 0
+    assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
 def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(env, library, folder, later, clear_up, monkeypatch):
@@ -161,11 +161,11 @@ def test_a_file_that_nobody_has_deleted_is_never_taken(keep, folder, later, clea
 
 def test_what_is_wanted_is_never_taken(library, folder, redis_client, clear_up):
     document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
-    redis_client.zadd(keys.LEFTOVERS, {document_id: 1})
+    redis_client.zadd(keys.TOMBSTONES, {document_id: 1})
 
     clear_up()
     assert stored_files(folder) == [document_id]
-    assert redis_client.zcard(keys.LEFTOVERS) == 0
+    assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
 def test_a_deletion_whose_task_has_come_to_nothing_is_finished_a_minute_later(library, folder, later, clear_up):

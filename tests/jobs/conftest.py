@@ -16,7 +16,7 @@ from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.keys import DEFAULT_QUEUE
-from jobs.storage.message_template import Bell
+from jobs.storage.message_template import MessageTemplate
 from jobs.storage.redis_client import connect_async
 from jobs.storage.store import Store
 from tasks.maintenance.recovery import Recovery
@@ -32,7 +32,9 @@ class Driver:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
-        self.bell = Bell(DEFAULT_QUEUE, normal='{"id":"{id}","tag":"{tag}"}', front='{"id":"{id}","tag":"{tag}"}')
+        self.message_template = MessageTemplate(
+            DEFAULT_QUEUE, normal='{"id":"{id}","tag":"{tag}"}', high='{"id":"{id}","tag":"{tag}"}'
+        )
 
     def new_job(
         self, key: str | None = None, message: str = "hello", max_attempts: int = 4, deadline_seconds: float = 3_600
@@ -48,10 +50,12 @@ class Driver:
         )
 
     def create(self, job: NewJob | None = None) -> str:
-        return self.store.run(transitions.create(job or self.new_job(), self.bell, self.settings)).job_id
+        return self.store.run(transitions.create(job or self.new_job(), self.message_template, self.settings)).job_id
 
     def claim(self, job_id: str, claim_id: str | None = None) -> Claim | transitions.NotClaimed:
-        command = transitions.claim(job_id, claim_id or uuid.uuid4().hex, "worker", self.bell, self.settings)
+        command = transitions.claim(
+            job_id, claim_id or uuid.uuid4().hex, "worker", self.message_template, self.settings
+        )
         return self.store.run(command)
 
     def lease(self, job_id: str | None = None) -> Lease:
@@ -62,17 +66,19 @@ class Driver:
     def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | None:
         length = lease.log_length if log_length is None else log_length
         return self.store.run(
-            transitions.append(lease, transitions.Tail(length, tuple(map(transitions.delta, texts))), USAGE)
+            transitions.append(
+                lease, transitions.PendingEvents(length, tuple(map(transitions.delta_event, texts))), USAGE
+            )
         )
 
     def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
         return self.store.run(transitions.finish(lease, ANSWER, state, self.settings))
 
-    def fail(self, lease: Lease, ender: transitions.Ender = "holder") -> bool:
-        return self.store.run(transitions.fail(lease, ERROR, None, self.settings, ender))
+    def fail(self, lease: Lease, precondition: transitions.FinishPrecondition = "holder") -> bool:
+        return self.store.run(transitions.fail(lease, ERROR, None, self.settings, precondition))
 
     def release(self, lease: Lease, wait_seconds: float = 0, how: transitions.AttemptEnd = "failures") -> int | None:
-        return self.store.run(transitions.release(lease, ERROR, wait_seconds, self.bell, how))
+        return self.store.run(transitions.release(lease, ERROR, wait_seconds, self.message_template, how))
 
     def cancel(self, job_id: str) -> str:
         return self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
@@ -80,11 +86,11 @@ class Driver:
     def delete(self, job_id: str) -> str:
         return self.store.run(transitions.delete(job_id, self.store.run(queries.record(job_id))))
 
-    def ring(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
-        return self.store.run(transitions.ring(job_id, self.bell, lost_after_seconds))
+    def republish(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
+        return self.store.run(transitions.republish(job_id, self.message_template, lost_after_seconds))
 
-    def unrung(self, lane: transitions.Lane = "normal", bells_left: int | None = None) -> list[str]:
-        return self.store.run(transitions.unrung(self.bell, lane, bells_left, 100))
+    def undelivered(self, priority: transitions.Priority = "normal", messages_left: int | None = None) -> list[str]:
+        return self.store.run(transitions.undelivered(self.message_template, priority, messages_left, 100))
 
     def renew(self, *leases: Lease) -> frozenset[str]:
         return self.store.run(transitions.renew("worker", list(leases), self.settings))
@@ -95,7 +101,7 @@ class Driver:
         async def tick():
             store = AsyncStore(connect_async(self.settings))
             try:
-                await Recovery("w", store, self.bell, self.settings).tick()
+                await Recovery("w", store, self.message_template, self.settings).tick()
             finally:
                 await store.close()
 

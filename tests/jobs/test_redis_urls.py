@@ -6,7 +6,7 @@ import pytest
 from kombu import Connection
 from kombu.utils.url import maybe_sanitize_url
 
-from jobs.redis_urls import UnreadableUrl, for_backend, for_broker, name_one_server, read
+from jobs.redis_urls import InvalidRedisUrl, for_backend, for_broker, is_same_database, read
 
 TWO_SENTINELS = "sentinel://me:can%40ary@one:7,two/3?master=m"
 
@@ -93,7 +93,7 @@ def test_another_broker_stays_as_it_is(url):
 )
 def test_what_cannot_be_read_is_told_without_a_part_of_it(url, expected):
     """Any part may be the password; nor does TLS that was asked for quietly become none."""
-    with pytest.raises(UnreadableUrl) as refused:
+    with pytest.raises(InvalidRedisUrl) as refused:
         read(url)
 
     assert expected in str(refused.value)
@@ -130,4 +130,4 @@ def test_no_password_in_what_celery_shows(url):
 )
 def test_two_urls_name_one_server_when_they_lead_to_the_same_database(url, other, is_one):
     """Bells are pushed with the record only where the worker will look for them."""
-    assert name_one_server(url, other) is is_one
+    assert is_same_database(url, other) is is_one

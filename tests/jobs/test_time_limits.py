@@ -10,7 +10,7 @@ from jobs.models import JobRecord
 from jobs.requests import ChatTask, Limits
 from jobs.states import State
 from jobs.storage import keys, transitions
-from tasks.maintenance.recovery import overdue
+from tasks.maintenance.recovery import overdue_action
 from tests.waiting import until
 
 NOW = 1_000_000  # ms
@@ -88,13 +88,13 @@ def record(state, **limits):
     ],
 )
 def test_what_a_limit_that_has_passed_asks_of_recovery(state, limits, asked):
-    end = overdue(record(state, **limits), NOW)
+    end = overdue_action(record(state, **limits), NOW)
 
     assert (end if end is None or end == "cancel" else end.code) == asked
 
 
 def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, redis_client):
-    """A bell that comes too late begins none either."""
+    """A message that comes too late begins none either."""
     job_id = create(start_by=SOON)
     passed(job_id)
     assert jobs.claim(job_id) == transitions.NotClaimed("late")
@@ -106,7 +106,7 @@ def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, r
     assert redis_client.zcard(keys.DEADLINES) == 0
 
 
-@pytest.mark.parametrize("how", ["failures", "deaths", "refund"])
+@pytest.mark.parametrize("how", ["failures", "worker_losses", "refund"])
 def test_a_job_that_began_in_time_may_wait_for_its_next_attempt(jobs, create, let_pass, tick, redis_client, how):
     """However the first one ended; also when it does not count."""
     job_id = create(start_by=FAR)
@@ -216,7 +216,9 @@ def test_what_create_answers_is_what_is_read_back(jobs, more, ahead):
         jobs.finish(jobs.lease())
     for _ in range(ahead):
         jobs.create()
-    made = jobs.store.run(transitions.create(jobs.new_job().model_copy(update=more), jobs.bell, jobs.settings))
+    made = jobs.store.run(
+        transitions.create(jobs.new_job().model_copy(update=more), jobs.message_template, jobs.settings)
+    )
     read = lookup.record(jobs.store, made.job_id)
 
     assert without_estimate(made.record) == without_estimate(read)
@@ -226,7 +228,7 @@ def test_what_create_answers_is_what_is_read_back(jobs, more, ahead):
 
 def test_what_create_answers_for_a_retry_is_what_is_read_back(jobs):
     again = jobs.new_job().model_copy(update={"retry_of": jobs.in_state(State.FAILED)})
-    made = jobs.store.run(transitions.create(again, jobs.bell, jobs.settings))
+    made = jobs.store.run(transitions.create(again, jobs.message_template, jobs.settings))
 
     assert made.record == lookup.record(jobs.store, made.job_id)
 
@@ -252,12 +254,14 @@ def test_the_estimate_goes_by_the_pace_at_which_jobs_have_ended(
 ):
     """For three in line, half a minute into the running minute; the same in create's answer as when it is read."""
     names = [keys.minute(7), keys.minute(6)]
-    monkeypatch.setattr(keys, "pace", lambda _: (names, 30_000))
+    monkeypatch.setattr(keys, "throughput", lambda _: (names, 30_000))
     for name, counts in zip(names, (this_minute, minute_before), strict=True):
         if counts:
             redis_client.hset(name, mapping=counts)
 
-    made = [jobs.store.run(transitions.create(jobs.new_job(), jobs.bell, jobs.settings)).record for _ in waits]
+    made = [
+        jobs.store.run(transitions.create(jobs.new_job(), jobs.message_template, jobs.settings)).record for _ in waits
+    ]
     read = [lookup.record(jobs.store, record.job_id) for record in made]
     assert [record.estimated_wait_ms for record in made] == waits
     assert [record.estimated_wait_ms for record in read] == waits

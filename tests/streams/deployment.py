@@ -21,7 +21,7 @@ from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
 from tests.chaos.redis_server import RedisServer
-from tests.chaos.worker_fleet import Fleet, Worker
+from tests.chaos.worker_fleet import Worker, WorkerFleet
 from tests.processes import Process, free_port
 from tests.streams.reading import Reader
 from tests.waiting import until
@@ -126,7 +126,7 @@ class Deployment:
         }
         self.settings = Settings(REDIS_URL=self.redis.url, CELERY_BROKER_URL=None)
         self.store = Store(connect(self.settings))
-        self.fleet = Fleet("asyncio", self.env)
+        self.fleet = WorkerFleet("asyncio", self.env)
         self.webs: list[Web] = []
 
     def start(self, webs: int, workers: int, config: str = CONFIG) -> None:

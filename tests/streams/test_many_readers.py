@@ -124,8 +124,8 @@ def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, j
 
 def write(jobs, lease, pieces=PIECES, batch=50):
     """As a worker would, only more; and the end."""
-    event = transitions.delta(PIECE)
+    event = transitions.delta_event(PIECE)
     for written in range(0, pieces, batch):
-        tails = [transitions.Tail(lease.log_length + written + i, (event,)) for i in range(batch)]
-        jobs.store.run_all([transitions.append(lease, tail, USAGE) for tail in tails])
+        tails = [transitions.PendingEvents(lease.log_length + written + i, (event,)) for i in range(batch)]
+        jobs.store.run_all([transitions.append(lease, pending, USAGE) for pending in tails])
     assert jobs.finish(lease)

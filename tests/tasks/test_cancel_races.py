@@ -61,7 +61,7 @@ class Canceller:
         job_id = message["channel"].decode().removeprefix(keys.CHANGED_CHANNEL_PREFIX)
         if job_id in self._ended:
             self.after_the_end.append(job_id)
-        if message["data"].startswith(keys.FINAL_CHANGE):
+        if message["data"].startswith(keys.FINAL_CHANGE_PREFIX):
             self._ended.add(job_id)
         self._heard[job_id] += 1
         if self._heard[job_id] == 2:  # the first says that it was claimed

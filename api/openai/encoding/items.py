@@ -79,7 +79,7 @@ def given(seen: Seen) -> list[dict[str, Any]]:
         case ResponseTask() as response:
             put_in = response.body.get("input")
             own = [_said("user", put_in)] if isinstance(put_in, str) else list(put_in or ())
-            return [*response.earlier, *own]
+            return [*response.previous_items, *own]
 
 
 def _said(role: str, content: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ local record = redis.call('HMGET', KEYS[1], 'state', 'token')
 if record[1] ~= 'in_progress' or record[2] ~= ARGV[1] then
   return {'fenced'}
 end
-local events = missing(KEYS[2], ARGV[2], {unpack(ARGV, 5)})
+local events = unwritten(KEYS[2], ARGV[2], {unpack(ARGV, 5)})
 if not events then
   return {'fenced'}
 end

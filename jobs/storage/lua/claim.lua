@@ -1,13 +1,13 @@
 -- claim: take a queued job under a lease and a new fencing token.
 -- include: clock log
 -- KEYS  1 job  2 request  3 events  4 index:queued  5 index:in_progress  6 leases  7 waiting
---       8 bells  9 the latest claimed of that lane  10 bells:front  11 the latest claimed of that lane  12 deadlines
+--       8 messages  9 the latest claimed of that priority  10 messages:high  11 the latest claimed of that priority  12 deadlines
 -- ARGV  1 id  2 claim (unique to this call)  3 owner  4 lease, ms  5 channel
--- answers  {claimed, token, attempt, log length, failures, deaths, max_attempts, time to the deadline in ms, request}
+-- answers  {claimed, token, attempt, log length, failures, worker_losses, max_attempts, time to the deadline in ms, request}
 --          {gone}: no such job  {final}  {busy}: another attempt runs  {early}: its next attempt is not due
 --          {late}: one of its time limits has passed; recovery ends it
 -- Safe to send again: the same claim gets the same lease.
-local record = redis.call('HMGET', KEYS[1], 'state', 'token', 'attempts', 'log_start', 'failures', 'deaths',
+local record = redis.call('HMGET', KEYS[1], 'state', 'token', 'attempts', 'log_start', 'failures', 'worker_losses',
   'max_attempts', 'deadline_ms', 'retry_at_ms', 'claim', 'seq', 'started_at_ms', 'start_by_ms', 'cancel_at_ms')
 local state = record[1]
 if not state then

@@ -1,6 +1,6 @@
 -- document_remove: no question finds the document any more, and its content may be uploaded anew.
 -- include: clock
--- KEYS  1 document  2 document of its content  3 leftovers
+-- KEYS  1 document  2 document of its content  3 tombstones
 -- ARGV  1 id  2 the job that was to remove what is left and has ended in vain ('' for none)  3 the job that is to do so
 --       4 after how long to look whether one has, ms
 -- answers  the job that does: the new one, or that of somebody who was faster; '' when the document is gone

@@ -1,5 +1,5 @@
 -- finish: the one guarded write that ends a job: state, answer, last event, counts, index.
--- include: clock count log settle
+-- include: clock count log finalize
 -- KEYS  1 job  2 request  3 events  4 attempts  5 result  6 index of the final state  7 expiry  8 totals  9 minute
 --       10 leases  11... the other lines that the job may stand in
 -- ARGV  1 id  2 token  3 final state  4 answer in Celery's format  5 result TTL, s  6 events TTL, s
@@ -20,7 +20,7 @@ if ARGV[9] == 'expired' and tonumber(redis.call('ZSCORE', KEYS[10], ARGV[1]) or 
   return 'fenced'
 end
 local last = 11 + ARGV[11]
-local events = missing(KEYS[3], ARGV[10], {unpack(ARGV, 12, last)})
+local events = unwritten(KEYS[3], ARGV[10], {unpack(ARGV, 12, last)})
 if not events then
   return 'fenced'
 end
@@ -30,5 +30,5 @@ end
 if #ARGV > last then
   redis.call('HSET', KEYS[1], unpack(ARGV, last + 1))
 end
-settle(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6], events, ARGV[7])
+finalize(ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6], events, ARGV[7])
 return 'finished'

@@ -1,11 +1,11 @@
 -- release: a job in progress goes back to the queue, for later or for at once.
--- include: clock count log ring
+-- include: clock count log publish
 -- KEYS  1 job  2 events  3 attempts  4 index:in_progress  5 index:queued  6 leases  7 waiting  8 seq
---       9 bells:front  10 broker list of the front lane  11 totals  12 minute
--- ARGV  1 id  2 token  3 wait before the next attempt, ms (0: ring now)
---       4 how the attempt ended: 'failures' (with an error), 'deaths' (its lease expired: recovery releases it),
+--       9 messages:high  10 broker list of the high priority  11 totals  12 minute
+-- ARGV  1 id  2 token  3 wait before the next attempt, ms (0: publish now)
+--       4 how the attempt ended: 'failures' (with an error), 'worker_losses' (its lease expired: recovery releases it),
 --         'refund' (the worker stops: it does not count)
---       5 entry for attempts ('' for none)  6 channel  7 bell ('' when another broker rings)  8 error code
+--       5 entry for attempts ('' for none)  6 channel  7 message ('' when another broker publishes)  8 error code
 --       9 length of the log before these events ('' when who releases does not know)  10... events
 -- answers  {released, time of the next attempt, ms}  {fenced}: nothing was written; so too when the log has lost events
 -- Safe to send again.
@@ -17,11 +17,11 @@ if record[1] ~= 'in_progress' then
   return record[1] == 'queued' and {'released', record[4] or '0'} or {'fenced'}
 end
 local now = now_ms()
-if ARGV[4] == 'deaths' and tonumber(redis.call('ZSCORE', KEYS[6], ARGV[1]) or 0) > now then
+if ARGV[4] == 'worker_losses' and tonumber(redis.call('ZSCORE', KEYS[6], ARGV[1]) or 0) > now then
   return {'fenced'}
 end
 
-local events = missing(KEYS[2], ARGV[9], {unpack(ARGV, 10)})
+local events = unwritten(KEYS[2], ARGV[9], {unpack(ARGV, 10)})
 if not events then
   return {'fenced'}
 end
@@ -46,7 +46,7 @@ if tonumber(ARGV[3]) > 0 then
   redis.call('HSET', KEYS[1], 'retry_at_ms', retry_at)
   redis.call('ZADD', KEYS[7], retry_at, ARGV[1])
 else
-  redis.call('HSET', KEYS[1], 'rung_at_ms', now)
-  ring(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[7])
+  redis.call('HSET', KEYS[1], 'published_at_ms', now)
+  publish(KEYS[8], KEYS[9], KEYS[10], ARGV[1], ARGV[7])
 end
 return {'released', retry_at}

@@ -6,49 +6,49 @@ Every verb may be sent again after a lost reply: it then answers as it did, and 
 from jobs.storage.transitions import document
 from jobs.storage.transitions.attempt import (
     AttemptEnd,
-    Ender,
+    FinishPrecondition,
     NotClaimed,
-    Tail,
-    Unreadable,
+    PendingEvents,
+    UnreadableClaim,
     append,
     claim,
-    delta,
+    delta_event,
     fail,
     finish,
     release,
     renew,
-    upstream,
+    upstream_event,
 )
-from jobs.storage.transitions.create import Created, answered, create
+from jobs.storage.transitions.create import Created, create, mark_answered
 from jobs.storage.transitions.end import cancel, delete
-from jobs.storage.transitions.model_list import note_models, take_models_turn
-from jobs.storage.transitions.recover import Lane, refuse_submits, ring, take_duty, unrung
+from jobs.storage.transitions.model_list import claim_model_list_turn, save_models
+from jobs.storage.transitions.recover import Priority, become_leader, refuse_submits, republish, undelivered
 
 __all__ = [
     "AttemptEnd",
     "Created",
-    "Ender",
-    "Lane",
+    "FinishPrecondition",
     "NotClaimed",
-    "Tail",
-    "Unreadable",
-    "answered",
+    "PendingEvents",
+    "Priority",
+    "UnreadableClaim",
     "append",
+    "become_leader",
     "cancel",
     "claim",
+    "claim_model_list_turn",
     "create",
     "delete",
-    "delta",
+    "delta_event",
     "document",
     "fail",
     "finish",
-    "note_models",
+    "mark_answered",
     "refuse_submits",
     "release",
     "renew",
-    "ring",
-    "take_duty",
-    "take_models_turn",
-    "unrung",
-    "upstream",
+    "republish",
+    "save_models",
+    "undelivered",
+    "upstream_event",
 ]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
-from jobs.models import PREVIEW_BYTES, InLine, JobRecord, NewJob
+from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
 from jobs.requests import IngestTask, JobRequest, RemovalTask, texts
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
-from jobs.storage.commands import Command, Word, script_command, text
-from jobs.storage.message_template import Bell
+from jobs.storage.commands import Argument, Command, script_command, text
+from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions.encoding import milliseconds
 
 QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
@@ -32,78 +32,80 @@ class Created:
         return self.record is not None
 
 
-def create(job: NewJob, bell: Bell, settings: Settings) -> Command[Created]:
-    """Write the job down and, where Redis is the broker too, ring its bell.
+def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -> Command[Created]:
+    """Write the job down and, where Redis is the broker too, publish its message.
 
     The answer raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job that it
     repeats is not there any more.
     """
-    names, elapsed_ms = _names(job, bell)
-    once = _once(job, settings)
-    fields = {name: value for name, value in _record(job).items() if value is not None} | once.fields
-    args: list[Word] = [
+    names, elapsed_ms = _names(job, message_template)
+    dedup = _deduplication(job, settings)
+    fields = {name: value for name, value in _record(job).items() if value is not None} | dedup.fields
+    args: list[Argument] = [
         job.job_id,
-        once.sameness,
-        once.ttl_seconds,
+        dedup.dedup_token,
+        dedup.ttl_seconds,
         settings.max_queued,
-        bell.normal,
+        message_template.normal,
         job.request.model_dump_json(exclude_defaults=True),
         milliseconds(job.deadline_seconds),
-        once.how,
+        dedup.mode,
         _milliseconds_or_none(job.start_by_seconds),
         _milliseconds_or_none(job.cancel_after_seconds),
         elapsed_ms,
-        *(word for pair in fields.items() for word in pair),
+        *(argument for pair in fields.items() for argument in pair),
     ]
-    return script_command("create", [*names, *once.names], args, lambda reply: _read_created(job, fields, reply))
+    return script_command("create", [*names, *dedup.names], args, lambda reply: _read_created(job, fields, reply))
 
 
 @dataclass(frozen=True)
-class _Once:
+class Deduplication:
     """What makes the job be created once: see create.lua."""
 
-    how: str = ""
+    mode: str = ""
     names: tuple[str, ...] = ()
-    sameness: str = ""
+    dedup_token: str = ""
     ttl_seconds: int = 0
-    fields: dict[str, Word] = field(default_factory=dict)
+    fields: dict[str, Argument] = field(default_factory=dict)
 
 
-def _once(job: NewJob, settings: Settings) -> _Once:
+def _deduplication(job: NewJob, settings: Settings) -> Deduplication:
     if job.retry_of is not None:
-        return _Once("retry", (keys.job(job.retry_of),))
+        return Deduplication("retry", (keys.job(job.retry_of),))
     if job.idempotency_key is None:
-        return _Once()
+        return Deduplication()
     digest = idempotency_digest(job.idempotency_key)
-    if job.sent_before is not None:
-        sent = keys.sent(job.tenant, digest)
-        return _Once("sent", (sent,), str(job.sent_before), settings.resend_window_seconds)
-    key, sameness = keys.idempotency(job.tenant, digest), fingerprint(job.request)
-    return _Once("same", (key,), sameness, settings.idempotency_ttl_seconds, {"idempotency": digest})
+    if job.resend_count is not None:
+        resends = keys.resends(job.tenant, digest)
+        return Deduplication("resend", (resends,), str(job.resend_count), settings.resend_window_seconds)
+    key, dedup_token = keys.idempotency(job.tenant, digest), fingerprint(job.request)
+    return Deduplication(
+        "idempotency_key", (key,), dedup_token, settings.idempotency_ttl_seconds, {"idempotency": digest}
+    )
 
 
-def _names(job: NewJob, bell: Bell) -> tuple[list[str], int]:
+def _names(job: NewJob, message_template: MessageTemplate) -> tuple[list[str], int]:
     """The keys that every job takes, and how long the running minute has lasted, in ms."""
-    (minute, minute_before), elapsed_ms = keys.pace(time.time())
+    (minute, minute_before), elapsed_ms = keys.throughput(time.time())
     names = [
         keys.job(job.job_id),
         keys.request(job.job_id),
         keys.SEQ,
         keys.INDEX_ALL,
         keys.index(State.QUEUED),
-        keys.bells(job.queue),
-        bell.normal_list,
+        keys.messages(job.queue),
+        message_template.normal_list,
         keys.TOTALS,
         minute,
         keys.DEADLINES,
         keys.FULL,
-        keys.bells_front(job.queue),
+        keys.messages_high(job.queue),
         minute_before,
     ]
     return names, elapsed_ms
 
 
-def _record(job: NewJob) -> dict[str, Word | None]:
+def _record(job: NewJob) -> dict[str, Argument | None]:
     return {
         "kind": job.request.kind,
         "tenant": job.tenant,
@@ -117,38 +119,38 @@ def _record(job: NewJob) -> dict[str, Word | None]:
     }
 
 
-def answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
-    """The call that ``sent_before`` speaks of has its answer: what is sent again later is another one."""
-    names = [keys.sent(tenant, idempotency_digest(idempotency_key))]
-    return script_command("answered", names, [job_id], lambda _: None)
+def mark_answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
+    """The call that ``resend_count`` speaks of has its answer: what is sent again later is another one."""
+    names = [keys.resends(tenant, idempotency_digest(idempotency_key))]
+    return script_command("mark_answered", names, [job_id], lambda _: None)
 
 
-def _milliseconds_or_none(seconds: float | None) -> Word:
+def _milliseconds_or_none(seconds: float | None) -> Argument:
     return "" if seconds is None else milliseconds(seconds)
 
 
-def _read_created(job: NewJob, fields: dict[str, Word], reply: list[Any]) -> Created:
-    word, detail = map(text, reply[:2])
-    if word == "created":
+def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) -> Created:
+    status, detail = map(text, reply[:2])
+    if status == "created":
         return Created(detail, _new_record(job, fields, *map(int, reply[2:])))
-    if word == "conflict":
+    if status == "conflict":
         raise IdempotencyConflict(
             "this Idempotency-Key was used with another request body; use a new key for a new request",
             param="Idempotency-Key",
         )
-    if word == "full":
+    if status == "full":
         raise QueueFull(
             f"the queue is full: {detail} jobs wait; try again later",
             retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
         )
-    if word == "no_memory":
+    if status == "no_memory":
         raise no_memory()
-    if word == "gone":
+    if status == "gone":
         raise no_such_job("task_id")
     return Created(detail)
 
 
-def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *line: int) -> JobRecord:
+def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int, *position: int) -> JobRecord:
     """The record as it has just been written, so that nobody need read it back; a test compares the two."""
     limits = {
         name: now_ms + milliseconds(seconds)
@@ -166,7 +168,7 @@ def _new_record(job: NewJob, fields: dict[str, Word], now_ms: int, seq: int, *li
         seq=seq,
         attempts=0,
         created_at_ms=now_ms,
-        **dict(InLine.read(*line)),
+        **dict(QueuePosition.from_reply(*position)),
         **limits,
         **fields,
     )
@@ -177,7 +179,7 @@ def fingerprint(request: JobRequest) -> str:
 
     Nor does what a previous response stands for, which may not be there any more when the request comes again.
     """
-    dumped = request.model_dump(mode="json", exclude_none=True, exclude={"earlier"})
+    dumped = request.model_dump(mode="json", exclude_none=True, exclude={"previous_items"})
     said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 

@@ -25,8 +25,8 @@ def attempt_entry(attempt: int, error: JobError) -> str:
     return failed.model_dump_json()
 
 
-def settle_keys(job_id: str, queue: str, state: State) -> list[str]:
-    """The KEYS of every final write; the order is that of include_settle.lua."""
+def finalize_keys(job_id: str, queue: str, state: State) -> list[str]:
+    """The KEYS of every final write; the order is that of include_finalize.lua."""
     return [
         keys.job(job_id),
         keys.request(job_id),
@@ -42,8 +42,8 @@ def settle_keys(job_id: str, queue: str, state: State) -> list[str]:
         keys.index(State.IN_PROGRESS),
         keys.WAITING,
         keys.DEADLINES,
-        keys.bells(queue),
-        keys.bells_front(queue),
+        keys.messages(queue),
+        keys.messages_high(queue),
     ]
 
 

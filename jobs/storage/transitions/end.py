@@ -4,22 +4,22 @@ from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys
-from jobs.storage.commands import Command, Word, script_command, text
-from jobs.storage.transitions.encoding import event_json, settle_keys
+from jobs.storage.commands import Argument, Command, script_command, text
+from jobs.storage.transitions.encoding import event_json, finalize_keys
 
 
 def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
     """End a queued or running job. Answers cancelled, final (it had ended otherwise) or gone."""
-    args: list[Word] = [
+    args: list[Argument] = [
         job_id,
-        celery_result.revoked_head(job_id),
+        celery_result.revoked_prefix(job_id),
         settings.result_ttl_seconds,
         settings.events_ttl_seconds,
         event_json(State.CANCELLED),
         keys.changed_channel(job_id),
         keys.CANCELLED_CHANNEL,
     ]
-    return script_command("cancel", settle_keys(job_id, queue, State.CANCELLED), args, text)
+    return script_command("cancel", finalize_keys(job_id, queue, State.CANCELLED), args, text)
 
 
 def delete(job_id: str, record: JobRecord | None) -> Command[str]:

@@ -6,14 +6,14 @@ from typing import Any, Final
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
 
-_KEPT_SECONDS: Final = 86_400  # beyond any outage of a provider that is still in use
+_TTL_SECONDS: Final = 86_400  # beyond any outage of a provider that is still in use
 
 
-def take_models_turn(worker: str, for_seconds: int) -> Command[bool]:
+def claim_model_list_turn(worker: str, for_seconds: int) -> Command[bool]:
     """Answers whether it is this worker's turn to ask; nobody else's is for as long."""
     return plain_command("SET", keys.MODELS_TURN, worker, "NX", "EX", for_seconds, read=lambda reply: reply is not None)
 
 
-def note_models(models: list[dict[str, Any]]) -> Command[None]:
+def save_models(models: list[dict[str, Any]]) -> Command[None]:
     """Safe to send again."""
-    return plain_command("SET", keys.MODELS, json.dumps(models), "EX", _KEPT_SECONDS, read=lambda _: None)
+    return plain_command("SET", keys.MODELS, json.dumps(models), "EX", _TTL_SECONDS, read=lambda _: None)

@@ -3,43 +3,47 @@
 from typing import Final, Literal, TypeAlias
 
 from jobs.storage import keys
-from jobs.storage.commands import Command, Word, plain_command, script_command, text
-from jobs.storage.message_template import Bell
+from jobs.storage.commands import Argument, Command, plain_command, script_command, text
+from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions.encoding import milliseconds
 
-LOST_BELL_SECONDS: Final = 5.0  # between a bell's leaving the broker and the claim lie milliseconds
+LOST_MESSAGE_SECONDS: Final = 5.0  # between a message's leaving the broker and the claim lie milliseconds
 
-Lane: TypeAlias = Literal["normal", "front"]
+Priority: TypeAlias = Literal["normal", "high"]
 
 
-def ring(job_id: str, bell: Bell, lost_after_seconds: float = LOST_BELL_SECONDS) -> Command[str]:
-    """Ring for a queued job whose wait is over, or whose bell is lost and that old. Answers rung, early or gone."""
+def republish(
+    job_id: str, message_template: MessageTemplate, lost_after_seconds: float = LOST_MESSAGE_SECONDS
+) -> Command[str]:
+    """Ring for a queued job whose wait is over, or whose message is lost and that old. Answers republished, early or gone."""
     names = [
         keys.job(job_id),
         keys.WAITING,
         keys.SEQ,
-        keys.bells_front(bell.queue),
-        bell.front_list,
-        keys.bells(bell.queue),
+        keys.messages_high(message_template.queue),
+        message_template.high_list,
+        keys.messages(message_template.queue),
     ]
-    return script_command("ring", names, [job_id, bell.front, milliseconds(lost_after_seconds)], text)
+    return script_command("republish", names, [job_id, message_template.high, milliseconds(lost_after_seconds)], text)
 
 
-def unrung(bell: Bell, lane: Lane, bells_left: int | None, limit: int) -> Command[list[str]]:
-    """Queued jobs of a lane that have no bell; ``bells_left`` in the queue of a broker that is not the store."""
-    is_front = lane == "front"
+def undelivered(
+    message_template: MessageTemplate, priority: Priority, messages_left: int | None, limit: int
+) -> Command[list[str]]:
+    """Queued jobs of a priority that have no message; ``messages_left`` in the queue of a broker that is not the store."""
+    is_high = priority == "high"
     names = [
-        keys.bells_front(bell.queue) if is_front else keys.bells(bell.queue),
-        keys.claimed_front(bell.queue) if is_front else keys.claimed(bell.queue),
-        bell.front_list if is_front else bell.normal_list,
+        keys.messages_high(message_template.queue) if is_high else keys.messages(message_template.queue),
+        keys.claimed_high(message_template.queue) if is_high else keys.claimed(message_template.queue),
+        message_template.high_list if is_high else message_template.normal_list,
     ]
-    args: list[Word] = [-1 if bells_left is None else bells_left, limit]
-    return script_command("unrung", names, args, lambda reply: [text(job_id) for job_id in reply])
+    args: list[Argument] = [-1 if messages_left is None else messages_left, limit]
+    return script_command("undelivered", names, args, lambda reply: [text(job_id) for job_id in reply])
 
 
-def take_duty(worker: str, for_ms: int) -> Command[bool]:
+def become_leader(worker: str, for_ms: int) -> Command[bool]:
     """Take or keep the recovery duties; answers whether this worker has them now."""
-    return script_command("duty", [keys.DUTY], [worker, for_ms], lambda reply: reply == 1)
+    return script_command("leader", [keys.LEADER], [worker, for_ms], lambda reply: reply == 1)
 
 
 def refuse_submits(for_seconds: int) -> Command[None]:

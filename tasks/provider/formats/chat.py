@@ -6,8 +6,8 @@ from typing import Any
 
 from jobs.requests import ChatTask
 from tasks.provider.errors import stream_cut
-from tasks.provider.formats.delta import Halves, Piece, read_content, read_model, read_text, read_usage
-from tasks.provider.limits import Room
+from tasks.provider.formats.delta import Delta, SurrogateJoiner, read_content, read_model, read_text, read_usage
+from tasks.provider.limits import SizeBudget
 
 
 def chat_body(request: ChatTask) -> dict[str, Any]:
@@ -23,31 +23,31 @@ def chat_body(request: ChatTask) -> dict[str, Any]:
     return body
 
 
-class ChatReader:
+class ChatParser:
     """Of chunks: the text of the first choice, its finish reason, and the usage."""
 
     is_over = False
 
     def __init__(self, max_chars: int = sys.maxsize) -> None:
-        self.room = Room(max_chars)
-        self._halves = Halves()
+        self.budget = SizeBudget(max_chars)
+        self._joiner = SurrogateJoiner()
         self._has_ended = False
 
-    def read(self, said: Any) -> Iterable[Piece]:
-        choices = said.get("choices")
+    def parse(self, payload: Any) -> Iterable[Delta]:
+        choices = payload.get("choices")
         choice = choices[0] if choices else {}
-        text = self._halves.join(read_content((choice.get("delta") or {}).get("content")))
-        piece = Piece(
-            text=self.room.take(text),
+        text = self._joiner.join(read_content((choice.get("delta") or {}).get("content")))
+        delta = Delta(
+            text=self.budget.take(text),
             finish_reason=read_text(choice.get("finish_reason")) or None,
-            usage=read_usage(said.get("usage")),
-            model=read_model(said),
+            usage=read_usage(payload.get("usage")),
+            model=read_model(payload),
         )
-        self._has_ended = self._has_ended or piece.finish_reason is not None
-        return (piece,)
+        self._has_ended = self._has_ended or delta.finish_reason is not None
+        return (delta,)
 
-    def end(self) -> Iterable[Piece]:
-        if not (self._has_ended or self.room.is_full):
+    def finish(self) -> Iterable[Delta]:
+        if not (self._has_ended or self.budget.is_full):
             raise stream_cut()
-        rest = self.room.take(self._halves.rest())
-        return (Piece(text=rest),) if rest else ()
+        rest = self.budget.take(self._joiner.flush())
+        return (Delta(text=rest),) if rest else ()

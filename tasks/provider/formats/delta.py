@@ -7,19 +7,19 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 from jobs.results import Usage
-from tasks.provider.limits import Room, check_depth
+from tasks.provider.limits import SizeBudget, check_depth
 
-CUT_SHORT: Final = frozenset({"length", "content_filter"})  # finish reasons of an answer that is not whole
+TRUNCATED_REASONS: Final = frozenset({"length", "content_filter"})  # finish reasons of an answer that is not whole
 # What a reader raises for data that is not what it should be.
-NONSENSE: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError)
+MALFORMED: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
-class Piece:
+class Delta:
     """A part of an answer. Each field may be absent; the last ones carry reason, usage and the whole body.
 
-    ``data``: what else came with the text, or without one, in the shape in which the job was asked. ``delta``: by how
-    much what it names has grown; such pieces that come together are one event.
+    ``data``: what else came with the text, or without one, in the shape of the job's own API. ``data_delta``: by how
+    much what it names has grown; such deltas that come together are one event.
     """
 
     text: str = field(default="", repr=False)
@@ -27,21 +27,21 @@ class Piece:
     usage: Usage | None = None
     model: str | None = None
     data: dict[str, Any] | None = field(default=None, repr=False)
-    delta: str = field(default="", repr=False)
+    data_delta: str = field(default="", repr=False)
     body: dict[str, Any] | None = field(default=None, repr=False)
 
     @cached_property
     def data_json(self) -> str:
         """The data as it is written down, made once. Raises ValueError for a number that JSON has no word for."""
-        return mended(json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        return repair_surrogates(json.dumps(self.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-class Reader(Protocol):
-    """Reads one stream, in order. Raises one of NONSENSE for what makes no sense."""
+class StreamParser(Protocol):
+    """Reads one stream, in order. Raises one of MALFORMED for what makes no sense."""
 
     @property
-    def room(self) -> Room:
-        """What is said is taken of it, so that pieces, and what is put together of them, end at the same place."""
+    def budget(self) -> SizeBudget:
+        """The answer's size is taken from it, so that deltas, and what is put together of them, end at the same place."""
         ...
 
     @property
@@ -49,56 +49,56 @@ class Reader(Protocol):
         """The last event was one after which nothing comes; chat completions have another word for it."""
         ...
 
-    def read(self, said: Any) -> Iterable[Piece]: ...
+    def parse(self, payload: Any) -> Iterable[Delta]: ...
 
-    def end(self) -> Iterable[Piece]:
-        """What is left to say once the stream has ended, or there is no room left.
+    def finish(self) -> Iterable[Delta]:
+        """What is left to say once the stream has ended, or there is no budget left.
 
         Raises ProviderRetryable when it was cut before.
         """
         ...
 
 
-class Halves:
+class SurrogateJoiner:
     """Mends characters outside the basic plane that a provider has cut in two: half in one chunk, half in the next.
 
     A half that stays alone becomes U+FFFD: it is no text, and neither UTF-8 nor Redis would take it.
     """
 
     def __init__(self) -> None:
-        self._kept = ""
+        self._pending = ""
 
     def join(self, text: str) -> str:
-        if not self._kept and text.isascii():
+        if not self._pending and text.isascii():
             return text
-        whole = self._kept + text
-        self._kept = whole[-1] if whole and "\ud800" <= whole[-1] <= "\udbff" else ""
-        return mended(whole[: len(whole) - len(self._kept)])
+        joined = self._pending + text
+        self._pending = joined[-1] if joined and "\ud800" <= joined[-1] <= "\udbff" else ""
+        return repair_surrogates(joined[: len(joined) - len(self._pending)])
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """Of a text that has ended: the half that nothing came to."""
-        kept, self._kept = self._kept, ""
-        return mended(kept)
+        pending, self._pending = self._pending, ""
+        return repair_surrogates(pending)
 
 
-def mended(text: str) -> str:
+def repair_surrogates(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def clean(piece: Piece) -> Piece:
-    """With data and body that can be written down, and read again. Raises one of NONSENSE."""
-    if piece.data is not None:
-        check_depth(piece.data, piece.data_json)
-        return piece
-    if piece.body is None:
-        return piece
-    as_json = json.dumps(piece.body, allow_nan=False)
-    check_depth(piece.body, as_json)
+def sanitize(delta: Delta) -> Delta:
+    """With data and body that can be written down, and read again. Raises one of MALFORMED."""
+    if delta.data is not None:
+        check_depth(delta.data, delta.data_json)
+        return delta
+    if delta.body is None:
+        return delta
+    as_json = json.dumps(delta.body, allow_nan=False)
+    check_depth(delta.body, as_json)
     if r"\ud" not in as_json:
-        return piece
-    return replace(piece, body=json.loads(mended(json.dumps(piece.body, ensure_ascii=False))))
+        return delta
+    return replace(delta, body=json.loads(repair_surrogates(json.dumps(delta.body, ensure_ascii=False))))
 
 
 def read_text(value: Any) -> str | None:
@@ -115,8 +115,8 @@ def read_content(content: Any) -> str:
     return read_text(content) or ""
 
 
-def read_model(said: dict[str, Any]) -> str | None:
-    return mended(read_text(said.get("model")) or "") or None
+def read_model(payload: dict[str, Any]) -> str | None:
+    return repair_surrogates(read_text(payload.get("model")) or "") or None
 
 
 def read_usage(usage: Any) -> Usage | None:
@@ -127,10 +127,12 @@ def read_usage(usage: Any) -> Usage | None:
     if not usage:
         return None
     try:
-        given = int(usage["input_tokens"] if "input_tokens" in usage else usage["prompt_tokens"])
-        made = int(usage.get("output_tokens") or usage.get("completion_tokens") or 0)
+        input_tokens = int(usage["input_tokens"] if "input_tokens" in usage else usage["prompt_tokens"])
+        output_tokens = int(usage.get("output_tokens") or usage.get("completion_tokens") or 0)
         return Usage(
-            input_tokens=given, output_tokens=made, total_tokens=int(usage.get("total_tokens") or given + made)
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            total_tokens=int(usage.get("total_tokens") or input_tokens + output_tokens),
         )
-    except NONSENSE:
+    except MALFORMED:
         return None

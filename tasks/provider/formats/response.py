@@ -4,93 +4,98 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
-from tasks.provider.errors import reported, stream_cut
-from tasks.provider.formats.delta import Halves, Piece, mended, read_model, read_text, read_usage
-from tasks.provider.formats.response_accumulator import Place, Told, are_items, is_sound
-from tasks.provider.limits import Room
+from tasks.provider.errors import from_stream_error, stream_cut
+from tasks.provider.formats.delta import Delta, SurrogateJoiner, read_model, read_text, read_usage, repair_surrogates
+from tasks.provider.formats.response_accumulator import (
+    ResponseAccumulator,
+    TextPosition,
+    are_valid_items,
+    is_valid_event,
+)
+from tasks.provider.limits import SizeBudget
 
-_OURS: Final = frozenset({"sequence_number", "obfuscation"})
-_BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
-_SAYS_ALL: Final[dict[str, Any]] = {"type": "message"}  # all of the text, without a word of its own
+_OWN_FIELDS: Final = frozenset({"sequence_number", "obfuscation"})
+_START_EVENTS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
+_PLAIN_MESSAGE: Final[dict[str, Any]] = {"type": "message"}  # all of the text, without a word of its own
 
 
-class ResponseReader:
+class ResponseParser:
     """An event that makes no sense is passed over: the response is whole without it."""
 
     def __init__(self, max_chars: int = sys.maxsize) -> None:
-        self.room = Room(max_chars)
-        self._halves = Halves()
-        self._open: Place | None = None
-        self._told = Told()
+        self.budget = SizeBudget(max_chars)
+        self._joiner = SurrogateJoiner()
+        self._open: TextPosition | None = None
+        self._accumulator = ResponseAccumulator()
         self.is_over = False
 
-    def read(self, said: Any) -> Iterable[Piece]:
-        kind = said["type"]
+    def parse(self, event: Any) -> Iterable[Delta]:
+        kind = event["type"]
         if not isinstance(kind, str):
             return ()
         if kind == "response.output_text.delta":
-            return self._text(_less_ours(said))
-        if kind in _BEGINS:
-            return (Piece(model=read_model(said.get("response") or {})),)
+            return self._text_delta(_without_own_fields(event))
+        if kind in _START_EVENTS:
+            return (Delta(model=read_model(event.get("response") or {})),)
         if kind in ("response.completed", "response.incomplete"):
             self.is_over = True
-            return (self._whole(said["response"]),)
+            return (self._final_delta(event["response"]),)
         if kind in ("response.failed", "response.cancelled"):
-            raise reported((said.get("response") or {}).get("error"))
+            raise from_stream_error((event.get("response") or {}).get("error"))
         if kind == "error":
-            raise reported(said)
-        return self._passed(_less_ours(said)) if is_sound(said) else ()
+            raise from_stream_error(event)
+        return self._pass_through(_without_own_fields(event)) if is_valid_event(event) else ()
 
-    def end(self) -> Iterable[Piece]:
+    def finish(self) -> Iterable[Delta]:
         if self.is_over:
             return ()
-        if not self.room.is_full:
+        if not self.budget.is_full:
             raise stream_cut()
-        return (Piece(body={"output": self._output()}),)
+        return (Delta(body={"output": self._output()}),)
 
-    def _passed(self, event: dict[str, Any]) -> Iterable[Piece]:
+    def _pass_through(self, event: dict[str, Any]) -> Iterable[Delta]:
         kind = event["type"]
         if kind == "response.content_part.added" and event["part"].get("type") == "output_text":
-            self._open = _place(event)
+            self._open = _text_position(event)
         if kind.endswith(".delta") and isinstance(event.get("delta"), str):
-            return self._growth(event)
-        return (Piece(data=self._told.lean(event)),)
+            return self._data_delta(event)
+        return (Delta(data=self._accumulator.without_known_text(event)),)
 
-    def _text(self, event: dict[str, Any]) -> Iterable[Piece]:
-        place = _place(event)
-        is_known = place == self._open
-        text = self.room.take(self._halves.join(read_text(event.pop("delta")) or ""))
-        if not text or not (is_known or is_sound(event)):
+    def _text_delta(self, event: dict[str, Any]) -> Iterable[Delta]:
+        position = _text_position(event)
+        is_known = position == self._open
+        text = self.budget.take(self._joiner.join(read_text(event.pop("delta")) or ""))
+        if not text or not (is_known or is_valid_event(event)):
             return ()
-        self._told.text(place, text)
-        return (Piece(text=text, data=None if is_known and not event.get("logprobs") else event),)
+        self._accumulator.add_text(position, text)
+        return (Delta(text=text, data=None if is_known and not event.get("logprobs") else event),)
 
-    def _growth(self, event: dict[str, Any]) -> Iterable[Piece]:
-        delta = self.room.take(mended(event.pop("delta")))
+    def _data_delta(self, event: dict[str, Any]) -> Iterable[Delta]:
+        delta = self.budget.take(repair_surrogates(event.pop("delta")))
         if not delta:
             return ()
-        self._told.growth(event, delta)
-        return (Piece(delta=delta, data=event),)
+        self._accumulator.add_delta(event, delta)
+        return (Delta(data_delta=delta, data=event),)
 
-    def _whole(self, response: dict[str, Any]) -> Piece:
+    def _final_delta(self, response: dict[str, Any]) -> Delta:
         usage, output = read_usage(response.get("usage")), response.get("output")
-        sound = {
+        repaired = {
             "usage": response["usage"] if usage else None,
-            "output": output if are_items(output) else self._output(),
+            "output": output if are_valid_items(output) else self._output(),
         }
-        return Piece(
+        return Delta(
             finish_reason=_finish_reason(response),
             usage=usage,
             model=read_model(response),
-            body=response | sound,
+            body=response | repaired,
         )
 
     def _output(self) -> list[dict[str, Any]]:
-        return self._told.output() or [_SAYS_ALL]
+        return self._accumulator.output() or [_PLAIN_MESSAGE]
 
 
-def _less_ours(said: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if name not in _OURS}
+def _without_own_fields(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name not in _OWN_FIELDS}
 
 
 def _finish_reason(response: dict[str, Any]) -> str:
@@ -101,5 +106,5 @@ def _finish_reason(response: dict[str, Any]) -> str:
     return "content_filter" if reason == "content_filter" else "length"
 
 
-def _place(event: dict[str, Any]) -> Place:
+def _text_position(event: dict[str, Any]) -> TextPosition:
     return event.get("item_id"), event["output_index"], event["content_index"]

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.results import ChatAnswer, Citation
-from tests.api.documents.sending import UNKNOWN, note_ready, send
+from tests.api.documents.sending import UNKNOWN, mark_ready, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
@@ -18,7 +18,7 @@ def test_only_what_is_ready_can_be_asked(client, hands, read_problem):
     read_problem(ask(), 422, "document_not_ready")
     client.post(f"/api/v1/tasks/{task_id}/cancel")
     assert read_problem(ask(), 422, "document_failed")["error"]["param"] == "documents[0]"
-    note_ready(hands, document_id, task_id)
+    mark_ready(hands, document_id, task_id)
     assert ask().status_code == 202
 
 

@@ -5,7 +5,7 @@ import pytest
 from api.http import upload
 from jobs.results import JobError
 from jobs.storage import transitions
-from tests.api.documents.sending import PATH, UNKNOWN, note_ready, send
+from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
@@ -108,7 +108,7 @@ def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(clien
 def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, hands):
     document = send(client).json["document"]
     error = JobError(code="encrypted_document", message="it needs a password")
-    hands.store.run(transitions.document.note_failed(document["document_id"], document["task_id"], error))
+    hands.store.run(transitions.document.mark_failed(document["document_id"], document["task_id"], error))
     client.delete(f"/api/v1/tasks/{document['task_id']}")
 
     failed = client.get(f"{PATH}/{document['document_id']}").json
@@ -117,7 +117,7 @@ def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, 
 
 def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(client, hands):
     document = send(client).json["document"]
-    note_ready(hands, document["document_id"], document["task_id"])
+    mark_ready(hands, document["document_id"], document["task_id"])
 
     shown = send(client)
     assert shown.status_code == 200
@@ -131,7 +131,7 @@ def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, hands
     """A book that was scanned on one side, in a list of a hundred such."""
     document = send(client).json["document"]
     no_text, damaged = tuple(range(2, 2_000, 2)), (3, 1_999)
-    note_ready(hands, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
+    mark_ready(hands, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
 
     ready = send(client).json["document"]
     assert ready["problem_pages"] == len(no_text) + len(damaged)

@@ -118,8 +118,8 @@ def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create
         {"type": "response.output_item.done", "output_index": 0, "item": done},
     ]
     lease = hands.claim(response_id)
-    lines = (*(transitions.upstream(json.dumps(event)) for event in finished), transitions.delta("so far"))
-    hands.store.run(transitions.append(lease, transitions.Tail(lease.log_length, lines), USAGE))
+    lines = (*(transitions.upstream_event(json.dumps(event)) for event in finished), transitions.delta_event("so far"))
+    hands.store.run(transitions.append(lease, transitions.PendingEvents(lease.log_length, lines), USAGE))
     hands.cancel(response_id)
     shown = api_client.get(f"/v1/responses/{response_id}").json
 

@@ -9,7 +9,7 @@ from jobs.requests import CompletionTask, IngestTask
 from jobs.results import ResponseAnswer
 from jobs.states import State
 from jobs.storage import keys, transitions
-from jobs.storage.transitions import Unreadable
+from jobs.storage.transitions import UnreadableClaim
 
 ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=None)
 CANARY = "canary-51cc"
@@ -70,8 +70,8 @@ def unreadable(api_client, hands, api_services):
     """A response that failed since its request is damaged."""
     response_id = post(api_client, input="hi").json["id"]
     api_services.store._client.set(keys.request(response_id), f'{{"input":"{CANARY}",,')
-    claimed = hands.store.run(transitions.claim(response_id, "c", "worker-1", hands.bell, hands.settings))
-    assert isinstance(claimed, Unreadable)
+    claimed = hands.store.run(transitions.claim(response_id, "c", "worker-1", hands.message_template, hands.settings))
+    assert isinstance(claimed, UnreadableClaim)
     assert CANARY not in repr(claimed)
     assert hands.store.run(transitions.fail(claimed.lease, claimed.error, None, hands.settings))
     return response_id

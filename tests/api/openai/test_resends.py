@@ -64,7 +64,7 @@ def test_only_the_latest_equal_calls_are_remembered(create_response, redis_clien
     """Nobody sends more of them again within the window, and the memory of them stays small."""
     for _ in range(40):
         sent(create_response, 0)
-    (remembered,) = redis_client_of_api.scan_iter("cq:sent:*")
+    (remembered,) = redis_client_of_api.scan_iter("cq:resends:*")
 
     assert redis_client_of_api.llen(remembered) == 32
     assert 0 < redis_client_of_api.ttl(remembered) <= 1_800

@@ -33,7 +33,7 @@ def reading(api_app):
 
 
 def write(hands, lease, *lines):
-    assert hands.store.run(transitions.append(lease, transitions.Tail(lease.log_length, lines), ESTIMATE))
+    assert hands.store.run(transitions.append(lease, transitions.PendingEvents(lease.log_length, lines), ESTIMATE))
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
@@ -52,7 +52,7 @@ def test_a_refusal_before_the_first_word_is_answered_as_one(reading, hands, path
 def test_a_failure_after_the_first_word_is_told_in_the_stream(reading, hands, path, body):
     call = reading(path, body)
     lease = hands.claim(until(hands.next_queued))
-    write(hands, lease, transitions.delta("so far"))
+    write(hands, lease, transitions.delta_event("so far"))
     assert hands.store.run(transitions.fail(lease, REFUSED, None, hands.settings))
     told = call.result(30)
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_told_ends_the_stream_with_an_error_and_a_line_in_the_log
     call = reading(*CALLS["choices" in nonsense])
     job_id = until(hands.next_queued)
     lease = hands.claim(job_id)
-    write(hands, lease, transitions.delta("so far"), transitions.upstream(nonsense))
+    write(hands, lease, transitions.delta_event("so far"), transitions.upstream_event(nonsense))
     hands.cancel(job_id)
     told = call.result(30)
 
@@ -128,7 +128,7 @@ def test_tokens_that_nobody_counted_are_an_estimate(api_client, hands, reading):
 def test_a_server_that_stops_ends_no_stream_as_if_it_were_whole(reading, hands, api_services, path, body):
     """A completion ends with an error, a response in mid-air, since that is resumed after its last number."""
     call = reading(path, body, buffered=False)
-    write(hands, hands.claim(until(hands.next_queued)), transitions.delta("so far"))
+    write(hands, hands.claim(until(hands.next_queued)), transitions.delta_event("so far"))
     told = call.result(30).iter_encoded()
     assert b"so far" in next(told)
     api_services.listener.close()

@@ -39,7 +39,7 @@ def test_a_text_that_cannot_be_sent_fails_its_own_caller_alone(jobs, settings):
     async def run():
         store = AsyncStore(connect_async(settings))
         appends = [
-            transitions.append(lease, transitions.Tail(1, (text,)), USAGE)
+            transitions.append(lease, transitions.PendingEvents(1, (text,)), USAGE)
             for lease, text in ((lost, "canary \ud83d"), (kept, "fine"))
         ]
         answers = await asyncio.gather(*map(store.run, appends), return_exceptions=True)

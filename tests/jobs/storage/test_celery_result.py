@@ -50,7 +50,7 @@ def test_a_stock_client_meets_the_failure_as_an_exception(stock, redis_client):
 
 
 def test_a_stock_client_meets_a_cancel_as_revoked(stock, redis_client):
-    redis_client.set(keys.result("j"), celery_result.revoked_head("j") + "null}")
+    redis_client.set(keys.result("j"), celery_result.revoked_prefix("j") + "null}")
 
     with pytest.raises(TaskRevokedError):
         stock.AsyncResult("j").get(timeout=5)
@@ -63,7 +63,7 @@ def test_a_stock_client_meets_a_cancel_as_revoked(stock, redis_client):
         (celery_result.success("j", EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), model="e", usage=None)), None),
         (celery_result.failure("j", ERROR), (None, ERROR)),
         (celery_result.failure("j", ERROR, ANSWER), (ANSWER, ERROR)),
-        (celery_result.revoked_head("j") + "null}", (None, None)),
+        (celery_result.revoked_prefix("j") + "null}", (None, None)),
     ],
 )
 def test_what_was_stored_is_read_back(stored, expected):

@@ -60,18 +60,18 @@ def send(jobs):
 def test_create(jobs, send, redis_client):
     job = jobs.new_job(key="k")
 
-    created = send(transitions.create(job, jobs.bell, jobs.settings))
+    created = send(transitions.create(job, jobs.message_template, jobs.settings))
     assert created == transitions.Created(
         job.job_id, jobs.record(job.job_id).model_copy(update={"queue_position": 0, "estimated_wait_ms": 0})
     )
-    assert redis_client.llen(jobs.bell.normal_list) == 1
+    assert redis_client.llen(jobs.message_template.normal_list) == 1
     assert jobs.store.run(queries.totals()) == {"created": 1}
 
 
 def test_claim(jobs, send):
     job_id = jobs.create()
 
-    claim = send(transitions.claim(job_id, "c", "w", jobs.bell, jobs.settings))
+    claim = send(transitions.claim(job_id, "c", "w", jobs.message_template, jobs.settings))
     assert claim.lease.attempt == 1
     assert jobs.record(job_id).attempts == 1
 
@@ -82,7 +82,11 @@ def test_append(jobs, send, redis_client):
     assert (
         send(
             transitions.append(
-                lease, transitions.Tail(lease.log_length, (transitions.delta("a"), transitions.delta("b"))), USAGE
+                lease,
+                transitions.PendingEvents(
+                    lease.log_length, (transitions.delta_event("a"), transitions.delta_event("b"))
+                ),
+                USAGE,
             )
         )
         == 3
@@ -116,9 +120,9 @@ def test_fail(jobs, send, redis_client):
 def test_release(jobs, send, redis_client, wait_seconds):
     lease = jobs.lease()
 
-    assert send(transitions.release(lease, ERROR, wait_seconds, jobs.bell)) is not None
+    assert send(transitions.release(lease, ERROR, wait_seconds, jobs.message_template)) is not None
     assert redis_client.llen(keys.attempts(lease.job_id)) == 1
-    assert redis_client.llen(jobs.bell.front_list) == (0 if wait_seconds else 1)
+    assert redis_client.llen(jobs.message_template.high_list) == (0 if wait_seconds else 1)
     assert jobs.record(lease.job_id).failures == 1
 
 
@@ -128,14 +132,14 @@ def test_ring(jobs, send, redis_client):
     while jobs.store.run(queries.server_time_ms()) <= jobs.record(lease.job_id).retry_at_ms:
         pass
 
-    assert send(transitions.ring(lease.job_id, jobs.bell)) in {"rung", "early"}
-    assert redis_client.llen(jobs.bell.front_list) == 1
+    assert send(transitions.republish(lease.job_id, jobs.message_template)) in {"republished", "early"}
+    assert redis_client.llen(jobs.message_template.high_list) == 1
 
 
 def test_cancel(jobs, send, redis_client):
     job_id = jobs.create()
 
-    assert send(transitions.cancel(job_id, jobs.bell.queue, jobs.settings)) == "cancelled"
+    assert send(transitions.cancel(job_id, jobs.message_template.queue, jobs.settings)) == "cancelled"
     assert redis_client.llen(keys.events(job_id)) == 1
     assert jobs.store.run(queries.totals())["cancelled"] == 1
 
@@ -148,5 +152,5 @@ def test_delete(jobs, send):
 
 
 def test_the_right_to_the_duties(jobs, send):
-    assert send(transitions.take_duty("w", 5_000))
-    assert not jobs.store.run(transitions.take_duty("another", 5_000))
+    assert send(transitions.become_leader("w", 5_000))
+    assert not jobs.store.run(transitions.become_leader("another", 5_000))

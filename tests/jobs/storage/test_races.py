@@ -18,13 +18,13 @@ def final_events(redis_client, job_id):
 
 
 def test_fifty_equal_creates_with_one_key_make_one_job(jobs, redis_client):
-    """One Idempotency-Key, fifty callers at once: one job, one bell."""
-    creates = [transitions.create(jobs.new_job(key="k"), jobs.bell, jobs.settings) for _ in range(50)]
+    """One Idempotency-Key, fifty callers at once: one job, one message."""
+    creates = [transitions.create(jobs.new_job(key="k"), jobs.message_template, jobs.settings) for _ in range(50)]
 
     answers = at_once(*(lambda c=create: jobs.store.run(c) for create in creates))
     assert len({answer.job_id for answer in answers}) == 1
     assert sum(answer.is_new for answer in answers) == 1
-    assert redis_client.llen(jobs.bell.normal_list) == 1
+    assert redis_client.llen(jobs.message_template.normal_list) == 1
 
 
 def test_the_limit_of_the_queue_holds_under_a_rush(jobs):
@@ -98,9 +98,9 @@ def test_two_rings_of_a_due_job_make_one_bell(jobs, redis_client):
         jobs.release(lease, 0.001)
         while jobs.store.run(queries.server_time_ms()) <= jobs.record(lease.job_id).retry_at_ms:
             pass
-        answers = at_once(*[lambda held=lease: jobs.ring(held.job_id)] * 4)
-        assert sorted(answers) == ["early", "early", "early", "rung"]
-        assert redis_client.llen(jobs.bell.front_list) == count
+        answers = at_once(*[lambda held=lease: jobs.republish(held.job_id)] * 4)
+        assert sorted(answers) == ["early", "early", "early", "republished"]
+        assert redis_client.llen(jobs.message_template.high_list) == count
 
 
 def test_delete_against_claim_never_leaves_half_a_job(jobs, redis_client):
@@ -139,5 +139,5 @@ def test_renew_against_finish_leaves_no_lease(jobs, redis_client):
 
 
 def test_one_worker_at_a_time_has_the_duties(jobs):
-    answers = at_once(*(lambda n=name: jobs.store.run(transitions.take_duty(f"w{n}", 5_000)) for name in range(8)))
+    answers = at_once(*(lambda n=name: jobs.store.run(transitions.become_leader(f"w{n}", 5_000)) for name in range(8)))
     assert sum(answers) == 1

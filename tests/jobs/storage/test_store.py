@@ -10,7 +10,7 @@ import redis
 
 from jobs import queries
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.models import InLine
+from jobs.models import QueuePosition
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import transitions
@@ -19,7 +19,7 @@ from jobs.storage.redis_client import connect, connect_async
 from jobs.storage.store import Store
 from tests.processes import free_port
 
-HEAD = InLine(queue_position=0, estimated_wait_ms=0)
+HEAD = QueuePosition(queue_position=0, estimated_wait_ms=0)
 
 
 def test_a_refused_connection_fails_at_once():
@@ -55,7 +55,7 @@ def test_a_server_that_forgot_its_scripts_gets_them_again(jobs, redis_client):
     job_id = jobs.create()
     redis_client.script_flush()
 
-    assert jobs.store.run_all([queries.line(job_id, jobs.bell.queue)] * 2) == [HEAD] * 2
+    assert jobs.store.run_all([queries.queue_position(job_id, jobs.message_template.queue)] * 2) == [HEAD] * 2
 
 
 def test_a_full_server_refuses_creates_as_a_full_queue(jobs, redis_client):
@@ -84,7 +84,8 @@ def test_the_async_store_sends_callers_together(jobs, settings):
         store = AsyncStore(connect_async(settings))
         await store.run(queries.waiting())
         before = (
-            await store.run(transitions.take_duty("w", 1)) and jobs.store._client.info("stats")["total_reads_processed"]
+            await store.run(transitions.become_leader("w", 1))
+            and jobs.store._client.info("stats")["total_reads_processed"]
         )
         answers = await asyncio.gather(*(store.run(queries.count(State.QUEUED)) for _ in range(300)))
         after = jobs.store._client.info("stats")["total_reads_processed"]

@@ -1,4 +1,4 @@
-"""Each verb: what it writes, what it refuses, and that it may be sent again."""
+"""Each transition: what it writes, what it refuses, and that it may be sent again."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from jobs import queries
 from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull
 from jobs.models import Lease
 from jobs.requests import ChatTask
-from jobs.states import MOVES, State
+from jobs.states import TRANSITIONS, State
 from jobs.storage import celery_result, keys, transitions
 from jobs.storage.commands import script_names
 from jobs.storage.transitions import NotClaimed
@@ -29,7 +29,7 @@ def events(redis_client, job_id):
 
 
 def test_create_writes_record_index_counts_and_bell_in_one_step(jobs, redis_client):
-    """After create the job is on record, in its index, counted, and its bell waits for a worker."""
+    """After create the job is on record, in its index, counted, and its message waits for a worker."""
     job_id = jobs.create(jobs.new_job(message="first words of a prompt"))
 
     record = jobs.record(job_id)
@@ -37,7 +37,7 @@ def test_create_writes_record_index_counts_and_bell_in_one_step(jobs, redis_clie
     assert record.preview == "first words of a prompt"
     assert index_of(redis_client, job_id) == [State.QUEUED]
     assert redis_client.hget(keys.TOTALS, "created") == b"1"
-    message = json.loads(redis_client.lindex(jobs.bell.normal_list, -1))
+    message = json.loads(redis_client.lindex(jobs.message_template.normal_list, -1))
     assert message["id"] == job_id
     assert message["tag"] != job_id
 
@@ -47,16 +47,16 @@ def test_create_twice_with_one_id_creates_once(jobs, redis_client):
     job = jobs.new_job()
 
     assert jobs.create(job) == jobs.create(job) == job.job_id
-    assert redis_client.llen(jobs.bell.normal_list) == 1
+    assert redis_client.llen(jobs.message_template.normal_list) == 1
 
 
 def test_the_same_key_and_body_make_one_job(jobs, redis_client):
     """An Idempotency-Key leads back to the job that it made."""
     first = jobs.create(jobs.new_job(key="k"))
 
-    again = jobs.store.run(transitions.create(jobs.new_job(key="k"), jobs.bell, jobs.settings))
+    again = jobs.store.run(transitions.create(jobs.new_job(key="k"), jobs.message_template, jobs.settings))
     assert again == transitions.Created(first)
-    assert redis_client.llen(jobs.bell.normal_list) == 1
+    assert redis_client.llen(jobs.message_template.normal_list) == 1
 
 
 def test_the_same_key_with_another_body_is_refused(jobs):
@@ -90,7 +90,7 @@ def test_claim_gives_lease_token_and_request(jobs, redis_client):
     assert 0 < claim.remaining_ms <= 3_600_000
     assert index_of(redis_client, job_id) == [State.IN_PROGRESS]
     assert redis_client.zscore(keys.LEASES, job_id) is not None
-    assert redis_client.zcard(keys.bells(jobs.bell.queue)) == 0
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 0
     assert events(redis_client, job_id) == [{"type": "in_progress", "attempt": 1}]
 
 
@@ -194,15 +194,15 @@ def test_fail_keeps_code_and_the_attempt(jobs, redis_client):
 def test_release_for_later_waits_and_holds_no_bell(jobs, redis_client):
     """A job that waits for its next attempt is queued, says when, and cannot be claimed before."""
     lease = jobs.lease()
-    bells = redis_client.llen(jobs.bell.front_list)
+    messages = redis_client.llen(jobs.message_template.high_list)
 
     retry_at_ms = jobs.release(lease, 60)
     record = jobs.record(lease.job_id)
     assert record.state is State.QUEUED
     assert record.retry_at_ms == retry_at_ms
     assert jobs.claim(lease.job_id) == NotClaimed("early")
-    assert jobs.ring(lease.job_id) == "early"
-    assert redis_client.llen(jobs.bell.front_list) == bells
+    assert jobs.republish(lease.job_id) == "early"
+    assert redis_client.llen(jobs.message_template.high_list) == messages
 
 
 def test_release_at_once_rings_at_the_front(jobs, redis_client):
@@ -210,7 +210,7 @@ def test_release_at_once_rings_at_the_front(jobs, redis_client):
     lease = jobs.lease()
 
     jobs.release(lease, 0, "refund")
-    assert redis_client.llen(jobs.bell.front_list) == 1
+    assert redis_client.llen(jobs.message_template.high_list) == 1
     assert jobs.lease(lease.job_id).attempt == 1
 
 
@@ -222,65 +222,67 @@ def test_release_sent_again_releases_once(jobs, redis_client):
 
 
 def test_ring_rings_a_due_job_once(jobs, redis_client):
-    """A job whose wait is over gets exactly one bell."""
+    """A job whose wait is over gets exactly one message."""
     lease = jobs.lease()
     jobs.release(lease, 0.001)
-    while (answer := jobs.ring(lease.job_id)) == "early":
+    while (answer := jobs.republish(lease.job_id)) == "early":
         pass
 
-    assert answer == "rung"
-    assert jobs.ring(lease.job_id) == "early"
-    assert redis_client.llen(jobs.bell.front_list) == 1
+    assert answer == "republished"
+    assert jobs.republish(lease.job_id) == "early"
+    assert redis_client.llen(jobs.message_template.high_list) == 1
     assert jobs.lease(lease.job_id).attempt == 2
 
 
 def test_a_lost_bell_is_found_and_a_long_queue_is_not_mistaken_for_one(jobs, redis_client):
-    """Overtaken by a later claim, or no bell left at all: the bell is lost. Behind others: it only waits."""
+    """Overtaken by a later claim, or no message left at all: the message is lost. Behind others: it only waits."""
     first, second, third = jobs.create(), jobs.create(), jobs.create()
-    assert jobs.unrung() == []
+    assert jobs.undelivered() == []
 
     jobs.lease(second)
-    assert jobs.unrung() == [first]
-    redis_client.delete(jobs.bell.normal_list)
-    assert jobs.unrung() == [first, third]
-    assert jobs.unrung(bells_left=1) == [first]
-    assert jobs.unrung(bells_left=0) == [first, third]
+    assert jobs.undelivered() == [first]
+    redis_client.delete(jobs.message_template.normal_list)
+    assert jobs.undelivered() == [first, third]
+    assert jobs.undelivered(messages_left=1) == [first]
+    assert jobs.undelivered(messages_left=0) == [first, third]
 
 
 def test_a_lost_bell_is_rung_again_only_when_it_is_old(jobs, redis_client):
-    """A bell that is under way is young; an old one is rung once, before the backlog."""
+    """A message that is under way is young; an old one is republished once, before the backlog."""
     job_id = jobs.create()
 
-    assert jobs.ring(job_id, lost_after_seconds=3_600) == "early"
-    while (answer := jobs.ring(job_id, lost_after_seconds=0.01)) == "early":
+    assert jobs.republish(job_id, lost_after_seconds=3_600) == "early"
+    while (answer := jobs.republish(job_id, lost_after_seconds=0.01)) == "early":
         pass
-    assert answer == "rung"
-    assert jobs.ring(job_id, lost_after_seconds=3_600) == "early"
-    assert redis_client.llen(jobs.bell.front_list) == 1
-    assert redis_client.zcard(keys.bells(jobs.bell.queue)) == 0
+    assert answer == "republished"
+    assert jobs.republish(job_id, lost_after_seconds=3_600) == "early"
+    assert redis_client.llen(jobs.message_template.high_list) == 1
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 0
 
 
 def test_recovery_takes_back_only_an_expired_lease(jobs, redis_client):
     """A live holder keeps its job; a dead one's is queued again, the attempt and the death counted."""
     lease = jobs.lease()
 
-    assert jobs.release(lease, 0, "deaths") is None
+    assert jobs.release(lease, 0, "worker_losses") is None
     assert jobs.record(lease.job_id).state is State.IN_PROGRESS
     redis_client.zadd(keys.LEASES, {lease.job_id: 1})
-    assert jobs.release(lease, 0, "deaths") is not None
+    assert jobs.release(lease, 0, "worker_losses") is not None
     record = jobs.record(lease.job_id)
-    assert (record.state, record.attempts, record.deaths, record.failures) == (State.QUEUED, 1, 1, 0)
+    assert (record.state, record.attempts, record.worker_losses, record.failures) == (State.QUEUED, 1, 1, 0)
 
 
-@pytest.mark.parametrize(("ender", "state"), [("expired", State.IN_PROGRESS), ("queued", State.QUEUED)])
-def test_recovery_ends_only_what_it_says(jobs, redis_client, ender, state):
+@pytest.mark.parametrize(("precondition", "state"), [("expired", State.IN_PROGRESS), ("queued", State.QUEUED)])
+def test_recovery_ends_only_what_it_says(jobs, redis_client, precondition, state):
     """An expired lease or a queued job may be failed by recovery, under the record's token; nothing else."""
     for other in State:
         job_id = jobs.in_state(other)
         if other is State.IN_PROGRESS:
             redis_client.zadd(keys.LEASES, {job_id: 1})
-        lease = Lease(job_id=job_id, queue=jobs.bell.queue, token=jobs.record(job_id).token, attempt=1, log_length=0)
-        ended = jobs.fail(lease, ender)
+        lease = Lease(
+            job_id=job_id, queue=jobs.message_template.queue, token=jobs.record(job_id).token, attempt=1, log_length=0
+        )
+        ended = jobs.fail(lease, precondition)
         assert ended == (other in {state, State.FAILED})
         assert jobs.record(job_id).state is (State.FAILED if other is state else other)
 
@@ -298,7 +300,7 @@ def test_cancel_of_a_queued_job_takes_its_place_in_line(jobs, redis_client):
 
     assert jobs.cancel(job_id) == "cancelled"
     assert index_of(redis_client, job_id) == [State.CANCELLED]
-    assert redis_client.zcard(keys.bells(jobs.bell.queue)) == 0
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 0
     assert jobs.claim(job_id) == NotClaimed("final")
 
 
@@ -336,7 +338,7 @@ def test_delete_leaves_no_key_behind(jobs, redis_client):
     assert [key for key in redis_client.scan_iter() if job_id.encode() in key] == []
     assert index_of(redis_client, job_id) == []
     assert redis_client.zscore(keys.INDEX_ALL, job_id) is None
-    assert jobs.store.run(transitions.create(jobs.new_job(key="k"), jobs.bell, jobs.settings)).is_new
+    assert jobs.store.run(transitions.create(jobs.new_job(key="k"), jobs.message_template, jobs.settings)).is_new
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.IN_PROGRESS])
@@ -380,22 +382,22 @@ def test_a_worker_that_lost_its_lease_changes_nothing(jobs, redis_client, write)
 
 
 @pytest.mark.parametrize("state", ALL_STATES)
-@pytest.mark.parametrize("verb", ["claim", "cancel", "finish", "release"])
-def test_the_table_of_moves_is_what_the_verbs_do(jobs, state, verb):
-    """Every verb in every state: it moves the job as the table says, or not at all."""
+@pytest.mark.parametrize("transition", ["claim", "cancel", "finish", "release"])
+def test_the_table_of_moves_is_what_the_verbs_do(jobs, state, transition):
+    """Every transition in every state: it moves the job as the table says, or not at all."""
     job_id = jobs.in_state(state)
     token = jobs.record(job_id).token
-    holder = Lease(job_id=job_id, queue=jobs.bell.queue, token=token, attempt=1, log_length=1)
+    holder = Lease(job_id=job_id, queue=jobs.message_template.queue, token=token, attempt=1, log_length=1)
     move = {
         "claim": lambda: jobs.claim(job_id),
         "cancel": lambda: jobs.cancel(job_id),
         "finish": lambda: jobs.fail(holder, "queued") if state is State.QUEUED else jobs.finish(holder),
         "release": lambda: jobs.release(holder),
-    }[verb]
+    }[transition]
 
     move()
     after = jobs.record(job_id).state
-    legal = {target for source, target in MOVES[verb] if source is state}
+    legal = {target for source, target in TRANSITIONS[transition] if source is state}
     assert after in legal if legal else after is state
 
 
@@ -403,7 +405,9 @@ def test_every_lua_file_is_a_verb_with_a_header():
     """Its header names keys and answers, and every script is reachable from Python."""
     for name in script_names():
         is_a_documents = hasattr(transitions.document, name.removeprefix("document_"))
-        assert hasattr(transitions, name) or is_a_documents or name in {"line", "duty", "document_note"}, name
+        assert (
+            hasattr(transitions, name) or is_a_documents or name in {"queue_position", "leader", "document_update"}
+        ), name
 
 
 def test_a_retry_is_a_new_job_made_once_and_the_failed_one_says_so(jobs):
@@ -441,8 +445,8 @@ def test_deleting_an_old_job_leaves_a_key_that_leads_to_a_newer_one(jobs, redis_
 def test_a_call_that_was_sent_again_finds_the_same_job_when_the_reply_was_lost(jobs):
     """Also when an equal call has made a job in between."""
 
-    def call(sent_before):
-        return jobs.new_job(key="k").model_copy(update={"sent_before": sent_before})
+    def call(resend_count):
+        return jobs.new_job(key="k").model_copy(update={"resend_count": resend_count})
 
     again = call(1)
     jobs.create(call(0))

@@ -145,7 +145,7 @@ def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
 
     for job_id in job_ids:
         client.ended(job_id)
-    until(lambda: all(f"job_ended job_id={job_id}" in worker.output for job_id in job_ids))
+    until(lambda: all(f"job_finished job_id={job_id}" in worker.output for job_id in job_ids))
     assert "canary" not in worker.output
 
 
@@ -159,11 +159,11 @@ def test_a_job_whose_request_cannot_be_read_fails_at_once(client, redis_client, 
         worker.send(signal.SIGCONT)
     record = client.ended(job_id)
 
-    assert (record.state, record.error_code, record.attempts, record.deaths) == (
+    assert (record.state, record.error_code, record.attempts, record.worker_losses) == (
         State.FAILED,
         "request_unreadable",
         1,
         0,
     )
-    worker.wait_for(f"job_ended job_id={job_id}")
+    worker.wait_for(f"job_finished job_id={job_id}")
     assert f"{CANARY}-unreadable" not in worker.output

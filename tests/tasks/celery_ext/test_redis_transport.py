@@ -1,4 +1,4 @@
-"""Bells are taken many at once, never beyond the free slots, and are kept by the worker alone."""
+"""Messages are taken many at once, never beyond the free slots, and are kept by the worker alone."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,15 +11,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from jobs.storage import keys
 from tasks.celery_ext.redis_transport import Channel, QoS, SentinelChannel
 
-QUEUE = "bells-under-test"
+QUEUE = "messages-under-test"
 
 
 @contextmanager
-def consuming(redis_url, slots, bells):
+def consuming(redis_url, slots, messages):
     """A consumer with that many free slots, and what it was handed."""
     taken = []
     with Connection(redis_url) as connection, connection.channel() as channel:
-        for text, priority in bells:
+        for text, priority in messages:
             connection.Producer(channel).publish(text, routing_key=QUEUE, priority=priority)
         channel.basic_qos(0, slots, False)
         consumer = Consumer(channel, [Queue(QUEUE)], on_message=taken.append, auto_declare=False)
@@ -32,20 +32,20 @@ def texts(messages):
 
 
 def test_one_round_trip_brings_many_bells_and_none_beyond_the_free_slots(redis_url, redis_client):
-    bells = [(f"bell {number}", keys.NORMAL_PRIORITY) for number in range(5)]
-    with consuming(redis_url, 3, bells) as (connection, taken):
+    messages = [(f"message {number}", keys.NORMAL_PRIORITY) for number in range(5)]
+    with consuming(redis_url, 3, messages) as (connection, taken):
         connection.drain_events(timeout=5)
 
-        assert texts(taken) == ["bell 0", "bell 1", "bell 2"]
+        assert texts(taken) == ["message 0", "message 1", "message 2"]
         assert redis_client.llen(keys.broker_list(QUEUE, keys.NORMAL_PRIORITY)) == 2
         taken[0].ack()
         connection.drain_events(timeout=5)
-        assert texts(taken[3:]) == ["bell 3"]
+        assert texts(taken[3:]) == ["message 3"]
 
 
 def test_the_front_lane_goes_first(redis_url, redis_client):
-    bells = [("waits", keys.NORMAL_PRIORITY), ("first", keys.FRONT_PRIORITY)]
-    with consuming(redis_url, 10, bells) as (connection, taken):
+    messages = [("waits", keys.NORMAL_PRIORITY), ("first", keys.HIGH_PRIORITY)]
+    with consuming(redis_url, 10, messages) as (connection, taken):
         connection.drain_events(timeout=5)
         connection.drain_events(timeout=5)
 
@@ -65,8 +65,8 @@ def test_a_bell_under_way_is_written_nowhere_and_does_not_come_back_by_itself(re
 
 def test_a_rejected_bell_is_back_on_its_list_in_its_lane(redis_url, redis_client):
     """Behind what waits there: another worker should come to it first."""
-    bells = [("given back", keys.NORMAL_PRIORITY), ("next", keys.NORMAL_PRIORITY)]
-    with consuming(redis_url, 1, bells) as (connection, taken):
+    messages = [("given back", keys.NORMAL_PRIORITY), ("next", keys.NORMAL_PRIORITY)]
+    with consuming(redis_url, 1, messages) as (connection, taken):
         connection.drain_events(timeout=5)
         taken[0].reject(requeue=True)
         assert redis_client.llen(keys.broker_list(QUEUE, keys.NORMAL_PRIORITY)) == 2

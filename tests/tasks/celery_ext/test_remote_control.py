@@ -17,7 +17,7 @@ from jobs.storage.message_template import ID_PLACEHOLDER, TAG_PLACEHOLDER
 from jobs.storage.store import Store
 from tasks import app
 from tasks.celery_ext import remote_control
-from tasks.queue_message import make_bell
+from tasks.queue_message import make_message_template
 from tests.chaos.proxy import Proxy
 from tests.offline import calls, directive, key
 from tests.processes import PROJECT_ROOT, running
@@ -52,10 +52,10 @@ def test_ids_that_are_no_jobs_go_to_celery_and_nothing_is_written_of_unknown_one
 ):
     foreign, job_id = f"foreign-{uuid.uuid4()}", client.submit("[[offline delay=20]]")
     until(lambda: client.record(job_id).state is State.IN_PROGRESS)
-    said = revoke(stock_control, [foreign, job_id, UNKNOWN])["ok"]
+    replies = revoke(stock_control, [foreign, job_id, UNKNOWN])["ok"]
 
-    assert said.startswith(f"cancelled: {job_id}; gone: {UNKNOWN}; ")
-    assert foreign in said
+    assert replies.startswith(f"cancelled: {job_id}; gone: {UNKNOWN}; ")
+    assert foreign in replies
     assert {foreign, job_id} <= set(listed_as_revoked(stock_control))
     assert UNKNOWN not in listed_as_revoked(stock_control)
     assert json.loads(redis_client.get(keys.result(foreign)))["status"] == "REVOKED"
@@ -65,7 +65,7 @@ def test_ids_that_are_no_jobs_go_to_celery_and_nothing_is_written_of_unknown_one
 def test_a_cancel_that_redis_has_lost_is_made_again_when_the_bell_comes(
     worker, client, model_url, redis_client, settings, stock_control
 ):
-    """Otherwise the job would wait for ever: the worker remembers the revoke and drops its every bell."""
+    """Otherwise the job would wait for ever: the worker remembers the revoke and drops its every message."""
     name = key()
     job_id = client.submit(directive("status=429 retry_after=60 times=1", name))
     until(lambda: client.record(job_id).retry_at_ms)
@@ -76,10 +76,10 @@ def test_a_cancel_that_redis_has_lost_is_made_again_when_the_bell_comes(
     redis_client.hdel(keys.job(job_id), "retry_at_ms")
     assert client.record(job_id).state is State.QUEUED
 
-    bell = make_bell(app, settings)
+    message_template = make_message_template(app, settings)
     with revoked_events(stock_control) as revoked:
-        message = bell.front.replace(ID_PLACEHOLDER, job_id).replace(TAG_PLACEHOLDER, str(uuid.uuid4()))
-        redis_client.lpush(bell.front_list, message)
+        message = message_template.front.replace(ID_PLACEHOLDER, job_id).replace(TAG_PLACEHOLDER, str(uuid.uuid4()))
+        redis_client.lpush(message_template.high_list, message)
         assert until(revoked) == [job_id]
     assert client.ended(job_id).state is State.CANCELLED
     assert calls(model_url, name)["calls"] == 1
@@ -91,14 +91,14 @@ def test_an_outage_of_the_store_is_told_and_the_worker_goes_on_hearing(redis_cli
     broker = redis_url.removesuffix("/0") + "/1"
     env = {"REDIS_URL": proxy.url, "CELERY_BROKER_URL": broker, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-t"}
     args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO"]
-    with running(args, ready=" ready.", env=env | SHORT) as worker, stock_client(broker) as stock:
+    with running(args, ready=" ready.", env=env | SHORT) as worker, stock_client(broker) as stock_app:
         job_id = client.submit("[[offline delay=20]]")
         proxy.refuse()
-        assert revoke(stock, job_id) == {"error": "Redis cannot be reached; try again"}
-        assert listed_as_revoked(stock) == []
+        assert revoke(stock_app, job_id) == {"error": "Redis cannot be reached; try again"}
+        assert listed_as_revoked(stock_app) == []
         proxy.allow()
-        assert revoke(stock, job_id) == {"ok": f"cancelled: {job_id}"}
-        assert listed_as_revoked(stock) == [job_id]
+        assert revoke(stock_app, job_id) == {"ok": f"cancelled: {job_id}"}
+        assert listed_as_revoked(stock_app) == [job_id]
         assert client.record(job_id).state is State.CANCELLED
     proxy.close()
     assert "revoke_failed jobs=1 code=store_unavailable" in worker.output
@@ -124,8 +124,8 @@ def test_a_thousand_ids_cost_one_round_trip(in_this_process, client, monkeypatch
     remote_control.revoke(None, job_ids.pop())  # the server knows the script now
     trips, send = [], Store._send_once
     monkeypatch.setattr(Store, "_send_once", lambda store, words: trips.append(len(words)) or send(store, words))
-    said = remote_control.revoke(None, job_ids)["ok"]
+    replies = remote_control.revoke(None, job_ids)["ok"]
 
     assert trips == [1_000]
-    assert said == f"cancelled: {', '.join(job_ids)}"
+    assert replies == f"cancelled: {', '.join(job_ids)}"
     assert {client.record(job_id).state for job_id in job_ids} == {State.CANCELLED}

@@ -8,30 +8,30 @@ import pytest
 
 from documents.models import Citation, Source
 from jobs.requests import ChatTask
-from tasks.attempt.answer_accumulator import Received
+from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.documents import answer
-from tasks.leases import Stopped
+from tasks.leases import AttemptStopped
 
 SOURCES = (Source(1, "doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
 REQUEST = ChatTask(kind="chat", message="What burns? " * 10_000, documents="all")
 
 
-def cited(text="Oil [1]."):
+def cite(text="Oil [1]."):
     return asyncio.run(answer.citations(text, REQUEST, SOURCES))
 
 
 def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(monkeypatch):
     """Other calls go on meanwhile, and the longest message there is costs no more than the longest question."""
-    seen = []
+    reads = []
 
     def read(_text, question, _sources):
-        seen.append((threading.current_thread(), len(question)))
+        reads.append((threading.current_thread(), len(question)))
         return (Citation("doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
 
     monkeypatch.setattr(answer, "read_citations", read)
 
-    assert [one.quote for one in cited()] == ["The lamp burns oil."]
-    ((thread, length),) = seen
+    assert [citation.quote for citation in cite()] == ["The lamp burns oil."]
+    ((thread, length),) = reads
     assert thread is not threading.main_thread()
     assert length == 8_000
 
@@ -44,10 +44,10 @@ def test_a_fault_in_citing_costs_no_answer(monkeypatch, caplog, fault):
         raise fault(text)
 
     monkeypatch.setattr(answer, "read_citations", fail)
-    received = Received(REQUEST, SimpleNamespace(text="Oil [1].", usage=None), sources=SOURCES)
+    accumulator = AnswerAccumulator(REQUEST, SimpleNamespace(text="Oil [1].", usage=None), sources=SOURCES)
 
-    assert asyncio.run(received.text_answer()).citations == ()
-    assert cited("canary [1]") == ()
+    assert asyncio.run(accumulator.build_answer()).citations == ()
+    assert cite("canary [1]") == ()
     assert fault.__name__ in caplog.text
     assert "canary" not in caplog.text
 
@@ -59,5 +59,5 @@ def test_a_question_whose_job_was_deleted_ends_without_a_word():
         async def run(self, _command):
             return None
 
-    with pytest.raises(Stopped):
+    with pytest.raises(AttemptStopped):
         asyncio.run(answer.find_sources(SimpleNamespace(store=NoRecord()), "job_gone", REQUEST, None, None))

@@ -14,7 +14,7 @@ from jobs.storage.redis_client import connect_async
 from jobs.storage.server_info import server_info
 from tasks import app
 from tasks.maintenance.recovery import Recovery
-from tasks.queue_message import make_bell
+from tasks.queue_message import make_message_template
 from tests.jobs.conftest import ERROR, Driver
 from tests.waiting import until
 
@@ -22,9 +22,9 @@ from tests.waiting import until
 @pytest.fixture
 def jobs(store, settings):
     """Short leases, so that a server started moments ago counts as settled."""
-    short = settings.model_copy(update={"lease_seconds": 0.3, "heartbeat_seconds": 0.1, "max_deaths": 3})
+    short = settings.model_copy(update={"lease_seconds": 0.3, "heartbeat_seconds": 0.1, "max_worker_losses": 3})
     driver = Driver(store, short)
-    driver.bell = make_bell(app, short)
+    driver.message_template = make_message_template(app, short)
     until(lambda: store.run(server_info()).uptime_seconds > 2.3)
     return driver
 
@@ -34,15 +34,15 @@ def tick(jobs):
     return jobs.recover
 
 
-def bells(redis_client, jobs):
-    return [json.loads(raw)["headers"]["id"] for raw in redis_client.lrange(jobs.bell.front_list, 0, -1)]
+def republished_ids(redis_client, jobs):
+    return [json.loads(raw)["headers"]["id"] for raw in redis_client.lrange(jobs.message_template.high_list, 0, -1)]
 
 
 def expire(redis_client, job_id):
     redis_client.zadd(keys.LEASES, {job_id: 1})
 
 
-def hold_for_ever(redis_client, job_id):
+def hold_forever(redis_client, job_id):
     redis_client.zadd(keys.LEASES, {job_id: "+inf"})
 
 
@@ -54,8 +54,8 @@ def test_a_dead_workers_job_goes_back_to_the_front(jobs, tick, redis_client):
 
     tick()
     record = jobs.record(lease.job_id)
-    assert (record.state, record.attempts, record.deaths, record.failures) == (State.QUEUED, 1, 1, 0)
-    assert bells(redis_client, jobs) == [lease.job_id]
+    assert (record.state, record.attempts, record.worker_losses, record.failures) == (State.QUEUED, 1, 1, 0)
+    assert republished_ids(redis_client, jobs) == [lease.job_id]
     last = json.loads(redis_client.lindex(keys.events(lease.job_id), -1))
     assert (last["type"], last["attempt"], last["error"]["code"]) == ("attempt_incomplete", 1, "worker_lost")
     assert not jobs.finish(lease)
@@ -84,9 +84,9 @@ def test_nobody_is_declared_dead_right_after_redis_came_back(jobs, redis_client)
     info = jobs.store.run(server_info())
 
     async def settled(uptime_seconds, seconds_since_outage):
-        recovery = Recovery("w", AsyncStore(connect_async(jobs.settings)), jobs.bell, jobs.settings)
+        recovery = Recovery("w", AsyncStore(connect_async(jobs.settings)), jobs.message_template, jobs.settings)
         type(recovery._store).seconds_since_outage = property(lambda _: seconds_since_outage)
-        return recovery._has_settled(info.model_copy(update={"uptime_seconds": uptime_seconds}))
+        return recovery._is_settled_after_outage(info.model_copy(update={"uptime_seconds": uptime_seconds}))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AsyncStore, "seconds_since_outage", AsyncStore.seconds_since_outage)
@@ -102,7 +102,7 @@ def test_a_due_retry_gets_its_bell_and_an_early_one_waits(jobs, tick, redis_clie
     until(lambda: jobs.store.run(queries.server_time_ms()) > jobs.record(due.job_id).retry_at_ms)
 
     tick()
-    assert bells(redis_client, jobs) == [due.job_id]
+    assert republished_ids(redis_client, jobs) == [due.job_id]
 
 
 def test_a_lost_bell_is_rung_again_and_a_waiting_job_is_not(jobs, tick, redis_client):
@@ -113,7 +113,7 @@ def test_a_lost_bell_is_rung_again_and_a_waiting_job_is_not(jobs, tick, redis_cl
         redis_client.hset(keys.job(job_id), "created_at_ms", 1)
 
     tick()
-    assert bells(redis_client, jobs) == [first]
+    assert republished_ids(redis_client, jobs) == [first]
 
 
 def test_a_long_queue_gets_no_second_bells(jobs, tick, redis_client):
@@ -122,24 +122,24 @@ def test_a_long_queue_gets_no_second_bells(jobs, tick, redis_client):
     for job_id in waiting:
         redis_client.hset(keys.job(job_id), "created_at_ms", 1)
     for job_id in waiting[:20]:
-        redis_client.rpop(jobs.bell.normal_list)
+        redis_client.rpop(jobs.message_template.normal_list)
         jobs.lease(job_id)
-        hold_for_ever(redis_client, job_id)
+        hold_forever(redis_client, job_id)
         tick()
 
-    assert redis_client.llen(jobs.bell.front_list) == 0
-    assert redis_client.llen(jobs.bell.normal_list) == 280
+    assert redis_client.llen(jobs.message_template.high_list) == 0
+    assert redis_client.llen(jobs.message_template.normal_list) == 280
 
 
 def test_jobs_accepted_while_no_worker_ran_are_all_found(jobs, tick, redis_client):
     """Even when every bell is gone, the first worker to start picks everything up."""
     job_ids = [jobs.create() for _ in range(30)]
-    redis_client.delete(jobs.bell.normal_list)
+    redis_client.delete(jobs.message_template.normal_list)
     for job_id in job_ids:
         redis_client.hset(keys.job(job_id), "created_at_ms", 1)
 
     tick()
-    assert sorted(bells(redis_client, jobs)) == sorted(job_ids)
+    assert sorted(republished_ids(redis_client, jobs)) == sorted(job_ids)
 
 
 def test_a_queued_job_past_its_deadline_fails(jobs, tick, redis_client):
@@ -159,8 +159,8 @@ def test_what_has_expired_leaves_the_indexes(jobs, tick, redis_client):
     until(lambda: not redis_client.exists(keys.job(job_id)))
 
     tick()
-    leftovers = [key for key in redis_client.scan_iter() if redis_client.type(key) == b"zset"]
-    assert [key for key in leftovers if redis_client.zscore(key, job_id) is not None] == []
+    index_keys = [key for key in redis_client.scan_iter() if redis_client.type(key) == b"zset"]
+    assert [key for key in index_keys if redis_client.zscore(key, job_id) is not None] == []
 
 
 def test_redis_nearly_full_has_submits_refused(jobs, tick, redis_client):
@@ -180,15 +180,15 @@ def test_a_second_tick_changes_nothing(jobs, tick, redis_client):
     jobs.create()
     tick()
     before = (
-        redis_client.llen(jobs.bell.front_list),
-        redis_client.llen(jobs.bell.normal_list),
+        redis_client.llen(jobs.message_template.high_list),
+        redis_client.llen(jobs.message_template.normal_list),
         jobs.store.run(queries.totals()),
     )
 
     tick()
     after = (
-        redis_client.llen(jobs.bell.front_list),
-        redis_client.llen(jobs.bell.normal_list),
+        redis_client.llen(jobs.message_template.high_list),
+        redis_client.llen(jobs.message_template.normal_list),
         jobs.store.run(queries.totals()),
     )
     assert after == before
@@ -201,6 +201,6 @@ def test_recovery_never_ends_what_has_ended(jobs, redis_client):
         expire(redis_client, job_id)
         lease = jobs.record(job_id)
         held = Lease(job_id=job_id, queue=lease.queue, token=lease.token, attempt=1, log_length=0)
-        assert jobs.release(held, 0, "deaths") is None
+        assert jobs.release(held, 0, "worker_losses") is None
         assert not jobs.store.run(transitions.fail(held, ERROR, None, jobs.settings, "expired"))
         assert jobs.record(job_id).state is state

@@ -10,12 +10,12 @@ from jobs.requests import ChatTask, EmbeddingsTask, ResponseTask, Turn
 from jobs.settings import Settings
 from jobs.vectors import unpack
 from tasks.provider.client import Provider
-from tasks.provider.timeouts import Patience
+from tasks.provider.timeouts import Timeouts
 from tests.offline import calls, directive, key
 from tests.processes import free_port
 
 CANARY = "canary-8f3a"
-PATIENT = {"total": 20.0, "first_token": 10.0, "idle": 10.0}
+LONG_TIMEOUTS = {"total": 20.0, "first_token": 10.0, "idle": 10.0}
 
 
 def provide(base_url, work, **values):
@@ -32,29 +32,29 @@ def provide(base_url, work, **values):
     return asyncio.run(run())
 
 
-def chat(base_url, message, *, request=None, patience=None, **values):
+def chat(base_url, message, *, request=None, timeouts=None, **values):
     async def work(provider):
         asked = request or ChatTask(kind="chat", message=message)
-        async with aclosing(provider.chat(asked, Patience(**PATIENT | (patience or {})))) as pieces:
-            return [piece async for piece in pieces]
+        async with aclosing(provider.chat(asked, Timeouts(**LONG_TIMEOUTS | (timeouts or {})))) as deltas:
+            return [delta async for delta in deltas]
 
     return provide(base_url, work, **values)
 
 
 def test_an_answer_streams_in_pieces_with_reason_model_and_usage(model_url):
-    pieces = chat(model_url, "[[offline tokens=5]] hi", chat_model="a-model")
+    deltas = chat(model_url, "[[offline tokens=5]] hi", chat_model="a-model")
 
-    assert "".join(piece.text for piece in pieces) == "w0 w1 w2 w3 w4"
-    assert [piece.finish_reason for piece in pieces if piece.finish_reason] == ["stop"]
-    assert pieces[-1].usage.output_tokens == 5
-    assert pieces[0].model == "a-model"
+    assert "".join(delta.text for delta in deltas) == "w0 w1 w2 w3 w4"
+    assert [delta.finish_reason for delta in deltas if delta.finish_reason] == ["stop"]
+    assert deltas[-1].usage.output_tokens == 5
+    assert deltas[0].model == "a-model"
 
 
 def test_a_cut_answer_says_why(model_url):
     request = ChatTask(kind="chat", message="[[offline tokens=50]]", max_output_tokens=3)
 
-    pieces = chat(model_url, "", request=request)
-    assert [piece.finish_reason for piece in pieces if piece.finish_reason] == ["length"]
+    deltas = chat(model_url, "", request=request)
+    assert [delta.finish_reason for delta in deltas if delta.finish_reason] == ["length"]
 
 
 def test_a_conversation_reaches_the_provider_whole(model_url):
@@ -98,7 +98,7 @@ def test_each_fault_has_one_translation(model_url, words, kind, code, retry_afte
     name = key()
 
     with pytest.raises(AttemptError) as failed:
-        chat(model_url, directive(words, name, text=CANARY), patience={"idle": 0.5})
+        chat(model_url, directive(words, name, text=CANARY), timeouts={"idle": 0.5})
     error = failed.value
     assert type(error) is kind
     assert error.code == code
@@ -120,7 +120,7 @@ def test_a_call_that_drips_for_ever_is_ended(model_url):
         chat(
             model_url,
             "[[offline tokens=1000 interval=0.05]]",
-            patience={"idle": 0.4, "total": 0.5},
+            timeouts={"idle": 0.4, "total": 0.5},
         )
     assert failed.value.code == "provider_timeout"
 
@@ -128,13 +128,13 @@ def test_a_call_that_drips_for_ever_is_ended(model_url):
 def test_each_kind_of_patience_has_its_end(model_url):
     """The first token may take longer than the silence between two; a job's deadline has a code of its own."""
     slow_start = "[[offline delay=0.6 say=ok]]"
-    assert chat(model_url, slow_start, patience={"idle": 0.2})
+    assert chat(model_url, slow_start, timeouts={"idle": 0.2})
 
     with pytest.raises(ProviderRetryable) as failed:
-        chat(model_url, slow_start, patience={"first_token": 0.2})
+        chat(model_url, slow_start, timeouts={"first_token": 0.2})
     assert failed.value.code == "provider_timeout"
     with pytest.raises(DeadlineExceeded) as failed:
-        chat(model_url, slow_start, patience={"total": 0.2, "is_deadline": True})
+        chat(model_url, slow_start, timeouts={"total": 0.2, "is_deadline": True})
     assert failed.value.code == "deadline_exceeded"
 
 
@@ -143,7 +143,7 @@ def test_embeddings_keep_their_order(model_url):
     texts = ("first text", "second text", "first text")
 
     async def work(provider):
-        return await provider.embed(EmbeddingsTask(kind="embeddings", input=texts), Patience(**PATIENT))
+        return await provider.embed(EmbeddingsTask(kind="embeddings", input=texts), Timeouts(**LONG_TIMEOUTS))
 
     answer = provide(model_url, work)
     first, second, third = answer.vectors
@@ -155,7 +155,7 @@ def test_embeddings_keep_their_order(model_url):
 def test_an_embeddings_fault_is_translated_too(model_url):
     async def work(provider):
         return await provider.embed(
-            EmbeddingsTask(kind="embeddings", input=("[[offline status=429]]",)), Patience(**PATIENT)
+            EmbeddingsTask(kind="embeddings", input=("[[offline status=429]]",)), Timeouts(**LONG_TIMEOUTS)
         )
 
     with pytest.raises(ProviderRetryable):
@@ -166,8 +166,8 @@ RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
 
 
 async def _text(provider, request=RESPONSE):
-    async with aclosing(provider.chat(request, Patience(**PATIENT))) as pieces:
-        return "".join([piece.text async for piece in pieces])
+    async with aclosing(provider.chat(request, Timeouts(**LONG_TIMEOUTS))) as deltas:
+        return "".join([delta.text async for delta in deltas])
 
 
 def test_a_provider_without_responses_is_found_out_once(model_url):
@@ -187,7 +187,7 @@ def test_a_provider_without_responses_is_found_out_once(model_url):
 
 def test_a_provider_that_is_said_to_speak_responses_is_asked_no_other_way(model_url):
     with pytest.raises(ProviderRejected):
-        provide(model_url, _text, upstream="responses")
+        provide(model_url, _text, provider_api="responses")
 
 
 @pytest.mark.parametrize(("status", "speaks"), [(503, "auto"), (404, "chat"), (429, "chat")])
@@ -198,6 +198,6 @@ def test_a_refusal_the_other_way_tells_what_a_provider_speaks_and_a_failure_does
         request = ResponseTask(kind="response", body={"input": f"[[offline status={status}]]"})
         with pytest.raises((ProviderRetryable, ProviderRejected)):
             await _text(provider, request)
-        return provider._speaks
+        return provider._api_format
 
     assert provide(model_url, work) == speaks

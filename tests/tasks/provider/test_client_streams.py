@@ -11,9 +11,9 @@ from jobs.errors import AttemptError, ProviderBroken, ProviderRejected, Provider
 from jobs.requests import ChatTask
 from jobs.settings import Settings
 from tasks.provider.client import Provider
-from tasks.provider.timeouts import Patience
+from tasks.provider.timeouts import Timeouts
 
-PATIENCE = Patience(total=10.0, first_token=5.0, idle=5.0)
+TIMEOUTS = Timeouts(total=10.0, first_token=5.0, idle=5.0)
 HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
 END = b"0\r\n\r\n"
 
@@ -57,8 +57,8 @@ def ask(*writes, head=HEAD, stays_open=False, **values):
                 Settings(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-x", **values)
             )
             try:
-                async with aclosing(provider.chat(ChatTask(kind="chat", message="hi"), PATIENCE)) as pieces:
-                    text = "".join([piece.text async for piece in pieces])
+                async with aclosing(provider.chat(ChatTask(kind="chat", message="hi"), TIMEOUTS)) as deltas:
+                    text = "".join([delta.text async for delta in deltas])
                 if stays_open:
                     await asyncio.wait_for(left.wait(), 5)
                 return text
@@ -85,7 +85,7 @@ def test_a_server_that_stays_open_after_its_last_word_holds_nobody_up():
     began_at = time.monotonic()
 
     assert ask(chunked(spelt([*HELLO, "data: [DONE]"])), stays_open=True) == "hello"
-    assert time.monotonic() - began_at < PATIENCE.idle
+    assert time.monotonic() - began_at < TIMEOUTS.idle
 
 
 def test_an_answer_that_is_too_long_is_cut_and_its_connection_closed():

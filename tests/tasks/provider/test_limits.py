@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tasks.provider.client import Reading
-from tasks.provider.formats.chat import ChatReader
-from tasks.provider.formats.chat_to_responses import TranslatingReader
-from tasks.provider.formats.completion import CompletionReader
-from tasks.provider.formats.response import ResponseReader
+from tasks.provider.client import AnswerStream
+from tasks.provider.formats.chat import ChatParser
+from tasks.provider.formats.chat_to_responses import ChatToResponseParser
+from tasks.provider.formats.completion import CompletionParser
+from tasks.provider.formats.response import ResponseParser
 
 PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
 
@@ -25,24 +25,24 @@ def event(kind, **fields):
     return {"type": f"response.{kind}", **fields}
 
 
-def heard(reader, *said):
-    """All pieces of a stream, and whether its end was waited for."""
-    reading = Reading()
-    reading.reader = reader
+def read_stream(parser, *said):
+    """All deltas of a stream, and whether its end was waited for."""
+    answer_stream = AnswerStream()
+    answer_stream.parser = parser
     stream = b"".join(b"data: %s\n\n" % json.dumps(one).encode() for one in said)
-    pieces = [*reading.pieces(stream)]
-    return [*pieces, *reading.rest()], reading.is_over
+    deltas = [*answer_stream.deltas(stream)]
+    return [*deltas, *answer_stream.flush()], answer_stream.is_over
 
 
-def last(pieces, name):
-    return [value for piece in pieces if (value := getattr(piece, name)) is not None][-1]
+def last(deltas, name):
+    return [value for delta in deltas if (value := getattr(delta, name)) is not None][-1]
 
 
-def text(pieces):
-    return "".join(piece.text for piece in pieces)
+def text(deltas):
+    return "".join(delta.text for delta in deltas)
 
 
-SPOKEN = [
+TEXT_EVENTS = [
     event("output_item.added", output_index=0, item={"id": "msg_1", "type": "message", "content": []}),
     event("content_part.added", **PLACE, part={"type": "output_text", "text": ""}),
     *(event("output_text.delta", **PLACE, delta=said) for said in ("abc", "defg", "hij")),
@@ -50,59 +50,59 @@ SPOKEN = [
 
 
 @pytest.mark.parametrize(
-    ("reader", "said"),
+    ("parser", "said"),
     [
         *(
-            (reader, [chunk(content="abc"), chunk(content="defg"), chunk(content="hij")])
-            for reader in (ChatReader, CompletionReader, TranslatingReader)
+            (parser, [chunk(content="abc"), chunk(content="defg"), chunk(content="hij")])
+            for parser in (ChatParser, CompletionParser, ChatToResponseParser)
         ),
-        (ResponseReader, SPOKEN),
+        (ResponseParser, TEXT_EVENTS),
     ],
 )
-def test_a_text_ends_at_the_limit_to_the_letter(reader, said):
+def test_a_text_ends_at_the_limit_to_the_letter(parser, said):
     """It ends there for who streams it and for who reads the whole, and nothing more is waited for."""
-    pieces, is_over = heard(reader(5), *said)
+    deltas, is_over = read_stream(parser(5), *said)
 
-    assert text(pieces) == "abcde"
-    assert last(pieces, "finish_reason") == "length"
+    assert text(deltas) == "abcde"
+    assert last(deltas, "finish_reason") == "length"
     assert is_over
-    for_good = json.dumps([piece.body for piece in pieces])
-    assert "f" not in for_good.replace("finish_reason", "").replace("refusal", "")
+    bodies_json = json.dumps([delta.body for delta in deltas])
+    assert "f" not in bodies_json.replace("finish_reason", "").replace("refusal", "")
 
 
-@pytest.mark.parametrize("reader", [ChatReader, CompletionReader, TranslatingReader])
-def test_a_text_as_long_as_the_limit_is_whole(reader):
-    pieces, is_over = heard(reader(5), chunk(content="abc"), chunk(content="de"), chunk("stop"))
+@pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser])
+def test_a_text_as_long_as_the_limit_is_whole(parser):
+    deltas, is_over = read_stream(parser(5), chunk(content="abc"), chunk(content="de"), chunk("stop"))
 
-    assert (text(pieces), last(pieces, "finish_reason"), is_over) == ("abcde", "stop", False)
+    assert (text(deltas), last(deltas, "finish_reason"), is_over) == ("abcde", "stop", False)
 
 
 def test_a_call_of_a_completion_counts_as_its_arguments():
     """Thousands of deltas of some letters each are a long call, and no longer than that."""
-    pieces, _ = heard(CompletionReader(4_000), *[arguments("abcd", id="c1")] * 1_000, chunk("tool_calls"))
-    (choice,) = last(pieces, "body")["choices"]
+    deltas, _ = read_stream(CompletionParser(4_000), *[arguments("abcd", id="c1")] * 1_000, chunk("tool_calls"))
+    (choice,) = last(deltas, "body")["choices"]
 
-    assert (choice["finish_reason"], last(pieces, "finish_reason")) == ("tool_calls", "tool_calls")
+    assert (choice["finish_reason"], last(deltas, "finish_reason")) == ("tool_calls", "tool_calls")
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == "abcd" * 1_000
 
 
 def test_a_call_that_is_too_long_is_kept_as_far_as_it_came():
-    told = [arguments("abcd", id="c1")] * 3
-    completion, _ = heard(CompletionReader(6), *told)
-    translated, _ = heard(TranslatingReader(6), *told)
+    chunks = [arguments("abcd", id="c1")] * 3
+    completion, _ = read_stream(CompletionParser(6), *chunks)
+    translated, _ = read_stream(ChatToResponseParser(6), *chunks)
 
     (choice,) = last(completion, "body")["choices"]
     assert choice["finish_reason"] == "length"
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == "abcdab"
-    told_last = last(completion, "data")["choices"][0]["delta"]["tool_calls"][0]
-    assert told_last["function"]["arguments"] == "ab"
+    last_fragment = last(completion, "data")["choices"][0]["delta"]["tool_calls"][0]
+    assert last_fragment["function"]["arguments"] == "ab"
     (call,) = last(translated, "body")["output"]
     assert (call["status"], call["arguments"]) == ("incomplete", "abcdab")
 
 
 def test_a_thought_and_a_refusal_count():
-    pieces, _ = heard(CompletionReader(5), chunk(reasoning_content="abc"), chunk(refusal="defg"))
-    (choice,) = last(pieces, "body")["choices"]
+    deltas, _ = read_stream(CompletionParser(5), chunk(reasoning_content="abc"), chunk(refusal="defg"))
+    (choice,) = last(deltas, "body")["choices"]
 
     assert (choice["message"]["reasoning_content"], choice["message"]["refusal"]) == ("abc", "de")
 
@@ -111,9 +111,9 @@ def test_what_goes_beside_the_answer_has_a_limit_of_its_own():
     """A generous one: probabilities are many times as long as what they are of."""
     token = {"token": "abcd", "logprob": -0.1, "top_logprobs": [{"token": "abcd" * 300, "logprob": -0.1}]}
     said = {"index": 0, "delta": {}, "logprobs": {"content": [token]}}
-    told = [{"model": "m", "choices": [said]}] * 2_000
-    whole, _ = heard(CompletionReader(100), *told[:500], chunk("stop"))
-    cut, is_over = heard(CompletionReader(100), *told)
+    chunks = [{"model": "m", "choices": [said]}] * 2_000
+    whole, _ = read_stream(CompletionParser(100), *chunks[:500], chunk("stop"))
+    cut, is_over = read_stream(CompletionParser(100), *chunks)
 
     assert last(whole, "finish_reason") == "stop"
     assert (last(cut, "finish_reason"), is_over) == ("length", True)
@@ -123,8 +123,8 @@ def test_what_goes_beside_the_answer_has_a_limit_of_its_own():
 def test_a_response_that_is_too_long_keeps_its_items():
     """Finished ones, and those that were open as far as they came."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f"}
-    pieces, _ = heard(
-        ResponseReader(9),
+    deltas, _ = read_stream(
+        ResponseParser(9),
         event("output_item.added", output_index=0, item=call | {"arguments": ""}),
         event("function_call_arguments.delta", output_index=0, item_id="fc_1", delta="{}"),
         event("output_item.done", output_index=0, item=call | {"arguments": "{}", "status": "completed"}),
@@ -133,16 +133,16 @@ def test_a_response_that_is_too_long_keeps_its_items():
         event("function_call_arguments.delta", output_index=1, item_id="fc_2", delta='"b"}'),
     )
 
-    assert last(pieces, "finish_reason") == "length"
-    assert last(pieces, "body")["output"] == [
+    assert last(deltas, "finish_reason") == "length"
+    assert last(deltas, "body")["output"] == [
         call | {"arguments": "{}", "status": "completed"},
         call | {"id": "fc_2", "arguments": '{"a":"b', "status": "incomplete"},
     ]
 
 
 def test_a_text_that_was_cut_is_kept_in_its_message():
-    pieces, _ = heard(ResponseReader(5), *SPOKEN)
-    (message,) = last(pieces, "body")["output"]
+    deltas, _ = read_stream(ResponseParser(5), *TEXT_EVENTS)
+    (message,) = last(deltas, "body")["output"]
 
     assert (message["id"], message["status"], message["content"][0]["text"]) == ("msg_1", "incomplete", "abcde")
 
@@ -150,8 +150,8 @@ def test_a_text_that_was_cut_is_kept_in_its_message():
 def test_a_thought_that_was_cut_is_kept_in_its_item():
     """Where it was told, where it was summed up, and beside another one."""
     thought = {"type": "reasoning", "summary": []}
-    pieces, _ = heard(
-        ResponseReader(9),
+    deltas, _ = read_stream(
+        ResponseParser(9),
         *(event("output_item.added", output_index=n, item=thought | {"id": f"rs_{n}"}) for n in (0, 1)),
         event("reasoning_summary_text.delta", output_index=0, summary_index=1, delta="c"),
         event("reasoning_summary_text.delta", output_index=0, summary_index=0, delta="ab"),
@@ -161,7 +161,7 @@ def test_a_thought_that_was_cut_is_kept_in_its_item():
 
     summary = [{"type": "summary_text", "text": text} for text in ("ab", "c")]
     content = [{"type": "reasoning_text", "text": "defghi"}]
-    assert last(pieces, "body")["output"] == [
+    assert last(deltas, "body")["output"] == [
         thought | {"id": "rs_0", "status": "incomplete", "summary": summary},
         thought | {"id": "rs_1", "status": "incomplete", "content": content},
     ]

@@ -8,27 +8,27 @@ import pytest
 from jobs.errors import ProviderBroken
 from jobs.requests import EmbeddingsTask
 from jobs.vectors import unpack
-from tasks.provider.client import _read_embeddings, _sound
-from tasks.provider.formats.chat import ChatReader
-from tasks.provider.formats.chat_to_responses import TranslatingReader
-from tasks.provider.formats.completion import CompletionReader
+from tasks.provider.client import _checked, _read_embeddings
+from tasks.provider.formats.chat import ChatParser
+from tasks.provider.formats.chat_to_responses import ChatToResponseParser
+from tasks.provider.formats.completion import CompletionParser
 from tasks.provider.limits import read_event
 
 REQUEST = EmbeddingsTask(kind="embeddings", input=("a",))
-READERS = [ChatReader, CompletionReader, TranslatingReader]
+PARSERS = [ChatParser, CompletionParser, ChatToResponseParser]
 
 
 def chunk(**choice):
     return {"model": "m", "choices": [choice]}
 
 
-def text_of(reader, *pieces):
-    chunks = [chunk(delta={"content": piece}) for piece in pieces]
-    return "".join(piece.text for said in chunks for piece in _sound(reader.read, said))
+def text_of(parser, *deltas):
+    chunks = [chunk(delta={"content": delta}) for delta in deltas]
+    return "".join(delta.text for said in chunks for delta in _checked(parser.parse, said))
 
 
 @pytest.mark.parametrize(
-    ("pieces", "whole"),
+    ("deltas", "whole"),
     [
         (("a\ud83d", "\ude00b"), "a\U0001f600b"),
         (("\ud83d\ude00",), "\U0001f600"),
@@ -39,15 +39,15 @@ def text_of(reader, *pieces):
         (("plain", " ascii"), "plain ascii"),
     ],
 )
-@pytest.mark.parametrize("reader", READERS)
-def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(reader, pieces, whole):
+@pytest.mark.parametrize("parser", PARSERS)
+def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(parser, deltas, whole):
     """JSON may escape each half of a character in a chunk of its own; what comes out is always text."""
-    assert text_of(reader(), *pieces) == whole
-    text_of(reader(), *pieces).encode()
+    assert text_of(parser(), *deltas) == whole
+    text_of(parser(), *deltas).encode()
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "malformed",
     [
         None,
         [],
@@ -62,10 +62,10 @@ def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(reader, piece
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("reader", READERS)
-def test_a_chunk_that_makes_no_sense_is_broken(reader, nonsense):
+@pytest.mark.parametrize("parser", PARSERS)
+def test_a_chunk_that_makes_no_sense_is_broken(parser, malformed):
     with pytest.raises(ProviderBroken):
-        _sound(reader().read, nonsense)
+        _checked(parser().parse, malformed)
 
 
 @pytest.mark.parametrize(
@@ -89,15 +89,15 @@ def test_a_chunk_that_makes_no_sense_is_broken(reader, nonsense):
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("reader", READERS)
-def test_an_answer_outlives_what_says_nothing(reader, harmless):
+@pytest.mark.parametrize("parser", PARSERS)
+def test_an_answer_outlives_what_says_nothing(parser, harmless):
     """It has been paid for, and the client reads past all these."""
-    reader = reader()
+    parser = parser()
     said = [chunk(delta={"content": "hi"}), harmless, chunk(delta={}, finish_reason="stop")]
-    pieces = [piece for one in said for piece in _sound(reader.read, one)] + _sound(reader.end)
+    deltas = [delta for one in said for delta in _checked(parser.parse, one)] + _checked(parser.finish)
 
-    assert "".join(piece.text for piece in pieces) == "hi"
-    assert {piece.usage for piece in pieces} == {None}
+    assert "".join(delta.text for delta in deltas) == "hi"
+    assert {delta.usage for delta in deltas} == {None}
 
 
 def nested(levels):
@@ -105,9 +105,9 @@ def nested(levels):
 
 
 def completed(*said):
-    reader = CompletionReader()
-    pieces = [piece for one in (*said, chunk(delta={}, finish_reason="stop")) for piece in _sound(reader.read, one)]
-    return pieces + _sound(reader.end)
+    parser = CompletionParser()
+    deltas = [delta for one in (*said, chunk(delta={}, finish_reason="stop")) for delta in _checked(parser.parse, one)]
+    return deltas + _checked(parser.finish)
 
 
 @pytest.mark.parametrize("levels", [101, 200, 900])
@@ -132,13 +132,13 @@ def test_what_is_wide_is_not_deep():
     assert completed(wide)[0].text == "x"
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_half_character_at_the_end_is_marked(reader):
-    reader = reader()
+@pytest.mark.parametrize("parser", PARSERS)
+def test_a_half_character_at_the_end_is_marked(parser):
+    parser = parser()
     said = [chunk(delta={"content": "a\ud83d"}), chunk(delta={}, finish_reason="stop")]
-    pieces = [piece for one in said for piece in _sound(reader.read, one)] + _sound(reader.end)
+    deltas = [delta for one in said for delta in _checked(parser.parse, one)] + _checked(parser.finish)
 
-    assert "".join(piece.text for piece in pieces) == "a\ufffd"
+    assert "".join(delta.text for delta in deltas) == "a\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_half_character_at_the_end_is_marked(reader):
     ids=repr,
 )
 def test_vectors_that_make_no_sense_are_broken(data):
-    """NaN and Infinity too: JSON has no word for them, and every reader but Python would choke."""
+    """NaN and Infinity too: JSON has no word for them, and every parser but Python would choke."""
     with pytest.raises(ProviderBroken):
         _read_embeddings({"data": data, "model": "e"}, REQUEST)
 

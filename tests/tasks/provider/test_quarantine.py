@@ -12,15 +12,15 @@ from dataclasses import asdict
 import psutil
 import pytest
 
-from jobs.errors import AttemptCrashed, DeadlineExceeded, KillsItsWorker
+from jobs.errors import AttemptCrashed, DeadlineExceeded, WorkerLost
 from jobs.requests import ChatTask, CompletionTask, ResponseTask
 from jobs.settings import get_settings
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
-from tasks.provider.timeouts import Patience
+from tasks.provider.timeouts import Timeouts
 from tests.waiting import until
 
-PATIENCE = Patience(total=30, first_token=30, idle=30)
+TIMEOUTS = Timeouts(total=30, first_token=30, idle=30)
 RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
 COMPLETION = CompletionTask(kind="completion", body={"messages": [{"role": "user", "content": "[[offline say=hi]]"}]})
 
@@ -45,11 +45,11 @@ def _children():
 
 async def _chat(message, on_first=lambda: None):
     texts = []
-    async with aclosing(Quarantine(1).chat(ChatTask(kind="chat", message=message), PATIENCE)) as pieces:
-        async for piece in pieces:
+    async with aclosing(Quarantine(1).chat(ChatTask(kind="chat", message=message), TIMEOUTS)) as deltas:
+        async for delta in deltas:
             if not texts:
                 on_first()
-            texts.append(piece.text)
+            texts.append(delta.text)
     return "".join(texts)
 
 
@@ -62,7 +62,7 @@ def test_a_stop_of_the_whole_group_does_not_end_the_call(number):
 
 
 def test_a_stop_before_the_child_can_refuse_it_does_not_condemn_the_job(monkeypatch):
-    """A child that is still starting dies of it: another attempt, and no `kills_its_worker`."""
+    """A child that is still starting dies of it: another attempt, and no `worker_lost`."""
 
     async def killed_while_starting(*_args, **options):
         return await real("sleep", "30", **options)
@@ -83,7 +83,7 @@ def test_a_stop_before_the_child_can_refuse_it_does_not_condemn_the_job(monkeypa
 
 
 def test_a_job_that_kills_the_child_is_condemned():
-    with pytest.raises(KillsItsWorker):
+    with pytest.raises(WorkerLost):
         asyncio.run(_chat("[[offline tokens=50 interval=0.1]] hi", lambda: child().kill()))
 
 
@@ -94,8 +94,8 @@ def test_a_conversation_of_any_kind_may_run_alone(request_):
     """Its text, what came with it and the whole cross the pipe as they are told without it."""
 
     async def read(provider):
-        async with aclosing(provider.chat(request_, PATIENCE)) as pieces:
-            return [piece async for piece in pieces]
+        async with aclosing(provider.chat(request_, TIMEOUTS)) as deltas:
+            return [delta async for delta in deltas]
 
     async def run():
         provider = Provider(get_settings())
@@ -106,20 +106,20 @@ def test_a_conversation_of_any_kind_may_run_alone(request_):
 
     alone, together = asyncio.run(run())
 
-    assert "".join(piece.text for piece in alone) == "hi"
-    assert [(piece.text, piece.usage) for piece in alone] == [(piece.text, piece.usage) for piece in together]
-    assert [piece.data for piece in alone] == [piece.data for piece in together]
+    assert "".join(delta.text for delta in alone) == "hi"
+    assert [(delta.text, delta.usage) for delta in alone] == [(delta.text, delta.usage) for delta in together]
+    assert [delta.data for delta in alone] == [delta.data for delta in together]
     assert (alone[-1].body is None) == (request_.kind == "chat")
 
 
 def test_the_child_ends_when_its_worker_is_gone():
     """Also while the provider says nothing: otherwise the call would go on beside the one that is made again."""
     request = ChatTask(kind="chat", message="[[offline delay=30]] hi")
-    order = _order(request)
+    job_input = _job_input(request)
     with subprocess.Popen(
         [sys.executable, "-m", "tasks.provider.quarantine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        process.stdin.write(order)
+        process.stdin.write(job_input)
         process.stdin.flush()
         time.sleep(0.5)
         assert process.poll() is None
@@ -130,9 +130,9 @@ def test_the_child_ends_when_its_worker_is_gone():
     assert time.monotonic() - started < 5
 
 
-def _order(request):
+def _job_input(request):
 
-    return json.dumps({"request": request.model_dump(mode="json"), "patience": asdict(PATIENCE)}).encode() + b"\n"
+    return json.dumps({"request": request.model_dump(mode="json"), "timeouts": asdict(TIMEOUTS)}).encode() + b"\n"
 
 
 def test_waiting_for_a_place_counts_towards_the_deadline():
@@ -140,10 +140,10 @@ def test_waiting_for_a_place_counts_towards_the_deadline():
 
     async def run():
         quarantine = Quarantine(1)
-        await quarantine._places.acquire()
-        patience = Patience(total=0.2, first_token=30, idle=30, is_deadline=True)
-        async with aclosing(quarantine.chat(ChatTask(kind="chat", message="hi"), patience)) as pieces:
-            async for _ in pieces:
+        await quarantine._process_slots.acquire()
+        timeouts = Timeouts(total=0.2, first_token=30, idle=30, is_deadline=True)
+        async with aclosing(quarantine.chat(ChatTask(kind="chat", message="hi"), timeouts)) as deltas:
+            async for _ in deltas:
                 pass
 
     with pytest.raises(DeadlineExceeded):
@@ -151,5 +151,5 @@ def test_waiting_for_a_place_counts_towards_the_deadline():
 
 
 def test_only_a_deadline_goes_on_while_a_job_waits():
-    assert Patience(total=10, first_token=5, idle=5, is_deadline=True).after(4).total == 6
-    assert Patience(total=10, first_token=5, idle=5).after(4).total == 10
+    assert Timeouts(total=10, first_token=5, idle=5, is_deadline=True).after(4).total == 6
+    assert Timeouts(total=10, first_token=5, idle=5).after(4).total == 10

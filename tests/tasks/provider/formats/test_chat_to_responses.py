@@ -15,8 +15,8 @@ from jobs.requests import ResponseTask
 from jobs.results import ResponseAnswer
 from jobs.states import State
 from tasks.attempt.event_writer import _events
-from tasks.provider.formats.chat_to_responses import TranslatingReader
-from tasks.provider.formats.delta import clean
+from tasks.provider.formats.chat_to_responses import ChatToResponseParser
+from tasks.provider.formats.delta import sanitize
 
 JOB = "resp_" + "0" * 32
 COUNTED = {"model": "m", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
@@ -31,34 +31,34 @@ def calls(index, arguments, call_id=None, name=None):
 
 
 def read(*said):
-    reader = TranslatingReader()
-    return [clean(piece) for one in said for piece in reader.read(one)] + list(reader.end())
+    parser = ChatToResponseParser()
+    return [sanitize(delta) for one in said for delta in parser.parse(one)] + list(parser.finish())
 
 
 def response(status, output):
     return {"id": JOB, "object": "response", "status": status, "output": output, "tools": [], "model": "m"}
 
 
-def final_output(pieces, state):
+def final_output(deltas, state):
     record = JobRecord(
         job_id=JOB, kind="response", tenant="t", queue="q", state=state, version=1, seq=1, attempts=1, log_start=1,
         max_attempts=1, created_at_ms=1_000,
     )  # fmt: skip
-    text = "".join(piece.text for piece in pieces)
-    answer = ResponseAnswer(text=text, model="m", finish_reason="stop", usage=None, body=pieces[-1].body)
+    text = "".join(delta.text for delta in deltas)
+    answer = ResponseAnswer(text=text, model="m", finish_reason="stop", usage=None, body=deltas[-1].body)
     return items.output(Seen(record, ResponseTask(kind="response", body={}), answer))
 
 
 def told(*said, state=State.COMPLETED):
     """The events that a client reads, which its helper must accept; and the response that the helper ends with."""
-    pieces = read(*said)
+    deltas = read(*said)
     events = ResponseEvents(JOB, lambda early: response(early.value, []))
-    lines = _events(piece for piece in pieces if piece.text or piece.data is not None)
+    lines = _events(delta for delta in deltas if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
     heard = events.opening()
     for event in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
         heard += events.translate(event)
-    heard += events.ending(response(state.value, final_output(pieces, state)))
+    heard += events.ending(response(state.value, final_output(deltas, state)))
     helper = ResponseStreamState(input_tools=[], text_format=omit)
     for event in heard:
         helper.handle_event(construct_type(type_=ResponseStreamEvent, value=event))

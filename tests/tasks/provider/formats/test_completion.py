@@ -2,31 +2,31 @@
 
 import pytest
 
-from tasks.provider.formats.completion import CompletionReader
+from tasks.provider.formats.completion import CompletionParser
 
 
 def chunk(finish_reason=None, more=None, **delta):
     return {"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, **(more or {})}]}
 
 
-def put_together(*said):
-    reader = CompletionReader()
+def merged_choice(*said):
+    parser = CompletionParser()
     for one in said:
-        list(reader.read(one))
-    (choice,) = list(reader.end())[-1].body["choices"]
+        list(parser.parse(one))
+    (choice,) = list(parser.finish())[-1].body["choices"]
     return choice
 
 
 def test_a_finish_reason_told_twice_is_told_once():
     native = {"native_finish_reason": "end_turn"}
-    choice = put_together(chunk(content="hi"), chunk("stop", native), chunk("stop", native), chunk(None))
+    choice = merged_choice(chunk(content="hi"), chunk("stop", native), chunk("stop", native), chunk(None))
 
     assert (choice["finish_reason"], choice["native_finish_reason"]) == ("stop", "end_turn")
 
 
 def test_a_verdict_told_with_each_chunk_stays_one_word():
     verdict = {"content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}
-    choice = put_together(chunk(more=verdict, content="a"), chunk(more=verdict, content="b"), chunk("stop"))
+    choice = merged_choice(chunk(more=verdict, content="a"), chunk(more=verdict, content="b"), chunk("stop"))
 
     assert choice["content_filter_results"] == verdict["content_filter_results"]
     assert choice["message"]["content"] == "ab"
@@ -37,7 +37,7 @@ def test_a_thought_told_with_details_grows_in_its_text_alone():
         chunk(reasoning=text, reasoning_details=[{"type": "reasoning.text", "text": text, "format": "v1", "index": 0}])
         for text in ("a", "b")
     ]
-    message = put_together(*said, chunk("stop", content="hi"))["message"]
+    message = merged_choice(*said, chunk("stop", content="hi"))["message"]
 
     assert message["reasoning"] == "ab"
     assert message["reasoning_details"] == [{"type": "reasoning.text", "text": "ab", "format": "v1", "index": 0}]
@@ -45,7 +45,7 @@ def test_a_thought_told_with_details_grows_in_its_text_alone():
 
 def test_an_answer_in_parts_is_put_together_as_parts():
     thinking = [chunk(content=[{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]) for text in "ab"]
-    message = put_together(chunk(content=""), *thinking, chunk(content="h"), chunk(content="i"), chunk("stop"))[
+    message = merged_choice(chunk(content=""), *thinking, chunk(content="h"), chunk(content="i"), chunk("stop"))[
         "message"
     ]
 
@@ -59,7 +59,7 @@ def test_annotations_and_probabilities_are_all_kept():
     cited = {"type": "url_citation", "url_citation": {"url": "http://x"}}
     token = {"token": "hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}
     likely = {"logprobs": {"content": [token]}}
-    choice = put_together(chunk(more=likely, annotations=[cited]), chunk("stop", likely, annotations=[cited]))
+    choice = merged_choice(chunk(more=likely, annotations=[cited]), chunk("stop", likely, annotations=[cited]))
 
     assert choice["message"]["annotations"] == [cited, cited]
     assert choice["logprobs"]["content"] == [token, token]
@@ -67,18 +67,18 @@ def test_annotations_and_probabilities_are_all_kept():
 
 @pytest.mark.parametrize("index", [None, "0"])
 def test_a_choice_without_a_number_is_the_first(index):
-    reader = CompletionReader()
-    (piece,) = reader.read(chunk(more={"index": index}, content="hi"))
+    parser = CompletionParser()
+    (delta,) = parser.parse(chunk(more={"index": index}, content="hi"))
 
-    assert piece.text == "hi"
-    assert piece.data["choices"][0]["index"] == 0
+    assert delta.text == "hi"
+    assert delta.data["choices"][0]["index"] == 0
 
 
 def test_what_a_provider_says_before_any_choice_is_streamed_too():
     """A verdict on the prompt; a chunk that has the usage alone says nothing."""
-    reader = CompletionReader()
-    (verdict,) = reader.read({"model": "m", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
-    (counted,) = reader.read({"model": "m", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+    parser = CompletionParser()
+    (verdict,) = parser.parse({"model": "m", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
+    (counted,) = parser.parse({"model": "m", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
 
     assert verdict.data["prompt_filter_results"] == [{"prompt_index": 0}]
     assert counted.data is None
@@ -88,7 +88,7 @@ THOUGHT = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
 
 
 def test_an_empty_text_beside_parts_says_nothing():
-    message = put_together(chunk(content=""), chunk(content=THOUGHT), chunk(content="hi"), chunk("stop", content=""))[
+    message = merged_choice(chunk(content=""), chunk(content=THOUGHT), chunk(content="hi"), chunk("stop", content=""))[
         "message"
     ]
 
@@ -113,13 +113,13 @@ def test_an_empty_text_beside_parts_says_nothing():
 )
 def test_a_value_that_changes_its_type_does_not_cost_the_answer(first, then, whole):
     """What cannot go on with what there is takes its place, or stands beside it in a list."""
-    assert put_together(chunk(summary=first), chunk("stop", summary=then))["message"]["summary"] == whole
+    assert merged_choice(chunk(summary=first), chunk("stop", summary=then))["message"]["summary"] == whole
 
 
 def test_parts_are_in_the_stream_too():
-    reader = CompletionReader()
-    list(reader.read(chunk(content="")))
-    (parts,), (text,) = reader.read(chunk(content=THOUGHT)), reader.read(chunk(content="hi"))
+    parser = CompletionParser()
+    list(parser.parse(chunk(content="")))
+    (parts,), (text,) = parser.parse(chunk(content=THOUGHT)), parser.parse(chunk(content="hi"))
 
     assert parts.data["choices"][0]["delta"]["content"] == THOUGHT
     assert (text.text, text.data) == ("hi", None)

@@ -3,15 +3,15 @@
 import pytest
 
 from jobs.errors import ProviderRejected, ProviderRetryable
-from tasks.provider.formats.chat import ChatReader
-from tasks.provider.formats.chat_to_responses import TranslatingReader
-from tasks.provider.formats.completion import CompletionReader
-from tasks.provider.formats.response import ResponseReader
+from tasks.provider.formats.chat import ChatParser
+from tasks.provider.formats.chat_to_responses import ChatToResponseParser
+from tasks.provider.formats.completion import CompletionParser
+from tasks.provider.formats.response import ResponseParser
 
 
-def read(reader, *said):
-    pieces = [piece for one in said for piece in reader.read(one)]
-    return pieces + list(reader.end())
+def read(parser, *said):
+    deltas = [delta for one in said for delta in parser.parse(one)]
+    return deltas + list(parser.finish())
 
 
 def chunk(finish_reason=None, index=0, **delta):
@@ -26,23 +26,23 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 COUNTED = {"model": "m", "choices": [], "usage": USAGE}
 
 
-@pytest.mark.parametrize("reader", [ChatReader, CompletionReader, TranslatingReader, ResponseReader])
-def test_a_stream_that_ends_without_its_last_event_was_cut(reader):
+@pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser, ResponseParser])
+def test_a_stream_that_ends_without_its_last_event_was_cut(parser):
     with pytest.raises(ProviderRetryable):
-        reader().end()
+        parser().finish()
 
 
-@pytest.mark.parametrize("reader", [ChatReader, CompletionReader, TranslatingReader])
-def test_an_empty_finish_reason_is_none(reader):
+@pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser])
+def test_an_empty_finish_reason_is_none(parser):
     """Some providers give one with each chunk: a stream with nothing else was cut."""
     with pytest.raises(ProviderRetryable):
-        read(reader(), chunk("", content="a"), chunk("", content="b"))
+        read(parser(), chunk("", content="a"), chunk("", content="b"))
 
 
 def test_a_completion_tells_text_alone_and_the_rest_as_it_came():
-    reader = CompletionReader()
+    parser = CompletionParser()
     first, plain, last, counted, whole = read(
-        reader, chunk(role="assistant", content=""), chunk(content="hi"), chunk("stop"), COUNTED
+        parser, chunk(role="assistant", content=""), chunk(content="hi"), chunk("stop"), COUNTED
     )
 
     assert (first.text, first.data["choices"][0]["delta"]) == ("", {"role": "assistant", "content": ""})
@@ -55,9 +55,9 @@ def test_a_completion_tells_text_alone_and_the_rest_as_it_came():
 
 
 def test_a_completion_is_put_together_with_all_that_a_provider_may_add():
-    reader = CompletionReader()
-    *pieces, whole = read(
-        reader,
+    parser = CompletionParser()
+    *deltas, whole = read(
+        parser,
         chunk(role="assistant", tool_calls=[{"id": "c1", "type": "function", **call(0, name="f", arguments="")}]),
         chunk(tool_calls=[{"id": "c1", **call(0, name="f", arguments='{"a":')}]),
         chunk(tool_calls=[call(0, arguments="1}")], reasoning_content="so"),
@@ -71,7 +71,7 @@ def test_a_completion_is_put_together_with_all_that_a_provider_may_add():
     assert first["message"]["tool_calls"] == [{"id": "c1", "type": "function", "function": function}]
     assert first["message"]["reasoning_content"] == "so"
     assert (second["index"], second["message"]["content"]) == (1, "other")
-    assert all(piece.data is not None and piece.text == "" for piece in pieces)
+    assert all(delta.data is not None and delta.text == "" for delta in deltas)
 
 
 PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
@@ -99,17 +99,17 @@ def test_a_response_passes_and_a_text_is_told_once():
         event("output_item.done", output_index=0, item={"id": "msg_1", "type": "message", "content": [whole]}),
         event("completed", response={"status": "completed", "model": "m", "output": [], "usage": None}),
     ]
-    pieces = read(ResponseReader(), *opened, *said, *closed)
+    deltas = read(ResponseParser(), *opened, *said, *closed)
 
-    assert [piece.text for piece in pieces if piece.text] == ["hi", "!"]
-    plain, probable = (piece for piece in pieces if piece.text)
+    assert [delta.text for delta in deltas if delta.text] == ["hi", "!"]
+    plain, probable = (delta for delta in deltas if delta.text)
     assert plain.data is None
     assert probable.data == {"type": "response.output_text.delta", **PLACE, "logprobs": [{"token": "!"}]}
-    done = [piece.data for piece in pieces if piece.data and piece.data["type"].endswith("done")]
+    done = [delta.data for delta in deltas if delta.data and delta.data["type"].endswith("done")]
     assert done[0] == {"type": "response.output_text.done", **PLACE}
     assert done[1]["part"] == done[2]["item"]["content"][0] == {"type": "output_text", "annotations": []}
-    assert not any("sequence_number" in (piece.data or {}) for piece in pieces)
-    assert (pieces[-1].finish_reason, pieces[-1].body["status"]) == ("stop", "completed")
+    assert not any("sequence_number" in (delta.data or {}) for delta in deltas)
+    assert (deltas[-1].finish_reason, deltas[-1].body["status"]) == ("stop", "completed")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,6 @@ def test_a_response_passes_and_a_text_is_told_once():
 )
 def test_a_response_that_failed_at_the_provider_is_an_error_of_the_attempt(code, raised):
     with pytest.raises(raised):
-        ResponseReader().read(event("failed", response={"error": {"code": code, "message": "secret"}}))
+        ResponseParser().parse(event("failed", response={"error": {"code": code, "message": "secret"}}))
     with pytest.raises(raised):
-        ResponseReader().read({"type": "error", "code": code, "message": "secret"})
+        ResponseParser().parse({"type": "error", "code": code, "message": "secret"})

@@ -9,8 +9,8 @@ from openai.types.responses import ResponseStreamEvent
 from api.openai.encoding.response_events import ResponseEvents
 from jobs.events import Event, read_events
 from tasks.attempt.event_writer import _events
-from tasks.provider.formats.delta import clean
-from tasks.provider.formats.response import ResponseReader
+from tasks.provider.formats.delta import sanitize
+from tasks.provider.formats.response import ResponseParser
 
 JOB = "resp_" + "0" * 32
 PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
@@ -27,14 +27,14 @@ SPOKEN = event("output_text.delta", **PLACE, delta="hi", logprobs=[])
 
 
 def read(*said):
-    reader = ResponseReader()
-    return [clean(piece) for one in said for piece in reader.read(one)]
+    parser = ResponseParser()
+    return [sanitize(delta) for one in said for delta in parser.parse(one)]
 
 
 def told(*said):
     """The kinds of the events that a client reads, which its helper must accept."""
     events = ResponseEvents(JOB, lambda state: {"id": JOB, "object": "response", "status": state, "output": []})
-    lines = _events(piece for piece in read(*said) if piece.text or piece.data is not None)
+    lines = _events(delta for delta in read(*said) if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
     heard = events.opening()
     for one in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
@@ -80,7 +80,7 @@ def test_an_event_that_nobody_knows_passes():
 def test_a_text_whose_events_name_no_item_is_told():
     anywhere = [{name: value for name, value in one.items() if name != "item_id"} for one in (*OPENED, SPOKEN)]
 
-    assert "".join(piece.text for piece in read(*anywhere)) == "hi"
+    assert "".join(delta.text for delta in read(*anywhere)) == "hi"
 
 
 @pytest.mark.parametrize("output", [None, "text", ["x"], [{"id": "x"}]])
@@ -96,4 +96,4 @@ def test_an_answer_whose_output_makes_no_sense_has_what_was_told(output):
 
 @pytest.mark.parametrize("kind", ["function_call_arguments", "reasoning_text", "reasoning_summary_text"])
 def test_a_growth_that_names_no_place_costs_nothing(kind):
-    assert "".join(piece.text for piece in read(*OPENED, event(f"{kind}.delta", delta="x"), SPOKEN)) == "hi"
+    assert "".join(delta.text for delta in read(*OPENED, event(f"{kind}.delta", delta="x"), SPOKEN)) == "hi"

@@ -11,12 +11,12 @@ from tasks.provider.formats.route import completion_call, response_call
 SETTINGS = Settings()
 
 
-def said(**body):
+def translated(**body):
     return chat_body(body, ())
 
 
 def test_a_text_is_what_the_user_says_and_instructions_go_first():
-    assert said(input="hi", instructions="Be brief.")["messages"] == [
+    assert translated(input="hi", instructions="Be brief.")["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "hi"},
     ]
@@ -38,7 +38,7 @@ def test_items_become_messages_and_calls_join_what_the_assistant_said():
         {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
     ]
 
-    assert said(input=items)["messages"] == [
+    assert translated(input=items)["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": "Let me see.", "tool_calls": calls},
@@ -54,7 +54,7 @@ def test_an_output_follows_its_call_whatever_was_said_after_the_call(content):
     spoken = {"role": "assistant", "content": content}
 
     after, around = (
-        said(input=given)["messages"] for given in ([call, spoken, answered], [spoken, call, spoken, answered])
+        translated(input=given)["messages"] for given in ([call, spoken, answered], [spoken, call, spoken, answered])
     )
     assert [message["role"] for message in after] == [message["role"] for message in around] == ["assistant", "tool"]
     assert [message["content"] for message in (after[0], around[0])] == ["one", "one\none"]
@@ -62,7 +62,7 @@ def test_an_output_follows_its_call_whatever_was_said_after_the_call(content):
 
 def test_nothing_is_said_of_calls_where_there_is_nothing_to_call():
     """Some providers refuse it."""
-    assert said(input="hi", parallel_tool_calls=True, tool_choice="auto").keys() == {"messages"}
+    assert translated(input="hi", parallel_tool_calls=True, tool_choice="auto").keys() == {"messages"}
 
 
 def thought(text):
@@ -75,7 +75,9 @@ def test_a_thought_goes_back_with_the_calls_that_it_led_to():
     answered = {"type": "function_call_output", "call_id": "c1", "output": "one"}
     spoken = {"role": "assistant", "content": "Let me see."}
     first, second = (
-        said(input=[thought("first"), call, answered, thought("second"), spoken, call | {"call_id": "c2"}])["messages"]
+        translated(input=[thought("first"), call, answered, thought("second"), spoken, call | {"call_id": "c2"}])[
+            "messages"
+        ]
     )[::2]
 
     assert (first["reasoning_content"], first["tool_calls"][0]["id"]) == ("first", "c1")
@@ -87,20 +89,20 @@ def test_a_thought_that_led_to_no_call_is_left_out():
     call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
     asked = [thought("so"), {"role": "assistant", "content": "42"}, {"role": "user", "content": "and?"}]
 
-    assert not any("reasoning_content" in message for message in said(input=[*asked, call])["messages"])
+    assert not any("reasoning_content" in message for message in translated(input=[*asked, call])["messages"])
 
 
 def test_what_is_no_text_stays_a_part():
     shown = [{"type": "input_text", "text": "what?"}, {"type": "input_image", "image_url": "data:x", "detail": "low"}]
 
-    assert said(input=[{"role": "user", "content": shown}])["messages"][0]["content"] == [
+    assert translated(input=[{"role": "user", "content": shown}])["messages"][0]["content"] == [
         {"type": "text", "text": "what?"},
         {"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}},
     ]
 
 
 def test_options_get_their_other_names_and_unknown_ones_pass():
-    body = said(
+    body = translated(
         input="hi",
         max_output_tokens=5,
         reasoning={"effort": "low"},
@@ -154,8 +156,10 @@ def test_what_is_malformed_is_refused_and_crashes_nothing(item):
 
 
 def test_a_provider_that_speaks_responses_is_told_what_was_said_before_and_keeps_nothing():
-    earlier = ({"role": "user", "content": "one"},)
-    call = response_call(ResponseTask(kind="response", body={"input": "two", "top_k": 5}, earlier=earlier), SETTINGS)
+    previous_items = ({"role": "user", "content": "one"},)
+    call = response_call(
+        ResponseTask(kind="response", body={"input": "two", "top_k": 5}, previous_items=previous_items), SETTINGS
+    )
 
     assert call.path == "/responses"
     assert call.body == {

@@ -1,4 +1,4 @@
--- answered: the call that made a job, or came back to it, has its answer; no later call is one of its repetitions.
+-- mark_answered: the call that made a job, or came back to it, has its answer; no later call is one of its repetitions.
 -- KEYS  1 the list of the jobs of equal requests, see create.lua
 -- ARGV  1 id
 -- answers  nothing

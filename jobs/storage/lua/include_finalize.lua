@@ -1,10 +1,10 @@
--- settle(id, state, meta, result_ttl, events_ttl, events, channel): what every final write does; the last of the events
+-- finalize(id, state, meta, result_ttl, events_ttl, events, channel): what every final write does; the last of the events
 -- says how it ended. Stands on clock, count and log.
 -- A job may have times to live of its own.
 -- The caller has checked that the move is legal. It was given these KEYS:
 --   1 job  2 request  3 events  4 attempts  5 result  6 index of the new state  7 expiry  8 totals  9 minute
 --   10... every line that a job which has not ended may stand in
-local function settle(id, state, meta, result_ttl, events_ttl, events, channel)
+local function finalize(id, state, meta, result_ttl, events_ttl, events, channel)
   local now = now_ms()
   local own = redis.call('HMGET', KEYS[1], 'result_ttl', 'events_ttl')
   result_ttl, events_ttl = own[1] or result_ttl, own[2] or events_ttl

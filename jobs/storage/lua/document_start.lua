@@ -1,7 +1,7 @@
--- document_take: a job that has the document in its hands begins to ingest it.
+-- document_start: a job that has the document in its hands begins to ingest it.
 -- KEYS  1 document  2 record of the job
 -- ARGV  1 job
--- answers  taken | ready: there is nothing to do  another: it is another job's  gone: the document was deleted
+-- answers  started | ready: there is nothing to do  not_owner: it is another job's  gone: the document was deleted
 -- Safe to send again.
 local record = redis.call('HMGET', KEYS[1], 'state', 'job_id')
 if not record[1] or record[1] == 'deleting' then
@@ -11,11 +11,11 @@ if record[1] == 'ready' then
   return 'ready'
 end
 if record[2] ~= ARGV[1] then
-  return 'another'
+  return 'not_owner'
 end
 redis.call('HSET', KEYS[1], 'state', 'ingesting', 'pages_done', 0)
 redis.call('HDEL', KEYS[1], 'error_code', 'error_message')
 if redis.call('HDEL', KEYS[2], 'progress') == 1 then -- of the attempt before
   redis.call('HINCRBY', KEYS[2], 'version', 1)
 end
-return 'taken'
+return 'started'

@@ -1,5 +1,5 @@
--- duty: the right to do the recovery duties for a while: taken, or kept by who has it.
--- KEYS  1 duty
+-- leader: the right to do the maintenance for a while: taken, or kept by who has it.
+-- KEYS  1 leader
 -- ARGV  1 worker  2 how long, ms
 -- answers  1: this worker has it  0: another one
 -- Safe to send again.

@@ -1,4 +1,4 @@
--- document_pass_on: a document whose job has ended in vain comes into the hands of another that is to ingest it.
+-- document_reassign: a document whose job has ended in vain comes into the hands of another that is to ingest it.
 -- KEYS  1 document
 -- ARGV  1 the job that has ended  2 the new one
 -- answers  the job whose it is: the new one, that of somebody who was faster, or that which has made it ready;
