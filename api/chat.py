@@ -9,7 +9,7 @@ from flask import Response, url_for
 from api.document_checks import check_documents
 from api.http.event_stream import event_stream
 from api.http.long_poll import Poll
-from api.http.problems import JobFailed
+from api.http.problems import JobFailedError
 from api.http.pydantic_smorest import Blueprint
 from api.http.wait_until_final import view_when_final
 from api.schemas import examples
@@ -54,14 +54,14 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     `on_disconnect`.
     """
     created = _submit(body, headers)
-    leave = _cancelling(created) if body.cancels_when_left(headers) else None
+    on_disconnect = _cancel_callback(created) if body.cancels_on_disconnect(headers) else None
     if body.stream:
-        return _streamed(created, leave)
-    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, leave, known=created.record)
+        return _stream_response(created, on_disconnect)
+    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, on_disconnect, known=created.record)
     if view.record.state is State.FAILED and view.error is not None:
-        raise JobFailed(created.job_id, view.error)
+        raise JobFailedError(created.job_id, view.error)
     if not view.record.state.is_final:
-        return _accepted(view, created)
+        return _accepted_response(view, created)
     return ChatJob.of(view), 200, replayed_header(created)
 
 
@@ -81,9 +81,9 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     """Chat and fetch the answer later."""
     created = _submit(body, headers)
     if body.stream:
-        return _streamed(created, _cancelling(created) if body.on_disconnect == "cancel" else None)
+        return _stream_response(created, _cancel_callback(created) if body.on_disconnect == "cancel" else None)
     view = JobView(record=created.record) if created.record else lookup.view(services().store, created.job_id)
-    return _accepted(view, created)
+    return _accepted_response(view, created)
 
 
 @blueprint.route("/jobs/<job_id>", parameters=[examples.JOB_ID])
@@ -110,7 +110,7 @@ def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
     poll = Poll.of(query, headers)
     view = view_when_final(job_id, poll.wait_seconds)
     _check_kind(view.record)
-    return poll.answer(view.record, lambda: ChatJob.of(view))
+    return poll.respond(view.record, lambda: ChatJob.of(view))
 
 
 @blueprint.route("/jobs/<job_id>/events", parameters=[examples.JOB_ID])
@@ -138,21 +138,21 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     return services().submitter.submit(task, idempotency_key=headers.key)
 
 
-def _streamed(created: Created, leave: Callable[[], None] | None) -> Response:
+def _stream_response(created: Created, on_disconnect: Callable[[], None] | None) -> Response:
     record = created.record or lookup.record(services().store, created.job_id)
-    sent = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
-    return event_stream(record, _FROM_THE_START, sent, leave)
+    response_headers = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
+    return event_stream(record, _FROM_THE_START, response_headers, on_disconnect)
 
 
-def _cancelling(created: Created) -> Callable[[], None] | None:
+def _cancel_callback(created: Created) -> Callable[[], None] | None:
     """What a client that leaves causes. A job that another request has made, under the same key, goes on."""
     if created.record is None:
         return None
-    here, record = services(), created.record
+    app_services, record = services(), created.record
 
     def cancel() -> None:
         with suppress(StoreUnavailable):
-            here.cancel(record)
+            app_services.cancel(record)
 
     return cancel
 
@@ -162,5 +162,5 @@ def _check_kind(record: JobRecord) -> None:
         raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 
-def _accepted(view: JobView, created: Created) -> Any:
+def _accepted_response(view: JobView, created: Created) -> Any:
     return ChatJob.of(view), 202, accepted_headers(url_for("chat.show_chat", job_id=created.job_id), created)

@@ -13,7 +13,7 @@ from tasks.submit import DEFAULT_TENANT
 _ALL: Final = "all"
 
 
-class NotToBeAsked(InvalidRequest):
+class DocumentNotAvailable(InvalidRequest):
     """A document is unknown, deleted, still being ingested, or has failed. ``code`` says which."""
 
     def __init__(self, code: str, message: str, param: str) -> None:
@@ -22,7 +22,7 @@ class NotToBeAsked(InvalidRequest):
 
 
 def check_documents(request: ChatRequest) -> None:
-    """Raises NotToBeAsked. The worker looks again: a document may be deleted while the job waits."""
+    """Raises DocumentNotAvailable. The worker looks again: a document may be deleted while the job waits."""
     if request.documents is None:
         return
     check_installed()
@@ -32,4 +32,4 @@ def check_documents(request: ChatRequest) -> None:
         zip(request.documents, document_lookup.views(services().store, request.documents), strict=True)
     ):
         if error := unavailable_error(document_id, view, DEFAULT_TENANT):
-            raise NotToBeAsked(error.code, error.message, f"documents[{i}]")
+            raise DocumentNotAvailable(error.code, error.message, f"documents[{i}]")

@@ -17,9 +17,9 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Is 
 @blueprint.problems(503)
 def show_health() -> Any:
     """Redis, the queue and the workers."""
-    here = services()
-    latency_ms = lookup.probe(here.store)
-    stats = lookup.stats(here.store, here.settings)
+    app_services = services()
+    latency_ms = lookup.probe(app_services.store)
+    stats = lookup.stats(app_services.store, app_services.settings)
     return Health(
         status="ok" if stats.workers else "degraded",
         redis=RedisHealth(ok=True, latency_ms=round(latency_ms, 3)),

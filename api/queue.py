@@ -19,5 +19,5 @@ def show_stats() -> Any:
 
     Costs the same however many jobs there are.
     """
-    here = services()
-    return QueueStats.of(lookup.stats(here.store, here.settings))
+    app_services = services()
+    return QueueStats.of(lookup.stats(app_services.store, app_services.settings))

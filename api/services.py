@@ -38,8 +38,8 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def services_of(app: Flask) -> Services:
-    found: Services = app.extensions[_NAME]
-    return found
+    app_services: Services = app.extensions[_NAME]
+    return app_services
 
 
 def services() -> Services:

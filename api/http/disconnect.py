@@ -9,33 +9,33 @@ from flask import request
 
 from jobs.errors import ChatqueueError
 
-SOCKET: Final = "gunicorn.socket"  # of the connection, in the environment of the request; no other server has it
+SOCKET_KEY: Final = "gunicorn.socket"  # of the connection, in the environment of the request; no other server has it
 
 
-class ClientLeft(ChatqueueError):
+class ClientDisconnected(ChatqueueError):
     """Nobody reads the answer any more. 499, as nginx has it: it only shows in logs."""
 
-    code = "client_left"
+    code = "client_disconnected"
     http_status = 499
 
 
-def presence_check() -> Callable[[], None]:
-    """A check for the client of this request, which raises ClientLeft when it has closed its connection.
+def disconnect_check() -> Callable[[], None]:
+    """A check for the client of this request, which raises ClientDisconnected when it has closed its connection.
 
     Under a server that hides the connection nobody ever leaves.
     """
-    connection = request.environ.get(SOCKET)
+    connection = request.environ.get(SOCKET_KEY)
 
     def check() -> None:
         if connection is not None and _is_closed(connection):
-            raise ClientLeft("the client has closed the connection")
+            raise ClientDisconnected("the client has closed the connection")
 
     return check
 
 
 def _is_closed(connection: socket.socket) -> bool:
     """Look at what comes next without taking it or waiting for it: the end, a further request, or nothing yet."""
-    patience = connection.gettimeout()
+    timeout = connection.gettimeout()
     try:
         connection.settimeout(0)
         return not connection.recv(1, socket.MSG_PEEK)
@@ -45,4 +45,4 @@ def _is_closed(connection: socket.socket) -> bool:
         return True
     finally:
         with contextlib.suppress(OSError):
-            connection.settimeout(patience)
+            connection.settimeout(timeout)

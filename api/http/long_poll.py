@@ -24,19 +24,19 @@ class Poll:
         preferred = headers.wait_seconds if query.wait is None else None
         return cls(query.wait or preferred or 0, preferred)
 
-    def answer(self, record: JobRecord, body: Callable[[], Any], unfinished_status: int = 202) -> Any:
+    def respond(self, record: JobRecord, body: Callable[[], Any], unfinished_status: int = 202) -> Any:
         """What flask-smorest takes for an answer; 304 without a body when the client has this version."""
-        sent = {"ETag": _etag(record)}
+        response_headers = {"ETag": _etag(record)}
         if self.preferred_seconds is not None:
-            sent["Preference-Applied"] = f"wait={self.preferred_seconds}"
+            response_headers["Preference-Applied"] = f"wait={self.preferred_seconds}"
         if not record.state.is_final:
-            sent["Retry-After"] = str(retry_after_seconds(record, time.time()))
-        if request.if_none_match.contains_raw(sent["ETag"]):
-            return Response(status=304, headers=sent)
-        return body(), 200 if record.state.is_final else unfinished_status, sent
+            response_headers["Retry-After"] = str(retry_after_seconds(record, time.time()))
+        if request.if_none_match.contains_raw(response_headers["ETag"]):
+            return Response(status=304, headers=response_headers)
+        return body(), 200 if record.state.is_final else unfinished_status, response_headers
 
 
 def _etag(record: JobRecord) -> str:
     """Weak: the record's version, and for a job in line its place, which changes without a write to the record."""
-    place = "" if record.queue_position is None else f"-{record.queue_position}"
-    return f'W/"{record.version}{place}"'
+    position = "" if record.queue_position is None else f"-{record.queue_position}"
+    return f'W/"{record.version}{position}"'

@@ -22,10 +22,10 @@ from jobs.results import JobError
 
 logger = logging.getLogger(__name__)
 
-SERVER_ERRORS: Final = 500  # and above: ours to look after, so they are logged
-_SHOWN_FRAMES: Final = 6
-_PASSED_ON: Final = frozenset({"Allow", "Retry-After"})  # headers of werkzeug's errors that clients need
-_BY_STATUS: Final = {
+MIN_SERVER_ERROR_STATUS: Final = 500  # and above: ours to look after, so they are logged
+_MAX_TRACEBACK_FRAMES: Final = 6
+_FORWARDED_HEADERS: Final = frozenset({"Allow", "Retry-After"})  # headers of werkzeug's errors that clients need
+_CODE_BY_STATUS: Final = {
     error.http_status: error.code
     for error in (
         errors.NotFound,
@@ -44,7 +44,7 @@ _EXAMPLE_CODES: Final = {
     502: "provider_timeout",
     503: errors.StoreUnavailable.code,
 }
-_OF_ITS_DOCUMENTS: Final = frozenset(  # codes of a failed job whose caller has to ask for others, or mend them
+_DOCUMENT_ERROR_CODES: Final = frozenset(  # codes of a failed job whose caller has to ask for others, or mend them
     {"document_not_found", "document_not_ready", "document_failed", "embedding_model_changed"}
 )
 
@@ -71,7 +71,7 @@ class Problem(BaseModel):
     error: OpenAIError
 
 
-class JobFailed(ChatqueueError):
+class JobFailedError(ChatqueueError):
     """A caller waited for a job, and it failed. ``code`` is the job's own.
 
     502, or 422 where the documents that it names cannot be asked: as if that had been so when it was submitted.
@@ -82,14 +82,14 @@ class JobFailed(ChatqueueError):
     def __init__(self, job_id: str, error: JobError) -> None:
         super().__init__(error.message)
         self.code = error.code  # type: ignore[misc]  # one class, many codes
-        if error.code in _OF_ITS_DOCUMENTS:
+        if error.code in _DOCUMENT_ERROR_CODES:
             self.http_status = errors.InvalidRequest.http_status  # type: ignore[misc]
         self.job_id = job_id
 
 
 def register(app: Flask) -> None:
     """Let this module answer for everything that goes wrong in the app."""
-    app.before_request(_number_request)
+    app.before_request(_assign_request_id)
     app.after_request(_add_headers)
     app.register_error_handler(ChatqueueError, render)
     app.register_error_handler(HTTPException, _render_http)
@@ -98,21 +98,21 @@ def register(app: Flask) -> None:
 
 def render(error: ChatqueueError, status: int | None = None) -> Response:
     """``status`` in place of the error's own, where another API has another one for it."""
-    response = _answer(
+    response = _problem_response(
         _problem(
             status or error.http_status,
             error.code,
             error.message,
             param=error.param,
-            wrong=error.errors if isinstance(error, InvalidFields) else None,
-            job_id=error.job_id if isinstance(error, JobFailed) else None,
+            field_errors=error.errors if isinstance(error, InvalidFields) else None,
+            job_id=error.job_id if isinstance(error, JobFailedError) else None,
         )
     )
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
-    if isinstance(error, JobFailed):
+    if isinstance(error, JobFailedError):
         response.headers["x-should-retry"] = "false"  # the job was tried again as often as it is worth
-    elif error.http_status >= SERVER_ERRORS:
+    elif error.http_status >= MIN_SERVER_ERROR_STATUS:
         logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
     return response
 
@@ -120,19 +120,19 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
 def example(status: HTTPStatus) -> dict[str, Any]:
     """For the documentation: what this status looks like."""
     is_invalid = status.value == errors.InvalidRequest.http_status
-    wrong = [FieldError(pointer="#/message", detail="must not be blank")] if is_invalid else None
+    field_errors = [FieldError(pointer="#/message", detail="must not be blank")] if is_invalid else None
     problem = _problem(
         status,
         _EXAMPLE_CODES.get(status) or _code(status),
-        "message: must not be blank" if wrong else status.description or status.phrase,
-        param="message" if wrong else None,
-        wrong=wrong,
+        "message: must not be blank" if field_errors else status.description or status.phrase,
+        param="message" if field_errors else None,
+        field_errors=field_errors,
         instance="/api/v1/chat/async",
     )
     return _body(problem)
 
 
-def _number_request() -> None:
+def _assign_request_id() -> None:
     """Our own number: a caller's could hold anything, and it goes into the log."""
     g.request_id = f"req_{uuid.uuid4().hex}"
 
@@ -145,15 +145,15 @@ def _add_headers(response: Response) -> Response:
 
 def _render_http(error: HTTPException) -> Response:
     """Flask's and werkzeug's own: no such path, wrong method, a body too large."""
-    status = error.code or SERVER_ERRORS
-    response = _answer(_problem(status, _code(status), _said(error)))
+    status = error.code or MIN_SERVER_ERROR_STATUS
+    response = _problem_response(_problem(status, _code(status), _detail(error)))
     for name, value in error.get_headers():
-        if name in _PASSED_ON:
+        if name in _FORWARDED_HEADERS:
             response.headers[name] = value
     return response
 
 
-def _said(error: HTTPException) -> str:
+def _detail(error: HTTPException) -> str:
     if error.code == errors.BodyTooLarge.http_status:
         return f"the body must have at most {request.max_content_length} bytes"
     return error.description or error.name
@@ -166,19 +166,21 @@ def _render_unexpected(error: Exception) -> Response:
         g.request_id,
         request.endpoint,
         type(error).__name__,
-        whereabouts(error),
+        traceback_location(error),
     )
-    return _answer(_problem(SERVER_ERRORS, errors.InternalError.code, "an error of the server; it has been logged"))
+    return _problem_response(
+        _problem(MIN_SERVER_ERROR_STATUS, errors.InternalError.code, "an error of the server; it has been logged")
+    )
 
 
-def whereabouts(error: Exception) -> str:
+def traceback_location(error: Exception) -> str:
     """Files, lines and functions, the innermost last; nothing of what they worked on."""
-    frames = traceback.extract_tb(error.__traceback__)[-_SHOWN_FRAMES:]
+    frames = traceback.extract_tb(error.__traceback__)[-_MAX_TRACEBACK_FRAMES:]
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
 
 
 def _code(status: int) -> str:
-    return _BY_STATUS.get(status) or HTTPStatus(status).name.lower()
+    return _CODE_BY_STATUS.get(status) or HTTPStatus(status).name.lower()
 
 
 def _problem(
@@ -187,7 +189,7 @@ def _problem(
     message: str,
     *,
     param: str | None = None,
-    wrong: list[FieldError] | None = None,
+    field_errors: list[FieldError] | None = None,
     job_id: str | None = None,
     instance: str | None = None,
 ) -> Problem:
@@ -197,7 +199,7 @@ def _problem(
         status=status,
         detail=message,
         instance=instance or request.path,
-        errors=wrong,
+        errors=field_errors,
         job_id=job_id,
         error=OpenAIError(message=message, type=_openai_type(status), param=param, code=code),
     )
@@ -206,7 +208,7 @@ def _problem(
 def _openai_type(status: int) -> str:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return "rate_limit_error"
-    return "server_error" if status >= SERVER_ERRORS else "invalid_request_error"
+    return "server_error" if status >= MIN_SERVER_ERROR_STATUS else "invalid_request_error"
 
 
 def _body(problem: Problem) -> dict[str, Any]:
@@ -214,5 +216,5 @@ def _body(problem: Problem) -> dict[str, Any]:
     return problem.model_dump(exclude_none=True) | {"error": problem.error.model_dump()}
 
 
-def _answer(problem: Problem) -> Response:
+def _problem_response(problem: Problem) -> Response:
     return Response(json.dumps(_body(problem)), problem.status, content_type="application/problem+json")

@@ -23,7 +23,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected
 
 from api.http import problems
-from api.http.validation import InvalidFields, check_depth, from_validation
+from api.http.validation import InvalidFields, check_depth, from_validation_error
 from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ class PydanticSchema(marshmallow.Schema):
                 return self.model.model_validate_strings(data)
             loaded = self.model.model_validate_json(data)
         except ValidationError as error:
-            raise from_validation(error, data, self.model) from None  # the original may hold the input
+            raise from_validation_error(error, data, self.model) from None  # the original may hold the input
         check_depth(data)
         return loaded
 
@@ -59,7 +59,7 @@ def schema_of(model: type[BaseModel]) -> type[PydanticSchema]:
     return type(f"{model.__name__}Schema", (PydanticSchema,), {"model": model})
 
 
-def _adapted(schema: Any) -> Any:
+def _to_schema(schema: Any) -> Any:
     """An instance: webargs would make one of a class with every request."""
     is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
     return schema_of(schema)() if is_model else schema
@@ -73,17 +73,17 @@ class Parser(FlaskParser):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
         if req.content_encoding is not None:
             raise UnsupportedMediaType("the body must be sent as it is, without Content-Encoding")
-        return _whole_body(req)
+        return _read_body(req)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
-        return _singles(req.args)
+        return _single_values(req.args)
 
     def load_headers(self, req: Request, schema: Any) -> dict[str, str]:
         names = [field.alias or name for name, field in schema.model.model_fields.items()]
         return {name: req.headers[name] for name in names if name in req.headers}
 
 
-def _whole_body(req: Request) -> bytes:
+def _read_body(req: Request) -> bytes:
     """Raises BodyTooLarge, also for a chunked body, which werkzeug would silently cut at the limit."""
     try:
         body = req.get_data()
@@ -94,10 +94,10 @@ def _whole_body(req: Request) -> bytes:
     return body
 
 
-def _singles(values: "MultiDict[str, str]") -> dict[str, str]:
-    twice = [name for name, given in values.lists() if len(given) > 1]
-    if twice:
-        raise InvalidFields.in_query(twice, "must be given once")
+def _single_values(values: "MultiDict[str, str]") -> dict[str, str]:
+    repeated = [name for name, entries in values.lists() if len(entries) > 1]
+    if repeated:
+        raise InvalidFields.in_query(repeated, "must be given once")
     return values.to_dict()
 
 
@@ -105,20 +105,20 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
     """Takes pydantic models where flask-smorest takes schemas. Refuses query arguments that no view asked for."""
 
     ARGUMENTS_PARSER = Parser()
-    REFUSES_UNKNOWN_QUERY = True
+    REJECT_UNKNOWN_QUERY = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if self.REFUSES_UNKNOWN_QUERY:
-            self.before_request(_refuse_unknown_query)
+        if self.REJECT_UNKNOWN_QUERY:
+            self.before_request(_reject_unknown_query)
 
     def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        decorate = super().arguments(_adapted(schema), location=location, **options)
+        decorate = super().arguments(_to_schema(schema), location=location, **options)
 
         def decorator(view: View) -> View:
             wrapped: View = decorate(view)
             if location == "query":
-                wrapped.takes_query = True  # type: ignore[attr-defined]  # functools.wraps carries it outwards
+                wrapped.accepts_query = True  # type: ignore[attr-defined]  # functools.wraps carries it outwards
             return wrapped
 
         return decorator
@@ -128,12 +128,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
-        decorator: Callable[[View], View] = super().response(status_code, _adapted(schema), **options)
+        decorator: Callable[[View], View] = super().response(status_code, _to_schema(schema), **options)
         return decorator
 
     def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
         """The description alone: flask-smorest's wrapper does nothing, and would cost every request a call."""
-        options["schema"] = _adapted(options.get("schema"))
+        options["schema"] = _to_schema(options.get("schema"))
         describe = super().alt_response(status_code, response, **options)
 
         def decorator(view: View) -> View:
@@ -149,9 +149,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         """
         return self.alt_response(200, schema=message, content_type="text/event-stream", **options)
 
-    def raw_body(self, described: dict[str, Any]) -> Callable[[View], View]:
+    def raw_body(self, request_body: dict[str, Any]) -> Callable[[View], View]:
         """Document a body that no model reads, as OpenAPI describes it."""
-        decorator: Callable[[View], View] = self.doc(requestBody=described)
+        decorator: Callable[[View], View] = self.doc(requestBody=request_body)
         return decorator
 
     def problems(self, *statuses: int) -> Callable[[View], View]:
@@ -165,9 +165,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
 
-def _refuse_unknown_query() -> None:
+def _reject_unknown_query() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
-    if request.args and not getattr(view, "takes_query", False):
+    if request.args and not getattr(view, "accepts_query", False):
         raise InvalidFields.in_query(list(request.args), "unknown query argument")
 
 
@@ -182,17 +182,20 @@ class PydanticConverter(OpenAPIConverter):
         return {"$ref": _REF.format(model=model.__name__)}
 
     def schema2parameters(self, schema: Any, *, location: str, **_options: Any) -> list[dict[str, Any]]:
-        described = schema.model.model_json_schema(ref_template=_REF)
-        self._register_all(described.pop("$defs", {}))
-        required = described.get("required", [])
-        return [_parameter(name, location, name in required, shape) for name, shape in described["properties"].items()]
+        json_schema = schema.model.model_json_schema(ref_template=_REF)
+        self._register_all(json_schema.pop("$defs", {}))
+        required = json_schema.get("required", [])
+        return [
+            _parameter(name, location, name in required, property_schema)
+            for name, property_schema in json_schema["properties"].items()
+        ]
 
     def _register(self, model: type[BaseModel]) -> None:
         if model.__name__ in self.spec.components.schemas:
             return
         is_request = model.model_config.get("extra") in ("forbid", "allow")  # it is only read, strictly or loosely
-        described = model.model_json_schema(ref_template=_REF, mode="validation" if is_request else "serialization")
-        self._register_all(described.pop("$defs", {}) | {model.__name__: described})
+        json_schema = model.model_json_schema(ref_template=_REF, mode="validation" if is_request else "serialization")
+        self._register_all(json_schema.pop("$defs", {}) | {model.__name__: json_schema})
 
     def _register_all(self, definitions: dict[str, Any]) -> None:
         for name, definition in definitions.items():
@@ -200,19 +203,19 @@ class PydanticConverter(OpenAPIConverter):
                 self.spec.components.schema(name, definition)
 
 
-def _parameter(name: str, location: str, required: bool, shape: dict[str, Any]) -> dict[str, Any]:
+def _parameter(name: str, location: str, required: bool, property_schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter that may be left out is never null: there is no null in a query or a header."""
-    options = [option for option in shape.pop("anyOf", []) if option != {"type": "null"}]
+    options = [option for option in property_schema.pop("anyOf", []) if option != {"type": "null"}]
     if options:
-        shape |= options[0]
-    if shape.get("default", ...) is None:
-        del shape["default"]
+        property_schema |= options[0]
+    if property_schema.get("default", ...) is None:
+        del property_schema["default"]
     return {
         "name": name,
         "in": {"headers": "header"}.get(location, location),
         "required": required,
-        "description": shape.pop("description", ""),
-        "schema": shape,
+        "description": property_schema.pop("description", ""),
+        "schema": property_schema,
     }
 
 

@@ -8,9 +8,9 @@ from gevent import get_hub, monkey
 T = TypeVar("T")
 
 
-def aside(work: Callable[..., T], *args: object) -> T:
+def run_in_threadpool(function: Callable[..., T], *args: object) -> T:
     """Its answer, or what it raises. Where requests are greenlets, a thread does it; elsewhere each has one anyway."""
     if not monkey.is_module_patched("threading"):
-        return work(*args)
-    done: T = get_hub().threadpool.apply(work, args)
-    return done
+        return function(*args)
+    result: T = get_hub().threadpool.apply(function, args)
+    return result

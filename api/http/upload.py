@@ -14,7 +14,7 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
-from api.http.request_body import AROUND_BYTES, Body, opened_body
+from api.http.request_body import FORM_OVERHEAD_BYTES, UploadBody, open_body
 from documents.errors import (
     DocumentError,
     DocumentsNotInstalled,
@@ -30,16 +30,16 @@ from jobs.settings import Settings
 _RAW_TYPES: Final = ("application/pdf", "text/plain", "text/markdown", "application/octet-stream")
 _FORM_TYPE: Final = "multipart/form-data"
 _BLOCK_BYTES: Final = 64 * 1024
-_MOST_PARTS: Final = 20
-_NEEDED: Final = ("lancedb", "pypdfium2")
-_STATUS: Final = {
+_MAX_PARTS: Final = 20
+_REQUIRED_MODULES: Final = ("lancedb", "pypdfium2")
+_STATUS_BY_ERROR: Final = {
     DocumentTooLarge: 413,
     UnsupportedDocument: 415,
     DocumentsNotInstalled: 501,
     FilesUnavailable: 503,
     StorageFull: 507,
 }
-_OTHER_FAULT: Final = 422
+_DEFAULT_STATUS: Final = 422
 
 _FILE: Final = {"type": "string", "contentMediaType": "application/octet-stream"}
 UPLOAD_BODY: Final = {
@@ -51,33 +51,33 @@ UPLOAD_BODY: Final = {
 }
 
 
-class DocumentRefused(ChatqueueError):
+class DocumentRejected(ChatqueueError):
     """A document's fault, with a status: ``code`` is the document error's own."""
 
     def __init__(self, error: DocumentError) -> None:
         super().__init__(error.message, param="file" if isinstance(error, UnreadableDocument) else None)
         self.code = error.code  # type: ignore[misc]  # one class, many codes
-        self.http_status = _STATUS.get(type(error), _OTHER_FAULT)  # type: ignore[misc]
+        self.http_status = _STATUS_BY_ERROR.get(type(error), _DEFAULT_STATUS)  # type: ignore[misc]
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Raise DocumentRefused for whatever the documents' room raises inside."""
+def document_errors() -> Iterator[None]:
+    """Raise DocumentRejected for whatever the documents' room raises inside."""
     try:
         yield
     except DocumentError as error:
-        raise DocumentRefused(error) from None
+        raise DocumentRejected(error) from None
 
 
 def check_installed() -> None:
-    """Raises DocumentRefused where the extra is missing. Looks only: LanceDB must never be loaded here."""
+    """Raises DocumentRejected where the extra is missing. Looks only: LanceDB must never be loaded here."""
     if not _is_installed():
-        raise DocumentRefused(DocumentsNotInstalled())
+        raise DocumentRejected(DocumentsNotInstalled())
 
 
 @cache
 def _is_installed() -> bool:
-    return all(find_spec(name) for name in _NEEDED)
+    return all(find_spec(name) for name in _REQUIRED_MODULES)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def open_upload(request: Request, filename: str, settings: Settings) -> Iterator
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype not in _RAW_TYPES and (request.mimetype != _FORM_TYPE or not boundary):
         raise UnsupportedMediaType(f"send the file as {_FORM_TYPE} with a boundary, or as {', '.join(_RAW_TYPES)}")
-    with opened_body(request, settings.document_max_bytes, settings.document_upload_seconds) as body:
+    with open_body(request, settings.document_max_bytes, settings.document_upload_seconds) as body:
         if request.mimetype in _RAW_TYPES:
             yield Upload(filename, body.read)
         else:
@@ -105,10 +105,10 @@ def open_upload(request: Request, filename: str, settings: Settings) -> Iterator
 class _Form:
     """The one file of a form; what else is in it is passed over."""
 
-    def __init__(self, body: Body, boundary: str) -> None:
+    def __init__(self, body: UploadBody, boundary: str) -> None:
         self._body = body
         self._decoder = MultipartDecoder(
-            boundary.encode(), max_form_memory_size=2 * AROUND_BYTES, max_parts=_MOST_PARTS
+            boundary.encode(), max_form_memory_size=2 * FORM_OVERHEAD_BYTES, max_parts=_MAX_PARTS
         )
         self._is_in_file = False
 
@@ -138,24 +138,24 @@ class _Form:
                 raise MalformedUpload("one file at a time", param="file")
 
     def _next(self) -> Event:
-        while isinstance(event := self._decoded(), NeedData):
-            self._take_in(self._body.read(_BLOCK_BYTES))
+        while isinstance(event := self._decode_event(), NeedData):
+            self._feed(self._body.read(_BLOCK_BYTES))
         return event
 
-    def _decoded(self) -> Event:
-        with _form_faults():
+    def _decode_event(self) -> Event:
+        with _form_errors():
             return self._decoder.next_event()
 
-    def _take_in(self, block: bytes) -> None:
-        with _form_faults():
+    def _feed(self, block: bytes) -> None:
+        with _form_errors():
             self._decoder.receive_data(block or None)
 
 
 @contextmanager
-def _form_faults() -> Iterator[None]:
+def _form_errors() -> Iterator[None]:
     try:
         yield
     except RequestEntityTooLarge:
-        raise MalformedUpload(f"a form of more than {_MOST_PARTS} parts, or with too long a head of one") from None
+        raise MalformedUpload(f"a form of more than {_MAX_PARTS} parts, or with too long a head of one") from None
     except (ValueError, AttributeError):  # the latter: a part without a line of its own, in werkzeug 3.1
         raise MalformedUpload("the body is not a well-formed form, or ended early") from None

@@ -12,14 +12,14 @@ from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
 
 MAX_ERRORS: Final = 20  # shown in one answer; a body of a thousand wrong fields is not worth a thousand lines
 MAX_DEPTH: Final = 150  # of a body; pydantic reads up to 200, and what is kept and answered has a body inside
-_ROOM: Final = 200 - MAX_DEPTH
-_OWN_WORDS: Final = {
+_DEPTH_MARGIN: Final = 200 - MAX_DEPTH
+_MESSAGES: Final = {
     "extra_forbidden": "unknown field",
     "missing": "is required",
     "union_tag_not_found": "is required",
 }
 
-_LENGTHS: Final = {
+_LENGTH_MESSAGES: Final = {
     "too_short": "must hold {min_length} at least",
     "too_long": "must hold {max_length} at most",
 }
@@ -51,25 +51,31 @@ def check_depth(body: bytes) -> None:
     if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return
     try:
-        from_json(b"[" * _ROOM + body + b"]" * _ROOM)
+        from_json(b"[" * _DEPTH_MARGIN + body + b"]" * _DEPTH_MARGIN)
     except ValueError:
         raise MalformedJson(f"the body must not be nested more than {MAX_DEPTH} levels deep") from None
 
 
-def from_validation(error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]) -> ChatqueueError:
+def from_validation_error(
+    error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]
+) -> ChatqueueError:
     """Our error for pydantic's, given the input that it refused."""
-    found = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
-    if found[0]["type"] == "json_invalid":
-        return MalformedJson(f"the body is not valid JSON: {found[0]['ctx']['error']}")
+    failures = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+    if failures[0]["type"] == "json_invalid":
+        return MalformedJson(f"the body is not valid JSON: {failures[0]['ctx']['error']}")
     if isinstance(data, dict):
-        named = [str(one["loc"][0]) if one["loc"] else "" for one in found]
+        names = [str(failure["loc"][0]) if failure["loc"] else "" for failure in failures]
         errors = [
-            FieldError(parameter=name or None, detail=_detail(one)) for name, one in zip(named, found, strict=True)
+            FieldError(parameter=name or None, detail=_detail(failure))
+            for name, failure in zip(names, failures, strict=True)
         ]
-        return InvalidFields(named[0], errors)
+        return InvalidFields(names[0], errors)
     document, tag = from_json(data), _discriminator(model)
-    paths = [_path(one, document, tag) for one in found]
-    errors = [FieldError(pointer=_pointer(path), detail=_detail(one)) for path, one in zip(paths, found, strict=True)]
+    paths = [_path(failure, document, tag) for failure in failures]
+    errors = [
+        FieldError(pointer=_pointer(path), detail=_detail(failure))
+        for path, failure in zip(paths, failures, strict=True)
+    ]
     return InvalidFields(_param(paths[0]), errors)
 
 
@@ -90,13 +96,13 @@ def _path(error: ErrorDetails, document: Any, discriminator: str | None) -> list
     path: list[str | int] = []
     for i, part in enumerate(loc):
         is_missing = error["type"] == "missing" and i == len(loc) - 1
-        if is_missing or _holds(document, part):
+        if is_missing or _contains(document, part):
             path.append(part)
             document = None if is_missing else document[part]
     return path
 
 
-def _holds(document: Any, part: str | int) -> bool:
+def _contains(document: Any, part: str | int) -> bool:
     if isinstance(document, dict):
         return part in document
     return isinstance(document, list) and isinstance(part, int) and 0 <= part < len(document)
@@ -118,6 +124,6 @@ def _detail(error: ErrorDetails) -> str:
         return f"must be one of {error['ctx']['expected_tags']}"
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
-    if bound := _LENGTHS.get(error["type"]):
-        return bound.format(**error["ctx"])
-    return _OWN_WORDS.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]
+    if template := _LENGTH_MESSAGES.get(error["type"]):
+        return template.format(**error["ctx"])
+    return _MESSAGES.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from api.http.problems import JobFailed
+from api.http.problems import JobFailedError
 from jobs.errors import ChatqueueError, InvalidRequest, NotFound
 from jobs.results import JobError
 
@@ -23,7 +23,7 @@ class BadParameter(InvalidRequest):
     http_status = 400
 
 
-class PreviousNotFound(BadParameter):
+class PreviousResponseNotFound(BadParameter):
     code = "previous_response_not_found"
 
 
@@ -42,7 +42,7 @@ class StillRunning(ChatqueueError):
     http_status = 504
 
 
-class CallFailed(JobFailed):
+class OpenAIJobFailedError(JobFailedError):
     """As the provider would have answered: 400, 404, 429 where it did so; it is not worth sending again."""
 
     def __init__(self, job_id: str, error: JobError) -> None:
@@ -50,9 +50,9 @@ class CallFailed(JobFailed):
         self.http_status = _STATUS.get(error.code, HTTPStatus.BAD_GATEWAY)  # type: ignore[misc]  # one class, many
 
 
-def was_cancelled(job_id: str) -> CallFailed:
-    return CallFailed(job_id, JobError(code="cancelled", message="the job was cancelled"))
+def cancelled_error(job_id: str) -> OpenAIJobFailedError:
+    return OpenAIJobFailedError(job_id, JobError(code="cancelled", message="the job was cancelled"))
 
 
-def still_running(job_id: str) -> StillRunning:
+def still_running_error(job_id: str) -> StillRunning:
     return StillRunning(f"{job_id} has not ended yet and goes on; send the same request again, or fetch it by its id")

@@ -9,10 +9,10 @@ from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
 from jobs.requests import Dimensions, EmbeddingsInput, Metadata, ModelName, Text, Tokens
 
-_OURS: Final = frozenset({"model", "metadata", "stream"})
+_HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
-class Body(FrozenModel):
+class RequestBody(FrozenModel):
     """What is read here; whatever else is said goes to the provider as it came."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", hide_input_in_errors=True)
@@ -21,17 +21,17 @@ class Body(FrozenModel):
     metadata: Metadata | None = Field(default=None, description="Up to 16 pairs, kept with the job.", repr=False)
     stream: bool | None = Field(default=None, description="Answer with server-sent events as they come.")
 
-    def passed_on(self, *ours: str) -> dict[str, Any]:
+    def passthrough_fields(self, *handled: str) -> dict[str, Any]:
         """All that was said, less what is ours. Raises MalformedJson for a number that JSON has no word for."""
-        said = self.model_dump(exclude_unset=True, exclude={*_OURS, *ours})
+        fields = self.model_dump(exclude_unset=True, exclude={*_HANDLED_FIELDS, *handled})
         try:
-            json.dumps(said, allow_nan=False)
+            json.dumps(fields, allow_nan=False)
         except ValueError:
             raise MalformedJson("a number in the body is none, or is infinite") from None
-        return said
+        return fields
 
 
-class CompletionBody(Body):
+class CompletionBody(RequestBody):
     """A chat completion. Only what is read here is listed; all the rest goes to the provider as it came."""
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1)] = Field(
@@ -40,7 +40,7 @@ class CompletionBody(Body):
     stream_options: dict[str, Any] | None = Field(default=None, description="`include_usage` is heeded.")
 
 
-class ResponseBody(Body):
+class ResponseBody(RequestBody):
     """A response. Only what is read here is listed; all the rest goes to the provider as it came."""
 
     input: str | list[dict[str, Any]] | None = Field(
@@ -53,21 +53,25 @@ class ResponseBody(Body):
     previous_response_id: str | None = Field(default=None, description="The conversation goes on from there.")
 
 
-def _as_many(given: Any) -> Any:
+def _to_list(value: Any) -> Any:
     """One text, or one list of tokens, is a list of one."""
-    many = [given] if isinstance(given, str) or _is_tokens(given) else given
-    return tuple(tuple(one) if isinstance(one, list) else one for one in many) if isinstance(many, list) else many
+    values = [value] if isinstance(value, str) or _is_tokens(value) else value
+    return (
+        tuple(tuple(item) if isinstance(item, list) else item for item in values)
+        if isinstance(values, list)
+        else values
+    )
 
 
-def _is_tokens(given: Any) -> bool:
-    return isinstance(given, list) and bool(given) and all(isinstance(token, int) for token in given)
+def _is_tokens(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(token, int) for token in value)
 
 
-class EmbeddingsBody(Body):
+class EmbeddingsBody(RequestBody):
     """Texts to turn into vectors. Only what is read here is listed; all the rest goes to the provider as it came."""
 
     input: Annotated[
-        EmbeddingsInput, BeforeValidator(_as_many, json_schema_input_type=Text | Tokens | EmbeddingsInput)
+        EmbeddingsInput, BeforeValidator(_to_list, json_schema_input_type=Text | Tokens | EmbeddingsInput)
     ] = Field(description="One text or many, or tokens in their place.", repr=False)
     dimensions: Dimensions | None = Field(default=None, description="Length of each vector, where it can be chosen.")
     encoding_format: Literal["float", "base64"] = Field(

@@ -13,7 +13,7 @@ from jobs.storage.store import Store
 
 
 @dataclass(frozen=True)
-class Seen:
+class JobSnapshot:
     record: JobRecord
     request: Conversation = field(repr=False)
     answer: TextAnswer | None = field(default=None, repr=False)
@@ -29,12 +29,12 @@ class Seen:
         return (self.answer.model if self.answer else None) or self.record.model
 
 
-def seen(view: JobView, request: Conversation) -> Seen:
+def snapshot_of(view: JobView, request: Conversation) -> JobSnapshot:
     answer = view.answer if isinstance(view.answer, TextAnswer) else None
-    return Seen(view.record, request, answer, view.error)
+    return JobSnapshot(view.record, request, answer, view.error)
 
 
-def find(store: Store, job_id: str, param: str = "response_id") -> Seen:
+def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobSnapshot:
     """Any conversation by its id, whichever front took it. Raises JobNotFound, RequestUnreadable, StoreUnavailable."""
     if not is_job_id(job_id):
         raise no_such_job(param)
@@ -42,8 +42,10 @@ def find(store: Store, job_id: str, param: str = "response_id") -> Seen:
     record, (answer, error), request = store.run_all(commands)
     if record is None or not isinstance(request, Conversation):
         raise no_such_job(param)
-    is_over = record.state.is_final
-    return seen(JobView(record=record, answer=answer if is_over else None, error=error if is_over else None), request)
+    is_final = record.state.is_final
+    return snapshot_of(
+        JobView(record=record, answer=answer if is_final else None, error=error if is_final else None), request
+    )
 
 
 def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:

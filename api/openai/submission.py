@@ -17,7 +17,7 @@ from typing import Final
 from flask import request
 
 from api.http.wait_until_final import view_when_final
-from api.openai.errors import CallFailed, still_running
+from api.openai.errors import OpenAIJobFailedError, still_running_error
 from api.services import Services, services
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
@@ -29,114 +29,122 @@ from jobs.storage.transitions import Created
 from jobs.storage.transitions.create import fingerprint, idempotency_digest
 from tasks.submit import DEFAULT_TENANT
 
-_COUNT: Final = "x-stainless-retry-count"
-_SANE: Final = re.compile(r"[0-9]{1,3}")
-_FIRST_WAIT_SECONDS: Final = 0.5  # the client's own numbers: before its first retry, doubled before each further one
-_LONGEST_WAIT_SECONDS: Final = 8.0
-_MARGIN_SECONDS: Final = 1.5  # for a new connection
+_RETRY_COUNT_HEADER: Final = "x-stainless-retry-count"
+_RETRY_COUNT_PATTERN: Final = re.compile(r"[0-9]{1,3}")
+_FIRST_RETRY_WAIT_SECONDS: Final = (
+    0.5  # the client's own numbers: before its first retry, doubled before each further one
+)
+_MAX_RETRY_WAIT_SECONDS: Final = 8.0
+_RECONNECT_MARGIN_SECONDS: Final = 1.5  # for a new connection
 
 
-def _nothing() -> None:
+def _no_op() -> None:
     pass
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """``leave`` is what to do when the client leaves before the end, ``answered`` when it has its answer.
+class Submission:
+    """``on_disconnect`` is what to do when the client leaves before the end, ``mark_answered`` when it has its answer.
 
-    ``is_waited``: its caller wants the job's own answer, not only its id.
+    ``is_foreground``: its caller wants the job's own answer, not only its id.
     """
 
     record: JobRecord
-    leave: Callable[[], None] | None = None
-    answered: Callable[[], None] = _nothing
-    is_waited: bool = False
+    on_disconnect: Callable[[], None] | None = None
+    mark_answered: Callable[[], None] = _no_op
+    is_foreground: bool = False
 
     @property
-    def leave_late(self) -> Callable[[], None] | None:
+    def on_disconnect_after_grace(self) -> Callable[[], None] | None:
         """Of a client without any answer so far, which may send its request again."""
-        return partial(_leave_late, self.leave) if self.leave else None
+        return partial(_disconnect_after_grace, self.on_disconnect) if self.on_disconnect else None
 
 
-def accept(
+def submit(
     task: JobRequest,
     id_prefix: str,
     key: str | None,
     *,
-    goes_on: bool = False,
-    complete: Callable[[], JobRequest] | None = None,
-) -> Accepted:
-    """Submit a task. Its job is cancelled when the client leaves, unless it ``goes_on``, or has a key of its own.
+    is_background: bool = False,
+    load_history: Callable[[], JobRequest] | None = None,
+) -> Submission:
+    """Submit a task. Its job is cancelled when the client leaves, unless it ``is_background``, or has a key of its own.
 
-    ``complete`` makes the whole of the task, if it lacks anything; not for a key that has made the job before.
+    ``load_history`` makes the whole of the task, if it lacks anything; not for a key that has made the job before.
     """
-    here = services()
-    made = _made_before(here, task, key) if key and complete else None
-    whole = complete() if complete and not made else task
+    app_services = services()
+    existing = _find_existing(app_services, task, key) if key and load_history else None
+    full_task = load_history() if load_history and not existing else task
     if key is None:
-        return _accept_unnamed(here, whole, id_prefix, goes_on)
-    created = made or here.submitter.submit(whole, idempotency_key=key, id_prefix=id_prefix)
-    return Accepted(_record(here, created), is_waited=not goes_on)
+        return _submission_without_key(app_services, full_task, id_prefix, is_background)
+    created = existing or app_services.submitter.submit(full_task, idempotency_key=key, id_prefix=id_prefix)
+    return Submission(_record(app_services, created), is_foreground=not is_background)
 
 
-def view_at_end(accepted: Accepted) -> JobView:
-    """The job once it is final. Raises CallFailed, StillRunning, ClientLeft, JobNotFound and StoreUnavailable."""
-    record, seconds = accepted.record, services().settings.client_wait_seconds
-    view = view_when_final(record.job_id, seconds, accepted.leave_late, known=record)
+def wait_for_final_view(submission: Submission) -> JobView:
+    """The job once it is final. Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and StoreUnavailable."""
+    record, seconds = submission.record, services().settings.client_wait_seconds
+    view = view_when_final(record.job_id, seconds, submission.on_disconnect_after_grace, known=record)
     if not view.record.state.is_final:
-        raise still_running(record.job_id)
+        raise still_running_error(record.job_id)
     if view.record.state is State.FAILED and view.error is not None:
-        accepted.answered()
-        raise CallFailed(record.job_id, view.error)
+        submission.mark_answered()
+        raise OpenAIJobFailedError(record.job_id, view.error)
     return view
 
 
-def _leave_late(leave: Callable[[], None]) -> None:
+def _disconnect_after_grace(on_disconnect: Callable[[], None]) -> None:
     """Not before the client has had the time to send its request again."""
-    time.sleep(_seconds_to_come_back())
-    leave()
+    time.sleep(_resend_grace_seconds())
+    on_disconnect()
 
 
-def _made_before(here: Services, task: JobRequest, key: str) -> Created | None:
-    kept = here.store.run(queries.find_by_idempotency_key(DEFAULT_TENANT, idempotency_digest(key)))
-    return Created(kept[1]) if kept and kept[0] == fingerprint(task) else None
+def _find_existing(app_services: Services, task: JobRequest, key: str) -> Created | None:
+    entry = app_services.store.run(queries.find_by_idempotency_key(DEFAULT_TENANT, idempotency_digest(key)))
+    return Created(entry[1]) if entry and entry[0] == fingerprint(task) else None
 
 
-def _record(here: Services, created: Created) -> JobRecord:
-    return created.record or lookup.record(here.store, created.job_id)
+def _record(app_services: Services, created: Created) -> JobRecord:
+    return created.record or lookup.record(app_services.store, created.job_id)
 
 
-def _accept_unnamed(here: Services, task: JobRequest, id_prefix: str, goes_on: bool) -> Accepted:
-    record = _record(here, _submit_unnamed(here, task, id_prefix))
-    leave = None if goes_on else _canceller(here, record)
-    return Accepted(record, leave, _noter(here, record), is_waited=not goes_on)
+def _submission_without_key(
+    app_services: Services, task: JobRequest, id_prefix: str, is_background: bool
+) -> Submission:
+    record = _record(app_services, _submit_deduplicated(app_services, task, id_prefix))
+    on_disconnect = None if is_background else _cancel_callback(app_services, record)
+    return Submission(
+        record, on_disconnect, _mark_answered_callback(app_services, record), is_foreground=not is_background
+    )
 
 
-def _submit_unnamed(here: Services, task: JobRequest, id_prefix: str) -> Created:
-    if not here.settings.resend_window_seconds:
-        return here.submitter.submit(task, id_prefix=id_prefix)
-    key, tries = _own_key(), _tries_before()
+def _submit_deduplicated(app_services: Services, task: JobRequest, id_prefix: str) -> Created:
+    if not app_services.settings.resend_window_seconds:
+        return app_services.submitter.submit(task, id_prefix=id_prefix)
+    key, retry_count = _dedup_token(), _client_retry_count()
     while True:  # each time another job, at last a new one
-        created = here.submitter.submit(task, idempotency_key=key, resend_count=tries, id_prefix=id_prefix)
-        if created.is_new or _goes_on(here, created.job_id):
+        created = app_services.submitter.submit(
+            task, idempotency_key=key, resend_count=retry_count, id_prefix=id_prefix
+        )
+        if created.is_new or _is_reusable(app_services, created.job_id):
             return created
 
 
-def _tries_before() -> int:
+def _client_retry_count() -> int:
     """Of this same request, as its client counts."""
-    count = request.headers.get(_COUNT, "")
-    return int(count) if _SANE.fullmatch(count) else 0
+    count = request.headers.get(_RETRY_COUNT_HEADER, "")
+    return int(count) if _RETRY_COUNT_PATTERN.fullmatch(count) else 0
 
 
-def _seconds_to_come_back() -> float:
+def _resend_grace_seconds() -> float:
     """How long an openai client waits before it sends a request again, and a little more; others do not come back."""
-    if _COUNT not in request.headers:
+    if _RETRY_COUNT_HEADER not in request.headers:
         return 0
-    wait: float = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** _tries_before())
-    return wait + _MARGIN_SECONDS
+    wait: float = min(_MAX_RETRY_WAIT_SECONDS, _FIRST_RETRY_WAIT_SECONDS * 2 ** _client_retry_count())
+    return wait + _RECONNECT_MARGIN_SECONDS
 
 
-def _own_key() -> str:
+def _dedup_token() -> str:
     """Names a request by its path, caller and body; kept as a digest, from which nothing can be read."""
     digest = hashlib.blake2b(digest_size=32)
     for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), request.get_data()):
@@ -144,31 +152,31 @@ def _own_key() -> str:
     return digest.hexdigest()
 
 
-def _goes_on(here: Services, job_id: str) -> bool:
+def _is_reusable(app_services: Services, job_id: str) -> bool:
     """False for a job that was cancelled when its client left, or has expired."""
     with suppress(JobNotFound):
-        return lookup.record(here.store, job_id).state is not State.CANCELLED
+        return lookup.record(app_services.store, job_id).state is not State.CANCELLED
     return False
 
 
-def _canceller(here: Services, record: JobRecord) -> Callable[[], None]:
+def _cancel_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
     """Cancels the job unless the client has sent its request again since, and waits for the same one."""
-    digest, tries = idempotency_digest(_own_key()), _tries_before()
+    digest, retry_count = idempotency_digest(_dedup_token()), _client_retry_count()
 
-    def leave() -> None:
+    def on_disconnect() -> None:
         with suppress(StoreUnavailable):
-            if here.store.run(queries.resend_count(record.tenant, digest, record.job_id)) <= tries:
-                here.cancel(record)
+            if app_services.store.run(queries.resend_count(record.tenant, digest, record.job_id)) <= retry_count:
+                app_services.cancel(record)
 
-    return leave
+    return on_disconnect
 
 
-def _noter(here: Services, record: JobRecord) -> Callable[[], None]:
+def _mark_answered_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
     """Notes that this call is answered: what is sent again from now on is another one."""
-    key = _own_key()
+    key = _dedup_token()
 
-    def answered() -> None:
+    def mark_answered() -> None:
         with suppress(StoreUnavailable, QueueFull):
-            here.store.run(transitions.mark_answered(record.tenant, key, record.job_id))
+            app_services.store.run(transitions.mark_answered(record.tenant, key, record.job_id))
 
-    return answered
+    return mark_answered

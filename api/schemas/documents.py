@@ -11,7 +11,7 @@ from jobs.document_lookup import DocumentPage
 from jobs.documents import DocumentKind, DocumentRecord, DocumentState, DocumentView
 from jobs.results import JobError
 
-_MOST_PROBLEMS: Final = 100  # told of one document: of a scanned book each page is one
+_MAX_PROBLEMS: Final = 100  # told of one document: of a scanned book each page is one
 
 
 class PageProblem(FrozenModel):
@@ -36,7 +36,7 @@ class Document(FrozenModel):
     chunks: int | None
     embedding_model: str | None
     page_problems: tuple[PageProblem, ...] = Field(
-        description=f"The first {_MOST_PROBLEMS}; the result of the task that ingested it names all of these pages."
+        description=f"The first {_MAX_PROBLEMS}; the result of the task that ingested it names all of these pages."
     )
     problem_pages: int = Field(description="Pages with a problem, in all.")
     error: JobError | None = Field(
@@ -81,6 +81,6 @@ class DocumentList(FrozenModel):
 
 
 def _problems(record: DocumentRecord) -> tuple[PageProblem, ...]:
-    met = [PageProblem(page=page, problem="no_text") for page in record.no_text]
-    met += [PageProblem(page=page, problem="damaged") for page in record.damaged]
-    return tuple(sorted(met, key=lambda one: one.page)[:_MOST_PROBLEMS])
+    problems = [PageProblem(page=page, problem="no_text") for page in record.no_text]
+    problems += [PageProblem(page=page, problem="damaged") for page in record.damaged]
+    return tuple(sorted(problems, key=lambda problem: problem.page)[:_MAX_PROBLEMS])

@@ -10,20 +10,22 @@ from jobs.states import State
 
 MAX_IDS: Final = 1_000
 MAX_WAIT_SECONDS: Final = 60
-MAX_SEQUENCE: Final = 10**15
+MAX_SEQUENCE_NUMBER: Final = 10**15
 # Visible characters, bare or as a quoted string (draft-ietf-httpapi-idempotency-key-header); 1 to 255 of them.
-_KEY: Final = r'^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$'
+_IDEMPOTENCY_KEY_PATTERN: Final = (
+    r'^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$'
+)
 _PREFERRED_WAIT: Final = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
 
 
-class Asked(BaseModel):
+class RequestParameters(BaseModel):
     """Query or headers: read from strings, unknown names refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class SubmitHeaders(Asked):
-    idempotency_key: Annotated[str, Field(pattern=_KEY)] | None = Field(
+class SubmitHeaders(RequestParameters):
+    idempotency_key: Annotated[str, Field(pattern=_IDEMPOTENCY_KEY_PATTERN)] | None = Field(
         default=None,
         alias="Idempotency-Key",
         description="Same key and same body: the same job, also for concurrent requests. Bare or quoted.",
@@ -34,19 +36,19 @@ class SubmitHeaders(Asked):
     @property
     def key(self) -> str | None:
         """Bare, whichever way it was sent."""
-        sent = self.idempotency_key
-        if sent is None or not sent.startswith('"'):
-            return sent
-        return re.sub(r"\\(.)", r"\1", sent[1:-1])
+        raw_key = self.idempotency_key
+        if raw_key is None or not raw_key.startswith('"'):
+            return raw_key
+        return re.sub(r"\\(.)", r"\1", raw_key[1:-1])
 
 
-class WaitQuery(Asked):
+class WaitQuery(RequestParameters):
     wait: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] | None = Field(
         default=None, description="Seconds to wait for the end of the job before answering 202."
     )
 
 
-class PollHeaders(Asked):
+class PollHeaders(RequestParameters):
     prefer: str | None = Field(default=None, alias="Prefer", description="`wait=N` asks for the same as ?wait=N.")
     if_none_match: str | None = Field(
         default=None, alias="If-None-Match", description="The ETag of an earlier answer: 304 while it still holds."
@@ -55,17 +57,17 @@ class PollHeaders(Asked):
     @property
     def wait_seconds(self) -> int | None:
         """Of `Prefer: wait=N`, at most MAX_WAIT_SECONDS; what is malformed is no preference."""
-        found = _PREFERRED_WAIT.search(self.prefer or "")
-        return min(int(found[1]), MAX_WAIT_SECONDS) if found else None
+        match = _PREFERRED_WAIT.search(self.prefer or "")
+        return min(int(match[1]), MAX_WAIT_SECONDS) if match else None
 
 
-class EventsQuery(Asked):
-    starting_after: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)] | None = Field(
+class EventsQuery(RequestParameters):
+    starting_after: Annotated[int, Field(ge=0, le=MAX_SEQUENCE_NUMBER)] | None = Field(
         default=None, description="Only events after this sequence number."
     )
 
 
-class EventsHeaders(Asked):
+class EventsHeaders(RequestParameters):
     last_event_id: Annotated[str, Field(pattern=r"^\d{1,15}$")] | None = Field(
         default=None,
         alias="Last-Event-ID",
@@ -73,11 +75,11 @@ class EventsHeaders(Asked):
     )
 
 
-class _HowToWait(RequestModel):
+class _StreamOption(RequestModel):
     stream: bool = Field(default=False, description="Answer with the job's events as they come (text/event-stream).")
 
 
-class SyncChat(ChatRequest, _HowToWait):
+class SyncChat(ChatRequest, _StreamOption):
     """A chat call whose caller waits."""
 
     on_disconnect: Literal["cancel", "continue"] | None = Field(
@@ -86,11 +88,11 @@ class SyncChat(ChatRequest, _HowToWait):
         "When absent it is cancelled, unless it was sent with an Idempotency-Key: who sends one means to come back.",
     )
 
-    def cancels_when_left(self, headers: SubmitHeaders) -> bool:
+    def cancels_on_disconnect(self, headers: SubmitHeaders) -> bool:
         return self.on_disconnect == "cancel" or (self.on_disconnect is None and headers.key is None)
 
 
-class AsyncChat(ChatRequest, _HowToWait):
+class AsyncChat(ChatRequest, _StreamOption):
     """A chat call whose answer is fetched later, or followed."""
 
     on_disconnect: Literal["cancel", "continue"] | None = Field(
@@ -100,7 +102,7 @@ class AsyncChat(ChatRequest, _HowToWait):
     )
 
 
-class TasksQuery(Asked):
+class TasksQuery(RequestParameters):
     ids: str | None = Field(
         default=None,
         description=f"Up to {MAX_IDS} ids, separated by commas; not together with status or cursor.",
@@ -112,17 +114,17 @@ class TasksQuery(Asked):
     )
 
     @property
-    def asked_ids(self) -> list[str]:
+    def id_list(self) -> list[str]:
         return [job_id for job_id in (self.ids or "").split(",") if job_id]
 
 
-class UploadQuery(Asked):
+class UploadQuery(RequestParameters):
     filename: Annotated[str, Field(max_length=1_000)] | None = Field(
         default=None, description="Name of a file that is the body itself; a form has it beside the file.", repr=False
     )
 
 
-class DocumentsQuery(Asked):
+class DocumentsQuery(RequestParameters):
     limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Longest page.")
     cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{1,15}$")] | None = Field(
         default=None, description="next_cursor of the page before."

@@ -160,7 +160,7 @@ class Task(FrozenModel):
         )
 
 
-class AttemptError(FrozenModel):
+class FailedAttempt(FrozenModel):
     """What one failed attempt met with."""
 
     attempt: int
@@ -172,18 +172,18 @@ class AttemptError(FrozenModel):
 class TaskDetails(Task):
     """A task, and what each of its failed attempts met with."""
 
-    failed_attempts: tuple[AttemptError, ...]
+    failed_attempts: tuple[FailedAttempt, ...]
 
     @classmethod
-    def with_attempts(cls, details: JobDetails) -> Self:
+    def of_details(cls, details: JobDetails) -> Self:
         attempts = tuple(
-            AttemptError(attempt=one.attempt, at=utc(one.at_ms), code=one.code, message=one.message)
-            for one in details.failed_attempts
+            FailedAttempt(attempt=failed.attempt, at=utc(failed.at_ms), code=failed.code, message=failed.message)
+            for failed in details.failed_attempts
         )
         return cls(**dict(Task.of(details.record)), failed_attempts=attempts)
 
 
-class Retried(FrozenModel):
+class RetriedTask(FrozenModel):
     task_id: str
     retried_as: str
 
@@ -194,7 +194,7 @@ class RetryReport(FrozenModel):
     matched: int
     has_more: bool
     dry_run: bool
-    retried: tuple[Retried, ...]
+    retried: tuple[RetriedTask, ...]
 
 
 class TaskList(FrozenModel):
@@ -218,8 +218,8 @@ class Embeddings(FrozenModel):
     @classmethod
     def of(cls, answer: EmbeddingsAnswer) -> Self:
         is_text = answer.encoding_format == "base64"
-        shown = answer.vectors if is_text else tuple(tuple(unpack(vector)) for vector in answer.vectors)
-        return cls(vectors=shown, model=answer.model, usage=answer.usage)
+        vectors = answer.vectors if is_text else tuple(tuple(unpack(vector)) for vector in answer.vectors)
+        return cls(vectors=vectors, model=answer.model, usage=answer.usage)
 
 
 Result = Annotated[

@@ -34,11 +34,11 @@ ANSWER = ChatAnswer(
     usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5),
 )
 USAGE_SO_FAR = Usage.estimate(input_chars=12, pieces=1)
-FAULT = JobError(code="provider_timeout", message="the provider was silent for too long")
+ERROR = JobError(code="provider_timeout", message="the provider was silent for too long")
 
 
 @dataclass
-class WorkerHands:
+class FakeWorker:
     """Moves jobs as a worker would."""
 
     store: Store
@@ -61,27 +61,27 @@ class WorkerHands:
     def complete(self, job_id: str, answer: ChatAnswer | EmbeddingsAnswer = ANSWER) -> None:
         assert self.store.run(transitions.finish(self.claim(job_id), answer, State.COMPLETED, self.settings))
 
-    def cut(self, job_id: str) -> None:
+    def finish_incomplete(self, job_id: str) -> None:
         answer = ANSWER.model_copy(update={"finish_reason": "length"})
         assert self.store.run(transitions.finish(self.claim(job_id), answer, State.INCOMPLETE, self.settings))
 
     def fail(self, job_id: str) -> None:
-        assert self.store.run(transitions.fail(self.claim(job_id), FAULT, None, self.settings))
+        assert self.store.run(transitions.fail(self.claim(job_id), ERROR, None, self.settings))
 
     def cancel(self, job_id: str) -> None:
         self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
 
-    def put_back(self, job_id: str, seconds: float) -> None:
-        assert self.store.run(transitions.release(self.claim(job_id), FAULT, seconds, MESSAGE_TEMPLATE)) is not None
+    def release_for_retry(self, job_id: str, seconds: float) -> None:
+        assert self.store.run(transitions.release(self.claim(job_id), ERROR, seconds, MESSAGE_TEMPLATE)) is not None
 
-    def write(self, lease: Lease, log_length: int, piece: str) -> int | None:
+    def write(self, lease: Lease, log_length: int, text: str) -> int | None:
         return self.store.run(
             transitions.append(
-                lease, transitions.PendingEvents(log_length, (transitions.delta_event(piece),)), USAGE_SO_FAR
+                lease, transitions.PendingEvents(log_length, (transitions.delta_event(text),)), USAGE_SO_FAR
             )
         )
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         self.store.run(transitions.renew("worker-1", [], self.settings))
 
 
@@ -131,8 +131,8 @@ def api_services(api_app: Flask) -> Services:
 
 
 @pytest.fixture
-def hands(api_services: Services) -> WorkerHands:
-    return WorkerHands(api_services.store, api_services.settings)
+def fake_worker(api_services: Services) -> FakeWorker:
+    return FakeWorker(api_services.store, api_services.settings)
 
 
 @pytest.fixture
@@ -150,8 +150,8 @@ def create_response(api_client: FlaskClient) -> Callable[..., TestResponse]:
     """POST /v1/responses, in the background unless the test says otherwise."""
 
     def create(headers: dict[str, str] | None = None, *, buffered: bool = True, **body: Any) -> TestResponse:
-        sent = {"input": "hi", "background": True} | body
-        return api_client.post("/v1/responses", json=sent, headers=headers or {}, buffered=buffered)
+        request_body = {"input": "hi", "background": True} | body
+        return api_client.post("/v1/responses", json=request_body, headers=headers or {}, buffered=buffered)
 
     return create
 

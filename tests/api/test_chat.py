@@ -31,9 +31,9 @@ def test_a_job_behind_others_knows_its_place(api_client, submit_chat):
     assert [api_client.get(f"/api/v1/chat/jobs/{i}").json["queue_position"] for i in ids] == [0, 1, 2]
 
 
-def test_a_finished_chat_answers_200_with_the_answer(api_client, submit_chat, hands):
+def test_a_finished_chat_answers_200_with_the_answer(api_client, submit_chat, fake_worker):
     job_id = submit_chat()
-    hands.complete(job_id)
+    fake_worker.complete(job_id)
 
     response = api_client.get(f"/api/v1/chat/jobs/{job_id}")
 
@@ -50,14 +50,14 @@ def test_a_finished_chat_answers_200_with_the_answer(api_client, submit_chat, ha
 @pytest.mark.parametrize(
     ("end", "status", "error"),
     [
-        ("cut", "incomplete", None),
+        ("finish_incomplete", "incomplete", None),
         ("fail", "failed", {"code": "provider_timeout", "message": "the provider was silent for too long"}),
     ],
 )
-def test_other_ends_are_200_and_told_apart_by_status(api_client, submit_chat, hands, end, status, error):
+def test_other_ends_are_200_and_told_apart_by_status(api_client, submit_chat, fake_worker, end, status, error):
     """A failed or cut job is an answer, not an HTTP error: its status and error say what it is."""
     job_id = submit_chat()
-    getattr(hands, end)(job_id)
+    getattr(fake_worker, end)(job_id)
 
     response = api_client.get(f"/api/v1/chat/jobs/{job_id}")
 
@@ -66,10 +66,10 @@ def test_other_ends_are_200_and_told_apart_by_status(api_client, submit_chat, ha
     assert response.json["error"] == error
 
 
-def test_a_cancelled_chat_keeps_its_partial_text(api_client, submit_chat, hands):
+def test_a_cancelled_chat_keeps_its_partial_text(api_client, submit_chat, fake_worker):
     job_id = submit_chat()
-    lease = hands.claim(job_id)
-    hands.write(lease, lease.log_length, "half an ans")
+    lease = fake_worker.claim(job_id)
+    fake_worker.write(lease, lease.log_length, "half an ans")
     api_client.post(f"/api/v1/tasks/{job_id}/cancel")
 
     response = api_client.get(f"/api/v1/chat/jobs/{job_id}")
@@ -78,10 +78,10 @@ def test_a_cancelled_chat_keeps_its_partial_text(api_client, submit_chat, hands)
     assert (response.json["status"], response.json["answer"]) == ("cancelled", "half an ans")
 
 
-def test_a_job_that_waits_for_its_next_attempt_says_when(api_client, submit_chat, hands):
+def test_a_job_that_waits_for_its_next_attempt_says_when(api_client, submit_chat, fake_worker):
     """next_attempt_at is set, and Retry-After does not ask to come back before."""
     job_id = submit_chat()
-    hands.put_back(job_id, 30)
+    fake_worker.release_for_retry(job_id, 30)
 
     response = api_client.get(f"/api/v1/chat/jobs/{job_id}")
 
@@ -90,14 +90,14 @@ def test_a_job_that_waits_for_its_next_attempt_says_when(api_client, submit_chat
     assert 28 <= int(response.headers["Retry-After"]) <= 30
 
 
-def test_a_wait_ends_when_the_job_does(api_client, submit_chat, hands):
+def test_a_wait_ends_when_the_job_does(api_client, submit_chat, fake_worker):
     """?wait=N answers within moments of the last write, although pieces were written before."""
     job_id = submit_chat()
-    lease = hands.claim(job_id)
+    lease = fake_worker.claim(job_id)
 
     def work():
-        hands.write(lease, lease.log_length, "an ")
-        hands.store.run(_finish(hands, lease))
+        fake_worker.write(lease, lease.log_length, "an ")
+        fake_worker.store.run(_finish(fake_worker, lease))
 
     worker = threading.Timer(0.3, work)
     worker.start()
@@ -111,13 +111,13 @@ def test_a_wait_ends_when_the_job_does(api_client, submit_chat, hands):
     assert 0.25 < took < 2
 
 
-def _finish(hands, lease):
+def _finish(fake_worker, lease):
     from jobs.results import ChatAnswer
     from jobs.states import State
     from jobs.storage import transitions
 
     answer = ChatAnswer(text="an answer", model=None, finish_reason="stop", usage=None)
-    return transitions.finish(lease, answer, State.COMPLETED, hands.settings)
+    return transitions.finish(lease, answer, State.COMPLETED, fake_worker.settings)
 
 
 def test_a_wait_that_runs_out_answers_202(api_client, submit_chat):
@@ -130,9 +130,9 @@ def test_a_wait_that_runs_out_answers_202(api_client, submit_chat):
 
 
 @pytest.mark.parametrize("prefer", ["wait=1", "respond-async, wait=1", 'wait="1"', "WAIT = 1 ; x=y"])
-def test_prefer_wait_is_honoured_and_said_so(api_client, submit_chat, hands, prefer):
+def test_prefer_wait_is_honoured_and_said_so(api_client, submit_chat, fake_worker, prefer):
     job_id = submit_chat()
-    hands.complete(job_id)
+    fake_worker.complete(job_id)
 
     response = api_client.get(f"/api/v1/chat/jobs/{job_id}", headers={"Prefer": prefer})
 
@@ -146,22 +146,22 @@ def test_a_preference_that_cannot_be_read_is_none(api_client, submit_chat):
     assert "Preference-Applied" not in response.headers
 
 
-def test_an_unchanged_job_is_304(api_client, submit_chat, hands):
+def test_an_unchanged_job_is_304(api_client, submit_chat, fake_worker):
     """The ETag holds until something is written."""
     job_id = submit_chat()
     first = api_client.get(f"/api/v1/chat/jobs/{job_id}")
     same = api_client.get(f"/api/v1/chat/jobs/{job_id}", headers={"If-None-Match": first.headers["ETag"]})
-    hands.complete(job_id)
+    fake_worker.complete(job_id)
     after = api_client.get(f"/api/v1/chat/jobs/{job_id}", headers={"If-None-Match": first.headers["ETag"]})
 
     assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", first.headers["ETag"])
     assert after.status_code == 200
 
 
-def test_sync_answers_with_the_answer(make_api, api_app, api_redis_port, hands):
+def test_sync_answers_with_the_answer(make_api, api_app, api_redis_port, fake_worker):
     """One request: 200 and the answer, through the same queue."""
     client = make_api(api_redis_port, sync_wait_seconds=10).test_client()
-    worker = threading.Thread(target=_serve_next, args=(hands, hands.complete))
+    worker = threading.Thread(target=_serve_next, args=(fake_worker, fake_worker.complete))
     worker.start()
     response = client.post("/api/v1/chat/sync", json={"message": "hello"})
     worker.join()
@@ -170,20 +170,20 @@ def test_sync_answers_with_the_answer(make_api, api_app, api_redis_port, hands):
     assert (response.json["status"], response.json["answer"]) == ("completed", "an answer")
 
 
-def test_sync_past_its_limit_is_202_and_nothing_is_lost(api_client, hands):
+def test_sync_past_its_limit_is_202_and_nothing_is_lost(api_client, fake_worker):
     """The job goes on, and its answer is found at Location."""
     response = api_client.post("/api/v1/chat/sync", json={"message": "hello"})
-    hands.complete(response.json["job_id"])
+    fake_worker.complete(response.json["job_id"])
 
     assert response.status_code == 202
     assert response.headers["Retry-After"] == "1"
     assert api_client.get(response.headers["Location"]).json["answer"] == "an answer"
 
 
-def test_sync_of_a_failed_job_is_502_with_its_code(make_api, api_app, api_redis_port, hands, read_problem):
+def test_sync_of_a_failed_job_is_502_with_its_code(make_api, api_app, api_redis_port, fake_worker, read_problem):
     """The problem names the job and its code; no client should try it again."""
     client = make_api(api_redis_port, sync_wait_seconds=10).test_client()
-    worker = threading.Thread(target=_serve_next, args=(hands, hands.fail))
+    worker = threading.Thread(target=_serve_next, args=(fake_worker, fake_worker.fail))
     worker.start()
     response = client.post("/api/v1/chat/sync", json={"message": "hello"})
     worker.join()
@@ -194,12 +194,12 @@ def test_sync_of_a_failed_job_is_502_with_its_code(make_api, api_app, api_redis_
     assert response.headers["x-should-retry"] == "false"
 
 
-def test_sync_of_a_cancelled_job_is_200(make_api, api_app, api_redis_port, hands):
+def test_sync_of_a_cancelled_job_is_200(make_api, api_app, api_redis_port, fake_worker):
     """Never 409: the openai client would send it again."""
     app = make_api(api_redis_port, sync_wait_seconds=10)
     other = app.test_client()
     worker = threading.Thread(
-        target=_serve_next, args=(hands, lambda job_id: other.post(f"/api/v1/tasks/{job_id}/cancel"))
+        target=_serve_next, args=(fake_worker, lambda job_id: other.post(f"/api/v1/tasks/{job_id}/cancel"))
     )
     worker.start()
     response = app.test_client().post("/api/v1/chat/sync", json={"message": "hello"})
@@ -209,12 +209,12 @@ def test_sync_of_a_cancelled_job_is_200(make_api, api_app, api_redis_port, hands
     assert (response.json["status"], response.json["answer"]) == ("cancelled", None)
 
 
-def _serve_next(hands, move):
+def _serve_next(fake_worker, move):
     """Wait for a job to be queued, then move it."""
     from jobs import queries
 
     deadline = time.monotonic() + 10
-    while (job_id := hands.store.run(queries.oldest_queued())) is None:
+    while (job_id := fake_worker.store.run(queries.oldest_queued())) is None:
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)
     move(job_id)

@@ -12,7 +12,7 @@ from jobs.states import State
 from jobs.storage import keys, transitions
 from tests.waiting import until
 
-LATER = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
+WORKER_LOST = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
 
 
 def read(text):
@@ -29,7 +29,7 @@ def numbered(text):
     return [message for message in read(text) if message[0] is not None]
 
 
-def spoken(messages):
+def final_text(messages):
     """The text as a reader has it at the end who begins anew with each attempt."""
     text = ""
     for _, event, data in messages:
@@ -48,15 +48,15 @@ def job_id(path):
 
 
 @pytest.fixture
-def write_answer(hands):
+def write_answer(fake_worker):
     """Attempt, two pieces, the end."""
 
     def write(job_id):
-        lease = hands.claim(job_id)
-        hands.write(lease, lease.log_length, "an ")
-        hands.write(lease, lease.log_length + 1, "answer")
+        lease = fake_worker.claim(job_id)
+        fake_worker.write(lease, lease.log_length, "an ")
+        fake_worker.write(lease, lease.log_length + 1, "answer")
         answer = ChatAnswer(text="an answer", model="m", finish_reason="stop", usage=None)
-        assert hands.store.run(transitions.finish(lease, answer, State.COMPLETED, hands.settings))
+        assert fake_worker.store.run(transitions.finish(lease, answer, State.COMPLETED, fake_worker.settings))
 
     return write
 
@@ -92,13 +92,13 @@ def test_who_has_seen_the_end_is_told_not_to_come_back(api_client, path, job_id,
 def test_a_resumed_stream_goes_on_where_it_was_cut(api_client, job_id, path, write_answer, after, how):
     """After the end too; the header, which is the newer one when an EventSource comes back, wins."""
     write_answer(job_id)
-    whole = numbered(api_client.get(path).text)
+    all_events = numbered(api_client.get(path).text)
     query = {"query": f"?starting_after={after}", "both": "?starting_after=0"}.get(how, "")
     headers = {} if how == "query" else {"Last-Event-ID": str(after)}
 
     rest = numbered(api_client.get(path + query, headers=headers).text)
 
-    assert whole[: after + 1] + rest == whole
+    assert all_events[: after + 1] + rest == all_events
 
 
 def test_live_readers_on_two_processes_agree(make_api, api_app, api_redis_port, job_id, path, write_answer):
@@ -107,10 +107,10 @@ def test_live_readers_on_two_processes_agree(make_api, api_app, api_redis_port, 
     with ThreadPoolExecutor(len(clients)) as pool:
         readers = [pool.submit(lambda client: client.get(path).text, client) for client in clients]
         write_answer(job_id)
-        told = [numbered(reader.result(10)) for reader in readers]
+        received = [numbered(reader.result(10)) for reader in readers]
 
-    assert told == [numbered(clients[0].get(path).text)] * len(clients)
-    assert spoken(told[0]) == "an answer"
+    assert received == [numbered(clients[0].get(path).text)] * len(clients)
+    assert final_text(received[0]) == "an answer"
 
 
 def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, job_id, path, write_answer):
@@ -123,74 +123,74 @@ def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, jo
     for after in range(-1, len(before) - 1):
         query = "" if after < 0 else f"?starting_after={after}"
         rest = [message for message in read(api_client.get(path + query).text) if message[1] != "status"]
-        assert spoken(before[: after + 1] + rest) == "an answer"
+        assert final_text(before[: after + 1] + rest) == "an answer"
         assert (before[: after + 1] + rest)[-1] == before[-1]
         numbers = [int(number) for number, _, _ in before[: after + 1] + rest if number]
         assert numbers == sorted(set(numbers))
 
 
-def test_two_attempts_are_never_run_together(api_client, hands, job_id, path):
+def test_two_attempts_are_never_run_together(api_client, fake_worker, job_id, path):
     """A dead attempt is closed as incomplete before the next one begins."""
-    lease = hands.claim(job_id)
-    hands.write(lease, lease.log_length, "half an ")
-    assert hands.store.run(transitions.release(lease, LATER, 0, hands.message_template)) is not None
-    hands.complete(job_id)
+    lease = fake_worker.claim(job_id)
+    fake_worker.write(lease, lease.log_length, "half an ")
+    assert fake_worker.store.run(transitions.release(lease, WORKER_LOST, 0, fake_worker.message_template)) is not None
+    fake_worker.complete(job_id)
 
-    told = numbered(api_client.get(path).text)
+    received = numbered(api_client.get(path).text)
 
-    assert [event for _, event, _ in told] == [
+    assert [event for _, event, _ in received] == [
         "in_progress",
         "delta",
         "attempt_incomplete",
         "in_progress",
         "completed",
     ]
-    assert told[2][2]["error"] == LATER.model_dump()
-    assert (told[2][2]["attempt"], told[3][2]["attempt"]) == (1, 2)
+    assert received[2][2]["error"] == WORKER_LOST.model_dump()
+    assert (received[2][2]["attempt"], received[3][2]["attempt"]) == (1, 2)
 
 
 @pytest.mark.parametrize("end", ["cancel", "fail", "delete"])
-def test_every_stream_ends_with_a_final_event(api_client, api_app, hands, job_id, path, end):
+def test_every_stream_ends_with_a_final_event(api_client, api_app, fake_worker, job_id, path, end):
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(path).text)
         if end == "fail":
-            hands.fail(job_id)
+            fake_worker.fail(job_id)
         elif end == "cancel":
             api_client.post(f"/api/v1/tasks/{job_id}/cancel")
         else:
-            until(lambda: _followers(hands, job_id))
+            until(lambda: _followers(fake_worker, job_id))
             api_client.delete(f"/api/v1/tasks/{job_id}")
-        told = read(reader.result(10))
+        received = read(reader.result(10))
 
-    assert told[-1][1] == {"fail": "failed"}.get(end, "cancelled")
+    assert received[-1][1] == {"fail": "failed"}.get(end, "cancelled")
 
 
-def _followers(hands, job_id):
+def _followers(fake_worker, job_id):
     channel = keys.changed_channel(job_id)
-    return dict(hands.store._client.pubsub_numsub(channel))[channel.encode()]
+    return dict(fake_worker.store._client.pubsub_numsub(channel))[channel.encode()]
 
 
-def test_a_queued_job_tells_its_changed_place_in_line(api_client, api_app, hands, submit_chat, monkeypatch):
+def test_a_queued_job_tells_its_changed_place_in_line(api_client, api_app, fake_worker, submit_chat, monkeypatch):
     """Without an id: a reader that resumes is not sent back to it."""
     monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
     first, second = submit_chat(), submit_chat()
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(f"/api/v1/chat/jobs/{second}/events").text)
-        until(lambda: _followers(hands, second))
-        hands.complete(first)
-        threading.Timer(0.5, hands.complete, [second]).start()
-        told = read(reader.result(10))
+        until(lambda: _followers(fake_worker, second))
+        fake_worker.complete(first)
+        threading.Timer(0.5, fake_worker.complete, [second]).start()
+        received = read(reader.result(10))
 
-    places = [data["queue_position"] for number, event, data in told if event == "status" and number is None]
+    places = [data["queue_position"] for number, event, data in received if event == "status" and number is None]
     assert places == [1, 0]
 
 
-def test_a_silent_stream_is_kept_alive(api_app, hands, job_id, path, monkeypatch):
+def test_a_silent_stream_is_kept_alive(api_app, fake_worker, job_id, path, monkeypatch):
     monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(path).text)
-        threading.Timer(0.6, hands.complete, [job_id]).start()
+        threading.Timer(0.6, fake_worker.complete, [job_id]).start()
         text = reader.result(10)
 
     assert text.count(": keepalive\n\n") >= 2
@@ -198,14 +198,14 @@ def test_a_silent_stream_is_kept_alive(api_app, hands, job_id, path, monkeypatch
 
 
 @pytest.mark.parametrize("call", ["async", "sync"])
-def test_a_submit_may_ask_for_the_stream(api_app, hands, call):
+def test_a_submit_may_ask_for_the_stream(api_app, fake_worker, call):
     """200 with the events, the first of which names the job; Location as ever."""
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(
             lambda: api_app.test_client().post(f"/api/v1/chat/{call}", json={"message": "hello", "stream": True})
         )
-        job_id = until(hands.next_queued)
-        hands.complete(job_id)
+        job_id = until(fake_worker.next_queued)
+        fake_worker.complete(job_id)
         response = reader.result(10)
 
     assert response.status_code == 200

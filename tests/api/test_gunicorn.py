@@ -19,15 +19,17 @@ GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn
 WAITERS = 100
 
 
-class Web:
+class GunicornServer:
     def __init__(self, process, port):
         self.process = process
         self.port = port
 
     def call(self, method, path, body=None, headers=None):
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
-            sent = {"Content-Type": "application/json"} | (headers or {}) if body is not None else {}
-            connection.request(method, path, body if isinstance(body, bytes | None) else json.dumps(body), sent)
+            request_headers = {"Content-Type": "application/json"} | (headers or {}) if body is not None else {}
+            connection.request(
+                method, path, body if isinstance(body, bytes | None) else json.dumps(body), request_headers
+            )
             response = connection.getresponse()
             return response.status, json.loads(response.read() or b"null")
 
@@ -45,7 +47,7 @@ def web(redis_client, redis_url):
     port = free_port()
     env = {"REDIS_URL": redis_url, "CHATQUEUE_WEB_PORT": str(port), "CHATQUEUE_WEB_WORKERS": "1"}
     with running(GUNICORN, ready="Booting worker", env=env) as process:
-        web = Web(process, port)
+        web = GunicornServer(process, port)
         web.call("GET", "/health/live")
         yield web
 

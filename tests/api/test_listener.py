@@ -110,7 +110,7 @@ def test_many_waiters_share_one_connection_and_one_thread(listener, client):
             pool.submit(listener.wait, f"job_{i % 20:032x}", _reader(client, f"flag-{i % 20}"), 20) for i in range(200)
         ]
         until(lambda: all(_subscribers(client, f"job_{i:032x}") == 1 for i in range(20)))
-        subscribers = [one for one in client.client_list() if int(one["sub"]) > 0]
+        subscribers = [connection for connection in client.client_list() if int(connection["sub"]) > 0]
         own = [t for t in set(threading.enumerate()) - threads if t.name == "change-listener"]
         for i in range(20):
             _set(client, f"flag-{i}", job_id=f"job_{i:032x}")

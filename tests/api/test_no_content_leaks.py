@@ -84,24 +84,24 @@ def test_an_outage_logs_no_request(make_api, silent_port, logged):
     assert CANARY not in logged()
 
 
-def test_an_answer_is_served_and_not_logged(api_client, submit_chat, hands, logged):
+def test_an_answer_is_served_and_not_logged(api_client, submit_chat, fake_worker, logged):
     job_id = submit_chat(CANARY)
     answer = ChatAnswer(text=CANARY, model=None, finish_reason="stop", usage=None)
-    hands.complete(job_id, answer)
+    fake_worker.complete(job_id, answer)
 
     assert CANARY in api_client.get(f"/api/v1/chat/jobs/{job_id}").text
     assert CANARY in api_client.get(f"/api/v1/tasks/{job_id}/result").text
     assert CANARY not in logged()
 
 
-def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, hands, api_services):
+def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, fake_worker, api_services):
     """Tracebacks and test failures show reprs."""
     from api.schemas.responses import ChatJob, Task, TaskResult
     from jobs import lookup
 
     job_id = submit_chat(CANARY)
-    hands.complete(job_id, ChatAnswer(text=CANARY, model=None, finish_reason=None, usage=None))
+    fake_worker.complete(job_id, ChatAnswer(text=CANARY, model=None, finish_reason=None, usage=None))
     view = lookup.view(api_services.store, job_id)
 
-    shown = [view, ChatJob.of(view), TaskResult.of(view), Task.of(view.record)]
-    assert all(CANARY not in repr(one) for one in shown)
+    models = [view, ChatJob.of(view), TaskResult.of(view), Task.of(view.record)]
+    assert all(CANARY not in repr(model) for model in models)

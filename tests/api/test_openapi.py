@@ -24,7 +24,7 @@ from jobs.vectors import pack
 from tests.api.conftest import ANSWER
 from tests.processes import PROJECT_ROOT
 
-ROOMS = (
+MODEL_MODULES = (
     responses,
     documents,
     requests,
@@ -95,8 +95,8 @@ def test_every_body_has_examples_that_its_model_accepts(document):
             if media["schema"].get("$ref", "").endswith("StreamMessage"):
                 continue
             model_name = media["schema"]["$ref"].rpartition("/")[2]
-            model = next(getattr(room, model_name) for room in ROOMS if hasattr(room, model_name))
-            examples = [one["value"] for one in media.get("examples", {}).values()] or [media["example"]]
+            model = next(getattr(module, model_name) for module in MODEL_MODULES if hasattr(module, model_name))
+            examples = [item["value"] for item in media.get("examples", {}).values()] or [media["example"]]
             for example in examples:
                 TypeAdapter(model).validate_json(json.dumps(example))
             assert examples, name
@@ -127,31 +127,31 @@ class QuietHandler(WSGIRequestHandler):
         """Thousands of lines would hide what failed."""
 
 
-def _end_queued_jobs(hands, is_over):
+def _end_queued_jobs(fake_worker, stop_event):
     """A worker that answers everything, and cancels what came too late, so that every stream ends."""
-    while not is_over.wait(0.02):
-        while (job_id := hands.next_queued()) is not None:
+    while not stop_event.wait(0.02):
+        while (job_id := fake_worker.next_queued()) is not None:
             try:
-                hands.complete(job_id, VECTORS if job_id.startswith("embd") else ANSWER)
+                fake_worker.complete(job_id, VECTORS if job_id.startswith("embd") else ANSWER)
             except AssertionError:
-                hands.cancel(job_id)
+                fake_worker.cancel(job_id)
 
 
 @pytest.fixture
-def served(make_api, api_redis_port, hands, tmp_path):
+def served(make_api, api_redis_port, fake_worker, tmp_path):
     """The app behind a real socket, with limits small enough for a machine to try to exceed them."""
     app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02, data_dir=tmp_path)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
-    is_over = threading.Event()
+    stop_event = threading.Event()
     threads = [
         threading.Thread(target=server.serve_forever),
-        threading.Thread(target=_end_queued_jobs, args=(hands, is_over)),
+        threading.Thread(target=_end_queued_jobs, args=(fake_worker, stop_event)),
     ]
     for thread in threads:
         thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-    is_over.set()
+    stop_event.set()
     for thread in threads:
         thread.join()
     server.server_close()

@@ -5,14 +5,14 @@ import pytest
 from jobs.storage.keys import DEFAULT_QUEUE
 
 
-def test_stats_count_by_state_and_lane(api_client, submit_chat, hands):
+def test_stats_count_by_state_and_lane(api_client, submit_chat, fake_worker):
     ids = [submit_chat() for _ in range(6)]
-    hands.claim(ids[0])
-    hands.complete(ids[1])
-    hands.fail(ids[2])
-    hands.put_back(ids[3], 60)
-    hands.put_back(ids[4], 0)
-    hands.beat()
+    fake_worker.claim(ids[0])
+    fake_worker.complete(ids[1])
+    fake_worker.fail(ids[2])
+    fake_worker.release_for_retry(ids[3], 60)
+    fake_worker.release_for_retry(ids[4], 0)
+    fake_worker.heartbeat()
 
     stats = api_client.get("/api/v1/queue/stats").json
 
@@ -70,10 +70,10 @@ def _commands(services, call):
     return {name: stat["calls"] for name, stat in stats.items() if "config" not in name and "info" not in name}
 
 
-def test_health_is_ok_with_a_worker_and_degraded_without(api_client, hands, submit_chat):
+def test_health_is_ok_with_a_worker_and_degraded_without(api_client, fake_worker, submit_chat):
     submit_chat()
     alone = api_client.get("/health")
-    hands.beat()
+    fake_worker.heartbeat()
     together = api_client.get("/health")
 
     assert (alone.status_code, alone.json["status"], alone.json["workers_alive"]) == (200, "degraded", 0)

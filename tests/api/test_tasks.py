@@ -76,20 +76,20 @@ def test_a_full_last_page_has_no_cursor(api_client, submit_chat):
     assert api_client.get("/api/v1/tasks?limit=2").json["next_cursor"] is None
 
 
-def test_pages_can_be_of_one_status(api_client, submit_chat, hands):
+def test_pages_can_be_of_one_status(api_client, submit_chat, fake_worker):
     done, queued = submit_chat(), submit_chat()
-    hands.complete(done)
+    fake_worker.complete(done)
 
     assert _ids(api_client.get("/api/v1/tasks?status=completed")) == [done]
     assert _ids(api_client.get("/api/v1/tasks?status=queued")) == [queued]
     assert _ids(api_client.get("/api/v1/tasks?status=failed")) == []
 
 
-def test_index_entries_of_expired_records_are_skipped(api_client, submit_chat, hands, api_services):
+def test_index_entries_of_expired_records_are_skipped(api_client, submit_chat, fake_worker, api_services):
     """Pages go on behind what has expired, and still end."""
     ids = [submit_chat() for _ in range(12)]
     for job_id in ids[2:]:
-        hands.complete(job_id)
+        fake_worker.complete(job_id)
         api_services.store._client.delete(f"cq:job:{job_id}")
 
     page = api_client.get("/api/v1/tasks?limit=3")
@@ -98,11 +98,11 @@ def test_index_entries_of_expired_records_are_skipped(api_client, submit_chat, h
     assert page.json["next_cursor"] is None
 
 
-def test_a_result_is_typed_by_kind(api_client, submit_chat, hands):
+def test_a_result_is_typed_by_kind(api_client, submit_chat, fake_worker):
     chat = submit_chat()
     embeddings = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
-    hands.complete(chat)
-    hands.complete(embeddings, EmbeddingsAnswer(vectors=(pack([0.5, 1.0]),), model="e", usage=None))
+    fake_worker.complete(chat)
+    fake_worker.complete(embeddings, EmbeddingsAnswer(vectors=(pack([0.5, 1.0]),), model="e", usage=None))
 
     text = api_client.get(f"/api/v1/tasks/{chat}/result")
     vectors = api_client.get(f"/api/v1/tasks/{embeddings}/result")
@@ -119,9 +119,9 @@ def test_a_result_that_is_not_there_yet_is_202(api_client, submit_chat):
     assert response.headers["Retry-After"] == "1"
 
 
-def test_a_failed_task_tells_its_error(api_client, submit_chat, hands):
+def test_a_failed_task_tells_its_error(api_client, submit_chat, fake_worker):
     job_id = submit_chat()
-    hands.fail(job_id)
+    fake_worker.fail(job_id)
 
     assert api_client.get(f"/api/v1/tasks/{job_id}/result").json["error"]["code"] == "provider_timeout"
     assert api_client.get(f"/api/v1/tasks/{job_id}").json["error_code"] == "provider_timeout"
@@ -136,10 +136,10 @@ def test_cancel_needs_no_body_and_may_be_repeated(api_client, submit_chat):
     assert second.json == first.json
 
 
-def test_cancel_leaves_what_has_ended_otherwise(api_client, submit_chat, hands):
+def test_cancel_leaves_what_has_ended_otherwise(api_client, submit_chat, fake_worker):
     """200 with the task as it is, not a conflict."""
     job_id = submit_chat()
-    hands.complete(job_id)
+    fake_worker.complete(job_id)
 
     response = api_client.post(f"/api/v1/tasks/{job_id}/cancel")
 
@@ -147,12 +147,12 @@ def test_cancel_leaves_what_has_ended_otherwise(api_client, submit_chat, hands):
 
 
 @pytest.mark.parametrize("state", ["queued", "in_progress", "completed"])
-def test_a_deleted_task_is_gone_whatever_its_state(api_client, submit_chat, hands, state):
+def test_a_deleted_task_is_gone_whatever_its_state(api_client, submit_chat, fake_worker, state):
     job_id = submit_chat()
     if state == "in_progress":
-        hands.claim(job_id)
+        fake_worker.claim(job_id)
     if state == "completed":
-        hands.complete(job_id)
+        fake_worker.complete(job_id)
 
     response = api_client.delete(f"/api/v1/tasks/{job_id}")
 
@@ -182,10 +182,10 @@ def test_a_repeated_submit_is_the_same_task(api_client):
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_failed_task_is_retried_as_a_new_one_made_once(api_client, submit_chat, hands):
+def test_a_failed_task_is_retried_as_a_new_one_made_once(api_client, submit_chat, fake_worker):
     """202 with the new task, the same however often it is asked for; the old one stays failed."""
     job_id = submit_chat()
-    hands.fail(job_id)
+    fake_worker.fail(job_id)
 
     first = api_client.post(f"/api/v1/tasks/{job_id}/retry")
     second = api_client.post(f"/api/v1/tasks/{job_id}/retry")
@@ -198,29 +198,29 @@ def test_a_failed_task_is_retried_as_a_new_one_made_once(api_client, submit_chat
     assert (old["status"], old["retried_as"]) == ("failed", first.json["task_id"])
 
 
-def test_a_task_that_is_not_over_or_ended_well_is_not_retried(api_client, submit_chat, hands, read_problem):
+def test_a_task_that_is_not_over_or_ended_well_is_not_retried(api_client, submit_chat, fake_worker, read_problem):
     queued, completed = submit_chat(), submit_chat()
-    hands.complete(completed)
+    fake_worker.complete(completed)
 
     for job_id in (queued, completed):
         read_problem(api_client.post(f"/api/v1/tasks/{job_id}/retry"), 422, "not_retryable")
 
 
-def test_a_task_lists_what_each_failed_attempt_met(api_client, hands, submit_chat):
+def test_a_task_lists_what_each_failed_attempt_met(api_client, fake_worker, submit_chat):
     """Code, time and message of each; no prompt."""
     job_id = submit_chat("a-canary")
-    hands.put_back(job_id, 60)
+    fake_worker.release_for_retry(job_id, 60)
 
     (failed,) = api_client.get(f"/api/v1/tasks/{job_id}").json["failed_attempts"]
     assert (failed["attempt"], failed["code"]) == (1, "provider_timeout")
     assert "canary" not in failed["message"]
 
 
-def test_many_failed_tasks_are_retried_once_each(api_client, hands, submit_chat):
+def test_many_failed_tasks_are_retried_once_each(api_client, fake_worker, submit_chat):
     """A dry run counts and does nothing; a second click finds nothing left to do."""
     failed = [submit_chat() for _ in range(3)]
     for job_id in failed:
-        hands.fail(job_id)
+        fake_worker.fail(job_id)
     submit_chat()
 
     def retry(**body):
@@ -235,7 +235,7 @@ def test_many_failed_tasks_are_retried_once_each(api_client, hands, submit_chat)
     second = retry()
     assert (second["matched"], second["has_more"]) == (1, False)
     assert retry()["matched"] == 0
-    done = {one["task_id"]: one["retried_as"] for one in first["retried"] + second["retried"]}
+    done = {task["task_id"]: task["retried_as"] for task in first["retried"] + second["retried"]}
     assert set(done) == set(failed)
     for task_id, retried_as in done.items():
         assert api_client.get(f"/api/v1/tasks/{task_id}").json["retried_as"] == retried_as
@@ -248,12 +248,12 @@ def test_a_retry_filter_is_checked(api_client, read_problem):
 
 
 def test_a_task_deleted_in_between_does_not_stop_the_others_from_being_retried(
-    api_client, hands, submit_chat, monkeypatch
+    api_client, fake_worker, submit_chat, monkeypatch
 ):
     """What was retried is reported, whatever has become of the rest."""
     kept, gone = submit_chat(), submit_chat()
     for job_id in (kept, gone):
-        hands.fail(job_id)
+        fake_worker.fail(job_id)
     listed = lookup.retryable
 
     def listed_then_deleted(*args):
@@ -263,4 +263,4 @@ def test_a_task_deleted_in_between_does_not_stop_the_others_from_being_retried(
 
     monkeypatch.setattr(lookup, "retryable", listed_then_deleted)
     report = api_client.post("/api/v1/tasks/retry", json={}).json
-    assert [one["task_id"] for one in report["retried"]] == [kept]
+    assert [task["task_id"] for task in report["retried"]] == [kept]

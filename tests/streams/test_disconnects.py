@@ -8,7 +8,7 @@ import pytest
 from jobs.states import State
 from tests.offline import calls, directive, key
 from tests.streams.deployment import deployed
-from tests.streams.reading import outline
+from tests.streams.reading import event_types
 from tests.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
@@ -24,7 +24,7 @@ def deployment(tmp_path_factory, model_url):
 
 
 @pytest.fixture
-def stays(deployment):
+def other_web(deployment):
     """The other API process, which is not stopped."""
     return deployment.webs[1]
 
@@ -35,17 +35,17 @@ def running_job(deployment):
 
     def find(name):
         until(lambda: calls(deployment.model_url, name)["open"] == 1)
-        return until(lambda: job_of(deployment, name))
+        return until(lambda: find_job_id(deployment, name))
 
     return find
 
 
-def job_of(deployment, name):
+def find_job_id(deployment, name):
     listed = deployment.webs[1].call("GET", "/api/v1/tasks?limit=20")[1]["tasks"]
     return next((task["task_id"] for task in listed if name in task["prompt_preview"]), None)
 
 
-def ended(deployment, job_id):
+def final_state(deployment, job_id):
     until(lambda: deployment.record(job_id).state.is_final)
     return deployment.record(job_id).state
 
@@ -61,7 +61,7 @@ def test_a_client_that_leaves_has_its_job_cancelled(deployment, web, running_job
     left_at = time.time()
     client.close()
 
-    assert ended(deployment, job_id) is State.CANCELLED
+    assert final_state(deployment, job_id) is State.CANCELLED
     until(lambda: calls(deployment.model_url, name)["closed_early"] == 1)
     assert calls(deployment.model_url, name)["last_closed_early_at"] - left_at < NOTICED_SECONDS
     assert web.chat(job_id)["answer"].startswith("w0 w1")
@@ -78,7 +78,7 @@ def test_a_client_that_leaves_may_let_its_job_go_on(deployment, web, running_job
     job_id = running_job(name)
     client.close()
 
-    assert ended(deployment, job_id) is State.COMPLETED
+    assert final_state(deployment, job_id) is State.COMPLETED
     assert calls(deployment.model_url, name)["closed_early"] == 0
 
 
@@ -90,9 +90,9 @@ def test_who_sends_an_idempotency_key_means_to_come_back(deployment, web, runnin
     client.close()
 
     again = web.post("sync", body, **{"Idempotency-Key": name})
-    assert again.answered().status == 200
+    assert again.response().status == 200
     again.close()
-    assert ended(deployment, job_id) is State.COMPLETED
+    assert final_state(deployment, job_id) is State.COMPLETED
     assert calls(deployment.model_url, name)["closed_early"] == 0
 
 
@@ -106,13 +106,13 @@ def test_a_repeated_submit_whose_client_leaves_cancels_nothing_of_the_first(depl
     for client in again:
         client.close()
 
-    answered = first.answered()
-    assert (answered.status, ended(deployment, job_id)) == (200, State.COMPLETED)
+    response = first.response()
+    assert (response.status, final_state(deployment, job_id)) == (200, State.COMPLETED)
     assert calls(deployment.model_url, name)["calls"] == 1
     first.close()
 
 
-def test_a_server_that_stops_cancels_nothing(deployment, web, stays, running_job):
+def test_a_server_that_stops_cancels_nothing(deployment, web, other_web, running_job):
     """Whoever waited on it, the streams are ended without a final event and the jobs go on."""
     names = [key() for _ in range(3)]
     bodies = [{"message": directive("tokens=150 interval=0.02", name)} for name in names]
@@ -127,13 +127,13 @@ def test_a_server_that_stops_cancels_nothing(deployment, web, stays, running_job
     web.end(signal.SIGTERM)
     for reader in follows:
         reader.read_to_end()
-    status = waits.answered().status
+    status = waits.response().status
     for reader in (waits, *follows):
         reader.close()
 
     assert status == 202
     assert [reader.ended for reader in follows] == ["cleanly"] * 2
-    assert [outline(reader.messages) for reader in follows] == [["in_progress"]] * 2
-    assert [stays.chat(job_id)["status"] for job_id in job_ids] == ["completed"] * 3
+    assert [event_types(reader.messages) for reader in follows] == [["in_progress"]] * 2
+    assert [other_web.chat(job_id)["status"] for job_id in job_ids] == ["completed"] * 3
     assert [calls(deployment.model_url, name)["closed_early"] for name in names] == [0] * 3
     web.restart()

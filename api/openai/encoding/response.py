@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from api.openai.encoding import items
-from api.openai.snapshot import Seen
+from api.openai.snapshot import JobSnapshot
 from jobs.requests import ChatTask, Conversation, ResponseTask
 from jobs.results import JobError, ResponseAnswer, Usage
 from jobs.states import State
@@ -21,9 +21,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "top_p": None,
     "truncation": "disabled",
 }
-_ECHOED: Final = frozenset({*_DEFAULTS, "max_tool_calls", "prompt", "prompt_cache_key", "safety_identifier", "user"})
+_ECHOED_FIELDS: Final = frozenset(
+    {*_DEFAULTS, "max_tool_calls", "prompt", "prompt_cache_key", "safety_identifier", "user"}
+)
 # Of what a provider that speaks Responses says: what it knows of our job and what we say ourselves.
-_OURS: Final = frozenset(
+_OWN_FIELDS: Final = frozenset(
     {"id", "object", "created_at", "completed_at", "status", "background", "store", "metadata", "output"}
     | {"previous_response_id", "error", "incomplete_details"}
 )
@@ -33,29 +35,29 @@ _ERROR_CODES: Final = {
 }
 
 
-def response_object(seen: Seen) -> dict[str, Any]:
-    record, request = seen.record, seen.request
+def response_object(snapshot: JobSnapshot) -> dict[str, Any]:
+    record, request = snapshot.record, snapshot.request
     ended_at = record.finished_at_ms if record.state is State.COMPLETED else None
     return {
         **_DEFAULTS,
-        **_asked(seen),
-        **_answered(seen),
+        **_request_fields(snapshot),
+        **_answer_fields(snapshot),
         "id": record.job_id,
         "object": "response",
-        "created_at": seen.created_at,
+        "created_at": snapshot.created_at,
         "completed_at": None if ended_at is None else ended_at // 1000,
         "status": record.state.value,
-        "model": seen.model,
-        "output": items.output(seen),
-        "usage": _usage(seen),
-        "error": None if seen.error is None else _error(seen.error),
-        "incomplete_details": _incomplete_details(seen),
+        "model": snapshot.model,
+        "output": items.output(snapshot),
+        "usage": _usage(snapshot),
+        "error": None if snapshot.error is None else _error(snapshot.error),
+        "incomplete_details": _incomplete_details(snapshot),
         "metadata": request.metadata,
-        **_kept(request),
+        **_storage_fields(request),
     }
 
 
-def _kept(request: Conversation) -> dict[str, Any]:
+def _storage_fields(request: Conversation) -> dict[str, Any]:
     """What the native API submits runs in the background, and is stored."""
     if not isinstance(request, ResponseTask):
         return {"background": True, "store": True, "previous_response_id": None}
@@ -63,11 +65,11 @@ def _kept(request: Conversation) -> dict[str, Any]:
     return {"background": request.background, "store": request.store, "previous_response_id": previous}
 
 
-def unanswered(seen: Seen, status: State) -> dict[str, Any]:
+def pending_response(snapshot: JobSnapshot, status: State) -> dict[str, Any]:
     """The same before there is an answer: what the first events of a stream hold."""
-    response = response_object(Seen(seen.record, seen.request))
+    response = response_object(JobSnapshot(snapshot.record, snapshot.request))
     return response | {
-        "model": seen.request.model,  # the record's becomes the provider's in the end
+        "model": snapshot.request.model,  # the record's becomes the provider's in the end
         "status": status.value,
         "completed_at": None,
         "usage": None,
@@ -75,27 +77,27 @@ def unanswered(seen: Seen, status: State) -> dict[str, Any]:
     }
 
 
-def _asked(seen: Seen) -> dict[str, Any]:
-    request = seen.request
+def _request_fields(snapshot: JobSnapshot) -> dict[str, Any]:
+    request = snapshot.request
     if isinstance(request, ChatTask):
         limit = request.max_output_tokens
         return {"instructions": request.system, "temperature": request.temperature, "max_output_tokens": limit}
-    return {name: value for name, value in request.body.items() if name in _ECHOED and value is not None}
+    return {name: value for name, value in request.body.items() if name in _ECHOED_FIELDS and value is not None}
 
 
-def _answered(seen: Seen) -> dict[str, Any]:
-    body = seen.answer.body if isinstance(seen.answer, ResponseAnswer) else None
-    return {name: value for name, value in (body or {}).items() if name not in _OURS}
+def _answer_fields(snapshot: JobSnapshot) -> dict[str, Any]:
+    body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
+    return {name: value for name, value in (body or {}).items() if name not in _OWN_FIELDS}
 
 
-def _usage(seen: Seen) -> dict[str, Any] | None:
+def _usage(snapshot: JobSnapshot) -> dict[str, Any] | None:
     """As the provider said it; else as we know it, or estimate it."""
-    body = seen.answer.body if isinstance(seen.answer, ResponseAnswer) else None
-    said: dict[str, Any] | None = (body or {}).get("usage")
-    counted = seen.answer.usage if seen.answer else None
-    if counted is None and seen.record.state.is_final:
-        counted = seen.record.usage
-    return said or (usage_object(counted) if counted else None)
+    body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
+    reported: dict[str, Any] | None = (body or {}).get("usage")
+    usage = snapshot.answer.usage if snapshot.answer else None
+    if usage is None and snapshot.record.state.is_final:
+        usage = snapshot.record.usage
+    return reported or (usage_object(usage) if usage else None)
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
@@ -114,8 +116,8 @@ def _error(error: JobError) -> dict[str, Any]:
     return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
 
 
-def _incomplete_details(seen: Seen) -> dict[str, Any] | None:
-    if seen.record.state is not State.INCOMPLETE:
+def _incomplete_details(snapshot: JobSnapshot) -> dict[str, Any] | None:
+    if snapshot.record.state is not State.INCOMPLETE:
         return None
-    is_filtered = seen.answer is not None and seen.answer.finish_reason == "content_filter"
+    is_filtered = snapshot.answer is not None and snapshot.answer.finish_reason == "content_filter"
     return {"reason": "content_filter" if is_filtered else "max_output_tokens"}

@@ -21,14 +21,14 @@ def test_without_the_extra_each_call_says_what_to_install(client, read_problem, 
 
 
 def test_documents_are_listed_page_by_page_the_newest_first(client):
-    sent = [send(client, f"text {i}".encode(), f"{i}.txt").json["document"]["document_id"] for i in range(5)]
+    document_ids = [send(client, f"text {i}".encode(), f"{i}.txt").json["document"]["document_id"] for i in range(5)]
 
     listed, cursor = [], {}
     while cursor is not None:
         page = client.get(PATH, query_string={"limit": 2, **cursor}).json
         listed += [document["document_id"] for document in page["documents"]]
         cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
-    assert listed == sent[::-1]
+    assert listed == document_ids[::-1]
 
 
 @pytest.mark.parametrize("document_id", [UNKNOWN, "nonsense"])
@@ -47,10 +47,10 @@ def test_a_deleted_document_is_found_by_nobody_and_its_ingest_is_cancelled(clien
     assert first.json["kind"] == "removal"
     assert second.json["task_id"] == first.json["task_id"]
     assert client.get(path).json["status"] == "deleting"
-    assert [one["status"] for one in client.get(PATH).json["documents"]] == ["deleting"]
+    assert [document["status"] for document in client.get(PATH).json["documents"]] == ["deleting"]
     assert client.get(f"/api/v1/tasks/{document['task_id']}").json["status"] == "cancelled"
-    asked = client.post("/api/v1/chat/async", json={"message": "a", "documents": [document["document_id"]]})
-    read_problem(asked, 422, "document_not_found")
+    response = client.post("/api/v1/chat/async", json={"message": "a", "documents": [document["document_id"]]})
+    read_problem(response, 422, "document_not_found")
 
 
 def test_what_was_deleted_and_is_sent_again_is_another_document(client):
@@ -67,14 +67,14 @@ def test_what_was_deleted_and_is_sent_again_is_another_document(client):
     ("end", "code"),
     [("cancel", "removal_cancelled"), ("fail", "provider_timeout"), ("delete", "removal_lost")],
 )
-def test_a_removal_that_has_ended_in_vain_is_told_and_taken_up_again(client, hands, end, code):
+def test_a_removal_that_has_ended_in_vain_is_told_and_taken_up_again(client, fake_worker, end, code):
     path = f"{PATH}/{send(client).json['document']['document_id']}"
     removal = client.delete(path).json["task_id"]
     assert client.get(path).json["error"] is None
     if end == "delete":
         client.delete(f"/api/v1/tasks/{removal}")
     else:
-        getattr(hands, end)(removal)
+        getattr(fake_worker, end)(removal)
 
     (listed,) = client.get(PATH).json["documents"]
     assert (listed["status"], listed["error"]["code"]) == ("deleting", code)
@@ -96,7 +96,7 @@ def test_a_cancelled_ingest_is_a_failed_document_and_an_upload_tries_again(clien
     assert again.json["task"]["status"] == "queued"
 
 
-def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(client, hands):
+def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(client, fake_worker):
     """As after a web process that died between the two writes, or a queue that was full."""
     document = send(client).json["document"]
     client.delete(f"/api/v1/tasks/{document['task_id']}")
@@ -105,37 +105,37 @@ def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(clien
     assert send(client).json["task"]["status"] == "queued"
 
 
-def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, hands):
+def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, fake_worker):
     document = send(client).json["document"]
     error = JobError(code="encrypted_document", message="it needs a password")
-    hands.store.run(transitions.document.mark_failed(document["document_id"], document["task_id"], error))
+    fake_worker.store.run(transitions.document.mark_failed(document["document_id"], document["task_id"], error))
     client.delete(f"/api/v1/tasks/{document['task_id']}")
 
     failed = client.get(f"{PATH}/{document['document_id']}").json
     assert (failed["status"], failed["error"]) == ("failed", error.model_dump())
 
 
-def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(client, hands):
+def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(client, fake_worker):
     document = send(client).json["document"]
-    mark_ready(hands, document["document_id"], document["task_id"])
+    mark_ready(fake_worker, document["document_id"], document["task_id"])
 
-    shown = send(client)
-    assert shown.status_code == 200
-    ready = shown.json["document"]
+    response = send(client)
+    assert response.status_code == 200
+    ready = response.json["document"]
     assert (ready["status"], ready["pages"], ready["pages_done"], ready["chunks"]) == ("ready", 3, 3, 4)
     assert ready["page_problems"] == [{"page": 2, "problem": "no_text"}, {"page": 3, "problem": "damaged"}]
     assert ready["problem_pages"] == 2
 
 
-def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, hands):
+def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, fake_worker):
     """A book that was scanned on one side, in a list of a hundred such."""
     document = send(client).json["document"]
     no_text, damaged = tuple(range(2, 2_000, 2)), (3, 1_999)
-    mark_ready(hands, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
+    mark_ready(fake_worker, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
 
     ready = send(client).json["document"]
     assert ready["problem_pages"] == len(no_text) + len(damaged)
-    assert [one["page"] for one in ready["page_problems"]] == [2, 3, *range(4, 200, 2)]
+    assert [problem["page"] for problem in ready["page_problems"]] == [2, 3, *range(4, 200, 2)]
 
 
 def test_a_cancelled_ingest_has_no_partial_answer(client):

@@ -9,13 +9,13 @@ from tests.api.documents.sending import PATH, mark_ready, send
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
 
-def test_the_task_tells_its_progress_too_alone_and_among_others(client, hands):
+def test_the_task_tells_its_progress_too_alone_and_among_others(client, fake_worker):
     """In pages; with another ETag for each step, and no more of it once the task has ended."""
     document = send(client).json["document"]
     document_id, task_id = document["document_id"], document["task_id"]
     path = f"/api/v1/tasks/{task_id}"
-    run = hands.store.run
-    hands.claim(task_id)
+    run = fake_worker.store.run
+    fake_worker.claim(task_id)
     before = client.get(path)
     assert run(transitions.document.record_progress(document_id, task_id, 1, 3))
     after = client.get(path, headers={"If-None-Match": before.headers["ETag"]})
@@ -24,27 +24,27 @@ def test_the_task_tells_its_progress_too_alone_and_among_others(client, hands):
     assert after.json["progress"] == {"pages_done": 1, "pages": 3}
     for listed in (client.get(f"/api/v1/tasks?ids={task_id}"), client.get("/api/v1/tasks")):
         assert listed.json["tasks"][0]["progress"] == {"pages_done": 1, "pages": 3}
-    hands.cancel(task_id)
+    fake_worker.cancel(task_id)
     assert run(transitions.document.record_progress(document_id, task_id, 2, 3))
     assert client.get(path).json["progress"] == {"pages_done": 1, "pages": 3}
 
 
-def test_another_attempt_begins_its_progress_anew(client, hands):
+def test_another_attempt_begins_its_progress_anew(client, fake_worker):
     document = send(client).json["document"]
     document_id, task_id = document["document_id"], document["task_id"]
-    hands.claim(task_id)
-    hands.store.run(transitions.document.record_progress(document_id, task_id, 2, 3))
+    fake_worker.claim(task_id)
+    fake_worker.store.run(transitions.document.record_progress(document_id, task_id, 2, 3))
 
-    assert hands.store.run(transitions.document.start(document_id, task_id)) == "started"
+    assert fake_worker.store.run(transitions.document.start(document_id, task_id)) == "started"
     assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] is None
-    mark_ready(hands, document_id, task_id)
+    mark_ready(fake_worker, document_id, task_id)
     assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] == {"pages_done": 3, "pages": 3}
 
 
-def test_only_the_job_that_has_the_document_writes_to_it(client, hands):
+def test_only_the_job_that_has_the_document_writes_to_it(client, fake_worker):
     """A job that was cancelled, while another has taken its place, changes nothing any more."""
     document = send(client).json["document"]
-    run, document_id, old = hands.store.run, document["document_id"], document["task_id"]
+    run, document_id, old = fake_worker.store.run, document["document_id"], document["task_id"]
 
     assert run(transitions.document.reassign(document_id, old, "job_new")) == "job_new"
     assert run(transitions.document.reassign(document_id, old, "job_newer")) == "job_new"
@@ -55,11 +55,11 @@ def test_only_the_job_that_has_the_document_writes_to_it(client, hands):
     assert client.get(f"{PATH}/{document_id}").json["pages_done"] == 1
 
 
-def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, hands):
+def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, fake_worker):
     """Its own, started once more, or one that comes from before."""
     document = send(client).json["document"]
-    run, document_id, task_id = hands.store.run, document["document_id"], document["task_id"]
-    mark_ready(hands, document_id, task_id)
+    run, document_id, task_id = fake_worker.store.run, document["document_id"], document["task_id"]
+    mark_ready(fake_worker, document_id, task_id)
     ready = client.get(f"{PATH}/{document_id}").json
 
     assert run(transitions.document.start(document_id, task_id)) == "ready"
@@ -68,4 +68,4 @@ def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, hands):
     run(transitions.document.record_progress(document_id, task_id, 1, 2))
     run(transitions.document.mark_failed(document_id, task_id, JobError(code="a", message="b")))
     assert client.get(f"{PATH}/{document_id}").json == ready
-    mark_ready(hands, document_id, task_id)  # sent again, it is told the same
+    mark_ready(fake_worker, document_id, task_id)  # sent again, it is told the same

@@ -44,7 +44,7 @@ def test_the_same_content_is_the_same_document_and_the_same_task(client, files):
     assert len(files()) == 1
 
 
-def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(app, files, hands):
+def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(app, files, fake_worker):
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: send(app.test_client()), range(10)))
 
@@ -52,7 +52,7 @@ def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(a
     assert len({answer.json["document"]["document_id"] for answer in answers}) == 1
     assert len({answer.json["task"]["task_id"] for answer in answers}) == 1
     assert len(files()) == 1
-    assert len(hands.store.run(queries.page(None, None, 100))) == 1
+    assert len(fake_worker.store.run(queries.page(None, None, 100))) == 1
 
 
 def test_a_document_that_is_deleted_under_its_upload_is_uploaded_as_another(client, files, monkeypatch):
@@ -84,14 +84,14 @@ def test_a_document_that_is_deleted_each_time_is_refused_as_unavailable(client, 
 def test_an_upload_brings_a_failed_document_the_file_that_it_has_lost(client, files, tmp_path):
     """Ready or being ingested, it keeps the one that it has."""
     document = send(client).json["document"]
-    kept = tmp_path / "documents" / "files" / document["document_id"]
-    kept.unlink()
+    stored_file = tmp_path / "documents" / "files" / document["document_id"]
+    stored_file.unlink()
 
     send(client)
-    assert not kept.exists()
+    assert not stored_file.exists()
     client.post(f"/api/v1/tasks/{document['task_id']}/cancel")
     send(client)
-    assert kept.read_bytes() == PDF
+    assert stored_file.read_bytes() == PDF
 
 
 def test_a_full_disk_is_named_and_sent_again_the_upload_is_accepted(client, monkeypatch, read_problem, files, caplog):
@@ -137,9 +137,9 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_form_is_refused_and_leaves_nothing(client, files, read_problem, name):
-    sent = client.post(PATH, data=MALFORMED[name], content_type="multipart/form-data; boundary=b")
+    response = client.post(PATH, data=MALFORMED[name], content_type="multipart/form-data; boundary=b")
 
-    read_problem(sent, 400, "malformed_upload")
+    read_problem(response, 400, "malformed_upload")
     assert files() == []
 
 
@@ -151,9 +151,9 @@ def test_a_body_of_another_type_is_refused(client, read_problem, content_type):
 def test_fuzzed_forms_are_accepted_or_refused_and_never_a_fault(client):
     """Bytes flipped, cut out and doubled, boundaries included: 300 of them."""
     chance = random.Random(4)
-    whole = b"--b\r\nContent-Disposition: form-data; name=f; filename=a.pdf\r\n\r\n" + PDF + b"\r\n--b--\r\n"
+    valid_form = b"--b\r\nContent-Disposition: form-data; name=f; filename=a.pdf\r\n\r\n" + PDF + b"\r\n--b--\r\n"
     for _ in range(300):
-        body = bytearray(whole)
+        body = bytearray(valid_form)
         for _ in range(chance.randint(1, 8)):
             at = chance.randrange(len(body))
             body[at : at + chance.choice([0, 1, 1, 30])] = chance.randbytes(chance.choice([0, 1, 1, 20]))

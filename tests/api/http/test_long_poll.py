@@ -41,9 +41,9 @@ def unfinished(address):
 
 
 @pytest.fixture
-def waits(hands):
+def waits(fake_worker):
     """True once somebody waits for that job."""
-    client = hands.store._client
+    client = fake_worker.store._client
     return lambda job_id: client.pubsub_numsub(keys.changed_channel(job_id))[0][1] == 1
 
 
@@ -53,12 +53,12 @@ def get(api_app):
 
 
 @pytest.mark.parametrize(("query", "prefer"), [("?wait=20", {}), ("", {"Prefer": "wait=20"})])
-def test_a_wait_ends_when_the_job_does(get, hands, waits, job_id, path, query, prefer):
+def test_a_wait_ends_when_the_job_does(get, fake_worker, waits, job_id, path, query, prefer):
     """Far sooner than a look that is taken anyway."""
     with ThreadPoolExecutor() as pool:
         waited = pool.submit(get, path + query, **prefer)
         until(lambda: waits(job_id))
-        hands.complete(job_id)
+        fake_worker.complete(job_id)
         ended_at = time.monotonic()
         response = waited.result(20)
         took = time.monotonic() - ended_at
@@ -90,8 +90,8 @@ def test_the_query_goes_before_the_preference(get, path, unfinished):
     ("prefer", "applied"),
     [("wait=7", "wait=7"), ("wait=9999", "wait=60"), ("respond-async, wait=0", "wait=0"), ("wait=-1", None)],
 )
-def test_a_preference_is_honoured_up_to_a_minute_and_said_so(get, hands, job_id, path, prefer, applied):
-    hands.complete(job_id)
+def test_a_preference_is_honoured_up_to_a_minute_and_said_so(get, fake_worker, job_id, path, prefer, applied):
+    fake_worker.complete(job_id)
 
     assert get(path, Prefer=prefer).headers.get("Preference-Applied") == applied
 
@@ -121,39 +121,39 @@ def test_a_job_deleted_meanwhile_ends_the_wait(get, api_client, waits, job_id, p
     assert response.status_code == 404 or response.json["status"] == "cancelled"
 
 
-def test_a_wait_takes_a_look_at_its_beginning_and_at_its_end_only(get, hands, waits, job_id, path, monkeypatch):
+def test_a_wait_takes_a_look_at_its_beginning_and_at_its_end_only(get, fake_worker, waits, job_id, path, monkeypatch):
     """Whatever is written meanwhile: a stream of a hundred pieces costs a waiter nothing."""
-    lease = hands.claim(job_id)
+    lease = fake_worker.claim(job_id)
     with ThreadPoolExecutor() as pool:
         waited = pool.submit(get, path + "?wait=30")
         until(lambda: waits(job_id))
-        looks = count_looks(hands.store, job_id, monkeypatch)
+        reads = count_reads(fake_worker.store, job_id, monkeypatch)
         for number in range(100):
-            hands.write(lease, lease.log_length + number, "piece ")
-        assert hands.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, hands.settings))
+            fake_worker.write(lease, lease.log_length + number, "piece ")
+        assert fake_worker.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, fake_worker.settings))
         assert waited.result(20).json["status"] == "completed"
 
-    assert len(looks) <= 3  # one may still have been due when the counting began
+    assert len(reads) <= 3  # one may still have been due when the counting began
 
 
-def test_a_job_that_has_ended_is_read_once(get, hands, job_id, path, monkeypatch):
-    hands.complete(job_id)
-    looks = count_looks(hands.store, job_id, monkeypatch)
+def test_a_job_that_has_ended_is_read_once(get, fake_worker, job_id, path, monkeypatch):
+    fake_worker.complete(job_id)
+    reads = count_reads(fake_worker.store, job_id, monkeypatch)
 
     assert get(path + "?wait=30").status_code == 200
-    assert len(looks) == 1
+    assert len(reads) == 1
 
 
-def count_looks(store, job_id, monkeypatch):
-    looks, run_all = [], store.run_all
+def count_reads(store, job_id, monkeypatch):
+    reads, run_all = [], store.run_all
 
-    def counted(commands):
+    def counting_run_all(commands):
         if any(keys.job(job_id) in command.words for command in commands):
-            looks.append(commands)
+            reads.append(commands)
         return run_all(commands)
 
-    monkeypatch.setattr(store, "run_all", counted)
-    return looks
+    monkeypatch.setattr(store, "run_all", counting_run_all)
+    return reads
 
 
 def test_waiters_on_all_addresses_are_woken_by_one_cancel(get, api_client, waits, job_id):
@@ -162,29 +162,29 @@ def test_waiters_on_all_addresses_are_woken_by_one_cancel(get, api_client, waits
         waited = [pool.submit(get, path) for path in paths]
         until(lambda: waits(job_id))
         api_client.post(f"/api/v1/tasks/{job_id}/cancel")
-        answers = [one.result(20) for one in waited]
+        answers = [future.result(20) for future in waited]
 
     assert {(answer.status_code, answer.json["status"]) for answer in answers} == {(200, "cancelled")}
 
 
-def test_the_etag_holds_until_something_changes(get, hands, submit_chat, address):
+def test_the_etag_holds_until_something_changes(get, fake_worker, submit_chat, address):
     """Its place in line, a claim, a piece of text, the end: each of them is a change."""
     form, _ = address
     first, job_id = submit_chat(), submit_chat()
-    seen = [tag_of(get, form.format(job_id))]
-    hands.complete(first)
-    seen.append(tag_of(get, form.format(job_id)))
-    lease = hands.claim(job_id)
-    seen.append(tag_of(get, form.format(job_id)))
-    hands.write(lease, lease.log_length, "an ")
-    seen.append(tag_of(get, form.format(job_id)))
-    assert hands.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, hands.settings))
-    seen.append(tag_of(get, form.format(job_id)))
+    seen = [etag_of(get, form.format(job_id))]
+    fake_worker.complete(first)
+    seen.append(etag_of(get, form.format(job_id)))
+    lease = fake_worker.claim(job_id)
+    seen.append(etag_of(get, form.format(job_id)))
+    fake_worker.write(lease, lease.log_length, "an ")
+    seen.append(etag_of(get, form.format(job_id)))
+    assert fake_worker.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, fake_worker.settings))
+    seen.append(etag_of(get, form.format(job_id)))
 
     assert len(set(seen)) == len(seen)
 
 
-def tag_of(get, path):
+def etag_of(get, path):
     """The ETag, which holds: asked with it, the answer is 304 and empty, in each way that it may be sent."""
     tag = get(path).headers["ETag"]
     for sent in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
@@ -194,14 +194,14 @@ def tag_of(get, path):
     return tag
 
 
-def test_a_wait_with_an_etag_tells_what_has_changed(get, hands, waits, job_id, path):
+def test_a_wait_with_an_etag_tells_what_has_changed(get, fake_worker, waits, job_id, path):
     """And when nothing has, 304 at its end."""
     tag = get(path).headers["ETag"]
     unchanged = get(path + "?wait=0.2", **{"If-None-Match": tag})
     with ThreadPoolExecutor() as pool:
         waited = pool.submit(get, path + "?wait=30", **{"If-None-Match": tag})
         until(lambda: waits(job_id))
-        hands.complete(job_id)
+        fake_worker.complete(job_id)
         changed = waited.result(20)
 
     assert (unchanged.status_code, unchanged.headers["Retry-After"]) == (304, "1")

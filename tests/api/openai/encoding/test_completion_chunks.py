@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from api.openai.encoding.completion_chunks import CompletionNarration, Heard
-from api.openai.snapshot import Seen
+from api.openai.encoding.completion_chunks import CompletionEventEncoder, ReplayFilter
+from api.openai.snapshot import JobSnapshot
 from jobs.events import Event
 from jobs.models import JobRecord
 from jobs.requests import CompletionTask
@@ -17,7 +17,7 @@ ROLE = {"model": "m2", "choices": [{"index": 0, "delta": {"role": "assistant", "
 STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 
 
-def seen(state=State.QUEUED, text="", **options):
+def snapshot(state=State.QUEUED, text="", **options):
     record = JobRecord(
         job_id=JOB, kind="completion", tenant="t", queue="q", state=state, version=1, seq=1, attempts=1,
         max_attempts=1, created_at_ms=1_000, model="m",
@@ -25,7 +25,7 @@ def seen(state=State.QUEUED, text="", **options):
     usage = Usage(input_tokens=1, output_tokens=2, total_tokens=3)
     answer = ChatAnswer(text=text, model="m2", finish_reason="length", usage=usage)
     task = CompletionTask(kind="completion", body={"messages": [], **options})
-    return Seen(record, task, answer if state.is_final else None)
+    return JobSnapshot(record, task, answer if state.is_final else None)
 
 
 def event(kind, **fields):
@@ -44,12 +44,12 @@ def upstream(data, text=None):
     return event("delta" if text else "upstream", data=data, text=text)
 
 
-def told(*log, at_end=None, **options):
-    narration = CompletionNarration(seen(**options))
-    said = b"".join(narration.tell(one) for one in log)
-    if not narration.is_over:
-        said += narration.ending(at_end or seen(State.COMPLETED, **options))
-    return [frame.removeprefix("data: ") for frame in said.decode().split("\n\n") if frame]
+def encode_log(*log, final_snapshot=None, **options):
+    encoder = CompletionEventEncoder(snapshot(**options))
+    output = b"".join(encoder.encode(entry) for entry in log)
+    if not encoder.is_finished:
+        output += encoder.finish(final_snapshot or snapshot(State.COMPLETED, **options))
+    return [frame.removeprefix("data: ") for frame in output.decode().split("\n\n") if frame]
 
 
 def content(frames):
@@ -58,7 +58,7 @@ def content(frames):
 
 
 def test_chunks_bear_our_id_and_end_as_the_protocol_wants():
-    frames = told(begins(), upstream(ROLE), says("hi"), upstream(STOP), stream_options={"include_usage": True})
+    frames = encode_log(begins(), upstream(ROLE), says("hi"), upstream(STOP), stream_options={"include_usage": True})
 
     *chunks, usage = map(json.loads, frames[:-1])
     assert frames[-1] == "[DONE]"
@@ -71,14 +71,14 @@ def test_chunks_bear_our_id_and_end_as_the_protocol_wants():
 
 def test_the_first_text_says_whose_it_is_and_the_end_why_where_nobody_did():
     """Of an answer that we cut, and of a chat of the native API."""
-    first, last = map(json.loads, told(begins(), says("hi"))[:-1])
+    first, last = map(json.loads, encode_log(begins(), says("hi"))[:-1])
 
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "hi"}
     assert last["choices"][0]["finish_reason"] == "length"
 
 
 def test_what_the_next_attempt_says_over_again_is_told_once_however_it_is_cut():
-    frames = told(
+    frames = encode_log(
         begins(), upstream(ROLE), says("one two"), event("attempt_incomplete"),
         begins(), upstream(ROLE), says("one"), says(" two thr"), says("ee"), upstream(STOP),
     )  # fmt: skip
@@ -89,7 +89,7 @@ def test_what_the_next_attempt_says_over_again_is_told_once_however_it_is_cut():
 
 @pytest.mark.parametrize("second", [says("two"), upstream({"choices": [{"index": 0, "delta": {"x": 1}}]})])
 def test_an_attempt_that_says_something_else_ends_the_stream_with_an_error(second):
-    frames = told(begins(), upstream(ROLE), says("one"), event("attempt_incomplete"), begins(), second)
+    frames = encode_log(begins(), upstream(ROLE), says("one"), event("attempt_incomplete"), begins(), second)
 
     assert json.loads(frames[-1])["error"]["code"] == "answer_restarted"
     assert content(frames) == "one"
@@ -97,31 +97,33 @@ def test_an_attempt_that_says_something_else_ends_the_stream_with_an_error(secon
 
 def test_text_that_came_with_more_keeps_its_place():
     data = {"choices": [{"index": 0, "delta": {"content": "hi"}, "logprobs": {"content": [{"token": "hi"}]}}]}
-    chunk = json.loads(told(begins(), upstream(data, "hi"))[0])
+    chunk = json.loads(encode_log(begins(), upstream(data, "hi"))[0])
 
     assert chunk["choices"][0]["delta"]["content"] == "hi"
     assert chunk["choices"][0]["logprobs"]["content"][0]["token"] == "hi"
 
 
 def test_a_cancelled_one_ends_with_an_error():
-    frames = told(begins(), says("so far"), at_end=seen(State.CANCELLED))
+    frames = encode_log(begins(), says("so far"), final_snapshot=snapshot(State.CANCELLED))
 
     assert json.loads(frames[-1])["error"]["code"] == "cancelled"
 
 
 def test_what_was_heard_is_heard_once():
-    heard = Heard()
-    assert (heard.new_text("abc"), heard.is_new([1])) == ("abc", True)
-    heard.restart()
+    replay_filter = ReplayFilter()
+    assert (replay_filter.new_text("abc"), replay_filter.is_new([1])) == ("abc", True)
+    replay_filter.restart()
 
-    assert (heard.new_text("ab"), heard.is_new([1])) == ("", False)
-    assert (heard.new_text("cd"), heard.is_new([2])) == ("d", True)
-    heard.restart()
-    assert (heard.new_text("x"), heard.is_new([3])) == (None, None)
+    assert (replay_filter.new_text("ab"), replay_filter.is_new([1])) == ("", False)
+    assert (replay_filter.new_text("cd"), replay_filter.is_new([2])) == ("d", True)
+    replay_filter.restart()
+    assert (replay_filter.new_text("x"), replay_filter.is_new([3])) == (None, None)
 
 
 def test_a_finish_reason_is_told_once_whatever_comes_after_it():
-    frames = told(begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1}))
+    frames = encode_log(
+        begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1})
+    )
 
     assert sum('"finish_reason":"' in frame for frame in frames) == 1
 
@@ -129,8 +131,8 @@ def test_a_finish_reason_is_told_once_whatever_comes_after_it():
 def test_what_comes_before_any_choice_is_told_once():
     """A provider's verdict on the prompt."""
     verdict = upstream({"model": "m2", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
-    first, *others = map(json.loads, told(begins(), verdict, upstream(ROLE), says("hi"), upstream(STOP))[:-1])
+    first, *others = map(json.loads, encode_log(begins(), verdict, upstream(ROLE), says("hi"), upstream(STOP))[:-1])
 
     assert (first["choices"], first["prompt_filter_results"]) == ([], [{"prompt_index": 0}])
     assert others[0]["choices"][0]["delta"]["role"] == "assistant"
-    assert [one for one in others if "prompt_filter_results" in one] == []
+    assert [chunk for chunk in others if "prompt_filter_results" in chunk] == []

@@ -6,7 +6,7 @@ from openai._models import construct_type
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import ResponseStreamEvent
 
-from api.openai.encoding.response_events import ResponseEvents
+from api.openai.encoding.response_events import ResponseEventBuilder
 from jobs.events import Event
 
 JOB = "resp_" + "0" * 32
@@ -16,19 +16,19 @@ def response(status, output=()):
     return {"id": JOB, "object": "response", "status": status, "output": list(output), "tools": [], "model": "m"}
 
 
-def told(*log, output=(), status="completed"):
+def encode_log(*log, output=(), status="completed"):
     """What a client reads of this log, which the SDK's own state must accept."""
-    events = ResponseEvents(JOB, lambda state: response(state.value))
-    said = events.opening()
+    events = ResponseEventBuilder(JOB, lambda state: response(state.value))
+    output_events = events.start()
     for number, event in enumerate(log):
-        said += events.translate(event.model_copy(update={"sequence_number": number}))
-    said += events.ending(response(status, output))
-    assert [event["sequence_number"] for event in said] == list(range(len(said)))
+        output_events += events.translate(event.model_copy(update={"sequence_number": number}))
+    output_events += events.finish(response(status, output))
+    assert [event["sequence_number"] for event in output_events] == list(range(len(output_events)))
     state = ResponseStreamState(input_tools=[], text_format=omit)
-    for event in said:
+    for event in output_events:
         if event["type"] != "response.cancelled":
             state.handle_event(construct_type(type_=ResponseStreamEvent, value=event))
-    return said
+    return output_events
 
 
 def log(kind, **fields):
@@ -47,8 +47,8 @@ def upstream(kind, **data):
     return log("upstream", data={"type": f"response.{kind}", **data})
 
 
-def kinds(said):
-    return [event["type"].removeprefix("response.") for event in said]
+def kinds(output_events):
+    return [event["type"].removeprefix("response.") for event in output_events]
 
 
 PLACE = {"item_id": "msg_up", "output_index": 0, "content_index": 0}
@@ -60,9 +60,9 @@ CALL = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "ar
 
 
 def test_a_text_alone_gets_a_message_around_it():
-    said = told(begins(), says("hi"), says("!"))
+    output_events = encode_log(begins(), says("hi"), says("!"))
 
-    assert kinds(said) == [
+    assert kinds(output_events) == [
         "created",
         "queued",
         "in_progress",
@@ -75,25 +75,25 @@ def test_a_text_alone_gets_a_message_around_it():
         "output_item.done",
         "completed",
     ]
-    assert said[-2]["item"]["content"][0]["text"] == "hi!"
+    assert output_events[-2]["item"]["content"][0]["text"] == "hi!"
 
 
 def test_a_job_that_nobody_began_has_its_end_alone():
-    assert kinds(told(status="cancelled")) == ["created", "queued", "cancelled"]
+    assert kinds(encode_log(status="cancelled")) == ["created", "queued", "cancelled"]
 
 
 def test_a_dead_attempt_is_closed_and_the_next_one_goes_on_after_it():
-    said = told(begins(), says("lost"), log("attempt_incomplete", attempt=1), begins(), says("won"))
+    output_events = encode_log(begins(), says("lost"), log("attempt_incomplete", attempt=1), begins(), says("won"))
 
-    added = [event for event in said if event["type"] == "response.output_item.added"]
-    done = [event for event in said if event["type"] == "response.output_item.done"]
+    added = [event for event in output_events if event["type"] == "response.output_item.added"]
+    done = [event for event in output_events if event["type"] == "response.output_item.done"]
     assert [event["output_index"] for event in added] == [event["output_index"] for event in done] == [0, 1]
     assert added[0]["item"]["id"] != added[1]["item"]["id"]
     assert [(event["item"]["status"], event["item"]["content"][0]["text"]) for event in done] == [
         ("incomplete", "lost"),
         ("completed", "won"),
     ]
-    assert kinds(said).count("in_progress") == 1
+    assert kinds(output_events).count("in_progress") == 1
 
 
 def test_a_dead_attempt_of_a_provider_that_speaks_responses_is_closed_too():
@@ -106,28 +106,30 @@ def test_a_dead_attempt_of_a_provider_that_speaks_responses_is_closed_too():
         upstream("content_part.done", **PLACE | {"item_id": "msg_2"}, part={"type": "output_text"}),
         upstream("output_item.done", output_index=0, item={"id": "msg_2", "type": "message", "content": [{}]}),
     )
-    said = told(begins(), *OPENED, says("lo"), says("st"), log("attempt_incomplete"), begins(), *again)
+    output_events = encode_log(begins(), *OPENED, says("lo"), says("st"), log("attempt_incomplete"), begins(), *again)
 
-    done = [event for event in said if event["type"] == "response.output_item.done"]
+    done = [event for event in output_events if event["type"] == "response.output_item.done"]
     assert (done[0]["item"]["id"], done[0]["item"]["status"]) == ("msg_up", "incomplete")
     assert done[0]["item"]["content"][0]["text"] == "lost"
     assert (done[1]["output_index"], done[1]["item"]["content"][0]["text"]) == (1, "won")
-    assert [event["text"] for event in said if event["type"] == "response.output_text.done"] == ["won"]
-    assert [event["part"]["text"] for event in said if event["type"] == "response.content_part.done"] == ["won"]
+    assert [event["text"] for event in output_events if event["type"] == "response.output_text.done"] == ["won"]
+    assert [event["part"]["text"] for event in output_events if event["type"] == "response.content_part.done"] == [
+        "won"
+    ]
 
 
 def test_a_text_with_more_to_it_is_told_where_it_belongs():
     more = {"type": "response.output_text.delta", **PLACE, "logprobs": [{"token": "hi", "logprob": -1.0}]}
-    said = told(begins(), *OPENED, log("delta", text="hi", data=more), status="failed")
+    output_events = encode_log(begins(), *OPENED, log("delta", text="hi", data=more), status="failed")
 
-    (delta,) = (event for event in said if event["type"] == "response.output_text.delta")
+    (delta,) = (event for event in output_events if event["type"] == "response.output_text.delta")
     assert (delta["delta"], delta["logprobs"][0]["token"], delta["output_index"]) == ("hi", "hi", 0)
-    assert said[-2]["item"]["content"][0]["text"] == "hi"
+    assert output_events[-2]["item"]["content"][0]["text"] == "hi"
 
 
 def test_a_call_closes_the_message_before_it():
     done = CALL | {"arguments": "{}", "status": "completed"}
-    said = told(
+    output_events = encode_log(
         begins(),
         says("Let me see."),
         upstream("output_item.added", output_index=1, item=CALL),
@@ -136,7 +138,7 @@ def test_a_call_closes_the_message_before_it():
         output=[done],
     )
 
-    assert kinds(said)[-7:] == [
+    assert kinds(output_events)[-7:] == [
         "output_text.done",
         "content_part.done",
         "output_item.done",
@@ -164,28 +166,28 @@ def test_what_was_finished_before_such_an_end_stands_in_the_response_and_a_call_
     """Of the last attempt alone; what the stream has told and the response agree."""
     lost = THOUGHT | {"id": "rs_0"}
     earlier = [upstream(f"output_item.{what}", output_index=0, item=lost) for what in ("added", "done")]
-    said = told(begins(), *earlier, log("attempt_incomplete"), begins(), *BROKEN_OFF, status=status)
+    output_events = encode_log(begins(), *earlier, log("attempt_incomplete"), begins(), *BROKEN_OFF, status=status)
 
-    output = said[-1]["response"]["output"]
+    output = output_events[-1]["response"]["output"]
     assert [item["type"] for item in output] == ["reasoning", "function_call", "message"]
     assert (output[1]["call_id"], output[1]["arguments"]) == ("c1", "{}")
     assert output[2]["content"][0]["text"] == "so far"
-    done = [event["item"] for event in said if event["type"] == "response.output_item.done"]
+    done = [event["item"] for event in output_events if event["type"] == "response.output_item.done"]
     assert output == done[1:-1]
 
 
 @pytest.mark.parametrize("status", ["failed", "incomplete", "cancelled"])
 def test_what_is_open_at_another_end_is_closed_as_incomplete(status):
-    said = told(begins(), says("so far"), status=status)
+    output_events = encode_log(begins(), says("so far"), status=status)
 
-    assert kinds(said)[-2:] == ["output_item.done", status]
-    assert said[-2]["item"]["status"] == "incomplete"
+    assert kinds(output_events)[-2:] == ["output_item.done", status]
+    assert output_events[-2]["item"]["status"] == "incomplete"
 
 
 def test_chunks_of_a_completion_that_is_looked_at_as_a_response_are_left_out():
     chunk = log("upstream", data={"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
 
-    assert "output_text.delta" not in kinds(told(begins(), chunk))
+    assert "output_text.delta" not in kinds(encode_log(begins(), chunk))
 
 
 def opened(output_index, item_id):
@@ -201,13 +203,15 @@ def test_a_delta_belongs_to_the_part_that_was_opened_last():
     """Though an earlier item is open still, or got its part only then."""
     first, second = opened(0, "m0"), opened(1, "m1")
     for log_lines, expected in (((*first, *second), "m1"), ((first[0], *second, first[1]), "m0")):
-        said = told(begins(), *log_lines, says("hi"), status="failed")
-        assert [event["item_id"] for event in said if event["type"] == "response.output_text.delta"] == [expected]
+        output_events = encode_log(begins(), *log_lines, says("hi"), status="failed")
+        assert [event["item_id"] for event in output_events if event["type"] == "response.output_text.delta"] == [
+            expected
+        ]
 
 
 def test_an_answer_that_was_cut_closes_its_text_as_a_whole_one_does():
-    said = told(begins(), says("so far"), status="incomplete")
+    output_events = encode_log(begins(), says("so far"), status="incomplete")
 
-    assert kinds(said)[-4:] == ["output_text.done", "content_part.done", "output_item.done", "incomplete"]
-    assert said[-4]["text"] == said[-3]["part"]["text"] == "so far"
-    assert said[-2]["item"]["status"] == "incomplete"
+    assert kinds(output_events)[-4:] == ["output_text.done", "content_part.done", "output_item.done", "incomplete"]
+    assert output_events[-4]["text"] == output_events[-3]["part"]["text"] == "so far"
+    assert output_events[-2]["item"]["status"] == "incomplete"

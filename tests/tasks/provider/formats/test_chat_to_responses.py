@@ -7,8 +7,8 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 
 from api.openai.encoding import items
-from api.openai.encoding.response_events import ResponseEvents
-from api.openai.snapshot import Seen
+from api.openai.encoding.response_events import ResponseEventBuilder
+from api.openai.snapshot import JobSnapshot
 from jobs.events import Event, read_events
 from jobs.models import JobRecord
 from jobs.requests import ResponseTask
@@ -46,19 +46,19 @@ def final_output(deltas, state):
     )  # fmt: skip
     text = "".join(delta.text for delta in deltas)
     answer = ResponseAnswer(text=text, model="m", finish_reason="stop", usage=None, body=deltas[-1].body)
-    return items.output(Seen(record, ResponseTask(kind="response", body={}), answer))
+    return items.output(JobSnapshot(record, ResponseTask(kind="response", body={}), answer))
 
 
 def told(*said, state=State.COMPLETED):
     """The events that a client reads, which its helper must accept; and the response that the helper ends with."""
     deltas = read(*said)
-    events = ResponseEvents(JOB, lambda early: response(early.value, []))
+    events = ResponseEventBuilder(JOB, lambda early: response(early.value, []))
     lines = _events(delta for delta in deltas if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
-    heard = events.opening()
+    heard = events.start()
     for event in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
         heard += events.translate(event)
-    heard += events.ending(response(state.value, final_output(deltas, state)))
+    heard += events.finish(response(state.value, final_output(deltas, state)))
     helper = ResponseStreamState(input_tools=[], text_format=omit)
     for event in heard:
         helper.handle_event(construct_type(type_=ResponseStreamEvent, value=event))

@@ -6,7 +6,7 @@ from openai._models import construct_type
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import ResponseStreamEvent
 
-from api.openai.encoding.response_events import ResponseEvents
+from api.openai.encoding.response_events import ResponseEventBuilder
 from jobs.events import Event, read_events
 from tasks.attempt.event_writer import _events
 from tasks.provider.formats.delta import sanitize
@@ -33,10 +33,10 @@ def read(*said):
 
 def told(*said):
     """The kinds of the events that a client reads, which its helper must accept."""
-    events = ResponseEvents(JOB, lambda state: {"id": JOB, "object": "response", "status": state, "output": []})
+    events = ResponseEventBuilder(JOB, lambda state: {"id": JOB, "object": "response", "status": state, "output": []})
     lines = _events(delta for delta in read(*said) if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
-    heard = events.opening()
+    heard = events.start()
     for one in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
         heard += events.translate(one)
     helper = ResponseStreamState(input_tools=[], text_format=omit)
