@@ -8,10 +8,9 @@ from flask import Response, url_for
 
 from api.document_checks import check_documents
 from api.http.event_stream import event_stream
-from api.http.long_poll import Poll
+from api.http.long_poll import Poll, view_when_final
 from api.http.problems import JobFailedError
 from api.http.pydantic_smorest import Blueprint
-from api.http.wait_until_final import view_when_final
 from api.schemas import examples
 from api.schemas.requests import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
 from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, replayed_header

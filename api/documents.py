@@ -20,9 +20,9 @@ from documents.identity import clean_filename, new_document_id
 from jobs import document_lookup, queries
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
+from jobs.models import DEFAULT_TENANT, new_job_id
 from jobs.requests import IngestTask, RemovalTask
 from jobs.storage import transitions
-from tasks.submit import DEFAULT_TENANT, new_job_id
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents", description="Documents to ask")
 blueprint.before_request(check_installed)

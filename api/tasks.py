@@ -6,10 +6,9 @@ from flask import url_for
 from werkzeug.routing import BaseConverter
 
 from api.document_checks import check_documents
-from api.http.long_poll import Poll
+from api.http.long_poll import Poll, details_when_final, view_when_final
 from api.http.pydantic_smorest import Blueprint
 from api.http.validation import InvalidFields
-from api.http.wait_until_final import details_when_final, view_when_final
 from api.schemas import examples
 from api.schemas.requests import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
 from api.schemas.responses import (

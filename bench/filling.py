@@ -3,7 +3,7 @@
 import uuid
 from typing import Final
 
-from jobs.models import NewJob
+from jobs.models import DEFAULT_TENANT, NewJob
 from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.storage import transitions
@@ -12,7 +12,6 @@ from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
 from tasks import app
 from tasks.queue_message import make_message_template
-from tasks.submit import DEFAULT_TENANT
 
 TOGETHER: Final = 1_000
 

@@ -16,12 +16,12 @@ from documents.factory import open_chunks
 from documents.identity import new_document_id
 from documents.models import Chunk, EmbeddingModel
 from jobs.documents import NewDocument
+from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed
-from tasks.submit import DEFAULT_TENANT
 
 MOST_IN_ONE: Final = 2_000  # chunks of a document: a book of five hundred pages
 FEWEST_DOCUMENTS: Final = 10

@@ -1,6 +1,7 @@
 """Jobs, as frozen pydantic models: what is written down of one, and who may write."""
 
 import re
+import uuid
 from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
@@ -12,7 +13,13 @@ from jobs.states import State
 
 JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
+DEFAULT_TENANT: Final = "default"  # of every job, until callers have keys of their own
 PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values of at most 64 bytes)
+
+
+def new_job_id(prefix: str = "job") -> str:
+    """A new, unique id; the prefix says which endpoint accepted the job."""
+    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def is_job_id(text: str) -> bool:

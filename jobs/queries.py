@@ -5,12 +5,11 @@ import time
 from typing import Any, Final
 
 from jobs.models import FailedAttempt, JobRecord, QueuePosition
-from jobs.requests import JobRequest
+from jobs.requests import JobRequest, read_request
 from jobs.results import AnyAnswer, JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
-from jobs.written import read_request
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
 Outcome = tuple[AnyAnswer | None, JobError | None]

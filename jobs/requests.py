@@ -4,9 +4,19 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
 
 from jobs.base import HIDE_INPUT, FrozenModel
+from jobs.errors import RequestUnreadable
 from jobs.settings import get_settings
 
 _NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
@@ -262,3 +272,13 @@ def _collect_texts(value: Any) -> Iterator[str]:
 def input_chars(request: JobRequest) -> int:
     """Length of all that a request gives the model to read."""
     return sum(map(len, texts(request)))
+
+
+def read_request(stored: bytes) -> JobRequest:
+    """Parse a stored request. Raises RequestUnreadable, which contains none of its text."""
+    try:
+        return JOB_REQUEST.validate_json(stored)
+    except ValidationError:
+        raise RequestUnreadable(
+            "the stored request is unreadable: another version wrote it, or it is damaged"
+        ) from None

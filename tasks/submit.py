@@ -1,14 +1,13 @@
 """The only place where a request becomes a message."""
 
 import logging
-import uuid
 from typing import Any
 
 from kombu.exceptions import OperationalError
 
 from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
-from jobs.models import JobRecord, NewJob
+from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
 from jobs.requests import CompletionTask, JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
@@ -19,12 +18,6 @@ from tasks import app
 from tasks.queue_message import make_message_template, publish_through_celery
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_TENANT = "default"
-
-
-def new_job_id(prefix: str = "job") -> str:
-    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def is_stored(request: JobRequest) -> bool:
@@ -55,7 +48,8 @@ class Submitter:
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
         known, and the same Idempotency-Key finds out.
 
-        ``resend_count``: the key names equal requests, each meant by itself, and this one has been sent so often before.
+        ``resend_count``: the key names equal requests, each meant by itself, and this one has been sent so often
+        before.
         Then its own is, of those of their jobs that nobody has come back to as often, the latest of the least sought;
         if there is none, a new one.
 

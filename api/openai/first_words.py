@@ -21,7 +21,8 @@ _OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
 def wait_for_first_output(submission: Submission, batches: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
     """What the log says up to the first word of an answer, to its end, or to the end of our patience.
 
-    Raises OpenAIJobFailedError for a job that has failed without a word, StillRunning when the server stops, ClientDisconnected.
+    Raises OpenAIJobFailedError for a job that has failed without a word, StillRunning when the server stops,
+    ClientDisconnected.
     """
     events_so_far = _collect_events(submission, batches)
     if services().listener.is_closed:

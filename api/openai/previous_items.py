@@ -16,7 +16,8 @@ _PARAM: Final = "previous_response_id"
 def with_previous_items(store: Store, task: ResponseTask, previous_id: str, max_bytes: int) -> ResponseTask:
     """The task with all that was said before its input, of which each response keeps a copy.
 
-    Raises PreviousResponseNotFound, also for one that has expired or was not stored, BadParameter for one without an answer,
+    Raises PreviousResponseNotFound, also for one that has expired or was not stored, BadParameter for one without an
+    answer,
     and ConversationTooLong.
     """
     full_task = task.model_copy(update={"previous_items": _previous_items(store, previous_id)})

@@ -58,7 +58,8 @@ class ServerShutdown(ConnectionResetError):
 def stream_events(submission: Submission, snapshot: JobSnapshot, encoder: EventEncoder) -> Response:
     """All that a reader is told, live, until the job's last event.
 
-    Raises JobNotFound, StoreUnavailable and, for who waits for the answer, what ``wait_for_first_output`` does; once it has
+    Raises JobNotFound, StoreUnavailable and, for who waits for the answer, what ``wait_for_first_output`` does; once
+    it has
     begun, an outage is waited out.
     """
     app_services = services()

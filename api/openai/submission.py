@@ -16,18 +16,17 @@ from typing import Final
 
 from flask import request
 
-from api.http.wait_until_final import view_when_final
+from api.http.long_poll import view_when_final
 from api.openai.errors import OpenAIJobFailedError, still_running_error
 from api.services import Services, services
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
-from jobs.models import JobRecord, JobView
+from jobs.idempotency import fingerprint, idempotency_digest
+from jobs.models import DEFAULT_TENANT, JobRecord, JobView
 from jobs.requests import JobRequest
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.transitions import Created
-from jobs.storage.transitions.create import fingerprint, idempotency_digest
-from tasks.submit import DEFAULT_TENANT
 
 _RETRY_COUNT_HEADER: Final = "x-stainless-retry-count"
 _RETRY_COUNT_PATTERN: Final = re.compile(r"[0-9]{1,3}")
@@ -82,7 +81,8 @@ def submit(
 
 
 def wait_for_final_view(submission: Submission) -> JobView:
-    """The job once it is final. Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and StoreUnavailable."""
+    """The job once it is final. Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and
+    StoreUnavailable."""
     record, seconds = submission.record, services().settings.client_wait_seconds
     view = view_when_final(record.job_id, seconds, submission.on_disconnect_after_grace, known=record)
     if not view.record.state.is_final:

@@ -42,7 +42,8 @@ class Command(Generic[T]):
     script: Script | None = None
 
     def encoded(self) -> tuple[Argument, ...]:
-        """The arguments as bytes, so that a text which cannot be sent fails its own caller and nobody else in the batch.
+        """The arguments as bytes, so that a text which cannot be sent fails its own caller and nobody else in the
+        batch.
 
         Raises InternalError, which unlike UnicodeEncodeError does not hold the text.
         """

@@ -2,7 +2,8 @@
 
 kombu takes one message at a time, writes it back to Redis until it is acknowledged, and acknowledges each by itself:
 three round trips for each job, on the thread that has to take the next. A message needs none of that, for the record is
-the truth. Recovery rings for a queued job whose message was lost, however it was lost; a job that was claimed comes back
+the truth. Recovery rings for a queued job whose message was lost, however it was lost; a job that was claimed comes
+back
 when its lease expires. So a worker notes nothing down, and what it had taken when its connection is lost does not
 come back, for it still runs here.
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from jobs.errors import RequestUnreadable
 from jobs.models import Claim, Lease
+from jobs.requests import read_request
 from jobs.results import AnyAnswer, ChatAnswer, JobError, TextAnswer, Usage
 from jobs.settings import Settings
 from jobs.states import State
@@ -13,7 +14,6 @@ from jobs.storage import celery_result, keys
 from jobs.storage.commands import Argument, Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions.encoding import attempt_entry, event_json, finalize_keys, milliseconds, minute
-from jobs.written import read_request
 
 AttemptEnd: TypeAlias = Literal["failures", "worker_losses", "refund"]
 FinishPrecondition: TypeAlias = Literal["holder", "expired", "queued"]

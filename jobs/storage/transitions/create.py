@@ -1,13 +1,12 @@
 """create: a request becomes a job."""
 
-import hashlib
-import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
+from jobs.idempotency import fingerprint, idempotency_digest
 from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
 from jobs.requests import IngestTask, JobRequest, RemovalTask, texts
 from jobs.settings import Settings
@@ -172,21 +171,6 @@ def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int,
         **limits,
         **fields,
     )
-
-
-def fingerprint(request: JobRequest) -> str:
-    """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference.
-
-    Nor does what a previous response stands for, which may not be there any more when the request comes again.
-    """
-    dumped = request.model_dump(mode="json", exclude_none=True, exclude={"previous_items"})
-    said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def idempotency_digest(key: str) -> str:
-    """A caller's key at a fixed length: callers send anything, and it may be telling."""
-    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 def preview(request: JobRequest) -> str:

@@ -10,7 +10,8 @@ from tasks.provider.formats.delta import MALFORMED
 def call_index(fragment: dict[str, Any], calls: Sequence[dict[str, Any]]) -> int:
     """Of the call that goes on, as its index and id say, else the latest. One beyond the last: a new one begins.
 
-    Some providers give all calls the same index, or none; some repeat id and name in each fragment, or give each fragment an
+    Some providers give all calls the same index, or none; some repeat id and name in each fragment, or give each
+    fragment an
     id of its own; some send no ids, and each call whole.
     """
     index, call_id = fragment.get("index"), fragment.get("id")

@@ -50,7 +50,8 @@ def items(given: Any) -> list[dict[str, Any]]:
 def messages(instructions: str | None, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Items as messages; what the assistant says and calls in one go is one, for outputs have to follow their calls.
 
-    A reasoning goes back with the calls that it led to, for some providers refuse calls without it; else it is left out,
+    A reasoning goes back with the calls that it led to, for some providers refuse calls without it; else it is left
+    out,
     for others refuse a message that has one.
     """
     chat_messages: list[dict[str, Any]] = [{"role": "system", "content": instructions}] if instructions else []

@@ -7,13 +7,13 @@ import pytest
 
 from jobs import queries
 from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull
+from jobs.idempotency import fingerprint, idempotency_digest
 from jobs.models import Lease
 from jobs.requests import ChatTask
 from jobs.states import TRANSITIONS, State
 from jobs.storage import celery_result, keys, transitions
 from jobs.storage.commands import script_names
 from jobs.storage.transitions import NotClaimed
-from jobs.storage.transitions.create import fingerprint, idempotency_digest
 from tests.jobs.conftest import ANSWER, ERROR
 
 ALL_STATES = list(State)
