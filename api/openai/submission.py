@@ -82,7 +82,8 @@ def submit(
 
 def wait_for_final_view(submission: Submission) -> JobView:
     """The job once it is final. Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and
-    StoreUnavailable."""
+    StoreUnavailable.
+    """
     record, seconds = submission.record, services().settings.client_wait_seconds
     view = view_when_final(record.job_id, seconds, submission.on_disconnect_after_grace, known=record)
     if not view.record.state.is_final:

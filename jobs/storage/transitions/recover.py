@@ -16,7 +16,8 @@ def republish(
     job_id: str, message_template: MessageTemplate, lost_after_seconds: float = LOST_MESSAGE_SECONDS
 ) -> Command[str]:
     """Ring for a queued job whose wait is over, or whose message is lost and that old. Answers republished, early or
-    gone."""
+    gone.
+    """
     names = [
         keys.job(job_id),
         keys.WAITING,
@@ -32,7 +33,8 @@ def undelivered(
     message_template: MessageTemplate, priority: Priority, messages_left: int | None, limit: int
 ) -> Command[list[str]]:
     """Queued jobs of a priority that have no message; ``messages_left`` in the queue of a broker that is not the
-    store."""
+    store.
+    """
     is_high = priority == "high"
     names = [
         keys.messages_high(message_template.queue) if is_high else keys.messages(message_template.queue),

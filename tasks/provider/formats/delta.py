@@ -42,7 +42,8 @@ class StreamParser(Protocol):
     @property
     def budget(self) -> SizeBudget:
         """The answer's size is taken from it, so that deltas, and what is put together of them, end at the same
-        place."""
+        place.
+        """
         ...
 
     @property
