@@ -14,8 +14,8 @@ from api.schemas.requests import DocumentsQuery, UploadQuery
 from api.schemas.responses import POLL_SECONDS, Task
 from api.services import Services, services
 from documents.factory import open_files
-from documents.file_type import tell_kind
-from documents.files import Files, Received
+from documents.file_type import sniff_type
+from documents.files import Files, StoredUpload
 from documents.identity import clean_filename, new_document_id
 from jobs import document_lookup, queries
 from jobs.documents import DocumentState, DocumentView, NewDocument
@@ -117,21 +117,21 @@ def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
     raise StoreUnavailable("the document is being deleted again and again; send it later", retry_after_seconds=1)
 
 
-def _new_document(raw_filename: str, stored_upload: Received) -> NewDocument:
+def _new_document(raw_filename: str, stored_upload: StoredUpload) -> NewDocument:
     filename = clean_filename(raw_filename)
     return NewDocument(
         document_id=new_document_id(),
         tenant=DEFAULT_TENANT,
         job_id=new_job_id(),
         filename=filename,
-        kind=tell_kind(stored_upload.head, filename),
+        kind=sniff_type(stored_upload.head, filename),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
     )
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: Received, document: NewDocument
+    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
 ) -> DocumentView | None:
     """On record and, unless it is ready, in the hands of a job: its own, or one that is made once it has the file.
 
@@ -146,7 +146,7 @@ def _ensure_ingest_job(
     )
     if job_id is None:
         return None
-    run_in_threadpool(files.keep, stored_upload, document_id)
+    run_in_threadpool(files.save, stored_upload, document_id)
     app_services.submitter.submit(
         IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename), job_id=job_id
     )

@@ -17,16 +17,16 @@ def main() -> int:
     plan = _plan()
     raise_file_limit()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
-    began_at = time.monotonic()
-    _say(machine.description())
+    started_at = time.monotonic()
+    _print(machine.description())
     for name, table in FAMILIES.items():
         if not plan.only or name in plan.only:
-            _say(table(plan).markdown())
-    _say(f"{plan}\n\n{(time.monotonic() - began_at) / 60:.1f} minutes")
+            _print(table(plan).markdown())
+    _print(f"{plan}\n\n{(time.monotonic() - started_at) / 60:.1f} minutes")
     return 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
@@ -36,17 +36,17 @@ def _plan() -> Plan:
     parser.add_argument("--quick", action="store_true", help="small numbers and one round")
     for item in fields(Plan):
         flag = "--" + item.name.replace("_", "-")
-        parser.add_argument(flag, type=_reader(item.default), help=f"default: {item.default or 'all'}")
-    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    is_quick = given.pop("quick")
-    plan = replace(Plan(), **{**(QUICK if is_quick else {}), **given})
+        parser.add_argument(flag, type=_argument_parser(item.default), help=f"default: {item.default or 'all'}")
+    overrides = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    is_quick = overrides.pop("quick")
+    plan = replace(Plan(), **{**(QUICK if is_quick else {}), **overrides})
     unknown = set(plan.only) - set(FAMILIES)
     if unknown:
         parser.error(f"--only knows {', '.join(FAMILIES)}")
     return plan
 
 
-def _reader(default: object) -> Callable[[str], object]:
+def _argument_parser(default: object) -> Callable[[str], object]:
     """How an argument is read, by the kind of its default; several are separated by commas."""
     if not isinstance(default, tuple):
         return type(default)

@@ -11,7 +11,7 @@ from typing import Any
 
 RESULT = "result: "  # before the JSON: libraries print what they like beside it
 WARM_UP = 40  # more than any system has processes: each has then loaded what it needs
-MOST_SECONDS = 20.0  # for the warm-up and for what counts, each: `rq worker` takes half a second a job
+MAX_SECONDS = 20.0  # for the warm-up and for what counts, each: `rq worker` takes half a second a job
 
 
 def time_each(ask: Callable[[str], Any], count: int, message: str) -> list[float]:
@@ -30,13 +30,13 @@ async def time_each_async(ask: Callable[[str], Awaitable[Any]], count: int, mess
 
 
 async def _time(ask: Callable[[str], Awaitable[Any]], count: int, message: str) -> list[float]:
-    taken: list[float] = []
-    end = time.perf_counter() + MOST_SECONDS
-    while len(taken) < count and time.perf_counter() < end:
-        began_at = time.perf_counter()
+    durations_ms: list[float] = []
+    end = time.perf_counter() + MAX_SECONDS
+    while len(durations_ms) < count and time.perf_counter() < end:
+        started_at = time.perf_counter()
         await ask(message)
-        taken.append((time.perf_counter() - began_at) * 1000)
-    return taken
+        durations_ms.append((time.perf_counter() - started_at) * 1000)
+    return durations_ms
 
 
 if __name__ == "__main__":

@@ -12,20 +12,20 @@ _SAMPLE_SECONDS: Final = 0.25
 _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess)
 
 
-def family(pids: Sequence[int]) -> list[psutil.Process]:
+def process_tree(pids: Sequence[int]) -> list[psutil.Process]:
     """The processes and all that descend from them, as far as they still live."""
-    found: list[psutil.Process] = []
+    processes: list[psutil.Process] = []
     for pid in pids:
         with suppress(*_GONE):
             parent = psutil.Process(pid)
-            found += [parent, *parent.children(recursive=True)]
-    return found
+            processes += [parent, *parent.children(recursive=True)]
+    return processes
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
     """User and system time, that of children which have ended and were waited for included."""
     total = 0.0
-    for process in family(pids):
+    for process in process_tree(pids):
         with suppress(*_GONE):
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
@@ -35,14 +35,14 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 def resident_mb(pids: Sequence[int]) -> float:
     """The sum over all processes: pages that they share count in each."""
     total = 0
-    for process in family(pids):
+    for process in process_tree(pids):
         with suppress(*_GONE):
             total += process.memory_info().rss
     return total / 1e6
 
 
 @dataclass
-class Bill:
+class ResourceUsage:
     """Filled in when the block of `billed` ends."""
 
     cpu_seconds: dict[str, float] = field(default_factory=dict)
@@ -55,26 +55,26 @@ class Bill:
 
 
 @contextmanager
-def billed(groups: Mapping[str, Sequence[int]]) -> Iterator[Bill]:
+def measure_usage(groups: Mapping[str, Sequence[int]]) -> Iterator[ResourceUsage]:
     """What each group of processes spends during the block. A group without processes is left out."""
-    watched = {name: list(pids) for name, pids in groups.items() if pids}
-    bill = Bill()
-    before = {name: cpu_seconds(pids) for name, pids in watched.items()}
-    is_over = threading.Event()
-    sampler = threading.Thread(target=_sample, args=(watched, bill, is_over), daemon=True)
+    pids_by_group = {name: list(pids) for name, pids in groups.items() if pids}
+    usage = ResourceUsage()
+    before = {name: cpu_seconds(pids) for name, pids in pids_by_group.items()}
+    is_done = threading.Event()
+    sampler = threading.Thread(target=_sample, args=(pids_by_group, usage, is_done), daemon=True)
     sampler.start()
     try:
-        yield bill
+        yield usage
     finally:
-        for name, pids in watched.items():
-            bill.cpu_seconds[name] = cpu_seconds(pids) - before[name]
-        is_over.set()
+        for name, pids in pids_by_group.items():
+            usage.cpu_seconds[name] = cpu_seconds(pids) - before[name]
+        is_done.set()
         sampler.join()
 
 
-def _sample(watched: Mapping[str, Sequence[int]], bill: Bill, is_over: threading.Event) -> None:
+def _sample(pids_by_group: Mapping[str, Sequence[int]], usage: ResourceUsage, is_done: threading.Event) -> None:
     while True:
-        for name, pids in watched.items():
-            bill.peak_mb[name] = max(bill.peak_mb.get(name, 0), resident_mb(pids))
-        if is_over.wait(_SAMPLE_SECONDS):
+        for name, pids in pids_by_group.items():
+            usage.peak_mb[name] = max(usage.peak_mb.get(name, 0), resident_mb(pids))
+        if is_done.wait(_SAMPLE_SECONDS):
             return

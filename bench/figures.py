@@ -17,16 +17,16 @@ def median_of(rounds: Sequence[T]) -> T:
     """Field by field: the figures of one row need not all come from the same round."""
     values = {}
     for item in fields(rounds[0]):  # type: ignore[arg-type]
-        seen = [getattr(result, item.name) for result in rounds]
-        known = [value for value in seen if value is not None]
+        measured = [getattr(result, item.name) for result in rounds]
+        known = [value for value in measured if value is not None]
         values[item.name] = statistics.median(known) if known else None
     return replace(rounds[0], **values)  # type: ignore[type-var]
 
 
-def percentile(values: Sequence[float], share: float) -> float:
+def percentile(values: Sequence[float], fraction: float) -> float:
     """The nearest rank: a value that was measured, never one between two."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return ordered[min(len(ordered) - 1, int(len(ordered) * fraction))]
 
 
 def ratio(value: float | None, reference: float | None) -> float | None:

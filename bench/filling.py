@@ -13,7 +13,7 @@ from jobs.storage.store import Store
 from tasks import app
 from tasks.queue_message import make_message_template
 
-TOGETHER: Final = 1_000
+BATCH_SIZE: Final = 1_000
 
 
 def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]:
@@ -23,7 +23,7 @@ def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]
     request = ChatTask(kind="chat", message=message)
     ids: list[str] = []
     while len(ids) < count:
-        jobs = [_job(request, settings) for _ in range(min(TOGETHER, count - len(ids)))]
+        jobs = [_job(request, settings) for _ in range(min(BATCH_SIZE, count - len(ids)))]
         store.run_all([transitions.create(job, message_template, settings) for job in jobs])
         ids += [job.job_id for job in jobs]
     store.close()

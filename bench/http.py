@@ -54,7 +54,7 @@ class Connection:
     async def call(self, method: str, path: str, body: bytes = b"") -> Reply:
         status, headers, reader = await self._send(method, path, body)
         if headers.get("transfer-encoding") == "chunked":
-            content = b"".join([chunk async for chunk in _chunks(reader)])
+            content = b"".join([chunk async for chunk in _read_chunked(reader)])
         else:
             content = await reader.readexactly(int(headers.get("content-length", "0")))
         if headers.get("connection") == "close":
@@ -66,12 +66,12 @@ class Connection:
         status, headers, reader = await self._send(method, path, body)
         if not headers.get("content-type", "").startswith("text/event-stream"):
             raise RuntimeError(f"{method} {path.partition('?')[0]} answered {status} and no event stream")
-        parts = _chunks(reader) if headers.get("transfer-encoding") == "chunked" else _rest(reader)
-        kept = b""
+        parts = _read_chunked(reader) if headers.get("transfer-encoding") == "chunked" else _read_to_end(reader)
+        buffer = b""
         async for part in parts:
-            *frames, kept = (kept + part).split(b"\n\n")
+            *frames, buffer = (buffer + part).split(b"\n\n")
             for frame in frames:
-                event = _read_event(frame.decode())
+                event = _parse_event(frame.decode())
                 if event is not None:
                     yield event
 
@@ -85,17 +85,17 @@ class Connection:
         return int(status_line.split()[1]), headers, self._reader
 
 
-async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+async def _read_chunked(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
         yield (await reader.readexactly(size + 2))[:-2]
     await reader.readuntil(b"\r\n")
 
 
-async def _rest(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+async def _read_to_end(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     while part := await reader.read(65_536):
         yield part
 
 
-def _read_event(frame: str) -> Event | None:
+def _parse_event(frame: str) -> Event | None:
     values = dict(line.split(": ", 1) for line in frame.splitlines() if ": " in line and not line.startswith(":"))
     return Event(values.get("event", "message"), values["data"]) if "data" in values else None

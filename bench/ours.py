@@ -18,10 +18,10 @@ def _submitter() -> Submitter:
 
 
 @cache
-def _stock() -> Celery:
+def _celery_client() -> Celery:
     return Celery(backend=get_settings().record_url.get_secret_value(), set_as_current=False)
 
 
 def ask(message: str) -> str:
     job_id = _submitter().submit(ChatTask(kind="chat", message=message)).job_id
-    return str(_stock().AsyncResult(job_id).get(timeout=30)["text"])
+    return str(_celery_client().AsyncResult(job_id).get(timeout=30)["text"])

@@ -12,16 +12,16 @@ from bench.table import Table
 T = TypeVar("T")
 
 
-def in_turn(
-    title: str, plan: Plan, contenders: Mapping[str, Callable[[Plan], T]], notes: Sequence[str] = ()
+def run_rounds(
+    title: str, plan: Plan, measurements: Mapping[str, Callable[[Plan], T]], notes: Sequence[str] = ()
 ) -> Table[T]:
     """A table of all that could be measured; what fails is left out from then on, with its reason."""
     rounds: dict[str, list[T]] = {}
     skipped: dict[str, str] = {}
-    wanted = chosen(plan.systems, list(contenders))
+    selected = select_names(plan.systems, list(measurements))
     for number in range(plan.rounds):
-        for name, measure in contenders.items():
-            if name in wanted and name not in skipped:
+        for name, measure in measurements.items():
+            if name in selected and name not in skipped:
                 progress(f"{title}, round {number + 1} of {plan.rounds}: {name}")
                 try:
                     rounds.setdefault(name, []).append(measure(plan))
@@ -32,11 +32,11 @@ def in_turn(
     return Table(title, rounds, notes, skipped)
 
 
-def of_systems(systems: Iterable[System], measure: Callable[[System, Plan], T]) -> dict[str, Callable[[Plan], T]]:
+def for_systems(systems: Iterable[System], measure: Callable[[System, Plan], T]) -> dict[str, Callable[[Plan], T]]:
     return {system.name: partial(measure, system) for system in systems}
 
 
-def chosen(parts: Sequence[str], names: Sequence[str]) -> set[str]:
+def select_names(parts: Sequence[str], names: Sequence[str]) -> set[str]:
     """Names that were asked for, each whole or by a part of it; all when none was."""
     if not parts:
         return set(names)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import redis
 
 from bench.asking import RESULT
-from bench.load import Answered, Submit, submit_many
+from bench.load import SubmitRequest, SubmitResult, submit_many
 from bench.plan import Plan
 from bench.systems import System
 from jobs.settings import PROJECT_ROOT
@@ -24,17 +24,17 @@ from tests.processes import Process, free_port
 
 START_SECONDS: Final = 60.0
 DONE_SECONDS: Final = 300.0
-SETTLE_SECONDS: Final = 1.1  # Redis counts the buffers of its clients anew about every second
-SETTLED_BYTES: Final = 20_000
+SAMPLE_SECONDS: Final = 1.1  # Redis counts the buffers of its clients anew about every second
+STABLE_BYTES: Final = 20_000
 _POLL_SECONDS: Final = 0.02
-_SERVERS: Final = {  # what a developer's own environment must not decide
+_BASE_ENV: Final = {  # what a developer's own environment must not decide
     "CELERY_BROKER_URL": "",
     "OPENAI_API_KEY": "sk-bench",
     "CHATQUEUE_LOG_LEVEL": "INFO",
 }
 
 
-class Arena:
+class Runner:
     """``groups`` names the processes whose cost is told apart."""
 
     def __init__(self, plan: Plan, system: System) -> None:
@@ -59,8 +59,8 @@ class Arena:
     def _start_servers(self) -> None:
         port = free_port()
         self.redis_url = f"redis://127.0.0.1:{port}/0"
-        mine = {"CHATQUEUE_EMBEDDED_REDIS_PORT": str(port), "CHATQUEUE_DATA_DIR": str(self._folder), "REDIS_URL": ""}
-        self._start("redis", [sys.executable, "-m", "local.redis_server"], mine, "Ready to accept connections")
+        env = {"CHATQUEUE_EMBEDDED_REDIS_PORT": str(port), "CHATQUEUE_DATA_DIR": str(self._folder), "REDIS_URL": ""}
+        self._start("redis", [sys.executable, "-m", "local.redis_server"], env, "Ready to accept connections")
         command = [sys.executable, "-m", "local.offline_model", "--port", "0", *self.system.provider]
         model = self._start("provider", command, {}, "listening on")
         self.model_url = model.wait_for("listening on").split()[-1]
@@ -71,9 +71,11 @@ class Arena:
     def environment(self) -> dict[str, str]:
         """Of web and workers."""
         slots = self.system.slots(self.plan)
-        wanted = {name: value.format(in_flight=slots, half=-(-slots // 2)) for name, value in self.system.env.items()}
+        system_env = {
+            name: value.format(in_flight=slots, half=-(-slots // 2)) for name, value in self.system.env.items()
+        }
         return {
-            **_SERVERS,
+            **_BASE_ENV,
             "REDIS_URL": self.redis_url,
             "CHATQUEUE_DATA_DIR": str(self._folder),
             "OPENAI_BASE_URL": self.model_url,
@@ -81,7 +83,7 @@ class Arena:
             "PEER_CONCURRENCY": "1",
             "CHATQUEUE_WEB_PORT": str(self.web_port),
             "CHATQUEUE_WEB_WORKERS": str(self.system.web_processes),
-            **wanted,
+            **system_env,
         }
 
     def start_web(self) -> None:
@@ -100,16 +102,16 @@ class Arena:
 
     def command(self, line: str) -> list[str]:
         slots = self.system.slots(self.plan)
-        places = {"port": self.web_port, "redis": self.redis_url, "in_flight": slots, "half": -(-slots // 2)}
-        program, *rest = shlex.split(line.format(**places))
+        placeholders = {"port": self.web_port, "redis": self.redis_url, "in_flight": slots, "half": -(-slots // 2)}
+        program, *rest = shlex.split(line.format(**placeholders))
         return [self._program(program), *rest]
 
-    def submit(self, count: int, message: str) -> Answered:
-        return submit_many(self.way_in(message), count, self.plan.connections)
+    def submit(self, count: int, message: str) -> SubmitResult:
+        return submit_many(self.submit_request(message), count, self.plan.connections)
 
-    def way_in(self, message: str) -> Submit:
+    def submit_request(self, message: str) -> SubmitRequest:
         body = json.dumps({"message": message}).encode()
-        return Submit(self.web_port, self.system.submit_path, self.system.id_name, body)
+        return SubmitRequest(self.web_port, self.system.submit_path, self.system.id_field, body)
 
     def wait_until_done(self, ids: Sequence[str]) -> None:
         """Until each has a result in Redis, whichever it is."""
@@ -129,15 +131,15 @@ class Arena:
 
     def stored_bytes(self) -> int:
         """What Redis holds, buffers of its clients and of its append-only file apart, once it stays the same."""
-        seen = [self._stored_bytes()]
+        samples = [self._stored_bytes()]
 
-        def is_settled() -> bool:
-            time.sleep(SETTLE_SECONDS)
-            seen.append(self._stored_bytes())
-            return abs(seen[-1] - seen[-2]) < SETTLED_BYTES
+        def is_stable() -> bool:
+            time.sleep(SAMPLE_SECONDS)
+            samples.append(self._stored_bytes())
+            return abs(samples[-1] - samples[-2]) < STABLE_BYTES
 
-        wait_until(is_settled, START_SECONDS, "a settled memory")
-        return seen[-1]
+        wait_until(is_stable, START_SECONDS, "a settled memory")
+        return samples[-1]
 
     def _stored_bytes(self) -> int:
         memory = self.redis.info("memory")
@@ -145,7 +147,7 @@ class Arena:
 
     def check_answer(self, job_id: str) -> None:
         """Raises RuntimeError when the system does not tell the answer: then it did not do what was measured."""
-        url = f"http://127.0.0.1:{self.web_port}{self.system.show_path.format(job_id)}"
+        url = f"http://127.0.0.1:{self.web_port}{self.system.status_path.format(job_id)}"
         with urllib.request.urlopen(url, timeout=10) as reply:
             if b"w18 w19" not in reply.read():
                 raise RuntimeError("the answer is not the provider's")

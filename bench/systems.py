@@ -35,21 +35,21 @@ class System:
     result_key: Callable[[str], str] = "result:{}".format
     log_key: Callable[[str], str] | None = None
     submit_path: str = "/chat"
-    show_path: str = "/chat/{}"
-    id_name: str = "id"
+    status_path: str = "/chat/{}"
+    id_field: str = "id"
     tasks: str = ""  # the module whose ``ask`` submits a job and waits for its answer
     package: str = ""
-    home: str = ""  # a virtual environment of its own below the benchmark's
-    at_once: int | None = None  # calls in flight that this form allows; None: as many as are asked for
-    more_at_once: int = 1  # times as many calls in flight as the others
+    venv: str = ""  # a virtual environment of its own below the benchmark's
+    max_in_flight: int | None = None  # calls in flight that this form allows; None: as many as are asked for
+    in_flight_factor: int = 1  # times as many calls in flight as the others
     env: Mapping[str, str] = field(default_factory=dict)
     prompt: str = "[[offline delay={delay} tokens={tokens}]] Hello"
     provider: tuple[str, ...] = ()  # further arguments of the provider
 
     def bin_folder(self) -> Path:
         """Where its programs are. Raises NotInstalled."""
-        folder = Path(sys.prefix) / self.home / "bin"
-        is_there = (folder / self.package).exists() if self.home else importlib.util.find_spec(self.package or "celery")
+        folder = Path(sys.prefix) / self.venv / "bin"
+        is_there = (folder / self.package).exists() if self.venv else importlib.util.find_spec(self.package or "celery")
         if not is_there:
             raise NotInstalled(f"{self.package} is not installed; `make bench` installs it")
         return folder
@@ -59,13 +59,13 @@ class System:
         return self.prompt.format(delay=seconds, gap=f"{seconds / (TOKENS - 1):.4f}", tokens=TOKENS)
 
     def slots(self, plan: Plan) -> int:
-        return self.at_once or plan.in_flight * self.more_at_once
+        return self.max_in_flight or plan.in_flight * self.in_flight_factor
 
     def calls(self, plan: Plan) -> int:
         """A system with few slots gets as many calls as keep it busy for a while."""
-        if self.at_once is None:
-            return plan.calls * self.more_at_once
-        return min(plan.calls, max(1, round(self.at_once * plan.slow_seconds)))
+        if self.max_in_flight is None:
+            return plan.calls * self.in_flight_factor
+        return min(plan.calls, max(1, round(self.max_in_flight * plan.slow_seconds)))
 
 
 CHATQUEUE = System(
@@ -77,8 +77,8 @@ CHATQUEUE = System(
     result_key=keys.result,
     log_key=keys.events,
     submit_path="/api/v1/chat/async",
-    show_path="/api/v1/chat/jobs/{}",
-    id_name="job_id",
+    status_path="/api/v1/chat/jobs/{}",
+    id_field="job_id",
     tasks="bench.ours",
     env={"CHATQUEUE_WORKER_CONCURRENCY": "{in_flight}"},
 )
@@ -95,7 +95,7 @@ VARIANTS = (
         name="chatqueue, no task events",
         workers=("celery -A tasks worker -- worker.send_task_events=false",),
     ),
-    replace(CHATQUEUE, name="chatqueue, twice as many in flight", more_at_once=2),
+    replace(CHATQUEUE, name="chatqueue, twice as many in flight", in_flight_factor=2),
     replace(
         CHATQUEUE,
         name="chatqueue, tokens spread over the second",
@@ -113,21 +113,21 @@ RQ = System(
     result_key="rq:results:{}".format,
     tasks="bench.peers.rq_tasks",
     package="rq",
-    at_once=1,
+    max_in_flight=1,
 )
 RQ_POOL = replace(
     RQ,
     name="FastAPI + RQ, pool of 32 that do not fork",
     workers=("rq worker-pool --url {redis} -n 32 -w rq.worker.SimpleWorker",),
     processes=32,
-    at_once=32,
+    max_in_flight=32,
 )
 THREADS = System(
     name="FastAPI + asyncio.Queue + 3 threads",
     web=_UVICORN + "1 bench.peers.threads_web:app",
     web_processes=1,
     package="fastapi",
-    at_once=3,
+    max_in_flight=3,
 )
 CELERY = System(
     name="Flask + Celery, prefork",
@@ -137,13 +137,13 @@ CELERY = System(
     web_ready="Booting worker with pid",
     result_key="celery-task-meta-{}".format,
     tasks="bench.peers.celery_tasks",
-    at_once=2,
+    max_in_flight=2,
 )
 CELERY_THREADS = replace(
     CELERY,
     name="Flask + Celery, -P threads",
     workers=("celery -A bench.peers.celery_tasks worker -P threads -c {in_flight}",),
-    at_once=None,
+    max_in_flight=None,
 )
 ARQ = System(
     name="FastAPI + arq",
@@ -153,7 +153,7 @@ ARQ = System(
     result_key="arq:result:{}".format,
     tasks="bench.peers.arq_tasks",
     package="arq",
-    home="arq",
+    venv="arq",
     env={"PEER_CONCURRENCY": "{in_flight}"},
 )
 TASKIQ = System(

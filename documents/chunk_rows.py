@@ -12,17 +12,17 @@ import pyarrow as pa
 from lancedb.expr import Expr, col, lit
 
 from documents.models import Chunk, EmbeddingModel
-from documents.words import rejoin
+from documents.words import normalize_text
 
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
-_MODEL: Final = b"embedding_model"
-_IS_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's own name for it
+_MODEL_KEY: Final = b"embedding_model"
+_PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's own name for it
 
 
-def schema_of(model: EmbeddingModel) -> pa.Schema:
+def chunk_schema(model: EmbeddingModel) -> pa.Schema:
     return pa.schema(
         [
-            pa.field("key", pa.string(), nullable=False, metadata=_IS_KEY),
+            pa.field("key", pa.string(), nullable=False, metadata=_PRIMARY_KEY),
             pa.field("document_id", pa.string(), nullable=False),
             pa.field("tenant", pa.string(), nullable=False),
             pa.field("index", pa.int32(), nullable=False),
@@ -30,24 +30,24 @@ def schema_of(model: EmbeddingModel) -> pa.Schema:
             pa.field("start", pa.int32(), nullable=False),
             pa.field("end", pa.int32(), nullable=False),
             pa.field("text", pa.string(), nullable=False),
-            pa.field("words", pa.string(), nullable=False),
+            pa.field("search_text", pa.string(), nullable=False),
             pa.field("vector", pa.list_(pa.float32(), model.dimensions), nullable=False),
         ],
-        metadata={_MODEL: str(model)},
+        metadata={_MODEL_KEY: str(model)},
     )
 
 
-def model_of(schema: pa.Schema) -> str:
-    return str(schema.metadata[_MODEL].decode())
+def stored_model(schema: pa.Schema) -> str:
+    return str(schema.metadata[_MODEL_KEY].decode())
 
 
-def rows_of(
+def build_rows(
     document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
 ) -> pa.Table:
     """Raises ValueError where a chunk has no vector, or one of another length."""
     if len(chunks) != len(vectors) or any(len(vector) != 4 * model.dimensions for vector in vectors):
         raise ValueError(f"each chunk needs one vector of {model}")
-    schema = schema_of(model)
+    schema = chunk_schema(model)
     flat = pa.Array.from_buffers(pa.float32(), len(chunks) * model.dimensions, [None, pa.py_buffer(b"".join(vectors))])
     columns = {
         "key": [f"{document_id}/{chunk.index:06}" for chunk in chunks],
@@ -58,23 +58,23 @@ def rows_of(
         "start": [chunk.start for chunk in chunks],
         "end": [chunk.end for chunk in chunks],
         "text": [chunk.text for chunk in chunks],
-        "words": [rejoin(chunk.text) for chunk in chunks],
+        "search_text": [normalize_text(chunk.text) for chunk in chunks],
         "vector": pa.FixedSizeListArray.from_arrays(flat, model.dimensions),
     }
     return pa.table(columns, schema=schema)
 
 
-def chunk_of(row: dict[str, Any]) -> Chunk:
+def row_to_chunk(row: dict[str, Any]) -> Chunk:
     return Chunk(row["index"], row["page"], row["start"], row["end"], row["text"])
 
 
-def of_document(document_id: str) -> Expr:
+def document_filter(document_id: str) -> Expr:
     return col("document_id") == lit(document_id)
 
 
-def of_tenant(tenant: str) -> Expr:
+def tenant_filter(tenant: str) -> Expr:
     return col("tenant") == lit(tenant)
 
 
-def of_documents(document_ids: Sequence[str]) -> Expr:
+def documents_filter(document_ids: Sequence[str]) -> Expr:
     return col("document_id").isin(document_ids)

@@ -10,54 +10,56 @@ import pyarrow as pa
 from lancedb import AsyncTable
 from lancedb.expr import Expr
 
-from documents.chunk_rows import READ_COLUMNS, chunk_of
-from documents.models import Found
+from documents.chunk_rows import READ_COLUMNS, row_to_chunk
+from documents.models import SearchHit
 from documents.words import stems
 
 _CANDIDATES: Final = 50  # of each search, before they are fused
-_PROBES: Final = 20  # partitions that are always looked into; more, up to all, while too few candidates have come
-_REFINED: Final = 2  # times as many candidates, rounded to a byte a number in the index, are compared by their vectors
+_MIN_PROBES: Final = 20  # partitions that are always looked into; more, up to all, while too few candidates have come
+_REFINE_FACTOR: Final = (
+    2  # times as many candidates, rounded to a byte a number in the index, are compared by their vectors
+)
 
 _RANK_CONSTANT: Final = 60  # the usual one: how soon later ranks count as much as earlier ones
 
 
-async def search_table(table: AsyncTable, question: str, vector: bytes, where: Expr, limit: int) -> list[Found]:
-    asked = np.frombuffer(vector, "<f4")
-    searches = [_by_vector(table, asked, where)]
+async def search_table(table: AsyncTable, question: str, vector: bytes, where: Expr, limit: int) -> list[SearchHit]:
+    query_vector = np.frombuffer(vector, "<f4")
+    searches = [_search_by_vector(table, query_vector, where)]
     if stems(question):
-        searches.append(_by_words(table, question, where))
+        searches.append(_search_by_text(table, question, where))
     results = await asyncio.gather(*searches)
-    rows = {row["key"]: row for result in results for row in _rows(result, asked)}
+    rows = {row["key"]: row for result in results for row in _rows_with_similarity(result, query_vector)}
     ranked = _fuse([result["key"].to_pylist() for result in results])
-    return [_found(rows[key], score) for key, score in ranked[:limit]]
+    return [_to_hit(rows[key], score) for key, score in ranked[:limit]]
 
 
-async def _by_vector(table: AsyncTable, asked: np.ndarray, where: Expr) -> pa.Table:
+async def _search_by_vector(table: AsyncTable, query_vector: np.ndarray, where: Expr) -> pa.Table:
     """Exact in a table without an index of vectors, and in others all but so (documents/index_maintenance.py).
 
     Without a limit to the partitions: the nearest ones may hold little of one tenant's or one document's.
     """
-    query = table.query().nearest_to(asked).distance_type("cosine").where(where).limit(_CANDIDATES)
-    query = query.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(_REFINED)
+    query = table.query().nearest_to(query_vector).distance_type("cosine").where(where).limit(_CANDIDATES)
+    query = query.minimum_nprobes(_MIN_PROBES).maximum_nprobes(0).refine_factor(_REFINE_FACTOR)
     return await query.select([*READ_COLUMNS, "_distance"]).to_arrow()
 
 
-async def _by_words(table: AsyncTable, question: str, where: Expr) -> pa.Table:
-    query = table.query().nearest_to_text(question, columns="words").where(where)
+async def _search_by_text(table: AsyncTable, question: str, where: Expr) -> pa.Table:
+    query = table.query().nearest_to_text(question, columns="search_text").where(where)
     return await query.select([*READ_COLUMNS, "_score"]).limit(_CANDIDATES).to_arrow()
 
 
-def _rows(found: pa.Table, asked: np.ndarray) -> list[dict[str, Any]]:
+def _rows_with_similarity(result: pa.Table, query_vector: np.ndarray) -> list[dict[str, Any]]:
     """With the cosine of question and chunk, which the search by words does not know."""
-    vectors = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, len(asked))
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(asked)
-    similarities = (vectors @ asked) / np.where(lengths > 0, lengths, 1)
-    rows = found.drop_columns(["vector"]).to_pylist()
+    vectors = result["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, len(query_vector))
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query_vector)
+    similarities = (vectors @ query_vector) / np.where(lengths > 0, lengths, 1)
+    rows = result.drop_columns(["vector"]).to_pylist()
     return [row | {"similarity": float(similarity)} for row, similarity in zip(rows, similarities, strict=True)]
 
 
-def _found(row: dict[str, Any], score: float) -> Found:
-    return Found(row["document_id"], chunk_of(row), row["similarity"], score)
+def _to_hit(row: dict[str, Any], score: float) -> SearchHit:
+    return SearchHit(row["document_id"], row_to_chunk(row), row["similarity"], score)
 
 
 def _fuse(rankings: Sequence[Sequence[str]]) -> list[tuple[str, float]]:

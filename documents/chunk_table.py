@@ -22,7 +22,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from documents.errors import ChunksUnavailable, DocumentsNotInstalled
-from documents.models import Chunk, EmbeddingModel, Found
+from documents.models import Chunk, EmbeddingModel, SearchHit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lancedb.expr import Expr
 
 _PREFIX: Final = "chunks_"
-_CREATE_TRIES: Final = 10  # as many processes may make a table at the same moment
+_MAX_CREATE_ATTEMPTS: Final = 10  # as many processes may make a table at the same moment
 _INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's own limits are 6 GB and 1 GB a process
 _METADATA_CACHE_BYTES: Final = 64 * 1024**2
 
@@ -40,8 +40,8 @@ class ChunkTable:
 
     def __init__(self, connection: "AsyncConnection") -> None:
         self._connection = connection
-        self._opened: dict[str, AsyncTable] = {}  # each looks for itself whether others have committed
-        self._upkeep = asyncio.Lock()
+        self._open_tables: dict[str, AsyncTable] = {}  # each looks for itself whether others have committed
+        self._maintenance_lock = asyncio.Lock()
 
     @classmethod
     async def open(cls, url: str) -> "ChunkTable":
@@ -50,9 +50,9 @@ class ChunkTable:
             lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
         except ImportError:
             raise DocumentsNotInstalled from None
-        always = timedelta(0)  # what another process has committed is seen by the next call
+        no_staleness = timedelta(0)  # what another process has committed is seen by the next call
         caches = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
-        return cls(await lancedb.connect_async(url, read_consistency_interval=always, session=caches))
+        return cls(await lancedb.connect_async(url, read_consistency_interval=no_staleness, session=caches))
 
     async def replace(
         self, document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
@@ -61,38 +61,40 @@ class ChunkTable:
 
         A vector is as many little-endian float32 as the model has dimensions.
         """
-        from documents.chunk_rows import of_document, rows_of
-        from documents.index_maintenance import keep_fast
+        from documents.chunk_rows import build_rows, document_filter
+        from documents.index_maintenance import maintain_indexes
 
-        rows = await asyncio.to_thread(rows_of, document_id, tenant, model, chunks, vectors)
-        table = await self._table(model)
+        rows = await asyncio.to_thread(build_rows, document_id, tenant, model, chunks, vectors)
+        table = await self._open_or_create(model)
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
-        await merge.when_not_matched_by_source_delete(of_document(document_id)).execute(rows)
-        await self._remove_elsewhere(document_id, model)
-        if not self._upkeep.locked():  # two at once would undo each other's work; the next ingest does the rest
-            async with self._upkeep:
-                await keep_fast(table)
+        await merge.when_not_matched_by_source_delete(document_filter(document_id)).execute(rows)
+        await self._remove_from_other_tables(document_id, model)
+        if (
+            not self._maintenance_lock.locked()
+        ):  # two at once would undo each other's work; the next ingest does the rest
+            async with self._maintenance_lock:
+                await maintain_indexes(table)
 
     async def remove(self, document_id: str) -> None:
         """Under whichever model. A document that has no chunks is no error."""
-        await self._remove_elsewhere(document_id, None)
+        await self._remove_from_other_tables(document_id, None)
 
-    async def purge(self) -> None:
+    async def compact(self) -> None:
         """Clear what was removed some time ago from the disk too: until then no search finds it, but it is there.
 
         Rows that are less than a tenth of a file of a hundred thousand stay in it until more of them are removed.
         """
-        from documents.index_maintenance import purge
+        from documents.index_maintenance import compact
 
-        async with self._upkeep:
-            for table in await self._tables():
-                await purge(table)
+        async with self._maintenance_lock:
+            for table in await self._all_tables():
+                await compact(table)
 
     async def count(self, document_id: str) -> int:
-        from documents.chunk_rows import of_document
+        from documents.chunk_rows import document_filter
 
-        where = of_document(document_id).to_sql()
-        return sum([await table.count_rows(where) for table in await self._tables()])
+        where = document_filter(document_id).to_sql()
+        return sum([await table.count_rows(where) for table in await self._all_tables()])
 
     async def search(
         self,
@@ -102,65 +104,65 @@ class ChunkTable:
         tenant: str,
         document_ids: Collection[str] | None = None,
         limit: int = 20,
-    ) -> list[Found]:
+    ) -> list[SearchHit]:
         """The chunks that fit best by meaning and by words, the best first; of these documents, or all the tenant's.
 
         Of those that were kept with this model.
         """
         from documents.chunk_search import search_table
 
-        where = _scope(tenant, document_ids)
-        mine = await self._open(_name(model))
-        if mine is None or (document_ids is not None and not document_ids):
+        where = _scope_filter(tenant, document_ids)
+        table = await self._open_existing(_table_name(model))
+        if table is None or (document_ids is not None and not document_ids):
             return []
-        return await search_table(mine, question, vector, where, limit)
+        return await search_table(table, question, vector, where, limit)
 
-    async def kept_otherwise(
+    async def documents_of_other_models(
         self, model: EmbeddingModel, tenant: str, document_ids: Collection[str] | None = None
     ) -> dict[str, str]:
         """The documents of which there are chunks of another model, with that model; of these, or all the tenant's."""
-        from documents.chunk_rows import model_of
+        from documents.chunk_rows import stored_model
 
-        where, kept = _scope(tenant, document_ids), dict[str, str]()
-        for table in await self._tables():
-            if table.name != _name(model) and await table.count_rows(where.to_sql()):
+        where, models = _scope_filter(tenant, document_ids), dict[str, str]()
+        for table in await self._all_tables():
+            if table.name != _table_name(model) and await table.count_rows(where.to_sql()):
                 rows = await table.query().where(where).select(["document_id"]).to_arrow()
-                kept |= dict.fromkeys(rows["document_id"].unique().to_pylist(), model_of(await table.schema()))
-        return kept
+                models |= dict.fromkeys(rows["document_id"].unique().to_pylist(), stored_model(await table.schema()))
+        return models
 
-    async def _remove_elsewhere(self, document_id: str, kept: EmbeddingModel | None) -> None:
-        from documents.chunk_rows import of_document
+    async def _remove_from_other_tables(self, document_id: str, current_model: EmbeddingModel | None) -> None:
+        from documents.chunk_rows import document_filter
 
-        for table in await self._tables():
-            if kept is None or table.name != _name(kept):
-                await table.delete(of_document(document_id))
+        for table in await self._all_tables():
+            if current_model is None or table.name != _table_name(current_model):
+                await table.delete(document_filter(document_id))
 
-    async def _tables(self) -> list["AsyncTable"]:
+    async def _all_tables(self) -> list["AsyncTable"]:
         names = (await self._connection.list_tables()).tables
-        tables = [await self._open(name) for name in names if name.startswith(_PREFIX)]
+        tables = [await self._open_existing(name) for name in names if name.startswith(_PREFIX)]
         return [table for table in tables if table is not None]
 
-    async def _open(self, name: str) -> "AsyncTable | None":
+    async def _open_existing(self, name: str) -> "AsyncTable | None":
         """None for a table that another process is just making: its folder is there before its first version."""
-        if name not in self._opened:
+        if name not in self._open_tables:
             try:
-                self._opened[name] = await self._connection.open_table(name)
+                self._open_tables[name] = await self._connection.open_table(name)
             except ValueError:
                 return None
-        return self._opened[name]
+        return self._open_tables[name]
 
-    async def _table(self, model: EmbeddingModel) -> "AsyncTable":
-        from documents.chunk_rows import schema_of
-        from documents.index_maintenance import make_indexes
+    async def _open_or_create(self, model: EmbeddingModel) -> "AsyncTable":
+        from documents.chunk_rows import chunk_schema
+        from documents.index_maintenance import create_indexes
 
-        if (table := self._opened.get(_name(model))) is None:
-            table = await self._create(_name(model), schema_of(model))
-            await make_indexes(table)
+        if (table := self._open_tables.get(_table_name(model))) is None:
+            table = await self._create_table(_table_name(model), chunk_schema(model))
+            await create_indexes(table)
         return table
 
-    async def _create(self, name: str, schema: "pa.Schema") -> "AsyncTable":
+    async def _create_table(self, name: str, schema: "pa.Schema") -> "AsyncTable":
         """Also when other processes do it at the same moment: all but one are told to look again."""
-        for _ in range(_CREATE_TRIES):
+        for _ in range(_MAX_CREATE_ATTEMPTS):
             try:
                 return await self._connection.create_table(name, schema=schema, exist_ok=True)
             except RuntimeError:
@@ -168,12 +170,12 @@ class ChunkTable:
         raise ChunksUnavailable("the chunks' table could not be made; try again")
 
 
-def _name(model: EmbeddingModel) -> str:
+def _table_name(model: EmbeddingModel) -> str:
     return _PREFIX + hashlib.sha256(str(model).encode()).hexdigest()[:16]
 
 
-def _scope(tenant: str, document_ids: Collection[str] | None) -> "Expr":
-    from documents.chunk_rows import of_documents, of_tenant
+def _scope_filter(tenant: str, document_ids: Collection[str] | None) -> "Expr":
+    from documents.chunk_rows import documents_filter, tenant_filter
 
-    where = of_tenant(tenant)
-    return where if document_ids is None else where & of_documents(sorted(document_ids))
+    where = tenant_filter(tenant)
+    return where if document_ids is None else where & documents_filter(sorted(document_ids))

@@ -121,5 +121,5 @@ class DocumentsNotInstalled(DocumentError):
 
 
 # What the reading process may say of a document; it names the class by its code.
-_SPOKEN: Final[tuple[type[DocumentError], ...]] = (*UnreadableDocument.__subclasses__(), DocumentsNotInstalled)
-SAID_BY_READER: Final = {kind.code: kind for kind in _SPOKEN}
+_READER_ERRORS: Final[tuple[type[DocumentError], ...]] = (*UnreadableDocument.__subclasses__(), DocumentsNotInstalled)
+READER_ERRORS_BY_CODE: Final = {error_class.code: error_class for error_class in _READER_ERRORS}

@@ -3,7 +3,7 @@
 from documents.chunk_table import ChunkTable
 from documents.chunking import ChunkSize
 from documents.files import Files
-from documents.reading import Reader, ReadingLimits
+from documents.reading import ReadingLimits, TextReader
 from jobs.settings import Settings
 
 _MAX_CHARS = 10_000_000  # of one document: three thousand pages of print
@@ -13,12 +13,12 @@ def open_files(settings: Settings) -> Files:
     return Files(settings.documents_url, settings.data_dir / "documents")
 
 
-async def open_chunks(settings: Settings) -> ChunkTable:
+async def open_chunk_table(settings: Settings) -> ChunkTable:
     root = settings.documents_url or str(settings.data_dir / "documents")
     return await ChunkTable.open(f"{root.rstrip('/')}/chunks")
 
 
-def make_reader(settings: Settings) -> Reader:
+def make_reader(settings: Settings) -> TextReader:
     limits = ReadingLimits(
         max_pages=settings.document_max_pages,
         max_chars=_MAX_CHARS,
@@ -26,4 +26,4 @@ def make_reader(settings: Settings) -> Reader:
         seconds=settings.document_read_seconds,
     )
     size = ChunkSize(settings.document_chunk_tokens, settings.document_chunk_overlap)
-    return Reader(settings.document_read_concurrency, limits, size)
+    return TextReader(settings.document_read_concurrency, limits, size)

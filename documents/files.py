@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.file_type import HEAD_BYTES
 from documents.identity import is_document_id
-from documents.storage import storage_faults
+from documents.storage import translate_storage_errors
 
 _BLOCK_BYTES: Final = 256 * 1024
 _STALE_SECONDS: Final = 3_600  # since the last block of an upload
@@ -33,7 +33,7 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class StoredUpload:
     """A file that has arrived whole, and is not kept yet."""
 
     path: Path
@@ -47,40 +47,43 @@ class Files:
 
     def __init__(self, url: str | None, folder: Path) -> None:
         self._incoming = folder / "incoming"
-        self._kept = _remote(url) if url else _Local(folder / "files")
+        self._backend = _open_object_store(url) if url else _LocalBackend(folder / "files")
 
     @contextmanager
-    def receive(self, stream: Stream, max_bytes: int) -> Iterator[Received]:
+    def receive(self, stream: Stream, max_bytes: int) -> Iterator[StoredUpload]:
         """The stream's bytes in a file of their own, which is gone when the block ends, unless it was kept.
 
         Raises EmptyDocument or DocumentTooLarge; reads at most one block beyond the limit.
         """
-        with storage_faults(FilesUnavailable):
+        with translate_storage_errors(FilesUnavailable):
             self._incoming.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._incoming)
         path = Path(name)
         try:
-            with storage_faults(FilesUnavailable), os.fdopen(handle, "wb") as file:
+            with translate_storage_errors(FilesUnavailable), os.fdopen(handle, "wb") as file:
                 size, sha256, head = _copy(stream, file, max_bytes)
-            yield Received(path, size, sha256, head)
+            yield StoredUpload(path, size, sha256, head)
         finally:
             path.unlink(missing_ok=True)
 
-    def keep(self, received: Received, document_id: str) -> None:
+    def save(self, upload: StoredUpload, document_id: str) -> None:
         """All of it or nothing, and for good once this returns. The same document twice at once is one file."""
-        with storage_faults(FilesUnavailable):
-            self._kept.put(received.path, _checked(document_id))
+        with translate_storage_errors(FilesUnavailable):
+            self._backend.put(upload.path, _validated_id(document_id))
 
     @contextmanager
     def local_copy(self, document_id: str) -> Iterator[Path]:
         """A path to read from while the block lasts. Raises FileNotFoundError for a document that was removed."""
-        with storage_faults(FilesUnavailable), self._kept.at_hand(_checked(document_id), self._incoming) as path:
+        with (
+            translate_storage_errors(FilesUnavailable),
+            self._backend.local_path(_validated_id(document_id), self._incoming) as path,
+        ):
             yield path
 
     def remove(self, document_id: str) -> None:
         """Also when it is gone already."""
-        with storage_faults(FilesUnavailable):
-            self._kept.remove(_checked(document_id))
+        with translate_storage_errors(FilesUnavailable):
+            self._backend.remove(_validated_id(document_id))
 
     def sweep(self) -> int:
         """Remove what uploads left behind whose process died; answers how many."""
@@ -90,17 +93,17 @@ class Files:
         return len(old)
 
 
-class _Local:
+class _LocalBackend:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, path: Path, name: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path.replace(self._folder / name)
-        _sync(self._folder)
+        _fsync_folder(self._folder)
 
     @contextmanager
-    def at_hand(self, name: str, _: Path) -> Iterator[Path]:
+    def local_path(self, name: str, _: Path) -> Iterator[Path]:
         path = self._folder / name
         path.stat()
         yield path
@@ -109,7 +112,7 @@ class _Local:
         (self._folder / name).unlink(missing_ok=True)
 
 
-class _Remote:
+class _ObjectStoreBackend:
     """An object store, whose uploads are whole or not there by its own promise."""
 
     def __init__(self, store: Any, prefix: str) -> None:
@@ -123,7 +126,7 @@ class _Remote:
                 shutil.copyfileobj(source, target, _BLOCK_BYTES)
 
     @contextmanager
-    def at_hand(self, name: str, folder: Path) -> Iterator[Path]:
+    def local_path(self, name: str, folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as target:
             with self._store.open_input_stream(f"{self._prefix}/{name}") as source:
@@ -136,12 +139,12 @@ class _Remote:
             self._store.delete_file(f"{self._prefix}/{name}")
 
 
-def _remote(url: str) -> _Remote:
+def _open_object_store(url: str) -> _ObjectStoreBackend:
     try:
         from pyarrow.fs import FileSystem  # comes with LanceDB; 40 MB that a folder does not need
     except ImportError:
         raise DocumentsNotInstalled from None
-    return _Remote(*FileSystem.from_uri(url))
+    return _ObjectStoreBackend(*FileSystem.from_uri(url))
 
 
 def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
@@ -160,7 +163,7 @@ def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
     return size, digest.hexdigest(), head
 
 
-def _checked(document_id: str) -> str:
+def _validated_id(document_id: str) -> str:
     if not is_document_id(document_id):
         raise ValueError("not a document's id")
     return document_id
@@ -173,7 +176,7 @@ def _age_seconds(path: Path) -> float:
         return 0
 
 
-def _sync(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     """A file's new name is on disk only when its folder is."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -7,9 +7,11 @@ from typing import Final
 
 DOCUMENT_ID_PATTERN: Final = r"^doc_[0-9a-f]{32}$"
 _DOCUMENT_ID: Final = re.compile(DOCUMENT_ID_PATTERN)
-_LONGEST_NAME: Final = 200  # characters; names are shown and put before models
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # controls, marks that turn text around, ...
-_NAMELESS: Final = "document"
+_MAX_NAME_CHARS: Final = 200  # characters; names are shown and put before models
+_INVISIBLE_CATEGORIES: Final = frozenset(
+    {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+)  # controls, marks that turn text around, ...
+_DEFAULT_NAME: Final = "document"
 
 
 def new_document_id() -> str:
@@ -24,6 +26,6 @@ def is_document_id(text: str) -> bool:
 
 def clean_filename(name: str) -> str:
     """The name to show: without folders, control characters and outer blanks. It never reaches a file system."""
-    seen = "".join(character for character in name if unicodedata.category(character) not in _UNSEEN)
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", seen))[-1]
-    return last.strip(" .")[:_LONGEST_NAME].strip() or _NAMELESS
+    visible = "".join(character for character in name if unicodedata.category(character) not in _INVISIBLE_CATEGORIES)
+    base_name = re.split(r"[/\\]", unicodedata.normalize("NFC", visible))[-1]
+    return base_name.strip(" .")[:_MAX_NAME_CHARS].strip() or _DEFAULT_NAME

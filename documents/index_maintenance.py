@@ -18,26 +18,28 @@ from lancedb.index import FTS, Bitmap, BTree, IvfSq
 
 from documents.errors import ChunksUnavailable
 
-EXACT_UP_TO: Final = 20_000  # vectors that are all looked at: 20 ms; by an index 15 ms, of any number
-_MOST_PARTS: Final = 16  # of the vectors' index: each upkeep adds one, and searches look into each
-_UNINDEXED_ROWS: Final = 100
-_UNINDEXED_SHARE: Final = 1 / 256  # of a large table: the index of its words is written anew, 1 s of CPU at 100,000
-_SMALL_FILES: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
-_KEPT_VERSIONS: Final = timedelta(minutes=10)  # nobody reads one version for so long; to clear it away would break him
-_MOST_SECONDS: Final = 60.0
-_INDEX_TRIES: Final = 10  # as many processes may make the table at the same moment
+MAX_EXACT_SEARCH_ROWS: Final = 20_000  # vectors that are all looked at: 20 ms; by an index 15 ms, of any number
+_MAX_INDEX_PARTS: Final = 16  # of the vectors' index: each upkeep adds one, and searches look into each
+_MAX_UNINDEXED_ROWS: Final = 100
+_MAX_UNINDEXED_SHARE: Final = 1 / 256  # of a large table: the index of its words is written anew, 1 s of CPU at 100,000
+_MAX_FRAGMENTS: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
+_VERSION_RETENTION: Final = timedelta(
+    minutes=10
+)  # nobody reads one version for so long; to clear it away would break him
+_MAX_SECONDS: Final = 60.0
+_MAX_INDEX_ATTEMPTS: Final = 10  # as many processes may make the table at the same moment
 _SCALAR_INDEXES: Final[dict[str, FTS | BTree | Bitmap]] = {
-    "words": FTS(with_position=False),
+    "search_text": FTS(with_position=False),
     "document_id": BTree(),
     "tenant": Bitmap(),
 }
 
 
-async def make_indexes(table: AsyncTable) -> None:
+async def create_indexes(table: AsyncTable) -> None:
     """Those that every table has; where several processes make them at the same moment, all but one look again."""
-    for _ in range(_INDEX_TRIES):
-        indexed = {column for index in await table.list_indices() for column in index.columns}
-        missing = [column for column in _SCALAR_INDEXES if column not in indexed]
+    for _ in range(_MAX_INDEX_ATTEMPTS):
+        indexed_columns = {column for index in await table.list_indices() for column in index.columns}
+        missing = [column for column in _SCALAR_INDEXES if column not in indexed_columns]
         if not missing:
             return
         try:
@@ -47,32 +49,32 @@ async def make_indexes(table: AsyncTable) -> None:
     raise ChunksUnavailable("the chunks' table could not be made; try again")
 
 
-async def keep_fast(table: AsyncTable) -> None:
+async def maintain_indexes(table: AsyncTable) -> None:
     """What is due. Ends in time: what it does not get done, or another process prevents, a later ingest does."""
     try:
-        async with asyncio.timeout(_MOST_SECONDS):
-            await make_indexes(table)
-            await _put_in_order(table)
+        async with asyncio.timeout(_MAX_SECONDS):
+            await create_indexes(table)
+            await _optimize(table)
             await _index_vectors(table)
     except (TimeoutError, RuntimeError):
         return
 
 
-async def purge(table: AsyncTable) -> None:
+async def compact(table: AsyncTable) -> None:
     """Clear the texts of what was removed from the disk, as far as whole files, or a tenth of one, are concerned."""
     try:
-        async with asyncio.timeout(_MOST_SECONDS):
-            await table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+        async with asyncio.timeout(_MAX_SECONDS):
+            await table.optimize(cleanup_older_than=_VERSION_RETENTION)
     except (TimeoutError, RuntimeError):
         return
 
 
-async def _put_in_order(table: AsyncTable) -> None:
+async def _optimize(table: AsyncTable) -> None:
     """Index what has come, merge the small files of many small documents, and clear old versions away."""
-    words = await table.index_stats("words_idx")
+    text_stats = await table.index_stats("search_text_idx")
     files = (await table.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]  # a dict at run time
-    if words is not None and is_out_of_order(words.num_indexed_rows, words.num_unindexed_rows, files):
-        await table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+    if text_stats is not None and needs_optimization(text_stats.num_indexed_rows, text_stats.num_unindexed_rows, files):
+        await table.optimize(cleanup_older_than=_VERSION_RETENTION)
 
 
 async def _index_vectors(table: AsyncTable) -> None:
@@ -82,11 +84,11 @@ async def _index_vectors(table: AsyncTable) -> None:
         await table.create_index("vector", config=config)  # type: ignore[arg-type]  # forgotten in the annotation
 
 
-def is_out_of_order(indexed: int, unindexed: int, files: int) -> bool:
+def needs_optimization(indexed: int, unindexed: int, files: int) -> bool:
     """Whether searches have become slow enough to pay for putting the table in order."""
-    return unindexed > max(_UNINDEXED_ROWS, indexed * _UNINDEXED_SHARE) or files > _SMALL_FILES
+    return unindexed > max(_MAX_UNINDEXED_ROWS, indexed * _MAX_UNINDEXED_SHARE) or files > _MAX_FRAGMENTS
 
 
 def needs_vector_index(rows: int, parts: int) -> bool:
     """Whether to make it, or to make it anew, of one part and with as many partitions as the table's size asks for."""
-    return rows > EXACT_UP_TO and not 0 < parts <= _MOST_PARTS
+    return rows > MAX_EXACT_SEARCH_ROWS and not 0 < parts <= _MAX_INDEX_PARTS

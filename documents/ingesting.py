@@ -11,29 +11,29 @@ from pathlib import Path
 from typing import Final
 
 from documents.chunk_table import ChunkTable
-from documents.models import Chunk, EmbeddingModel, Kind, Page
-from documents.reading import Reader, ReadPage
-from documents.words import rejoin
+from documents.models import Chunk, EmbeddingModel, FileType, TextPage
+from documents.reading import ChunkedPage, TextReader
+from documents.words import normalize_text
 
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # one vector for each text, in order
-Progress = Callable[[int, int], Awaitable[None]]  # pages done, pages in all
+ReportProgress = Callable[[int, int], Awaitable[None]]  # pages done, pages in all
 
-_BATCH: Final = 64  # texts in one call to the provider: about 13,000 tokens, far below any provider's limit
+_BATCH_SIZE: Final = 64  # texts in one call to the provider: about 13,000 tokens, far below any provider's limit
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class IngestJob:
     """What is to be ingested, under whose name, with which model."""
 
     document_id: str
     tenant: str
     path: Path
-    kind: Kind
+    file_type: FileType
     embedding_model: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class IngestResult:
     pages: int
     chunks: int
     pages_without_text: tuple[int, ...]
@@ -42,50 +42,58 @@ class Ingested:
 
 
 @dataclass(slots=True)
-class _Harvest:
+class _Accumulated:
     """What has come of the pages so far. Vectors are packed: a list of Python floats would take eight times as much."""
 
     pages: list[tuple[int, str | None]] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
     vectors: list[bytes] = field(default_factory=list)
 
-    def note(self, page: Page) -> None:
+    def add_page(self, page: TextPage) -> None:
         self.pages.append((page.number, page.problem))
 
-    def numbers(self, problem: str) -> tuple[int, ...]:
-        return tuple(number for number, met in self.pages if met == problem)
+    def pages_with(self, problem: str) -> tuple[int, ...]:
+        return tuple(number for number, page_problem in self.pages if page_problem == problem)
 
 
-async def ingest(order: Order, reader: Reader, table: ChunkTable, embed: Embed, progress: Progress) -> Ingested:
+async def ingest(
+    job: IngestJob, reader: TextReader, table: ChunkTable, embed: Embed, report_progress: ReportProgress
+) -> IngestResult:
     """Read, cut, embed and keep. May run any number of times, also at once: the last to end leaves one complete set.
 
     Nothing is kept before everything is known, and then all at once; cut short anywhere, it leaves what was before.
     Raises DocumentError, and whatever `embed` and `progress` raise.
     """
-    harvest = _Harvest()
-    async with aclosing(reader.read(order.path, order.kind)) as pages:
-        async for batch, done, count in _batches(pages, harvest):
-            vectors = await embed([rejoin(chunk.text) for chunk in batch])
-            harvest.chunks += batch
-            harvest.vectors += [array("f", vector).tobytes() for vector in vectors]
-            await progress(done, count)
-    model = EmbeddingModel(order.embedding_model, len(harvest.vectors[0]) // 4)
-    await table.replace(order.document_id, order.tenant, model, harvest.chunks, harvest.vectors)
-    return Ingested(
-        len(harvest.pages), len(harvest.chunks), harvest.numbers("no_text"), harvest.numbers("damaged"), model
+    accumulated = _Accumulated()
+    async with aclosing(reader.read(job.path, job.file_type)) as pages:
+        async for batch, done, count in _batches(pages, accumulated):
+            vectors = await embed([normalize_text(chunk.text) for chunk in batch])
+            accumulated.chunks += batch
+            accumulated.vectors += [array("f", vector).tobytes() for vector in vectors]
+            await report_progress(done, count)
+    model = EmbeddingModel(job.embedding_model, len(accumulated.vectors[0]) // 4)
+    await table.replace(job.document_id, job.tenant, model, accumulated.chunks, accumulated.vectors)
+    return IngestResult(
+        len(accumulated.pages),
+        len(accumulated.chunks),
+        accumulated.pages_with("no_text"),
+        accumulated.pages_with("damaged"),
+        model,
     )
 
 
-async def _batches(pages: AsyncIterator[ReadPage], harvest: _Harvest) -> AsyncIterator[tuple[list[Chunk], int, int]]:
+async def _batches(
+    pages: AsyncIterator[ChunkedPage], accumulated: _Accumulated
+) -> AsyncIterator[tuple[list[Chunk], int, int]]:
     """Chunks, as many as go into one call, with the pages that they complete."""
-    waiting: list[Chunk] = []
+    pending: list[Chunk] = []
     count = 0
-    async for read in pages:
-        harvest.note(read.page)
-        waiting += read.chunks
-        count = read.page.count
-        while len(waiting) >= _BATCH:
-            yield waiting[:_BATCH], len(harvest.pages), count
-            del waiting[:_BATCH]
-    if waiting:
-        yield waiting, count, count
+    async for chunked_page in pages:
+        accumulated.add_page(chunked_page.page)
+        pending += chunked_page.chunks
+        count = chunked_page.page.count
+        while len(pending) >= _BATCH_SIZE:
+            yield pending[:_BATCH_SIZE], len(accumulated.pages), count
+            del pending[:_BATCH_SIZE]
+    if pending:
+        yield pending, count, count

@@ -3,18 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["pdf", "text", "markdown"]
-PageProblem = Literal["no_text", "damaged"]
+FileType = Literal["pdf", "text", "markdown"]
+PageDefect = Literal["no_text", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TextPage:
     """One page as it was read. Numbers begin at 1; a page without text says why it has none."""
 
     number: int
     count: int  # pages of the whole document, for telling the progress
     text: str = field(repr=False)
-    problem: PageProblem | None = None
+    problem: PageDefect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class EmbeddingModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHit:
     """A chunk that a search brought, the best first."""
 
     document_id: str
@@ -62,7 +62,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Citation:
+class SourceQuote:
     """A place that an answer rests on; the quote is literally on that page."""
 
     document_id: str

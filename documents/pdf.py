@@ -18,15 +18,15 @@ from documents.errors import (
     NoText,
     TooManyPages,
 )
-from documents.models import Page
-from documents.text_cleanup import tidy
+from documents.models import TextPage
+from documents.text_cleanup import clean_text
 
 _ERR_SUCCESS: Final = 0  # PDFium's numbers: FPDF_ERR_*
 _ERR_PASSWORD: Final = 4
 _ERR_SECURITY: Final = 5  # encrypted in a way that PDFium does not know
 
 
-def read_pdf(path: Path, max_pages: int, max_chars: int) -> Iterator[Page]:
+def read_pdf(path: Path, max_pages: int, max_chars: int) -> Iterator[TextPage]:
     """The pages in order. Raises before the first page where the whole document is at fault, else after the last."""
     document = _open(path)
     count = len(document)
@@ -51,10 +51,10 @@ def _open(path: Path) -> Any:
     try:
         return pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
-        raise _translated(error.err_code) from None
+        raise _to_document_error(error.err_code) from None
 
 
-def _translated(code: int | None) -> DocumentError:
+def _to_document_error(code: int | None) -> DocumentError:
     if code in {_ERR_PASSWORD, _ERR_SECURITY}:
         return EncryptedDocument("the document is encrypted and needs a password")
     if code == _ERR_SUCCESS:
@@ -62,7 +62,7 @@ def _translated(code: int | None) -> DocumentError:
     return DamagedDocument("the file is a damaged PDF")
 
 
-def _read_page(document: Any, number: int, count: int, max_chars: int) -> Page:
+def _read_page(document: Any, number: int, count: int, max_chars: int) -> TextPage:
     """A page that cannot be read costs itself only."""
     from pypdfium2 import PdfiumError
 
@@ -70,10 +70,10 @@ def _read_page(document: Any, number: int, count: int, max_chars: int) -> Page:
         page = document[number]
         text_page = page.get_textpage()
     except PdfiumError:
-        return Page(number + 1, count, "", problem="damaged")
+        return TextPage(number + 1, count, "", problem="damaged")
     if text_page.count_chars() > max_chars:
         raise ExpandsTooMuch(f"page {number + 1} holds more than {max_chars} characters")
-    text = tidy(text_page.get_text_bounded())
+    text = clean_text(text_page.get_text_bounded())
     text_page.close()
     page.close()
-    return Page(number + 1, count, text, problem=None if text else "no_text")
+    return TextPage(number + 1, count, text, problem=None if text else "no_text")

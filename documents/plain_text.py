@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from documents.errors import EmptyDocument, TooManyPages, UnknownEncoding, UnsupportedDocument
-from documents.models import Page
-from documents.text_cleanup import tidy
+from documents.models import TextPage
+from documents.text_cleanup import clean_text
 
-_MARKS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
+_BOMS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -18,7 +18,7 @@ _MARKS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
 )
 
 
-def read_text(path: Path, max_pages: int) -> Iterator[Page]:
+def read_text(path: Path, max_pages: int) -> Iterator[TextPage]:
     """The pages in order. Raises before the first one."""
     text = _decode(path.read_bytes())
     if "\0" in text:
@@ -26,16 +26,16 @@ def read_text(path: Path, max_pages: int) -> Iterator[Page]:
     count = text.count("\f") + 1
     if count > max_pages:
         raise TooManyPages(f"the document has {count} pages; at most {max_pages} are read")
-    pages = [tidy(page) for page in text.split("\f")]
+    pages = [clean_text(page) for page in text.split("\f")]
     if not any(pages):
         raise EmptyDocument("the file holds nothing but blanks")
     for number, page in enumerate(pages, start=1):
-        yield Page(number, len(pages), page, problem=None if page else "no_text")
+        yield TextPage(number, len(pages), page, problem=None if page else "no_text")
 
 
 def _decode(data: bytes) -> str:
     """A wrong guess would put nonsense into the index unseen: what is not marked and not UTF-8 is refused."""
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:

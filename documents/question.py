@@ -11,41 +11,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-_LONGEST: Final = 8_000  # characters of the message; embedding models take about 8,000 tokens
-_MESSAGES_BEFORE: Final = 3  # enough for "and in the third?" after "and in the second year?"
-_LONGEST_BEFORE: Final = 2_000  # characters of these together, the latest of them
-_WEIGHT_BEFORE: Final = 0.5  # of their vector: the cosine of a chunk that is near to them alone is less than halved
+_MAX_MESSAGE_CHARS: Final = 8_000  # characters of the message; embedding models take about 8,000 tokens
+_MAX_PREVIOUS_MESSAGES: Final = 3  # enough for "and in the third?" after "and in the second year?"
+_MAX_PREVIOUS_CHARS: Final = 2_000  # characters of these together, the latest of them
+_PREVIOUS_WEIGHT: Final = 0.5  # of their vector: the cosine of a chunk that is near to them alone is less than halved
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SearchQuery:
     text: str = field(repr=False)
-    before: str = field(default="", repr=False)  # '': it is the first
+    previous_text: str = field(default="", repr=False)  # '': it is the first
 
     @property
     def texts(self) -> tuple[str, ...]:
         """What has to be embedded."""
-        return (self.text, self.before) if self.before else (self.text,)
+        return (self.text, self.previous_text) if self.previous_text else (self.text,)
 
     @property
-    def words(self) -> str:
+    def search_text(self) -> str:
         """What is searched for by words."""
         return "\n".join(self.texts)
 
 
-def pose(message: str, messages_before: Sequence[str]) -> Question:
-    """`messages_before`: what the asker has said, the latest last."""
-    before = "\n".join(messages_before[-_MESSAGES_BEFORE:])
-    return Question(message[:_LONGEST], before[-_LONGEST_BEFORE:].strip())
+def build_query(message: str, previous_messages: Sequence[str]) -> SearchQuery:
+    """`previous_messages`: what the asker has said, the latest last."""
+    previous_text = "\n".join(previous_messages[-_MAX_PREVIOUS_MESSAGES:])
+    return SearchQuery(message[:_MAX_MESSAGE_CHARS], previous_text[-_MAX_PREVIOUS_CHARS:].strip())
 
 
-def blend(vectors: Sequence["array[float]"]) -> "array[float]":
+def combine(vectors: Sequence["array[float]"]) -> "array[float]":
     """One vector to search by, out of those of the question's texts."""
     if len(vectors) == 1:
         return vectors[0]
-    now, before = vectors
-    share_now, share_before = 1 / _length(now), _WEIGHT_BEFORE / _length(before)
-    return array("f", (a * share_now + b * share_before for a, b in zip(now, before, strict=True)))
+    question_vector, previous_vector = vectors
+    question_factor, previous_factor = 1 / _length(question_vector), _PREVIOUS_WEIGHT / _length(previous_vector)
+    return array(
+        "f", (a * question_factor + b * previous_factor for a, b in zip(question_vector, previous_vector, strict=True))
+    )
 
 
 def _length(vector: "array[float]") -> float:

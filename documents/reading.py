@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from documents.chunking import ChunkSize
-from documents.errors import SAID_BY_READER, DamagedDocument, DocumentError, ReadingInterrupted, TakesTooLong
-from documents.models import Chunk, Kind, Page
+from documents.errors import READER_ERRORS_BY_CODE, DamagedDocument, DocumentError, ReadingInterrupted, TakesTooLong
+from documents.models import Chunk, FileType, TextPage
 
-_LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a text without form feeds is one page, and so one line
-_ENDING_SECONDS: Final = 5  # for an interpreter to end in
-_SENT_FROM_OUTSIDE: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_MAX_LINE_BYTES: Final = 256 * 1024 * 1024  # bytes; a text without form feeds is one page, and so one line
+_EXIT_SECONDS: Final = 5  # for an interpreter to end in
+_EXTERNAL_SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +32,50 @@ class ReadingLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPage:
+class ChunkedPage:
     """A page and its chunks; their indexes run on through the document."""
 
-    page: Page
+    page: TextPage
     chunks: tuple[Chunk, ...]
 
 
-class Reader:
+class TextReader:
     """Reads at most so many documents at a time; a further one waits for its turn."""
 
-    def __init__(self, places: int, limits: ReadingLimits, size: ChunkSize) -> None:
-        self._places = asyncio.Semaphore(places)
+    def __init__(self, max_processes: int, limits: ReadingLimits, size: ChunkSize) -> None:
+        self._slots = asyncio.Semaphore(max_processes)
         self._limits = limits
         self._size = size
 
-    async def read(self, path: Path, kind: Kind) -> AsyncGenerator[ReadPage, None]:
+    async def read(self, path: Path, file_type: FileType) -> AsyncGenerator[ChunkedPage, None]:
         """The pages in order. Raises an UnreadableDocument, at the first page or later: pages before it are void."""
-        order = {"path": str(path), "kind": kind, "size": asdict(self._size), **asdict(self._limits)}
-        async with self._places, _child() as process, aclosing(_lines(process, order, self._limits.seconds)) as lines:
+        request = {"path": str(path), "file_type": file_type, "size": asdict(self._size), **asdict(self._limits)}
+        async with (
+            self._slots,
+            _reader_process() as process,
+            aclosing(_read_messages(process, request, self._limits.seconds)) as messages,
+        ):
             index = 0
-            async for line in lines:
-                page = Page(**line["page"])
-                chunks = _chunks(page, line["cuts"], index)
+            async for message in messages:
+                page = TextPage(**message["page"])
+                chunks = _to_chunks(page, message["chunk_spans"], index)
                 index += len(chunks)
-                yield ReadPage(page, chunks)
+                yield ChunkedPage(page, chunks)
 
 
-def _chunks(page: Page, cuts: list[tuple[int, int]], index: int) -> tuple[Chunk, ...]:
+def _to_chunks(page: TextPage, chunk_spans: list[tuple[int, int]], index: int) -> tuple[Chunk, ...]:
     return tuple(
-        Chunk(number, page.number, start, end, page.text[start:end]) for number, (start, end) in enumerate(cuts, index)
+        Chunk(number, page.number, start, end, page.text[start:end])
+        for number, (start, end) in enumerate(chunk_spans, index)
     )
 
 
 @asynccontextmanager
-async def _child() -> AsyncIterator[asyncio.subprocess.Process]:
+async def _reader_process() -> AsyncIterator[asyncio.subprocess.Process]:
     """It is gone when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "documents.reading_process", stdin=pipe, stdout=pipe, limit=_LINE_LIMIT
+        sys.executable, "-m", "documents.reading_process", stdin=pipe, stdout=pipe, limit=_MAX_LINE_BYTES
     )
     try:
         yield process
@@ -80,37 +85,37 @@ async def _child() -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
-async def _lines(
-    process: asyncio.subprocess.Process, order: dict[str, Any], seconds: float
+async def _read_messages(
+    process: asyncio.subprocess.Process, request: dict[str, Any], seconds: float
 ) -> AsyncGenerator[dict[str, Any], None]:
     """What the child says of the pages. `seconds` is for the child: what the caller does with a page is not counted."""
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
-    process.stdin.write(json.dumps(order).encode() + b"\n")
+    process.stdin.write(json.dumps(request).encode() + b"\n")
     clock = asyncio.get_running_loop().time
     while True:
-        asked_at = clock()
-        raw = await _one_line(process.stdout, seconds)
-        seconds -= clock() - asked_at
+        started_at = clock()
+        raw = await _read_line(process.stdout, seconds)
+        seconds -= clock() - started_at
         if not raw:
-            raise _cause_of_death(await process.wait())
-        line = json.loads(raw)
-        if "page" not in line:
-            await _let_it_end(process)
-            if "error" in line:
-                raise SAID_BY_READER[line["error"]["code"]](line["error"]["message"])
+            raise _exit_error(await process.wait())
+        message = json.loads(raw)
+        if "page" not in message:
+            await _wait_for_exit(process)
+            if "error" in message:
+                raise READER_ERRORS_BY_CODE[message["error"]["code"]](message["error"]["message"])
             return
-        yield line
+        yield message
 
 
-async def _let_it_end(process: asyncio.subprocess.Process) -> None:
+async def _wait_for_exit(process: asyncio.subprocess.Process) -> None:
     """It has said its last word. To kill what has just died by itself makes asyncio complain of an unknown child."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_ENDING_SECONDS):
+        async with asyncio.timeout(_EXIT_SECONDS):
             await process.wait()
 
 
-async def _one_line(stdout: asyncio.StreamReader, seconds: float) -> bytes:
+async def _read_line(stdout: asyncio.StreamReader, seconds: float) -> bytes:
     try:
         async with asyncio.timeout(seconds):
             return await stdout.readline()
@@ -118,10 +123,10 @@ async def _one_line(stdout: asyncio.StreamReader, seconds: float) -> bytes:
         raise TakesTooLong("the document was not read in the time that a document may take") from None
 
 
-def _cause_of_death(returncode: int) -> DocumentError:
+def _exit_error(returncode: int) -> DocumentError:
     """A crash is the document's doing; what came from outside, or is a fault of ours, is worth another attempt."""
     if returncode == -signal.SIGXCPU:
         return TakesTooLong("the document was not read in the time that a document may take")
-    if returncode >= 0 or -returncode in _SENT_FROM_OUTSIDE:
+    if returncode >= 0 or -returncode in _EXTERNAL_SIGNALS:
         return ReadingInterrupted("the process that read the document ended early")
     return DamagedDocument("the document breaks the reader: it is damaged, or takes more memory than it may")

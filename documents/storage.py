@@ -12,13 +12,15 @@ from documents.errors import ChunksUnavailable, FilesUnavailable, StorageFull
 logger = logging.getLogger(__name__)
 
 # Nothing can be written until somebody has made room, or set things right.
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
-_LANCE: Final = "lance error:"  # how its errors begin, which are plain RuntimeErrors
-_NUMBER: Final = re.compile(r"\(os error (\d+)\)")  # in the text of what is written in Rust
+_STORAGE_FULL_ERRNOS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+)
+_LANCE_PREFIX: Final = "lance error:"  # how its errors begin, which are plain RuntimeErrors
+_OS_ERROR_NUMBER: Final = re.compile(r"\(os error (\d+)\)")  # in the text of what is written in Rust
 
 
 @contextmanager
-def storage_faults(otherwise: type[FilesUnavailable | ChunksUnavailable]) -> Iterator[None]:
+def translate_storage_errors(default_error: type[FilesUnavailable | ChunksUnavailable]) -> Iterator[None]:
     """Raise StorageFull, or otherwise this, for what a disk or a store refuses inside; the log says which error it was.
 
     FileNotFoundError stays as it is: that something is not there is no fault of the store.
@@ -28,19 +30,19 @@ def storage_faults(otherwise: type[FilesUnavailable | ChunksUnavailable]) -> Ite
     except FileNotFoundError:
         raise
     except (OSError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not str(error).startswith(_LANCE):
+        if isinstance(error, RuntimeError) and not str(error).startswith(_LANCE_PREFIX):
             raise
         number = _errno(error)
-        said = error if isinstance(error, OSError) else "lance"  # host, bucket, path; Lance's text may quote a row
-        logger.warning("storage_failed errno=%s error=%s", errno.errorcode.get(number, "-"), said)
-        if number in _NO_ROOM:
+        safe_text = error if isinstance(error, OSError) else "lance"  # host, bucket, path; Lance's text may quote a row
+        logger.warning("storage_failed errno=%s error=%s", errno.errorcode.get(number, "-"), safe_text)
+        if number in _STORAGE_FULL_ERRNOS:
             raise StorageFull from None
-        raise otherwise from None
+        raise default_error from None
 
 
 def _errno(error: Exception) -> int:
     """0 when nobody knows."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    said = _NUMBER.search(str(error))
-    return int(said[1]) if said else 0
+    match = _OS_ERROR_NUMBER.search(str(error))
+    return int(match[1]) if match else 0

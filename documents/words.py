@@ -7,7 +7,7 @@ from typing import Final
 
 BYTES_PER_TOKEN: Final = 4  # of UTF-8; English prose under the usual tokenizers has 4 to 4.5, program text 3 to 4
 _WORD: Final = re.compile(r"\w+")
-_SPLIT_WORD: Final = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
+_HYPHENATED_LINE_BREAK: Final = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
 _SENTENCE_END: Final = re.compile(
     r"""(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bcf)(?<!\bvs)(?<!\bFig)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMrs)
         (?<![.!?])[.!?]+['"\u201d\u2019)\]]*\s+(?=['"\u201c\u2018(\[]?[A-Z0-9À-Þ])  # and what follows begins anew
@@ -17,7 +17,7 @@ _SENTENCE_END: Final = re.compile(
     re.VERBOSE,
 )
 _SUFFIXES: Final = ("ations", "ation", "ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "ly", "s", "y", "e")
-_SHORTEST_STEM: Final = 3
+_MIN_STEM_CHARS: Final = 3
 _STOP_WORDS: Final = frozenset(
     """
     a about all also an and any are as at be been but by can could did do does for from had has have how i if in into
@@ -33,24 +33,24 @@ def count_tokens(text: str) -> int:
     return max(1, -(-len(text.encode()) // BYTES_PER_TOKEN))
 
 
-def rejoin(text: str) -> str:
+def normalize_text(text: str) -> str:
     """The text as it is searched: words that a line's end has split are whole, each blank is one space."""
-    return " ".join(_SPLIT_WORD.sub("", text).split())
+    return " ".join(_HYPHENATED_LINE_BREAK.sub("", text).split())
 
 
 def stems(text: str) -> list[str]:
     """The telling words, in order, without their commonest English endings; digits and other scripts as they are."""
-    return [_stem(word) for word in _WORD.findall(rejoin(text).lower()) if word not in _STOP_WORDS]
+    return [_stem(word) for word in _WORD.findall(normalize_text(text).lower()) if word not in _STOP_WORDS]
 
 
-def telling_words(text: str) -> frozenset[str]:
+def keywords(text: str) -> frozenset[str]:
     return frozenset(stems(text))
 
 
 @lru_cache(maxsize=20_000)  # a question meets 5,000 words, most of them often: a third of the time
 def _stem(word: str) -> str:
     for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= _SHORTEST_STEM:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM_CHARS:
             return word.removesuffix(suffix)
     return word
 
@@ -59,12 +59,12 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> Iterato
     """Begin and end of each sentence, without the blanks around it; together they hold all that is not blank."""
     end = len(text) if end is None else end
     for match in _SENTENCE_END.finditer(text, start, end):
-        yield from _trimmed(text, start, match.end())
+        yield from _strip_span(text, start, match.end())
         start = match.end()
-    yield from _trimmed(text, start, end)
+    yield from _strip_span(text, start, end)
 
 
-def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _strip_span(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():

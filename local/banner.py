@@ -2,11 +2,11 @@
 
 from jobs.settings import Settings
 from local.preflight import redis_address
-from local.readiness import reachable
+from local.readiness import reachable_host
 
 
-def welcome(settings: Settings) -> str:
-    web = f"http://{_in_url(reachable(settings.web_host))}:{settings.web_port}"
+def startup_banner(settings: Settings) -> str:
+    web = f"http://{_url_host(reachable_host(settings.web_host))}:{settings.web_port}"
     return f"""\
 
 All is up. Ctrl-C stops it, and running jobs finish first.
@@ -23,13 +23,13 @@ Try it:
 """
 
 
-def _in_url(host: str) -> str:
+def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 def _redis(settings: Settings) -> str:
-    where = redis_address(settings)
-    return f"{where}, embedded, kept in {settings.data_dir}" if settings.has_embedded_redis else where
+    address = redis_address(settings)
+    return f"{address}, embedded, kept in {settings.data_dir}" if settings.has_embedded_redis else address
 
 
 def _model(settings: Settings) -> str:

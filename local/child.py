@@ -14,11 +14,11 @@ from typing import IO, cast
 from jobs.settings import PROJECT_ROOT
 from local.procfile import Entry
 
-_KEPT_LINES = 12  # of output, for the report of a failure
+_MAX_LAST_LINES = 12  # of output, for the report of a failure
 _DRAIN_SECONDS = 1.0  # for output that is still in the pipe when the process has ended
 
 
-class Guard:
+class ProcessReaper:
     """The process of local.process_reaper, told of each process group that starts and ends."""
 
     def __init__(self) -> None:
@@ -32,14 +32,14 @@ class Guard:
             start_new_session=True,
         )
 
-    def tell(self, change: str) -> None:
+    def notify(self, change: str) -> None:
         pipe = self._process.stdin
         if pipe is not None:
             with suppress(BrokenPipeError):
                 pipe.write(f"{change}\n")
                 pipe.flush()
 
-    def dismiss(self) -> None:
+    def close(self) -> None:
         """Closes the pipe; whatever group was not signed off is killed now."""
         with suppress(BrokenPipeError):
             self._process.communicate()
@@ -48,10 +48,12 @@ class Guard:
 class Child:
     """A running process, leader of a session of its own: the terminal's Ctrl-C does not reach it."""
 
-    def __init__(self, entry: Entry, env: Mapping[str, str], guard: Guard, show: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, entry: Entry, env: Mapping[str, str], reaper: ProcessReaper, show: Callable[[str, str], None]
+    ) -> None:
         self.name = entry.name
-        self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._guard = guard
+        self.last_lines: deque[str] = deque(maxlen=_MAX_LAST_LINES)
+        self._reaper = reaper
         self._show = show
         self._process = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", f"exec {entry.command}"],  # exec: the pid is the program's, so signals reach it
@@ -64,9 +66,9 @@ class Child:
             errors="replace",
             start_new_session=True,
         )
-        guard.tell(f"+{self.pid}")
+        reaper.notify(f"+{self.pid}")
         self._output = cast("IO[str]", self._process.stdout)
-        self._reader = threading.Thread(target=self._pass_on_output, name=f"output of {self.name}", daemon=True)
+        self._reader = threading.Thread(target=self._forward_output, name=f"output of {self.name}", daemon=True)
         self._reader.start()
 
     @property
@@ -78,28 +80,28 @@ class Child:
         """None while it runs; minus the signal's number when one killed it."""
         return self._process.poll()
 
-    def stop(self, bound: Callable[[], float]) -> bool:
-        """SIGTERM to the main process; SIGKILL to its group once `bound()` seconds are over.
+    def stop(self, timeout_seconds: Callable[[], float]) -> bool:
+        """SIGTERM to the main process; SIGKILL to its group once `timeout_seconds()` seconds are over.
 
-        `bound` is asked again and again, so that a second Ctrl-C can shorten it. False if it had to be killed.
+        `timeout_seconds` is asked again and again, so that a second Ctrl-C can shorten it. False if it had to be killed.
         """
         self._process.terminate()
         start = time.monotonic()
-        while self.exit_code is None and time.monotonic() - start < bound():
+        while self.exit_code is None and time.monotonic() - start < timeout_seconds():
             time.sleep(0.05)
         is_clean = self.exit_code is not None
-        self.clear_away()
+        self.kill_group()
         return is_clean
 
-    def clear_away(self) -> None:
+    def kill_group(self) -> None:
         """Kill what is left of its group, and wait for its last lines. May be called again."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._guard.tell(f"-{self.pid}")
+        self._reaper.notify(f"-{self.pid}")
         self._reader.join(_DRAIN_SECONDS)
 
-    def _pass_on_output(self) -> None:
+    def _forward_output(self) -> None:
         with self._output as lines:
             for line in lines:
                 self.last_lines.append(line.rstrip("\n"))

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from jobs.settings import Settings, get_settings
 from local.errors import CannotStart
 
-_OWN_RULE = "Value error, "  # what pydantic puts before the text of our own checks
+_PYDANTIC_PREFIX = "Value error, "  # what pydantic puts before the text of our own checks
 
 
 def load_settings() -> Settings:
@@ -17,20 +17,20 @@ def load_settings() -> Settings:
 
 
 def _explain(error: ValidationError) -> str:
-    faults = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(_explain_one(fault["loc"], fault["msg"]) for fault in faults)
+    errors = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(_explain_error(details["loc"], details["msg"]) for details in errors)
 
 
-def _explain_one(location: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix(_OWN_RULE).replace("Input should be", "must be")
+def _explain_error(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix(_PYDANTIC_PREFIX).replace("Input should be", "must be")
     if not location:  # a rule between two settings: its text names both
         return text
-    return f"{variable(str(location[0]))}: {text}"
+    return f"{variable_name(str(location[0]))}: {text}"
 
 
-def variable(field: str) -> str:
+def variable_name(field: str) -> str:
     """The environment variable of a field, given by the field's name or by its alias."""
-    known = Settings.model_fields.get(field)
-    if known is None:
+    field_info = Settings.model_fields.get(field)
+    if field_info is None:
         return field
-    return str(known.validation_alias or f"{Settings.model_config['env_prefix']}{field}".upper())
+    return str(field_info.validation_alias or f"{Settings.model_config['env_prefix']}{field}".upper())

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 
-OWN_NAME = "chatqueue"
+LAUNCHER_NAME = "chatqueue"
 _COLOURS = (36, 33, 32, 35, 34)  # ANSI cyan, yellow, green, magenta, blue
 _BOLD = 1
 
@@ -16,8 +16,8 @@ class Console:
 
     def __init__(self, names: Iterable[str]) -> None:
         names = list(names)
-        self._width = max(len(name) for name in [OWN_NAME, *names])
-        self._styles = {OWN_NAME: _BOLD} | dict(zip(names, _COLOURS * len(names), strict=False))
+        self._width = max(len(name) for name in [LAUNCHER_NAME, *names])
+        self._styles = {LAUNCHER_NAME: _BOLD} | dict(zip(names, _COLOURS * len(names), strict=False))
         self._is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         self._lock = threading.Lock()
 
@@ -35,6 +35,6 @@ class Console:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         for line in text.splitlines():
-            self.show(OWN_NAME, line)
+            self.show(LAUNCHER_NAME, line)

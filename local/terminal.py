@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def own_foreground() -> Iterator[None]:
+def take_foreground() -> Iterator[None]:
     """While it lasts, Ctrl-C reaches this process and not the `make` or the pipe that it was started in.
 
     Else make would exit with 130 after a clean stop, and `| tee` would be gone before our last lines. Changes nothing
@@ -18,22 +18,22 @@ def own_foreground() -> Iterator[None]:
     except OSError:
         yield
         return
-    ours = os.getpgrp()
+    original_group = os.getpgrp()
     try:
-        is_shared = os.tcgetpgrp(terminal) == ours != os.getpid()
+        is_shared = os.tcgetpgrp(terminal) == original_group != os.getpid()
         if is_shared:
             signal.signal(signal.SIGTSTP, lambda *_: None)  # Ctrl-Z: stopped alone, we could not be continued
             os.setpgid(0, 0)
-            _give(terminal, os.getpid())
+            _set_foreground_group(terminal, os.getpid())
         yield
         if is_shared:
-            _give(terminal, ours)
+            _set_foreground_group(terminal, original_group)
     finally:
         os.close(terminal)
 
 
-def _give(terminal: int, group: int) -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # else the kernel stops us for asking
+def _set_foreground_group(terminal: int, group: int) -> None:
+    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # else the kernel stops us for asking
     with suppress(OSError):
         os.tcsetpgrp(terminal, group)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from documents.chunk_table import ChunkTable
 from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
-from documents.factory import make_reader, open_chunks, open_files
+from documents.factory import make_reader, open_chunk_table, open_files
 from documents.files import Files
-from documents.storage import storage_faults
+from documents.storage import translate_storage_errors
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
 
@@ -32,7 +32,7 @@ class DocumentStorage:
     async def chunks(self) -> ChunkTable:
         async with self._open_lock:
             if self._chunks is None:
-                self._chunks = await open_chunks(self._settings)
+                self._chunks = await open_chunk_table(self._settings)
             return self._chunks
 
     @asynccontextmanager
@@ -54,7 +54,7 @@ class DocumentStorage:
         await (await self.chunks()).remove(document_id)
 
     async def purge(self) -> None:
-        await (await self.chunks()).purge()
+        await (await self.chunks()).compact()
 
     async def _get_files(self) -> Files:
         async with self._open_lock:
@@ -67,7 +67,7 @@ class DocumentStorage:
 def translate_document_errors() -> Iterator[None]:
     """Raise one of our AttemptErrors for what the documents' room raises inside; what else it raises is a crash."""
     try:
-        with storage_faults(ChunksUnavailable):
+        with translate_storage_errors(ChunksUnavailable):
             yield
     except _RETRYABLE as error:
         raise AttemptCrashed(error.message, code=error.code) from None

@@ -12,13 +12,13 @@ PORTS = (
     "CHATQUEUE_EMBEDDED_REDIS_PORT",
     "CHATQUEUE_OFFLINE_MODEL_PORT",
 )
-_BLANK = ("REDIS_URL", "CELERY_BROKER_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+_CLEARED = ("REDIS_URL", "CELERY_BROKER_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL")
 
 
 def environment(data_dir):
     """To be added to that of this process."""
     return {
-        **dict.fromkeys(_BLANK, ""),
+        **dict.fromkeys(_CLEARED, ""),
         **{name: str(free_port()) for name in PORTS},
         "CHATQUEUE_DATA_DIR": str(data_dir),
         "CHATQUEUE_GRACE_SECONDS": "10",

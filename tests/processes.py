@@ -21,7 +21,7 @@ class Process:
         self.args = list(args)
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        self._at_end = False
+        self._has_ended = False
         self._popen = subprocess.Popen(
             self.args,
             cwd=PROJECT_ROOT,
@@ -54,11 +54,11 @@ class Process:
     def wait_for(self, text: str, seconds: float = START_SECONDS) -> str:
         """The first line with that text; AssertionError with the output if none comes in time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._line_with(text) is not None or self._at_end, seconds)
+            self._changed.wait_for(lambda: self._line_with(text) is not None or self._has_ended, seconds)
             line = self._line_with(text)
             output = "".join(self._lines)
         if line is None:
-            state = "ended" if self._at_end else f"still runs after {seconds} s"
+            state = "ended" if self._has_ended else f"still runs after {seconds} s"
             raise AssertionError(f"no {text!r} from {self.args}, which {state}:\n{output}")
         return line
 
@@ -92,7 +92,7 @@ class Process:
                 self._lines.append(line)
                 self._changed.notify_all()
         with self._changed:
-            self._at_end = True
+            self._has_ended = True
             self._changed.notify_all()
 
     def _line_with(self, text: str) -> str | None:

@@ -21,11 +21,11 @@ def stock_client(broker_url: str) -> Iterator[Celery]:
 def revoke(app: Celery, task_ids: str | list[str], **options: Any) -> dict[str, str]:
     """By a broadcast, as Flower does; the only worker's reply."""
     (reply,) = app.control.revoke(task_ids, reply=True, limit=1, timeout=REPLY_SECONDS, **options)
-    (said,) = reply.values()
-    return said
+    (result,) = reply.values()
+    return result
 
 
-def listed_as_revoked(app: Celery) -> list[str]:
+def revoked_ids(app: Celery) -> list[str]:
     """What `inspect revoked` shows of the only worker."""
     (listed,) = app.control.inspect(limit=1, timeout=REPLY_SECONDS).revoked().values()
     return listed
@@ -34,15 +34,17 @@ def listed_as_revoked(app: Celery) -> list[str]:
 @contextmanager
 def revoked_events(app: Celery) -> Iterator[Callable[[], list[str]]]:
     """Call what this gives to see whose `task-revoked` events have come since the block began."""
-    seen: list[str] = []
+    revoked: list[str] = []
     with app.connection_for_read() as connection:
-        receiver = app.events.Receiver(connection, handlers={"task-revoked": lambda event: seen.append(event["uuid"])})
-        with receiver.consumer_context(wakeup=False) as (drained, _, _):
+        receiver = app.events.Receiver(
+            connection, handlers={"task-revoked": lambda event: revoked.append(event["uuid"])}
+        )
+        with receiver.consumer_context(wakeup=False) as (consumer, _, _):
 
-            def look() -> list[str]:
+            def poll() -> list[str]:
                 with suppress(TimeoutError):
-                    drained.drain_events(timeout=0.1)
-                return seen
+                    consumer.drain_events(timeout=0.1)
+                return revoked
 
-            look()  # kombu subscribes when it first reads
-            yield look
+            poll()  # kombu subscribes when it first reads
+            yield poll

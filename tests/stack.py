@@ -13,7 +13,7 @@ from tests.processes import Process, free_port, running
 
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn_conf.py", "api:create_app()"]
 _WORKER = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
-_SHORT = {
+_FAST_SETTINGS = {
     "CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1",
     "CHATQUEUE_LEASE_SECONDS": "3",
     "CHATQUEUE_HEARTBEAT_SECONDS": "1",
@@ -51,7 +51,7 @@ def serving(redis_url: str, provider_url: str, **settings: str) -> Iterator[Stac
         "OPENAI_API_KEY": "sk-canary-key",
         "CHATQUEUE_WEB_PORT": str(port),
         "CHATQUEUE_WEB_WORKERS": "1",
-        **_SHORT,
+        **_FAST_SETTINGS,
         **settings,
     }
     with running(GUNICORN, ready="Booting worker", env=env) as web:

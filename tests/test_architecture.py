@@ -11,11 +11,11 @@ from jobs.storage import keys
 from jobs.storage.commands import script_names
 from tests.processes import PROJECT_ROOT
 
-ROOMS = ("api", "documents", "jobs", "local", "tasks")
+PACKAGES = ("api", "documents", "jobs", "local", "tasks")
 
 
 def sources():
-    return [path for room in ROOMS for path in sorted((PROJECT_ROOT / room).rglob("*.py"))]
+    return [path for package in PACKAGES for path in sorted((PROJECT_ROOT / package).rglob("*.py"))]
 
 
 def run_python(code: str) -> str:
@@ -44,7 +44,7 @@ from documents.factory import open_files
 with tempfile.TemporaryDirectory() as folder:
     files = open_files(Settings(data_dir=Path(folder)))
     with files.receive(io.BytesIO(b"text"), 10) as received:
-        files.keep(received, "doc_" + "0" * 32)
+        files.save(received, "doc_" + "0" * 32)
 print(sorted(sys.modules))
 """)
 
@@ -60,8 +60,8 @@ def test_the_room_of_documents_loads_neither_the_store_nor_the_pdf_reader():
     assert [name for name in ("lancedb", "pyarrow", "numpy", "pypdfium2") if f"'{name}'" in loaded] == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_importing_a_room_opens_nothing_and_reads_no_environment(room):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_room_opens_nothing_and_reads_no_environment(package):
     """Everything is built in factories: an import has no side effect that anyone could trip over."""
     code = f"""
 import socket
@@ -70,7 +70,7 @@ def refuse(*args, **kwargs):
 socket.socket.connect = refuse
 import jobs.settings
 jobs.settings.Settings.__init__ = lambda self, **values: (_ for _ in ()).throw(SystemExit("read the settings"))
-import {room}
+import {package}
 print("quiet")
 """
     assert run_python(code).strip() == "quiet"
@@ -78,7 +78,7 @@ print("quiet")
 
 def test_redis_keys_are_spelt_in_one_file_only():
     """A key that two files spell is a key that one of them will misspell."""
-    spelt = [
+    offenders = [
         f"{path.relative_to(PROJECT_ROOT)}:{node.lineno}"
         for path in sources()
         if path.name != "keys.py"
@@ -87,12 +87,12 @@ def test_redis_keys_are_spelt_in_one_file_only():
         and isinstance(node.value, str)
         and re.match(r"cq:|celery-task-meta", node.value)
     ]
-    assert spelt == []
+    assert offenders == []
 
 
 def test_every_key_is_in_the_table():
     """The table at the head of keys.py names each key that the module makes."""
-    made = {
+    keys_made = {
         re.sub(r"job_x|tenant_x|digest_x|queue_x|queued|123", "", key)
         for key in (
             keys.job("job_x"),
@@ -110,7 +110,7 @@ def test_every_key_is_in_the_table():
         )
     }
     table = re.sub(r"\{\w+\}", "", keys.__doc__ or "")
-    assert [key for key in made if key not in table] == []
+    assert [key for key in keys_made if key not in table] == []
 
 
 def test_lua_lives_in_files_and_each_says_what_it_does():
@@ -125,5 +125,5 @@ def test_lua_lives_in_files_and_each_says_what_it_does():
 
 def test_no_scan_on_any_path():
     """KEYS and SCAN grow with the number of jobs."""
-    words = re.compile(r"""["'](KEYS|SCAN|HSCAN|ZSCAN|SSCAN)["']|scan_iter|\.keys\(["']""")
-    assert [str(path) for path in sources() if words.search(path.read_text())] == []
+    scan_calls = re.compile(r"""["'](KEYS|SCAN|HSCAN|ZSCAN|SSCAN)["']|scan_iter|\.keys\(["']""")
+    assert [str(path) for path in sources() if scan_calls.search(path.read_text())] == []

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bench import machine
-from bench.cpu_accounting import billed
+from bench.cpu_accounting import measure_usage
 from bench.figures import column, median_of, percentile, ratio
 from bench.plan import Plan
-from bench.rounds import chosen, in_turn, of_systems
+from bench.rounds import for_systems, run_rounds, select_names
 from bench.rows import FAMILIES, calls
 from bench.systems import ARQ, DRAMATIQ, RQ_POOL, TASKIQ, THREADS, NotInstalled
 from bench.table import Table
@@ -94,9 +94,9 @@ def test_a_table_compares_each_row_with_the_first():
 def test_rows_are_chosen_by_name_or_by_a_part_of_it():
     names = ["ours", "ours, faster", "theirs"]
 
-    assert chosen((), names) == set(names)
-    assert chosen(("ours",), names) == {"ours"}
-    assert chosen(("faster", "their"), names) == {"ours, faster", "theirs"}
+    assert select_names((), names) == set(names)
+    assert select_names(("ours",), names) == {"ours"}
+    assert select_names(("faster", "their"), names) == {"ours, faster", "theirs"}
 
 
 def test_what_fails_is_left_out_with_its_reason_and_the_others_go_on():
@@ -105,7 +105,7 @@ def test_what_fails_is_left_out_with_its_reason_and_the_others_go_on():
     def fail(plan):
         raise RuntimeError("no port\nand much output")
 
-    table = in_turn("Speed", replace(TINY, rounds=2), {"broken": fail, "ours": lambda _: Result(1)})
+    table = run_rounds("Speed", replace(TINY, rounds=2), {"broken": fail, "ours": lambda _: Result(1)})
 
     assert len(table.rounds["ours"]) == 2
     assert "- not measured: broken: RuntimeError: no port" in lines_of(table)
@@ -116,7 +116,7 @@ def test_a_peer_that_is_not_installed_is_named_as_such(peer):
     """Peers are installed by `make bench` alone."""
     with suppress(NotInstalled):
         pytest.skip(f"{peer.package} is installed in {peer.bin_folder()}")
-    table = in_turn("Calls", TINY, of_systems([peer], calls.measure))
+    table = run_rounds("Calls", TINY, for_systems([peer], calls.measure))
 
     assert f"- not measured: {peer.name}: {peer.package} is not installed; `make bench` installs it" in lines_of(table)
 
@@ -137,14 +137,14 @@ def test_cpu_time_is_counted_of_a_process_and_of_the_child_that_it_has_waited_fo
     burn_in_child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN!r}], input='x', text=True)"
     waits = f"input(); {burn_in_child}; print('waited', flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", waits], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process, billed({"tree": [process.pid], "nobody": []}) as bill:
+    with process, measure_usage({"tree": [process.pid], "nobody": []}) as usage:
         process.stdin.write("go\n")
         process.stdin.flush()
         while process.stdout.readline().strip() != "waited":
             pass
-    assert bill.cpu_seconds["tree"] > 0.05
-    assert bill.cpu_ms("tree", 10) == pytest.approx(bill.cpu_seconds["tree"] * 100)
-    assert bill.cpu_ms("nobody", 10) is None
+    assert usage.cpu_seconds["tree"] > 0.05
+    assert usage.cpu_ms("tree", 10) == pytest.approx(usage.cpu_seconds["tree"] * 100)
+    assert usage.cpu_ms("nobody", 10) is None
 
 
 def test_there_is_a_tiny_run_of_each_family():

@@ -10,7 +10,7 @@ from jobs.states import State
 from jobs.storage import transitions
 from tests.jobs.conftest import Driver
 
-FEW, MANY = 1_000, int(os.environ.get("CHATQUEUE_TEST_MANY_JOBS", "10000"))
+SMALL, LARGE = 1_000, int(os.environ.get("CHATQUEUE_TEST_MANY_JOBS", "10000"))
 
 
 @pytest.fixture
@@ -46,16 +46,16 @@ def test_commands_do_not_grow_with_the_number_of_jobs(jobs, redis_client, settin
     """The same request over a thousand records and over many more: the same commands."""
     client = create_app(settings.model_copy(update={"max_queued": 10**7})).test_client()
     jobs.settings = settings.model_copy(update={"max_queued": 10**7})
-    first = fill(jobs, FEW)
+    first = fill(jobs, SMALL)
     url = path.format(ids=",".join(first))
 
     def ask():
         assert client.get(url).status_code == 200
 
     ask()
-    few = commands_for(redis_client, ask)
-    fill(jobs, MANY - FEW)
-    many = commands_for(redis_client, ask)
+    small = commands_for(redis_client, ask)
+    fill(jobs, LARGE - SMALL)
+    large = commands_for(redis_client, ask)
 
-    assert jobs.store.run(queries.count(State.QUEUED)) == MANY
-    assert few == many
+    assert jobs.store.run(queries.count(State.QUEUED)) == LARGE
+    assert small == large

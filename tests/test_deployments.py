@@ -35,7 +35,7 @@ from tests.processes import Process, free_port, running
 from tests.waiting import until
 
 PASSWORD = "can@ary/1"
-IN_URL = "can%40ary%2F1"
+PASSWORD_IN_URL = "can%40ary%2F1"
 MASTER = "the-records"
 FAILOVER_SECONDS = 40.0
 
@@ -55,10 +55,10 @@ class Deployment:
     def worker(self) -> Iterator[Process]:
         """Ready for the launcher too: its heartbeat is in Redis."""
         check_redis(self.settings)
-        beats = probe_for("worker", self.settings)
+        is_ready = probe_for("worker", self.settings)
         args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "DEBUG"]
         with running(args, ready=" ready.", env=self.env) as process:
-            until(beats)
+            until(is_ready)
             yield process
 
     def submit(self, say: str) -> str | None:
@@ -71,8 +71,8 @@ class Deployment:
 
     def answer(self, job_id: str, seconds: float) -> str:
         """Its text, awaited by the listener of the web process."""
-        look = partial(self.store.run, queries.outcome(job_id))
-        outcome = self._listener.wait(job_id, lambda: _ended(look), seconds, until_final=True)
+        fetch = partial(self.store.run, queries.outcome(job_id))
+        outcome = self._listener.wait(job_id, lambda: _require_success(fetch), seconds, until_final=True)
         assert outcome is not None, f"no answer within {seconds} s"
         return outcome.text
 
@@ -82,10 +82,10 @@ class Deployment:
 
     def configuration(self) -> str:
         """What the worker tells of it, asked through the broker by Celery's own command."""
-        whom = ("--destination", f"celery@{socket.gethostname()}", "--timeout", "10")
-        told = self._run("-m", "celery", "-A", "tasks", "inspect", "conf", *whom)
-        assert "task_acks_late" in told
-        return told
+        destination = ("--destination", f"celery@{socket.gethostname()}", "--timeout", "10")
+        output = self._run("-m", "celery", "-A", "tasks", "inspect", "conf", *destination)
+        assert "task_acks_late" in output
+        return output
 
     def result(self, job_id: str) -> str:
         """As Celery's own AsyncResult gives it, through the backend of our app."""
@@ -98,14 +98,14 @@ class Deployment:
     def _run(self, *args: str) -> str:
         command = [sys.executable, *args]
         env = {**os.environ, **self.env}
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=PROJECT_ROOT, env=env, capture_output=True, text=True, timeout=30, check=True
         )
-        return done.stdout + done.stderr
+        return completed.stdout + completed.stderr
 
 
-def _ended(look):
-    answer, error = look()
+def _require_success(fetch):
+    answer, error = fetch()
     assert error is None
     return answer
 
@@ -113,11 +113,11 @@ def _ended(look):
 @pytest.fixture
 def deployed(model_url):
     """Makes a Deployment of an URL; closes it after the test."""
-    with ExitStack() as opened:
+    with ExitStack() as stack:
 
         def deploy(url: str) -> Deployment:
             made = Deployment(url, model_url)
-            opened.callback(made.close)
+            stack.callback(made.close)
             return made
 
         yield deploy
@@ -131,22 +131,22 @@ def valkey(folder: Path, *args: str) -> list[str]:
 class Sentinels:
     """A master, its replica, and three Sentinels of which two make a decision."""
 
-    def __init__(self, folder: Path, opened: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
-        self._run = lambda args, ready: opened.enter_context(running(args, ready=ready))
+        self._run = lambda args, ready: stack.enter_context(running(args, ready=ready))
         master_port = free_port()
         self.master = self._server(master_port)
         self._replica_port = free_port()
         self._server(self._replica_port, "--replicaof", f"127.0.0.1 {master_port}")
-        until(lambda: self._is_in_step(self._replica_port))
+        until(lambda: self._is_replicating(self._replica_port))
         self.ports = [free_port() for _ in range(3)]
         self.nodes = [self._sentinel(port, master_port) for port in self.ports]
-        until(lambda: all(self._knows_all(port) for port in self.ports))
+        until(lambda: all(self._sees_all(port) for port in self.ports))
 
     @property
     def url(self) -> str:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"sentinel://default:{IN_URL}@{hosts}/0?master={MASTER}"
+        return f"sentinel://default:{PASSWORD_IN_URL}@{hosts}/0?master={MASTER}"
 
     def lose_the_masters_host(self) -> None:
         """The master, and the Sentinel that everyone asks first."""
@@ -177,11 +177,11 @@ class Sentinels:
         )
         return self._run([str(find_binary()), str(config), "--sentinel"], "+monitor master")
 
-    def _is_in_step(self, port: int) -> bool:
+    def _is_replicating(self, port: int) -> bool:
         with redis.Redis(port=port, password=PASSWORD) as client:
             return client.info("replication")["master_link_status"] == "up"
 
-    def _knows_all(self, port: int) -> bool:
+    def _sees_all(self, port: int) -> bool:
         with redis.Redis(port=port) as client:
             state = client.sentinel_master(MASTER)
         return state["num-slaves"] == 1 and state["num-other-sentinels"] == 2
@@ -189,8 +189,8 @@ class Sentinels:
 
 @pytest.fixture
 def sentinels(tmp_path):
-    with ExitStack() as opened:
-        yield Sentinels(tmp_path, opened)
+    with ExitStack() as stack:
+        yield Sentinels(tmp_path, stack)
 
 
 def test_behind_sentinels_jobs_are_answered_before_and_after_a_failover(sentinels, deployed):
@@ -198,37 +198,37 @@ def test_behind_sentinels_jobs_are_answered_before_and_after_a_failover(sentinel
 
     No password in the worker's log, nor in what it tells of its configuration.
     """
-    ours = deployed(sentinels.url)
-    with ours.worker() as worker:
-        job_id = ours.submit("before")
-        assert ours.answer(job_id, 15) == "before"
-        assert "before" in ours.result(job_id)
-        conf = ours.configuration()
+    deployment = deployed(sentinels.url)
+    with deployment.worker() as worker:
+        job_id = deployment.submit("before")
+        assert deployment.answer(job_id, 15) == "before"
+        assert "before" in deployment.result(job_id)
+        conf = deployment.configuration()
 
         sentinels.lose_the_masters_host()
 
-        job_id = until(lambda: ours.submit("after"), FAILOVER_SECONDS)
-        assert ours.answer(job_id, FAILOVER_SECONDS) == "after"
-        assert "after" in ours.result(job_id)
+        job_id = until(lambda: deployment.submit("after"), FAILOVER_SECONDS)
+        assert deployment.answer(job_id, FAILOVER_SECONDS) == "after"
+        assert "after" in deployment.result(job_id)
         assert worker.returncode is None
-        shown = worker.output + conf
-    assert "sentinel://" in shown
-    assert PASSWORD not in shown
-    assert IN_URL not in shown
+        output = worker.output + conf
+    assert "sentinel://" in output
+    assert PASSWORD not in output
+    assert PASSWORD_IN_URL not in output
 
 
 @pytest.mark.parametrize("sentinels_are", ["silent", "refusing"])
 def test_without_a_sentinel_that_answers_a_submit_is_refused_within_three_seconds(sentinels_are, deployed):
     """All three together may take no longer than one server: the 503 is as fast as without them."""
-    with ExitStack() as opened:
-        listening = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+    with ExitStack() as stack:
+        listening = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = [server.getsockname()[1] for server in listening]
         if sentinels_are == "refusing":
-            opened.close()
-        ours = deployed(f"sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/0?master={MASTER}")
+            stack.close()
+        deployment = deployed(f"sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/0?master={MASTER}")
         started = time.monotonic()
 
-        assert ours.submit("refused") is None
+        assert deployment.submit("refused") is None
         assert time.monotonic() - started < 3
 
 
@@ -238,27 +238,27 @@ def certificate(tmp_path):
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl command to make a certificate with")
-    made, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate_path, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=test"]
     for extension in ("subjectAltName=IP:127.0.0.1", "keyUsage=critical,digitalSignature,keyCertSign"):
         args += ["-addext", extension]
-    subprocess.run([openssl, *args, "-out", made, "-keyout", key], check=True, capture_output=True)
-    return made, key
+    subprocess.run([openssl, *args, "-out", certificate_path, "-keyout", key], check=True, capture_output=True)
+    return certificate_path, key
 
 
 @contextmanager
-def tls_in_front_of(port: int, certificate: tuple[Path, Path]) -> Iterator[int]:
+def tls_proxy(port: int, certificate: tuple[Path, Path]) -> Iterator[int]:
     """Ends TLS and passes everything on to that port; its own port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     ready: list[int] = []
-    listens, stops = threading.Event(), asyncio.Event()
+    is_listening, stop = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        async with await asyncio.start_server(partial(_pass_on, port), "127.0.0.1", 0, ssl=context) as server:
+        async with await asyncio.start_server(partial(_forward, port), "127.0.0.1", 0, ssl=context) as server:
             ready.append(server.sockets[0].getsockname()[1])
-            listens.set()
-            await stops.wait()
+            is_listening.set()
+            await stop.wait()
             server.close()
             rest = asyncio.all_tasks() - {asyncio.current_task()}
             for task in rest:
@@ -268,23 +268,23 @@ def tls_in_front_of(port: int, certificate: tuple[Path, Path]) -> Iterator[int]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert listens.wait(5)
+    assert is_listening.wait(5)
     try:
         yield ready[0]
     finally:
-        loop.call_soon_threadsafe(stops.set)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
         loop.close()
 
 
-async def _pass_on(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
-    ways = [asyncio.ensure_future(_copy(*way)) for way in ((reader, to_writer), (to_reader, writer))]
+    directions = [asyncio.ensure_future(_copy(*direction)) for direction in ((reader, to_writer), (to_reader, writer))]
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for way in ways:
-            way.cancel()
+        for direction in directions:
+            direction.cancel()
         for end in (writer, to_writer):
             end.transport.abort()
             with suppress(OSError):
@@ -300,34 +300,34 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @pytest.fixture
 def tls_url(redis_client, redis_url, certificate):
     """Without the CA that would make it trusted."""
-    with tls_in_front_of(urlsplit(redis_url).port, certificate) as port:
-        yield f"rediss://default:{IN_URL}@127.0.0.1:{port}/0"
+    with tls_proxy(urlsplit(redis_url).port, certificate) as port:
+        yield f"rediss://default:{PASSWORD_IN_URL}@127.0.0.1:{port}/0"
 
 
 def test_over_tls_with_a_ca_of_our_own_a_job_is_answered(tls_url, certificate, deployed):
     """Records, bells, results and control all through the encrypted port, and no password in the worker's log."""
-    ours = deployed(f"{tls_url}?ssl_ca_certs={certificate[0]}")
-    with ours.worker() as worker:
-        job_id = ours.submit("sealed")
-        assert ours.answer(job_id, 15) == "sealed"
-        assert "sealed" in ours.result(job_id)
-        shown = worker.output + ours.configuration()
-    assert "rediss://" in shown
-    assert PASSWORD not in shown
-    assert IN_URL not in shown
+    deployment = deployed(f"{tls_url}?ssl_ca_certs={certificate[0]}")
+    with deployment.worker() as worker:
+        job_id = deployment.submit("sealed")
+        assert deployment.answer(job_id, 15) == "sealed"
+        assert "sealed" in deployment.result(job_id)
+        output = worker.output + deployment.configuration()
+    assert "rediss://" in output
+    assert PASSWORD not in output
+    assert PASSWORD_IN_URL not in output
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_by_all(tls_url, deployed):
     """By the launcher with a reason, by kombu and by Celery's backend: none falls back to checking nothing."""
-    ours = deployed(tls_url)
-    tell = "try: {call}\nexcept Exception as error: print(error)\nelse: print('connected')\n"
+    deployment = deployed(tls_url)
+    snippet = "try: {call}\nexcept Exception as error: print(error)\nelse: print('connected')\n"
     calls = ("app.connection_for_write().connect()", "app.backend.client.ping()")
 
     with pytest.raises(CannotStart, match="TLS: CERTIFICATE_VERIFY_FAILED"):
-        check_redis(ours.settings)
-    told = ours.python("".join(tell.format(call=call) for call in calls))
-    assert told.count("certificate verify failed") == len(calls), told
-    assert "connected" not in told
+        check_redis(deployment.settings)
+    output = deployment.python("".join(snippet.format(call=call) for call in calls))
+    assert output.count("certificate verify failed") == len(calls), output
+    assert "connected" not in output
 
 
 def test_over_a_socket_of_the_file_system_a_job_is_answered(tmp_path, deployed):
@@ -335,10 +335,10 @@ def test_over_a_socket_of_the_file_system_a_job_is_answered(tmp_path, deployed):
     path = tmp_path / "redis.sock"
     args = valkey(tmp_path, "--port", "0", "--unixsocket", str(path), "--requirepass", PASSWORD)
     with running(args, ready="Ready to accept connections"):
-        ours = deployed(f"unix://:{IN_URL}@{path}?db=1")
-        with ours.worker() as worker:
-            job_id = ours.submit("near")
-            assert ours.answer(job_id, 15) == "near"
-            assert "near" in ours.result(job_id)
+        deployment = deployed(f"unix://:{PASSWORD_IN_URL}@{path}?db=1")
+        with deployment.worker() as worker:
+            job_id = deployment.submit("near")
+            assert deployment.answer(job_id, 15) == "near"
+            assert "near" in deployment.result(job_id)
             assert PASSWORD not in worker.output
-            assert IN_URL not in worker.output
+            assert PASSWORD_IN_URL not in worker.output

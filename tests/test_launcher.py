@@ -23,16 +23,16 @@ def env(tmp_path):
     return environment(tmp_path / "data")
 
 
-def refusal(monkeypatch, env, **changes):
+def startup_error(monkeypatch, env, **changes):
     """The one line with which the launcher refuses to start."""
     for name, value in {**env, **changes}.items():
         monkeypatch.setenv(name, value)
-    done = subprocess.run(COMMAND, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=20, check=False)
+    completed = subprocess.run(COMMAND, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=20, check=False)
 
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+    assert completed.returncode == 1
+    assert completed.stdout == ""
+    assert completed.stderr.count("\n") == 1, completed.stderr
+    return completed.stderr
 
 
 @contextmanager
@@ -44,14 +44,14 @@ def listening():
 @pytest.mark.parametrize("setting", PORTS)
 def test_a_port_in_use_is_named_with_the_setting_that_changes_it(monkeypatch, env, setting):
     with listening() as port:
-        line = refusal(monkeypatch, env, **{setting: str(port)})
+        line = startup_error(monkeypatch, env, **{setting: str(port)})
 
     assert f"port {port} " in line
     assert setting in line
 
 
 def test_one_port_given_twice_is_named_with_both_settings(monkeypatch, env):
-    line = refusal(monkeypatch, env, CHATQUEUE_FLOWER_PORT=env["CHATQUEUE_WEB_PORT"])
+    line = startup_error(monkeypatch, env, CHATQUEUE_FLOWER_PORT=env["CHATQUEUE_WEB_PORT"])
 
     assert "CHATQUEUE_WEB_PORT" in line
     assert "CHATQUEUE_FLOWER_PORT" in line
@@ -69,7 +69,7 @@ def test_one_port_given_twice_is_named_with_both_settings(monkeypatch, env):
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed_and_without_its_value(monkeypatch, env, name, value, allowed):
-    line = refusal(monkeypatch, env, **{name: value})
+    line = startup_error(monkeypatch, env, **{name: value})
 
     assert name in line
     assert allowed in line
@@ -86,7 +86,7 @@ def test_a_bad_setting_is_named_with_what_is_allowed_and_without_its_value(monke
 )
 def test_a_redis_that_refuses_is_named_without_its_password(monkeypatch, env, url):
     port = free_port()
-    line = refusal(monkeypatch, env, REDIS_URL=url.format(port=port))
+    line = startup_error(monkeypatch, env, REDIS_URL=url.format(port=port))
 
     assert f"Redis at 127.0.0.1:{port} " in line
     assert "Connection refused" in line
@@ -96,7 +96,7 @@ def test_a_redis_that_refuses_is_named_without_its_password(monkeypatch, env, ur
 def test_a_redis_that_accepts_and_stays_silent_is_given_up_after_three_seconds(monkeypatch, env):
     with listening() as port:
         start = time.monotonic()
-        line = refusal(monkeypatch, env, REDIS_URL=f"redis://:hunter2@127.0.0.1:{port}/0")
+        line = startup_error(monkeypatch, env, REDIS_URL=f"redis://:hunter2@127.0.0.1:{port}/0")
         seconds = time.monotonic() - start
 
     assert "does not answer within 3 s" in line
@@ -104,9 +104,9 @@ def test_a_redis_that_accepts_and_stays_silent_is_given_up_after_three_seconds(m
     assert seconds < 5  # the start of Python included
 
 
-@pytest.mark.parametrize("sign", list("#/?@:"))
-def test_a_password_with_a_sign_that_cuts_the_url_is_not_shown(monkeypatch, env, sign):
-    line = refusal(monkeypatch, env, REDIS_URL=f"redis://:12345{sign}hunter2@127.0.0.1:1")
+@pytest.mark.parametrize("character", list("#/?@:"))
+def test_a_password_with_a_sign_that_cuts_the_url_is_not_shown(monkeypatch, env, character):
+    line = startup_error(monkeypatch, env, REDIS_URL=f"redis://:12345{character}hunter2@127.0.0.1:1")
 
     assert "12345" not in line
     assert "hunter2" not in line
@@ -140,11 +140,11 @@ def test_a_bad_line_of_a_procfile_is_told_by_its_number(text, line):
 
 def test_the_committed_env_file_sets_nothing_and_tells_the_true_defaults():
     lines = (PROJECT_ROOT / ".env").read_text().splitlines()
-    told = dict(re.findall(r"^# CHATQUEUE_(\w+)=(.*)$", "\n".join(lines), re.MULTILINE))
-    defaults = {name: Settings.model_fields[name.lower()].default for name in told}
+    documented = dict(re.findall(r"^# CHATQUEUE_(\w+)=(.*)$", "\n".join(lines), re.MULTILINE))
+    defaults = {name: Settings.model_fields[name.lower()].default for name in documented}
 
     assert all(not line or line.startswith("#") for line in lines)
-    assert told == {name: str(default) for name, default in defaults.items()}
+    assert documented == {name: str(default) for name, default in defaults.items()}
 
 
 def test_the_pinned_requirements_name_no_registry_and_agree():

@@ -51,8 +51,8 @@ def readme_questions():
     """The project's own README, cut into fifty pieces of about equal length."""
     words = (PROJECT_ROOT / "README.md").read_text().split()
     cuts = [round(number * len(words) / QUESTIONS) for number in range(QUESTIONS + 1)]
-    pieces = [" ".join(words[start:end]) for start, end in itertools.pairwise(cuts)]
-    return [f"What does this mean? {piece}" for piece in pieces]
+    excerpts = [" ".join(words[start:end]) for start, end in itertools.pairwise(cuts)]
+    return [f"What does this mean? {excerpt}" for excerpt in excerpts]
 
 
 def test_fifty_questions_cut_from_the_readme_are_all_answered_and_counted(api):

@@ -18,7 +18,7 @@ import openai
 import pytest
 
 from local.offline_model.calls import CallLog
-from local.offline_model.directive import Directive, DirectiveError, read_prompt
+from local.offline_model.directive import Directive, DirectiveError, parse_directive
 from tests.processes import free_port, running
 
 COMMAND = [sys.executable, "-W", "error", "-m", "local.offline_model"]
@@ -38,8 +38,8 @@ def port():
 
 @pytest.fixture(scope="module")
 def client(port):
-    with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=5) as made:
-        yield made
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=5) as client:
+        yield client
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def counts(port, key):
 def eventually(condition, seconds=5.0):
     deadline = time.monotonic() + seconds
 
-    while not (held := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "the condition did not hold in time"
         threading.Event().wait(0.01)
-    return held
+    return result
 
 
 def test_an_answer_is_the_same_each_time_and_says_that_no_model_wrote_it(client):
@@ -98,14 +98,14 @@ def test_an_answer_is_the_same_each_time_and_says_that_no_model_wrote_it(client)
 
 def test_a_stream_says_the_same_word_by_word(client):
     """The deltas of a stream, joined, are the answer that is not streamed; the last chunk carries usage."""
-    whole = ask(client, "Hello there")
+    full = ask(client, "Hello there")
     *chunks, last = ask(client, "Hello there", stream=True, stream_options={"include_usage": True})
 
     words = [chunk.choices[0].delta.content for chunk in chunks[1:-1]]
-    assert "".join(words) == whole.choices[0].message.content
+    assert "".join(words) == full.choices[0].message.content
     assert all(len(word.split()) == 1 for word in words)
     assert [chunk.choices[0].finish_reason for chunk in chunks[-2:]] == [None, "stop"]
-    assert (last.choices, last.usage) == ([], whole.usage)
+    assert (last.choices, last.usage) == ([], full.usage)
     assert len({chunk.id for chunk in (*chunks, last)}) == 1
 
 
@@ -132,12 +132,12 @@ def test_the_bytes_of_a_stream_are_openais(port):
 @pytest.mark.parametrize("limit", [{"max_tokens": 3}, {"max_completion_tokens": 3}])
 def test_an_answer_ends_at_its_token_limit(client, limit):
     """A word is a token; what is cut short says finish_reason length, streamed or not."""
-    whole = ask(client, "[[offline tokens=5]]", **limit)
+    full = ask(client, "[[offline tokens=5]]", **limit)
     chunks = list(ask(client, "[[offline tokens=5]]", stream=True, **limit))
 
-    assert whole.choices[0].message.content == "w0 w1 w2"
-    assert whole.choices[0].finish_reason == chunks[-1].choices[0].finish_reason == "length"
-    assert whole.usage.completion_tokens == 3
+    assert full.choices[0].message.content == "w0 w1 w2"
+    assert full.choices[0].finish_reason == chunks[-1].choices[0].finish_reason == "length"
+    assert full.usage.completion_tokens == 3
 
 
 def test_the_prompt_chooses_text_and_reason(client):
@@ -238,16 +238,16 @@ def test_a_request_without_a_key_is_refused(port):
 def test_a_directive_that_cannot_be_read_says_why(text, reason):
     """A test that misspells its fault must fail at once, not pass for want of the fault."""
     with pytest.raises(DirectiveError, match=reason):
-        read_prompt(text)
+        parse_directive(text)
 
 
 def test_a_directive_is_read_out_of_the_prompt():
     """It may stand anywhere, quotes hold spaces and brackets, and the rest of the text is kept."""
-    assert read_prompt('a [[offline say="x ]] y" delay=0.5 key=k]] b') == (
+    assert parse_directive('a [[offline say="x ]] y" delay=0.5 key=k]] b') == (
         Directive(say="x ]] y", delay_seconds=0.5, key="k"),
         "a  b",
     )
-    assert read_prompt("no [[offliner]] here") == (Directive(), "no [[offliner]] here")
+    assert parse_directive("no [[offliner]] here") == (Directive(), "no [[offliner]] here")
 
 
 @pytest.mark.parametrize(
@@ -288,14 +288,14 @@ def test_a_fault_ends_after_its_times(client, port, key):
 
 def test_a_cut_breaks_the_stream_after_its_tokens(client, port, key):
     """All tokens before the cut arrive, then the connection breaks; that is not a client that left."""
-    heard = []
+    deltas = []
     with pytest.raises(openai.APIConnectionError):  # noqa: PT012
         for chunk in ask(client, f"[[offline tokens=9 cut=3 key={key}]]", stream=True):
-            heard.append(chunk.choices[0].delta.content)  # noqa: PERF401
+            deltas.append(chunk.choices[0].delta.content)  # noqa: PERF401
     with pytest.raises(openai.APIConnectionError):
         ask(client, f"[[offline cut=0 key={key}]]")
 
-    assert heard == ["", "w0", " w1", " w2"]
+    assert deltas == ["", "w0", " w1", " w2"]
     eventually(lambda: counts(port, key)["open"] == 0)
     assert counts(port, key)["closed_early"] == 0
 
@@ -325,9 +325,9 @@ def test_garbage_is_no_answer(port, kind, content_type):
 
 def test_tokens_come_in_their_own_time(client):
     """delay holds back the first token, interval each later one: the answer takes their sum."""
-    begin = time.monotonic()
+    started_at = time.monotonic()
     times = [
-        time.monotonic() - begin
+        time.monotonic() - started_at
         for chunk in ask(client, "[[offline tokens=5 delay=0.2 interval=0.05]]", stream=True)
         if chunk.choices[0].delta.content
     ]
@@ -354,21 +354,21 @@ def test_a_client_that_leaves_is_noticed_at_once(port, key, path, body):
     data = json.dumps(body).replace("KEY", key)
     connection.request("POST", path, data, {"Authorization": "Bearer x"})
     eventually(lambda: counts(port, key)["open"] == 1)
-    left_at = time.time()
+    disconnected_at = time.time()
     connection.close()
 
-    seen = eventually(lambda: (now := counts(port, key))["closed_early"] == 1 and now)
-    assert seen["open"] == 0
-    assert -0.1 < seen["last_closed_early_at"] - left_at < 1
+    final_counts = eventually(lambda: (now := counts(port, key))["closed_early"] == 1 and now)
+    assert final_counts["open"] == 0
+    assert -0.1 < final_counts["last_closed_early_at"] - disconnected_at < 1
 
 
 def test_the_count_can_be_reset_and_keeps_the_last_keys_only():
     """The log of calls is bounded, and a call that was open at a reset is forgotten."""
     log = CallLog(max_keys=2)
-    with log.follow("a"):
+    with log.track("a"):
         log.reset()
     for key in ("a", "b", "a", "c"):
-        with log.follow(key):
+        with log.track(key):
             pass
 
     report = log.report()
@@ -379,28 +379,28 @@ def test_many_streams_run_at_the_same_time(port):
     """Three hundred streams of half a second run side by side, and none loses a token."""
     body = chat_body("[[offline tokens=10 interval=0.05 key=many]]", stream=True)
 
-    async def one(session):
+    async def read_stream(session):
         async with session.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body) as response:
             return (await response.text()).count('"content":"')
 
-    async def many():
+    async def read_all():
         headers = {"Authorization": "Bearer x"}
         async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
-            return await asyncio.gather(*[one(session) for _ in range(300)])
+            return await asyncio.gather(*[read_stream(session) for _ in range(300)])
 
-    begin = time.monotonic()
-    assert asyncio.run(many()) == [11] * 300
-    assert time.monotonic() - begin < 10
+    started_at = time.monotonic()
+    assert asyncio.run(read_all()) == [11] * 300
+    assert time.monotonic() - started_at < 10
     assert counts(port, "many")["closed_early"] == 0
 
 
 def test_a_port_in_use_is_told_in_one_line():
     """No traceback: the line names the port and what to do. The port comes from the settings."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        number = taken.getsockname()[1]
-        ended = subprocess.run(
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        number = listener.getsockname()[1]
+        completed = subprocess.run(
             COMMAND,
             env={"CHATQUEUE_OFFLINE_MODEL_PORT": str(number)},
             capture_output=True,
@@ -409,11 +409,11 @@ def test_a_port_in_use_is_told_in_one_line():
             check=False,
         )
 
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr.count("\n") == 1
-    assert f"port {number} on 127.0.0.1 is in use" in ended.stderr
-    assert "--port" in ended.stderr
+    assert completed.returncode == 1
+    assert completed.stdout == ""
+    assert completed.stderr.count("\n") == 1
+    assert f"port {number} on 127.0.0.1 is in use" in completed.stderr
+    assert "--port" in completed.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -427,11 +427,11 @@ def test_it_stops_at_once_and_never_prints_a_prompt(number):
         body = json.dumps(chat_body(f"{marker} [[offline stall=1]]", stream=True))
         connection.request("POST", "/v1/chat/completions", body, {"Authorization": "Bearer x"})
         response = connection.getresponse()
-        begin = time.monotonic()
+        started_at = time.monotonic()
         process.send(number)
 
         assert process.wait(5) == 0
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - started_at < 2
         with pytest.raises(http.client.IncompleteRead):
             response.read()
         connection.close()

@@ -8,7 +8,7 @@ from jobs.settings import PROJECT_ROOT, Settings
 
 README = (PROJECT_ROOT / "README.md").read_text()
 PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
-ROOMS = "api|bench|docs|documents|jobs|local|tasks|tests"
+PACKAGES = "api|bench|docs|documents|jobs|local|tasks|tests"
 
 
 def settings_table() -> str:
@@ -32,7 +32,9 @@ def test_the_settings_table_is_the_settings_class():
 
 def test_every_file_that_a_page_names_exists():
     texts = {page: page.read_text() for page in PAGES}
-    named = {PROJECT_ROOT / path for text in texts.values() for path in re.findall(rf"`((?:{ROOMS})/[\w/.]+)`", text)}
+    named = {
+        PROJECT_ROOT / path for text in texts.values() for path in re.findall(rf"`((?:{PACKAGES})/[\w/.]+)`", text)
+    }
     linked = {page.parent / path for page, text in texts.items() for path in re.findall(r"\]\(([\w/.]+)\)", text)}
 
     assert named

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.figures import column, percentile
 from bench.http import Connection
 from bench.plan import Plan
-from bench.rounds import in_turn
-from bench.runner import Arena
+from bench.rounds import run_rounds
+from bench.runner import Runner
 from bench.systems import CHATQUEUE, NotInstalled
 from bench.table import Table
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
-    from bench.shelving import Shelf
+    from bench.shelving import Corpus
 
 TITLE: Final = "A chat answered from documents"
 NOTES: Final = (
@@ -31,7 +31,7 @@ WARM_UP: Final = 10
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskResult:
     """``all`` and ``one``: documents named in the question."""
 
     documents: float | None = column("documents", 0)
@@ -45,25 +45,25 @@ class Asked:
     one_added_ms: float | None = column("one adds p50 ms")
 
 
-def table(plan: Plan) -> Table[Asked]:
-    contenders = {f"chatqueue, {count:,} chunks": partial(_measure, count) for count in plan.chunks}
-    return in_turn(TITLE, replace(plan, rounds=1), contenders, NOTES)
+def table(plan: Plan) -> Table[AskResult]:
+    measurements = {f"chatqueue, {count:,} chunks": partial(_measure, count) for count in plan.chunks}
+    return run_rounds(TITLE, replace(plan, rounds=1), measurements, NOTES)
 
 
-def _measure(count: int, plan: Plan) -> Asked:
+def _measure(count: int, plan: Plan) -> AskResult:
     if importlib.util.find_spec("lancedb") is None:
         raise NotInstalled("lancedb is not installed: it has no wheel for this platform")
-    from bench.shelving import fill
+    from bench.shelving import create_corpus
 
-    with Arena(plan, CHATQUEUE) as arena:
-        shelf = fill(_settings(arena), count)
-        arena.start_web()
-        arena.start_workers()
-        taken = asyncio.run(_ask_all(arena.web_port, shelf, plan.round_trips))
-    p50 = {name: percentile(times, 0.5) for name, times in taken.items()}
-    p99 = {name: percentile(times, 0.99) for name, times in taken.items()}
-    return Asked(
-        documents=len(shelf.document_ids),
+    with Runner(plan, CHATQUEUE) as runner:
+        corpus = create_corpus(_settings(runner), count)
+        runner.start_web()
+        runner.start_workers()
+        durations_ms = asyncio.run(_ask_all(runner.web_port, corpus, plan.round_trips))
+    p50 = {name: percentile(times, 0.5) for name, times in durations_ms.items()}
+    p99 = {name: percentile(times, 0.99) for name, times in durations_ms.items()}
+    return AskResult(
+        documents=len(corpus.document_ids),
         plain_p50_ms=p50["plain"],
         plain_p99_ms=p99["plain"],
         all_p50_ms=p50["all"],
@@ -75,33 +75,33 @@ def _measure(count: int, plan: Plan) -> Asked:
     )
 
 
-def _settings(arena: Arena) -> Settings:
+def _settings(runner: Runner) -> Settings:
     return Settings(
-        REDIS_URL=arena.environment["REDIS_URL"],
-        OPENAI_API_KEY=arena.environment["OPENAI_API_KEY"],
-        OPENAI_BASE_URL=arena.environment["OPENAI_BASE_URL"],
-        data_dir=arena.environment["CHATQUEUE_DATA_DIR"],
+        REDIS_URL=runner.environment["REDIS_URL"],
+        OPENAI_API_KEY=runner.environment["OPENAI_API_KEY"],
+        OPENAI_BASE_URL=runner.environment["OPENAI_BASE_URL"],
+        data_dir=runner.environment["CHATQUEUE_DATA_DIR"],
     )
 
 
-async def _ask_all(port: int, shelf: "Shelf", count: int) -> dict[str, list[float]]:
+async def _ask_all(port: int, corpus: "Corpus", count: int) -> dict[str, list[float]]:
     """Milliseconds of each."""
-    taken: dict[str, list[float]] = {"plain": [], "all": [], "one": []}
+    durations_ms: dict[str, list[float]] = {"plain": [], "all": [], "one": []}
     async with Connection(port) as connection:
         for number in range(WARM_UP + count):
-            message = shelf.questions[number % len(shelf.questions)]
-            one = shelf.document_ids[number % len(shelf.document_ids)]
-            taken["plain"].append(await _ask(connection, {"message": message}))
-            taken["all"].append(await _ask(connection, {"message": message, "documents": "all"}, must_cite=True))
-            taken["one"].append(await _ask(connection, {"message": message, "documents": [one]}))
-    return {name: times[WARM_UP:] for name, times in taken.items()}
+            message = corpus.questions[number % len(corpus.questions)]
+            document_id = corpus.document_ids[number % len(corpus.document_ids)]
+            durations_ms["plain"].append(await _ask(connection, {"message": message}))
+            durations_ms["all"].append(await _ask(connection, {"message": message, "documents": "all"}, must_cite=True))
+            durations_ms["one"].append(await _ask(connection, {"message": message, "documents": [document_id]}))
+    return {name: times[WARM_UP:] for name, times in durations_ms.items()}
 
 
 async def _ask(connection: Connection, question: Mapping[str, Any], *, must_cite: bool = False) -> float:
     """Raises RuntimeError where nothing was found in all documents: then it was no answer from them."""
-    began_at = time.perf_counter()
+    started_at = time.perf_counter()
     reply = await connection.call("POST", "/api/v1/chat/sync", json.dumps(question).encode())
-    taken = (time.perf_counter() - began_at) * 1000
+    duration_ms = (time.perf_counter() - started_at) * 1000
     if not reply.json(200)["citations"] and must_cite:
         raise RuntimeError("nothing was found to answer from")
-    return taken
+    return duration_ms

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench.cpu_accounting import billed
+from bench.cpu_accounting import measure_usage
 from bench.figures import column
 from bench.plan import Plan
-from bench.rounds import in_turn, of_systems
-from bench.runner import Arena
+from bench.rounds import for_systems, run_rounds
+from bench.runner import Runner
 from bench.systems import CHATQUEUE, PEERS, TOKENS, VARIANTS, System
 from bench.table import Table
 
@@ -21,7 +21,7 @@ NOTES: Final = (
     f"the provider answers {TOKENS} tokens after one second; chatqueue and the streaming floor read them as a stream",
     "rows with fewer calls have fewer slots; asyncio rows have no queue, no web and no record of anything",
 )
-FLOORS: Final = {
+BASELINES: Final = {
     "floor: asyncio + AsyncOpenAI": ("default", "create"),
     "floor: the same over aiohttp": ("aiohttp", "create"),
     "floor: the same, stream=True": ("aiohttp", "stream"),
@@ -29,7 +29,7 @@ FLOORS: Final = {
 
 
 @dataclass(frozen=True)
-class Calls:
+class CallsResult:
     calls: float | None = column("calls", 0)
     in_flight: float | None = column("in flight", 0)
     rate: float | None = column("calls/s", has_ratio=True)
@@ -42,56 +42,56 @@ class Calls:
     peak_mb: float | None = column("MB", 0, has_ratio=True)
 
 
-def table(plan: Plan) -> Table[Calls]:
-    floors = {name: partial(_measure_floor, transport, kind) for name, (transport, kind) in FLOORS.items()}
-    return in_turn(TITLE, plan, of_systems([CHATQUEUE, *VARIANTS, *PEERS], measure) | floors, NOTES)
+def table(plan: Plan) -> Table[CallsResult]:
+    baselines = {name: partial(_measure_baseline, transport, kind) for name, (transport, kind) in BASELINES.items()}
+    return run_rounds(TITLE, plan, for_systems([CHATQUEUE, *VARIANTS, *PEERS], measure) | baselines, NOTES)
 
 
-def measure(system: System, plan: Plan) -> Calls:
-    with Arena(plan, system) as arena:
-        arena.start_web()
-        arena.start_workers()
-        arena.warm_up()
-        return _measure_calls(arena)
+def measure(system: System, plan: Plan) -> CallsResult:
+    with Runner(plan, system) as runner:
+        runner.start_web()
+        runner.start_workers()
+        runner.warm_up()
+        return _measure_calls(runner)
 
 
-def _measure_calls(arena: Arena) -> Calls:
-    system, count = arena.system, arena.system.calls(arena.plan)
-    made_before = arena.provider_calls()
-    client, began_at = time.process_time(), time.perf_counter()
-    with billed(arena.groups) as bill:
-        ids = arena.submit(count, system.message(1)).ids
-        arena.wait_until_done(ids)
-        seconds = time.perf_counter() - began_at
+def _measure_calls(runner: Runner) -> CallsResult:
+    system, count = runner.system, runner.system.calls(runner.plan)
+    calls_before = runner.provider_calls()
+    client, started_at = time.process_time(), time.perf_counter()
+    with measure_usage(runner.groups) as usage:
+        ids = runner.submit(count, system.message(1)).ids
+        runner.wait_until_done(ids)
+        seconds = time.perf_counter() - started_at
     client = time.process_time() - client
-    if arena.provider_calls() - made_before < count:
+    if runner.provider_calls() - calls_before < count:
         raise RuntimeError("there are results without a call")
-    arena.check_answer(ids[-1])
-    at_work = "workers" if system.workers else "web"
-    return Calls(
+    runner.check_answer(ids[-1])
+    working_group = "workers" if system.workers else "web"
+    return CallsResult(
         calls=count,
-        in_flight=system.slots(arena.plan),
+        in_flight=system.slots(runner.plan),
         rate=count / seconds,
-        worker_ms=bill.cpu_ms(at_work, count),
-        web_ms=bill.cpu_ms("web", count) if system.workers else None,
-        redis_ms=bill.cpu_ms("redis", count),
-        total_ms=sum(filter(None, (bill.cpu_ms(name, count) for name in ("workers", "web", "redis")))),
-        provider_ms=bill.cpu_ms("provider", count),
+        worker_ms=usage.cpu_ms(working_group, count),
+        web_ms=usage.cpu_ms("web", count) if system.workers else None,
+        redis_ms=usage.cpu_ms("redis", count),
+        total_ms=sum(filter(None, (usage.cpu_ms(name, count) for name in ("workers", "web", "redis")))),
+        provider_ms=usage.cpu_ms("provider", count),
         client_ms=client * 1000 / count,
-        peak_mb=bill.peak_mb[at_work],
+        peak_mb=usage.peak_mb[working_group],
     )
 
 
-def _measure_floor(transport: str, kind: str, plan: Plan) -> Calls:
-    with Arena(plan, CHATQUEUE) as arena, billed({"provider": arena.groups["provider"]}) as bill:
-        asked = [str(plan.calls), str(plan.in_flight), CHATQUEUE.message(1)]
-        said = arena.run_python("bench.baselines", transport, kind, *asked)
-    made = plan.calls + plan.in_flight  # the provider's cost includes that of the warm-up
-    return Calls(
+def _measure_baseline(transport: str, kind: str, plan: Plan) -> CallsResult:
+    with Runner(plan, CHATQUEUE) as runner, measure_usage({"provider": runner.groups["provider"]}) as usage:
+        args = [str(plan.calls), str(plan.in_flight), CHATQUEUE.message(1)]
+        result = runner.run_python("bench.baselines", transport, kind, *args)
+    total_calls = plan.calls + plan.in_flight  # the provider's cost includes that of the warm-up
+    return CallsResult(
         calls=plan.calls,
         in_flight=plan.in_flight,
-        rate=plan.calls / said["seconds"],
-        worker_ms=said["cpu_seconds"] * 1000 / plan.calls,
-        provider_ms=bill.cpu_ms("provider", made),
-        peak_mb=said["peak_mb"],
+        rate=plan.calls / result["seconds"],
+        worker_ms=result["cpu_seconds"] * 1000 / plan.calls,
+        provider_ms=usage.cpu_ms("provider", total_calls),
+        peak_mb=result["peak_mb"],
     )

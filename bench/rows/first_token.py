@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 from bench.figures import column, percentile
 from bench.http import Connection, Event
 from bench.plan import Plan
-from bench.rounds import in_turn
-from bench.runner import Arena
+from bench.rounds import run_rounds
+from bench.runner import Runner
 from bench.systems import CHATQUEUE
 from bench.table import Table
 
@@ -37,50 +37,50 @@ class FirstToken:
 
 
 def table(plan: Plan) -> Table[FirstToken]:
-    contenders: dict[str, Callable[[Plan], FirstToken]] = {
+    measurements: dict[str, Callable[[Plan], FirstToken]] = {
         "chatqueue, POST /chat/async with stream": partial(_measure, _post_stream),
         "chatqueue, POST /chat/async, then GET .../events": partial(_measure, _post_and_follow),
         "floor: the SDK's stream from the provider": _measure_direct,
     }
-    return in_turn(TITLE, plan, contenders, NOTES)
+    return run_rounds(TITLE, plan, measurements, NOTES)
 
 
 def _measure(follow: Follow, plan: Plan) -> FirstToken:
-    with Arena(plan, CHATQUEUE) as arena:
-        arena.start_web()
-        arena.start_workers()
-        direct = _direct(arena)
-        ours = asyncio.run(_first_tokens(arena.web_port, follow, plan.round_trips))
-    p50, p99 = percentile(ours, 0.5), percentile(ours, 0.99)
-    return FirstToken(p50, p99, p50 - percentile(direct, 0.5), p99 - percentile(direct, 0.99))
+    with Runner(plan, CHATQUEUE) as runner:
+        runner.start_web()
+        runner.start_workers()
+        direct_latencies = _measure_sdk(runner)
+        latencies = asyncio.run(_first_tokens(runner.web_port, follow, plan.round_trips))
+    p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
+    return FirstToken(p50, p99, p50 - percentile(direct_latencies, 0.5), p99 - percentile(direct_latencies, 0.99))
 
 
 def _measure_direct(plan: Plan) -> FirstToken:
-    with Arena(plan, CHATQUEUE) as arena:
-        direct = _direct(arena)
-    return FirstToken(percentile(direct, 0.5), percentile(direct, 0.99))
+    with Runner(plan, CHATQUEUE) as runner:
+        direct_latencies = _measure_sdk(runner)
+    return FirstToken(percentile(direct_latencies, 0.5), percentile(direct_latencies, 0.99))
 
 
-def _direct(arena: Arena) -> list[float]:
-    said = arena.run_python("bench.baselines", "aiohttp", "stream", str(arena.plan.round_trips), "1", MESSAGE)
-    return [seconds * 1000 for seconds in said["each"]]
+def _measure_sdk(runner: Runner) -> list[float]:
+    result = runner.run_python("bench.baselines", "aiohttp", "stream", str(runner.plan.round_trips), "1", MESSAGE)
+    return [seconds * 1000 for seconds in result["latencies"]]
 
 
 async def _first_tokens(port: int, follow: Follow, count: int) -> list[float]:
     async with Connection(port) as connection:
-        taken = [await _first_token(follow(connection)) for _ in range(WARM_UP + count)]
-    return taken[WARM_UP:]
+        durations_ms = [await _first_token(follow(connection)) for _ in range(WARM_UP + count)]
+    return durations_ms[WARM_UP:]
 
 
 async def _first_token(events: AsyncIterator[Event]) -> float:
     """Milliseconds to the first delta; the stream is read to its end, so that the next job finds the system idle."""
-    began_at, first = time.perf_counter(), None
+    started_at, first = time.perf_counter(), None
     async for event in events:
         if event.name == "delta" and first is None:
             first = time.perf_counter()
     if first is None:
         raise RuntimeError("a stream without a token")
-    return (first - began_at) * 1000
+    return (first - started_at) * 1000
 
 
 def _post_stream(connection: Connection) -> AsyncIterator[Event]:

@@ -11,8 +11,8 @@ from bench.asking import time_each_async
 from bench.figures import column, percentile
 from bench.http import Connection
 from bench.plan import Plan
-from bench.rounds import in_turn, of_systems
-from bench.runner import Arena
+from bench.rounds import for_systems, run_rounds
+from bench.runner import Runner
 from bench.systems import ARQ, CELERY, CELERY_THREADS, CHATQUEUE, DRAMATIQ, RQ, RQ_POOL, TASKIQ, System
 from bench.table import Table
 
@@ -23,7 +23,7 @@ NOTES: Final = (
     "all but the raw list make a call to the provider, which answers at once",
 )
 QUICK_POLL: Final = {"PEER_POLL_SECONDS": "0.005", "PEER_CONCURRENCY": "10"}
-RECORDED: Final = "/api/v1/chat/jobs/{}?wait=30"
+STATUS_PATH: Final = "/api/v1/chat/jobs/{}?wait=30"
 
 Ask: TypeAlias = Callable[[Connection, str], Awaitable[None]]
 
@@ -37,36 +37,36 @@ class Latency:
 def table(plan: Plan) -> Table[Latency]:
     quick = [replace(system, name=f"{system.name}, polls every 5 ms", env=QUICK_POLL) for system in (TASKIQ, ARQ)]
     systems = [CHATQUEUE, TASKIQ, ARQ, *quick, DRAMATIQ, CELERY_THREADS, CELERY, RQ_POOL, RQ]
-    contenders: dict[str, Callable[[Plan], Latency]] = {
-        "chatqueue, POST /chat/sync": partial(_over_http, _sync),
+    measurements: dict[str, Callable[[Plan], Latency]] = {
+        "chatqueue, POST /chat/sync": partial(_over_http, _ask_sync),
         "chatqueue, POST /chat/async and GET ?wait=": partial(_over_http, _submit_and_wait),
-        **{f"{name}, in process": measure for name, measure in of_systems(systems, _in_process).items()},
+        **{f"{name}, in process": measure for name, measure in for_systems(systems, _in_process).items()},
         "floor: the call without a queue": partial(_without_workers, "bench.peers.no_queue"),
         "floor: a raw Redis list there and back": partial(_without_workers, "bench.peers.raw_redis"),
     }
-    return in_turn(TITLE, plan, contenders, NOTES)
+    return run_rounds(TITLE, plan, measurements, NOTES)
 
 
-def _of(taken: Sequence[float]) -> Latency:
-    return Latency(percentile(taken, 0.5), percentile(taken, 0.99))
+def _percentiles(durations_ms: Sequence[float]) -> Latency:
+    return Latency(percentile(durations_ms, 0.5), percentile(durations_ms, 0.99))
 
 
 def _in_process(system: System, plan: Plan) -> Latency:
-    with Arena(plan, system) as arena:
-        arena.start_workers()
-        return _of(arena.run_python("bench.asking", system.tasks, str(plan.round_trips), MESSAGE))
+    with Runner(plan, system) as runner:
+        runner.start_workers()
+        return _percentiles(runner.run_python("bench.asking", system.tasks, str(plan.round_trips), MESSAGE))
 
 
 def _without_workers(module: str, plan: Plan) -> Latency:
-    with Arena(plan, CHATQUEUE) as arena:
-        return _of(arena.run_python("bench.asking", module, str(plan.round_trips), MESSAGE))
+    with Runner(plan, CHATQUEUE) as runner:
+        return _percentiles(runner.run_python("bench.asking", module, str(plan.round_trips), MESSAGE))
 
 
 def _over_http(ask: Ask, plan: Plan) -> Latency:
-    with Arena(plan, CHATQUEUE) as arena:
-        arena.start_web()
-        arena.start_workers()
-        return _of(asyncio.run(_time_requests(ask, arena.web_port, plan.round_trips)))
+    with Runner(plan, CHATQUEUE) as runner:
+        runner.start_web()
+        runner.start_workers()
+        return _percentiles(asyncio.run(_time_requests(ask, runner.web_port, plan.round_trips)))
 
 
 async def _time_requests(ask: Ask, port: int, count: int) -> list[float]:
@@ -74,12 +74,12 @@ async def _time_requests(ask: Ask, port: int, count: int) -> list[float]:
         return await time_each_async(partial(ask, connection), count, MESSAGE)
 
 
-async def _sync(connection: Connection, message: str) -> None:
+async def _ask_sync(connection: Connection, message: str) -> None:
     reply = await connection.call("POST", "/api/v1/chat/sync", json.dumps({"message": message}).encode())
     reply.json(200)
 
 
 async def _submit_and_wait(connection: Connection, message: str) -> None:
     reply = await connection.call("POST", "/api/v1/chat/async", json.dumps({"message": message}).encode())
-    reply = await connection.call("GET", RECORDED.format(reply.json(202)["job_id"]))
+    reply = await connection.call("GET", STATUS_PATH.format(reply.json(202)["job_id"]))
     reply.json(200)

@@ -8,8 +8,8 @@ from typing import Final
 from bench.figures import column, ratio
 from bench.filling import create_jobs
 from bench.plan import Plan
-from bench.rounds import in_turn, of_systems
-from bench.runner import Arena
+from bench.rounds import for_systems, run_rounds
+from bench.runner import Runner
 from bench.systems import ARQ, CELERY_THREADS, CHATQUEUE, DRAMATIQ, RQ_POOL, TASKIQ, THREADS, System
 from bench.table import Table
 
@@ -25,7 +25,7 @@ NOTES: Final = (
 
 
 @dataclass(frozen=True)
-class Bytes:
+class BytesResult:
     ended: float | None = column("bytes an ended job", 0, has_ratio=True)
     ended_of_text: float | None = column("x text", 2)
     with_log: float | None = column("with its event log", 0)
@@ -33,14 +33,14 @@ class Bytes:
     waiting_of_text: float | None = column("x text", 2)
 
 
-def table(plan: Plan) -> Table[Bytes]:
+def table(plan: Plan) -> Table[BytesResult]:
     peers = [ARQ, TASKIQ, DRAMATIQ, CELERY_THREADS, RQ_POOL, THREADS]
-    contenders: dict[str, Callable[[Plan], Bytes]] = {
-        **of_systems([CHATQUEUE], _measure),
+    measurements: dict[str, Callable[[Plan], BytesResult]] = {
+        **for_systems([CHATQUEUE], _measure),
         f"chatqueue, {plan.queued:,} waiting": partial(_measure_backlog, plan.queued),
-        **of_systems(peers, _measure),
+        **for_systems(peers, _measure),
     }
-    return in_turn(TITLE, replace(plan, rounds=1), contenders, NOTES)
+    return run_rounds(TITLE, replace(plan, rounds=1), measurements, NOTES)
 
 
 def _message() -> str:
@@ -48,42 +48,42 @@ def _message() -> str:
     return f'[[offline say="{"a" * KILOBYTE}"]]'
 
 
-def _measure(system: System, plan: Plan) -> Bytes:
+def _measure(system: System, plan: Plan) -> BytesResult:
     ended, with_log = _measure_ended(system, replace(plan, in_flight=IN_FLIGHT))
     waiting = None if system is THREADS else _measure_waiting(system, plan)
     size = len(_message())
-    return Bytes(ended, ended / (size + KILOBYTE), with_log, waiting, ratio(waiting, size))
+    return BytesResult(ended, ended / (size + KILOBYTE), with_log, waiting, ratio(waiting, size))
 
 
 def _measure_ended(system: System, plan: Plan) -> tuple[float, float | None]:
     """Bytes a job, and what it was as long as its event log was there."""
-    with Arena(plan, system) as arena:
-        arena.start_web()
-        arena.start_workers()
-        arena.expire_logs(arena.warm_up())
-        before = arena.stored_bytes()
-        ids = arena.submit(plan.stored, _message()).ids
-        arena.wait_until_done(ids)
-        with_log = (arena.stored_bytes() - before) / plan.stored
+    with Runner(plan, system) as runner:
+        runner.start_web()
+        runner.start_workers()
+        runner.expire_logs(runner.warm_up())
+        before = runner.stored_bytes()
+        ids = runner.submit(plan.stored, _message()).ids
+        runner.wait_until_done(ids)
+        with_log = (runner.stored_bytes() - before) / plan.stored
         if system.log_key is None:
             return with_log, None
-        arena.expire_logs(ids)
-        return (arena.stored_bytes() - before) / plan.stored, with_log
+        runner.expire_logs(ids)
+        return (runner.stored_bytes() - before) / plan.stored, with_log
 
 
 def _measure_waiting(system: System, plan: Plan) -> float:
-    with Arena(plan, system) as arena:
-        arena.start_web()
-        arena.submit(plan.connections, _message())
-        before = arena.stored_bytes()
-        arena.submit(plan.stored, _message())
-        return (arena.stored_bytes() - before) / plan.stored
+    with Runner(plan, system) as runner:
+        runner.start_web()
+        runner.submit(plan.connections, _message())
+        before = runner.stored_bytes()
+        runner.submit(plan.stored, _message())
+        return (runner.stored_bytes() - before) / plan.stored
 
 
-def _measure_backlog(count: int, plan: Plan) -> Bytes:
-    with Arena(plan, CHATQUEUE) as arena:
-        create_jobs(arena.redis_url, 1)
-        before = arena.stored_bytes()
-        create_jobs(arena.redis_url, count, _message())
-        waiting = (arena.stored_bytes() - before) / count
-    return Bytes(waiting=waiting, waiting_of_text=waiting / len(_message()))
+def _measure_backlog(count: int, plan: Plan) -> BytesResult:
+    with Runner(plan, CHATQUEUE) as runner:
+        create_jobs(runner.redis_url, 1)
+        before = runner.stored_bytes()
+        create_jobs(runner.redis_url, count, _message())
+        waiting = (runner.stored_bytes() - before) / count
+    return BytesResult(waiting=waiting, waiting_of_text=waiting / len(_message()))

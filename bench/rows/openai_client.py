@@ -11,27 +11,27 @@ from openai import OpenAI
 
 from bench.figures import column, percentile
 from bench.plan import Plan
-from bench.rounds import in_turn
-from bench.runner import Arena
+from bench.rounds import run_rounds
+from bench.runner import Runner
 from bench.systems import CHATQUEUE
 from bench.table import Table
 
 TITLE: Final = "The openai client: through chatqueue, and direct"
 MODEL: Final = "gpt-5-mini"
-AT_ONCE: Final = "[[offline tokens=20]] Hello"
+IMMEDIATE: Final = "[[offline tokens=20]] Hello"
 STREAMED: Final = "[[offline tokens=20 interval=0.005]] Hello"
 WARM_UP: Final = 10
 NOTES: Final = (
     "one call after the other, in turn direct and through chatqueue, by the same unmodified client",
     "not streamed: the provider answers at once; streamed: it sends its first token at once, the next ones 5 ms apart",
 )
-SPEAKS_RESPONSES: Final = replace(CHATQUEUE, provider=("--responses",))
+SUPPORTS_RESPONSES: Final = replace(CHATQUEUE, provider=("--responses",))
 
 Ask: TypeAlias = Callable[[OpenAI], Any]
 
 
 @dataclass(frozen=True)
-class Beside:
+class ClientComparison:
     direct_p50_ms: float | None = column("direct p50 ms")
     direct_p99_ms: float | None = column("p99")
     p50_ms: float | None = column("chatqueue p50 ms")
@@ -40,7 +40,7 @@ class Beside:
     added_p99_ms: float | None = column("added p99 ms")
 
 
-def table(plan: Plan) -> Table[Beside]:
+def table(plan: Plan) -> Table[ClientComparison]:
     asks: dict[str, Ask] = {
         "responses.create": _respond,
         "responses.create, stream: first token": _first_of_response,
@@ -48,18 +48,18 @@ def table(plan: Plan) -> Table[Beside]:
         "chat.completions.create": _complete,
         "chat.completions.create, stream: first token": _first_of_completion,
         "chat.completions.create, stream: whole": _whole_completion,
-        "embeddings.create": _embed,
+        "embeddings.create": _create_embedding,
     }
-    return in_turn(TITLE, plan, {name: partial(_measure, ask) for name, ask in asks.items()}, NOTES)
+    return run_rounds(TITLE, plan, {name: partial(_measure, ask) for name, ask in asks.items()}, NOTES)
 
 
-def _measure(ask: Ask, plan: Plan) -> Beside:
-    with Arena(plan, SPEAKS_RESPONSES) as arena:
-        arena.start_web()
-        arena.start_workers()
-        with _client(arena.model_url) as provider, _client(f"http://127.0.0.1:{arena.web_port}/v1") as chatqueue:
-            taken = [(_time(ask, provider), _time(ask, chatqueue)) for _ in range(WARM_UP + plan.round_trips)]
-    return _beside(*zip(*taken[WARM_UP:], strict=True))
+def _measure(ask: Ask, plan: Plan) -> ClientComparison:
+    with Runner(plan, SUPPORTS_RESPONSES) as runner:
+        runner.start_web()
+        runner.start_workers()
+        with _client(runner.model_url) as provider, _client(f"http://127.0.0.1:{runner.web_port}/v1") as chatqueue:
+            durations_ms = [(_time(ask, provider), _time(ask, chatqueue)) for _ in range(WARM_UP + plan.round_trips)]
+    return _compare(*zip(*durations_ms[WARM_UP:], strict=True))
 
 
 @contextmanager
@@ -70,23 +70,27 @@ def _client(base_url: str) -> Iterator[OpenAI]:
 
 def _time(ask: Ask, client: OpenAI) -> float:
     """Milliseconds until ``ask`` has what it wants; a stream is then read to its end: the next call finds no load."""
-    began_at = time.perf_counter()
+    started_at = time.perf_counter()
     rest = ask(client)
-    taken = (time.perf_counter() - began_at) * 1000
+    duration_ms = (time.perf_counter() - started_at) * 1000
     for _ in rest or ():
         pass
-    return taken
+    return duration_ms
 
 
-def _beside(direct: tuple[float, ...], ours: tuple[float, ...]) -> Beside:
-    of_direct, of_ours = ([percentile(taken, share) for share in (0.5, 0.99)] for taken in (direct, ours))
-    return Beside(
-        *of_direct, *of_ours, *(through - straight for through, straight in zip(of_ours, of_direct, strict=True))
+def _compare(direct: tuple[float, ...], ours: tuple[float, ...]) -> ClientComparison:
+    direct_percentiles, our_percentiles = (
+        [percentile(durations_ms, share) for share in (0.5, 0.99)] for durations_ms in (direct, ours)
+    )
+    return ClientComparison(
+        *direct_percentiles,
+        *our_percentiles,
+        *(ours_ms - direct_ms for ours_ms, direct_ms in zip(our_percentiles, direct_percentiles, strict=True)),
     )
 
 
 def _respond(client: OpenAI) -> None:
-    _check(client.responses.create(model=MODEL, input=AT_ONCE).output_text)
+    _check(client.responses.create(model=MODEL, input=IMMEDIATE).output_text)
 
 
 def _first_of_response(client: OpenAI) -> Iterator[Any]:
@@ -101,8 +105,8 @@ def _whole_response(client: OpenAI) -> None:
 
 
 def _complete(client: OpenAI) -> None:
-    said = client.chat.completions.create(model=MODEL, messages=_messages(AT_ONCE))
-    _check(said.choices[0].message.content)
+    completion = client.chat.completions.create(model=MODEL, messages=_messages(IMMEDIATE))
+    _check(completion.choices[0].message.content)
 
 
 def _first_of_completion(client: OpenAI) -> Iterator[Any]:
@@ -116,7 +120,7 @@ def _whole_completion(client: OpenAI) -> None:
     _check("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
 
 
-def _embed(client: OpenAI) -> None:
+def _create_embedding(client: OpenAI) -> None:
     _check(client.embeddings.create(model=MODEL, input="Hello").data)
 
 
@@ -124,7 +128,7 @@ def _messages(text: str) -> Any:
     return [{"role": "user", "content": text}]
 
 
-def _check(answered: Any) -> None:
+def _check(value: Any) -> None:
     """Raises RuntimeError: what was not answered must not be counted."""
-    if not answered:
+    if not value:
         raise RuntimeError("an empty answer")

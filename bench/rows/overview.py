@@ -15,25 +15,25 @@ from bench.figures import column, percentile
 from bench.filling import create_jobs
 from bench.http import Connection
 from bench.plan import Plan
-from bench.rounds import in_turn
-from bench.runner import Arena
+from bench.rounds import run_rounds
+from bench.runner import Runner
 from bench.systems import CHATQUEUE, THREADS, System
 from bench.table import Table
 
 TITLE: Final = "Statistics, and the status of 1,000 jobs"
-ASKED: Final = 1_000
-LOOKS: Final = 50
-MOST_SECONDS: Final = 20.0  # for the looks at one path: KEYS over a million keys takes longer than fifty are worth
+BULK_IDS: Final = 1_000
+REQUESTS: Final = 50
+MAX_SECONDS: Final = 20.0  # for the looks at one path: KEYS over a million keys takes longer than fifty are worth
 PIPELINE: Final = 1_000
 NOTES: Final = (
     "chatqueue: GET /queue/stats and GET /tasks?ids=...; the peer counts with KEYS and reads one key after the other",
     "all records are of queued jobs, made by the store's own verb; the MB are all that Redis uses",
 )
-Fill = Callable[[Arena, int], list[str]]
+Fill = Callable[[Runner, int], list[str]]
 
 
 @dataclass(frozen=True)
-class Looks:
+class OverviewResult:
     records: float | None = column("records", 0)
     stats_p50_ms: float | None = column("stats p50 ms", 2, has_ratio=True)
     stats_worst_ms: float | None = column("worst", 2)
@@ -42,50 +42,50 @@ class Looks:
     redis_mb: float | None = column("Redis MB", 0)
 
 
-def table(plan: Plan) -> Table[Looks]:
-    contenders: dict[str, Callable[[Plan], Looks]] = {}
+def table(plan: Plan) -> Table[OverviewResult]:
+    measurements: dict[str, Callable[[Plan], OverviewResult]] = {}
     for count in plan.records:
-        contenders[f"chatqueue, {count:,}"] = partial(_measure_ours, count)
+        measurements[f"chatqueue, {count:,}"] = partial(_measure_ours, count)
     for count in plan.records:
-        contenders[f"KEYS-based, {count:,}"] = partial(_measure_peer, count)
-    return in_turn(TITLE, replace(plan, rounds=1), contenders, NOTES)
+        measurements[f"KEYS-based, {count:,}"] = partial(_measure_peer, count)
+    return run_rounds(TITLE, replace(plan, rounds=1), measurements, NOTES)
 
 
-def _measure_ours(count: int, plan: Plan) -> Looks:
+def _measure_ours(count: int, plan: Plan) -> OverviewResult:
     paths = ("/api/v1/queue/stats", "/api/v1/tasks?ids={}")
-    return _measure(CHATQUEUE, paths, lambda arena, wanted: create_jobs(arena.redis_url, wanted), count, plan)
+    return _measure(CHATQUEUE, paths, lambda runner, total: create_jobs(runner.redis_url, total), count, plan)
 
 
-def _measure_peer(count: int, plan: Plan) -> Looks:
+def _measure_peer(count: int, plan: Plan) -> OverviewResult:
     return _measure(THREADS, ("/stats", "/jobs?ids={}"), _fill_peer, count, plan)
 
 
-def _measure(system: System, paths: tuple[str, str], fill: Fill, count: int, plan: Plan) -> Looks:
-    with Arena(plan, system) as arena:
-        arena.start_web()
-        ids = fill(arena, count)
-        asked = ",".join(ids[:: max(1, count // ASKED)][:ASKED])
-        stats = asyncio.run(_look(arena.web_port, paths[0]))
-        bulk = asyncio.run(_look(arena.web_port, paths[1].format(asked)))
-        used = arena.redis.info("memory")["used_memory"]
-    return Looks(count, percentile(stats, 0.5), max(stats), percentile(bulk, 0.5), max(bulk), used / 1e6)
+def _measure(system: System, paths: tuple[str, str], fill: Fill, count: int, plan: Plan) -> OverviewResult:
+    with Runner(plan, system) as runner:
+        runner.start_web()
+        ids = fill(runner, count)
+        ids_param = ",".join(ids[:: max(1, count // BULK_IDS)][:BULK_IDS])
+        stats = asyncio.run(_time_requests(runner.web_port, paths[0]))
+        bulk = asyncio.run(_time_requests(runner.web_port, paths[1].format(ids_param)))
+        used = runner.redis.info("memory")["used_memory"]
+    return OverviewResult(count, percentile(stats, 0.5), max(stats), percentile(bulk, 0.5), max(bulk), used / 1e6)
 
 
-async def _look(port: int, path: str) -> list[float]:
+async def _time_requests(port: int, path: str) -> list[float]:
     """Milliseconds of each look; the first one, which opens connections, does not count unless it is the only one."""
-    taken: list[float] = []
-    end = time.perf_counter() + MOST_SECONDS
+    durations_ms: list[float] = []
+    end = time.perf_counter() + MAX_SECONDS
     async with Connection(port) as connection:
-        while len(taken) <= LOOKS and (not taken or time.perf_counter() < end):
-            began_at = time.perf_counter()
+        while len(durations_ms) <= REQUESTS and (not durations_ms or time.perf_counter() < end):
+            started_at = time.perf_counter()
             reply = await connection.call("GET", path)
-            taken.append((time.perf_counter() - began_at) * 1000)
+            durations_ms.append((time.perf_counter() - started_at) * 1000)
             reply.json(200)
-    return taken[1:] or taken
+    return durations_ms[1:] or durations_ms
 
 
-def _fill_peer(arena: Arena, count: int) -> list[str]:
-    client = redis.Redis.from_url(arena.redis_url)
+def _fill_peer(runner: Runner, count: int) -> list[str]:
+    client = redis.Redis.from_url(runner.redis_url)
     record = json.dumps({"status": "queued", "message": "Hello"})
     ids = [uuid.uuid4().hex for _ in range(count)]
     for start in range(0, count, PIPELINE):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from bench.cpu_accounting import billed, resident_mb
+from bench.cpu_accounting import measure_usage, resident_mb
 from bench.figures import column
 from bench.http import Connection, Event
-from bench.load import Submit, submit_until
+from bench.load import SubmitRequest, submit_until
 from bench.plan import Plan
-from bench.rounds import in_turn
-from bench.runner import Arena
+from bench.rounds import run_rounds
+from bench.runner import Runner
 from bench.systems import CHATQUEUE
 from bench.table import Table
 
@@ -24,7 +24,7 @@ ONE_WEB_PROCESS: Final = replace(CHATQUEUE, web_processes=1)
 
 
 @dataclass(frozen=True)
-class Relayed:
+class RelayResult:
     readers: float | None = column("readers", 0)
     jobs: float | None = column("jobs", 0)
     tokens_rate: float | None = column("tokens/s", 0)
@@ -37,15 +37,15 @@ class Relayed:
 
 
 @dataclass(frozen=True)
-class Idle:
+class IdleResult:
     web_mb: float | None = column("web MB", 0, has_ratio=True)
     redis_connections: float | None = column("connections to Redis", 0)
     rate: float | None = column("submits/s meanwhile", 0, has_ratio=True)
     web_us: float | None = column("web CPU us a submit", 0, has_ratio=True)
 
 
-def table(plan: Plan) -> Table[Relayed]:
-    contenders = {
+def table(plan: Plan) -> Table[RelayResult]:
+    measurements = {
         "chatqueue, each reader its own job": partial(_measure, plan.streams),
         "chatqueue, all readers the same job": partial(_measure, 1),
     }
@@ -53,16 +53,16 @@ def table(plan: Plan) -> Table[Relayed]:
         f"each job: {plan.stream_tokens} tokens, {TOKENS_A_SECOND} a second; an event is what was logged together",
         "a token counts once for each reader that gets it; two web processes",
     )
-    return in_turn("Tokens relayed as server-sent events", plan, contenders, notes)
+    return run_rounds("Tokens relayed as server-sent events", plan, measurements, notes)
 
 
-def idle_table(plan: Plan) -> Table[Idle]:
-    contenders = {
+def idle_table(plan: Plan) -> Table[IdleResult]:
+    measurements = {
         "chatqueue, no reader": partial(_measure_idle, 0),
         f"chatqueue, {plan.idle_readers:,} idle readers": partial(_measure_idle, plan.idle_readers),
     }
-    return in_turn(
-        "Readers that wait", plan, contenders, ("one web process; each reader follows a queued job of its own",)
+    return run_rounds(
+        "Readers that wait", plan, measurements, ("one web process; each reader follows a queued job of its own",)
     )
 
 
@@ -71,30 +71,30 @@ def _message(plan: Plan) -> str:
     return f"[[offline delay=1 tokens={plan.stream_tokens} interval={1 / TOKENS_A_SECOND}]] Hello"
 
 
-def _measure(jobs: int, plan: Plan) -> Relayed:
-    with Arena(plan, CHATQUEUE) as arena:
-        arena.start_web()
-        arena.start_workers()
-        arena.warm_up()
-        ids = arena.submit(jobs, _message(plan)).ids
+def _measure(jobs: int, plan: Plan) -> RelayResult:
+    with Runner(plan, CHATQUEUE) as runner:
+        runner.start_web()
+        runner.start_workers()
+        runner.warm_up()
+        ids = runner.submit(jobs, _message(plan)).ids
         followed = (ids * plan.streams)[: plan.streams]
-        spent, began_at = time.process_time(), time.perf_counter()
-        with billed(arena.groups) as bill:
-            counted = asyncio.run(_follow_all(arena.web_port, followed))
-        seconds, spent = time.perf_counter() - began_at, time.process_time() - spent
-    events, tokens = sum(each[0] for each in counted), sum(each[1] for each in counted)
+        client_seconds, started_at = time.process_time(), time.perf_counter()
+        with measure_usage(runner.groups) as usage:
+            counts = asyncio.run(_follow_all(runner.web_port, followed))
+        seconds, client_seconds = time.perf_counter() - started_at, time.process_time() - client_seconds
+    events, tokens = sum(count[0] for count in counts), sum(count[1] for count in counts)
     if tokens != plan.stream_tokens * plan.streams:
         raise RuntimeError(f"{tokens} tokens arrived of {plan.stream_tokens * plan.streams}")
-    return Relayed(
+    return RelayResult(
         readers=plan.streams,
         jobs=jobs,
         tokens_rate=tokens / seconds,
         events_rate=events / seconds,
-        web_us=bill.cpu_ms("web", tokens / 1000),
-        web_event_us=bill.cpu_ms("web", events / 1000),
-        worker_us=bill.cpu_ms("workers", tokens / 1000),
-        redis_us=bill.cpu_ms("redis", tokens / 1000),
-        client_us=spent * 1e6 / tokens,
+        web_us=usage.cpu_ms("web", tokens / 1000),
+        web_event_us=usage.cpu_ms("web", events / 1000),
+        worker_us=usage.cpu_ms("workers", tokens / 1000),
+        redis_us=usage.cpu_ms("redis", tokens / 1000),
+        client_us=client_seconds * 1e6 / tokens,
     )
 
 
@@ -117,34 +117,34 @@ def _events(connection: Connection, job_id: str) -> AsyncIterator[Event]:
     return connection.events("GET", f"/api/v1/chat/jobs/{job_id}/events")
 
 
-def _measure_idle(readers: int, plan: Plan) -> Idle:
-    with Arena(plan, ONE_WEB_PROCESS) as arena:
-        arena.start_web()
-        return asyncio.run(_submit_beside(arena, readers))
+def _measure_idle(readers: int, plan: Plan) -> IdleResult:
+    with Runner(plan, ONE_WEB_PROCESS) as runner:
+        runner.start_web()
+        return asyncio.run(_submit_with_readers(runner, readers))
 
 
-async def _submit_beside(arena: Arena, readers: int) -> Idle:
-    way_in = arena.way_in(_message(arena.plan))
-    waiting = [Connection(arena.web_port) for _ in range(readers)]
+async def _submit_with_readers(runner: Runner, readers: int) -> IdleResult:
+    submit_request = runner.submit_request(_message(runner.plan))
+    idle_connections = [Connection(runner.web_port) for _ in range(readers)]
     try:
-        await submit_until(way_in, time.perf_counter() + WARM_UP_SECONDS, arena.plan.connections)
-        await _open_all(waiting, way_in, arena.plan.connections)
-        megabytes, connections = resident_mb(arena.groups["web"]), arena.redis.info("clients")["connected_clients"]
-        with billed(arena.groups) as bill:
-            end = time.perf_counter() + arena.plan.submit_seconds
-            answered = await submit_until(way_in, end, arena.plan.connections)
+        await submit_until(submit_request, time.perf_counter() + WARM_UP_SECONDS, runner.plan.connections)
+        await _open_all(idle_connections, submit_request, runner.plan.connections)
+        megabytes, connections = resident_mb(runner.groups["web"]), runner.redis.info("clients")["connected_clients"]
+        with measure_usage(runner.groups) as usage:
+            end = time.perf_counter() + runner.plan.submit_seconds
+            submitted = await submit_until(submit_request, end, runner.plan.connections)
     finally:
-        await asyncio.gather(*(connection.close() for connection in waiting))
-    return Idle(megabytes, connections, answered.rate, bill.cpu_ms("web", len(answered.ids) / 1000))
+        await asyncio.gather(*(connection.close() for connection in idle_connections))
+    return IdleResult(megabytes, connections, submitted.rate, usage.cpu_ms("web", len(submitted.ids) / 1000))
 
 
-async def _open_all(waiting: list[Connection], way_in: Submit, at_once: int) -> None:
+async def _open_all(idle_connections: list[Connection], submit_request: SubmitRequest, max_concurrent: int) -> None:
     """Each follows a new job until it is told to wait, and no further."""
-    places = asyncio.Semaphore(at_once)
+    semaphore = asyncio.Semaphore(max_concurrent)
 
     async def open_one(connection: Connection) -> None:
-        async with places:
-            reply = await connection.call("POST", way_in.path, way_in.body)
+        async with semaphore:
+            reply = await connection.call("POST", submit_request.path, submit_request.body)
             await anext(_events(connection, reply.json(202)["job_id"]))
 
-    await asyncio.gather(*map(open_one, waiting))
+    await asyncio.gather(*map(open_one, idle_connections))

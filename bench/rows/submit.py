@@ -4,12 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from bench.cpu_accounting import billed
+from bench.cpu_accounting import measure_usage
 from bench.figures import column
 from bench.load import submit_for
 from bench.plan import Plan
-from bench.rounds import in_turn, of_systems
-from bench.runner import Arena
+from bench.rounds import for_systems, run_rounds
+from bench.runner import Runner
 from bench.systems import ARQ, CELERY, CHATQUEUE, DRAMATIQ, RQ, TASKIQ, THREADS, System
 from bench.table import Table
 
@@ -23,7 +23,7 @@ WARM_UP_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Submits:
+class SubmitsResult:
     web_processes: float | None = column("web processes", 0)
     rate: float | None = column("requests/s", 0, has_ratio=True)
     web_us: float | None = column("web CPU us a request", 0, has_ratio=True)
@@ -32,26 +32,26 @@ class Submits:
     web_mb: float | None = column("web MB", 0)
 
 
-def table(plan: Plan) -> Table[Submits]:
+def table(plan: Plan) -> Table[SubmitsResult]:
     systems = [CHATQUEUE, ARQ, TASKIQ, DRAMATIQ, CELERY, RQ, THREADS]
-    return in_turn(TITLE, plan, of_systems(systems, measure), NOTES)
+    return run_rounds(TITLE, plan, for_systems(systems, measure), NOTES)
 
 
-def measure(system: System, plan: Plan) -> Submits:
-    with Arena(plan, system) as arena:
-        arena.start_web()
-        way_in = arena.way_in(system.message(1))
-        submit_for(way_in, WARM_UP_SECONDS, plan.connections)
-        spent = time.process_time()
-        with billed(arena.groups) as bill:
-            answered = submit_for(way_in, plan.submit_seconds, plan.connections)
-        spent = time.process_time() - spent
-    thousands = len(answered.ids) / 1000  # so that milliseconds become microseconds
-    return Submits(
+def measure(system: System, plan: Plan) -> SubmitsResult:
+    with Runner(plan, system) as runner:
+        runner.start_web()
+        submit_request = runner.submit_request(system.message(1))
+        submit_for(submit_request, WARM_UP_SECONDS, plan.connections)
+        client_seconds = time.process_time()
+        with measure_usage(runner.groups) as usage:
+            submitted = submit_for(submit_request, plan.submit_seconds, plan.connections)
+        client_seconds = time.process_time() - client_seconds
+    thousands = len(submitted.ids) / 1000  # so that milliseconds become microseconds
+    return SubmitsResult(
         web_processes=system.web_processes,
-        rate=answered.rate,
-        web_us=bill.cpu_ms("web", thousands),
-        redis_us=bill.cpu_ms("redis", thousands),
-        client_us=spent * 1000 / thousands,
-        web_mb=bill.peak_mb["web"],
+        rate=submitted.rate,
+        web_us=usage.cpu_ms("web", thousands),
+        redis_us=usage.cpu_ms("redis", thousands),
+        client_us=client_seconds * 1000 / thousands,
+        web_mb=usage.peak_mb["web"],
     )

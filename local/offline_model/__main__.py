@@ -22,7 +22,7 @@ def main() -> int:
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)
     try:
-        asyncio.run(serve(create_app(models, speaks_responses=args.responses), args.host, args.port))
+        asyncio.run(serve(create_app(models, supports_responses=args.responses), args.host, args.port))
     except OSError as error:
         return _fail(_advice(error, args.host, args.port))
     return 0

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from documents.citations import extract_answer
-from documents.prompting import read_prompt
+from documents.prompting import parse_prompt
 from local.offline_model.bodies import ChatBody, ResponseFormat
 from local.offline_model.directive import Directive
-from local.offline_model.schema_faker import invent
+from local.offline_model.schema_faker import fake_value
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
@@ -19,7 +19,7 @@ _QUOTED_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """Of a function that the request offers."""
 
     name: str
@@ -33,17 +33,17 @@ class Answer:
     tokens: tuple[str, ...]
     finish_reason: FinishReason
     prompt_tokens: int
-    calls: tuple[Call, ...] = ()
+    calls: tuple[FunctionCall, ...] = ()
 
     @property
     def text(self) -> str:
         return "".join(self.tokens)
 
 
-def answer(body: ChatBody, directive: Directive, prompt: str) -> Answer:
+def generate_answer(body: ChatBody, directive: Directive, prompt: str) -> Answer:
     """The same answer for the same request. `prompt` is the user's text without the directive."""
     limit = body.token_limit
-    calls = _calls(body, directive)
+    calls = _function_calls(body, directive)
     if calls:
         return Answer((), "tool_calls", body.words, calls)
     tokens = _tokens(directive, prompt, body.response_format)
@@ -53,36 +53,38 @@ def answer(body: ChatBody, directive: Directive, prompt: str) -> Answer:
     return Answer(tokens, reason, prompt_tokens=body.words)
 
 
-def _calls(body: ChatBody, directive: Directive) -> tuple[Call, ...]:
+def _function_calls(body: ChatBody, directive: Directive) -> tuple[FunctionCall, ...]:
     """Of the first functions that the request offers, unless one has answered already."""
-    if not body.awaits_answer_to_user:
+    if not body.is_user_turn:
         return ()
-    offered = [tool.function for tool in body.tools[: directive.calls]]
-    return tuple(Call(function.name, invent(function.parameters or {"type": "object"})) for function in offered)
+    functions = [tool.function for tool in body.tools[: directive.calls]]
+    return tuple(
+        FunctionCall(function.name, fake_value(function.parameters or {"type": "object"})) for function in functions
+    )
 
 
-def _tokens(directive: Directive, prompt: str, wanted: ResponseFormat) -> tuple[str, ...]:
+def _tokens(directive: Directive, prompt: str, response_format: ResponseFormat) -> tuple[str, ...]:
     is_plain = directive.say is None and directive.tokens is None
-    if is_plain and wanted.type == "json_schema":
-        return tuple(_TOKEN.findall(json.dumps(invent(wanted.json_schema.shape))))
+    if is_plain and response_format.type == "json_schema":
+        return tuple(_TOKEN.findall(json.dumps(fake_value(response_format.json_schema.schema_dict))))
     if directive.tokens is not None:
         return tuple(f" w{number}" if number else "w0" for number in range(directive.tokens))
-    text = _own_words(prompt) if directive.say is None else directive.say
+    text = _default_text(prompt) if directive.say is None else directive.say
     return tuple(_TOKEN.findall(text))
 
 
-def _own_words(prompt: str) -> str:
-    asked = read_prompt(prompt)
-    return extract_answer(*asked) if asked else _introduce(prompt)
+def _default_text(prompt: str) -> str:
+    parsed = parse_prompt(prompt)
+    return extract_answer(*parsed) if parsed else _describe_prompt(prompt)
 
 
-def _introduce(prompt: str) -> str:
+def _describe_prompt(prompt: str) -> str:
     """No one must take this for a model's answer."""
     words = prompt.split()
-    told = "This is the offline model of chatqueue: no language model wrote this."
+    notice = "This is the offline model of chatqueue: no language model wrote this."
     if not words:
-        return f"{told} You sent no words."
+        return f"{notice} You sent no words."
     begin = " ".join(words[:_QUOTED_WORDS])[:_QUOTED_CHARS]
     if len(words) == 1:
-        return f'{told} You sent 1 word: "{begin}"'
-    return f'{told} You sent {len(words)} words; they begin: "{begin}"'
+        return f'{notice} You sent 1 word: "{begin}"'
+    return f'{notice} You sent {len(words)} words; they begin: "{begin}"'

@@ -9,12 +9,12 @@ from aiohttp import web
 
 from documents import prompting
 from local.offline_model import delivery, wire
-from local.offline_model.answers import Answer, answer
-from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, read_body
-from local.offline_model.calls import Call, CallLog, key_of
-from local.offline_model.directive import Directive, DirectiveError, read_prompt
+from local.offline_model.answers import Answer, generate_answer
+from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, parse_body
+from local.offline_model.calls import CallLog, TrackedCall, default_key
+from local.offline_model.directive import Directive, DirectiveError, parse_directive
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed, to_base64
-from local.offline_model.responses import ResponseEvents, ResponsesBody, response
+from local.offline_model.responses import ResponsesBody, ResponsesStreamEncoder, response_body
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
@@ -24,13 +24,13 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_app(models: tuple[str, ...], *, speaks_responses: bool = False) -> web.Application:
+def create_app(models: tuple[str, ...], *, supports_responses: bool = False) -> web.Application:
     """`models` are the names that ``GET /v1/models`` lists; calls may name any other."""
-    app = web.Application(middlewares=[_answer_errors, _ask_for_a_key], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[_error_middleware, _require_api_key], client_max_size=MAX_BODY_BYTES)
     app[CALLS] = CallLog()
     app[MODELS] = models
     app.router.add_post("/v1/chat/completions", create_completion)
-    if speaks_responses:
+    if supports_responses:
         app.router.add_post("/v1/responses", create_response)
     app.router.add_post("/v1/embeddings", create_embeddings)
     app.router.add_get("/v1/models", list_models)
@@ -42,49 +42,54 @@ def create_app(models: tuple[str, ...], *, speaks_responses: bool = False) -> we
 
 
 async def create_completion(request: web.Request) -> web.StreamResponse:
-    body = read_body(ChatBody, await request.read())
-    return await _answer(request, body, wire.Chunks(body.model, wants_usage=body.wants_usage), wire.completion)
+    body = parse_body(ChatBody, await request.read())
+    return await _respond(
+        request, body, wire.ChatStreamEncoder(body.model, wants_usage=body.wants_usage), wire.completion
+    )
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
-    body = read_body(ResponsesBody, await request.read()).as_chat()
-    return await _answer(request, body, ResponseEvents(body.model), response)
+    body = parse_body(ResponsesBody, await request.read()).to_chat()
+    return await _respond(request, body, ResponsesStreamEncoder(body.model), response_body)
 
 
-async def _answer(
-    request: web.Request, body: ChatBody, chunks: delivery.Chunks, whole: Callable[[str, Answer], dict[str, Any]]
+async def _respond(
+    request: web.Request,
+    body: ChatBody,
+    encoder: delivery.StreamEncoder,
+    to_body: Callable[[str, Answer], dict[str, Any]],
 ) -> web.StreamResponse:
-    directive, prompt = _read(body.prompt)
-    with request.app[CALLS].follow(directive.key or key_of(body.prompt)) as call:
+    directive, prompt = _parse_prompt(body.prompt)
+    with request.app[CALLS].track(directive.key or default_key(body.prompt)) as call:
         directive = directive.for_call(call.number)
-        early = await _wait_and_fail(request, directive, is_stream=bool(body.stream))
-        if early is not None:
-            return early
-        said = answer(body, directive, prompt)
+        fault_response = await _delay_and_fail(request, directive, is_stream=bool(body.stream))
+        if fault_response is not None:
+            return fault_response
+        answer = generate_answer(body, directive, prompt)
         if not body.stream:
-            return await delivery.answer_whole(request, call, whole(body.model, said), said, directive)
-        return await delivery.answer_stream(request, call, chunks, said, directive)
+            return await delivery.send_json(request, call, to_body(body.model, answer), answer, directive)
+        return await delivery.send_stream(request, call, encoder, answer, directive)
 
 
 async def create_embeddings(request: web.Request) -> web.StreamResponse:
-    body = read_body(EmbeddingsBody, await request.read())
+    body = parse_body(EmbeddingsBody, await request.read())
     first, *others = body.texts
-    directive, text = read_prompt(first)
-    with request.app[CALLS].follow(directive.key or key_of(first)) as call:
+    directive, text = parse_directive(first)
+    with request.app[CALLS].track(directive.key or default_key(first)) as call:
         directive = directive.for_call(call.number)
-        early = await _wait_and_fail(request, directive, is_stream=False)
-        if early is not None:
-            return early
-        return await _answer_embeddings(request, call, body, [text, *others], directive)
+        fault_response = await _delay_and_fail(request, directive, is_stream=False)
+        if fault_response is not None:
+            return fault_response
+        return await _respond_embeddings(request, call, body, [text, *others], directive)
 
 
-def _read(prompt: str) -> tuple[Directive, str]:
+def _parse_prompt(prompt: str) -> tuple[Directive, str]:
     """The directive and the prompt without it. What a document says orders nothing: only the question may."""
-    asked = prompting.read_prompt(prompt)
-    if asked is None:
-        return read_prompt(prompt)
-    directive, question = read_prompt(asked[0])
-    return directive, prompt.removesuffix(asked[0]) + question
+    parsed = prompting.parse_prompt(prompt)
+    if parsed is None:
+        return parse_directive(prompt)
+    directive, question = parse_directive(parsed[0])
+    return directive, prompt.removesuffix(parsed[0]) + question
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -112,21 +117,21 @@ async def reset_calls(request: web.Request) -> web.Response:
     return wire.json_response(request.app[CALLS].report())
 
 
-async def _wait_and_fail(request: web.Request, directive: Directive, *, is_stream: bool) -> web.StreamResponse | None:
+async def _delay_and_fail(request: web.Request, directive: Directive, *, is_stream: bool) -> web.StreamResponse | None:
     """Sit out the delay; then what is answered in place of an answer, if the prompt ordered such."""
     if directive.delay_seconds:
         await asyncio.sleep(directive.delay_seconds)
     if directive.status is not None:
-        return wire.ordered_error(directive)
+        return wire.directive_error(directive)
     if directive.garbage is not None:
-        return await delivery.answer_garbage(request, directive.garbage, is_stream=is_stream)
+        return await delivery.send_garbage(request, directive.garbage, is_stream=is_stream)
     return None
 
 
-async def _answer_embeddings(
-    request: web.Request, call: Call, body: EmbeddingsBody, texts: list[str], directive: Directive
+async def _respond_embeddings(
+    request: web.Request, call: TrackedCall, body: EmbeddingsBody, texts: list[str], directive: Directive
 ) -> web.StreamResponse:
-    await delivery.break_off(request, call, directive)
+    await delivery.inject_fault(request, call, directive)
     vectors: list[list[float] | str] = []
     for text in texts:
         vector = embed(text, body.dimensions or DEFAULT_DIMENSIONS)
@@ -137,7 +142,7 @@ async def _answer_embeddings(
 
 
 @web.middleware
-async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Each refusal in OpenAI's shape."""
     try:
         return await handler(request)
@@ -150,7 +155,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 @web.middleware
-async def _ask_for_a_key(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _require_api_key(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Any key will do, but a client that forgot to send one should learn of it here and not in production."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if request.path.startswith("/v1/") and (scheme.lower() != "bearer" or not key.strip()):

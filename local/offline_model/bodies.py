@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 Text = Annotated[str, Field(min_length=1)]
-Body = TypeVar("Body", bound=BaseModel)
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 
 class BodyError(ValueError):
@@ -16,15 +16,15 @@ class BodyError(ValueError):
         self.param = param
 
 
-class Part(BaseModel):
+class ContentPart(BaseModel):
     """A piece of a message; images and files have no text."""
 
     text: str = ""
 
 
-class Message(BaseModel):
+class ChatMessage(BaseModel):
     role: str
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
 
     @property
     def text(self) -> str:
@@ -43,7 +43,7 @@ class Tool(BaseModel):
 
 
 class JsonSchema(BaseModel):
-    shape: Annotated[dict[str, Any], Field(alias="schema")] = {}
+    schema_dict: Annotated[dict[str, Any], Field(alias="schema")] = {}
 
 
 class ResponseFormat(BaseModel):
@@ -51,9 +51,9 @@ class ResponseFormat(BaseModel):
     json_schema: JsonSchema = JsonSchema()
 
     @classmethod
-    def of_response(cls, said: dict[str, Any]) -> Self:
+    def from_responses_format(cls, text_format: dict[str, Any]) -> Self:
         """As the other API has it, where the schema is no level deeper."""
-        return cls.model_validate({"type": said.get("type", "text"), "json_schema": said})
+        return cls.model_validate({"type": text_format.get("type", "text"), "json_schema": text_format})
 
 
 class StreamOptions(BaseModel):
@@ -62,7 +62,7 @@ class StreamOptions(BaseModel):
 
 class ChatBody(BaseModel):
     model: Text
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     tools: list[Tool] = []
@@ -76,7 +76,7 @@ class ChatBody(BaseModel):
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
     @property
-    def awaits_answer_to_user(self) -> bool:
+    def is_user_turn(self) -> bool:
         """The user spoke last, and no tool."""
         return self.messages[-1].role == "user"
 
@@ -103,11 +103,11 @@ class EmbeddingsBody(BaseModel):
     @property
     def texts(self) -> list[str]:
         """Tokens are words like any other, to who knows no tokens."""
-        given = [self.input] if isinstance(self.input, str) else self.input
-        return [text if isinstance(text, str) else " ".join(map(str, text)) for text in given]
+        inputs = [self.input] if isinstance(self.input, str) else self.input
+        return [text if isinstance(text, str) else " ".join(map(str, text)) for text in inputs]
 
 
-def read_body(kind: type[Body], data: bytes) -> Body:
+def parse_body(kind: type[BodyModel], data: bytes) -> BodyModel:
     """Raises BodyError, which tells the field and the reason and never repeats the body."""
     try:
         return kind.model_validate_json(data)

@@ -15,7 +15,7 @@ MAX_KEY_CHARS = 200
 
 
 @dataclass(slots=True)
-class Counts:
+class CallCounts:
     """`closed_early`: the client left before the answer was whole. Times are Unix seconds."""
 
     calls: int = 0
@@ -25,14 +25,14 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Call:
+class TrackedCall:
     """One request in the works."""
 
     number: int  # among the calls of its key, from 1
-    is_settled: bool = False  # the answer is whole, or we broke it off ourselves: the client may leave
+    is_finished: bool = False  # the answer is whole, or we broke it off ourselves: the client may leave
 
-    def settle(self) -> None:
-        self.is_settled = True
+    def finish(self) -> None:
+        self.is_finished = True
 
 
 class CallLog:
@@ -44,25 +44,25 @@ class CallLog:
 
     def reset(self) -> None:
         """Forget everything. A call that is still open counts nowhere any more."""
-        self._total = Counts()
-        self._by_key: OrderedDict[str, Counts] = OrderedDict()
+        self._total = CallCounts()
+        self._by_key: OrderedDict[str, CallCounts] = OrderedDict()
 
     @contextmanager
-    def follow(self, key: str) -> Iterator[Call]:
+    def track(self, key: str) -> Iterator[TrackedCall]:
         """Count one call from here to the end of the block, which an early leave of the client breaks off."""
-        counted = (self._total, self._counts(key))
-        for counts in counted:
+        affected_counts = (self._total, self._counts(key))
+        for counts in affected_counts:
             counts.calls += 1
             counts.open += 1
-        call = Call(number=counted[1].calls)
+        call = TrackedCall(number=affected_counts[1].calls)
         try:
             yield call
         except (asyncio.CancelledError, ConnectionError):
-            if not call.is_settled:
-                _note_early_close(counted)
+            if not call.is_finished:
+                _count_early_close(affected_counts)
             raise
         finally:
-            for counts in counted:
+            for counts in affected_counts:
                 counts.open -= 1
 
     def report(self) -> dict[str, Any]:
@@ -74,23 +74,23 @@ class CallLog:
             "by_key": {key: asdict(counts) for key, counts in self._by_key.items()},
         }
 
-    def _counts(self, key: str) -> Counts:
-        counts = self._by_key.setdefault(key, Counts())
+    def _counts(self, key: str) -> CallCounts:
+        counts = self._by_key.setdefault(key, CallCounts())
         self._by_key.move_to_end(key)
         if len(self._by_key) > self._max_keys:
             self._by_key.popitem(last=False)
         return counts
 
 
-def key_of(prompt: str) -> str:
+def default_key(prompt: str) -> str:
     """The key of a prompt that names none: itself, or its hash when it is long."""
     if len(prompt) <= MAX_KEY_CHARS:
         return prompt
     return "sha256:" + hashlib.sha256(prompt.encode()).hexdigest()
 
 
-def _note_early_close(counted: tuple[Counts, ...]) -> None:
+def _count_early_close(affected_counts: tuple[CallCounts, ...]) -> None:
     now = time.time()
-    for counts in counted:
+    for counts in affected_counts:
         counts.closed_early += 1
         counts.last_closed_early_at = now

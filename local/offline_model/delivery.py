@@ -10,7 +10,7 @@ from aiohttp import web
 
 from local.offline_model import wire
 from local.offline_model.answers import Answer
-from local.offline_model.calls import Call
+from local.offline_model.calls import TrackedCall
 from local.offline_model.directive import Directive
 
 # Tokens written before other streams get their turn, about 60 kB.
@@ -23,37 +23,37 @@ _GARBAGE = {
 }
 
 
-class Chunks(Protocol):
+class StreamEncoder(Protocol):
     """The pieces of a stream, in one shape or the other."""
 
-    def first(self) -> bytes: ...
-    def contents(self, tokens: tuple[str, ...]) -> bytes: ...
-    def last(self, answer: Answer) -> bytes: ...
+    def start(self) -> bytes: ...
+    def encode_tokens(self, tokens: tuple[str, ...]) -> bytes: ...
+    def end(self, answer: Answer) -> bytes: ...
 
 
-async def answer_whole(
-    request: web.Request, call: Call, body: dict[str, Any], answer: Answer, directive: Directive
+async def send_json(
+    request: web.Request, call: TrackedCall, body: dict[str, Any], answer: Answer, directive: Directive
 ) -> web.Response:
     """The answer as one JSON body, after the time that its stream would take."""
-    await break_off(request, call, directive)
+    await inject_fault(request, call, directive)
     await asyncio.sleep(directive.interval_seconds * max(0, len(answer.tokens) - 1))
     return wire.json_response(body)
 
 
-async def answer_stream(
-    request: web.Request, call: Call, chunks: Chunks, answer: Answer, directive: Directive
+async def send_stream(
+    request: web.Request, call: TrackedCall, encoder: StreamEncoder, answer: Answer, directive: Directive
 ) -> web.StreamResponse:
     """The answer as server-sent events, one a token."""
     response = await _open_stream(request)
-    await response.write(chunks.first())
-    await _write_tokens(response, chunks, answer.tokens[: directive.breaks_after], directive.interval_seconds)
-    await break_off(request, call, directive)
-    await response.write_eof(chunks.last(answer) if directive.end_after is None else b"")
-    call.settle()
+    await response.write(encoder.start())
+    await _write_tokens(response, encoder, answer.tokens[: directive.fault_after], directive.interval_seconds)
+    await inject_fault(request, call, directive)
+    await response.write_eof(encoder.end(answer) if directive.end_after is None else b"")
+    call.finish()
     return response
 
 
-async def answer_garbage(request: web.Request, kind: int, *, is_stream: bool) -> web.StreamResponse:
+async def send_garbage(request: web.Request, kind: int, *, is_stream: bool) -> web.StreamResponse:
     """200, and nothing that a client can use."""
     content_type, text = _GARBAGE[kind]
     if not is_stream or content_type == "text/html":
@@ -63,12 +63,12 @@ async def answer_garbage(request: web.Request, kind: int, *, is_stream: bool) ->
     return response
 
 
-async def break_off(request: web.Request, call: Call, directive: Directive) -> None:
+async def inject_fault(request: web.Request, call: TrackedCall, directive: Directive) -> None:
     """Stall or cut, if that is ordered: then it does not return."""
     if directive.stall_after is not None:
-        await _wait_for_the_client_to_leave()
+        await _wait_for_disconnect()
     if directive.cut_after is not None:
-        await _cut(request, call)
+        await _close_connection(request, call)
 
 
 async def _open_stream(request: web.Request) -> web.StreamResponse:
@@ -78,7 +78,7 @@ async def _open_stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _write_tokens(
-    response: web.StreamResponse, chunks: Chunks, tokens: tuple[str, ...], interval_seconds: float
+    response: web.StreamResponse, encoder: StreamEncoder, tokens: tuple[str, ...], interval_seconds: float
 ) -> None:
     """Token i is due i intervals after the first. Tokens that are overdue are written together.
 
@@ -86,29 +86,29 @@ async def _write_tokens(
     much the same for one token as for ten.
     """
     loop = asyncio.get_running_loop()
-    begin, sent = loop.time(), 0
+    started_at, sent = loop.time(), 0
     while sent < len(tokens):
-        due = min(_due(loop.time() - begin, interval_seconds, sent), sent + _BURST_TOKENS, len(tokens))
-        await response.write(chunks.contents(tokens[sent:due]))
+        due = min(_tokens_due(loop.time() - started_at, interval_seconds, sent), sent + _BURST_TOKENS, len(tokens))
+        await response.write(encoder.encode_tokens(tokens[sent:due]))
         sent = due
         if sent < len(tokens):
-            await asyncio.sleep(begin + sent * interval_seconds - loop.time())
+            await asyncio.sleep(started_at + sent * interval_seconds - loop.time())
 
 
-def _due(elapsed_seconds: float, interval_seconds: float, sent: int) -> int:
+def _tokens_due(elapsed_seconds: float, interval_seconds: float, sent: int) -> int:
     """How many tokens should have been written; at least one more, since its time was waited for."""
     if interval_seconds == 0:
         return sent + _BURST_TOKENS
     return max(sent + 1, int(elapsed_seconds / interval_seconds) + 1)
 
 
-async def _wait_for_the_client_to_leave() -> None:
+async def _wait_for_disconnect() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def _cut(request: web.Request, call: Call) -> None:
+async def _close_connection(request: web.Request, call: TrackedCall) -> None:
     """Close the connection under the answer. What was written before still arrives: a test counts it."""
-    call.settle()
+    call.finish()
     if request.transport is not None:
         request.transport.close()
-    await _wait_for_the_client_to_leave()
+    await _wait_for_disconnect()

@@ -31,9 +31,9 @@ MAX_CALLS = 16
 MAX_NAME_CHARS = 200
 STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503)
 
-_OPENING = re.compile(r"\[\[offline(?=[\s\]])")
+_DIRECTIVE_START = re.compile(r"\[\[offline(?=[\s\]])")
 # Possessive: an unclosed directive before two megabytes of text costs one pass.
-_WHOLE = re.compile(r"\[\[offline(?=[\s\]])((?:\"[^\"]*\"|[^\"\]]|\](?!\]))*+)\]\]")
+_DIRECTIVE = re.compile(r"\[\[offline(?=[\s\]])((?:\"[^\"]*\"|[^\"\]]|\](?!\]))*+)\]\]")
 _PAIR = re.compile(r"\s*(?P<key>[^\s=\"]+)=(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>[^\s\"]+))(?=\s|$)")
 
 
@@ -68,34 +68,34 @@ class Directive:
         return replace(self, status=None, stall_after=None, cut_after=None, end_after=None, garbage=None)
 
     @property
-    def breaks_after(self) -> int | None:
+    def fault_after(self) -> int | None:
         """Tokens after which a stream goes wrong; None: it does not."""
         breaks = (self.stall_after, self.cut_after, self.end_after)
         return next((after for after in breaks if after is not None), None)
 
     @property
     def faults(self) -> int:
-        every = (self.status, self.stall_after, self.cut_after, self.end_after, self.garbage)
-        return sum(fault is not None for fault in every)
+        faults = (self.status, self.stall_after, self.cut_after, self.end_after, self.garbage)
+        return sum(fault is not None for fault in faults)
 
 
-def read_prompt(text: str) -> tuple[Directive, str]:
+def parse_directive(text: str) -> tuple[Directive, str]:
     """The directive that stands in the text, and the text without it.
 
     Raises DirectiveError when it is not closed, comes twice, names an unknown key, has a bad value or
     contradicts itself: a test that misspells its fault must not pass as if the fault had been met.
     """
-    openings = len(_OPENING.findall(text))
+    openings = len(_DIRECTIVE_START.findall(text))
     if openings == 0:
         return Directive(), text
-    found = _WHOLE.search(text)
-    if found is None:
+    match = _DIRECTIVE.search(text)
+    if match is None:
         raise DirectiveError('the directive is not closed: write [[offline key=value key="two words"]]')
     if openings > 1:
         raise DirectiveError("the prompt has more than one directive")
-    directive = _parse(found.group(1))
-    _check(directive)
-    return directive, text[: found.start()] + text[found.end() :]
+    directive = _parse(match.group(1))
+    _validate(directive)
+    return directive, text[: match.start()] + text[match.end() :]
 
 
 def _parse(body: str) -> Directive:
@@ -105,7 +105,7 @@ def _parse(body: str) -> Directive:
         pair = _PAIR.match(body, position)
         if pair is None:
             raise DirectiveError('cannot read the directive: write key=value or key="two words"')
-        name, value = _read_pair(pair)
+        name, value = _parse_pair(pair)
         if name in values:
             raise DirectiveError(f"{pair['key']} comes twice")
         values[name] = value
@@ -113,20 +113,20 @@ def _parse(body: str) -> Directive:
     return Directive(**values)
 
 
-def _read_pair(pair: re.Match[str]) -> tuple[str, object]:
+def _parse_pair(pair: re.Match[str]) -> tuple[str, object]:
     """The attribute's name and its value."""
     key = pair["key"]
     if key not in _KEYS:
         raise DirectiveError(f"unknown key {key[:MAX_NAME_CHARS]!r}; known: {', '.join(_KEYS)}")
-    name, read = _KEYS[key]
+    name, parse = _KEYS[key]
     text = pair["quoted"] if pair["quoted"] is not None else pair["bare"]
     try:
-        return name, read(text)
+        return name, parse(text)
     except ValueError as error:
         raise DirectiveError(f"{key}={text[:MAX_NAME_CHARS]!r}: {error}") from None
 
 
-def _check(directive: Directive) -> None:
+def _validate(directive: Directive) -> None:
     rules = (
         (directive.faults <= 1, "only one of status, stall, cut, end and garbage"),
         (directive.tokens is None or directive.say is None, "only one of tokens and say"),
@@ -134,8 +134,8 @@ def _check(directive: Directive) -> None:
         (directive.retry_after_seconds is None or directive.status is not None, "retry_after needs status"),
         (directive.code is None or directive.status is not None, "code needs status"),
     )
-    for holds, message in rules:
-        if not holds:
+    for is_satisfied, message in rules:
+        if not is_satisfied:
             raise DirectiveError(message)
 
 
@@ -149,14 +149,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
+def _integer_between(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
         # A bound on the digits, too: int() refuses more than 4,300 with a message of its own.
         if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
 
-    return read
+    return parse
 
 
 def _status(text: str) -> int:
@@ -180,17 +180,17 @@ def _name(text: str) -> str:
 _KEYS: dict[str, tuple[str, Callable[[str], object]]] = {
     "delay": ("delay_seconds", _seconds),
     "interval": ("interval_seconds", _seconds),
-    "tokens": ("tokens", _whole_number(0, MAX_TOKENS)),
+    "tokens": ("tokens", _integer_between(0, MAX_TOKENS)),
     "say": ("say", str),
-    "call": ("calls", _whole_number(0, MAX_CALLS)),
+    "call": ("calls", _integer_between(0, MAX_CALLS)),
     "filter": ("is_filtered", _flag),
     "status": ("status", _status),
     "retry_after": ("retry_after_seconds", _seconds),
     "code": ("code", _name),
-    "stall": ("stall_after", _whole_number(0, MAX_TOKENS)),
-    "cut": ("cut_after", _whole_number(0, MAX_TOKENS)),
-    "end": ("end_after", _whole_number(0, MAX_TOKENS)),
-    "garbage": ("garbage", _whole_number(1, 3)),
-    "times": ("times", _whole_number(0, MAX_TIMES)),
+    "stall": ("stall_after", _integer_between(0, MAX_TOKENS)),
+    "cut": ("cut_after", _integer_between(0, MAX_TOKENS)),
+    "end": ("end_after", _integer_between(0, MAX_TOKENS)),
+    "garbage": ("garbage", _integer_between(1, 3)),
+    "times": ("times", _integer_between(0, MAX_TIMES)),
     "key": ("key", _name),
 }

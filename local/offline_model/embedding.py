@@ -9,8 +9,8 @@ from collections import Counter
 
 DEFAULT_DIMENSIONS = 384
 # Places that a word touches: with fewer, two words collide in a small vector; more only cost time.
-_PLACES = 16
-_PATTERN = struct.Struct(f"<{_PLACES}I")
+_COMPONENTS_PER_WORD = 16
+_PATTERN = struct.Struct(f"<{_COMPONENTS_PER_WORD}I")
 _WORD = re.compile(r"\w+")
 
 

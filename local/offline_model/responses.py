@@ -8,49 +8,49 @@ from typing import Any
 from pydantic import BaseModel
 
 from local.offline_model.answers import Answer
-from local.offline_model.bodies import ChatBody, Message, Part, ResponseFormat, Text, Tool, ToolFunction
+from local.offline_model.bodies import ChatBody, ChatMessage, ContentPart, ResponseFormat, Text, Tool, ToolFunction
 from local.offline_model.wire import dumps
 
 
-class Item(BaseModel):
+class InputItem(BaseModel):
     """Of the input: a message, or one of a kind that has no role."""
 
     type: str = "message"
     role: str | None = None
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
 
-    def message(self) -> Message:
+    def message(self) -> ChatMessage:
         role = "tool" if self.type == "function_call_output" else "assistant"
-        return Message(role=self.role or role, content=self.content)
+        return ChatMessage(role=self.role or role, content=self.content)
 
 
 class ResponsesBody(BaseModel):
     model: Text
-    input: str | list[Item]
+    input: str | list[InputItem]
     instructions: str | None = None
     stream: bool | None = None
     max_output_tokens: int | None = None
     tools: list[ToolFunction] = []
     text: dict[str, Any] = {}
 
-    def as_chat(self) -> ChatBody:
+    def to_chat(self) -> ChatBody:
         """What the model itself reads: it is the same one."""
-        given = [Item(role="user", content=self.input)] if isinstance(self.input, str) else self.input
-        messages = [item.message() for item in given]
+        items = [InputItem(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        messages = [item.message() for item in items]
         if self.instructions:
-            messages.insert(0, Message(role="system", content=self.instructions))
+            messages.insert(0, ChatMessage(role="system", content=self.instructions))
         return ChatBody(
             model=self.model,
             messages=messages,
             stream=self.stream,
             max_completion_tokens=self.max_output_tokens,
             tools=[Tool(function=tool) for tool in self.tools],
-            response_format=ResponseFormat.of_response(self.text.get("format") or {}),
+            response_format=ResponseFormat.from_responses_format(self.text.get("format") or {}),
         )
 
 
-class ResponseEvents:
-    """The server-sent events of one stream, as ``wire.Chunks`` are of the other kind."""
+class ResponsesStreamEncoder:
+    """The server-sent events of one stream, as ``wire.ChatStreamEncoder`` are of the other kind."""
 
     def __init__(self, model: str) -> None:
         self._head = _head(model)
@@ -58,65 +58,65 @@ class ResponseEvents:
         self._number = 0
         self._is_open = False
 
-    def first(self) -> bytes:
-        begun = self._head | {"status": "in_progress"}
-        return self._say("response.created", response=begun) + self._say("response.in_progress", response=begun)
+    def start(self) -> bytes:
+        started = self._head | {"status": "in_progress"}
+        return self._event("response.created", response=started) + self._event("response.in_progress", response=started)
 
-    def contents(self, tokens: tuple[str, ...]) -> bytes:
-        opened = b"" if self._is_open or not tokens else self._open()
-        return opened + b"".join(
-            self._say("response.output_text.delta", **self._place(), delta=token, logprobs=[]) for token in tokens
+    def encode_tokens(self, tokens: tuple[str, ...]) -> bytes:
+        opening_events = b"" if self._is_open or not tokens else self._open()
+        return opening_events + b"".join(
+            self._event("response.output_text.delta", **self._position(), delta=token, logprobs=[]) for token in tokens
         )
 
-    def last(self, answer: Answer) -> bytes:
-        told = self._close(answer.text) if self._is_open else b""
+    def end(self, answer: Answer) -> bytes:
+        events = self._close(answer.text) if self._is_open else b""
         output = [message_item(self._message_id, answer)] if self._is_open else []
         for call in answer.calls:
             item = call_item(call.name, call.arguments)
-            told += self._call(item, len(output))
+            events += self._call(item, len(output))
             output.append(item)
-        whole = finished(self._head, answer, output)
-        return told + self._say(f"response.{whole['status']}", response=whole)
+        final = final_response(self._head, answer, output)
+        return events + self._event(f"response.{final['status']}", response=final)
 
     def _open(self) -> bytes:
         self._is_open = True
         item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
-        return self._say("response.output_item.added", output_index=0, item=item) + self._say(
-            "response.content_part.added", **self._place(), part=text_part("")
+        return self._event("response.output_item.added", output_index=0, item=item) + self._event(
+            "response.content_part.added", **self._position(), part=text_part("")
         )
 
     def _close(self, text: str) -> bytes:
         item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "completed"}
         return (
-            self._say("response.output_text.done", **self._place(), text=text, logprobs=[])
-            + self._say("response.content_part.done", **self._place(), part=text_part(text))
-            + self._say("response.output_item.done", output_index=0, item=item | {"content": [text_part(text)]})
+            self._event("response.output_text.done", **self._position(), text=text, logprobs=[])
+            + self._event("response.content_part.done", **self._position(), part=text_part(text))
+            + self._event("response.output_item.done", output_index=0, item=item | {"content": [text_part(text)]})
         )
 
     def _call(self, item: dict[str, Any], index: int) -> bytes:
-        place = {"item_id": item["id"], "output_index": index}
-        begun, said = item | {"status": "in_progress", "arguments": ""}, item["arguments"]
+        position = {"item_id": item["id"], "output_index": index}
+        started, arguments = item | {"status": "in_progress", "arguments": ""}, item["arguments"]
         return (
-            self._say("response.output_item.added", output_index=index, item=begun)
-            + self._say("response.function_call_arguments.delta", **place, delta=said)
-            + self._say("response.function_call_arguments.done", **place, arguments=said, name=item["name"])
-            + self._say("response.output_item.done", output_index=index, item=item)
+            self._event("response.output_item.added", output_index=index, item=started)
+            + self._event("response.function_call_arguments.delta", **position, delta=arguments)
+            + self._event("response.function_call_arguments.done", **position, arguments=arguments, name=item["name"])
+            + self._event("response.output_item.done", output_index=index, item=item)
         )
 
-    def _place(self) -> dict[str, Any]:
+    def _position(self) -> dict[str, Any]:
         return {"item_id": self._message_id, "output_index": 0, "content_index": 0}
 
-    def _say(self, kind: str, **fields: Any) -> bytes:
+    def _event(self, kind: str, **fields: Any) -> bytes:
         data = {"type": kind, "sequence_number": self._number, **fields}
         self._number += 1
         return f"event: {kind}\ndata: {dumps(data)}\n\n".encode()
 
 
-def response(model: str, answer: Answer) -> dict[str, Any]:
+def response_body(model: str, answer: Answer) -> dict[str, Any]:
     """The answer as one object."""
     output = [message_item(f"msg_{secrets.token_hex(16)}", answer)] if answer.tokens else []
     output += [call_item(call.name, call.arguments) for call in answer.calls]
-    return finished(_head(model), answer, output)
+    return final_response(_head(model), answer, output)
 
 
 def _head(model: str) -> dict[str, Any]:
@@ -132,19 +132,19 @@ def _head(model: str) -> dict[str, Any]:
     }
 
 
-def finished(head: dict[str, Any], answer: Answer, output: list[dict[str, Any]]) -> dict[str, Any]:
-    cut = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(answer.finish_reason)
-    made = len(answer.tokens)
+def final_response(head: dict[str, Any], answer: Answer, output: list[dict[str, Any]]) -> dict[str, Any]:
+    incomplete_reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(answer.finish_reason)
+    output_tokens = len(answer.tokens)
     usage = {
         "input_tokens": answer.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": made,
+        "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": answer.prompt_tokens + made,
+        "total_tokens": answer.prompt_tokens + output_tokens,
     }
     return head | {
-        "status": "incomplete" if cut else "completed",
-        "incomplete_details": {"reason": cut} if cut else None,
+        "status": "incomplete" if incomplete_reason else "completed",
+        "incomplete_details": {"reason": incomplete_reason} if incomplete_reason else None,
         "output": output,
         "usage": usage,
     }

@@ -45,7 +45,7 @@ def error_response(
     return json_response({"error": error}, status=status, headers=headers)
 
 
-def ordered_error(directive: Directive) -> web.Response:
+def directive_error(directive: Directive) -> web.Response:
     """The error that the directive's `status` orders."""
     status = directive.status or 500
     return error_response(
@@ -80,12 +80,12 @@ def tool_calls(answer: Answer) -> list[dict[str, Any]]:
     ]
 
 
-def _pieces(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _call_deltas(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Of each call the head, then its arguments in two halves, as a stream has them."""
     for call in calls:
-        said = call["function"]["arguments"]
+        arguments = call["function"]["arguments"]
         yield call | {"function": call["function"] | {"arguments": ""}}
-        for part in (said[: len(said) // 2], said[len(said) // 2 :]):
+        for part in (arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]):
             yield {"index": call["index"], "function": {"arguments": part}}
 
 
@@ -99,7 +99,7 @@ def model_card(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "chatqueue-offline"}
 
 
-class Chunks:
+class ChatStreamEncoder:
     """The server-sent events of one stream. What all have in common is encoded once: tokens are many."""
 
     def __init__(self, model: str, *, wants_usage: bool) -> None:
@@ -107,25 +107,30 @@ class Chunks:
         usage = ',"usage":null' if wants_usage else ""
         self._head = head
         self._wants_usage = wants_usage
-        self._before = f'data: {head},"choices":[{{"index":0,"delta":'
-        self._after = f',"logprobs":null,"finish_reason":null}}]{usage}}}\n\n'
-        self._content = self._before + '{"content":'
-        self._content_end = "}" + self._after
+        self._chunk_prefix = f'data: {head},"choices":[{{"index":0,"delta":'
+        self._chunk_suffix = f',"logprobs":null,"finish_reason":null}}]{usage}}}\n\n'
+        self._content_prefix = self._chunk_prefix + '{"content":'
+        self._content_suffix = "}" + self._chunk_suffix
 
-    def first(self) -> bytes:
+    def start(self) -> bytes:
         """The role, before any token."""
-        return f'{self._before}{{"role":"assistant","content":"","refusal":null}}{self._after}'.encode()
+        return f'{self._chunk_prefix}{{"role":"assistant","content":"","refusal":null}}{self._chunk_suffix}'.encode()
 
-    def contents(self, tokens: tuple[str, ...]) -> bytes:
+    def encode_tokens(self, tokens: tuple[str, ...]) -> bytes:
         """One event a token."""
-        return "".join([f"{self._content}{json.dumps(token)}{self._content_end}" for token in tokens]).encode()
+        return "".join(
+            [f"{self._content_prefix}{json.dumps(token)}{self._content_suffix}" for token in tokens]
+        ).encode()
 
-    def last(self, answer: Answer) -> bytes:
+    def end(self, answer: Answer) -> bytes:
         """The reason, the usage if it was asked for, and ``[DONE]``."""
-        after = self._after.replace('"finish_reason":null', f'"finish_reason":"{answer.finish_reason}"')
-        called = [{"index": index, **call} for index, call in enumerate(tool_calls(answer))]
-        events = [f'{self._before}{{"tool_calls":[{dumps(piece)}]}}{self._after}' for piece in _pieces(called)]
-        events.append(f"{self._before}{{}}{after}")
+        after = self._chunk_suffix.replace('"finish_reason":null', f'"finish_reason":"{answer.finish_reason}"')
+        indexed_calls = [{"index": index, **call} for index, call in enumerate(tool_calls(answer))]
+        events = [
+            f'{self._chunk_prefix}{{"tool_calls":[{dumps(delta)}]}}{self._chunk_suffix}'
+            for delta in _call_deltas(indexed_calls)
+        ]
+        events.append(f"{self._chunk_prefix}{{}}{after}")
         if self._wants_usage:
             events.append(f'data: {self._head},"choices":[],"usage":{dumps(_usage(answer))}}}\n\n')
         return "".join(events).encode() + DONE
@@ -143,11 +148,11 @@ def _head(kind: str, model: str) -> dict[str, Any]:
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
-    spoken = len(answer.tokens)
+    completion_tokens = len(answer.tokens)
     return {
         "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": spoken,
-        "total_tokens": answer.prompt_tokens + spoken,
+        "completion_tokens": completion_tokens,
+        "total_tokens": answer.prompt_tokens + completion_tokens,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,

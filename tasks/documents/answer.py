@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from documents.chunk_table import ChunkTable
-from documents.citations import read_citations
+from documents.citations import extract_citations
 from documents.errors import EmbeddingModelChanged
-from documents.models import EmbeddingModel, Found, Source
-from documents.prompting import say_not_in_documents, write_prompt
-from documents.question import Question, blend, pose
-from documents.source_selection import choose
+from documents.models import EmbeddingModel, SearchHit, Source
+from documents.prompting import build_prompt, not_in_documents_message
+from documents.question import SearchQuery, build_query, combine
+from documents.source_selection import select_sources
 from jobs import queries, vectors
 from jobs.requests import ChatTask, EmbeddingsTask
 from jobs.results import Citation, EmbeddingsAnswer, Usage
@@ -46,12 +46,12 @@ async def find_sources(
     found, names = await _search(runtime, question, vector, tenant, document_ids)
     settings = runtime.settings
     max_tokens, min_similarity = settings.document_context_tokens, settings.effective_min_similarity
-    return choose(question.text, found, names, max_tokens, min_similarity, question.before)
+    return select_sources(question.text, found, names, max_tokens, min_similarity, question.previous_text)
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
     """The chat as the provider gets it."""
-    prompt = write_prompt(request.message, sources, request.system)
+    prompt = build_prompt(request.message, sources, request.system)
     return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
 
 
@@ -61,13 +61,13 @@ async def not_found_delta(runtime: Runtime, job_id: str, request: ChatTask) -> D
         await count_ingesting(runtime.store, await _load_tenant(runtime, job_id)) if request.documents == "all" else 0
     )
     no_usage = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
-    return Delta(text=say_not_in_documents(unread), finish_reason="stop", usage=no_usage)
+    return Delta(text=not_in_documents_message(unread), finish_reason="stop", usage=no_usage)
 
 
 async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
     """In a thread: it takes CPU time. A fault in it costs the citations, never the answer, which has been paid for."""
     try:
-        cited = await asyncio.to_thread(read_citations, text, _build_question(request).text, sources)
+        cited = await asyncio.to_thread(extract_citations, text, _build_question(request).text, sources)
     except Exception as error:  # noqa: BLE001
         logger.error("citations_failed error=%s", type(error).__name__)  # noqa: TRY400  # the traceback may quote the answer
         return ()
@@ -83,8 +83,8 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
     )
 
 
-def _build_question(request: ChatTask) -> Question:
-    return pose(request.message, [turn.content for turn in request.history if turn.role == "user"])
+def _build_question(request: ChatTask) -> SearchQuery:
+    return build_query(request.message, [turn.content for turn in request.history if turn.role == "user"])
 
 
 async def _load_tenant(runtime: Runtime, job_id: str) -> str:
@@ -94,16 +94,18 @@ async def _load_tenant(runtime: Runtime, job_id: str) -> str:
     return job.tenant
 
 
-async def _embed_question(runtime: Runtime, question: Question, provider: Embeds, timeouts: Timeouts) -> "array[float]":
+async def _embed_question(
+    runtime: Runtime, question: SearchQuery, provider: Embeds, timeouts: Timeouts
+) -> "array[float]":
     model = runtime.settings.document_embedding_model
     request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
     answer = await provider.embed(request, timeouts)
-    return blend([vectors.unpack(vector) for vector in answer.vectors])
+    return combine([vectors.unpack(vector) for vector in answer.vectors])
 
 
 async def _search(
-    runtime: Runtime, question: Question, vector: "array[float]", tenant: str, document_ids: Sequence[str] | None
-) -> tuple[list[Found], dict[str, str]]:
+    runtime: Runtime, question: SearchQuery, vector: "array[float]", tenant: str, document_ids: Sequence[str] | None
+) -> tuple[list[SearchHit], dict[str, str]]:
     """What fits best, and the file's name of each document that may be cited.
 
     What is left of documents that may not be cited takes the places of others: then those that may are named.
@@ -112,17 +114,17 @@ async def _search(
     with translate_document_errors():
         table = await runtime.document_storage.chunks()
         await _check_embedding_model(runtime, table, model, tenant, document_ids)
-        found = await table.search(question.words, vector.tobytes(), model, tenant, document_ids)
+        found = await table.search(question.search_text, vector.tobytes(), model, tenant, document_ids)
         names = await _load_filenames(runtime, found, tenant, document_ids)
         if any(hit.document_id not in names for hit in found):
             ready = await citable_document_ids(runtime.store, tenant)
-            found = await table.search(question.words, vector.tobytes(), model, tenant, ready)
+            found = await table.search(question.search_text, vector.tobytes(), model, tenant, ready)
             names = await _load_filenames(runtime, found, tenant, None)
     return found, names
 
 
 async def _load_filenames(
-    runtime: Runtime, found: Sequence[Found], tenant: str, document_ids: Sequence[str] | None
+    runtime: Runtime, found: Sequence[SearchHit], tenant: str, document_ids: Sequence[str] | None
 ) -> dict[str, str]:
     """Raises DocumentRejected where one that was asked by its id has gone since: its answer is not "not there"."""
     if document_ids is not None:
@@ -134,7 +136,7 @@ async def _check_embedding_model(
     runtime: Runtime, table: ChunkTable, model: EmbeddingModel, tenant: str, document_ids: Sequence[str] | None
 ) -> None:
     """Rather than answer as if documents that cannot be compared with the question did not exist."""
-    model_by_document = await table.kept_otherwise(model, tenant, document_ids)
+    model_by_document = await table.documents_of_other_models(model, tenant, document_ids)
     names = await citable_filenames(runtime.store, model_by_document, tenant)
     if names:
         raise EmbeddingModelChanged(

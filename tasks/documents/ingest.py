@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 
-from documents.ingesting import Ingested, Order, ingest
+from documents.ingesting import IngestJob, IngestResult, ingest
 from jobs import document_lookup, queries, vectors
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import AttemptError, DocumentRejected
@@ -94,7 +94,7 @@ async def _make_ready(runtime: Runtime, claim: Claim, record: DocumentRecord) ->
     return embedder.usage
 
 
-async def _ingest(runtime: Runtime, record: DocumentRecord, job_id: str, embedder: "Embedder") -> Ingested:
+async def _ingest(runtime: Runtime, record: DocumentRecord, job_id: str, embedder: "Embedder") -> IngestResult:
     async def record_progress(done: int, pages: int) -> None:
         if not await runtime.store.run(transitions.document.record_progress(record.document_id, job_id, done, pages)):
             raise document_deleted()
@@ -102,13 +102,13 @@ async def _ingest(runtime: Runtime, record: DocumentRecord, job_id: str, embedde
     with translate_document_errors():
         table = await runtime.document_storage.chunks()
         async with runtime.document_storage.local_copy(record.document_id) as path:
-            ingest_job = Order(
+            ingest_job = IngestJob(
                 record.document_id, record.tenant, path, record.kind, runtime.settings.document_embedding_model
             )
             return await ingest(ingest_job, runtime.document_storage.reader, table, embedder.embed, record_progress)
 
 
-async def _mark_ready(runtime: Runtime, job_id: str, document_id: str, ingested: Ingested) -> bool:
+async def _mark_ready(runtime: Runtime, job_id: str, document_id: str, ingested: IngestResult) -> bool:
     command = transitions.document.mark_ready(
         document_id,
         job_id,

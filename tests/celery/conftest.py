@@ -43,13 +43,13 @@ def local_images() -> list[LocalImage]:
         programs={"redis-server": str(find_binary())},
         listen=("--bind", "127.0.0.1", "--port", "{port}"),
     )
-    ours = LocalImage(
+    project_image = LocalImage(
         id=LOCAL_IMAGE,
         programs={"python": sys.executable},
         working_dir=PROJECT_ROOT,
         listen=("--host", "127.0.0.1", "--port", "{port}"),
     )
-    return [redis, ours]
+    return [redis, project_image]
 
 
 def pytest_report_header() -> str:

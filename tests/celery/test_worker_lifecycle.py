@@ -54,9 +54,9 @@ def redis_url(celery_setup):
 
 @pytest.fixture
 def client(redis_url):
-    made = Client(Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None))
-    yield made
-    made.store.close()
+    client = Client(Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None))
+    yield client
+    client.store.close()
 
 
 @pytest.fixture
@@ -65,35 +65,35 @@ def inspect(celery_setup):
     return celery_setup.app.control.inspect(timeout=5, limit=1)
 
 
-def only(replies):
+def single_reply(replies):
     """The value of the single worker that replied."""
     [value] = replies.values()
     return value
 
 
-def ended(node):
+def wait_for_exit(node):
     """Wait until the node's process has ended; its exit code."""
     assert wait_until(lambda: node.container.reload() or node.container.status == "exited", ANSWER_SECONDS)
     return node.container.attrs["State"]["ExitCode"]
 
 
-def arriving(events, listening):
+def new_events(events, captured):
     """Each event as it comes; socket.timeout when none does for a while."""
-    seen = len(events)
-    for _ in listening:
-        yield from events[seen:]
-        seen = len(events)
+    event_count = len(events)
+    for _ in captured:
+        yield from events[event_count:]
+        event_count = len(events)
 
 
 def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspect):
     """`celery -A tasks worker` is all it takes; `celery inspect` finds the pool, the task and nothing running."""
-    pool = only(inspect.stats())["pool"]
+    pool = single_reply(inspect.stats())["pool"]
     assert pool["implementation"] == "tasks.celery_ext.pool:TaskPool"
     assert pool["max-concurrency"] >= 100
 
-    assert only(inspect.ping()) == {"ok": "pong"}
-    assert only(inspect.active()) == []
-    assert RUN_JOB in only(inspect.registered())
+    assert single_reply(inspect.ping()) == {"ok": "pong"}
+    assert single_reply(inspect.active()) == []
+    assert RUN_JOB in single_reply(inspect.registered())
 
 
 def test_a_stock_celery_client_gets_the_answer_of_a_finished_and_of_a_running_job(client, redis_url):
@@ -124,7 +124,7 @@ def test_warm_shutdown_finishes_what_runs(celery_setup, client):
 
     celery_setup.worker.kill("SIGTERM")
 
-    assert ended(celery_setup.worker) == 0
+    assert wait_for_exit(celery_setup.worker) == 0
     assert client.state(job_id) == State.COMPLETED
     assert client.text(job_id) == "seen through"
 
@@ -151,7 +151,7 @@ def test_a_worker_outlives_a_restart_of_its_broker(celery_setup, client, signal)
     pid = celery_setup.worker.container.attrs["State"]["Pid"]
 
     celery_setup.broker.kill(signal)
-    ended(celery_setup.broker)
+    wait_for_exit(celery_setup.broker)
     celery_setup.broker.restart()
 
     assert client.ask('[[offline say="after"]]') == "after"
@@ -172,7 +172,7 @@ def test_a_worker_outlives_a_restart_of_its_broker(celery_setup, client, signal)
 )
 def test_celerys_own_pools_run_the_same_jobs(client, inspect, implementation):
     """`-P` changes how jobs are run, not what comes of them."""
-    assert only(inspect.stats())["pool"]["implementation"] == implementation
+    assert single_reply(inspect.stats())["pool"]["implementation"] == implementation
 
     assert client.ask('[[offline say="the same"]]') == "the same"
 
@@ -191,13 +191,13 @@ def test_events_and_logs_tell_of_a_job_but_not_what_it_says(celery_setup, client
     events = []
     with celery_setup.app.connection() as connection:
         receiver = celery_setup.app.events.Receiver(connection, handlers={"*": events.append})
-        listening = receiver.itercapture(limit=None, timeout=ANSWER_SECONDS, wakeup=True)
-        assert any(event["type"] == "worker-heartbeat" for event in arriving(events, listening))
+        captured = receiver.itercapture(limit=None, timeout=ANSWER_SECONDS, wakeup=True)
+        assert any(event["type"] == "worker-heartbeat" for event in new_events(events, captured))
         job_id = client.submit(f'[[offline say="{answer}"]] {prompt}')
-        assert any(event["type"] == "task-succeeded" for event in arriving(events, listening))
+        assert any(event["type"] == "task-succeeded" for event in new_events(events, captured))
 
-    of_the_job = [event["type"] for event in events if event.get("uuid") == job_id]
-    assert of_the_job == ["task-received", "task-started", "task-succeeded"]
+    job_events = [event["type"] for event in events if event.get("uuid") == job_id]
+    assert job_events == ["task-received", "task-started", "task-succeeded"]
     assert client.text(job_id) == answer
     for secret in (prompt, answer, "sk-canary"):
         assert secret not in repr(events)

@@ -9,25 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.chaos.plan import POOLS, Plan
-from tests.chaos.run import chosen, run_fault
-from tests.chaos.table import ResultRow, header, row
+from tests.chaos.run import run_fault, select_faults
+from tests.chaos.table import ResultRow, format_row, header
 
 
 def main() -> int:
     """0 when every target is met, 1 when one is missed."""
     args = _arguments()
-    began_at = time.monotonic()
+    started_at = time.monotonic()
     _print(header())
     plans = [Plan(pool, args.seed, args.lease, args.scale) for pool in ([args.pool] if args.pool else POOLS)]
-    rows = [(fault, plan) for plan in plans for fault in chosen(args.only, plan.pool)]
-    lines: list[ResultRow] = []
+    rows = [(fault, plan) for plan in plans for fault in select_faults(args.only, plan.pool)]
+    results: list[ResultRow] = []
     with ThreadPoolExecutor(args.at_once) as executor:
-        for line in executor.map(lambda pair: run_fault(*pair, args.logs), rows):
-            lines.append(line)
-            _print(row(line))
-    minutes = (time.monotonic() - began_at) / 60
+        for result in executor.map(lambda pair: run_fault(*pair, args.logs), rows):
+            results.append(result)
+            _print(format_row(result))
+    minutes = (time.monotonic() - started_at) / 60
     _print(f"\nseed {args.seed}, lease {args.lease:g} s, scale {args.scale:g}; {_machine()}; {minutes:.1f} minutes")
-    return 0 if lines and all(line.is_met for line in lines) else 1
+    return 0 if results and all(result.is_met for result in results) else 1
 
 
 def _print(text: str) -> None:

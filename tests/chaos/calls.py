@@ -9,25 +9,25 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class TimedCall:
-    began: float
-    ended: float | None
-    left_early: bool
+    started_at: float
+    ended_at: float | None
+    disconnected_early: bool
 
     def overlaps(self, later: "TimedCall") -> bool:
-        return self.ended is None or later.began < self.ended
+        return self.ended_at is None or later.started_at < self.ended_at
 
 
 @dataclass(frozen=True)
 class Resumption:
     """A broken call and the next one of its job. ``broken_calls``: broken calls of that job so far."""
 
-    broke_at: float
-    began_again: float
+    broken_at: float
+    resumed_at: float
     broken_calls: int
 
     @property
     def seconds(self) -> float:
-        return self.began_again - self.broke_at
+        return self.resumed_at - self.broken_at
 
 
 class Calls:
@@ -41,8 +41,8 @@ class Calls:
         with urllib.request.urlopen(model_url.removesuffix("/v1") + "/chaos/calls", timeout=10) as reply:
             rows = json.load(reply)
         by_key = defaultdict(list)
-        for key, began, ended, left_early in sorted(rows, key=lambda row: row[1]):
-            by_key[key].append(TimedCall(began, ended, left_early))
+        for key, started_at, ended_at, disconnected_early in sorted(rows, key=lambda row: row[1]):
+            by_key[key].append(TimedCall(started_at, ended_at, disconnected_early))
         return cls(by_key)
 
     def of(self, keys: list[str]) -> "Calls":
@@ -54,7 +54,7 @@ class Calls:
 
     @property
     def open(self) -> int:
-        return sum(call.ended is None for calls in self._by_key.values() for call in calls)
+        return sum(call.ended_at is None for calls in self._by_key.values() for call in calls)
 
     @property
     def extra(self) -> int:
@@ -77,21 +77,21 @@ class Calls:
     @property
     def max_open(self) -> int:
         """The most calls that were open at one time."""
-        turns = []
+        changes = []
         for call in (call for calls in self._by_key.values() for call in calls):
-            turns += [(call.began, 1), *([(call.ended, -1)] if call.ended is not None else [])]
-        most = now = 0
-        for _, turn in sorted(turns):
-            now += turn
-            most = max(most, now)
-        return most
+            changes += [(call.started_at, 1), *([(call.ended_at, -1)] if call.ended_at is not None else [])]
+        max_calls = open_calls = 0
+        for _, change in sorted(changes):
+            open_calls += change
+            max_calls = max(max_calls, open_calls)
+        return max_calls
 
-    def began_after(self, moment: float) -> list[float]:
+    def started_after(self, moment: float) -> list[float]:
         """When calls began, from that moment on, the first one first."""
-        return sorted(call.began for calls in self._by_key.values() for call in calls if call.began >= moment)
+        return sorted(call.started_at for calls in self._by_key.values() for call in calls if call.started_at >= moment)
 
     def ended_after(self, moment: float) -> list[float]:
-        ends = (call.ended for calls in self._by_key.values() for call in calls if not call.left_early)
+        ends = (call.ended_at for calls in self._by_key.values() for call in calls if not call.disconnected_early)
         return sorted(end for end in ends if end is not None and end >= moment)
 
     def resumptions(self) -> list[Resumption]:
@@ -99,8 +99,8 @@ class Calls:
 
 
 def _find_resumptions(calls: list[TimedCall]) -> list[Resumption]:
-    found = []
+    resumptions = []
     for call, after in pairwise(calls):
-        if call.left_early and call.ended is not None:
-            found.append(Resumption(call.ended, after.began, len(found) + 1))
-    return found
+        if call.disconnected_early and call.ended_at is not None:
+            resumptions.append(Resumption(call.ended_at, after.started_at, len(resumptions) + 1))
+    return resumptions

@@ -11,7 +11,7 @@ from typing import Self
 from jobs import queries
 from jobs.models import JobRecord
 from tests.chaos.calls import Calls, Resumption
-from tests.chaos.jobs_sent import Client, Sent
+from tests.chaos.jobs_sent import AcceptedJob, Client
 from tests.chaos.plan import Plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.redis_server import RedisServer
@@ -28,11 +28,11 @@ class Environment:
         self.plan = plan
         self.random = random.Random(seed)
         self.model_url = model_url
-        self.back: list[float] = []
-        self.misses: list[str] = []
+        self.recovery_seconds: list[float] = []
+        self.failures: list[str] = []
         self.notes: list[str] = []
         self.unseen_overlaps: set[str] = set()
-        self.submit: Callable[[float], Sent] = self._submit_here
+        self.submit: Callable[[float], AcceptedJob] = self._submit_here
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,7 +80,7 @@ class Environment:
         self.fleet.env["REDIS_URL"] = proxy.url
         return proxy
 
-    def keep(self, close: Callable[[], None]) -> None:
+    def on_close(self, close: Callable[[], None]) -> None:
         """To be called when the row is over and judged."""
         self._stack.callback(close)
 
@@ -91,7 +91,7 @@ class Environment:
     def calls(self) -> Calls:
         return Calls.fetch(self.model_url).of([sent.key for sent in self.client.sent])
 
-    def _submit_here(self, seconds: float) -> Sent:
+    def _submit_here(self, seconds: float) -> AcceptedJob:
         return self.client.submit(seconds)
 
     def wait(self, condition: Callable[[], object], seconds: float, what: str) -> bool:
@@ -99,33 +99,33 @@ class Environment:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                self.misses.append(f"not within {seconds:.0f} s: {what}")
+                self.failures.append(f"not within {seconds:.0f} s: {what}")
                 return False
             time.sleep(0.1)
         return True
 
-    def wait_for_calls(self, sent: list[Sent], seconds: float, what: str) -> list[float]:
+    def wait_for_calls(self, sent: list[AcceptedJob], seconds: float, what: str) -> list[float]:
         """When the first call of each of these jobs began; empty, and a miss, if one has none in time."""
         keys = [job.key for job in sent]
         if not self.wait(lambda: all(self.calls().of([key]).total for key in keys), seconds, what):
             return []
         calls = self.calls()
-        return [calls.of([key]).began_after(0)[0] for key in keys]
+        return [calls.of([key]).started_after(0)[0] for key in keys]
 
     def wait_for_a_call(self, since: float, seconds: float, count: int = 1) -> float | None:
         """When the n-th call since that moment began; None, and a miss, if there are not so many in time."""
-        if not self.wait(lambda: len(self.calls().began_after(since)) >= count, seconds, "work goes on"):
+        if not self.wait(lambda: len(self.calls().started_after(since)) >= count, seconds, "work goes on"):
             return None
-        return self.calls().began_after(since)[count - 1]
+        return self.calls().started_after(since)[count - 1]
 
     def time_recovery(self) -> None:
         """Note how long it takes from now until a job begins."""
         returned_at = time.time()
-        began = self.wait_for_a_call(returned_at, 60)
-        if began is not None:
-            self.back.append(began - returned_at)
+        started_at = self.wait_for_a_call(returned_at, 60)
+        if started_at is not None:
+            self.recovery_seconds.append(started_at - returned_at)
 
-    def records(self) -> list[tuple[Sent, JobRecord | None]]:
+    def records(self) -> list[tuple[AcceptedJob, JobRecord | None]]:
         return [(sent, self.client.store.run(queries.record(sent.job_id))) for sent in self.client.sent]
 
     def unfinished(self) -> bool:
@@ -149,19 +149,19 @@ class Environment:
 
     def expect_recovery_times(self, *, p95: float | None = None, at_most: float | None = None) -> None:
         """Targets for the times back."""
-        if not self.back:
-            self.misses.append("the fault hit nothing")
+        if not self.recovery_seconds:
+            self.failures.append("the fault hit nothing")
             return
-        if p95 is not None and percentile(self.back, 0.95) > p95:
-            self.misses.append(f"back p95 above {p95:.1f} s")
-        if at_most is not None and max(self.back) > at_most:
-            self.misses.append(f"back later than {at_most:.1f} s")
+        if p95 is not None and percentile(self.recovery_seconds, 0.95) > p95:
+            self.failures.append(f"back p95 above {p95:.1f} s")
+        if at_most is not None and max(self.recovery_seconds) > at_most:
+            self.failures.append(f"back later than {at_most:.1f} s")
 
     def expect_resumptions(self, within: float, since: float = 0.0) -> None:
         """Broken calls began again in time. Those that had to wait for their turn in quarantine are noted apart."""
-        found = [back for back in self.calls().resumptions() if back.broke_at >= since]
-        self.back += [back.seconds for back in found if back.broken_calls < 2]
-        quarantined = [back.seconds for back in found if back.broken_calls >= 2]
+        resumptions = [resumption for resumption in self.calls().resumptions() if resumption.broken_at >= since]
+        self.recovery_seconds += [resumption.seconds for resumption in resumptions if resumption.broken_calls < 2]
+        quarantined = [resumption.seconds for resumption in resumptions if resumption.broken_calls >= 2]
         if quarantined:
             self.notes.append(f"{len(quarantined)} by quarantine, at most {max(quarantined):.0f} s")
         self.expect_recovery_times(p95=within)

@@ -19,7 +19,7 @@ class Fault:
 
     name: str
     title: str
-    inflict: Callable[[Environment], None]
+    inject: Callable[[Environment], None]
     pools: tuple[str, ...] = ASYNCIO
     end_seconds: float = 120.0
     extra_calls_share: float | None = None

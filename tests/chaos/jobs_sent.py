@@ -17,7 +17,7 @@ ACCEPT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Sent:
+class AcceptedJob:
     """An accepted job. ``fails_with``: the codes of which one is its only right end; none: it is to be answered."""
 
     job_id: str
@@ -36,7 +36,7 @@ class JobSpec:
     text: str
 
 
-def order(seconds: float, extra: str = "", delay: float = 0) -> JobSpec:
+def make_job_spec(seconds: float, extra: str = "", delay: float = 0) -> JobSpec:
     """An answer that takes that long, in a few words a second, after a delay with none."""
     key = uuid.uuid4().hex
     words = max(2, min(50, round(seconds * 4)))
@@ -53,22 +53,22 @@ class Client:
         self.settings = settings
         self.store = Store(connect(settings))
         self._submitter = Submitter(self.store, settings)
-        self.sent: list[Sent] = []
+        self.sent: list[AcceptedJob] = []
 
     def submit(
         self, seconds: float, extra: str = "", fails_with: frozenset[str] = frozenset(), delay: float = 0
-    ) -> Sent:
+    ) -> AcceptedJob:
         """Accepted, after as many tries as it takes; each repeats the same Idempotency-Key."""
-        asked = order(seconds, extra, delay)
-        request = ChatTask(kind="chat", message=asked.message)
-        job_id = retry_until_accepted(lambda: self._submitter.submit(request, idempotency_key=asked.key).job_id)
-        return self.note(Sent(job_id, asked.key, asked.text, fails_with))
+        spec = make_job_spec(seconds, extra, delay)
+        request = ChatTask(kind="chat", message=spec.message)
+        job_id = retry_until_accepted(lambda: self._submitter.submit(request, idempotency_key=spec.key).job_id)
+        return self.record(AcceptedJob(job_id, spec.key, spec.text, fails_with))
 
-    def note(self, sent: Sent) -> Sent:
+    def record(self, sent: AcceptedJob) -> AcceptedJob:
         self.sent.append(sent)
         return sent
 
-    def submit_many(self, count: int, seconds: float) -> list[Sent]:
+    def submit_many(self, count: int, seconds: float) -> list[AcceptedJob]:
         return [self.submit(seconds) for _ in range(count)]
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
 
-BACK_SECONDS = 5.0  # on top of a lease
+RECOVERY_SECONDS = 5.0  # on top of a lease
 
 
 def kill_busy_workers(environment: Environment) -> None:
@@ -40,8 +40,8 @@ def kill_behind_a_backlog(environment: Environment) -> None:
 
 
 def _expect_resumptions(environment: Environment) -> None:
-    time.sleep(environment.plan.lease_seconds + BACK_SECONDS)
-    environment.expect_resumptions(environment.plan.lease_seconds + BACK_SECONDS)
+    time.sleep(environment.plan.lease_seconds + RECOVERY_SECONDS)
+    environment.expect_resumptions(environment.plan.lease_seconds + RECOVERY_SECONDS)
 
 
 def _kill_one(environment: Environment) -> None:
@@ -66,7 +66,7 @@ def kill_between_message_and_claim(environment: Environment) -> None:
         _wait_for_late_calls(environment)
     environment.fleet.start(1, 5)
     if environment.calls().extra:
-        environment.misses.append("a job that was never claimed was called for twice")
+        environment.failures.append("a job that was never claimed was called for twice")
 
 
 def _let_them_take_messages_unread(environment: Environment, workers: list) -> None:
@@ -89,8 +89,8 @@ def _wait_for_late_calls(environment: Environment) -> None:
     [worker] = environment.fleet.start(1, 5)
     ready_at = time.time()
     sent = environment.client.sent[-4:]
-    begun = environment.wait_for_calls(sent, 30, "jobs whose message was lost begin")
-    environment.back += [max(0.0, began - ready_at) for began in begun]
+    started = environment.wait_for_calls(sent, 30, "jobs whose message was lost begin")
+    environment.recovery_seconds += [max(0.0, started_at - ready_at) for started_at in started]
     environment.wait(lambda: not environment.unfinished(), 10, "they end")
     worker.signal_all(signal.SIGKILL)
     environment.fleet.retire(worker)

@@ -17,12 +17,12 @@ def publish_five_times(environment: Environment) -> None:
         for _ in range(4):
             environment.random.shuffle(messages)
             redis.rpush(_LIST, *messages)
-    began_at = time.time()
+    started_at = time.time()
     environment.fleet.start(2, 10)
     environment.wait(lambda: environment.calls().total >= len(environment.client.sent), 120, "every job is called for")
-    environment.back.append(environment.calls().began_after(began_at)[0] - began_at)
+    environment.recovery_seconds.append(environment.calls().started_after(started_at)[0] - started_at)
     if environment.calls().extra:
-        environment.misses.append("a second message led to a second call")
+        environment.failures.append("a second message led to a second call")
 
 
 def delay_messages(environment: Environment) -> None:
@@ -30,13 +30,13 @@ def delay_messages(environment: Environment) -> None:
     environment.fleet.start(2, 10)
     with environment.redis.client() as redis:
         environment.client.submit_many(environment.plan.count(60, 30), 2)
-        held = redis.lpop(_LIST, 1000) or []
-        environment.notes.append(f"{len(held)} held back")
+        messages = redis.lpop(_LIST, 1000) or []
+        environment.notes.append(f"{len(messages)} held back")
         taken_at = time.time()
         time.sleep(LOST_SECONDS + 5)
-        environment.random.shuffle(held)
-        redis.rpush(_LIST, *held)
-    _all_begin(environment, taken_at)
+        environment.random.shuffle(messages)
+        redis.rpush(_LIST, *messages)
+    _expect_all_started(environment, taken_at)
 
 
 def lose_messages(environment: Environment) -> None:
@@ -51,7 +51,7 @@ def lose_messages(environment: Environment) -> None:
         environment.client.submit_many(30, 2)
         stolen += len(redis.lpop(_LIST, 1000) or [])
     environment.notes.append(f"{stolen} stolen")
-    _all_begin(environment, time.time())
+    _expect_all_started(environment, time.time())
 
 
 def wait_in_a_long_queue(environment: Environment) -> None:
@@ -65,16 +65,18 @@ def wait_in_a_long_queue(environment: Environment) -> None:
                 job.job_id for job in environment.client.sent if redis.hexists(keys.job(job.job_id), "published_at_ms")
             }
             time.sleep(1)
-    environment.back.append(0)
+    environment.recovery_seconds.append(0)
     if republished:
-        environment.misses.append(f"{len(republished)} jobs that only waited were republished")
+        environment.failures.append(f"{len(republished)} jobs that only waited were republished")
 
 
-def _all_begin(environment: Environment, since: float) -> None:
+def _expect_all_started(environment: Environment, since: float) -> None:
     environment.wait(lambda: environment.calls().total >= len(environment.client.sent), 90, "every job is called for")
-    environment.back += [max(0.0, began - since) for began in environment.calls().began_after(since)]
+    environment.recovery_seconds += [
+        max(0.0, started_at - since) for started_at in environment.calls().started_after(since)
+    ]
     if environment.calls().extra:
-        environment.misses.append("a late message led to a second call")
+        environment.failures.append("a late message led to a second call")
     environment.expect_recovery_times(at_most=LOST_SECONDS + 25)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
-from tests.chaos.poison import GUILTY
+from tests.chaos.poison import POISON_JOBS
 from tests.chaos.proxy import Proxy
 
 _LIST = keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY)
@@ -27,7 +27,7 @@ class MixedFaults:
         environment = self._environment
         environment.poison()
         environment.fleet.start(3, 8)
-        environment.fleet.keep_running()
+        environment.fleet.restart_ended()
         faults = environment.plan.count(14, 5)
         feeder = threading.Thread(target=environment.submit_while, args=(faults * 7, 0.35, 4), daemon=True)
         feeder.start()
@@ -38,13 +38,15 @@ class MixedFaults:
             time.sleep(self._random.uniform(2, 6))
         feeder.join()
         environment.wait(lambda: not environment.unfinished(), 60 + 10 * environment.plan.lease_seconds, "all end")
-        environment.back += [found.seconds for found in environment.resumptions() if found.broken_calls < 2]
+        environment.recovery_seconds += [
+            resumption.seconds for resumption in environment.resumptions() if resumption.broken_calls < 2
+        ]
 
     def _draw(self, count: int) -> list[Callable[[], None]]:
         """Each kind at least once as long as there is room."""
-        kinds = [self.kill, self.stop, self.freeze, self.restart_redis, self.drop, self.half_open]
-        kinds += [self.steal_messages, self.duplicate_messages, self.poison]
-        drawn = kinds + self._random.choices(kinds, k=max(0, count - len(kinds)))
+        faults = [self.kill, self.stop, self.freeze, self.restart_redis, self.drop, self.half_open]
+        faults += [self.steal_messages, self.duplicate_messages, self.poison]
+        drawn = faults + self._random.choices(faults, k=max(0, count - len(faults)))
         self._random.shuffle(drawn)
         return drawn[:count]
 
@@ -73,7 +75,7 @@ class MixedFaults:
         self._proxy.drop()
 
     def half_open(self) -> None:
-        self._proxy.silence_open_ones()
+        self._proxy.stall_open_connections()
 
     def steal_messages(self) -> None:
         with self._environment.redis.client() as redis:
@@ -86,7 +88,7 @@ class MixedFaults:
                 redis.rpush(_LIST, *messages)
 
     def poison(self) -> None:
-        word, codes = self._random.choice(GUILTY)
+        word, codes = self._random.choice(POISON_JOBS)
         self._environment.client.submit(1, f"[[poison {word}]] ", codes)
 
     def _any_worker(self):

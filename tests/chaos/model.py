@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from local.offline_model.app import CALLS, create_app
-from local.offline_model.calls import Call, CallLog
+from local.offline_model.calls import CallLog, TrackedCall
 from local.offline_model.server import raise_file_limit, serve
 
 
@@ -20,14 +20,14 @@ class TimedCalls(CallLog):
         self.calls: list[list[object]] = []
 
     @contextmanager
-    def follow(self, key: str) -> Iterator[Call]:
+    def track(self, key: str) -> Iterator[TrackedCall]:
         timed: list[object] = [key, time.time(), None, False]
         self.calls.append(timed)
         try:
-            with super().follow(key) as call:
+            with super().track(key) as call:
                 yield call
         except (asyncio.CancelledError, ConnectionError):
-            timed[3] = not call.is_settled
+            timed[3] = not call.is_finished
             raise
         finally:
             timed[2] = time.time()

@@ -6,7 +6,7 @@ import time
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
 
-RETURN_SECONDS = 30.0
+RECOVERY_SECONDS = 30.0
 EXTRA_CALLS_SHARE = 0.01
 
 
@@ -35,14 +35,14 @@ def _drop(environment: Environment, times: int, pause: tuple[float, float]) -> N
     environment.time_recovery()
     feeder.join()
     _expect_slots_kept(environment)
-    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
 
 
 def _expect_slots_kept(environment: Environment) -> None:
     """A worker that connects anew must remember what it still runs."""
-    most = environment.calls().max_open
-    if most > environment.fleet.slots:
-        environment.misses.append(f"{most} calls at once on {environment.fleet.slots} slots")
+    max_calls = environment.calls().max_open
+    if max_calls > environment.fleet.slots:
+        environment.failures.append(f"{max_calls} calls at once on {environment.fleet.slots} slots")
 
 
 def leave_half_open(environment: Environment) -> None:
@@ -52,41 +52,41 @@ def leave_half_open(environment: Environment) -> None:
     environment.client.submit_many(environment.plan.count(200, 80), 5)
     environment.wait_until_busy(20)
     for _ in range(environment.plan.count(2)):
-        proxy.silence_open_ones()
+        proxy.stall_open_connections()
         _time_new_claims(environment)
         time.sleep(5)
     _expect_slots_kept(environment)
-    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
 
 
 def _time_new_claims(environment: Environment) -> None:
     """From now until work has gone on for good: as many new calls as all workers have slots."""
     silent_at = time.time()
-    began = environment.wait_for_a_call(silent_at + 1, RETURN_SECONDS + 40, environment.fleet.slots)
-    if began is not None:
-        environment.back.append(began - silent_at)
+    started_at = environment.wait_for_a_call(silent_at + 1, RECOVERY_SECONDS + 40, environment.fleet.slots)
+    if started_at is not None:
+        environment.recovery_seconds.append(started_at - silent_at)
 
 
-def hold_everything(environment: Environment) -> None:
+def stall_everything(environment: Environment) -> None:
     """Nothing goes through, silently, for a lease and more; then all goes through, late."""
     proxy = environment.proxy_for_workers()
     environment.fleet.start(3, 10)
     environment.client.submit_many(environment.plan.count(150, 60), 5)
     environment.wait_until_busy(20)
-    proxy.go_silent()
+    proxy.stall()
     time.sleep(environment.plan.lease_seconds * 1.5)
-    proxy.allow()
+    proxy.restore()
     environment.time_recovery()
     _expect_slots_kept(environment)
-    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
 
 
 def flap_at_one_and_kill_another(environment: Environment) -> None:
     """A worker whose link keeps failing must not keep the recovery duties from those whose link is good."""
-    good = environment.fleet.env["REDIS_URL"]
+    redis_url = environment.fleet.env["REDIS_URL"]
     proxy = environment.proxy_for_workers()
     environment.fleet.start(1, 8)
-    environment.fleet.env["REDIS_URL"] = good
+    environment.fleet.env["REDIS_URL"] = redis_url
     _, victim = environment.fleet.start(2, 8)
     environment.client.submit_many(24, 2 * environment.plan.lease_seconds)
     environment.wait_until_busy(20)
@@ -101,20 +101,22 @@ def flap_at_one_and_kill_another(environment: Environment) -> None:
 def cut_one_worker_off(environment: Environment) -> None:
     """One worker of three cannot reach Redis for two leases: its jobs run elsewhere, and it writes nothing after."""
     environment.fleet.start(2, 10)
-    whole = environment.fleet.env["REDIS_URL"]
+    redis_url = environment.fleet.env["REDIS_URL"]
     proxy = environment.proxy_for_workers()
-    [alone] = environment.fleet.start(1, 10)
-    environment.fleet.env["REDIS_URL"] = whole
+    [isolated] = environment.fleet.start(1, 10)
+    environment.fleet.env["REDIS_URL"] = redis_url
     environment.client.submit_many(environment.plan.count(60, 40), 6)
     environment.wait_until_busy(30)
-    held = environment.keys_held_by(alone)
-    proxy.go_silent()
+    held_keys = environment.keys_held_by(isolated)
+    proxy.stall()
     cut_at = time.time()
-    environment.unseen_overlaps |= held
+    environment.unseen_overlaps |= held_keys
     time.sleep(environment.plan.lease_seconds * 2)
-    proxy.allow()
-    environment.notes.append(f"{len(held)} jobs cut off")
-    environment.back += [again - cut_at for key in held for again in environment.calls().of([key]).began_after(cut_at)]
+    proxy.restore()
+    environment.notes.append(f"{len(held_keys)} jobs cut off")
+    environment.recovery_seconds += [
+        resumed_at - cut_at for key in held_keys for resumed_at in environment.calls().of([key]).started_after(cut_at)
+    ]
     environment.expect_recovery_times(p95=environment.plan.lease_seconds + 5 + 6)
 
 
@@ -124,7 +126,7 @@ FAULTS = (
     Fault(
         "half_open", "open connections to Redis silent for ever", leave_half_open, extra_calls_share=EXTRA_CALLS_SHARE
     ),
-    Fault("silent", "Redis silent for 1.5 leases", hold_everything, extra_calls_share=EXTRA_CALLS_SHARE),
+    Fault("silent", "Redis silent for 1.5 leases", stall_everything, extra_calls_share=EXTRA_CALLS_SHARE),
     Fault("flap_one", "one worker's link flaps, another worker SIGKILLed", flap_at_one_and_kill_another),
     Fault("cut_off", "one worker of three cut off for two leases", cut_one_worker_off),
 )

@@ -3,9 +3,14 @@
 from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
 
-_KILLS = frozenset({"worker_lost"})
-_CRASHES = frozenset({"attempt_crashed"})
-GUILTY = (("exit", _KILLS), ("exit", _KILLS), ("memory", _CRASHES), ("systemexit", _CRASHES))
+_WORKER_LOST = frozenset({"worker_lost"})
+_ATTEMPT_CRASHED = frozenset({"attempt_crashed"})
+POISON_JOBS = (
+    ("exit", _WORKER_LOST),
+    ("exit", _WORKER_LOST),
+    ("memory", _ATTEMPT_CRASHED),
+    ("systemexit", _ATTEMPT_CRASHED),
+)
 
 
 def poison(environment: Environment) -> None:
@@ -13,17 +18,17 @@ def poison(environment: Environment) -> None:
     environment.poison()
     slots = 4 if environment.plan.pool == "prefork" else 8
     environment.fleet.start(3, slots)
-    environment.fleet.keep_running()
-    innocent = environment.plan.count(60, 20)
-    guilty = {round(i * innocent / len(GUILTY)): crime for i, crime in enumerate(GUILTY)}
-    for number in range(innocent):
-        if number in guilty:
-            word, codes = guilty[number]
+    environment.fleet.restart_ended()
+    healthy = environment.plan.count(60, 20)
+    poison_jobs = {round(i * healthy / len(POISON_JOBS)): poison_job for i, poison_job in enumerate(POISON_JOBS)}
+    for number in range(healthy):
+        if number in poison_jobs:
+            word, codes = poison_jobs[number]
             environment.client.submit(1, f"[[poison {word}]] ", codes)
         environment.client.submit(3)
     environment.wait(lambda: not environment.unfinished(), 60 + 8 * environment.plan.lease_seconds, "all end")
     environment.notes.append(f"{len(environment.fleet.ended)} workers died")
-    environment.back += [found.seconds for found in environment.resumptions()]
+    environment.recovery_seconds += [resumption.seconds for resumption in environment.resumptions()]
 
 
 FAULTS = (Fault("poison", "poison jobs among 60 innocent ones", poison, EVERY_POOL, 60),)

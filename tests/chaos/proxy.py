@@ -11,8 +11,8 @@ class _Link:
     """One connection through the proxy, both ways."""
 
     def __init__(self) -> None:
-        self.passes = asyncio.Event()
-        self.passes.set()
+        self.is_flowing = asyncio.Event()
+        self.is_flowing.set()
         self.writers: list[asyncio.StreamWriter] = []
 
     def cut(self) -> None:
@@ -22,10 +22,10 @@ class _Link:
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                await self.passes.wait()
+                await self.is_flowing.wait()
                 writer.write(data)
                 await writer.drain()
-        if self.passes.is_set():  # a silent network does not tell that the other side has left
+        if self.is_flowing.is_set():  # a silent network does not tell that the other side has left
             writer.close()
 
 
@@ -36,7 +36,7 @@ class Proxy:
         self._target = port
         self._links: set[_Link] = set()
         self._is_refusing = False
-        self._is_silent = False
+        self._is_stalled = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -51,23 +51,23 @@ class Proxy:
         """Cut all connections; new ones go through. Answers how many there were."""
         return self._run(self._drop)
 
-    def silence_open_ones(self) -> None:
+    def stall_open_connections(self) -> None:
         """All connections that are open now stay open and carry nothing any more, for ever; new ones go through."""
-        self._run(self._silence)
+        self._run(self._stall)
 
     def refuse(self) -> None:
         self._is_refusing = True
         self.drop()
 
-    def go_silent(self) -> None:
+    def stall(self) -> None:
         """Nothing goes through, neither over old connections nor new ones, until ``allow``."""
-        self._is_silent = True
-        self._run(self._silence)
+        self._is_stalled = True
+        self._run(self._stall)
 
-    def allow(self) -> None:
+    def restore(self) -> None:
         """New connections go through, and silent ones speak again."""
-        self._is_refusing = self._is_silent = False
-        self._run(self._speak)
+        self._is_refusing = self._is_stalled = False
+        self._run(self._resume)
 
     def close(self) -> None:
         self._run(self._close)
@@ -89,8 +89,8 @@ class Proxy:
             writer.transport.abort()
             return
         link = _Link()
-        if self._is_silent:
-            link.passes.clear()
+        if self._is_stalled:
+            link.is_flowing.clear()
         link.writers.append(writer)
         self._links.add(link)
         try:
@@ -101,9 +101,9 @@ class Proxy:
 
     async def _forward(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            link.writers.append(far_writer)
-            await asyncio.gather(link.pump(reader, far_writer), link.pump(far_reader, writer))
+            target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            link.writers.append(target_writer)
+            await asyncio.gather(link.pump(reader, target_writer), link.pump(target_reader, writer))
 
     async def _drop(self) -> int:
         links = list(self._links)
@@ -111,13 +111,13 @@ class Proxy:
             link.cut()
         return len(links)
 
-    async def _silence(self) -> None:
+    async def _stall(self) -> None:
         for link in self._links:
-            link.passes.clear()
+            link.is_flowing.clear()
 
-    async def _speak(self) -> None:
+    async def _resume(self) -> None:
         for link in self._links:
-            link.passes.set()
+            link.is_flowing.set()
 
     async def _close(self) -> None:
         self._server.close()

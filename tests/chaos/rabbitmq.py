@@ -14,7 +14,7 @@ from kombu import Connection, Queue
 from jobs.storage.keys import DEFAULT_QUEUE
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
-from tests.chaos.jobs_sent import order
+from tests.chaos.jobs_sent import make_job_spec
 from tests.chaos.web import Web
 from tests.processes import Process, free_port
 
@@ -41,7 +41,7 @@ class Rabbit:
     def start(self) -> None:
         self._node = Process([_server()], self._env())
         deadline = time.monotonic() + START_SECONDS
-        while not self._speaks():
+        while not self._accepts_connections():
             if time.monotonic() > deadline or self._node.returncode is not None:
                 raise AssertionError(f"no RabbitMQ:\n{self._node.output}")
             time.sleep(0.3)
@@ -57,7 +57,7 @@ class Rabbit:
         self.kill()
         self._epmd.stop()
 
-    def _speaks(self) -> bool:
+    def _accepts_connections(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             connection.settimeout(2)
             connection.sendall(b"AMQP\x00\x00\x09\x01")
@@ -95,9 +95,9 @@ def kill_workers_and_broker(environment: Environment) -> None:
     if not _server() or not shutil.which("epmd"):
         raise FaultSkipped("rabbitmq-server is not installed")
     folder = Path(tempfile.mkdtemp(prefix="chaos-rabbit-"))
-    environment.keep(lambda: shutil.rmtree(folder, ignore_errors=True))
+    environment.on_close(lambda: shutil.rmtree(folder, ignore_errors=True))
     rabbit = Rabbit(folder)
-    environment.keep(rabbit.close)
+    environment.on_close(rabbit.close)
     rabbit.start()
     _run_outage(environment, rabbit)
 
@@ -106,12 +106,12 @@ def _run_outage(environment: Environment, rabbit: Rabbit) -> None:
     environment.fleet.env["CELERY_BROKER_URL"] = rabbit.url
     web = Web(environment, rabbit.url)
     web.start()
-    environment.submit = lambda seconds: web.submit(order(seconds))
+    environment.submit = lambda seconds: web.submit(make_job_spec(seconds))
     environment.fleet.start(3, 8)
     _expect_quorum_queue(environment, rabbit)
     since = time.time()
     for _ in range(environment.plan.count(120, 40)):
-        web.submit(order(4))
+        web.submit(make_job_spec(4))
     environment.wait_until_busy(16)
     for _ in range(environment.plan.count(5, 2)):
         environment.fleet.replace(environment.random.choice(environment.fleet.workers)).wait_until_ready()
@@ -128,19 +128,19 @@ def _expect_quorum_queue(environment: Environment, rabbit: Rabbit) -> None:
         try:
             queue(connection.default_channel).queue_declare()
         except connection.channel_errors as error:
-            environment.misses.append(f"the queue is no quorum queue: {error}")
+            environment.failures.append(f"the queue is no quorum queue: {error}")
 
 
 def _kill_broker(environment: Environment, rabbit: Rabbit, web: Web) -> None:
     rabbit.kill()
     for _ in range(10):
-        web.submit(order(2))
+        web.submit(make_job_spec(2))
     rabbit.start()
     returned_at = time.time()
-    new = [web.submit(order(2)) for _ in range(10)]
-    begun = environment.wait_for_calls(new, 60, "work goes on after the broker's return")
-    if begun:
-        environment.notes.append(f"work goes on {max(begun) - returned_at:.0f} s after the broker's return")
+    new = [web.submit(make_job_spec(2)) for _ in range(10)]
+    started = environment.wait_for_calls(new, 60, "work goes on after the broker's return")
+    if started:
+        environment.notes.append(f"work goes on {max(started) - returned_at:.0f} s after the broker's return")
 
 
 FAULTS = (Fault("rabbitmq", "RabbitMQ as broker (quorum): 5 kills, broker SIGKILL", kill_workers_and_broker),)

@@ -8,9 +8,9 @@ from jobs.errors import QueueFull, StoreUnavailable
 from jobs.requests import ChatTask
 from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
-from tests.chaos.jobs_sent import Sent, order
+from tests.chaos.jobs_sent import AcceptedJob, make_job_spec
 
-RETURN_SECONDS = 20.0  # work goes on this soon after Redis is back
+RECOVERY_SECONDS = 20.0  # work goes on this soon after Redis is back
 FAILS_WITHIN_SECONDS = 3.0  # a submit, when Redis is away
 
 
@@ -44,7 +44,7 @@ def _restart_under_load(environment: Environment, number: int) -> None:
         environment.time_recovery()
         time.sleep(environment.random.uniform(3, 6))
     feeder.join()
-    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
 
 
 def lose_the_last_second(environment: Environment) -> None:
@@ -70,7 +70,7 @@ def _lose_a_second(environment: Environment) -> None:
     environment.client.submit_many(10, 4)
     time.sleep(1)
     environment.redis.end(signal.SIGKILL)
-    environment.redis.forget_since(sizes)
+    environment.redis.truncate_since(sizes)
     environment.redis.start()
     lost = [job for job in environment.client.sent if job.accepted_at >= cut_at]
     environment.notes.append(f"{len(lost)} jobs of the lost second")
@@ -92,7 +92,7 @@ def stay_away_for_a_minute(environment: Environment) -> None:
     environment.notes.append(f"{meanwhile} calls ended meanwhile")
     environment.redis.start()
     environment.time_recovery()
-    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
     if environment.calls().extra:
         environment.notes.append("calls were made again")
 
@@ -102,18 +102,18 @@ def _expect_a_fast_refusal(environment: Environment) -> None:
     try:
         _submit_once(environment)
     except StoreUnavailable:
-        took = time.monotonic() - started
-        environment.notes.append(f"submit refused in {took:.1f} s")
-        if took > FAILS_WITHIN_SECONDS:
-            environment.misses.append(f"a submit took {took:.1f} s to fail")
+        seconds = time.monotonic() - started
+        environment.notes.append(f"submit refused in {seconds:.1f} s")
+        if seconds > FAILS_WITHIN_SECONDS:
+            environment.failures.append(f"a submit took {seconds:.1f} s to fail")
     else:
-        environment.misses.append("a submit was accepted without Redis")
+        environment.failures.append("a submit was accepted without Redis")
 
 
 def _submit_once(environment: Environment) -> None:
-    asked = order(1)
-    job_id = environment.client._submitter.submit(ChatTask(kind="chat", message=asked.message)).job_id
-    environment.client.note(Sent(job_id, asked.key, asked.text))
+    spec = make_job_spec(1)
+    job_id = environment.client._submitter.submit(ChatTask(kind="chat", message=spec.message)).job_id
+    environment.client.record(AcceptedJob(job_id, spec.key, spec.text))
 
 
 def run_out_of_memory(environment: Environment) -> None:
@@ -134,7 +134,7 @@ def run_out_of_memory(environment: Environment) -> None:
     environment.time_recovery()
     environment.fleet.wait_until_ready()
     _expect_alive(environment)
-    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
 
 
 def _refused(environment: Environment) -> int:
@@ -150,7 +150,7 @@ def _refused(environment: Environment) -> int:
 def _expect_alive(environment: Environment) -> None:
     dead = [worker for worker in environment.fleet.workers if not worker.is_running]
     for worker in dead:
-        environment.misses.append(f"a worker exited with {worker.process.returncode}")
+        environment.failures.append(f"a worker exited with {worker.process.returncode}")
         environment.fleet.replace(worker)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import redis
 
 from jobs.settings import Settings
-from local.redis_server import arguments, find_binary
+from local.redis_server import find_binary, server_arguments
 from tests.processes import Process, free_port
 
 
@@ -25,7 +25,7 @@ class RedisServer:
 
     def start(self) -> None:
         settings = Settings(embedded_redis_port=self.port, data_dir=self._data_dir)
-        args = [*arguments(find_binary(), settings), "--appendfsync", self.appendfsync]
+        args = [*server_arguments(find_binary(), settings), "--appendfsync", self.appendfsync]
         self._process = Process(args, None)
         self._process.wait_for("Ready to accept connections")
 
@@ -40,7 +40,7 @@ class RedisServer:
         """The append-only files and how long they are now."""
         return {path: path.stat().st_size for path in self._data_dir.glob("appendonlydir/*.incr.aof")}
 
-    def forget_since(self, sizes: dict[Path, int]) -> None:
+    def truncate_since(self, sizes: dict[Path, int]) -> None:
         """With the server down: cut the files back to what they were, as a host does that loses power."""
         for path, size in sizes.items():
             os.truncate(path, size)

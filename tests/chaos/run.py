@@ -28,35 +28,35 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def chosen(names: Iterable[str], pool: str) -> list[Fault]:
+def select_faults(names: Iterable[str], pool: str) -> list[Fault]:
     """The named faults, or all, as far as they are for that pool."""
-    wanted = set(names)
-    return [fault for fault in FAULTS if pool in fault.pools and (not wanted or fault.name in wanted)]
+    selected = set(names)
+    return [fault for fault in FAULTS if pool in fault.pools and (not selected or fault.name in selected)]
 
 
 def run_fault(fault: Fault, plan: Plan, logs: Path | None = None) -> ResultRow:
     """With a model of its own, so that one row's open calls are not counted in another."""
-    began_at = time.monotonic()
+    started_at = time.monotonic()
     args = [sys.executable, "-m", "tests.chaos.model"]
     with running(args, ready="listening on ") as model, Environment(plan, _url(model), plan.seed) as environment:
         try:
-            fault.inflict(environment)
+            fault.inject(environment)
         except FaultSkipped as reason:
             return ResultRow(fault.title, plan.pool, skipped=str(reason))
         except Exception as error:  # one broken row must not hide the others
             traceback.print_exc()
-            environment.misses.append(f"the row broke off: {type(error).__name__}: {str(error)[:200]}")
+            environment.failures.append(f"the row broke off: {type(error).__name__}: {str(error)[:200]}")
         verdict = _evaluate(environment, fault)
         if logs is not None:
             _keep_logs(environment, logs / f"{fault.name}-{plan.pool}-{plan.seed}")
-        print(f"{fault.name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
-        return ResultRow(fault.title, plan.pool, verdict, tuple(environment.back), tuple(environment.notes))
+        print(f"{fault.name}: {time.monotonic() - started_at:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+        return ResultRow(fault.title, plan.pool, verdict, tuple(environment.recovery_seconds), tuple(environment.notes))
 
 
 def _evaluate(environment: Environment, fault: Fault) -> Verdict:
     share = fault.extra_calls_share
     if share is not None and environment.calls().extra > share * len(environment.client.sent):
-        environment.misses.append(f"more than {share:.0%} extra calls")
+        environment.failures.append(f"more than {share:.0%} extra calls")
     return evaluate(environment, fault.end_seconds)
 
 

@@ -9,7 +9,7 @@ from tests.chaos.fault import Fault
 from tests.chaos.worker_fleet import Worker
 
 GRACE_SECONDS = 3.0
-ON_TOP_SECONDS = 2.0
+MARGIN_SECONDS = 2.0
 
 
 def deploy_under_load(environment: Environment) -> None:
@@ -27,24 +27,28 @@ def deploy_under_load(environment: Environment) -> None:
 
 def _deploy(environment: Environment, worker: Worker) -> None:
     environment.fleet.start(1, worker.slots)
-    told_at = time.time()
+    signalled_at = time.time()
     worker.signal_main(signal.SIGTERM)
     environment.fleet.retire(worker)
-    _expect_exit(environment, worker, GRACE_SECONDS + ON_TOP_SECONDS)
-    time.sleep(ON_TOP_SECONDS)
-    back = [found.began_again - told_at for found in environment.resumptions() if found.broke_at >= told_at]
-    environment.back += back
-    if back and max(back) > GRACE_SECONDS + ON_TOP_SECONDS:
-        environment.misses.append(f"elsewhere only {max(back):.1f} s after SIGTERM")
+    _expect_exit(environment, worker, GRACE_SECONDS + MARGIN_SECONDS)
+    time.sleep(MARGIN_SECONDS)
+    recovery_seconds = [
+        resumption.resumed_at - signalled_at
+        for resumption in environment.resumptions()
+        if resumption.broken_at >= signalled_at
+    ]
+    environment.recovery_seconds += recovery_seconds
+    if recovery_seconds and max(recovery_seconds) > GRACE_SECONDS + MARGIN_SECONDS:
+        environment.failures.append(f"elsewhere only {max(recovery_seconds):.1f} s after SIGTERM")
 
 
 def _expect_exit(environment: Environment, worker: Worker, within: float) -> None:
     started = time.monotonic()
     environment.wait(lambda: not worker.is_running, within + 30, "the worker exits")
-    took = time.monotonic() - started
-    environment.notes.append(f"exit {worker.process.returncode} after {took:.1f} s")
-    if took > within or worker.process.returncode != 0:
-        environment.misses.append(f"exit {worker.process.returncode} after {took:.1f} s")
+    seconds = time.monotonic() - started
+    environment.notes.append(f"exit {worker.process.returncode} after {seconds:.1f} s")
+    if seconds > within or worker.process.returncode != 0:
+        environment.failures.append(f"exit {worker.process.returncode} after {seconds:.1f} s")
 
 
 def _expect_no_attempt_charged(environment: Environment) -> None:
@@ -54,7 +58,7 @@ def _expect_no_attempt_charged(environment: Environment) -> None:
         record for record in records if record and (record.attempts != 1 or record.failures or record.worker_losses)
     ]
     if charged:
-        environment.misses.append(f"{len(charged)} jobs were charged an attempt")
+        environment.failures.append(f"{len(charged)} jobs were charged an attempt")
 
 
 def deploy_without_redis(environment: Environment) -> None:
@@ -64,17 +68,21 @@ def deploy_without_redis(environment: Environment) -> None:
     environment.client.submit_many(5, 12)
     environment.wait_until_busy(5)
     environment.redis.end(signal.SIGKILL)
-    told_at = time.time()
+    signalled_at = time.time()
     worker.signal_main(signal.SIGTERM)
     environment.fleet.retire(worker)
-    _expect_exit(environment, worker, GRACE_SECONDS + 2 * ON_TOP_SECONDS)
+    _expect_exit(environment, worker, GRACE_SECONDS + 2 * MARGIN_SECONDS)
     worker.signal_main(signal.SIGKILL)
     environment.redis.start()
     environment.fleet.start(1, 5)
     environment.wait(
-        lambda: len(environment.calls().began_after(told_at)) >= 5, environment.plan.lease_seconds + 30, "jobs go on"
+        lambda: len(environment.calls().started_after(signalled_at)) >= 5,
+        environment.plan.lease_seconds + 30,
+        "jobs go on",
     )
-    environment.back += [began - told_at for began in environment.calls().began_after(told_at)]
+    environment.recovery_seconds += [
+        started_at - signalled_at for started_at in environment.calls().started_after(signalled_at)
+    ]
 
 
 def deploy_with_a_quarantined_job(environment: Environment) -> None:
@@ -88,13 +96,15 @@ def deploy_with_a_quarantined_job(environment: Environment) -> None:
         worker.wait_until_ready()
         environment.wait(lambda: not environment.calls().open, 10, "the broken call ends")
     environment.wait_until_busy(1, environment.plan.lease_seconds + 20)
-    told_at = time.time()
+    signalled_at = time.time()
     worker.signal_all(signal.SIGTERM)
     environment.fleet.retire(worker)
     environment.fleet.start(1, 5)
-    _expect_exit(environment, worker, GRACE_SECONDS + ON_TOP_SECONDS)
-    environment.wait(lambda: environment.calls().began_after(told_at), 20, "the suspect begins again")
-    environment.back += [began - told_at for began in environment.calls().began_after(told_at)]
+    _expect_exit(environment, worker, GRACE_SECONDS + MARGIN_SECONDS)
+    environment.wait(lambda: environment.calls().started_after(signalled_at), 20, "the suspect begins again")
+    environment.recovery_seconds += [
+        started_at - signalled_at for started_at in environment.calls().started_after(signalled_at)
+    ]
 
 
 def freeze_for_two_leases(environment: Environment) -> None:
@@ -102,15 +112,17 @@ def freeze_for_two_leases(environment: Environment) -> None:
     frozen, *_ = environment.fleet.start(3, 8)
     environment.client.submit_many(environment.plan.count(60, 40), 8)
     environment.wait_until_busy(20)
-    held = environment.keys_held_by(frozen)
+    held_keys = environment.keys_held_by(frozen)
     frozen.signal_all(signal.SIGSTOP)
     frozen_at = time.time()
     time.sleep(2 * environment.plan.lease_seconds)
     frozen.signal_all(signal.SIGCONT)
-    environment.unseen_overlaps |= held
-    environment.notes.append(f"{len(held)} jobs frozen")
-    environment.back += [
-        again - frozen_at for key in held for again in environment.calls().of([key]).began_after(frozen_at)
+    environment.unseen_overlaps |= held_keys
+    environment.notes.append(f"{len(held_keys)} jobs frozen")
+    environment.recovery_seconds += [
+        resumed_at - frozen_at
+        for key in held_keys
+        for resumed_at in environment.calls().of([key]).started_after(frozen_at)
     ]
     environment.wait(lambda: not environment.calls().open, 120, "all calls end")
     fenced = frozen.process.output.count("lease_lost") + frozen.process.output.count("reason=lease_lost")
@@ -123,13 +135,13 @@ def freeze_for_two_leases(environment: Environment) -> None:
 def set_one_clock_wrong(environment: Environment) -> None:
     """Ten minutes fast, then ten minutes slow; the other worker is killed, so that the wrong one does the duties."""
     for seconds in (600, -600):
-        off = {"PYTHONPATH": str(FAULT_FOLDER / "clock"), "CHAOS_CLOCK_SECONDS": str(seconds)}
-        right = environment.fleet.start(1, 8)[0]
-        environment.fleet.start(1, 8, **off)
+        wrong_clock_env = {"PYTHONPATH": str(FAULT_FOLDER / "clock"), "CHAOS_CLOCK_SECONDS": str(seconds)}
+        right_worker = environment.fleet.start(1, 8)[0]
+        environment.fleet.start(1, 8, **wrong_clock_env)
         since = time.time()
         environment.client.submit_many(environment.plan.count(40, 20), 3)
         environment.wait_until_busy(10)
-        environment.fleet.kill(right)
+        environment.fleet.kill(right_worker)
         environment.wait(
             lambda: environment.calls().total and not environment.unfinished(), 120, "all end under a wrong clock"
         )

@@ -27,7 +27,7 @@ class ResultRow:
     title: str
     pool: str
     verdict: Verdict | None = None
-    back: tuple[float, ...] = ()
+    recovery_seconds: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     skipped: str = ""
 
@@ -40,15 +40,21 @@ class ResultRow:
             return [self.title, self.pool, *["-"] * 7, f"skipped: {self.skipped}"]
         verdict = self.verdict
         counts = [verdict.jobs, verdict.lost, verdict.stuck, verdict.doubles, _overlaps(verdict), verdict.extra_calls]
-        word = "held" if verdict.is_met else "**missed**: " + ("; ".join(verdict.misses) or "see the counts")
-        return [self.title, self.pool, *map(str, counts), _times(self.back), "; ".join([word, *self.notes])]
+        outcome = "held" if verdict.is_met else "**missed**: " + ("; ".join(verdict.failures) or "see the counts")
+        return [
+            self.title,
+            self.pool,
+            *map(str, counts),
+            _times(self.recovery_seconds),
+            "; ".join([outcome, *self.notes]),
+        ]
 
 
 def header() -> str:
     return _markdown(_COLUMNS) + "\n" + _markdown(["---"] * len(_COLUMNS))
 
 
-def row(result_row: ResultRow) -> str:
+def format_row(result_row: ResultRow) -> str:
     return _markdown(result_row.cells())
 
 
@@ -58,10 +64,10 @@ def _overlaps(verdict: Verdict) -> str:
     return f"{verdict.overlaps} (+{verdict.unseen_overlaps} unseen, refused)"
 
 
-def _times(back: tuple[float, ...]) -> str:
-    if not back:
+def _times(recovery_seconds: tuple[float, ...]) -> str:
+    if not recovery_seconds:
         return "-"
-    values = list(back)
+    values = list(recovery_seconds)
     return f"{percentile(values, 0.5):.1f}/{percentile(values, 0.95):.1f}/{max(values):.1f}"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.plan import Plan
 from tests.chaos.run import FAULTS, run_fault
-from tests.chaos.table import row
+from tests.chaos.table import format_row
 
 SHORT = Plan(lease_seconds=5, scale=0.15)
 NAMES = (
@@ -27,7 +27,7 @@ AT_ONCE = 3  # rows mostly wait
 
 
 @pytest.fixture(scope="module")
-def lines():
+def results():
     faults = [fault for fault in FAULTS if fault.name in NAMES]
     with ThreadPoolExecutor(AT_ONCE) as executor:
         ran = executor.map(lambda fault: run_fault(fault, SHORT), faults)
@@ -36,6 +36,6 @@ def lines():
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_lost_stuck_or_doubled(lines, name):
+def test_nothing_is_lost_stuck_or_doubled(results, name):
     """After the fault every accepted job has one outcome, and every slot takes a job again."""
-    assert lines[name].is_met, row(lines[name])
+    assert results[name].is_met, format_row(results[name])

@@ -11,7 +11,7 @@ from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys
 from tests.chaos.calls import Calls
 from tests.chaos.environment import Environment
-from tests.chaos.jobs_sent import Sent
+from tests.chaos.jobs_sent import AcceptedJob
 
 SLOT_SECONDS = 5.0  # length of the jobs that take every slot at once
 _INDEX_KEYS = (keys.LEASES, keys.WAITING, keys.DEADLINES)
@@ -26,11 +26,11 @@ class Verdict:
     overlaps: int
     unseen_overlaps: int
     extra_calls: int
-    misses: tuple[str, ...]
+    failures: tuple[str, ...]
 
     @property
     def is_met(self) -> bool:
-        return not (self.lost or self.stuck or self.doubles or self.overlaps or self.misses)
+        return not (self.lost or self.stuck or self.doubles or self.overlaps or self.failures)
 
 
 def evaluate(environment: Environment, end_seconds: float) -> Verdict:
@@ -42,8 +42,8 @@ def evaluate(environment: Environment, end_seconds: float) -> Verdict:
     known = [(job, record) for job in sent if (record := records[job.job_id])]
     ended = [(job, record) for job, record in known if record.state.is_final]
     doubles = [job.job_id for job, record in ended if list(_faults(environment, job, record))]
-    misses = [*environment.misses, *_wrong_ends(ended), *_orphaned_entries(environment), *_slots(environment)]
-    misses += [fault for job, record in ended for fault in _faults(environment, job, record)][:3]
+    failures = [*environment.failures, *_wrong_ends(ended), *_orphaned_entries(environment), *_slots(environment)]
+    failures += [fault for job, record in ended for fault in _faults(environment, job, record)][:3]
     return Verdict(
         jobs=len(sent),
         lost=len(sent) - len(known),
@@ -52,33 +52,33 @@ def evaluate(environment: Environment, end_seconds: float) -> Verdict:
         overlaps=len([key for key in calls.overlapping() if key not in environment.unseen_overlaps]),
         unseen_overlaps=len([key for key in calls.overlapping() if key in environment.unseen_overlaps]),
         extra_calls=calls.extra,
-        misses=tuple(misses),
+        failures=tuple(failures),
     )
 
 
 def _wait_for_the_end(environment: Environment, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    left = {job.job_id for job in environment.client.sent}
-    while left and time.monotonic() < deadline:
-        for job_id in list(left):
+    unfinished = {job.job_id for job in environment.client.sent}
+    while unfinished and time.monotonic() < deadline:
+        for job_id in list(unfinished):
             record = environment.client.store.run(queries.record(job_id))
             if record is None or record.state.is_final:
-                left.discard(job_id)
+                unfinished.discard(job_id)
         time.sleep(0.3)
 
 
-def _wrong_ends(ended: list[tuple[Sent, JobRecord]]) -> Iterator[str]:
+def _wrong_ends(ended: list[tuple[AcceptedJob, JobRecord]]) -> Iterator[str]:
     """Innocent jobs that failed, and guilty ones that ended otherwise than with their code."""
-    wrong: dict[str, int] = {}
+    wrong_ends: dict[str, int] = {}
     for job, record in ended:
         is_right = record.error_code in job.fails_with if job.fails_with else record.state is State.COMPLETED
         if not is_right:
-            what = f"{'guilty' if job.fails_with else 'innocent'} {record.state} {record.error_code}"
-            wrong[what] = wrong.get(what, 0) + 1
-    yield from (f"{count} {what}" for what, count in wrong.items())
+            description = f"{'guilty' if job.fails_with else 'innocent'} {record.state} {record.error_code}"
+            wrong_ends[description] = wrong_ends.get(description, 0) + 1
+    yield from (f"{count} {description}" for description, count in wrong_ends.items())
 
 
-def _faults(environment: Environment, job: Sent, record: JobRecord) -> Iterator[str]:
+def _faults(environment: Environment, job: AcceptedJob, record: JobRecord) -> Iterator[str]:
     """What is not one outcome: final events, the stored answer, the log and the record must say the same."""
     with environment.redis.client() as redis:
         log = [json.loads(line) for line in redis.lrange(keys.events(job.job_id), 0, -1)]
@@ -109,9 +109,9 @@ def _orphaned_entries(environment: Environment) -> Iterator[str]:
         ids = redis.zrange(keys.INDEX_ALL, 0, -1)
         states = {job_id: redis.hget(keys.job(job_id), "state") for job_id in ids}
         finals = {job_id for job_id, state in states.items() if state in FINAL_STATES}
-        for line in (*_INDEX_KEYS, keys.messages(keys.DEFAULT_QUEUE), keys.messages_high(keys.DEFAULT_QUEUE)):
-            if left := finals & set(redis.zrange(line, 0, -1)):
-                yield f"{len(left)} ended jobs left in {line}"
+        for index_key in (*_INDEX_KEYS, keys.messages(keys.DEFAULT_QUEUE), keys.messages_high(keys.DEFAULT_QUEUE)):
+            if orphaned := finals & set(redis.zrange(index_key, 0, -1)):
+                yield f"{len(orphaned)} ended jobs left in {index_key}"
         for state in State:
             if set(redis.zrange(keys.index(state), 0, -1)) != {id_ for id_ in ids if states[id_] == state}:
                 yield f"cq:index:{state} disagrees with the records"
@@ -130,13 +130,13 @@ def _slots(environment: Environment) -> Iterator[str]:
     probes = [environment.submit(SLOT_SECONDS) for _ in range(environment.fleet.slots)]
     for probe in probes:
         environment.client.sent.remove(probe)
-    most, deadline = 0, time.monotonic() + SLOT_SECONDS + 20
+    max_running, deadline = 0, time.monotonic() + SLOT_SECONDS + 20
     watched = [probe.key for probe in probes]
-    while most < len(probes) and time.monotonic() < deadline:
+    while max_running < len(probes) and time.monotonic() < deadline:
         calls = Calls.fetch(environment.model_url).of(watched)
-        most = max(most, calls.open)
+        max_running = max(max_running, calls.open)
         if calls.total and not calls.open and len(calls.ended_after(0)) == len(probes):
             break
         time.sleep(0.1)
-    if most < len(probes):
-        yield f"slots leaked: {most} of {len(probes)} run at once"
+    if max_running < len(probes):
+        yield f"slots leaked: {max_running} of {len(probes)} run at once"

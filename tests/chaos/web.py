@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
-from tests.chaos.jobs_sent import JobSpec, Sent, order
+from tests.chaos.jobs_sent import AcceptedJob, JobSpec, make_job_spec
 from tests.chaos.proxy import Proxy
 from tests.processes import Process, free_port
 
@@ -37,21 +37,21 @@ class Web:
     def start(self) -> Process:
         return self._environment.process(_GUNICORN, ready="Booting worker", env=self._env)
 
-    def post(self, asked: JobSpec, timeout: float = 30) -> str:
+    def post(self, spec: JobSpec, timeout: float = 30) -> str:
         """The id of the accepted job. Raises OSError otherwise."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/api/v1/chat/async",
-            data=json.dumps({"message": asked.message}).encode(),
-            headers={"Content-Type": "application/json", "Idempotency-Key": asked.key},
+            data=json.dumps({"message": spec.message}).encode(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": spec.key},
         )
         with urllib.request.urlopen(request, timeout=timeout) as reply:
             return json.load(reply)["job_id"]
 
-    def submit(self, asked: JobSpec, seconds: float = 60) -> Sent:
+    def submit(self, spec: JobSpec, seconds: float = 60) -> AcceptedJob:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return self._environment.client.note(Sent(self.post(asked), asked.key, asked.text))
+                return self._environment.client.record(AcceptedJob(self.post(spec), spec.key, spec.text))
             except OSError:
                 if time.monotonic() > deadline:
                     raise
@@ -62,44 +62,44 @@ def kill_between_record_and_message(environment: Environment) -> None:
     """The bell gets stuck in a silent broker; nobody was told of the job; its record stands, and it is run."""
     proxy = environment.proxy()
     web = Web(environment, f"redis://127.0.0.1:{proxy.port}/1")
-    environment.submit = lambda seconds: web.submit(order(seconds))
+    environment.submit = lambda seconds: web.submit(make_job_spec(seconds))
     environment.fleet.env["CELERY_BROKER_URL"] = environment.redis.url.removesuffix("/0") + "/1"
     environment.fleet.start(2, 10)
     process = web.start()
     for _ in range(environment.plan.count(3)):
         process = _kill_with_messages_stuck(environment, proxy, web, process)
-    _submit_with_the_broker_away(environment, proxy, web)
+    _submit_without_broker(environment, proxy, web)
 
 
 def _kill_with_messages_stuck(environment: Environment, proxy: Proxy, web: Web, process: Process) -> Process:
-    web.submit(order(1))
-    orders = [order(1) for _ in range(10)]
-    proxy.go_silent()
-    with ThreadPoolExecutor(len(orders)) as pool, environment.redis.client() as redis:
+    web.submit(make_job_spec(1))
+    specs = [make_job_spec(1) for _ in range(10)]
+    proxy.stall()
+    with ThreadPoolExecutor(len(specs)) as pool, environment.redis.client() as redis:
         known = redis.zcard(keys.INDEX_ALL)
-        posts = [pool.submit(web.post, asked) for asked in orders]
-        environment.wait(lambda: redis.zcard(keys.INDEX_ALL) == known + len(orders), 10, "the records are written")
+        posts = [pool.submit(web.post, spec) for spec in specs]
+        environment.wait(lambda: redis.zcard(keys.INDEX_ALL) == known + len(specs), 10, "the records are written")
         kill_group(process)
         killed_at = time.time()
         environment.notes.append(f"{sum(post.exception() is None for post in posts)} of 10 had been accepted")
-    proxy.allow()
+    proxy.restore()
     process = web.start()
-    sent = [web.submit(asked) for asked in orders]
-    begun = environment.wait_for_calls(sent, 30, "jobs with no message begin")
-    environment.back += [max(0.0, began - killed_at) for began in begun]
+    sent = [web.submit(spec) for spec in specs]
+    started = environment.wait_for_calls(sent, 30, "jobs with no message begin")
+    environment.recovery_seconds += [max(0.0, started_at - killed_at) for started_at in started]
     if environment.calls().extra:
-        environment.misses.append("a repeated submit led to a second call")
+        environment.failures.append("a repeated submit led to a second call")
     return process
 
 
-def _submit_with_the_broker_away(environment: Environment, proxy: Proxy, web: Web) -> None:
+def _submit_without_broker(environment: Environment, proxy: Proxy, web: Web) -> None:
     """The record is accepted at once; recovery rings when it can."""
     proxy.refuse()
     started = time.monotonic()
-    sent = [web.submit(order(1)) for _ in range(5)]
+    sent = [web.submit(make_job_spec(1)) for _ in range(5)]
     environment.notes.append(f"accepted in {(time.monotonic() - started) / len(sent):.1f} s each without a broker")
     environment.wait_for_calls(sent, 30, "jobs that nobody rang for begin")
-    proxy.allow()
+    proxy.restore()
 
 
 def stop_under_load(environment: Environment) -> None:
@@ -109,14 +109,14 @@ def stop_under_load(environment: Environment) -> None:
     process = web.start()
     for _ in range(environment.plan.count(3)):
         with ThreadPoolExecutor(8) as pool:
-            posts = [pool.submit(web.submit, order(0.5)) for _ in range(200)]
+            posts = [pool.submit(web.submit, make_job_spec(0.5)) for _ in range(200)]
             time.sleep(0.2)
             started = time.monotonic()
             process.send(signal.SIGTERM)
             code = process.wait(30)
             environment.notes.append(f"exit {code} after {time.monotonic() - started:.1f} s")
             if code != 0:
-                environment.misses.append(f"the web exits with {code}")
+                environment.failures.append(f"the web exits with {code}")
             process = web.start()
             [post.result() for post in posts]
 
@@ -127,26 +127,26 @@ def refuse_fast_without_redis(environment: Environment) -> None:
     proxy = environment.proxy()
     web = Web(environment, redis_url=proxy.url)
     web.start()
-    for fault in (proxy.refuse, proxy.go_silent):
-        web.submit(order(1))
+    for fault in (proxy.refuse, proxy.stall):
+        web.submit(make_job_spec(1))
         fault()
         with ThreadPoolExecutor(20) as pool:
             answers = list(pool.map(lambda _: _answer(web), range(60)))
-        proxy.allow()
+        proxy.restore()
         back_at = time.monotonic()
-        web.submit(order(1))
-        environment.back.append(time.monotonic() - back_at)
+        web.submit(make_job_spec(1))
+        environment.recovery_seconds.append(time.monotonic() - back_at)
         codes, times = zip(*answers, strict=True)
         environment.notes.append(f"{sorted(set(codes))} in at most {max(times):.1f} s")
         if set(codes) != {503} or max(times) > CLEAR_ANSWER_SECONDS:
-            environment.misses.append("not every answer was a 503 in time")
+            environment.failures.append("not every answer was a 503 in time")
 
 
 def _answer(web: Web) -> tuple[int, float]:
     """Status (0: none) and how long it took."""
     started = time.monotonic()
     try:
-        web.post(order(1))
+        web.post(make_job_spec(1))
         status = 202
     except urllib.error.HTTPError as error:
         status = error.code

@@ -60,7 +60,7 @@ class WorkerFleet:
         self.workers: list[Worker] = []
         self.ended: list[Worker] = []
         self._names = 0
-        self._keeper: threading.Thread | None = None
+        self._supervisor: threading.Thread | None = None
         self._closed = threading.Event()
 
     @property
@@ -100,10 +100,10 @@ class WorkerFleet:
             self.workers.remove(worker)
         self.ended.append(worker)
 
-    def keep_running(self) -> None:
+    def restart_ended(self) -> None:
         """From now on a worker that ends by itself is replaced, as a supervisor would."""
-        self._keeper = threading.Thread(target=self._keep, daemon=True)
-        self._keeper.start()
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
+        self._supervisor.start()
 
     def wait_until_ready(self) -> None:
         for worker in list(self.workers):
@@ -111,8 +111,8 @@ class WorkerFleet:
 
     def close(self) -> None:
         self._closed.set()
-        if self._keeper is not None:
-            self._keeper.join()
+        if self._supervisor is not None:
+            self._supervisor.join()
         for worker in list(self.workers):
             self.retire(worker)
         for worker in self.ended:
@@ -121,7 +121,7 @@ class WorkerFleet:
             worker.process.wait()
             worker.process.stop()
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         while not self._closed.is_set():
             for worker in [worker for worker in self.workers if not worker.is_running]:
                 self.retire(worker)

@@ -60,8 +60,8 @@ def embed():
 
 def main():
     print(f"langchain-openai {version('langchain-openai')}, openai {version('openai')}", flush=True)
-    for way, speaks_responses in (("chat completions", False), ("responses", True)):
-        model = ChatOpenAI(model="gpt-5-mini", use_responses_api=speaks_responses, stream_usage=True)
+    for way, supports_responses in (("chat completions", False), ("responses", True)):
+        model = ChatOpenAI(model="gpt-5-mini", use_responses_api=supports_responses, stream_usage=True)
         for step in (invoke, stream, call_tool, parse):
             step(model)
             print(f"ok {step.__name__} by {way}", flush=True)

@@ -13,9 +13,9 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 
 from documents.chunk_table import ChunkTable
 from documents.chunking import ChunkSize
-from documents.factory import open_chunks
-from documents.models import EmbeddingModel, Kind
-from documents.reading import Reader, ReadingLimits, ReadPage
+from documents.factory import open_chunk_table
+from documents.models import EmbeddingModel, FileType
+from documents.reading import ChunkedPage, ReadingLimits, TextReader
 from jobs.settings import Settings
 from local.offline_model.embedding import embed
 from tests.documents import in_process
@@ -34,11 +34,11 @@ async def embed_by_hashing(texts: Sequence[str]) -> list[list[float]]:
     return [embed(text, MODEL.dimensions) for text in texts]
 
 
-def read(path: Path, kind: Kind = "pdf", **limits: float) -> list[ReadPage]:
+def read(path: Path, file_type: FileType = "pdf", **limits: float) -> list[ChunkedPage]:
     """All pages of the file; limits are changed by name."""
 
-    async def gather() -> list[ReadPage]:
-        async with aclosing(Reader(1, replace(LIMITS, **limits), SIZE).read(path, kind)) as pages:
+    async def gather() -> list[ChunkedPage]:
+        async with aclosing(TextReader(1, replace(LIMITS, **limits), SIZE).read(path, file_type)) as pages:
             return [page async for page in pages]
 
     return asyncio.run(gather())
@@ -73,9 +73,9 @@ def env(redis_url, model_url, folder, redis_client):
 
 
 @pytest.fixture
-def library(env):
-    with in_process.web(env) as library:
-        yield library
+def documents_client(env):
+    with in_process.web(env) as documents_client:
+        yield documents_client
 
 
 @pytest.fixture
@@ -83,10 +83,10 @@ def chunks(folder):
     """The chunks that a document has in the table: index and page of each, in order."""
 
     async def read(document_id):
-        table = await open_chunks(Settings(CHATQUEUE_DATA_DIR=folder, data_dir=folder))
+        table = await open_chunk_table(Settings(CHATQUEUE_DATA_DIR=folder, data_dir=folder))
         found = []
-        for one in await table._tables():
-            rows = await one.query().where(f"document_id = '{document_id}'").select(["index", "page"]).to_list()
+        for lance_table in await table._all_tables():
+            rows = await lance_table.query().where(f"document_id = '{document_id}'").select(["index", "page"]).to_list()
             found += [(row["index"], row["page"]) for row in rows]
         return sorted(found)
 

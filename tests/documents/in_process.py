@@ -14,7 +14,7 @@ from tests.processes import Process, free_port, running
 from tests.waiting import until
 
 
-class Library:
+class DocumentsClient:
     """Speaks to the API as a client does."""
 
     def __init__(self, url: str) -> None:
@@ -37,16 +37,16 @@ class Library:
         body, content_type = form(content, filename, field)
         return self.call("POST", "/documents", body, Content_Type=content_type)
 
-    def ingested(self, content: bytes, filename: str = "a.pdf", seconds: float = 60.0) -> str:
+    def upload_and_ingest(self, content: bytes, filename: str = "a.pdf", seconds: float = 60.0) -> str:
         """The id of the document, once it is ready."""
         status, accepted = self.upload(content, filename)
         assert status in (200, 202), accepted
         document_id = str(accepted["document"]["document_id"])
-        found = self.settled(document_id, seconds)
+        found = self.wait_until_ingested(document_id, seconds)
         assert found["status"] == "ready", found
         return document_id
 
-    def settled(self, document_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_until_ingested(self, document_id: str, seconds: float = 60.0) -> dict[str, Any]:
         until(lambda: self.document(document_id)["status"] != "ingesting", seconds)
         return self.document(document_id)
 
@@ -95,13 +95,13 @@ def environment(redis_url: str, model_url: str, folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def web(env: dict[str, str]) -> Iterator[Library]:
+def web(env: dict[str, str]) -> Iterator[DocumentsClient]:
     port = free_port()
     args = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:create_app()"]
     with running(args, ready="Booting worker", env=env | {"CHATQUEUE_WEB_PORT": str(port)}):
-        library = Library(f"http://127.0.0.1:{port}")
-        until(lambda: _answers(library))
-        yield library
+        documents_client = DocumentsClient(f"http://127.0.0.1:{port}")
+        until(lambda: _answers(documents_client))
+        yield documents_client
 
 
 @contextmanager
@@ -112,9 +112,9 @@ def worker(env: dict[str, str], *options: str) -> Iterator[Process]:
         yield process
 
 
-def _answers(library: Library) -> bool:
+def _answers(documents_client: DocumentsClient) -> bool:
     try:
-        return library.call("GET", "/queue/stats")[0] == 200
+        return documents_client.call("GET", "/queue/stats")[0] == 200
     except OSError:
         return False
 

@@ -34,10 +34,10 @@ def main() -> None:
         app[key] = value
     app.router.add_post("/v1/embeddings", embed)
     app.router.add_post("/v1/chat/completions", create_completion)
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=_tell)
+    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=_print_ready)
 
 
-def _tell(_: str) -> None:
+def _print_ready(_: str) -> None:
     print("minilm listening", flush=True)  # noqa: T201  # who started it waits for this
 
 

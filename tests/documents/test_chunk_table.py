@@ -71,7 +71,7 @@ def test_a_rare_word_is_found_whatever_its_vector_says(with_table):
         nothing_alike = vector("keeper lamp")
         return await table.search("ZX81Q", nothing_alike, MODEL, "t")
 
-    assert "Part code ZX81Q." in [one.chunk.text for one in with_table(find)[:3]]
+    assert "Part code ZX81Q." in [hit.chunk.text for hit in with_table(find)[:3]]
 
 
 QUERIES = ['"', "a AND (b OR", "*", "'; DROP TABLE x", "text:lamp^9", "\0", "the of and", "?"]
@@ -92,7 +92,7 @@ def test_no_chunk_of_another_tenant_or_document_is_ever_found(with_table):
         await put(table, "doc_b", "t")
         await put(table, "doc_c", "it's")
         return [
-            {one.document_id for one in await ask(table, "lamp", tenant, ids)}
+            {hit.document_id for hit in await ask(table, "lamp", tenant, ids)}
             for tenant, ids in [("t", None), ("t", ["doc_b"]), ("t", ["doc_c"]), ("it's", None), ("t", []), ("x", None)]
         ]
 
@@ -115,7 +115,7 @@ def test_another_model_is_told_apart_and_named(with_table):
 
     async def change(table):
         await put(table)
-        before = await ask(table, "lamp", model=newer), await table.kept_otherwise(newer, "t")
+        before = await ask(table, "lamp", model=newer), await table.documents_of_other_models(newer, "t")
         await put(table, model=newer)
         return before, await table.count("doc_a"), await ask(table, "lamp", model=newer)
 
@@ -132,7 +132,7 @@ def test_only_what_was_asked_for_is_told_to_be_of_another_model(with_table):
         await put(table)
         await put(table, "doc_b", model=newer)
         asked = [("t", None), ("t", ["doc_a"]), ("t", ["doc_b"]), ("other", None)]
-        return [await table.kept_otherwise(newer, tenant, ids) for tenant, ids in asked]
+        return [await table.documents_of_other_models(newer, tenant, ids) for tenant, ids in asked]
 
     assert with_table(look) == [{"doc_a": str(MODEL)}, {"doc_a": str(MODEL)}, {}, {}]
 
@@ -145,7 +145,7 @@ def test_a_document_of_another_model_does_not_disturb_the_others(with_table):
         await put(table, "doc_b", model=newer)
         return await ask(table, "lamp", ids=["doc_b"], model=newer)
 
-    assert {one.document_id for one in with_table(ask_the_new_one)} == {"doc_b"}
+    assert {hit.document_id for hit in with_table(ask_the_new_one)} == {"doc_b"}
 
 
 @pytest.mark.parametrize("vectors", [[], [b"1234"] * 4])
@@ -206,13 +206,13 @@ def _write_for_ever(url: str) -> None:
 
 def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_set(table_url, with_table):
     """Ten kills at random moments of a writer that does nothing but write."""
-    dice = random.Random(7)
+    rng = random.Random(7)
     with_table(put)
     counts = []
     for _ in range(10):
         writer = started(_write_for_ever, table_url)
         _wait_for_a_commit(table_url)
-        writer.join(dice.random() * 0.2)
+        writer.join(rng.random() * 0.2)
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
         counts.append(with_table(lambda table: table.count("doc_a")))

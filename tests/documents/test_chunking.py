@@ -6,24 +6,24 @@ from itertools import pairwise
 
 import pytest
 
-from documents.chunking import ChunkSize, cut, cut_page
-from documents.models import Page
-from documents.words import count_tokens, rejoin, sentence_spans, stems
+from documents.chunking import ChunkSize, chunk_page, chunk_pages
+from documents.models import TextPage
+from documents.words import count_tokens, normalize_text, sentence_spans, stems
 
 SIZE = ChunkSize(tokens=60, overlap=15)
 
 
-def page(text: str, number: int = 1) -> Page:
-    return Page(number, 1, text)
+def page(text: str, number: int = 1) -> TextPage:
+    return TextPage(number, 1, text)
 
 
 def texts(text: str, size: ChunkSize = SIZE) -> list[str]:
-    return [chunk.text for chunk in cut_page(page(text), size, 0)]
+    return [chunk.text for chunk in chunk_page(page(text), size, 0)]
 
 
 def prose(seed: int) -> str:
     """Paragraphs, headings, lists, long lines, long words, odd blanks and many scripts."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     words = [
         "alpha",
         "beta",
@@ -41,23 +41,23 @@ def prose(seed: int) -> str:
         "\t",
     ]
     joints = [" ", " ", " ", " ", "\n", ". ", ".\n", "\n\n", "\n \n", "  "]
-    return "".join(dice.choice(words) + dice.choice(joints) for _ in range(dice.choice([3, 40, 400]))).strip()
+    return "".join(rng.choice(words) + rng.choice(joints) for _ in range(rng.choice([3, 40, 400]))).strip()
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_chunks_are_literal_complete_and_small_enough(seed):
     """Whatever the text: each is a stretch of it, together they hold all of it, none is longer than asked."""
     text = prose(seed)
-    chunks = list(cut_page(page(text), SIZE, 0))
+    chunks = list(chunk_page(page(text), SIZE, 0))
     seen = set()
     for chunk in chunks:
         assert chunk.text == text[chunk.start : chunk.end] == chunk.text.strip()
-        assert len(rejoin(chunk.text).encode()) <= 4 * SIZE.tokens + 4
+        assert len(normalize_text(chunk.text).encode()) <= 4 * SIZE.tokens + 4
         seen.update(range(chunk.start, chunk.end))
 
     assert all(place in seen for place, character in enumerate(text) if not character.isspace())
     assert [chunk.start for chunk in chunks] == sorted({chunk.start for chunk in chunks})
-    assert chunks == list(cut_page(page(text), SIZE, 0))
+    assert chunks == list(chunk_page(page(text), SIZE, 0))
 
 
 def test_a_paragraph_that_fits_is_not_taken_apart():
@@ -73,11 +73,11 @@ def test_a_long_paragraph_is_cut_between_sentences_which_overlap():
 
     assert len(chunks) > 1
     assert all(chunk.startswith("This") and chunk.endswith(".") for chunk in chunks)
-    assert all(one.rsplit("This", 1)[1] in two for one, two in pairwise(chunks))
+    assert all(chunk.rsplit("This", 1)[1] in next_chunk for chunk, next_chunk in pairwise(chunks))
 
 
 def test_no_chunk_crosses_a_page():
-    chunks = list(cut([page("One begins here and", 1), page("ends on the other page.", 2), page("", 3)], SIZE))
+    chunks = list(chunk_pages([page("One begins here and", 1), page("ends on the other page.", 2), page("", 3)], SIZE))
 
     assert [(chunk.index, chunk.page) for chunk in chunks] == [(0, 1), (1, 2)]
 
@@ -90,10 +90,10 @@ def test_an_overlap_as_long_as_the_chunk_is_refused():
 @pytest.mark.parametrize("text", ["." * 300_000, "a" * 300_000, " ." * 150_000, "\n" * 300_000 + "a", "a.\n" * 100_000])
 def test_hostile_text_is_cut_in_time_that_grows_with_it(text):
     """No pattern goes back and forth over a run of a million dots: 300,000 characters within 10 s, or it never ends."""
-    began = time.monotonic()
-    list(cut_page(page(text), SIZE, 0))
+    started = time.monotonic()
+    list(chunk_page(page(text), SIZE, 0))
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_sentences_end_where_readers_see_them_end(text, sentences):
 
 def test_words_split_at_a_lines_end_are_searched_as_one():
     """The page keeps them as printed."""
-    assert rejoin("the en-\ncoding  of\nnames") == "the encoding of names"
+    assert normalize_text("the en-\ncoding  of\nnames") == "the encoding of names"
     assert stems("The en-\ncoding of names") == stems("encode a name") == ["encod", "nam"]
 
 

@@ -26,7 +26,7 @@ MINUTE, HOUR = 60, 3_600
 
 
 @pytest.fixture
-def dying(env, folder):
+def env_dying_at(env, folder):
     """The environment of a process that is killed at that place."""
 
     def at(place):
@@ -37,18 +37,18 @@ def dying(env, folder):
 
 
 @pytest.fixture
-def later(redis_client):
+def advance_time(redis_client):
     """So many seconds later: what is to be looked at by then is due."""
 
-    def pass_time(seconds):
+    def advance(seconds):
         for document_id in redis_client.zrange(keys.TOMBSTONES, 0, -1):
             redis_client.zincrby(keys.TOMBSTONES, -seconds * 1000, document_id)
 
-    return pass_time
+    return advance
 
 
 @pytest.fixture
-def clear_up(settings, folder):
+def run_cleanup(settings, folder):
     """As a worker does once a minute."""
     mine = settings.model_copy(update={"data_dir": folder})
 
@@ -63,70 +63,72 @@ def clear_up(settings, folder):
 
 
 @pytest.fixture
-def keep(settings, folder):
+def save_file(settings, folder):
     """A file under a document's name, as an upload keeps it before there is a record."""
 
-    def put(document_id):
+    def save(document_id):
         files = open_files(settings.model_copy(update={"data_dir": folder}))
-        with files.receive(io.BytesIO(TEXT), 100) as received:
-            files.keep(received, document_id)
+        with files.receive(io.BytesIO(TEXT), 100) as upload:
+            files.save(upload, document_id)
 
-    return put
+    return save
 
 
 def test_an_upload_that_was_killed_is_a_document_that_says_so_and_is_ingested_when_sent_again(
-    env, dying, folder, redis_client
+    env, env_dying_at, folder, redis_client
 ):
     """Killed when its file is kept and no task is made: there is no file without a record."""
-    with in_process.web(dying("keep")) as library, suppress(OSError, http.client.HTTPException):
-        library.upload(TEXT, "anchor.txt")
-    (kept,) = stored_files(folder)
+    with in_process.web(env_dying_at("keep")) as documents_client, suppress(OSError, http.client.HTTPException):
+        documents_client.upload(TEXT, "anchor.txt")
+    (document_id,) = stored_files(folder)
 
-    with in_process.web(env) as library:
-        told = library.document(kept)
+    with in_process.web(env) as documents_client:
+        document = documents_client.document(document_id)
         with in_process.worker(env):
-            assert library.ingested(TEXT, "anchor.txt") == kept
+            assert documents_client.upload_and_ingest(TEXT, "anchor.txt") == document_id
 
-    assert (told["status"], told["error"]["code"]) == ("failed", "ingest_lost")
-    assert stored_files(folder) == [kept]
+    assert (document["status"], document["error"]["code"]) == ("failed", "ingest_lost")
+    assert stored_files(folder) == [document_id]
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
 def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
-    env, library, dying, folder, chunks, later, clear_up, redis_client
+    env, documents_client, env_dying_at, folder, chunks, advance_time, run_cleanup, redis_client
 ):
     """Frozen before the commit, it knows nothing of the removal, which finds no chunks yet."""
-    with in_process.worker(dying("commit")) as worker:
-        document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+    with in_process.worker(env_dying_at("commit")) as worker:
+        document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
         until((folder / "frozen").exists)
-        removal = library.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
+        removal = documents_client.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
         with in_process.worker(env):
-            assert library.call("GET", f"/tasks/{removal}?wait=30")[1]["status"] == "completed"
+            assert documents_client.call("GET", f"/tasks/{removal}?wait=30")[1]["status"] == "completed"
         (folder / "go_on").touch()
         until(lambda: worker.returncode is not None)
     assert chunks(document_id) != []
 
-    later(MINUTE)
-    clear_up()
+    advance_time(MINUTE)
+    run_cleanup()
     assert chunks(document_id) != []  # too early: another might be committing still
-    later(HOUR)
-    clear_up()
+    advance_time(HOUR)
+    run_cleanup()
     assert chunks(document_id) == []
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
-def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(env, library, folder, later, clear_up, monkeypatch):
+def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(
+    env, documents_client, folder, advance_time, run_cleanup, monkeypatch
+):
     """Not even in a file of the table that no search looks into, as if nothing else had been written for that hour."""
-    monkeypatch.setattr(index_maintenance, "_KEPT_VERSIONS", timedelta(milliseconds=1))
+    monkeypatch.setattr(index_maintenance, "_VERSION_RETENTION", timedelta(milliseconds=1))
     with in_process.worker(env):
-        document_id = library.ingested(b"The anchor weighs two xylotons.", "anchor.txt")
-        library.ingested(b"The lamp burns all night.", "lamp.txt")
-        library.call("DELETE", f"/documents/{document_id}")
-        until(lambda: library.call("GET", f"/documents/{document_id}")[0] == 404)
+        document_id = documents_client.upload_and_ingest(b"The anchor weighs two xylotons.", "anchor.txt")
+        documents_client.upload_and_ingest(b"The lamp burns all night.", "lamp.txt")
+        documents_client.call("DELETE", f"/documents/{document_id}")
+        until(lambda: documents_client.call("GET", f"/documents/{document_id}")[0] == 404)
     assert files_with(b"xylotons", folder)
 
-    later(HOUR)
-    clear_up()
+    advance_time(HOUR)
+    run_cleanup()
     assert files_with(b"xylotons", folder) == []
     assert files_with(b"all night", folder)
 
@@ -135,68 +137,72 @@ def files_with(words, folder):
     return [path for path in (folder / "documents").rglob("*") if path.is_file() and words in path.read_bytes()]
 
 
-def test_a_file_kept_after_the_deletion_is_removed(library, folder, keep, later, clear_up):
+def test_a_file_kept_after_the_deletion_is_removed(documents_client, folder, save_file, advance_time, run_cleanup):
     """By an upload that had found the document before, and was slow."""
-    document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
-    library.call("DELETE", f"/documents/{document_id}")
-    later(MINUTE)
-    clear_up()
-    keep(document_id)
+    document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+    documents_client.call("DELETE", f"/documents/{document_id}")
+    advance_time(MINUTE)
+    run_cleanup()
+    save_file(document_id)
 
-    clear_up()
+    run_cleanup()
     assert stored_files(folder) == [document_id]  # too early: another might be slower still
-    later(HOUR)
-    clear_up()
+    advance_time(HOUR)
+    run_cleanup()
     assert stored_files(folder) == []
 
 
-def test_a_file_that_nobody_has_deleted_is_never_taken(keep, folder, later, clear_up):
+def test_a_file_that_nobody_has_deleted_is_never_taken(save_file, folder, advance_time, run_cleanup):
     """As after a Redis has lost its records: they may come back, the files would not."""
-    keep(UNKNOWN)
+    save_file(UNKNOWN)
 
-    later(HOUR)
-    clear_up()
+    advance_time(HOUR)
+    run_cleanup()
     assert stored_files(folder) == [UNKNOWN]
 
 
-def test_what_is_wanted_is_never_taken(library, folder, redis_client, clear_up):
-    document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+def test_what_is_wanted_is_never_taken(documents_client, folder, redis_client, run_cleanup):
+    document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     redis_client.zadd(keys.TOMBSTONES, {document_id: 1})
 
-    clear_up()
+    run_cleanup()
     assert stored_files(folder) == [document_id]
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
-def test_a_deletion_whose_task_has_come_to_nothing_is_finished_a_minute_later(library, folder, later, clear_up):
+def test_a_deletion_whose_task_has_come_to_nothing_is_finished_a_minute_later(
+    documents_client, folder, advance_time, run_cleanup
+):
     """As when the web process died before it made the task, or somebody cancelled it."""
-    document_id = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
-    removal = library.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
-    library.call("DELETE", f"/tasks/{removal}")
-    clear_up()
-    assert library.document(document_id)["status"] == "deleting"
+    document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+    removal = documents_client.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
+    documents_client.call("DELETE", f"/tasks/{removal}")
+    run_cleanup()
+    assert documents_client.document(document_id)["status"] == "deleting"
 
-    later(MINUTE)
-    clear_up()
+    advance_time(MINUTE)
+    run_cleanup()
     assert stored_files(folder) == []
-    assert library.call("GET", f"/documents/{document_id}")[0] == 404
-    assert library.call("GET", "/documents")[1]["documents"] == []
+    assert documents_client.call("GET", f"/documents/{document_id}")[0] == 404
+    assert documents_client.call("GET", "/documents")[1]["documents"] == []
 
 
-def test_what_cannot_be_removed_is_tried_again_and_holds_up_no_other(library, folder, later, clear_up):
+def test_what_cannot_be_removed_is_tried_again_and_holds_up_no_other(
+    documents_client, folder, advance_time, run_cleanup
+):
     """Its file is something that cannot be deleted; once it can, it is."""
-    stuck = library.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
-    other = library.upload(b"Another.", "other.txt")[1]["document"]["document_id"]
+    stuck = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
+    other = documents_client.upload(b"Another.", "other.txt")[1]["document"]["document_id"]
     file = folder / "documents" / "files" / stuck
     file.unlink()
     file.mkdir()
     for document_id in (stuck, other):
-        library.call("DELETE", f"/documents/{document_id}")
-    later(MINUTE)
+        documents_client.call("DELETE", f"/documents/{document_id}")
+    advance_time(MINUTE)
 
-    clear_up()
-    assert library.call("GET", f"/documents/{other}")[0] == 404
-    assert library.document(stuck)["status"] == "deleting"
+    run_cleanup()
+    assert documents_client.call("GET", f"/documents/{other}")[0] == 404
+    assert documents_client.document(stuck)["status"] == "deleting"
     file.rmdir()
-    clear_up()
-    assert library.call("GET", f"/documents/{stuck}")[0] == 404
+    run_cleanup()
+    assert documents_client.call("GET", f"/documents/{stuck}")[0] == 404

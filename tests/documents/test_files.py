@@ -12,7 +12,7 @@ from documents import identity
 from documents.errors import ChunksUnavailable, DocumentTooLarge, EmptyDocument, FilesUnavailable, StorageFull
 from documents.files import Files
 from documents.identity import clean_filename, is_document_id, new_document_id
-from documents.storage import storage_faults
+from documents.storage import translate_storage_errors
 from jobs.requests import DOCUMENT_ID_PATTERN
 
 DOCUMENT = "doc_" + "0" * 32
@@ -30,16 +30,16 @@ def everything(folder) -> list[str]:
 
 
 def receive(files, data: bytes) -> None:
-    with files.receive(io.BytesIO(data), max_bytes=1_000_000) as received:
-        files.keep(received, DOCUMENT)
+    with files.receive(io.BytesIO(data), max_bytes=1_000_000) as upload:
+        files.save(upload, DOCUMENT)
 
 
 def test_what_was_kept_is_read_back(files):
     data = os.urandom(600_000)
-    with files.receive(io.BytesIO(data), max_bytes=1_000_000) as received:
-        assert (received.size, received.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-        assert received.head == data[:1_024]
-        files.keep(received, DOCUMENT)
+    with files.receive(io.BytesIO(data), max_bytes=1_000_000) as upload:
+        assert (upload.size, upload.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert upload.head == data[:1_024]
+        files.save(upload, DOCUMENT)
 
     with files.local_copy(DOCUMENT) as path:
         assert path.read_bytes() == data
@@ -54,8 +54,8 @@ def test_the_head_is_as_long_whatever_comes_first(files):
         def read(self, _size):
             return blocks.pop(0)
 
-    with files.receive(Slow(), max_bytes=10_000) as received:
-        assert received.head == data[:1_024]
+    with files.receive(Slow(), max_bytes=10_000) as upload:
+        assert upload.head == data[:1_024]
 
 
 def test_what_was_not_kept_leaves_nothing(files, tmp_path):
@@ -108,17 +108,17 @@ def test_what_cannot_be_removed_is_the_storages_fault(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "error"),
+    ("text", "error"),
     [
         ("lance error: LanceError(IO): No space left on device (os error 28), /src/writer.rs:1", StorageFull),
         ("lance error: LanceError(IO): something else", ChunksUnavailable),
         ("a fault of ours", RuntimeError),
     ],
 )
-def test_lance_is_told_from_a_fault_of_ours_by_its_words(said, error, caplog):
-    with pytest.raises(error), storage_faults(ChunksUnavailable):
-        raise RuntimeError(said)
-    assert said not in caplog.text  # it may quote a row
+def test_lance_is_told_from_a_fault_of_ours_by_its_words(text, error, caplog):
+    with pytest.raises(error), translate_storage_errors(ChunksUnavailable):
+        raise RuntimeError(text)
+    assert text not in caplog.text  # it may quote a row
 
 
 def test_no_more_is_read_than_may_be_kept(files):

@@ -22,14 +22,14 @@ WIDE = EmbeddingModel("wide", 64)
 @pytest.fixture
 def early_index(monkeypatch):
     """With the last document, and of as many partitions as a table of a million would have."""
-    monkeypatch.setattr(index_maintenance, "EXACT_UP_TO", DOCUMENTS * EACH - 1)
+    monkeypatch.setattr(index_maintenance, "MAX_EXACT_SEARCH_ROWS", DOCUMENTS * EACH - 1)
     monkeypatch.setattr(index_maintenance, "IvfSq", partial(IvfSq, num_partitions=128))
 
 
 def vectors_about(topics, count, seed):
     """Near their topics, as texts are."""
-    dice = np.random.default_rng(seed)
-    found = topics[dice.integers(len(topics), size=count)] + 0.8 * dice.standard_normal((count, topics.shape[1]))
+    rng = np.random.default_rng(seed)
+    found = topics[rng.integers(len(topics), size=count)] + 0.8 * rng.standard_normal((count, topics.shape[1]))
     return found.astype("<f4")
 
 
@@ -43,12 +43,12 @@ async def fill(table, documents=DOCUMENTS):
         await table.replace(f"doc_{number}", "t", WIDE, chunks, vectors)
 
 
-async def inner(table):
-    (found,) = await table._tables()
+async def lance_table(table):
+    (found,) = await table._all_tables()
     return found
 
 
-def exact(asked, documents):
+def exact_neighbours(asked, documents):
     """Who is nearest, by looking at each."""
     vectors = np.concatenate([vectors_about(TOPICS, EACH, number) for number in documents])
     keys = [(f"doc_{number}", index) for number in documents for index in range(EACH)]
@@ -65,10 +65,10 @@ def test_the_index_of_vectors_finds_what_looking_at_each_finds(with_table, early
         await fill(table)
         questions = vectors_about(TOPICS, 20, 99)
         found = [await table.search("of the", asked.tobytes(), WIDE, "t", ids) for asked in questions]
-        assert (await (await inner(table)).index_stats("vector_idx")).index_type == "IVF_SQ"
+        assert (await (await lance_table(table)).index_stats("vector_idx")).index_type == "IVF_SQ"
         return [
-            len({(one.document_id, one.chunk.index) for one in got} & exact(asked, documents)) / 20
-            for asked, got in zip(questions, found, strict=True)
+            len({(hit.document_id, hit.chunk.index) for hit in hits} & exact_neighbours(asked, documents)) / 20
+            for asked, hits in zip(questions, found, strict=True)
         ]
 
     assert np.mean(with_table(work)) >= 0.99
@@ -77,7 +77,7 @@ def test_the_index_of_vectors_finds_what_looking_at_each_finds(with_table, early
 def test_what_came_or_went_after_the_index_is_known_at_once(with_table, early_index, monkeypatch):
     async def work(table):
         await fill(table)
-        monkeypatch.setattr(index_maintenance, "_MOST_SECONDS", 0.0)
+        monkeypatch.setattr(index_maintenance, "_MAX_SECONDS", 0.0)
         asked = vectors_about(TOPICS, 1, 42)[0]
         await table.replace("doc_new", "t", WIDE, [Chunk(0, 1, 0, 4, "text")], [asked.tobytes()])
         came = await table.search("of the", asked.tobytes(), WIDE, "t")
@@ -86,18 +86,22 @@ def test_what_came_or_went_after_the_index_is_known_at_once(with_table, early_in
 
     came, went = with_table(work)
     assert came[0].document_id == "doc_new"
-    assert "doc_new" not in {one.document_id for one in went}
+    assert "doc_new" not in {hit.document_id for hit in went}
 
 
 def test_an_upkeep_out_of_time_costs_no_chunk_and_is_made_up_for_later(with_table, monkeypatch):
     async def work(table):
-        monkeypatch.setattr(index_maintenance, "_MOST_SECONDS", 0.0)
+        monkeypatch.setattr(index_maintenance, "_MAX_SECONDS", 0.0)
         await put(table, texts=TEXTS * 60)
-        late = await (await inner(table)).index_stats("words_idx")
+        late = await (await lance_table(table)).index_stats("search_text_idx")
         found = await ask(table, "lamp")
         monkeypatch.undo()
         await put(table, "doc_b")
-        return late.num_unindexed_rows, found, (await (await inner(table)).index_stats("words_idx")).num_unindexed_rows
+        return (
+            late.num_unindexed_rows,
+            found,
+            (await (await lance_table(table)).index_stats("search_text_idx")).num_unindexed_rows,
+        )
 
     late, found, later = with_table(work)
     assert late == len(TEXTS) * 60
@@ -108,11 +112,11 @@ def test_an_upkeep_out_of_time_costs_no_chunk_and_is_made_up_for_later(with_tabl
 def test_a_table_of_an_older_version_gets_the_index_that_it_lacks(with_table):
     async def work(table):
         await put(table)
-        await (await inner(table)).drop_index("tenant_idx")
+        await (await lance_table(table)).drop_index("tenant_idx")
         await put(table, "doc_b")
-        return {column for index in await (await inner(table)).list_indices() for column in index.columns}
+        return {column for index in await (await lance_table(table)).list_indices() for column in index.columns}
 
-    assert with_table(work) == {"words", "document_id", "tenant"}
+    assert with_table(work) == {"search_text", "document_id", "tenant"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,7 @@ def test_a_table_of_an_older_version_gets_the_index_that_it_lacks(with_table):
     [(0, 100, 1, False), (0, 101, 1, True), (100_000, 390, 1, False), (100_000, 391, 1, True), (0, 0, 129, True)],
 )
 def test_the_table_is_put_in_order_when_it_pays(indexed, unindexed, files, is_due):
-    assert index_maintenance.is_out_of_order(indexed, unindexed, files) is is_due
+    assert index_maintenance.needs_optimization(indexed, unindexed, files) is is_due
 
 
 @pytest.mark.parametrize(
@@ -139,8 +143,8 @@ def test_vectors_are_indexed_from_a_size_on_and_again_when_the_index_is_in_many_
 
 
 def _upkeep_for_ever(url: str) -> None:
-    index_maintenance.EXACT_UP_TO = 1
-    index_maintenance._UNINDEXED_ROWS = 0
+    index_maintenance.MAX_EXACT_SEARCH_ROWS = 1
+    index_maintenance._MAX_UNINDEXED_ROWS = 0
 
     async def write() -> None:
         table = await ChunkTable.open(url)
@@ -152,12 +156,12 @@ def _upkeep_for_ever(url: str) -> None:
 
 def test_writers_that_are_killed_while_they_index_leave_a_whole_set(table_url, with_table):
     """Two at once, which also come in each other's way; after each kill one document is there, once and whole."""
-    dice = random.Random(3)
+    rng = random.Random(3)
     counts = []
     for _ in range(6):
         writers = [started(_upkeep_for_ever, table_url) for _ in range(2)]
         _wait_for_a_commit(table_url)
-        writers[0].join(dice.random() * 0.5)
+        writers[0].join(rng.random() * 0.5)
         for writer in writers:
             os.kill(writer.pid, signal.SIGKILL)
             writer.join()
@@ -169,7 +173,7 @@ def test_writers_that_are_killed_while_they_index_leave_a_whole_set(table_url, w
 
 
 async def _is_indexed(table):
-    return await (await inner(table)).index_stats("vector_idx") is not None
+    return await (await lance_table(table)).index_stats("vector_idx") is not None
 
 
 def test_one_process_does_one_upkeep_at_a_time(with_table, monkeypatch):
@@ -183,7 +187,7 @@ def test_one_process_does_one_upkeep_at_a_time(with_table, monkeypatch):
         await asyncio.sleep(0.05)
         running -= 1
 
-    monkeypatch.setattr(index_maintenance, "keep_fast", watched)
+    monkeypatch.setattr(index_maintenance, "maintain_indexes", watched)
 
     async def ingest_at_once(table):
         await put(table, "doc_first")

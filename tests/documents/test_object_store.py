@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from documents.factory import open_chunks
+from documents.factory import open_chunk_table
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
 from tests.processes import free_port, running
@@ -63,23 +63,23 @@ def kept_chunks(env, settings, monkeypatch):
     mine = settings.model_copy(update={"documents_url": env["CHATQUEUE_DOCUMENTS_URL"]})
 
     async def count(document_id):
-        return await (await open_chunks(mine)).count(document_id)
+        return await (await open_chunk_table(mine)).count(document_id)
 
     return lambda document_id: asyncio.run(count(document_id))
 
 
-def test_a_document_is_uploaded_ingested_asked_and_deleted(env, library, originals, kept_chunks, folder):
+def test_a_document_is_uploaded_ingested_asked_and_deleted(env, documents_client, originals, kept_chunks, folder):
     """On disk is only what passes through."""
     with in_process.worker(env):
-        document_id = library.ingested(make_pdf(PAGES), "harbour.pdf")
+        document_id = documents_client.upload_and_ingest(make_pdf(PAGES), "harbour.pdf")
         assert originals() == [document_id]
         assert kept_chunks(document_id) == 2
-        (citation,) = library.ask("Where does the harbour master sleep?", [document_id])[1]["citations"]
+        (citation,) = documents_client.ask("Where does the harbour master sleep?", [document_id])[1]["citations"]
         assert (citation["page"], citation["quote"]) == (2, PAGES[1])
 
-        removal = library.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
-        assert library.call("GET", f"/tasks/{removal}?wait=30")[1]["status"] == "completed"
-        assert library.call("GET", f"/documents/{document_id}")[0] == 404
+        removal = documents_client.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
+        assert documents_client.call("GET", f"/tasks/{removal}?wait=30")[1]["status"] == "completed"
+        assert documents_client.call("GET", f"/documents/{document_id}")[0] == 404
     assert originals() == []
     assert kept_chunks(document_id) == 0
     assert [path for path in (folder / "documents").rglob("*") if path.is_file()] == []
@@ -88,13 +88,13 @@ def test_a_document_is_uploaded_ingested_asked_and_deleted(env, library, origina
 def test_a_store_that_is_away_is_said_so_and_holds_up_no_other_request(env, folder):
     """Arrow tries for seconds, in which the same web process goes on answering."""
     with (
-        in_process.web(env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}) as library,
+        in_process.web(env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}) as documents_client,
         ThreadPoolExecutor(1) as pool,
     ):
-        upload = pool.submit(library.upload, b"The tide is out.", "tide.txt")
+        upload = pool.submit(documents_client.upload, b"The tide is out.", "tide.txt")
         answered = 0
         while not upload.done():
-            answered += library.call("GET", "/queue/stats")[0] == 200
+            answered += documents_client.call("GET", "/queue/stats")[0] == 200
 
     status, problem = upload.result()
     assert (status, problem["error"]["code"]) == (503, "files_unavailable")
@@ -102,12 +102,14 @@ def test_a_store_that_is_away_is_said_so_and_holds_up_no_other_request(env, fold
     assert [path for path in (folder / "documents").rglob("*") if path.is_file()] == []
 
 
-def test_workers_that_commit_at_once_lose_nothing_of_each_other(env, library):
+def test_workers_that_commit_at_once_lose_nothing_of_each_other(env, documents_client):
     """The store refuses the second of two puts of one version; who was refused commits again."""
     texts = [f"Ship number {number} carries {cargo}." for number, cargo in enumerate(CARGOES)]
     with in_process.worker(env), in_process.worker(env):
-        sent = [library.upload(text.encode(), "ship.txt")[1]["document"]["document_id"] for text in texts]
-        assert [library.settled(document_id)["status"] for document_id in sent] == ["ready"] * len(texts)
-        asked = [library.ask(f"What does ship number {number} carry?")[1] for number in range(len(texts))]
+        sent = [documents_client.upload(text.encode(), "ship.txt")[1]["document"]["document_id"] for text in texts]
+        assert [documents_client.wait_until_ingested(document_id)["status"] for document_id in sent] == ["ready"] * len(
+            texts
+        )
+        asked = [documents_client.ask(f"What does ship number {number} carry?")[1] for number in range(len(texts))]
 
     assert [job["citations"][0]["document_id"] for job in asked] == sent

@@ -31,8 +31,8 @@ from documents.errors import (
     UnreadableDocument,
     UnsupportedDocument,
 )
-from documents.file_type import tell_kind
-from documents.reading import Reader
+from documents.file_type import sniff_type
+from documents.reading import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
 from tests.waiting import until
@@ -134,21 +134,21 @@ def test_a_reader_that_takes_too_long_is_ended(save):
 def test_a_crash_of_the_reader_is_the_documents_doing_and_a_kill_is_not(save, number, error):
     """What was killed from outside is worth another attempt."""
 
-    def struck():
+    def kill_reader():
         process = until(lambda: next(iter(children()), None))
         process.send_signal(number)
 
-    async def strike():
+    async def read_and_kill():
         reading = asyncio.create_task(_all(save(make_pdf(["word " * 500] * 500))))
-        await asyncio.to_thread(struck)
+        await asyncio.to_thread(kill_reader)
         await reading
 
     with pytest.raises(error):
-        asyncio.run(strike())
+        asyncio.run(read_and_kill())
 
 
 async def _all(path):
-    async with aclosing(Reader(1, LIMITS, SIZE).read(path, "pdf")) as pages:
+    async with aclosing(TextReader(1, LIMITS, SIZE).read(path, "pdf")) as pages:
         return [page async for page in pages]
 
 
@@ -156,7 +156,7 @@ def test_a_reading_that_is_cut_short_leaves_no_process(save):
     """A cancelled ingest reads no further."""
 
     async def first_page():
-        async with aclosing(Reader(1, LIMITS, SIZE).read(save(make_pdf(FACTS * 100)), "pdf")) as pages:
+        async with aclosing(TextReader(1, LIMITS, SIZE).read(save(make_pdf(FACTS * 100)), "pdf")) as pages:
             return await anext(pages)
 
     assert asyncio.run(first_page()).page.text == FACTS[0]
@@ -165,10 +165,10 @@ def test_a_reading_that_is_cut_short_leaves_no_process(save):
 
 def test_the_reader_ends_with_its_worker(save):
     """It hears of a worker's death by the end of its input: a reader of nobody would read on."""
-    order = {"path": str(save(make_pdf(FACTS * 100))), "kind": "pdf", "size": asdict(SIZE), **asdict(LIMITS)}
+    request = {"path": str(save(make_pdf(FACTS * 100))), "file_type": "pdf", "size": asdict(SIZE), **asdict(LIMITS)}
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-m", "documents.reading_process"], stdin=pipe, stdout=pipe) as process:
-        process.stdin.write(json.dumps(order).encode() + b"\n")
+        process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
         process.stdout.readline()
         process.stdin.close()
@@ -249,23 +249,23 @@ def test_a_text_of_too_many_pages_is_refused_at_once(save):
     ],
 )
 def test_the_kind_is_told_by_the_content(head, name, kind):
-    assert tell_kind(head, name) == kind
+    assert sniff_type(head, name) == kind
 
 
 @pytest.mark.parametrize("head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0"])
 def test_what_is_neither_pdf_nor_text_is_refused(head):
     with pytest.raises(UnsupportedDocument):
-        tell_kind(head, "fine.pdf")
+        sniff_type(head, "fine.pdf")
 
 
-def mutated(data: bytes, seed: int) -> bytes:
+def mutate(data: bytes, seed: int) -> bytes:
     """Bytes changed, cut out, doubled, and the end cut off."""
-    dice, bad = random.Random(seed), bytearray(data)
-    for _ in range(dice.choice([1, 5, 30, 200])):
-        at, length = dice.randrange(len(bad)), dice.randrange(1, 200)
-        change = dice.choice(["set", "set", "cut", "double", "end"])
+    rng, bad = random.Random(seed), bytearray(data)
+    for _ in range(rng.choice([1, 5, 30, 200])):
+        at, length = rng.randrange(len(bad)), rng.randrange(1, 200)
+        change = rng.choice(["set", "set", "cut", "double", "end"])
         if change == "set":
-            bad[at] = dice.randrange(256)
+            bad[at] = rng.randrange(256)
         elif change == "cut":
             bad[at : at + length] = b""
         elif change == "double":
@@ -279,12 +279,12 @@ def mutated(data: bytes, seed: int) -> bytes:
 
 def test_mutated_pdfs_are_read_or_refused_and_nothing_else(save, tmp_path):
     """No crash, no hang, no file left: 60 files, each broken in its own way."""
-    whole = assemble([draw(f"{fact}\n" * 40) for fact in FACTS])
+    pdf = assemble([draw(f"{fact}\n" * 40) for fact in FACTS])
 
     async def try_each():
-        reader, outcomes = Reader(2, LIMITS, SIZE), []
+        reader, outcomes = TextReader(2, LIMITS, SIZE), []
         for seed in range(60):
-            path = save(mutated(whole, seed), "mutated.pdf")
+            path = save(mutate(pdf, seed), "mutated.pdf")
             try:
                 async with aclosing(reader.read(path, "pdf")) as pages:
                     outcomes.append(len([page async for page in pages]))

@@ -23,11 +23,11 @@ HALF = {
 
 
 @pytest.fixture
-def send(library):
+def send(documents_client):
     """Bytes as they are; answers status and code, once the web has answered."""
 
     def call(sent, *, leave=True):
-        with _connected(library) as connection:
+        with _connected(documents_client) as connection:
             connection.sendall(sent)
             if leave:
                 connection.shutdown(socket.SHUT_WR)
@@ -36,8 +36,8 @@ def send(library):
     return call
 
 
-def _connected(library):
-    address = urlsplit(library.url)
+def _connected(documents_client):
+    address = urlsplit(documents_client.url)
     return closing(socket.create_connection((address.hostname, address.port), timeout=30))
 
 
@@ -56,12 +56,12 @@ def _answer(reply):
 
 
 @pytest.mark.parametrize("how", HALF)
-def test_an_upload_that_breaks_off_is_no_document(send, library, folder, how):
+def test_an_upload_that_breaks_off_is_no_document(send, documents_client, folder, how):
     """However much had come: it would be asked as if it were whole."""
     status, problem = send(HALF[how])
 
     assert (status, problem["error"]["code"]) == (400, "malformed_upload")
-    assert library.call("GET", "/documents")[1]["documents"] == []
+    assert documents_client.call("GET", "/documents")[1]["documents"] == []
     assert stored_files(folder) == []
 
 
@@ -83,8 +83,8 @@ def test_an_upload_in_well_formed_chunks_is_accepted(send):
 @pytest.mark.parametrize("how", HALF)
 def test_an_upload_that_stalls_is_cut_off_when_its_time_is_up(env, how, folder):
     """Its sender is told, and what it had sent is gone."""
-    with in_process.web(env | {"CHATQUEUE_DOCUMENT_UPLOAD_SECONDS": "1"}) as library:
-        with _connected(library) as connection:
+    with in_process.web(env | {"CHATQUEUE_DOCUMENT_UPLOAD_SECONDS": "1"}) as documents_client:
+        with _connected(documents_client) as connection:
             connection.sendall(HALF[how])
             status, problem = _read(connection)
         until(lambda: stored_files(folder) == [])

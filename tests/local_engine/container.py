@@ -14,7 +14,7 @@ from typing import Any
 
 from docker.errors import APIError
 
-from local.child import Guard
+from local.child import ProcessReaper
 from tests.local_engine.image import LocalImage
 from tests.local_engine.waiting import wait_until
 
@@ -36,7 +36,7 @@ class LocalContainer:
         *,
         image: LocalImage,
         folder: Path,
-        guard: Guard,
+        reaper: ProcessReaper,
         command: str | Sequence[str],
         name: str,
         environment: Mapping[str, str] | None = None,
@@ -49,7 +49,7 @@ class LocalContainer:
         self.labels = dict(labels or {})
         self._image = image
         self._folder = folder
-        self._guard = guard
+        self._reaper = reaper
         self._command = shlex.split(command) if isinstance(command, str) else list(command)
         self._environment = dict(environment or {})
         self._network = network or "bridge"
@@ -94,14 +94,14 @@ class LocalContainer:
             self._process = subprocess.Popen(
                 self._image.arguments(self._command, self._port),
                 cwd=self._image.working_dir or self._folder,
-                env=self._whole_environment(),
+                env=self._container_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._guard.tell(f"+{self._process.pid}")
-        wait_until(lambda: self._exit_code() is not None or self._listens(), LISTEN_SECONDS)
+        self._reaper.notify(f"+{self._process.pid}")
+        wait_until(lambda: self._exit_code() is not None or self._is_listening(), LISTEN_SECONDS)
 
     def reload(self) -> None:
         """Nothing is cached."""
@@ -116,7 +116,7 @@ class LocalContainer:
         """Answers only how pytest-docker-tools asks which ports listen: lines of ``/proc/net/tcp``."""
         if not command.startswith("cat /proc/net/"):
             raise NotImplementedError(command)
-        inner = [int(port.split("/")[0]) for port in self._ports] if self._listens() else []
+        inner = [int(port.split("/")[0]) for port in self._ports] if self._is_listening() else []
         return 0, "\n".join(f"0: 00000000:{port:04X} 00000000:0000 0A" for port in inner).encode()
 
     def kill(self, signal: str | int | None = None) -> None:
@@ -161,20 +161,20 @@ class LocalContainer:
         """None while it runs; 128 and the signal's number when one ended it, as Docker counts."""
         if self._process is None:
             return None
-        has_run_until_now = self._process.returncode is None
+        was_running = self._process.returncode is None
         code = self._process.poll()
         if code is None:
             return None
-        if has_run_until_now:
+        if was_running:
             with suppress(ProcessLookupError, PermissionError):  # macOS answers the latter for zombies
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._guard.tell(f"-{self._process.pid}")
+            self._reaper.notify(f"-{self._process.pid}")
         return code if code >= 0 else 128 - code
 
-    def _listens(self) -> bool:
+    def _is_listening(self) -> bool:
         return all(_accepts(port) for port in self._ports.values())
 
-    def _whole_environment(self) -> dict[str, str]:
+    def _container_environment(self) -> dict[str, str]:
         """As clean as a container's: neither keys nor settings of whoever runs the tests get in."""
         inherited = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "LANG": "C.UTF-8"}
         return {**inherited, "PYTHONUNBUFFERED": "1", **self._environment}

@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.errors import ImageNotFound, NotFound
 
-from local.child import Guard
+from local.child import ProcessReaper
 from tests.local_engine.container import LocalContainer
 from tests.local_engine.image import LocalImage
 
@@ -21,14 +21,14 @@ class LocalEngine:
 
     def __init__(self, folder: Path, images: Iterable[LocalImage]) -> None:
         folder.mkdir(exist_ok=True)
-        self._guard = Guard()
+        self._reaper = ProcessReaper()
         self.images = Images({image.id: image for image in images})
         self.networks = Networks()
-        self.containers = Containers(folder, self.images, self._guard)
+        self.containers = Containers(folder, self.images, self._reaper)
 
     def close(self) -> None:
         self.containers.close()
-        self._guard.dismiss()
+        self._reaper.close()
 
 
 class Images:
@@ -50,10 +50,10 @@ class Networks:
 
 
 class Containers:
-    def __init__(self, folder: Path, images: Images, guard: Guard) -> None:
+    def __init__(self, folder: Path, images: Images, reaper: ProcessReaper) -> None:
         self._folder = folder
         self._images = images
-        self._guard = guard
+        self._reaper = reaper
         self._all: list[LocalContainer] = []
 
     def run(self, image: str, *, detach: bool, name: str = "", **options: Any) -> LocalContainer:
@@ -69,7 +69,7 @@ class Containers:
             image=self._images.get(image),
             name=name,
             folder=self._folder / name,
-            guard=self._guard,
+            reaper=self._reaper,
             **options,
         )
         self._all.append(container)

@@ -18,9 +18,9 @@ SHELL = LocalImage(id="shell")
 
 @pytest.fixture
 def engine(tmp_path):
-    made = LocalEngine(tmp_path / "engine", [SHELL])
-    yield made
-    made.close()
+    engine = LocalEngine(tmp_path / "engine", [SHELL])
+    yield engine
+    engine.close()
 
 
 def run(engine, script, **options):
@@ -29,8 +29,8 @@ def run(engine, script, **options):
 
 def is_running(pid):
     """Zombies, which only their parent can clear away, do not count."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return found.stdout.strip()[:1] not in ("", "Z")
+    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return status.stdout.strip()[:1] not in ("", "Z")
 
 
 def test_a_container_gets_no_environment_of_the_tests(engine, monkeypatch):

@@ -14,7 +14,7 @@ from jobs.states import State
 from jobs.storage import keys
 from tests.offline import calls, directive, key
 from tests.processes import running
-from tests.revoke import listed_as_revoked, revoke, revoked_events, stock_client
+from tests.revoke import revoke, revoked_events, revoked_ids, stock_client
 from tests.tasks.conftest import SHORT
 from tests.waiting import until
 
@@ -190,7 +190,7 @@ def test_celerys_revoke_of_a_running_job_is_a_cancel(worker, client, model_url, 
         assert closed_within_a_second(model_url, name, time.time())
         assert until(revoked) == [job_id]
 
-    assert job_id in listed_as_revoked(stock_control)
+    assert job_id in revoked_ids(stock_control)
     assert client.ended(client.submit("[[offline say=next]]")).state is State.COMPLETED
     assert is_cancelled_with_its_text(client, redis_client, job_id)
 

@@ -148,7 +148,7 @@ def count_reads(store, job_id, monkeypatch):
     reads, run_all = [], store.run_all
 
     def counting_run_all(commands):
-        if any(keys.job(job_id) in command.words for command in commands):
+        if any(keys.job(job_id) in command.arguments for command in commands):
             reads.append(commands)
         return run_all(commands)
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from documents.chunk_table import ChunkTable
 from documents.files import Files
 
-_keep, _replace = Files.keep, ChunkTable.replace
+_save, _replace = Files.save, ChunkTable.replace
 
 
 def _die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _keep_and_die(self, *args):
-    _keep(self, *args)
+def _save_and_die(self, *args):
+    _save(self, *args)
     _die()
 
 
@@ -39,6 +39,6 @@ async def _freeze_commit_and_die(self, *args):
 
 
 if os.environ.get("DIES_AT") == "keep":
-    Files.keep = _keep_and_die
+    Files.save = _save_and_die
 elif os.environ.get("DIES_AT") == "commit":
     ChunkTable.replace = _freeze_commit_and_die

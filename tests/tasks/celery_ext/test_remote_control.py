@@ -21,7 +21,7 @@ from tasks.queue_message import make_message_template
 from tests.chaos.proxy import Proxy
 from tests.offline import calls, directive, key
 from tests.processes import PROJECT_ROOT, running
-from tests.revoke import listed_as_revoked, revoke, revoked_events, stock_client
+from tests.revoke import revoke, revoked_events, revoked_ids, stock_client
 from tests.tasks.conftest import SHORT
 from tests.waiting import until
 
@@ -56,8 +56,8 @@ def test_ids_that_are_no_jobs_go_to_celery_and_nothing_is_written_of_unknown_one
 
     assert replies.startswith(f"cancelled: {job_id}; gone: {UNKNOWN}; ")
     assert foreign in replies
-    assert {foreign, job_id} <= set(listed_as_revoked(stock_control))
-    assert UNKNOWN not in listed_as_revoked(stock_control)
+    assert {foreign, job_id} <= set(revoked_ids(stock_control))
+    assert UNKNOWN not in revoked_ids(stock_control)
     assert json.loads(redis_client.get(keys.result(foreign)))["status"] == "REVOKED"
     assert list(redis_client.scan_iter(f"*{UNKNOWN}*")) == []
 
@@ -78,7 +78,7 @@ def test_a_cancel_that_redis_has_lost_is_made_again_when_the_bell_comes(
 
     message_template = make_message_template(app, settings)
     with revoked_events(stock_control) as revoked:
-        message = message_template.front.replace(ID_PLACEHOLDER, job_id).replace(TAG_PLACEHOLDER, str(uuid.uuid4()))
+        message = message_template.high.replace(ID_PLACEHOLDER, job_id).replace(TAG_PLACEHOLDER, str(uuid.uuid4()))
         redis_client.lpush(message_template.high_list, message)
         assert until(revoked) == [job_id]
     assert client.ended(job_id).state is State.CANCELLED
@@ -95,10 +95,10 @@ def test_an_outage_of_the_store_is_told_and_the_worker_goes_on_hearing(redis_cli
         job_id = client.submit("[[offline delay=20]]")
         proxy.refuse()
         assert revoke(stock_app, job_id) == {"error": "Redis cannot be reached; try again"}
-        assert listed_as_revoked(stock_app) == []
+        assert revoked_ids(stock_app) == []
         proxy.allow()
         assert revoke(stock_app, job_id) == {"ok": f"cancelled: {job_id}"}
-        assert listed_as_revoked(stock_app) == [job_id]
+        assert revoked_ids(stock_app) == [job_id]
         assert client.record(job_id).state is State.CANCELLED
     proxy.close()
     assert "revoke_failed jobs=1 code=store_unavailable" in worker.output

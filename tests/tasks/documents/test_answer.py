@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from documents.models import Citation, Source
+from documents.models import Source, SourceQuote
 from jobs.requests import ChatTask
 from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.documents import answer
@@ -26,9 +26,9 @@ def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(
 
     def read(_text, question, _sources):
         reads.append((threading.current_thread(), len(question)))
-        return (Citation("doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
+        return (SourceQuote("doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
 
-    monkeypatch.setattr(answer, "read_citations", read)
+    monkeypatch.setattr(answer, "extract_citations", read)
 
     assert [citation.quote for citation in cite()] == ["The lamp burns oil."]
     ((thread, length),) = reads
@@ -43,7 +43,7 @@ def test_a_fault_in_citing_costs_no_answer(monkeypatch, caplog, fault):
     def fail(text, *_):
         raise fault(text)
 
-    monkeypatch.setattr(answer, "read_citations", fail)
+    monkeypatch.setattr(answer, "extract_citations", fail)
     accumulator = AnswerAccumulator(REQUEST, SimpleNamespace(text="Oil [1].", usage=None), sources=SOURCES)
 
     assert asyncio.run(accumulator.build_answer()).citations == ()

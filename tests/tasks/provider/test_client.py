@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
-from jobs.requests import ChatTask, EmbeddingsTask, ResponseTask, Turn
+from jobs.requests import ChatTask, EmbeddingsTask, Message, ResponseTask
 from jobs.settings import Settings
 from jobs.vectors import unpack
 from tasks.provider.client import Provider
@@ -63,7 +63,7 @@ def test_a_conversation_reaches_the_provider_whole(model_url):
         kind="chat",
         message="and now?",
         system="Be brief.",
-        history=(Turn(role="user", content="a"), Turn(role="assistant", content="b")),
+        history=(Message(role="user", content="a"), Message(role="assistant", content="b")),
         model="m-1",
         temperature=0.5,
     )
