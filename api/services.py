@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from jobs import verbs
-from jobs.connect import connect
-from jobs.listener import ChangeListener
 from jobs.models import JobRecord
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
+from jobs.watch.listener import ChangeListener
 from tasks.submit import Submitter
 
 _NAME = "chatqueue"
@@ -24,7 +24,7 @@ class Services:
 
     def cancel(self, record: JobRecord) -> None:
         """May be repeated; a job that has ended otherwise stays as it is. Raises StoreUnavailable, QueueFull."""
-        self.store.run(verbs.cancel(record.job_id, record.queue, self.settings))
+        self.store.run(transitions.cancel(record.job_id, record.queue, self.settings))
 
     def close(self) -> None:
         self.listener.close()
@@ -38,8 +38,8 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def services_of(app: Flask) -> Services:
-    found: Services = app.extensions[_NAME]
-    return found
+    app_services: Services = app.extensions[_NAME]
+    return app_services
 
 
 def services() -> Services:

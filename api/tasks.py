@@ -5,9 +5,14 @@ from typing import Any
 from flask import url_for
 from werkzeug.routing import BaseConverter
 
-from api import examples
-from api.answers import (
-    Retried,
+from api.document_checks import check_documents
+from api.http.long_poll import Poll, details_when_final, view_when_final
+from api.http.pydantic_smorest import Blueprint
+from api.http.validation import InvalidFields
+from api.schemas import examples
+from api.schemas.requests import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
+from api.schemas.responses import (
+    RetriedTask,
     RetryReport,
     Task,
     TaskDetails,
@@ -15,19 +20,14 @@ from api.answers import (
     TaskResult,
     accepted_headers,
 )
-from api.asking import check_documents
-from api.invalid import InvalidFields
-from api.polling import Poll
-from api.pydantic_smorest import Blueprint
 from api.services import Services, services
-from api.shapes import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
-from api.waiting import details_when_final, view_when_final
-from jobs import reading, verbs
+from jobs import lookup
 from jobs.errors import JobNotFound, RequestUnreadable
 from jobs.models import JobRecord
 from jobs.requests import ChatTask
 from jobs.states import State
-from jobs.verbs import Created
+from jobs.storage import transitions
+from jobs.storage.transitions import Created
 
 
 class IdConverter(BaseConverter):
@@ -54,10 +54,10 @@ ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Repl
 @blueprint.problems(400, 413, 415, 422, 429, 501, 503)
 def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
     """Submit a task."""
-    here = services()
+    app_services = services()
     if isinstance(body.root, ChatTask):
         check_documents(body.root)
-    return _accepted(here, here.submitter.submit(body.root, idempotency_key=headers.key))
+    return _accepted_response(app_services, app_services.submitter.submit(body.root, idempotency_key=headers.key))
 
 
 @blueprint.route("")
@@ -71,9 +71,9 @@ def list_tasks(query: TasksQuery) -> Any:
     """
     store = services().store
     if query.ids is None:
-        return TaskList.of_page(reading.page(store, query.status, query.cursor, query.limit))
+        return TaskList.of_page(lookup.page(store, query.status, query.cursor, query.limit))
     _check_ids(query)
-    found = reading.records(store, query.asked_ids)
+    found = lookup.records(store, query.id_list)
     return TaskList(tasks=tuple(map(Task.of, found.records)), unknown=found.unknown, next_cursor=None)
 
 
@@ -89,7 +89,7 @@ def show_task(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
     """The status of a task, and what each of its failed attempts met with; with `wait`, once it has ended."""
     poll = Poll.of(query, headers)
     details = details_when_final(task_id, poll.wait_seconds)
-    return poll.answer(details.record, lambda: TaskDetails.with_attempts(details), unfinished_status=200)
+    return poll.respond(details.record, lambda: TaskDetails.of_details(details), unfinished_status=200)
 
 
 @blueprint.route("/<id:task_id>/result", parameters=[examples.TASK_ID])
@@ -115,7 +115,7 @@ def show_result(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
     """What came of a task, or wait for it."""
     poll = Poll.of(query, headers)
     view = view_when_final(task_id, poll.wait_seconds)
-    return poll.answer(view.record, lambda: TaskResult.of(view))
+    return poll.respond(view.record, lambda: TaskResult.of(view))
 
 
 @blueprint.route("/<id:task_id>/cancel", methods=["POST"], parameters=[examples.TASK_ID])
@@ -126,9 +126,9 @@ def cancel_task(task_id: str) -> Any:
 
     Needs no body and may be repeated. A task that has ended otherwise stays as it is.
     """
-    here = services()
-    here.cancel(reading.record(here.store, task_id))
-    return Task.of(reading.record(here.store, task_id))
+    app_services = services()
+    app_services.cancel(lookup.record(app_services.store, task_id))
+    return Task.of(lookup.record(app_services.store, task_id))
 
 
 @blueprint.route("/<id:task_id>/retry", methods=["POST"], parameters=[examples.TASK_ID])
@@ -145,8 +145,8 @@ def retry_task(task_id: str) -> Any:
 
     Makes a new task and leaves the old one as it is. Needs no body.
     """
-    here = services()
-    return _accepted(here, here.submitter.retry(reading.record(here.store, task_id)))
+    app_services = services()
+    return _accepted_response(app_services, app_services.submitter.retry(lookup.record(app_services.store, task_id)))
 
 
 @blueprint.route("/retry", methods=["POST"])
@@ -158,9 +158,11 @@ def retry_tasks(body: RetryFilter) -> Any:
 
     Each is retried once, however often this is sent. When the queue is full in between, what was retried stays so.
     """
-    here = services()
-    found = reading.retryable(here.store, State(body.status), body.error_code, body.limit)
-    retried = () if body.dry_run else tuple(filter(None, (_retried(here, record) for record in found.records)))
+    app_services = services()
+    found = lookup.retryable(app_services.store, State(body.status), body.error_code, body.limit)
+    retried = (
+        () if body.dry_run else tuple(filter(None, (_retry_or_none(app_services, record) for record in found.records)))
+    )
     return RetryReport(matched=len(found.records), has_more=found.has_more, dry_run=body.dry_run, retried=retried)
 
 
@@ -169,30 +171,30 @@ def retry_tasks(body: RetryFilter) -> Any:
 @blueprint.problems(404, 503)
 def delete_task(task_id: str) -> Any:
     """Forget a task, its request and its result."""
-    here = services()
-    record = reading.record(here.store, task_id)
+    app_services = services()
+    record = lookup.record(app_services.store, task_id)
     if not record.state.is_final:
-        here.cancel(record)
-    here.store.run(verbs.delete(task_id, record))
+        app_services.cancel(record)
+    app_services.store.run(transitions.delete(task_id, record))
     return "", 204
 
 
-def _accepted(here: Services, created: Created) -> Any:
-    sent = accepted_headers(url_for("tasks.show_task", task_id=created.job_id), created)
-    return Task.of(created.record or reading.record(here.store, created.job_id)), 202, sent
+def _accepted_response(app_services: Services, created: Created) -> Any:
+    response_headers = accepted_headers(url_for("tasks.show_task", task_id=created.job_id), created)
+    return Task.of(created.record or lookup.record(app_services.store, created.job_id)), 202, response_headers
 
 
-def _retried(here: Services, record: JobRecord) -> Retried | None:
+def _retry_or_none(app_services: Services, record: JobRecord) -> RetriedTask | None:
     """None for a task that was deleted, or has expired, since it was listed, or whose request cannot be read."""
     try:
-        return Retried(task_id=record.job_id, retried_as=here.submitter.retry(record).job_id)
+        return RetriedTask(task_id=record.job_id, retried_as=app_services.submitter.retry(record).job_id)
     except (JobNotFound, RequestUnreadable):
         return None
 
 
 def _check_ids(query: TasksQuery) -> None:
-    clashes = [name for name in ("status", "cursor") if name in query.model_fields_set]
-    if clashes:
-        raise InvalidFields.in_query(clashes, "not together with ids")
-    if len(query.asked_ids) > MAX_IDS:
+    conflicts = [name for name in ("status", "cursor") if name in query.model_fields_set]
+    if conflicts:
+        raise InvalidFields.in_query(conflicts, "not together with ids")
+    if len(query.id_list) > MAX_IDS:
         raise InvalidFields.in_query(["ids"], f"at most {MAX_IDS} ids at once")

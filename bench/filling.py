@@ -3,16 +3,15 @@
 import uuid
 from typing import Final
 
-from jobs import verbs
-from jobs.connect import connect
-from jobs.keys import DEFAULT_QUEUE
-from jobs.models import NewJob
+from jobs.models import DEFAULT_TENANT, NewJob
 from jobs.requests import ChatTask
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tasks import app
-from tasks.bells import make_bell
-from tasks.submit import DEFAULT_TENANT
+from tasks.queue_message import make_message_template
 
 TOGETHER: Final = 1_000
 
@@ -20,12 +19,12 @@ TOGETHER: Final = 1_000
 def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]:
     """Ids of jobs that are written down and rung for, as after a submit."""
     settings = Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None, max_queued=10 * count, redis_timeout_seconds=10)
-    store, bell = Store(connect(settings)), make_bell(app, settings)
+    store, message_template = Store(connect(settings)), make_message_template(app, settings)
     request = ChatTask(kind="chat", message=message)
     ids: list[str] = []
     while len(ids) < count:
         jobs = [_job(request, settings) for _ in range(min(TOGETHER, count - len(ids)))]
-        store.run_all([verbs.create(job, bell, settings) for job in jobs])
+        store.run_all([transitions.create(job, message_template, settings) for job in jobs])
         ids += [job.job_id for job in jobs]
     store.close()
     return ids

@@ -4,10 +4,10 @@ from functools import cache
 
 from celery import Celery
 
-from jobs.connect import connect
 from jobs.requests import ChatTask
 from jobs.settings import get_settings
-from jobs.store import Store
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tasks.submit import Submitter
 
 

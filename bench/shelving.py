@@ -12,16 +12,16 @@ from typing import Final
 
 import numpy as np
 
+from documents.factory import open_chunks
 from documents.identity import new_document_id
 from documents.models import Chunk, EmbeddingModel
-from documents.opening import open_chunks
-from jobs import verbs
-from jobs.connect import connect
 from jobs.documents import NewDocument
+from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed
-from tasks.submit import DEFAULT_TENANT
 
 MOST_IN_ONE: Final = 2_000  # chunks of a document: a book of five hundred pages
 FEWEST_DOCUMENTS: Final = 10
@@ -74,7 +74,7 @@ def fill(settings: Settings, count: int) -> Shelf:
 
 async def _keep(settings: Settings, document_ids: Sequence[str], batches: Sequence[Sequence[list[int]]]) -> None:
     table = await open_chunks(settings)
-    model = EmbeddingModel(settings.document_model, DEFAULT_DIMENSIONS)
+    model = EmbeddingModel(settings.document_embedding_model, DEFAULT_DIMENSIONS)
     for document_id, batch in zip(document_ids, batches, strict=True):
         chunks = [_chunk(index, words) for index, words in enumerate(batch)]
         await table.replace(document_id, DEFAULT_TENANT, model, chunks, [_vector(words) for words in batch])
@@ -108,15 +108,15 @@ def _record(store: Store, settings: Settings, document_id: str, chunks: int) -> 
         size=chunks,
         sha256=uuid.uuid4().hex * 2,
     )
-    store.run(verbs.document.add(new))
+    store.run(transitions.document.add(new))
     store.run(
-        verbs.document.note_ready(
+        transitions.document.mark_ready(
             document_id,
             job_id,
             pages=-(-chunks // _PAGE_CHUNKS),
             chunks=chunks,
             no_text=(),
             damaged=(),
-            embedding_model=settings.document_model,
+            embedding_model=settings.document_embedding_model,
         )
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.plan import Plan
-from jobs import keys
+from jobs.storage import keys
 
 TOKENS: Final = 20
 

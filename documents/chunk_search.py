@@ -1,6 +1,8 @@
 """The search itself: by meaning and by words, each question to one table."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,13 +11,14 @@ from lancedb import AsyncTable
 from lancedb.expr import Expr
 
 from documents.chunk_rows import READ_COLUMNS, chunk_of
-from documents.fusing import fuse
 from documents.models import Found
 from documents.words import stems
 
 _CANDIDATES: Final = 50  # of each search, before they are fused
 _PROBES: Final = 20  # partitions that are always looked into; more, up to all, while too few candidates have come
 _REFINED: Final = 2  # times as many candidates, rounded to a byte a number in the index, are compared by their vectors
+
+_RANK_CONSTANT: Final = 60  # the usual one: how soon later ranks count as much as earlier ones
 
 
 async def search_table(table: AsyncTable, question: str, vector: bytes, where: Expr, limit: int) -> list[Found]:
@@ -25,12 +28,12 @@ async def search_table(table: AsyncTable, question: str, vector: bytes, where: E
         searches.append(_by_words(table, question, where))
     results = await asyncio.gather(*searches)
     rows = {row["key"]: row for result in results for row in _rows(result, asked)}
-    ranked = fuse([result["key"].to_pylist() for result in results])
+    ranked = _fuse([result["key"].to_pylist() for result in results])
     return [_found(rows[key], score) for key, score in ranked[:limit]]
 
 
 async def _by_vector(table: AsyncTable, asked: np.ndarray, where: Expr) -> pa.Table:
-    """Exact in a table without an index of vectors, and in others all but so (documents/upkeep.py).
+    """Exact in a table without an index of vectors, and in others all but so (documents/index_maintenance.py).
 
     Without a limit to the partitions: the nearest ones may hold little of one tenant's or one document's.
     """
@@ -55,3 +58,16 @@ def _rows(found: pa.Table, asked: np.ndarray) -> list[dict[str, Any]]:
 
 def _found(row: dict[str, Any], score: float) -> Found:
     return Found(row["document_id"], chunk_of(row), row["similarity"], score)
+
+
+def _fuse(rankings: Sequence[Sequence[str]]) -> list[tuple[str, float]]:
+    """One ranking out of several, by reciprocal rank: keys with their scores, best first, ties in key order.
+
+    LanceDB can fuse rankings itself, but then returns neither the cosine nor the candidates of each search; both are
+    needed to decide whether anything fits the question at all.
+    """
+    scores: dict[str, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, key in enumerate(ranking, start=1):
+            scores[key] += 1 / (_RANK_CONSTANT + rank)
+    return sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))

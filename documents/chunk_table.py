@@ -62,7 +62,7 @@ class ChunkTable:
         A vector is as many little-endian float32 as the model has dimensions.
         """
         from documents.chunk_rows import of_document, rows_of
-        from documents.upkeep import keep_fast
+        from documents.index_maintenance import keep_fast
 
         rows = await asyncio.to_thread(rows_of, document_id, tenant, model, chunks, vectors)
         table = await self._table(model)
@@ -82,7 +82,7 @@ class ChunkTable:
 
         Rows that are less than a tenth of a file of a hundred thousand stay in it until more of them are removed.
         """
-        from documents.upkeep import purge
+        from documents.index_maintenance import purge
 
         async with self._upkeep:
             for table in await self._tables():
@@ -151,7 +151,7 @@ class ChunkTable:
 
     async def _table(self, model: EmbeddingModel) -> "AsyncTable":
         from documents.chunk_rows import schema_of
-        from documents.upkeep import make_indexes
+        from documents.index_maintenance import make_indexes
 
         if (table := self._opened.get(_name(model))) is None:
             table = await self._create(_name(model), schema_of(model))

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
+from documents.file_type import HEAD_BYTES
 from documents.identity import is_document_id
-from documents.kinds import HEAD_BYTES
 from documents.storage import storage_faults
 
 _BLOCK_BYTES: Final = 256 * 1024

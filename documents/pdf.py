@@ -19,7 +19,7 @@ from documents.errors import (
     TooManyPages,
 )
 from documents.models import Page
-from documents.tidying import tidy
+from documents.text_cleanup import tidy
 
 _ERR_SUCCESS: Final = 0  # PDFium's numbers: FPDF_ERR_*
 _ERR_PASSWORD: Final = 4

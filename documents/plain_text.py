@@ -7,7 +7,7 @@ from typing import Final
 
 from documents.errors import EmptyDocument, TooManyPages, UnknownEncoding, UnsupportedDocument
 from documents.models import Page
-from documents.tidying import tidy
+from documents.text_cleanup import tidy
 
 _MARKS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),

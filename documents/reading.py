@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from documents.cutting import ChunkSize
+from documents.chunking import ChunkSize
 from documents.errors import SAID_BY_READER, DamagedDocument, DocumentError, ReadingInterrupted, TakesTooLong
 from documents.models import Chunk, Kind, Page
 

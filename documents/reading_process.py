@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from documents.cutting import ChunkSize, cut_page
+from documents.chunking import ChunkSize, cut_page
 from documents.errors import DocumentError, ExpandsTooMuch
 from documents.models import Page
 from documents.pdf import read_pdf

@@ -1,10 +1,10 @@
 """What is on record of a document: whose it is, which job looks after it, how far it has come.
 
     (none)            --add-->     ingesting       by an upload
-    ingesting         --note-->    ready, failed   by the job in whose hands it is
-    ingesting, failed --pass_on--> ingesting       by an upload or a retried ingest, once that job has ended
+    ingesting         --update-->    ready, failed   by the job in whose hands it is
+    ingesting, failed --reassign--> ingesting       by an upload or a retried ingest, once that job has ended
     all of these      --remove-->  deleting        by a deletion
-    deleting          --forget-->  (none)          by whoever has removed what is left
+    deleting          --purge-->  (none)          by whoever has removed what is left
 
 One rule: **a document is in the hands of one job, until it is where that is to bring it: ready, or gone.**
 
@@ -15,16 +15,16 @@ One rule: **a document is in the hands of one job, until it is where that is to 
 - First the record, then the file, then the job. Each upload that makes a job brings the file anew: no ingest starts
   without one, no file is kept without a record, and a file that was lost is there again.
 - What is deleted is wanted by nobody, and whoever comes by may remove it: its task, one that is retried, and in the end
-  the workers' duty (tasks/leftovers.py), which looks at it until nothing is left.
+  the workers' duty (tasks/maintenance/document_cleanup.py), which looks at it until nothing is left.
 """
 
 import json
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeAlias
 
-from jobs.answers import JobError
-from jobs.frozen import FrozenModel
+from jobs.base import FrozenModel
 from jobs.models import JobRecord
+from jobs.results import JobError
 from jobs.states import State
 
 DocumentKind: TypeAlias = Literal["pdf", "text", "markdown"]
@@ -89,25 +89,25 @@ class DocumentView(FrozenModel):
     def of(cls, record: DocumentRecord, job: JobRecord | None) -> Self:
         """``job``: the record of its job; None when that has expired, was deleted, or was never made."""
         state, error = record.state, _own_error(record)
-        if state in _DONE_IN_VAIN and (job is None or job.state.is_final):
-            state, error = _DONE_IN_VAIN[state], _left_alone(record.state, job)
+        if state in _ORPHANED_STATES and (job is None or job.state.is_final):
+            state, error = _ORPHANED_STATES[state], _orphan_error(record.state, job)
         return cls(record=record, state=state, error=error, has_job=job is not None)
 
     @property
-    def is_in_vain(self) -> bool:
+    def is_orphaned(self) -> bool:
         """It is not where its job was to bring it, and that has ended: it may pass into another's hands."""
         return self.error is not None
 
-    def heir(self, new_job: str) -> str:
+    def next_job_id(self, new_job: str) -> str:
         """Into which job's: one that is noted and was never made is made by whoever comes first, however many come."""
-        is_noted = self.record.state is not DocumentState.FAILED and not self.has_job
-        return self.record.job_id if is_noted else new_job
+        is_recorded = self.record.state is not DocumentState.FAILED and not self.has_job
+        return self.record.job_id if is_recorded else new_job
 
 
-_DONE_IN_VAIN = {DocumentState.INGESTING: DocumentState.FAILED, DocumentState.DELETING: DocumentState.DELETING}
+_ORPHANED_STATES = {DocumentState.INGESTING: DocumentState.FAILED, DocumentState.DELETING: DocumentState.DELETING}
 
 
-def _left_alone(state: DocumentState, job: JobRecord | None) -> JobError:
+def _orphan_error(state: DocumentState, job: JobRecord | None) -> JobError:
     what, then = _INGEST if state is DocumentState.INGESTING else _REMOVAL
     if job is None or job.state is State.COMPLETED:
         return JobError(code=f"{what}_lost", message=f"no task looks after the document any more; {then}")
@@ -126,7 +126,7 @@ def _own_error(record: DocumentRecord) -> JobError | None:
     return JobError(code=record.error_code or "ingest_lost", message=record.error_message or "upload it again")
 
 
-def refusal(document_id: str, view: DocumentView | None, tenant: str) -> JobError | None:
+def unavailable_error(document_id: str, view: DocumentView | None, tenant: str) -> JobError | None:
     """Why this document cannot be asked; None when it can."""
     if view is None or view.record.tenant != tenant or view.state is DocumentState.DELETING:
         return JobError(code="document_not_found", message=f"no such document: {document_id}")

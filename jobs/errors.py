@@ -24,7 +24,7 @@
         ├── DocumentRejected         a document cannot be read, or not be asked; the code says why
         ├── AttemptCrashed           a fault of ours, or no memory: worth another attempt
         ├── DeadlineExceeded         the job's own time is up
-        └── KillsItsWorker           in quarantine, with a process to itself, it killed that too
+        └── WorkerLost           in quarantine, with a process to itself, it killed that too
 
 No message here ever holds a prompt, an answer or a secret: messages are logged and shown.
 """
@@ -171,5 +171,5 @@ class DeadlineExceeded(AttemptError):
     code = "deadline_exceeded"
 
 
-class KillsItsWorker(AttemptError):
-    code = "kills_its_worker"
+class WorkerLost(AttemptError):
+    code = "worker_lost"

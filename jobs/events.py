@@ -12,11 +12,11 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from jobs import keys
-from jobs.answers import ChatAnswer, Citation, JobError, TextAnswer, Usage
-from jobs.frozen import FrozenModel
+from jobs.base import FrozenModel
 from jobs.models import JobView
+from jobs.results import ChatAnswer, Citation, JobError, TextAnswer, Usage
 from jobs.states import FINAL_STATES, State
+from jobs.storage import keys
 
 EventType: TypeAlias = Literal[
     "in_progress", "delta", "upstream", "attempt_incomplete", "completed", "incomplete", "failed", "cancelled"
@@ -50,16 +50,16 @@ class Event(FrozenModel):
         return self.type in FINAL_STATES
 
 
-class _Entry(Event):
+class _LogEntry(Event):
     """As the log holds it: its place is its number."""
 
     sequence_number: int | None = None
 
 
-_ENTRY: Final[TypeAdapter[_Entry]] = TypeAdapter(_Entry)
+_LOG_ENTRY: Final[TypeAdapter[_LogEntry]] = TypeAdapter(_LogEntry)
 
 
-class Run(FrozenModel):
+class EventBatch(FrozenModel):
     """Events that follow one another without a gap, as an announcement carries them."""
 
     first: int
@@ -70,7 +70,7 @@ class Run(FrozenModel):
     def from_message(cls, message: bytes) -> Self:
         """Of the channel on which a job's changes are told; include_log.lua writes it."""
         head, *lines = message.split(b"\n")
-        return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE), lines=tuple(lines))
+        return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
 
     def events_from(self, number: int) -> tuple[Event, ...] | None:
         """Those from that number on; None when there is a gap before them, or when the log has ended before it."""
@@ -81,11 +81,11 @@ class Run(FrozenModel):
 
 def read_events(lines: Sequence[bytes], first: int) -> tuple[Event, ...]:
     """Entries of the log, the first of which has that number."""
-    entries = map(_ENTRY.validate_json, lines)
+    entries = map(_LOG_ENTRY.validate_json, lines)
     return tuple(entry.model_copy(update={"sequence_number": first + i}) for i, entry in enumerate(entries))
 
 
-def replayed(view: JobView, after: int) -> tuple[Event, ...]:
+def replay(view: JobView, after: int) -> tuple[Event, ...]:
     """What a reader who has seen the events up to ``after`` still needs of a final job whose log has expired.
 
     The answer in one piece, after an event that makes the text start anew: so whoever obeys the events ends with the
@@ -107,12 +107,12 @@ def replayed(view: JobView, after: int) -> tuple[Event, ...]:
 def _last_event(number: int, view: JobView) -> Event:
     """As it was written when the job ended: of a partial answer it told nothing."""
     state = view.record.state
-    whole = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
+    answer = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
     return Event(
         sequence_number=number,
         type=state.value,
-        finish_reason=whole.finish_reason if isinstance(whole, TextAnswer) else None,
-        usage=whole.usage if whole else None,
+        finish_reason=answer.finish_reason if isinstance(answer, TextAnswer) else None,
+        usage=answer.usage if answer else None,
         error=view.error,
-        citations=whole.citations if isinstance(whole, ChatAnswer) else None,
+        citations=answer.citations if isinstance(answer, ChatAnswer) else None,
     )

@@ -1,18 +1,25 @@
 """Jobs, as frozen pydantic models: what is written down of one, and who may write."""
 
 import re
+import uuid
 from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from jobs.answers import AnyAnswer, JobError, Usage
-from jobs.frozen import FrozenModel
+from jobs.base import FrozenModel
 from jobs.requests import JobRequest, Kind
+from jobs.results import AnyAnswer, JobError, Usage
 from jobs.states import State
 
 JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
+DEFAULT_TENANT: Final = "default"  # of every job, until callers have keys of their own
 PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values of at most 64 bytes)
+
+
+def new_job_id(prefix: str = "job") -> str:
+    """A new, unique id; the prefix says which endpoint accepted the job."""
+    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def is_job_id(text: str) -> bool:
@@ -41,7 +48,7 @@ class NewJob(FrozenModel):
     start_by_seconds: float | None = None
     cancel_after_seconds: float | None = None
     idempotency_key: str | None = Field(default=None, repr=False)
-    sent_before: int | None = None  # how often; then its key is none of the caller's: see create.lua
+    resend_count: int | None = None  # how often; then its key is none of the caller's: see create.lua
     retry_of: str | None = None  # the failed job that this one repeats; it is repeated once
     result_ttl_seconds: int | None = None  # of its own; None: the settings'
     events_ttl_seconds: int | None = None
@@ -68,7 +75,7 @@ class Claim(FrozenModel):
 
     lease: Lease
     failures: int  # attempts that have failed with an error; those that a dead worker ended are not among them
-    deaths: int  # attempts that ended with their worker
+    worker_losses: int  # attempts that ended with their worker
     max_attempts: int
     remaining_ms: int  # until the job's deadline, by the server's clock
     request: JobRequest = Field(repr=False)
@@ -80,13 +87,13 @@ class Progress(FrozenModel):
     pages_done: int = Field(description="Read and embedded.")
     pages: int
 
-    def as_word(self) -> str:
+    def to_string(self) -> str:
         """As the record's hash keeps it."""
         return f"{self.pages_done} {self.pages}"
 
     @classmethod
-    def from_word(cls, word: str) -> Self:
-        done, pages = map(int, word.split())
+    def from_string(cls, text: str) -> Self:
+        done, pages = map(int, text.split())
         return cls(pages_done=done, pages=pages)
 
 
@@ -104,7 +111,7 @@ class JobRecord(FrozenModel):
     log_start: int = 0  # length of the log right after it: tells this attempt from any other
     attempts: int
     failures: int = 0  # attempts that ended with an error
-    deaths: int = 0  # attempts that ended with their worker
+    worker_losses: int = 0  # attempts that ended with their worker
     max_attempts: int
     created_at_ms: int
     deadline_ms: int | None = None
@@ -129,19 +136,19 @@ class JobRecord(FrozenModel):
     @classmethod
     def from_hash(cls, job_id: str, fields: dict[str, Any]) -> Self:
         """Read the hash that the Lua verbs keep. Unknown fields are left out, so that versions can mix."""
-        words = {"usage": Usage.from_word, "progress": Progress.from_word}
-        read = {name: from_word(fields[name]) for name, from_word in words.items() if fields.get(name)}
+        parsers = {"usage": Usage.from_string, "progress": Progress.from_string}
+        read = {name: parse(fields[name]) for name, parse in parsers.items() if fields.get(name)}
         return cls.model_validate({"job_id": job_id, **fields, **read})
 
 
-class InLine(FrozenModel):
+class QueuePosition(FrozenModel):
     """Where a queued job stands: how many go before it, and how long that may take."""
 
     queue_position: int
     estimated_wait_ms: int | None
 
     @classmethod
-    def read(cls, position: int, wait_ms: int) -> Self:
+    def from_reply(cls, position: int, wait_ms: int) -> Self:
         """As the line verb has it; -1: nobody can tell."""
         return cls(queue_position=position, estimated_wait_ms=None if wait_ms < 0 else wait_ms)
 

@@ -4,13 +4,12 @@ import json
 import time
 from typing import Any, Final
 
-from jobs import celery_result, keys
-from jobs.answers import AnyAnswer, JobError
-from jobs.commands import Command, plain_command, record_command, script_command, text
-from jobs.models import FailedAttempt, InLine, JobRecord
-from jobs.requests import JobRequest
+from jobs.models import FailedAttempt, JobRecord, QueuePosition
+from jobs.requests import JobRequest, read_request
+from jobs.results import AnyAnswer, JobError
 from jobs.states import State
-from jobs.written import read_request
+from jobs.storage import celery_result, keys
+from jobs.storage.commands import Command, plain_command, record_command, script_command, text
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
 Outcome = tuple[AnyAnswer | None, JobError | None]
@@ -20,11 +19,13 @@ def record(job_id: str) -> Command[JobRecord | None]:
     return record_command(keys.job(job_id), lambda fields: JobRecord.from_hash(job_id, fields))
 
 
-def line(job_id: str, queue: str) -> Command[InLine | None]:
+def queue_position(job_id: str, queue: str) -> Command[QueuePosition | None]:
     """How many jobs go before this one; None when it waits in no line."""
-    minutes, elapsed_ms = keys.pace(time.time())
-    names = [keys.bells(queue), keys.bells_front(queue), *minutes]
-    return script_command("line", names, [job_id, elapsed_ms], lambda reply: InLine.read(*reply) if reply else None)
+    minutes, elapsed_ms = keys.throughput(time.time())
+    names = [keys.messages(queue), keys.messages_high(queue), *minutes]
+    return script_command(
+        "queue_position", names, [job_id, elapsed_ms], lambda reply: QueuePosition.from_reply(*reply) if reply else None
+    )
 
 
 def outcome(job_id: str) -> Command[Outcome]:
@@ -39,31 +40,31 @@ def request(job_id: str) -> Command[JobRequest | None]:
     return plain_command("GET", keys.request(job_id), read=lambda stored: read_request(stored) if stored else None)
 
 
-def made_under(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
+def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
     """Fingerprint of the request that an Idempotency-Key was used with, and its job."""
 
-    def read(kept: bytes | None) -> tuple[str, str] | None:
-        if kept is None:
+    def read(stored: bytes | None) -> tuple[str, str] | None:
+        if stored is None:
             return None
-        fingerprint, job_id = text(kept).split()
+        fingerprint, job_id = text(stored).split()
         return fingerprint, job_id
 
     return plain_command("GET", keys.idempotency(tenant, digest), read=read)
 
 
-def times_sent_again(tenant: str, digest: str, job_id: str) -> Command[int]:
+def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
     """How often the request that made this job, or an equal one, has been sent again for it, as its client counts."""
 
     def read(entries: list[bytes]) -> int:
-        times = dict(text(entry).split()[:2] for entry in entries)
-        return int(times.get(job_id, 0))
+        counts = dict(text(entry).split()[:2] for entry in entries)
+        return int(counts.get(job_id, 0))
 
-    return plain_command("LRANGE", keys.sent(tenant, digest), 0, -1, read=read)
+    return plain_command("LRANGE", keys.resends(tenant, digest), 0, -1, read=read)
 
 
-def events(job_id: str, first: int, most: int) -> Command[list[bytes]]:
+def events(job_id: str, first: int, limit: int) -> Command[list[bytes]]:
     """Lines of the event log from that number on."""
-    return plain_command("LRANGE", keys.events(job_id), first, first + most - 1, read=list)
+    return plain_command("LRANGE", keys.events(job_id), first, first + limit - 1, read=list)
 
 
 def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
@@ -93,8 +94,8 @@ def oldest_queued() -> Command[str | None]:
 
 
 def depth(queue: str) -> list[Command[int]]:
-    """Jobs in line in the normal and in the front lane of a queue."""
-    return [plain_command("ZCARD", name, read=int) for name in (keys.bells(queue), keys.bells_front(queue))]
+    """Jobs in line in the normal and in the high priority of a queue."""
+    return [plain_command("ZCARD", name, read=int) for name in (keys.messages(queue), keys.messages_high(queue))]
 
 
 def waiting() -> Command[int]:
@@ -120,7 +121,7 @@ def minutes(now_seconds: float) -> list[Command[dict[str, int]]]:
     return [plain_command("HGETALL", name, read=_read_counts) for name in names]
 
 
-def due(now_ms: int, limit: int) -> Command[list[str]]:
+def due_retries(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs whose wait for the next attempt is over."""
     return _by_score(keys.WAITING, now_ms, limit)
 
@@ -130,24 +131,24 @@ def overdue(now_ms: int, limit: int) -> Command[list[str]]:
     return _by_score(keys.DEADLINES, now_ms, limit)
 
 
-def abandoned(now_ms: int, limit: int) -> Command[list[str]]:
+def expired_leases(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs in progress whose lease has expired."""
     return _by_score(keys.LEASES, now_ms, limit)
 
 
-def expired(now_ms: int, limit: int) -> Command[list[str]]:
+def expired_records(now_ms: int, limit: int) -> Command[list[str]]:
     """Jobs whose record has expired and whose index entries have not been cleared."""
     return _by_score(keys.EXPIRY, now_ms, limit)
 
 
-def left_over(now_ms: int, limit: int) -> Command[list[str]]:
+def due_tombstones(now_ms: int, limit: int) -> Command[list[str]]:
     """Documents that are being deleted, or were lately, and whose time to look what is left has come."""
-    return _by_score(keys.LEFTOVERS, now_ms, limit)
+    return _by_score(keys.TOMBSTONES, now_ms, limit)
 
 
 def models() -> Command[list[dict[str, Any]]]:
     """As the provider has listed them; none when no worker has asked yet."""
-    return plain_command("GET", keys.MODELS, read=lambda kept: json.loads(kept) if kept else [])
+    return plain_command("GET", keys.MODELS, read=lambda stored: json.loads(stored) if stored else [])
 
 
 def server_time_ms() -> Command[int]:

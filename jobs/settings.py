@@ -12,20 +12,20 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobs.urls import REDIS_SCHEMES, name_one_server
+from jobs.redis_urls import REDIS_SCHEMES, is_same_database
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 OFFLINE_API_KEY = "offline"
 _OFFLINE_EMBEDDINGS = "offline-words"
-_NEVER_NEAR = 2.0  # above any cosine
-STORE_SCHEMES = ("s3://", "gs://", "abfss://", "file://")
+_UNREACHABLE_SIMILARITY = 2.0  # above any cosine
+OBJECT_STORE_SCHEMES = ("s3://", "gs://", "abfss://", "file://")
 
 _AT_MOST = "not exceed"
 _BELOW = "be below"
-_ORDER = (  # of two settings each, and why, where it is not plain
+_ORDERED_PAIRS = (  # of two settings each, and why, where it is not plain
     ("provider_idle_seconds", _AT_MOST, "provider_total_seconds", ""),
     ("provider_first_token_seconds", _AT_MOST, "provider_total_seconds", ""),
-    ("quarantine_deaths", _BELOW, "max_deaths", ": nobody would get there"),
+    ("quarantine_after_worker_losses", _BELOW, "max_worker_losses", ": nobody would get there"),
     ("backoff_base_seconds", _AT_MOST, "backoff_cap_seconds", ""),
     ("document_chunk_overlap", _BELOW, "document_chunk_tokens", ""),
     ("document_chunk_tokens", _BELOW, "document_context_tokens", ": it has room for more than one chunk"),
@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     celery_broker_url: SecretStr | None = Field(
         default=None,
         validation_alias="CELERY_BROKER_URL",
-        description="Another broker for the bells: amqp://, or as REDIS_URL. Not set: REDIS_URL.",
+        description="Another broker for the messages: amqp://, or as REDIS_URL. Not set: REDIS_URL.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="The provider's key."
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         default=500, description="Calls in flight on one worker process of the asyncio pool."
     )
     worker_threads: Count = Field(default=100, description="The same for `-P threads`.")
-    upstream: Literal["auto", "responses", "chat"] = Field(
+    provider_api: Literal["auto", "responses", "chat"] = Field(
         default="auto",
         description="What the provider speaks: /responses, or /chat/completions alone. auto: each worker finds out.",
     )
@@ -130,13 +130,13 @@ class Settings(BaseSettings):
     max_attempts: Count = Field(
         default=4, le=50, description="Attempts that may fail with an error before the job does."
     )
-    max_deaths: Count = Field(
+    max_worker_losses: Count = Field(
         default=10, le=100, description="Attempts that may end with a dead worker before the job fails."
     )
-    quarantine_deaths: Count = Field(
+    quarantine_after_worker_losses: Count = Field(
         default=2, description="From this many on, a job runs alone in a process of its own."
     )
-    quarantine_places: Count = Field(
+    quarantine_processes: Count = Field(
         default=16, description="Such processes of one worker at once; a job that waits for one keeps its slot."
     )
     deadline_seconds: Seconds = Field(
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     document_max_bytes: Count = Field(default=50 * 1024 * 1024, description="Largest document; above: 413.")
     document_upload_seconds: Seconds = Field(default=600, description="Longest time of one upload; then: 400.")
     document_max_pages: Count = Field(default=2_000, description="Most pages of a document.")
-    document_readers: Count = Field(default=2, description="Documents that one worker process reads at once.")
+    document_read_concurrency: Count = Field(default=2, description="Documents that one worker process reads at once.")
     document_read_seconds: Seconds = Field(default=120, description="Longest time to read a document's text.")
     document_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = Field(
         default=1024 * 1024 * 1024, description="Memory of the process that reads a document."
@@ -214,9 +214,9 @@ class Settings(BaseSettings):
 
     @field_validator("documents_url")
     @classmethod
-    def _store_scheme(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(STORE_SCHEMES):
-            raise ValueError(f"must start with one of {', '.join(STORE_SCHEMES)}")
+    def _object_store_scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(OBJECT_STORE_SCHEMES):
+            raise ValueError(f"must start with one of {', '.join(OBJECT_STORE_SCHEMES)}")
         return url
 
     @model_validator(mode="after")
@@ -228,7 +228,7 @@ class Settings(BaseSettings):
             )
         if self.redis_timeout_seconds >= self.lease_seconds - self.heartbeat_seconds:
             raise ValueError("CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease less a heartbeat")
-        for lesser, relation, greater, why in _ORDER:
+        for lesser, relation, greater, why in _ORDERED_PAIRS:
             small, large = getattr(self, lesser), getattr(self, greater)
             if small > large or (small == large and relation == _BELOW):
                 names = (f"CHATQUEUE_{name.upper()}" for name in (lesser, greater))
@@ -256,8 +256,8 @@ class Settings(BaseSettings):
 
     @property
     def broker_is_record_store(self) -> bool:
-        """True when bells and records share one database of one Redis, so one script can write both."""
-        return name_one_server(self.broker_url.get_secret_value(), self.record_url.get_secret_value())
+        """True when messages and records share one database of one Redis, so one script can write both."""
+        return is_same_database(self.broker_url.get_secret_value(), self.record_url.get_secret_value())
 
     @property
     def provider_base_url(self) -> str | None:
@@ -267,14 +267,14 @@ class Settings(BaseSettings):
         return self.openai_base_url
 
     @property
-    def document_model(self) -> str:
+    def document_embedding_model(self) -> str:
         """Whose vectors a document's chunks have; those of the offline model must never pass for a real one's."""
         return _OFFLINE_EMBEDDINGS if self.has_offline_model else self.embedding_model
 
     @property
-    def document_similarity(self) -> float:
+    def effective_min_similarity(self) -> float:
         """Nearness of the offline model's hashed words says nothing of meaning: never near enough."""
-        return _NEVER_NEAR if self.has_offline_model else self.document_min_similarity
+        return _UNREACHABLE_SIMILARITY if self.has_offline_model else self.document_min_similarity
 
     @property
     def provider_api_key(self) -> SecretStr:

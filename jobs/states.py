@@ -29,7 +29,7 @@ FINAL_STATES = frozenset({State.COMPLETED, State.INCOMPLETE, State.FAILED, State
 
 RETRYABLE_STATES = FINAL_STATES - {State.COMPLETED}  # a retry is a new job: a final state is never left
 
-MOVES: dict[str, frozenset[tuple[State | None, State]]] = {
+TRANSITIONS: dict[str, frozenset[tuple[State | None, State]]] = {
     "create": frozenset({(None, State.QUEUED)}),
     "claim": frozenset({(State.QUEUED, State.IN_PROGRESS)}),
     "release": frozenset({(State.IN_PROGRESS, State.QUEUED)}),

@@ -25,7 +25,7 @@ def unpack(text: str) -> "array.array[float]":
     return numbers
 
 
-def checked(text: str) -> str:
+def validated(text: str) -> str:
     """The same text. Raises ValueError for what is no vector of finite numbers: JSON has no word for others."""
     numbers = unpack(text)
     if not numbers or not math.isfinite(sum(numbers)):  # float32 summed as float64 cannot overflow
@@ -33,7 +33,7 @@ def checked(text: str) -> str:
     return text
 
 
-def are_alike(texts: Iterable[str]) -> bool:
+def have_same_length(texts: Iterable[str]) -> bool:
     """Whether all have as many numbers, which shows in the length of their base64."""
     return len(set(map(len, texts))) <= 1
 

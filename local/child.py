@@ -19,11 +19,11 @@ _DRAIN_SECONDS = 1.0  # for output that is still in the pipe when the process ha
 
 
 class Guard:
-    """The process of local.guard, told of each process group that starts and ends."""
+    """The process of local.process_reaper, told of each process group that starts and ends."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "local.guard"],
+            [sys.executable, "-m", "local.process_reaper"],
             cwd=PROJECT_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

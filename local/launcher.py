@@ -18,6 +18,7 @@ from types import FrameType
 
 from jobs.settings import PROJECT_ROOT, Settings
 from local import preflight
+from local.banner import welcome
 from local.child import Child, Guard
 from local.config import load_settings
 from local.console import Console
@@ -26,7 +27,6 @@ from local.file_limit import raise_file_limit
 from local.procfile import Entry, read_procfile
 from local.readiness import Probe, probe_for
 from local.terminal import own_foreground
-from local.welcome import welcome
 
 READY_SECONDS = 30.0
 _TICK_SECONDS = 0.1

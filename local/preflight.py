@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import redis
 from redis.sentinel import MasterNotFoundError
 
-from jobs.connect import connect
+from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
-from jobs.urls import UnreadableUrl
+from jobs.storage.redis_client import connect
 from local.config import variable
 from local.errors import CannotStart
 
@@ -76,7 +76,7 @@ def _ping(settings: Settings) -> str:
     """What is wrong with it, without its password; "" if nothing is."""
     try:
         connect(settings).ping()
-    except UnreadableUrl as error:
+    except InvalidRedisUrl as error:
         return f"has no usable address: {error}"
     except redis.TimeoutError:
         return "does not answer within 3 s"

@@ -10,9 +10,9 @@ from typing import cast
 
 import redis
 
-from jobs import keys
-from jobs.connect import connect
 from jobs.settings import Settings
+from jobs.storage import keys
+from jobs.storage.redis_client import connect
 
 Probe = Callable[[], bool]
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  listened on: where to reach it

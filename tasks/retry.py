@@ -33,12 +33,12 @@ def decide(
         return GiveUp("")
     if failures >= max_attempts:
         return GiveUp(f"{failures} of {max_attempts} attempts used")
-    asked = error.retry_after_seconds or 0
-    if asked > settings.retry_after_cap_seconds:
-        return GiveUp(f"the provider asks to wait {asked:.0f} s, longer than CHATQUEUE_RETRY_AFTER_CAP_SECONDS")
-    full = min(settings.backoff_base_seconds * 2.0 ** (failures - 1), settings.backoff_cap_seconds)
-    own = full * (0.5 + jitter / 2)
-    wait = asked + own * jitter if asked > own else own
+    retry_after = error.retry_after_seconds or 0
+    if retry_after > settings.retry_after_cap_seconds:
+        return GiveUp(f"the provider asks to wait {retry_after:.0f} s, longer than CHATQUEUE_RETRY_AFTER_CAP_SECONDS")
+    max_backoff = min(settings.backoff_base_seconds * 2.0 ** (failures - 1), settings.backoff_cap_seconds)
+    backoff = max_backoff * (0.5 + jitter / 2)
+    wait = retry_after + backoff * jitter if retry_after > backoff else backoff
     if wait >= remaining_seconds:
         return GiveUp("the job's deadline comes before its next attempt")
     return TryAgain(wait)

@@ -1,4 +1,4 @@
-"""The task body: what Celery calls for each bell."""
+"""The task body: what Celery calls for each message."""
 
 import logging
 from datetime import UTC, datetime
@@ -7,9 +7,9 @@ from typing import Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from tasks import app
-from tasks.attempt import Ended, NothingDone, Outcome, Waits, attempt
-from tasks.bells import RUN_JOB
-from tasks.loop import wait_for
+from tasks.attempt.steps import Finished, Outcome, Retrying, Skipped, attempt
+from tasks.celery_ext.event_loop import wait_for
+from tasks.queue_message import RUN_JOB
 from tasks.runtime import runtime
 
 logger = logging.getLogger(__name__)
@@ -27,16 +27,16 @@ def run_job(self: Any) -> str:
     (SUCCESS, RETRY, FAILURE), so that events, Flower and monitoring are right.
     """
     job_id = self.request.id
-    here = runtime()
-    if here.is_stopping:
-        raise Reject("worker_stops", requeue=True)
-    outcome = wait_for(attempt(here, job_id))
+    worker_runtime = runtime()
+    if worker_runtime.is_stopping:
+        raise Reject("worker_stopping", requeue=True)
+    outcome = wait_for(attempt(worker_runtime, job_id))
     _log(job_id, outcome)
-    if isinstance(outcome, NothingDone):
+    if isinstance(outcome, Skipped):
         raise Ignore(outcome.reason)
-    if isinstance(outcome, Waits):
-        when = datetime.fromtimestamp(outcome.retry_at_ms / 1000, UTC)
-        raise Retry(outcome.error.code if outcome.error else "worker_stops", when=when)
+    if isinstance(outcome, Retrying):
+        retry_at = datetime.fromtimestamp(outcome.retry_at_ms / 1000, UTC)
+        raise Retry(outcome.error.code if outcome.error else "worker_stopping", when=retry_at)
     if outcome.error is not None:
         raise JobFailed(outcome.error.code)
     return str(outcome.state)
@@ -44,9 +44,9 @@ def run_job(self: Any) -> str:
 
 def _log(job_id: str, outcome: Outcome) -> None:
     match outcome:
-        case Ended(state, error):
-            logger.info("job_ended job_id=%s state=%s code=%s", job_id, state, error.code if error else "-")
-        case Waits(error, _):
-            logger.info("job_waits job_id=%s code=%s", job_id, error.code if error else "worker_stops")
-        case NothingDone(reason):
-            logger.info("bell_ignored job_id=%s reason=%s", job_id, reason)
+        case Finished(state, error):
+            logger.info("job_finished job_id=%s state=%s code=%s", job_id, state, error.code if error else "-")
+        case Retrying(error, _):
+            logger.info("job_requeued job_id=%s code=%s", job_id, error.code if error else "worker_stopping")
+        case Skipped(reason):
+            logger.info("message_ignored job_id=%s reason=%s", job_id, reason)

@@ -1,29 +1,23 @@
 """The only place where a request becomes a message."""
 
 import logging
-import uuid
 from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from jobs import queries, verbs
+from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
-from jobs.keys import DEFAULT_QUEUE
-from jobs.models import JobRecord, NewJob
+from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
 from jobs.requests import CompletionTask, JobRequest, Limits, ResponseTask
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.store import Store
 from tasks import app
-from tasks.bells import make_bell, ring_through_celery
+from tasks.queue_message import make_message_template, publish_through_celery
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_TENANT = "default"
-
-
-def new_job_id(prefix: str = "job") -> str:
-    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def is_stored(request: JobRequest) -> bool:
@@ -37,35 +31,36 @@ class Submitter:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._bell = make_bell(app, settings)
+        self._message_template = make_message_template(app, settings)
 
     def submit(
         self,
         request: JobRequest,
         *,
         idempotency_key: str | None = None,
-        sent_before: int | None = None,
+        resend_count: int | None = None,
         tenant: str = DEFAULT_TENANT,
         id_prefix: str = "job",
         job_id: str | None = None,
-    ) -> verbs.Created:
+    ) -> transitions.Created:
         """Accept a request: once this returns, the job is on record and will reach a final state.
 
         Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
         known, and the same Idempotency-Key finds out.
 
-        ``sent_before``: the key names equal requests, each meant by itself, and this one has been sent so often before.
+        ``resend_count``: the key names equal requests, each meant by itself, and this one has been sent so often
+        before.
         Then its own is, of those of their jobs that nobody has come back to as often, the latest of the least sought;
         if there is none, a new one.
 
         ``job_id``: one that its maker has noted before; such a job is made once, however often it is submitted.
         """
-        job = self._job(
-            request, tenant, job_id or new_job_id(id_prefix), sent_before=sent_before, idempotency_key=idempotency_key
+        job = self._new_job(
+            request, tenant, job_id or new_job_id(id_prefix), resend_count=resend_count, idempotency_key=idempotency_key
         )
         return self._create(job)
 
-    def retry(self, record: JobRecord) -> verbs.Created:
+    def retry(self, record: JobRecord) -> transitions.Created:
         """Submit a job that has ended without a whole answer again, as a new job.
 
         However often: it is made once, even when the new job has been deleted since.
@@ -78,11 +73,11 @@ class Submitter:
         if request is None:
             raise no_such_job("task_id")
         prefix, _, _ = record.job_id.partition("_")
-        return self._create(self._job(request, record.tenant, new_job_id(prefix), retry_of=record.job_id))
+        return self._create(self._new_job(request, record.tenant, new_job_id(prefix), retry_of=record.job_id))
 
-    def _job(self, request: JobRequest, tenant: str, job_id: str, **more: Any) -> NewJob:
+    def _new_job(self, request: JobRequest, tenant: str, job_id: str, **fields: Any) -> NewJob:
         limits = request.limits or Limits()
-        kept_seconds = None if is_stored(request) else self._settings.unstored_ttl_seconds
+        ttl_seconds = None if is_stored(request) else self._settings.unstored_ttl_seconds
         return NewJob(
             job_id=job_id,
             tenant=tenant,
@@ -92,26 +87,26 @@ class Submitter:
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
             start_by_seconds=limits.start_by_seconds,
             cancel_after_seconds=limits.cancel_after_seconds,
-            result_ttl_seconds=kept_seconds,
-            events_ttl_seconds=self._events_ttl_seconds(request, kept_seconds),
-            **more,
+            result_ttl_seconds=ttl_seconds,
+            events_ttl_seconds=self._events_ttl_seconds(request, ttl_seconds),
+            **fields,
         )
 
-    def _events_ttl_seconds(self, request: JobRequest, kept_seconds: int | None) -> int | None:
+    def _events_ttl_seconds(self, request: JobRequest, ttl_seconds: int | None) -> int | None:
         """The numbers of a response's events, and a stream's calls, are in the log alone: it lives as the answer."""
         if isinstance(request, ResponseTask | CompletionTask):
-            return kept_seconds or self._settings.result_ttl_seconds
-        return kept_seconds
+            return ttl_seconds or self._settings.result_ttl_seconds
+        return ttl_seconds
 
-    def _create(self, job: NewJob) -> verbs.Created:
-        created = self._store.run(verbs.create(job, self._bell, self._settings))
-        if created.is_new and not self._bell.rings_in_store:
-            self._ring(created.job_id)
+    def _create(self, job: NewJob) -> transitions.Created:
+        created = self._store.run(transitions.create(job, self._message_template, self._settings))
+        if created.is_new and not self._message_template.publishes_in_store:
+            self._publish(created.job_id)
         return created
 
-    def _ring(self, job_id: str) -> None:
-        """A bell that cannot be rung is no error: the record stands, and recovery rings for it."""
+    def _publish(self, job_id: str) -> None:
+        """A message that cannot be published is no error: the record stands, and recovery rings for it."""
         try:
-            ring_through_celery(app, job_id, DEFAULT_QUEUE)
+            publish_through_celery(app, job_id, DEFAULT_QUEUE)
         except OperationalError:
-            logger.warning("bell_not_rung job_id=%s", job_id)
+            logger.warning("message_not_published job_id=%s", job_id)

@@ -17,13 +17,18 @@ from celery.signals import (
 )
 
 from jobs.settings import get_settings
-from tasks import bell_transport, control, pool, run_job
+from tasks import run_job
+from tasks.celery_ext import pool, redis_transport, remote_control
 from tasks.runtime import runtime
 
-__all__ = ["bell_transport", "control", "run_job"]  # importing them mends kombu, and registers commands and the task
+__all__ = [  # importing them mends kombu, and registers commands and the task
+    "redis_transport",
+    "remote_control",
+    "run_job",
+]
 
 logger = logging.getLogger(__name__)
-_GIVE_BACK_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise
+_DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
@@ -32,9 +37,9 @@ def choose_pool(sender: Any, **_: Any) -> None:
 
     Celery takes ``-P prefork`` for "no -P given" and would use the configured pool: asked for, prefork is meant.
     """
-    if sender.pool_cls is pool.TaskPool and _is_given("pool"):
+    if sender.pool_cls is pool.TaskPool and _is_set_on_command_line("pool"):
         sender.pool_cls = "prefork"
-    if not _is_given("concurrency"):
+    if not _is_set_on_command_line("concurrency"):
         settings = get_settings()
         name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
         if name == pool.__name__:
@@ -47,35 +52,35 @@ def choose_pool(sender: Any, **_: Any) -> None:
 def start_runtime(sender: Any, **_: Any) -> None:
     """Prefork's parent runs no jobs; its children start their own."""
     worker = sender.controller
-    give_back = _signal_children if worker.pool.uses_semaphore else _give_back_own
+    drain = _signal_children if worker.pool.uses_semaphore else _drain_own_process
     if not worker.pool.uses_semaphore:
         runtime()
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
-    def drain(how: str, **_: Any) -> None:
+    def start_grace_period(how: str, **_: Any) -> None:
         """Warm: running jobs have the grace period to finish. Cold: they go back to the queue at once."""
         if not worker.pool.uses_semaphore:
             runtime().is_stopping = True
         grace = get_settings().grace_seconds if how == "Warm" else 0
-        timer = threading.Timer(grace, give_back, [worker])
+        timer = threading.Timer(grace, drain, [worker])
         timer.daemon = True
         timer.start()
 
 
-def _give_back_own(_worker: Any) -> None:
-    runtime().give_back()
+def _drain_own_process(_worker: Any) -> None:
+    runtime().drain()
 
 
 def _signal_children(worker: Any) -> None:
     for pid in worker.pool.info["processes"]:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, _GIVE_BACK_SIGNAL)
+            os.kill(pid, _DRAIN_SIGNAL)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def start_child_runtime(**_: Any) -> None:
     runtime()
-    signal.signal(_GIVE_BACK_SIGNAL, lambda *_: runtime().give_back())
+    signal.signal(_DRAIN_SIGNAL, lambda *_: runtime().drain())
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
@@ -84,13 +89,13 @@ def configure_logging(loglevel: int | None = None, **_: Any) -> None:
 
     At the level of the settings, unless the command line says one.
     """
-    level = loglevel if _is_given("loglevel") else get_settings().log_level
+    level = loglevel if _is_set_on_command_line("loglevel") else get_settings().log_level
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # one line a call otherwise
 
 
-def _is_given(option: str) -> bool:
+def _is_set_on_command_line(option: str) -> bool:
     """True when the command line (or its environment variable) names this option of ``celery worker``."""
     context = click.get_current_context(silent=True)
     source = context and context.get_parameter_source(option)

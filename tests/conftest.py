@@ -8,9 +8,9 @@ import pytest
 import redis
 from celery import Celery
 
-from jobs.connect import connect
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tests.processes import free_port, running
 
 

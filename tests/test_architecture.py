@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from jobs import keys
-from jobs.commands import script_names
+from jobs.storage import keys
+from jobs.storage.commands import script_names
 from tests.processes import PROJECT_ROOT
 
 ROOMS = ("api", "documents", "jobs", "local", "tasks")
@@ -39,8 +39,8 @@ def test_the_web_process_never_loads_the_store_of_chunks():
 import io, os, sys, tempfile
 from pathlib import Path
 from jobs.settings import Settings
-import api, api.upload
-from documents.opening import open_files
+import api, api.http.upload
+from documents.factory import open_files
 with tempfile.TemporaryDirectory() as folder:
     files = open_files(Settings(data_dir=Path(folder)))
     with files.receive(io.BytesIO(b"text"), 10) as received:
@@ -54,7 +54,7 @@ print(sorted(sys.modules))
 def test_the_room_of_documents_loads_neither_the_store_nor_the_pdf_reader():
     """LanceDB takes 1.6 s and 130 MB and brings threads that greenlets and forks do not know: at its first use only."""
     loaded = run_python(
-        "import sys, documents.ingesting, documents.opening, documents.files; print(sorted(sys.modules))"
+        "import sys, documents.ingesting, documents.factory, documents.files; print(sorted(sys.modules))"
     )
 
     assert [name for name in ("lancedb", "pyarrow", "numpy", "pypdfium2") if f"'{name}'" in loaded] == []
@@ -100,12 +100,12 @@ def test_every_key_is_in_the_table():
             keys.events("job_x"),
             keys.attempts("job_x"),
             keys.result("job_x"),
-            keys.bells("queue_x"),
+            keys.messages("queue_x"),
             keys.claimed("queue_x"),
             keys.minute(123),
             keys.document("job_x"),
             keys.documents("tenant_x"),
-            keys.document_of("tenant_x", "digest_x"),
+            keys.document_by_hash("tenant_x", "digest_x"),
             *(value for name, value in vars(keys).items() if name.isupper() and str(value).startswith("cq:")),
         )
     }
@@ -116,7 +116,7 @@ def test_every_key_is_in_the_table():
 def test_lua_lives_in_files_and_each_says_what_it_does():
     """One verb a file, its header naming KEYS, ARGV and answers; no Lua inside Python strings."""
     for name in script_names():
-        header = (PROJECT_ROOT / "jobs" / "lua" / f"{name}.lua").read_text()
+        header = (PROJECT_ROOT / "jobs" / "storage" / "lua" / f"{name}.lua").read_text()
         assert header.startswith(f"-- {name}: "), name
         assert "-- KEYS " in header, name
         assert "-- answers " in header, name

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bench import machine
-from bench.accounts import billed
+from bench.cpu_accounting import billed
 from bench.figures import column, median_of, percentile, ratio
 from bench.plan import Plan
 from bench.rounds import chosen, in_turn, of_systems

@@ -5,8 +5,9 @@ import os
 import pytest
 
 from api import create_app
-from jobs import queries, verbs
+from jobs import queries
 from jobs.states import State
+from jobs.storage import transitions
 from tests.jobs.conftest import Driver
 
 FEW, MANY = 1_000, int(os.environ.get("CHATQUEUE_TEST_MANY_JOBS", "10000"))
@@ -33,7 +34,7 @@ def fill(jobs, count):
     made = []
     while len(made) < count:
         batch = [jobs.new_job() for _ in range(min(1_000, count - len(made)))]
-        jobs.store.run_all([verbs.create(job, jobs.bell, jobs.settings) for job in batch])
+        jobs.store.run_all([transitions.create(job, jobs.message_template, jobs.settings) for job in batch])
         made += [job.job_id for job in batch]
     return made
 

@@ -20,12 +20,12 @@ import pytest
 import redis
 
 from jobs import queries
-from jobs.connect import connect
 from jobs.errors import StoreUnavailable
-from jobs.listener import ChangeListener
 from jobs.requests import ChatTask
 from jobs.settings import PROJECT_ROOT, Settings
-from jobs.store import Store
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
+from jobs.watch.listener import ChangeListener
 from local.errors import CannotStart
 from local.preflight import check_redis
 from local.readiness import probe_for

@@ -14,7 +14,7 @@ from local import launcher
 from local.errors import CannotStart
 from local.preflight import redis_address
 from local.procfile import Entry, parse_procfile
-from tests.launching import COMMAND, PORTS, environment
+from tests.launcher import COMMAND, PORTS, environment
 from tests.processes import free_port
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from jobs.settings import PROJECT_ROOT
-from tests.launching import ALL_UP, COMMAND, environment
+from tests.launcher import ALL_UP, COMMAND, environment
 from tests.offline import calls, directive, key
 from tests.processes import running
 from tests.waiting import until
@@ -125,7 +125,7 @@ def test_no_prompt_or_answer_is_in_the_output_of_any_process(stack):
     api.call("POST", "/api/v1/chat/sync", {"message": CANARY, "surplus": CANARY})
 
     assert CANARY not in process.output
-    assert re.search(r"^worker .*job_ended", process.output, re.MULTILINE)
+    assert re.search(r"^worker .*job_finished", process.output, re.MULTILINE)
 
 
 def _page_with(url, text):

@@ -13,9 +13,9 @@ import psutil
 import pytest
 import redis
 
-from jobs import keys
 from jobs.settings import PROJECT_ROOT
-from tests.launching import ALL_UP, COMMAND, environment
+from jobs.storage import keys
+from tests.launcher import ALL_UP, COMMAND, environment
 from tests.processes import free_port, running
 from tests.waiting import until
 

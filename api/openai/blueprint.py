@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Request, Response
 
-from api import problems, pydantic_smorest
-from api.pydantic_smorest import View
+from api.http import problems, pydantic_smorest
+from api.http.pydantic_smorest import View
 from jobs.errors import InvalidRequest
 
 
-class Parser(pydantic_smorest.Parser):
+class OpenAIParser(pydantic_smorest.Parser):
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # webargs' signature
@@ -19,11 +19,11 @@ class Parser(pydantic_smorest.Parser):
         return dict(req.args.items())
 
 
-class Blueprint(pydantic_smorest.Blueprint):
+class OpenAIBlueprint(pydantic_smorest.Blueprint):
     """Views answer objects as OpenAI shapes them: a response's model describes them, and touches them not."""
 
-    ARGUMENTS_PARSER = Parser()
-    REFUSES_UNKNOWN_QUERY = False
+    ARGUMENTS_PARSER = OpenAIParser()
+    REJECT_UNKNOWN_QUERY = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -6,19 +6,21 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from api.openai.submitting import Accepted
-from api.presence import ClientLeft, presence_check
+from api.http.disconnect import ClientDisconnected, disconnect_check
+from api.openai.submission import Submission
 
 
-def delivered(accepted: Accepted, answer: dict[str, Any] | Response) -> Response:
+def track_delivery(submission: Submission, answer: dict[str, Any] | Response) -> Response:
     """The same answer, which notes that the call is answered once it has left as a whole for a client that is there."""
     response = answer if isinstance(answer, Response) else jsonify(answer)
-    response.response = _noted(response.response, presence_check(), accepted.answered)
+    response.response = _mark_when_sent(response.response, disconnect_check(), submission.mark_answered)
     return response
 
 
-def _noted(parts: Iterable[Any], check_presence: Callable[[], None], answered: Callable[[], None]) -> Iterator[Any]:
-    with suppress(ClientLeft):
-        check_presence()
+def _mark_when_sent(
+    parts: Iterable[Any], check_disconnect: Callable[[], None], mark_answered: Callable[[], None]
+) -> Iterator[Any]:
+    with suppress(ClientDisconnected):
+        check_disconnect()
         yield from parts
-        answered()
+        mark_answered()

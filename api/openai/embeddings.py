@@ -6,26 +6,26 @@ from typing import Any, Final
 
 from flask import Response
 
-from api.openai import answers, examples
-from api.openai.blueprint import Blueprint
-from api.openai.delivery import delivered
-from api.openai.refusals import was_cancelled
-from api.openai.shapes import EmbeddingsBody
-from api.openai.submitting import accept, view_at_end
-from api.shapes import SubmitHeaders
-from jobs.answers import EmbeddingsAnswer
+from api.openai import examples, response_schemas
+from api.openai.blueprint import OpenAIBlueprint
+from api.openai.delivery import track_delivery
+from api.openai.errors import cancelled_error
+from api.openai.request_schemas import EmbeddingsBody
+from api.openai.submission import submit, wait_for_final_view
+from api.schemas.requests import SubmitHeaders
 from jobs.requests import EmbeddingsTask
+from jobs.results import EmbeddingsAnswer
 from jobs.vectors import unpack
 
-blueprint = Blueprint("embeddings", __name__, url_prefix="/embeddings", description="OpenAI's embeddings")
+blueprint = OpenAIBlueprint("embeddings", __name__, url_prefix="/embeddings", description="OpenAI's embeddings")
 
-_OURS: Final = ("input", "dimensions", "encoding_format")
+_HANDLED_FIELDS: Final = ("input", "dimensions", "encoding_format")
 
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(EmbeddingsBody, examples=examples.EMBEDDINGS_REQUESTS)
-@blueprint.response(200, answers.EmbeddingList, example=examples.EMBEDDINGS)
+@blueprint.response(200, response_schemas.EmbeddingList, example=examples.EMBEDDINGS)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
     """Turn texts into vectors and wait for them."""
@@ -36,22 +36,22 @@ def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
         dimensions=body.dimensions,
         encoding_format=body.encoding_format,
         metadata=body.metadata or {},
-        more=body.passed_on(*_OURS),
+        extra_body=body.passthrough_fields(*_HANDLED_FIELDS),
     )
-    accepted = accept(task, "embd", headers.key)
-    view = view_at_end(accepted)
+    submission = submit(task, "embd", headers.key)
+    view = wait_for_final_view(submission)
     if not isinstance(view.answer, EmbeddingsAnswer):
-        raise was_cancelled(view.record.job_id)
-    told = Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
-    return delivered(accepted, told)
+        raise cancelled_error(view.record.job_id)
+    response = Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
+    return track_delivery(submission, response)
 
 
 def _embeddings(answer: EmbeddingsAnswer, encoding_format: str) -> Iterator[str]:
     """In pieces: thousands of vectors at once would hold up everybody else."""
     yield '{"object":"list","data":['
     for index, vector in enumerate(answer.vectors):
-        shown = vector if encoding_format == "base64" else list(unpack(vector))
-        row = {"object": "embedding", "index": index, "embedding": shown}
+        embedding = vector if encoding_format == "base64" else list(unpack(vector))
+        row = {"object": "embedding", "index": index, "embedding": embedding}
         yield ("," if index else "") + json.dumps(row, separators=(",", ":"))
     tokens = answer.usage.input_tokens if answer.usage else 0
     usage = {"prompt_tokens": tokens, "total_tokens": answer.usage.total_tokens if answer.usage else tokens}

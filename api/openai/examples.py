@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.examples import id_parameter, named
+from api.schemas.examples import id_parameter, named
 
 _RESPONSE: Final = "resp_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _COMPLETION: Final = "chatcmpl_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
@@ -17,7 +17,7 @@ COMPLETION_ID: Final = id_parameter("completion_id", _COMPLETION)
 MODEL_NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "example": _MODEL}
 
 RESPONSE_REQUESTS: Final = named(
-    waited={"model": _MODEL, "input": _QUESTION},
+    blocking={"model": _MODEL, "input": _QUESTION},
     background={"model": _MODEL, "input": [_USER], "background": True, "metadata": {"customer": "4711"}},
     streamed={"model": _MODEL, "input": "And at sunset?", "stream": True, "previous_response_id": _RESPONSE},
 )
@@ -64,7 +64,7 @@ INPUT_ITEMS: Final = {
 }
 
 COMPLETION_REQUESTS: Final = named(
-    waited={"model": _MODEL, "messages": [_USER]},
+    blocking={"model": _MODEL, "messages": [_USER]},
     streamed={"model": _MODEL, "messages": [_USER], "stream": True, "stream_options": {"include_usage": True}},
 )
 COMPLETION: Final = {

@@ -7,47 +7,48 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from api.event_stream import KEEPALIVE_SECONDS
-from api.openai.refusals import CallFailed, still_running
-from api.openai.submitting import Accepted
-from api.presence import ClientLeft, presence_check
+from api.http.disconnect import ClientDisconnected, disconnect_check
+from api.http.event_stream import KEEPALIVE_SECONDS
+from api.openai.errors import OpenAIJobFailedError, still_running_error
+from api.openai.submission import Submission
 from api.services import services
 from jobs.events import Event
 
 HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # no comment can be sent meanwhile
-_WORDS: Final = frozenset({"delta", "upstream"})
+_OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
 
 
-def first_words(accepted: Accepted, bundles: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
+def wait_for_first_output(submission: Submission, batches: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
     """What the log says up to the first word of an answer, to its end, or to the end of our patience.
 
-    Raises CallFailed for a job that has failed without a word, StillRunning when the server stops, ClientLeft.
+    Raises OpenAIJobFailedError for a job that has failed without a word, StillRunning when the server stops,
+    ClientDisconnected.
     """
-    heard = _heard(accepted, bundles)
+    events_so_far = _collect_events(submission, batches)
     if services().listener.is_closed:
-        raise still_running(accepted.record.job_id)
-    error = heard[-1].error if heard and heard[-1].is_final else None
-    if error is not None and not any(map(_is_word, heard)):
-        accepted.answered()
-        raise CallFailed(accepted.record.job_id, error)
-    return heard
+        raise still_running_error(submission.record.job_id)
+    error = events_so_far[-1].error if events_so_far and events_so_far[-1].is_final else None
+    if error is not None and not any(map(_is_output, events_so_far)):
+        submission.mark_answered()
+        raise OpenAIJobFailedError(submission.record.job_id, error)
+    return events_so_far
 
 
-def _heard(accepted: Accepted, bundles: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
-    check_presence, until = presence_check(), time.monotonic() + HOLD_SECONDS
-    heard: tuple[Event, ...] = ()
-    for events in bundles:
-        heard += events
-        if any(map(_is_word, events)) or time.monotonic() >= until:
+def _collect_events(submission: Submission, batches: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
+    check_disconnect, deadline = disconnect_check(), time.monotonic() + HOLD_SECONDS
+    events_so_far: tuple[Event, ...] = ()
+    for events in batches:
+        events_so_far += events
+        if any(map(_is_output, events)) or time.monotonic() >= deadline:
             break
         try:
-            check_presence()
-        except ClientLeft:
-            if accepted.leave_late is not None:
-                accepted.leave_late()
+            check_disconnect()
+        except ClientDisconnected:
+            if submission.on_disconnect_after_grace is not None:
+                submission.on_disconnect_after_grace()
             raise
-    return heard
+    return events_so_far
 
 
-def _is_word(event: Event) -> bool:
-    return event.type in _WORDS
+def _is_output(event: Event) -> bool:
+    return event.type in _OUTPUT_TYPES

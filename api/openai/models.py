@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from api.openai import answers, examples
-from api.openai.blueprint import Blueprint
-from api.openai.refusals import ModelNotFound
+from api.openai import examples, response_schemas
+from api.openai.blueprint import OpenAIBlueprint
+from api.openai.errors import ModelNotFound
 from api.services import services
 from jobs import queries
 
-blueprint = Blueprint("models", __name__, url_prefix="/models", description="The provider's models")
+blueprint = OpenAIBlueprint("models", __name__, url_prefix="/models", description="The provider's models")
 
 
 @blueprint.route("")
-@blueprint.response(200, answers.ModelList, example=examples.MODELS)
+@blueprint.response(200, response_schemas.ModelList, example=examples.MODELS)
 @blueprint.problems(503)
 def list_models() -> Any:
     """The models that the provider lists."""
@@ -20,18 +20,18 @@ def list_models() -> Any:
 
 
 @blueprint.route("/<path:name>", parameters=[examples.MODEL_NAME])
-@blueprint.response(200, answers.ModelObject, example=examples.ONE_MODEL)
+@blueprint.response(200, response_schemas.ModelObject, example=examples.ONE_MODEL)
 @blueprint.problems(404, 503)
 def show_model(name: str) -> Any:
     """One of them."""
-    found = next((model for model in _models() if model["id"] == name), None)
-    if found is None:
+    match = next((model for model in _models() if model["id"] == name), None)
+    if match is None:
         raise ModelNotFound("no such model, as far as the provider has told", param="model")
-    return found
+    return match
 
 
 def _models() -> list[dict[str, Any]]:
-    here = services()
-    listed = here.store.run(queries.models())
-    names = dict.fromkeys([here.settings.chat_model, here.settings.embedding_model])
-    return listed or [{"id": name, "object": "model", "created": 0, "owned_by": "chatqueue"} for name in names]
+    app_services = services()
+    provider_models = app_services.store.run(queries.models())
+    names = dict.fromkeys([app_services.settings.chat_model, app_services.settings.embedding_model])
+    return provider_models or [{"id": name, "object": "model", "created": 0, "owned_by": "chatqueue"} for name in names]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.arena import Arena
 from bench.figures import column, percentile
 from bench.http import Connection
 from bench.plan import Plan
 from bench.rounds import in_turn
+from bench.runner import Arena
 from bench.systems import CHATQUEUE, NotInstalled
 from bench.table import Table
 from jobs.settings import Settings

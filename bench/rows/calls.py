@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench.accounts import billed
-from bench.arena import Arena
+from bench.cpu_accounting import billed
 from bench.figures import column
 from bench.plan import Plan
 from bench.rounds import in_turn, of_systems
+from bench.runner import Arena
 from bench.systems import CHATQUEUE, PEERS, TOKENS, VARIANTS, System
 from bench.table import Table
 
@@ -85,7 +85,7 @@ def _measure_calls(arena: Arena) -> Calls:
 def _measure_floor(transport: str, kind: str, plan: Plan) -> Calls:
     with Arena(plan, CHATQUEUE) as arena, billed({"provider": arena.groups["provider"]}) as bill:
         asked = [str(plan.calls), str(plan.in_flight), CHATQUEUE.message(1)]
-        said = arena.run_python("bench.floors", transport, kind, *asked)
+        said = arena.run_python("bench.baselines", transport, kind, *asked)
     made = plan.calls + plan.in_flight  # the provider's cost includes that of the warm-up
     return Calls(
         calls=plan.calls,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
-from bench.arena import Arena
 from bench.figures import column, percentile
 from bench.http import Connection, Event
 from bench.plan import Plan
 from bench.rounds import in_turn
+from bench.runner import Arena
 from bench.systems import CHATQUEUE
 from bench.table import Table
 
@@ -62,7 +62,7 @@ def _measure_direct(plan: Plan) -> FirstToken:
 
 
 def _direct(arena: Arena) -> list[float]:
-    said = arena.run_python("bench.floors", "aiohttp", "stream", str(arena.plan.round_trips), "1", MESSAGE)
+    said = arena.run_python("bench.baselines", "aiohttp", "stream", str(arena.plan.round_trips), "1", MESSAGE)
     return [seconds * 1000 for seconds in said["each"]]
 
 

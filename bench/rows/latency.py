@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeAlias
 
-from bench.arena import Arena
 from bench.asking import time_each_async
 from bench.figures import column, percentile
 from bench.http import Connection
 from bench.plan import Plan
 from bench.rounds import in_turn, of_systems
+from bench.runner import Arena
 from bench.systems import ARQ, CELERY, CELERY_THREADS, CHATQUEUE, DRAMATIQ, RQ, RQ_POOL, TASKIQ, System
 from bench.table import Table
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from bench.arena import Arena
 from bench.figures import column, ratio
 from bench.filling import create_jobs
 from bench.plan import Plan
 from bench.rounds import in_turn, of_systems
+from bench.runner import Arena
 from bench.systems import ARQ, CELERY_THREADS, CHATQUEUE, DRAMATIQ, RQ_POOL, TASKIQ, THREADS, System
 from bench.table import Table
 

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from openai import OpenAI
 
-from bench.arena import Arena
 from bench.figures import column, percentile
 from bench.plan import Plan
 from bench.rounds import in_turn
+from bench.runner import Arena
 from bench.systems import CHATQUEUE
 from bench.table import Table
 

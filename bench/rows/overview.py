@@ -11,12 +11,12 @@ from typing import Final
 
 import redis
 
-from bench.arena import Arena
 from bench.figures import column, percentile
 from bench.filling import create_jobs
 from bench.http import Connection
 from bench.plan import Plan
 from bench.rounds import in_turn
+from bench.runner import Arena
 from bench.systems import CHATQUEUE, THREADS, System
 from bench.table import Table
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from bench.accounts import billed, resident_mb
-from bench.arena import Arena
+from bench.cpu_accounting import billed, resident_mb
 from bench.figures import column
 from bench.http import Connection, Event
 from bench.load import Submit, submit_until
 from bench.plan import Plan
 from bench.rounds import in_turn
+from bench.runner import Arena
 from bench.systems import CHATQUEUE
 from bench.table import Table
 

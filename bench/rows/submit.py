@@ -4,12 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from bench.accounts import billed
-from bench.arena import Arena
+from bench.cpu_accounting import billed
 from bench.figures import column
 from bench.load import submit_for
 from bench.plan import Plan
 from bench.rounds import in_turn, of_systems
+from bench.runner import Arena
 from bench.systems import ARQ, CELERY, CHATQUEUE, DRAMATIQ, RQ, TASKIQ, THREADS, System
 from bench.table import Table
 

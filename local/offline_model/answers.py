@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from documents.citing import extract_answer
+from documents.citations import extract_answer
 from documents.prompting import read_prompt
 from local.offline_model.bodies import ChatBody, ResponseFormat
 from local.offline_model.directive import Directive
-from local.offline_model.invention import invent
+from local.offline_model.schema_faker import invent
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 

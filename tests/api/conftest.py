@@ -16,16 +16,17 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from api.services import Services, services_of
-from jobs import queries, verbs
-from jobs.answers import ChatAnswer, EmbeddingsAnswer, JobError, Usage
-from jobs.bell import Bell
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import Claim, Lease
+from jobs.results import ChatAnswer, EmbeddingsAnswer, JobError, Usage
 from jobs.settings import Settings, get_settings
 from jobs.states import State
-from jobs.store import Store
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.message_template import MessageTemplate
+from jobs.storage.store import Store
 
-BELL = Bell(DEFAULT_QUEUE)
+MESSAGE_TEMPLATE = MessageTemplate(DEFAULT_QUEUE)
 ANSWER = ChatAnswer(
     text="an answer",
     model="model-x",
@@ -33,11 +34,11 @@ ANSWER = ChatAnswer(
     usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5),
 )
 USAGE_SO_FAR = Usage.estimate(input_chars=12, pieces=1)
-FAULT = JobError(code="provider_timeout", message="the provider was silent for too long")
+ERROR = JobError(code="provider_timeout", message="the provider was silent for too long")
 
 
 @dataclass
-class WorkerHands:
+class FakeWorker:
     """Moves jobs as a worker would."""
 
     store: Store
@@ -45,39 +46,43 @@ class WorkerHands:
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
-    def bell(self) -> Bell:
-        return BELL
+    def message_template(self) -> MessageTemplate:
+        return MESSAGE_TEMPLATE
 
     def next_queued(self) -> str | None:
         return self.store.run(queries.oldest_queued())
 
     def claim(self, job_id: str) -> Lease:
-        command = verbs.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", BELL, self.settings)
+        command = transitions.claim(job_id, f"claim-{next(self.numbers)}", "worker-1", MESSAGE_TEMPLATE, self.settings)
         claim = self.store.run(command)
         assert isinstance(claim, Claim)
         return claim.lease
 
     def complete(self, job_id: str, answer: ChatAnswer | EmbeddingsAnswer = ANSWER) -> None:
-        assert self.store.run(verbs.finish(self.claim(job_id), answer, State.COMPLETED, self.settings))
+        assert self.store.run(transitions.finish(self.claim(job_id), answer, State.COMPLETED, self.settings))
 
-    def cut(self, job_id: str) -> None:
+    def finish_incomplete(self, job_id: str) -> None:
         answer = ANSWER.model_copy(update={"finish_reason": "length"})
-        assert self.store.run(verbs.finish(self.claim(job_id), answer, State.INCOMPLETE, self.settings))
+        assert self.store.run(transitions.finish(self.claim(job_id), answer, State.INCOMPLETE, self.settings))
 
     def fail(self, job_id: str) -> None:
-        assert self.store.run(verbs.fail(self.claim(job_id), FAULT, None, self.settings))
+        assert self.store.run(transitions.fail(self.claim(job_id), ERROR, None, self.settings))
 
     def cancel(self, job_id: str) -> None:
-        self.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+        self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
 
-    def put_back(self, job_id: str, seconds: float) -> None:
-        assert self.store.run(verbs.release(self.claim(job_id), FAULT, seconds, BELL)) is not None
+    def release_for_retry(self, job_id: str, seconds: float) -> None:
+        assert self.store.run(transitions.release(self.claim(job_id), ERROR, seconds, MESSAGE_TEMPLATE)) is not None
 
-    def write(self, lease: Lease, log_length: int, piece: str) -> int | None:
-        return self.store.run(verbs.append(lease, verbs.Tail(log_length, (verbs.delta(piece),)), USAGE_SO_FAR))
+    def write(self, lease: Lease, log_length: int, text: str) -> int | None:
+        return self.store.run(
+            transitions.append(
+                lease, transitions.PendingEvents(log_length, (transitions.delta_event(text),)), USAGE_SO_FAR
+            )
+        )
 
-    def beat(self) -> None:
-        self.store.run(verbs.renew("worker-1", [], self.settings))
+    def heartbeat(self) -> None:
+        self.store.run(transitions.renew("worker-1", [], self.settings))
 
 
 @pytest.fixture(scope="session")
@@ -126,8 +131,8 @@ def api_services(api_app: Flask) -> Services:
 
 
 @pytest.fixture
-def hands(api_services: Services) -> WorkerHands:
-    return WorkerHands(api_services.store, api_services.settings)
+def fake_worker(api_services: Services) -> FakeWorker:
+    return FakeWorker(api_services.store, api_services.settings)
 
 
 @pytest.fixture
@@ -145,8 +150,8 @@ def create_response(api_client: FlaskClient) -> Callable[..., TestResponse]:
     """POST /v1/responses, in the background unless the test says otherwise."""
 
     def create(headers: dict[str, str] | None = None, *, buffered: bool = True, **body: Any) -> TestResponse:
-        sent = {"input": "hi", "background": True} | body
-        return api_client.post("/v1/responses", json=sent, headers=headers or {}, buffered=buffered)
+        request_body = {"input": "hi", "background": True} | body
+        return api_client.post("/v1/responses", json=request_body, headers=headers or {}, buffered=buffered)
 
     return create
 

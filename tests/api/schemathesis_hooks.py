@@ -5,7 +5,7 @@ import uuid
 
 import schemathesis
 
-from api.shapes import SubmitHeaders
+from api.schemas.requests import SubmitHeaders
 
 _KEY = re.compile(SubmitHeaders.model_json_schema()["properties"]["Idempotency-Key"]["anyOf"][0]["pattern"])
 _LONGEST_WAIT_SECONDS = 0.1

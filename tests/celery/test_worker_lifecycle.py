@@ -6,13 +6,13 @@ import pytest
 from celery import Celery
 
 from jobs import queries
-from jobs.connect import connect
-from jobs.keys import DEFAULT_QUEUE
 from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.states import State
-from jobs.store import Store
-from tasks.bells import RUN_JOB
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
+from tasks.queue_message import RUN_JOB
 from tasks.submit import Submitter
 from tests.celery.retry_tasks import FAILURES, succeeds_at_last
 from tests.local_engine import wait_until
@@ -88,7 +88,7 @@ def arriving(events, listening):
 def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspect):
     """`celery -A tasks worker` is all it takes; `celery inspect` finds the pool, the task and nothing running."""
     pool = only(inspect.stats())["pool"]
-    assert pool["implementation"] == "tasks.pool:TaskPool"
+    assert pool["implementation"] == "tasks.celery_ext.pool:TaskPool"
     assert pool["max-concurrency"] >= 100
 
     assert only(inspect.ping()) == {"ok": "pong"}

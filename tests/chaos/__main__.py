@@ -10,27 +10,27 @@ from pathlib import Path
 
 from tests.chaos.plan import POOLS, Plan
 from tests.chaos.run import chosen, run_fault
-from tests.chaos.table import Line, header, row
+from tests.chaos.table import ResultRow, header, row
 
 
 def main() -> int:
     """0 when every target is met, 1 when one is missed."""
     args = _arguments()
     began_at = time.monotonic()
-    _say(header())
+    _print(header())
     plans = [Plan(pool, args.seed, args.lease, args.scale) for pool in ([args.pool] if args.pool else POOLS)]
     rows = [(fault, plan) for plan in plans for fault in chosen(args.only, plan.pool)]
-    lines: list[Line] = []
+    lines: list[ResultRow] = []
     with ThreadPoolExecutor(args.at_once) as executor:
         for line in executor.map(lambda pair: run_fault(*pair, args.logs), rows):
             lines.append(line)
-            _say(row(line))
+            _print(row(line))
     minutes = (time.monotonic() - began_at) / 60
-    _say(f"\nseed {args.seed}, lease {args.lease:g} s, scale {args.scale:g}; {_machine()}; {minutes:.1f} minutes")
+    _print(f"\nseed {args.seed}, lease {args.lease:g} s, scale {args.scale:g}; {_machine()}; {minutes:.1f} minutes")
     return 0 if lines and all(line.is_met for line in lines) else 1
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 

@@ -8,22 +8,22 @@ from itertools import pairwise
 
 
 @dataclass(frozen=True)
-class Call:
+class TimedCall:
     began: float
     ended: float | None
     left_early: bool
 
-    def overlaps(self, later: "Call") -> bool:
+    def overlaps(self, later: "TimedCall") -> bool:
         return self.ended is None or later.began < self.ended
 
 
 @dataclass(frozen=True)
-class Comeback:
-    """A broken call and the next one of its job. ``deaths``: broken calls of that job so far."""
+class Resumption:
+    """A broken call and the next one of its job. ``broken_calls``: broken calls of that job so far."""
 
     broke_at: float
     began_again: float
-    deaths: int
+    broken_calls: int
 
     @property
     def seconds(self) -> float:
@@ -33,7 +33,7 @@ class Comeback:
 class Calls:
     """By the key of each job's directive."""
 
-    def __init__(self, by_key: dict[str, list[Call]]) -> None:
+    def __init__(self, by_key: dict[str, list[TimedCall]]) -> None:
         self._by_key = by_key
 
     @classmethod
@@ -42,7 +42,7 @@ class Calls:
             rows = json.load(reply)
         by_key = defaultdict(list)
         for key, began, ended, left_early in sorted(rows, key=lambda row: row[1]):
-            by_key[key].append(Call(began, ended, left_early))
+            by_key[key].append(TimedCall(began, ended, left_early))
         return cls(by_key)
 
     def of(self, keys: list[str]) -> "Calls":
@@ -75,7 +75,7 @@ class Calls:
         ]
 
     @property
-    def most_open(self) -> int:
+    def max_open(self) -> int:
         """The most calls that were open at one time."""
         turns = []
         for call in (call for calls in self._by_key.values() for call in calls):
@@ -94,13 +94,13 @@ class Calls:
         ends = (call.ended for calls in self._by_key.values() for call in calls if not call.left_early)
         return sorted(end for end in ends if end is not None and end >= moment)
 
-    def comebacks(self) -> list[Comeback]:
-        return [comeback for calls in self._by_key.values() for comeback in _comebacks(calls)]
+    def resumptions(self) -> list[Resumption]:
+        return [resumption for calls in self._by_key.values() for resumption in _find_resumptions(calls)]
 
 
-def _comebacks(calls: list[Call]) -> list[Comeback]:
+def _find_resumptions(calls: list[TimedCall]) -> list[Resumption]:
     found = []
     for call, after in pairwise(calls):
         if call.left_early and call.ended is not None:
-            found.append(Comeback(call.ended, after.began, len(found) + 1))
+            found.append(Resumption(call.ended, after.began, len(found) + 1))
     return found

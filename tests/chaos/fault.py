@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.chaos.stage import Stage
+from tests.chaos.environment import Environment
 
 ASYNCIO = ("asyncio",)
 EVERY_POOL = ("asyncio", "threads", "prefork")
 
 
-class Skipped(Exception):
+class FaultSkipped(Exception):
     """This machine cannot run the row; the message says why."""
 
 
@@ -19,7 +19,7 @@ class Fault:
 
     name: str
     title: str
-    inflict: Callable[[Stage], None]
+    inflict: Callable[[Environment], None]
     pools: tuple[str, ...] = ASYNCIO
     end_seconds: float = 120.0
     extra_calls_share: float | None = None

@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jobs.connect import connect
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.requests import ChatTask
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tasks.submit import Submitter
 
 ACCEPT_SECONDS = 120.0
@@ -28,7 +28,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Order:
+class JobSpec:
     """What a job asks of the model."""
 
     key: str
@@ -36,13 +36,13 @@ class Order:
     text: str
 
 
-def order(seconds: float, extra: str = "", delay: float = 0) -> Order:
+def order(seconds: float, extra: str = "", delay: float = 0) -> JobSpec:
     """An answer that takes that long, in a few words a second, after a delay with none."""
     key = uuid.uuid4().hex
     words = max(2, min(50, round(seconds * 4)))
     interval = seconds / (words - 1)
     message = f"[[offline key={key} tokens={words} interval={interval:.3f} delay={delay:g}]] {extra}hello"
-    return Order(key, message, " ".join(f"w{number}" for number in range(words)))
+    return JobSpec(key, message, " ".join(f"w{number}" for number in range(words)))
 
 
 class Client:
@@ -61,7 +61,7 @@ class Client:
         """Accepted, after as many tries as it takes; each repeats the same Idempotency-Key."""
         asked = order(seconds, extra, delay)
         request = ChatTask(kind="chat", message=asked.message)
-        job_id = insist(lambda: self._submitter.submit(request, idempotency_key=asked.key).job_id)
+        job_id = retry_until_accepted(lambda: self._submitter.submit(request, idempotency_key=asked.key).job_id)
         return self.note(Sent(job_id, asked.key, asked.text, fails_with))
 
     def note(self, sent: Sent) -> Sent:
@@ -75,7 +75,7 @@ class Client:
         self.store.close()
 
 
-def insist(submit: Callable[[], str]) -> str:
+def retry_until_accepted(submit: Callable[[], str]) -> str:
     deadline = time.monotonic() + ACCEPT_SECONDS
     while True:
         try:

@@ -3,119 +3,119 @@
 import threading
 import time
 
+from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
-from tests.chaos.stage import Stage
 
 RETURN_SECONDS = 30.0
 EXTRA_CALLS_SHARE = 0.01
 
 
-def drop_connections(stage: Stage) -> None:
+def drop_connections(environment: Environment) -> None:
     """Twelve times, in the middle of whatever is said."""
-    _drop(stage, stage.plan.count(12, 4), (2, 5))
+    _drop(environment, environment.plan.count(12, 4), (2, 5))
 
 
-def flap(stage: Stage) -> None:
+def flap(environment: Environment) -> None:
     """Forty times within a minute."""
-    _drop(stage, stage.plan.count(40, 10), (0.3, 2))
+    _drop(environment, environment.plan.count(40, 10), (0.3, 2))
 
 
-def _drop(stage: Stage, times: int, pause: tuple[float, float]) -> None:
-    proxy = stage.proxy_for_workers()
-    stage.fleet.start(3, 10)
-    stage.client.submit_many(stage.plan.count(60, 40), 5)  # a line, so that slots too many would be taken
-    feeder = threading.Thread(target=stage.submit_while, args=(times * sum(pause) / 2 + 15, 0.2, 5), daemon=True)
+def _drop(environment: Environment, times: int, pause: tuple[float, float]) -> None:
+    proxy = environment.proxy_for_workers()
+    environment.fleet.start(3, 10)
+    environment.client.submit_many(environment.plan.count(60, 40), 5)  # a line, so that slots too many would be taken
+    feeder = threading.Thread(target=environment.submit_while, args=(times * sum(pause) / 2 + 15, 0.2, 5), daemon=True)
     feeder.start()
-    stage.wait_until_busy(20)
+    environment.wait_until_busy(20)
     dropped = 0
     for _ in range(times):
         dropped += proxy.drop()
-        time.sleep(stage.random.uniform(*pause))
-    stage.notes.append(f"{dropped} connections cut")
-    stage.time_return()
+        time.sleep(environment.random.uniform(*pause))
+    environment.notes.append(f"{dropped} connections cut")
+    environment.time_recovery()
     feeder.join()
-    _expect_slots_kept(stage)
-    stage.expect_back(at_most=RETURN_SECONDS)
+    _expect_slots_kept(environment)
+    environment.expect_recovery_times(at_most=RETURN_SECONDS)
 
 
-def _expect_slots_kept(stage: Stage) -> None:
+def _expect_slots_kept(environment: Environment) -> None:
     """A worker that connects anew must remember what it still runs."""
-    most = stage.calls().most_open
-    if most > stage.fleet.slots:
-        stage.misses.append(f"{most} calls at once on {stage.fleet.slots} slots")
+    most = environment.calls().max_open
+    if most > environment.fleet.slots:
+        environment.misses.append(f"{most} calls at once on {environment.fleet.slots} slots")
 
 
-def leave_half_open(stage: Stage) -> None:
+def leave_half_open(environment: Environment) -> None:
     """What is open says nothing any more and never ends; new connections work."""
-    proxy = stage.proxy_for_workers()
-    stage.fleet.start(3, 10)
-    stage.client.submit_many(stage.plan.count(200, 80), 5)
-    stage.wait_until_busy(20)
-    for _ in range(stage.plan.count(2)):
+    proxy = environment.proxy_for_workers()
+    environment.fleet.start(3, 10)
+    environment.client.submit_many(environment.plan.count(200, 80), 5)
+    environment.wait_until_busy(20)
+    for _ in range(environment.plan.count(2)):
         proxy.silence_open_ones()
-        _time_new_claims(stage)
+        _time_new_claims(environment)
         time.sleep(5)
-    _expect_slots_kept(stage)
-    stage.expect_back(at_most=RETURN_SECONDS)
+    _expect_slots_kept(environment)
+    environment.expect_recovery_times(at_most=RETURN_SECONDS)
 
 
-def _time_new_claims(stage: Stage) -> None:
+def _time_new_claims(environment: Environment) -> None:
     """From now until work has gone on for good: as many new calls as all workers have slots."""
     silent_at = time.time()
-    began = stage.wait_for_a_call(silent_at + 1, RETURN_SECONDS + 40, stage.fleet.slots)
+    began = environment.wait_for_a_call(silent_at + 1, RETURN_SECONDS + 40, environment.fleet.slots)
     if began is not None:
-        stage.back.append(began - silent_at)
+        environment.back.append(began - silent_at)
 
 
-def hold_everything(stage: Stage) -> None:
+def hold_everything(environment: Environment) -> None:
     """Nothing goes through, silently, for a lease and more; then all goes through, late."""
-    proxy = stage.proxy_for_workers()
-    stage.fleet.start(3, 10)
-    stage.client.submit_many(stage.plan.count(150, 60), 5)
-    stage.wait_until_busy(20)
+    proxy = environment.proxy_for_workers()
+    environment.fleet.start(3, 10)
+    environment.client.submit_many(environment.plan.count(150, 60), 5)
+    environment.wait_until_busy(20)
     proxy.go_silent()
-    time.sleep(stage.plan.lease_seconds * 1.5)
+    time.sleep(environment.plan.lease_seconds * 1.5)
     proxy.allow()
-    stage.time_return()
-    _expect_slots_kept(stage)
-    stage.expect_back(at_most=RETURN_SECONDS)
+    environment.time_recovery()
+    _expect_slots_kept(environment)
+    environment.expect_recovery_times(at_most=RETURN_SECONDS)
 
 
-def flap_at_one_and_kill_another(stage: Stage) -> None:
+def flap_at_one_and_kill_another(environment: Environment) -> None:
     """A worker whose link keeps failing must not keep the recovery duties from those whose link is good."""
-    good = stage.fleet.env["REDIS_URL"]
-    proxy = stage.proxy_for_workers()
-    stage.fleet.start(1, 8)
-    stage.fleet.env["REDIS_URL"] = good
-    _, victim = stage.fleet.start(2, 8)
-    stage.client.submit_many(24, 2 * stage.plan.lease_seconds)
-    stage.wait_until_busy(20)
+    good = environment.fleet.env["REDIS_URL"]
+    proxy = environment.proxy_for_workers()
+    environment.fleet.start(1, 8)
+    environment.fleet.env["REDIS_URL"] = good
+    _, victim = environment.fleet.start(2, 8)
+    environment.client.submit_many(24, 2 * environment.plan.lease_seconds)
+    environment.wait_until_busy(20)
     killed_at = time.time()
-    stage.fleet.replace(victim)
-    while time.time() < killed_at + 2 * stage.plan.lease_seconds:
+    environment.fleet.replace(victim)
+    while time.time() < killed_at + 2 * environment.plan.lease_seconds:
         proxy.drop()
-        time.sleep(stage.random.uniform(1, 3))
-    stage.expect_comebacks(stage.plan.lease_seconds + 5, killed_at - 1)
+        time.sleep(environment.random.uniform(1, 3))
+    environment.expect_resumptions(environment.plan.lease_seconds + 5, killed_at - 1)
 
 
-def cut_one_worker_off(stage: Stage) -> None:
+def cut_one_worker_off(environment: Environment) -> None:
     """One worker of three cannot reach Redis for two leases: its jobs run elsewhere, and it writes nothing after."""
-    stage.fleet.start(2, 10)
-    whole = stage.fleet.env["REDIS_URL"]
-    proxy = stage.proxy_for_workers()
-    [alone] = stage.fleet.start(1, 10)
-    stage.fleet.env["REDIS_URL"] = whole
-    stage.client.submit_many(stage.plan.count(60, 40), 6)
-    stage.wait_until_busy(30)
-    held = stage.keys_held_by(alone)
+    environment.fleet.start(2, 10)
+    whole = environment.fleet.env["REDIS_URL"]
+    proxy = environment.proxy_for_workers()
+    [alone] = environment.fleet.start(1, 10)
+    environment.fleet.env["REDIS_URL"] = whole
+    environment.client.submit_many(environment.plan.count(60, 40), 6)
+    environment.wait_until_busy(30)
+    held = environment.keys_held_by(alone)
     proxy.go_silent()
     cut_at = time.time()
-    stage.unseen_overlaps |= held
-    time.sleep(stage.plan.lease_seconds * 2)
+    environment.unseen_overlaps |= held
+    time.sleep(environment.plan.lease_seconds * 2)
     proxy.allow()
-    stage.notes.append(f"{len(held)} jobs cut off")
-    stage.back += [again - cut_at for key in held for again in stage.calls().of([key]).began_after(cut_at)]
-    stage.expect_back(p95=stage.plan.lease_seconds + 5 + 6)
+    environment.notes.append(f"{len(held)} jobs cut off")
+    environment.back += [again - cut_at for key in held for again in environment.calls().of([key]).began_after(cut_at)]
+    environment.expect_recovery_times(p95=environment.plan.lease_seconds + 5 + 6)
 
 
 FAULTS = (

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from kombu import Connection, Queue
 
-from jobs.keys import DEFAULT_QUEUE
-from tests.chaos.fault import Fault, Skipped
+from jobs.storage.keys import DEFAULT_QUEUE
+from tests.chaos.environment import Environment
+from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.jobs_sent import order
-from tests.chaos.stage import Stage
 from tests.chaos.web import Web
 from tests.processes import Process, free_port
 
@@ -90,57 +90,57 @@ def _epmd() -> str:
     return shutil.which("epmd") or "epmd"
 
 
-def kill_workers_and_broker(stage: Stage) -> None:
+def kill_workers_and_broker(environment: Environment) -> None:
     """Workers are killed, then the broker; submits go on through the web."""
     if not _server() or not shutil.which("epmd"):
-        raise Skipped("rabbitmq-server is not installed")
+        raise FaultSkipped("rabbitmq-server is not installed")
     folder = Path(tempfile.mkdtemp(prefix="chaos-rabbit-"))
-    stage.keep(lambda: shutil.rmtree(folder, ignore_errors=True))
+    environment.keep(lambda: shutil.rmtree(folder, ignore_errors=True))
     rabbit = Rabbit(folder)
-    stage.keep(rabbit.close)
+    environment.keep(rabbit.close)
     rabbit.start()
-    _inflict(stage, rabbit)
+    _run_outage(environment, rabbit)
 
 
-def _inflict(stage: Stage, rabbit: Rabbit) -> None:
-    stage.fleet.env["CELERY_BROKER_URL"] = rabbit.url
-    web = Web(stage, rabbit.url)
+def _run_outage(environment: Environment, rabbit: Rabbit) -> None:
+    environment.fleet.env["CELERY_BROKER_URL"] = rabbit.url
+    web = Web(environment, rabbit.url)
     web.start()
-    stage.submit = lambda seconds: web.submit(order(seconds))
-    stage.fleet.start(3, 8)
-    _expect_quorum_queue(stage, rabbit)
+    environment.submit = lambda seconds: web.submit(order(seconds))
+    environment.fleet.start(3, 8)
+    _expect_quorum_queue(environment, rabbit)
     since = time.time()
-    for _ in range(stage.plan.count(120, 40)):
+    for _ in range(environment.plan.count(120, 40)):
         web.submit(order(4))
-    stage.wait_until_busy(16)
-    for _ in range(stage.plan.count(5, 2)):
-        stage.fleet.replace(stage.random.choice(stage.fleet.workers)).wait_until_ready()
-        time.sleep(stage.random.uniform(1, 3))
-    time.sleep(stage.plan.lease_seconds + 5)
-    stage.expect_comebacks(stage.plan.lease_seconds + 5 + 4, since)
-    _kill_broker(stage, rabbit, web)
-    stage.wait(lambda: not stage.unfinished(), 120, "all end")
+    environment.wait_until_busy(16)
+    for _ in range(environment.plan.count(5, 2)):
+        environment.fleet.replace(environment.random.choice(environment.fleet.workers)).wait_until_ready()
+        time.sleep(environment.random.uniform(1, 3))
+    time.sleep(environment.plan.lease_seconds + 5)
+    environment.expect_resumptions(environment.plan.lease_seconds + 5 + 4, since)
+    _kill_broker(environment, rabbit, web)
+    environment.wait(lambda: not environment.unfinished(), 120, "all end")
 
 
-def _expect_quorum_queue(stage: Stage, rabbit: Rabbit) -> None:
+def _expect_quorum_queue(environment: Environment, rabbit: Rabbit) -> None:
     with Connection(rabbit.url) as connection:
         queue = Queue(DEFAULT_QUEUE, durable=True, queue_arguments={"x-queue-type": "quorum"})
         try:
             queue(connection.default_channel).queue_declare()
         except connection.channel_errors as error:
-            stage.misses.append(f"the queue is no quorum queue: {error}")
+            environment.misses.append(f"the queue is no quorum queue: {error}")
 
 
-def _kill_broker(stage: Stage, rabbit: Rabbit, web: Web) -> None:
+def _kill_broker(environment: Environment, rabbit: Rabbit, web: Web) -> None:
     rabbit.kill()
     for _ in range(10):
         web.submit(order(2))
     rabbit.start()
     returned_at = time.time()
     new = [web.submit(order(2)) for _ in range(10)]
-    begun = stage.wait_for_calls(new, 60, "work goes on after the broker's return")
+    begun = environment.wait_for_calls(new, 60, "work goes on after the broker's return")
     if begun:
-        stage.notes.append(f"work goes on {max(begun) - returned_at:.0f} s after the broker's return")
+        environment.notes.append(f"work goes on {max(begun) - returned_at:.0f} s after the broker's return")
 
 
 FAULTS = (Fault("rabbitmq", "RabbitMQ as broker (quorum): 5 kills, broker SIGKILL", kill_workers_and_broker),)

@@ -6,148 +6,152 @@ import time
 
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.requests import ChatTask
+from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
 from tests.chaos.jobs_sent import Sent, order
-from tests.chaos.stage import Stage
 
 RETURN_SECONDS = 20.0  # work goes on this soon after Redis is back
 FAILS_WITHIN_SECONDS = 3.0  # a submit, when Redis is away
 
 
-def stop_and_start(stage: Stage) -> None:
-    _restart_under_load(stage, signal.SIGTERM)
+def stop_and_start(environment: Environment) -> None:
+    _restart_under_load(environment, signal.SIGTERM)
 
 
-def kill_and_start(stage: Stage) -> None:
-    _restart_under_load(stage, signal.SIGKILL)
+def kill_and_start(environment: Environment) -> None:
+    _restart_under_load(environment, signal.SIGKILL)
 
 
-def kill_and_start_fsync_always(stage: Stage) -> None:
-    stage.redis.end()
-    stage.redis.appendfsync = "always"
-    stage.redis.start()
-    _restart_under_load(stage, signal.SIGKILL)
+def kill_and_start_fsync_always(environment: Environment) -> None:
+    environment.redis.end()
+    environment.redis.appendfsync = "always"
+    environment.redis.start()
+    _restart_under_load(environment, signal.SIGKILL)
 
 
-def _restart_under_load(stage: Stage, number: int) -> None:
+def _restart_under_load(environment: Environment, number: int) -> None:
     """Jobs are submitted all the while, and end all the while."""
-    slots = 4 if stage.plan.pool == "prefork" else 10
-    stage.fleet.start(3, slots)
-    restarts = stage.plan.count(4, 2)
-    feeder = threading.Thread(target=stage.submit_while, args=(restarts * 12, 0.25, 4), daemon=True)
+    slots = 4 if environment.plan.pool == "prefork" else 10
+    environment.fleet.start(3, slots)
+    restarts = environment.plan.count(4, 2)
+    feeder = threading.Thread(target=environment.submit_while, args=(restarts * 12, 0.25, 4), daemon=True)
     feeder.start()
-    stage.wait_until_busy(slots)
+    environment.wait_until_busy(slots)
     for _ in range(restarts):
-        stage.redis.end(number)
-        time.sleep(stage.random.uniform(1, 3))
-        stage.redis.start()
-        stage.time_return()
-        time.sleep(stage.random.uniform(3, 6))
+        environment.redis.end(number)
+        time.sleep(environment.random.uniform(1, 3))
+        environment.redis.start()
+        environment.time_recovery()
+        time.sleep(environment.random.uniform(3, 6))
     feeder.join()
-    stage.expect_back(at_most=RETURN_SECONDS)
+    environment.expect_recovery_times(at_most=RETURN_SECONDS)
 
 
-def lose_the_last_second(stage: Stage) -> None:
+def lose_the_last_second(environment: Environment) -> None:
     """What a host may lose with everysec: jobs of that second are gone, claims of it are undone while they run."""
-    stage.fleet.start(3, 10)
-    for _ in range(stage.plan.count(4, 2)):
-        stage.client.submit_many(25, 4)
-        stage.wait_until_busy(5)
+    environment.fleet.start(3, 10)
+    for _ in range(environment.plan.count(4, 2)):
+        environment.client.submit_many(25, 4)
+        environment.wait_until_busy(5)
         time.sleep(1)
-        _lose_a_second(stage)
-        stage.time_return()
-        stage.wait(lambda: not stage.calls().open, 60 + 2 * stage.plan.lease_seconds, "the running calls end")
+        _lose_a_second(environment)
+        environment.time_recovery()
+        environment.wait(
+            lambda: not environment.calls().open, 60 + 2 * environment.plan.lease_seconds, "the running calls end"
+        )
         time.sleep(1)
-    stage.unseen_overlaps |= {job.key for job in stage.client.sent}  # their claims were undone: refused, see doubles
+    environment.unseen_overlaps |= {
+        job.key for job in environment.client.sent
+    }  # their claims were undone: refused, see doubles
 
 
-def _lose_a_second(stage: Stage) -> None:
-    sizes, cut_at = stage.redis.log_sizes(), time.time()
-    stage.client.submit_many(10, 4)
+def _lose_a_second(environment: Environment) -> None:
+    sizes, cut_at = environment.redis.log_sizes(), time.time()
+    environment.client.submit_many(10, 4)
     time.sleep(1)
-    stage.redis.end(signal.SIGKILL)
-    stage.redis.forget_since(sizes)
-    stage.redis.start()
-    lost = [job for job in stage.client.sent if job.accepted_at >= cut_at]
-    stage.notes.append(f"{len(lost)} jobs of the lost second")
+    environment.redis.end(signal.SIGKILL)
+    environment.redis.forget_since(sizes)
+    environment.redis.start()
+    lost = [job for job in environment.client.sent if job.accepted_at >= cut_at]
+    environment.notes.append(f"{len(lost)} jobs of the lost second")
     for job in lost:
-        stage.client.sent.remove(job)
+        environment.client.sent.remove(job)
 
 
-def stay_away_for_a_minute(stage: Stage) -> None:
+def stay_away_for_a_minute(environment: Environment) -> None:
     """Calls end meanwhile: their answers are kept until Redis takes them. A submit fails fast."""
-    slots = 4 if stage.plan.pool == "prefork" else 10
-    stage.fleet.start(2, slots)
-    stage.client.submit_many(stage.plan.count(60, 30), 6)
-    stage.wait_until_busy(2 * slots)
-    stage.redis.end(signal.SIGKILL)
+    slots = 4 if environment.plan.pool == "prefork" else 10
+    environment.fleet.start(2, slots)
+    environment.client.submit_many(environment.plan.count(60, 30), 6)
+    environment.wait_until_busy(2 * slots)
+    environment.redis.end(signal.SIGKILL)
     away_at = time.time()
-    _expect_a_fast_refusal(stage)
-    time.sleep(stage.plan.count(60, 20))
-    meanwhile = len(stage.calls().ended_after(away_at))
-    stage.notes.append(f"{meanwhile} calls ended meanwhile")
-    stage.redis.start()
-    stage.time_return()
-    stage.expect_back(at_most=RETURN_SECONDS)
-    if stage.calls().extra:
-        stage.notes.append("calls were made again")
+    _expect_a_fast_refusal(environment)
+    time.sleep(environment.plan.count(60, 20))
+    meanwhile = len(environment.calls().ended_after(away_at))
+    environment.notes.append(f"{meanwhile} calls ended meanwhile")
+    environment.redis.start()
+    environment.time_recovery()
+    environment.expect_recovery_times(at_most=RETURN_SECONDS)
+    if environment.calls().extra:
+        environment.notes.append("calls were made again")
 
 
-def _expect_a_fast_refusal(stage: Stage) -> None:
+def _expect_a_fast_refusal(environment: Environment) -> None:
     started = time.monotonic()
     try:
-        _submit_once(stage)
+        _submit_once(environment)
     except StoreUnavailable:
         took = time.monotonic() - started
-        stage.notes.append(f"submit refused in {took:.1f} s")
+        environment.notes.append(f"submit refused in {took:.1f} s")
         if took > FAILS_WITHIN_SECONDS:
-            stage.misses.append(f"a submit took {took:.1f} s to fail")
+            environment.misses.append(f"a submit took {took:.1f} s to fail")
     else:
-        stage.misses.append("a submit was accepted without Redis")
+        environment.misses.append("a submit was accepted without Redis")
 
 
-def _submit_once(stage: Stage) -> None:
+def _submit_once(environment: Environment) -> None:
     asked = order(1)
-    job_id = stage.client._submitter.submit(ChatTask(kind="chat", message=asked.message)).job_id
-    stage.client.note(Sent(job_id, asked.key, asked.text))
+    job_id = environment.client._submitter.submit(ChatTask(kind="chat", message=asked.message)).job_id
+    environment.client.note(Sent(job_id, asked.key, asked.text))
 
 
-def run_out_of_memory(stage: Stage) -> None:
+def run_out_of_memory(environment: Environment) -> None:
     """Nearly full: submits are refused, jobs go on, a worker may start. Wholly full: nothing is lost."""
-    stage.fleet.start(2, 10)
-    stage.client.submit_many(stage.plan.count(60, 30), 5)
-    stage.wait_until_busy(20)
-    with stage.redis.client() as redis:
+    environment.fleet.start(2, 10)
+    environment.client.submit_many(environment.plan.count(60, 30), 5)
+    environment.wait_until_busy(20)
+    with environment.redis.client() as redis:
         redis.config_set("maxmemory", int(redis.info("memory")["used_memory"] / 0.9))
-        stage.wait(lambda: _refused(stage) == 5, 10, "submits are refused")
-        stage.fleet.replace(stage.fleet.workers[0]).wait_until_ready()
-        _expect_alive(stage)
+        environment.wait(lambda: _refused(environment) == 5, 10, "submits are refused")
+        environment.fleet.replace(environment.fleet.workers[0]).wait_until_ready()
+        _expect_alive(environment)
         redis.config_set("maxmemory", 1024 * 1024)
-        stage.fleet.add(10)
-        time.sleep(stage.plan.lease_seconds + 5)
-        stage.notes.append(f"{_refused(stage)} of 5 submits refused when wholly full")
+        environment.fleet.add(10)
+        time.sleep(environment.plan.lease_seconds + 5)
+        environment.notes.append(f"{_refused(environment)} of 5 submits refused when wholly full")
         redis.config_set("maxmemory", 0)
-    stage.time_return()
-    stage.fleet.wait_until_ready()
-    _expect_alive(stage)
-    stage.expect_back(at_most=RETURN_SECONDS)
+    environment.time_recovery()
+    environment.fleet.wait_until_ready()
+    _expect_alive(environment)
+    environment.expect_recovery_times(at_most=RETURN_SECONDS)
 
 
-def _refused(stage: Stage) -> int:
+def _refused(environment: Environment) -> int:
     refused = 0
     for _ in range(5):
         try:
-            _submit_once(stage)
+            _submit_once(environment)
         except (QueueFull, StoreUnavailable):
             refused += 1
     return refused
 
 
-def _expect_alive(stage: Stage) -> None:
-    dead = [worker for worker in stage.fleet.workers if not worker.is_running]
+def _expect_alive(environment: Environment) -> None:
+    dead = [worker for worker in environment.fleet.workers if not worker.is_running]
     for worker in dead:
-        stage.misses.append(f"a worker exited with {worker.process.returncode}")
-        stage.fleet.replace(worker)
+        environment.misses.append(f"a worker exited with {worker.process.returncode}")
+        environment.fleet.replace(worker)
 
 
 FAULTS = (

@@ -1,4 +1,4 @@
-"""Runs rows one after another, each on a stage of its own."""
+"""Runs rows one after another, each in an environment of its own."""
 
 import sys
 import time
@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos import bells_faults, deaths, mixed, network, poison, rabbitmq, redis_faults, stops, web
-from tests.chaos.fault import Fault, Skipped
-from tests.chaos.judge import Verdict, judge
+from tests.chaos import kills, message_faults, mixed, network, poison, rabbitmq, redis_faults, stops, web
+from tests.chaos.environment import Environment
+from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.plan import Plan
-from tests.chaos.stage import Stage
-from tests.chaos.table import Line
+from tests.chaos.table import ResultRow
+from tests.chaos.verdict import Verdict, evaluate
 from tests.processes import running
 
 FAULTS: tuple[Fault, ...] = (
-    *deaths.FAULTS,
+    *kills.FAULTS,
     *stops.FAULTS,
     *redis_faults.FAULTS,
     *network.FAULTS,
-    *bells_faults.FAULTS,
+    *message_faults.FAULTS,
     *poison.FAULTS,
     *web.FAULTS,
     *rabbitmq.FAULTS,
@@ -34,38 +34,38 @@ def chosen(names: Iterable[str], pool: str) -> list[Fault]:
     return [fault for fault in FAULTS if pool in fault.pools and (not wanted or fault.name in wanted)]
 
 
-def run_fault(fault: Fault, plan: Plan, logs: Path | None = None) -> Line:
+def run_fault(fault: Fault, plan: Plan, logs: Path | None = None) -> ResultRow:
     """With a model of its own, so that one row's open calls are not counted in another."""
     began_at = time.monotonic()
     args = [sys.executable, "-m", "tests.chaos.model"]
-    with running(args, ready="listening on ") as model, Stage(plan, _url(model), plan.seed) as stage:
+    with running(args, ready="listening on ") as model, Environment(plan, _url(model), plan.seed) as environment:
         try:
-            fault.inflict(stage)
-        except Skipped as reason:
-            return Line(fault.title, plan.pool, skipped=str(reason))
+            fault.inflict(environment)
+        except FaultSkipped as reason:
+            return ResultRow(fault.title, plan.pool, skipped=str(reason))
         except Exception as error:  # one broken row must not hide the others
             traceback.print_exc()
-            stage.misses.append(f"the row broke off: {type(error).__name__}: {str(error)[:200]}")
-        verdict = _judge(stage, fault)
+            environment.misses.append(f"the row broke off: {type(error).__name__}: {str(error)[:200]}")
+        verdict = _evaluate(environment, fault)
         if logs is not None:
-            _keep_logs(stage, logs / f"{fault.name}-{plan.pool}-{plan.seed}")
+            _keep_logs(environment, logs / f"{fault.name}-{plan.pool}-{plan.seed}")
         print(f"{fault.name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
-        return Line(fault.title, plan.pool, verdict, tuple(stage.back), tuple(stage.notes))
+        return ResultRow(fault.title, plan.pool, verdict, tuple(environment.back), tuple(environment.notes))
 
 
-def _judge(stage: Stage, fault: Fault) -> Verdict:
+def _evaluate(environment: Environment, fault: Fault) -> Verdict:
     share = fault.extra_calls_share
-    if share is not None and stage.calls().extra > share * len(stage.client.sent):
-        stage.misses.append(f"more than {share:.0%} extra calls")
-    return judge(stage, fault.end_seconds)
+    if share is not None and environment.calls().extra > share * len(environment.client.sent):
+        environment.misses.append(f"more than {share:.0%} extra calls")
+    return evaluate(environment, fault.end_seconds)
 
 
 def _url(model) -> str:
     return model.wait_for("listening on").split()[-1]
 
 
-def _keep_logs(stage: Stage, folder: Path) -> None:
+def _keep_logs(environment: Environment, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for number, worker in enumerate([*stage.fleet.ended, *stage.fleet.workers]):
+    for number, worker in enumerate([*environment.fleet.ended, *environment.fleet.workers]):
         with suppress(OSError):
             (folder / f"worker-{number}-{worker.pid}.log").write_text(worker.process.output)

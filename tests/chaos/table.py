@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos.judge import Verdict
-from tests.chaos.stage import percentile
+from tests.chaos.environment import percentile
+from tests.chaos.verdict import Verdict
 
 _COLUMNS = (
     "fault",
@@ -21,7 +21,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class ResultRow:
     """One row of the table. ``skipped`` tells why it was not run."""
 
     title: str
@@ -38,9 +38,9 @@ class Line:
     def cells(self) -> list[str]:
         if self.verdict is None:
             return [self.title, self.pool, *["-"] * 7, f"skipped: {self.skipped}"]
-        judged = self.verdict
-        counts = [judged.jobs, judged.lost, judged.stuck, judged.doubles, _overlaps(judged), judged.extra_calls]
-        word = "held" if judged.is_met else "**missed**: " + ("; ".join(judged.misses) or "see the counts")
+        verdict = self.verdict
+        counts = [verdict.jobs, verdict.lost, verdict.stuck, verdict.doubles, _overlaps(verdict), verdict.extra_calls]
+        word = "held" if verdict.is_met else "**missed**: " + ("; ".join(verdict.misses) or "see the counts")
         return [self.title, self.pool, *map(str, counts), _times(self.back), "; ".join([word, *self.notes])]
 
 
@@ -48,14 +48,14 @@ def header() -> str:
     return _markdown(_COLUMNS) + "\n" + _markdown(["---"] * len(_COLUMNS))
 
 
-def row(line: Line) -> str:
-    return _markdown(line.cells())
+def row(result_row: ResultRow) -> str:
+    return _markdown(result_row.cells())
 
 
-def _overlaps(judged: Verdict) -> str:
-    if not judged.unseen_overlaps:
-        return str(judged.overlaps)
-    return f"{judged.overlaps} (+{judged.unseen_overlaps} unseen, refused)"
+def _overlaps(verdict: Verdict) -> str:
+    if not verdict.unseen_overlaps:
+        return str(verdict.overlaps)
+    return f"{verdict.overlaps} (+{verdict.unseen_overlaps} unseen, refused)"
 
 
 def _times(back: tuple[float, ...]) -> str:

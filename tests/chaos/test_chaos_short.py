@@ -12,7 +12,17 @@ from tests.chaos.run import FAULTS, run_fault
 from tests.chaos.table import row
 
 SHORT = Plan(lease_seconds=5, scale=0.15)
-NAMES = ("kill", "popped", "sigterm_group", "sigterm_away", "redis_kill", "drops", "bells_lost", "poison", "web_kill")
+NAMES = (
+    "kill",
+    "popped",
+    "sigterm_group",
+    "sigterm_away",
+    "redis_kill",
+    "drops",
+    "messages_lost",
+    "poison",
+    "web_kill",
+)
 AT_ONCE = 3  # rows mostly wait
 
 

@@ -9,11 +9,11 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from jobs import keys
+from jobs.storage import keys
+from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
-from tests.chaos.jobs_sent import Order, Sent, order
+from tests.chaos.jobs_sent import JobSpec, Sent, order
 from tests.chaos.proxy import Proxy
-from tests.chaos.stage import Stage
 from tests.processes import Process, free_port
 
 CLEAR_ANSWER_SECONDS = 3.0
@@ -23,21 +23,21 @@ _GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "ap
 class Web:
     """A gunicorn of the suite's own. ``submit`` repeats until a 2xx, with the same Idempotency-Key."""
 
-    def __init__(self, stage: Stage, broker_url: str = "", redis_url: str = "") -> None:
-        self._stage = stage
+    def __init__(self, environment: Environment, broker_url: str = "", redis_url: str = "") -> None:
+        self._environment = environment
         self._port = free_port()
         self._env = {
-            **stage.environment(),
+            **environment.env_vars(),
             "CELERY_BROKER_URL": broker_url,
-            "REDIS_URL": redis_url or stage.redis.url,
+            "REDIS_URL": redis_url or environment.redis.url,
             "CHATQUEUE_WEB_PORT": str(self._port),
             "CHATQUEUE_WEB_WORKERS": "1",
         }
 
     def start(self) -> Process:
-        return self._stage.process(_GUNICORN, ready="Booting worker", env=self._env)
+        return self._environment.process(_GUNICORN, ready="Booting worker", env=self._env)
 
-    def post(self, asked: Order, timeout: float = 30) -> str:
+    def post(self, asked: JobSpec, timeout: float = 30) -> str:
         """The id of the accepted job. Raises OSError otherwise."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/api/v1/chat/async",
@@ -47,85 +47,85 @@ class Web:
         with urllib.request.urlopen(request, timeout=timeout) as reply:
             return json.load(reply)["job_id"]
 
-    def submit(self, asked: Order, seconds: float = 60) -> Sent:
+    def submit(self, asked: JobSpec, seconds: float = 60) -> Sent:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return self._stage.client.note(Sent(self.post(asked), asked.key, asked.text))
+                return self._environment.client.note(Sent(self.post(asked), asked.key, asked.text))
             except OSError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.3)
 
 
-def kill_between_record_and_bell(stage: Stage) -> None:
+def kill_between_record_and_message(environment: Environment) -> None:
     """The bell gets stuck in a silent broker; nobody was told of the job; its record stands, and it is run."""
-    proxy = stage.proxy()
-    web = Web(stage, f"redis://127.0.0.1:{proxy.port}/1")
-    stage.submit = lambda seconds: web.submit(order(seconds))
-    stage.fleet.env["CELERY_BROKER_URL"] = stage.redis.url.removesuffix("/0") + "/1"
-    stage.fleet.start(2, 10)
+    proxy = environment.proxy()
+    web = Web(environment, f"redis://127.0.0.1:{proxy.port}/1")
+    environment.submit = lambda seconds: web.submit(order(seconds))
+    environment.fleet.env["CELERY_BROKER_URL"] = environment.redis.url.removesuffix("/0") + "/1"
+    environment.fleet.start(2, 10)
     process = web.start()
-    for _ in range(stage.plan.count(3)):
-        process = _kill_with_bells_stuck(stage, proxy, web, process)
-    _submit_with_the_broker_away(stage, proxy, web)
+    for _ in range(environment.plan.count(3)):
+        process = _kill_with_messages_stuck(environment, proxy, web, process)
+    _submit_with_the_broker_away(environment, proxy, web)
 
 
-def _kill_with_bells_stuck(stage: Stage, proxy: Proxy, web: Web, process: Process) -> Process:
+def _kill_with_messages_stuck(environment: Environment, proxy: Proxy, web: Web, process: Process) -> Process:
     web.submit(order(1))
     orders = [order(1) for _ in range(10)]
     proxy.go_silent()
-    with ThreadPoolExecutor(len(orders)) as pool, stage.redis.client() as redis:
+    with ThreadPoolExecutor(len(orders)) as pool, environment.redis.client() as redis:
         known = redis.zcard(keys.INDEX_ALL)
         posts = [pool.submit(web.post, asked) for asked in orders]
-        stage.wait(lambda: redis.zcard(keys.INDEX_ALL) == known + len(orders), 10, "the records are written")
+        environment.wait(lambda: redis.zcard(keys.INDEX_ALL) == known + len(orders), 10, "the records are written")
         kill_group(process)
         killed_at = time.time()
-        stage.notes.append(f"{sum(post.exception() is None for post in posts)} of 10 had been accepted")
+        environment.notes.append(f"{sum(post.exception() is None for post in posts)} of 10 had been accepted")
     proxy.allow()
     process = web.start()
     sent = [web.submit(asked) for asked in orders]
-    begun = stage.wait_for_calls(sent, 30, "jobs with no bell begin")
-    stage.back += [max(0.0, began - killed_at) for began in begun]
-    if stage.calls().extra:
-        stage.misses.append("a repeated submit led to a second call")
+    begun = environment.wait_for_calls(sent, 30, "jobs with no message begin")
+    environment.back += [max(0.0, began - killed_at) for began in begun]
+    if environment.calls().extra:
+        environment.misses.append("a repeated submit led to a second call")
     return process
 
 
-def _submit_with_the_broker_away(stage: Stage, proxy: Proxy, web: Web) -> None:
+def _submit_with_the_broker_away(environment: Environment, proxy: Proxy, web: Web) -> None:
     """The record is accepted at once; recovery rings when it can."""
     proxy.refuse()
     started = time.monotonic()
     sent = [web.submit(order(1)) for _ in range(5)]
-    stage.notes.append(f"accepted in {(time.monotonic() - started) / len(sent):.1f} s each without a broker")
-    stage.wait_for_calls(sent, 30, "jobs that nobody rang for begin")
+    environment.notes.append(f"accepted in {(time.monotonic() - started) / len(sent):.1f} s each without a broker")
+    environment.wait_for_calls(sent, 30, "jobs that nobody rang for begin")
     proxy.allow()
 
 
-def stop_under_load(stage: Stage) -> None:
+def stop_under_load(environment: Environment) -> None:
     """SIGTERM to the web under load: every submit that was begun is answered, every accepted one is run."""
-    stage.fleet.start(1, 20)
-    web = Web(stage)
+    environment.fleet.start(1, 20)
+    web = Web(environment)
     process = web.start()
-    for _ in range(stage.plan.count(3)):
+    for _ in range(environment.plan.count(3)):
         with ThreadPoolExecutor(8) as pool:
             posts = [pool.submit(web.submit, order(0.5)) for _ in range(200)]
             time.sleep(0.2)
             started = time.monotonic()
             process.send(signal.SIGTERM)
             code = process.wait(30)
-            stage.notes.append(f"exit {code} after {time.monotonic() - started:.1f} s")
+            environment.notes.append(f"exit {code} after {time.monotonic() - started:.1f} s")
             if code != 0:
-                stage.misses.append(f"the web exits with {code}")
+                environment.misses.append(f"the web exits with {code}")
             process = web.start()
             [post.result() for post in posts]
 
 
-def refuse_fast_without_redis(stage: Stage) -> None:
+def refuse_fast_without_redis(environment: Environment) -> None:
     """Redis refuses, then is silent: every submit of a burst is answered 503 in time, and accepted again after."""
-    stage.fleet.start(1, 10)
-    proxy = stage.proxy()
-    web = Web(stage, redis_url=proxy.url)
+    environment.fleet.start(1, 10)
+    proxy = environment.proxy()
+    web = Web(environment, redis_url=proxy.url)
     web.start()
     for fault in (proxy.refuse, proxy.go_silent):
         web.submit(order(1))
@@ -135,11 +135,11 @@ def refuse_fast_without_redis(stage: Stage) -> None:
         proxy.allow()
         back_at = time.monotonic()
         web.submit(order(1))
-        stage.back.append(time.monotonic() - back_at)
+        environment.back.append(time.monotonic() - back_at)
         codes, times = zip(*answers, strict=True)
-        stage.notes.append(f"{sorted(set(codes))} in at most {max(times):.1f} s")
+        environment.notes.append(f"{sorted(set(codes))} in at most {max(times):.1f} s")
         if set(codes) != {503} or max(times) > CLEAR_ANSWER_SECONDS:
-            stage.misses.append("not every answer was a 503 in time")
+            environment.misses.append("not every answer was a 503 in time")
 
 
 def _answer(web: Web) -> tuple[int, float]:
@@ -163,7 +163,7 @@ def kill_group(process: Process) -> None:
 
 
 FAULTS = (
-    Fault("web_kill", "SIGKILL of the web between record and bell", kill_between_record_and_bell),
+    Fault("web_kill", "SIGKILL of the web between record and message", kill_between_record_and_message),
     Fault("web_away", "web without Redis: refused, then silent, 60 submits each", refuse_fast_without_redis),
     Fault("web_term", "SIGTERM of the web under load", stop_under_load),
 )

@@ -33,7 +33,7 @@ def proxy_url(model_url: str, responses_model_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def stack(request: pytest.FixtureRequest, redis_url: str, proxy_url: str) -> Iterator[Stack]:
     """Before the proxy, which is asked in the way that the parameter names."""
-    settings = {"OPENAI_API_KEY": KEY, "CHATQUEUE_UPSTREAM": request.param, "CHATQUEUE_MAX_ATTEMPTS": "2"}
+    settings = {"OPENAI_API_KEY": KEY, "CHATQUEUE_PROVIDER_API": request.param, "CHATQUEUE_MAX_ATTEMPTS": "2"}
     with serving(redis_url, proxy_url, **settings) as stack, stack.worker():
         yield stack
 

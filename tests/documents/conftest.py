@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
 from documents.chunk_table import ChunkTable
-from documents.cutting import ChunkSize
+from documents.chunking import ChunkSize
+from documents.factory import open_chunks
 from documents.models import EmbeddingModel, Kind
-from documents.opening import open_chunks
 from documents.reading import Reader, ReadingLimits, ReadPage
 from jobs.settings import Settings
 from local.offline_model.embedding import embed
-from tests.documents import wired
+from tests.documents import in_process
 
 LIMITS = ReadingLimits(max_pages=500, max_chars=2_000_000, memory_bytes=1024**3, seconds=60)
 SIZE = ChunkSize(tokens=200, overlap=40)
@@ -69,12 +69,12 @@ def folder(tmp_path):
 
 @pytest.fixture
 def env(redis_url, model_url, folder, redis_client):
-    return wired.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_DEATHS": "100"}
+    return in_process.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_WORKER_LOSSES": "100"}
 
 
 @pytest.fixture
 def library(env):
-    with wired.web(env) as library:
+    with in_process.web(env) as library:
         yield library
 
 

@@ -6,13 +6,13 @@ from contextlib import closing
 import pytest
 
 from documents.prompting import NOT_IN_DOCUMENTS
-from jobs import keys
-from jobs.connect import connect
 from jobs.requests import ChatTask
-from jobs.store import Store
+from jobs.storage import keys
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tasks.submit import Submitter
-from tests.documents import wired
-from tests.documents.making import make_pdf
+from tests.documents import in_process
+from tests.documents.factories import make_pdf
 from tests.offline import calls, directive, key
 from tests.waiting import until
 
@@ -31,8 +31,8 @@ COOKBOOK = b"# Soups\n\nThe onion soup simmers for forty minutes.\n\fThe goulash
 
 @pytest.fixture(scope="module")
 def library(redis_url, model_url, tmp_path_factory):
-    env = wired.environment(redis_url, model_url, tmp_path_factory.mktemp("data"))
-    with wired.web(env) as library, wired.worker(env):
+    env = in_process.environment(redis_url, model_url, tmp_path_factory.mktemp("data"))
+    with in_process.web(env) as library, in_process.worker(env):
         yield library
 
 

@@ -5,9 +5,9 @@ import resource
 import psutil
 import pytest
 
-from tests.documents import wired
-from tests.documents.making import make_pdf
-from tests.documents.wired import stored_files
+from tests.documents import in_process
+from tests.documents.factories import make_pdf
+from tests.documents.in_process import stored_files
 from tests.offline import calls, key
 
 SMALL_FILES = 100_000  # bytes; above what is written on the way, below what the chunks take
@@ -21,7 +21,7 @@ def refused_once(name, pages=1):
 def test_a_failed_ingest_that_is_retried_late_leaves_the_ready_document_as_it_is(env, library, chunks, model_url):
     """The content was uploaded again meanwhile: there is nothing to do, and nothing to pay for."""
     name = key()
-    with wired.worker(env):
+    with in_process.worker(env):
         failed = library.settled(library.upload(refused_once(name))[1]["document"]["document_id"])
         document_id = library.ingested(refused_once(name))
         ready, paid = library.document(document_id), calls(model_url, name)["calls"]
@@ -37,11 +37,11 @@ def test_a_failed_ingest_that_is_retried_late_leaves_the_ready_document_as_it_is
 
 def test_a_retried_ingest_leaves_a_document_to_the_task_that_has_it(env, library, model_url):
     name = key()
-    with wired.worker(env):
+    with in_process.worker(env):
         failed = library.settled(library.upload(refused_once(name))[1]["document"]["document_id"])
     running = library.upload(refused_once(name))[1]["task"]["task_id"]  # nobody does it yet
     late = library.call("POST", f"/tasks/{failed['task_id']}/retry")[1]["task_id"]
-    with wired.worker(env):
+    with in_process.worker(env):
         ready = library.settled(failed["document_id"])
         ended = library.call("GET", f"/tasks/{late}?wait=30")[1]
 
@@ -51,7 +51,7 @@ def test_a_retried_ingest_leaves_a_document_to_the_task_that_has_it(env, library
 
 def test_a_document_whose_file_was_lost_is_ready_once_it_is_sent_again(env, library, folder):
     name = key()
-    with wired.worker(env):
+    with in_process.worker(env):
         failed = library.settled(library.upload(refused_once(name))[1]["document"]["document_id"])
         (folder / "documents" / "files" / failed["document_id"]).unlink()
         late = library.call("POST", f"/tasks/{failed['task_id']}/retry")[1]["task_id"]
@@ -67,7 +67,7 @@ def test_a_document_whose_file_was_lost_is_ready_once_it_is_sent_again(env, libr
 def test_a_full_disk_fails_an_ingest_at_once_and_its_chunks_are_paid_for_once(env, library, model_url):
     """Its process may write small files only; another attempt would embed everything again."""
     name = key()
-    with wired.worker(env) as worker:
+    with in_process.worker(env) as worker:
         library.ingested(b"The table is made.", "first.txt")
         for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)):
             process.rlimit(psutil.RLIMIT_FSIZE, (SMALL_FILES, SMALL_FILES))

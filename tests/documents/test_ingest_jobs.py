@@ -7,10 +7,10 @@ import time
 import pytest
 
 from documents.prompting import NOT_IN_DOCUMENTS
-from jobs import keys
-from tests.documents import wired
-from tests.documents.making import make_pdf
-from tests.documents.wired import stored_files
+from jobs.storage import keys
+from tests.documents import in_process
+from tests.documents.factories import make_pdf
+from tests.documents.in_process import stored_files
 from tests.offline import calls, key
 from tests.waiting import until
 
@@ -37,12 +37,12 @@ def test_a_worker_killed_at_ten_random_moments_leaves_one_complete_set_of_chunks
     document_id = library.upload(make_pdf(LONG))[1]["document"]["document_id"]
     killed = 0
     while killed < KILLS and library.document(document_id)["status"] == "ingesting":
-        with wired.worker(env) as worker:
+        with in_process.worker(env) as worker:
             until(lambda: _is_running(library, document_id) or None, 30)
             time.sleep(chance.uniform(0, 2.5))  # the moment is the test
             worker.send(signal.SIGKILL)
             killed += 1
-    with wired.worker(env):
+    with in_process.worker(env):
         found = library.settled(document_id, 90)
     assert found["status"] == "ready"
     held = chunks(document_id)
@@ -60,7 +60,7 @@ def test_progress_is_told_in_pages_while_it_runs(env, library):
     """Held up in mid-ingest by a page that the model takes its time for."""
     pages = [*LONG[:60], f"[[offline delay=3 key={key()}]] late", *LONG[60:]]
     document_id = library.upload(make_pdf(pages))[1]["document"]["document_id"]
-    with wired.worker(env):
+    with in_process.worker(env):
         seen = until(lambda: _midway(library, document_id))
         ready = library.settled(document_id)
 
@@ -79,7 +79,7 @@ def test_a_batch_that_fails_is_sent_again_and_costs_no_attempt(env, library, mod
     """429 twice for the second batch: the first one's vectors are kept, the task is at its first attempt."""
     name = key()
     document_id = library.upload(slow(name, "status=429 times=2"))[1]["document"]["document_id"]
-    with wired.worker(env):
+    with in_process.worker(env):
         found = library.settled(document_id)
 
     assert found["status"] == "ready"
@@ -92,7 +92,7 @@ def test_a_batch_that_fails_is_sent_again_and_costs_no_attempt(env, library, mod
 def test_a_provider_that_refuses_fails_the_document_with_its_code(env, library, model_url):
     name = key()
     document_id = library.upload(slow(name, "status=401"))[1]["document"]["document_id"]
-    with wired.worker(env):
+    with in_process.worker(env):
         found = library.settled(document_id)
 
     assert (found["status"], found["error"]["code"]) == ("failed", "provider_auth_failed")
@@ -103,7 +103,7 @@ def test_a_document_deleted_while_it_ingests_leaves_nothing(env, library, chunks
     """Its call to the provider is closed within seconds; nothing of it is left once the removal has ended."""
     name = key()
     document_id = library.upload(slow(name, "stall=0"))[1]["document"]["document_id"]
-    with wired.worker(env):
+    with in_process.worker(env):
         until(lambda: calls(model_url, name)["open"])
         removal = library.call("DELETE", f"/documents/{document_id}")[1]
         until(lambda: not calls(model_url, name)["open"], 5)
@@ -119,7 +119,7 @@ def test_a_document_deleted_and_sent_again_at_every_moment_ends_ready_and_whole(
     """Six rounds of upload and delete at a random moment: the last upload alone remains."""
     chance = random.Random(3)
     content = make_pdf(LONG)
-    with wired.worker(env):
+    with in_process.worker(env):
         for _ in range(6):
             document_id = library.upload(content)[1]["document"]["document_id"]
             time.sleep(chance.uniform(0, 1.5))  # the moment is the test
@@ -135,7 +135,7 @@ def test_a_document_deleted_and_sent_again_at_every_moment_ends_ready_and_whole(
 def test_a_cancelled_ingest_stops_and_can_be_tried_again(env, library, chunks, model_url):
     name = key()
     document = library.upload(slow(name, "stall=0 times=1"))[1]["document"]
-    with wired.worker(env):
+    with in_process.worker(env):
         until(lambda: calls(model_url, name)["open"])
         library.call("POST", f"/tasks/{document['task_id']}/cancel")
         until(lambda: not calls(model_url, name)["open"], 5)
@@ -153,9 +153,9 @@ def test_a_document_kept_with_another_model_is_not_compared(env, library, redis_
 
     One that is being removed is in nobody's way.
     """
-    with wired.worker(env):
+    with in_process.worker(env):
         document_id = library.ingested(b"The wine of 1911 is red.", "wine.txt")
-    with wired.worker(env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": _base_url(env)}):
+    with in_process.worker(env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": _base_url(env)}):
         asked = [library.ask("Which colour has the wine?", documents) for documents in ([document_id], "all")]
         redis_client.hset(keys.document(document_id), "state", "deleting")
         status, job = library.ask("Which colour has the wine?", "all")
@@ -173,7 +173,7 @@ def _base_url(env):
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_documents_are_ingested_and_asked_on_every_pool(env, library, pool):
     """LanceDB is loaded after the fork, in the process that uses it."""
-    with wired.worker(env, "-P", pool, "-c", "2"):
+    with in_process.worker(env, "-P", pool, "-c", "2"):
         document_id = library.ingested(b"The bell weighs nine tons.", "bell.txt")
         status, job = library.ask("How much does the bell weigh?", [document_id])
 

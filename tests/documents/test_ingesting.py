@@ -13,7 +13,7 @@ from documents.errors import NoText
 from documents.ingesting import Order, ingest
 from documents.reading import Reader
 from tests.documents.conftest import LIMITS, MODEL, SIZE, embed_by_hashing
-from tests.documents.making import make_pdf
+from tests.documents.factories import make_pdf
 
 PAGES = [f"Page {number} speaks of the wine of year {1900 + number}.\n" * 40 for number in range(1, 61)]
 

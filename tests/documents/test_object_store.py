@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from documents.opening import open_chunks
-from tests.documents import wired
-from tests.documents.making import make_pdf
+from documents.factory import open_chunks
+from tests.documents import in_process
+from tests.documents.factories import make_pdf
 from tests.processes import free_port, running
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
@@ -70,7 +70,7 @@ def kept_chunks(env, settings, monkeypatch):
 
 def test_a_document_is_uploaded_ingested_asked_and_deleted(env, library, originals, kept_chunks, folder):
     """On disk is only what passes through."""
-    with wired.worker(env):
+    with in_process.worker(env):
         document_id = library.ingested(make_pdf(PAGES), "harbour.pdf")
         assert originals() == [document_id]
         assert kept_chunks(document_id) == 2
@@ -88,7 +88,7 @@ def test_a_document_is_uploaded_ingested_asked_and_deleted(env, library, origina
 def test_a_store_that_is_away_is_said_so_and_holds_up_no_other_request(env, folder):
     """Arrow tries for seconds, in which the same web process goes on answering."""
     with (
-        wired.web(env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}) as library,
+        in_process.web(env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}) as library,
         ThreadPoolExecutor(1) as pool,
     ):
         upload = pool.submit(library.upload, b"The tide is out.", "tide.txt")
@@ -105,7 +105,7 @@ def test_a_store_that_is_away_is_said_so_and_holds_up_no_other_request(env, fold
 def test_workers_that_commit_at_once_lose_nothing_of_each_other(env, library):
     """The store refuses the second of two puts of one version; who was refused commits again."""
     texts = [f"Ship number {number} carries {cargo}." for number, cargo in enumerate(CARGOES)]
-    with wired.worker(env), wired.worker(env):
+    with in_process.worker(env), in_process.worker(env):
         sent = [library.upload(text.encode(), "ship.txt")[1]["document"]["document_id"] for text in texts]
         assert [library.settled(document_id)["status"] for document_id in sent] == ["ready"] * len(texts)
         asked = [library.ask(f"What does ship number {number} carry?")[1] for number in range(len(texts))]

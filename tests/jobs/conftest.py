@@ -7,18 +7,19 @@ from threading import Barrier
 
 import pytest
 
-from jobs import queries, verbs
-from jobs.answers import ChatAnswer, JobError, Usage
-from jobs.async_store import AsyncStore
-from jobs.bell import Bell
-from jobs.connect import connect_async
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import Claim, JobRecord, Lease, NewJob
 from jobs.requests import ChatTask
+from jobs.results import ChatAnswer, JobError, Usage
 from jobs.settings import Settings
 from jobs.states import State
-from jobs.store import Store
-from tasks.recovery import Recovery
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.message_template import MessageTemplate
+from jobs.storage.redis_client import connect_async
+from jobs.storage.store import Store
+from tasks.maintenance.recovery import Recovery
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
 USAGE = Usage.estimate(input_chars=8, pieces=1)
@@ -31,7 +32,9 @@ class Driver:
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
         self.settings = settings
-        self.bell = Bell(DEFAULT_QUEUE, normal='{"id":"{id}","tag":"{tag}"}', front='{"id":"{id}","tag":"{tag}"}')
+        self.message_template = MessageTemplate(
+            DEFAULT_QUEUE, normal='{"id":"{id}","tag":"{tag}"}', high='{"id":"{id}","tag":"{tag}"}'
+        )
 
     def new_job(
         self, key: str | None = None, message: str = "hello", max_attempts: int = 4, deadline_seconds: float = 3_600
@@ -47,10 +50,12 @@ class Driver:
         )
 
     def create(self, job: NewJob | None = None) -> str:
-        return self.store.run(verbs.create(job or self.new_job(), self.bell, self.settings)).job_id
+        return self.store.run(transitions.create(job or self.new_job(), self.message_template, self.settings)).job_id
 
-    def claim(self, job_id: str, claim_id: str | None = None) -> Claim | verbs.NotClaimed:
-        command = verbs.claim(job_id, claim_id or uuid.uuid4().hex, "worker", self.bell, self.settings)
+    def claim(self, job_id: str, claim_id: str | None = None) -> Claim | transitions.NotClaimed:
+        command = transitions.claim(
+            job_id, claim_id or uuid.uuid4().hex, "worker", self.message_template, self.settings
+        )
         return self.store.run(command)
 
     def lease(self, job_id: str | None = None) -> Lease:
@@ -60,31 +65,35 @@ class Driver:
 
     def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | None:
         length = lease.log_length if log_length is None else log_length
-        return self.store.run(verbs.append(lease, verbs.Tail(length, tuple(map(verbs.delta, texts))), USAGE))
+        return self.store.run(
+            transitions.append(
+                lease, transitions.PendingEvents(length, tuple(map(transitions.delta_event, texts))), USAGE
+            )
+        )
 
     def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
-        return self.store.run(verbs.finish(lease, ANSWER, state, self.settings))
+        return self.store.run(transitions.finish(lease, ANSWER, state, self.settings))
 
-    def fail(self, lease: Lease, ender: verbs.Ender = "holder") -> bool:
-        return self.store.run(verbs.fail(lease, ERROR, None, self.settings, ender))
+    def fail(self, lease: Lease, precondition: transitions.FinishPrecondition = "holder") -> bool:
+        return self.store.run(transitions.fail(lease, ERROR, None, self.settings, precondition))
 
-    def release(self, lease: Lease, wait_seconds: float = 0, how: verbs.AttemptEnd = "failures") -> int | None:
-        return self.store.run(verbs.release(lease, ERROR, wait_seconds, self.bell, how))
+    def release(self, lease: Lease, wait_seconds: float = 0, how: transitions.AttemptEnd = "failures") -> int | None:
+        return self.store.run(transitions.release(lease, ERROR, wait_seconds, self.message_template, how))
 
     def cancel(self, job_id: str) -> str:
-        return self.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+        return self.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
 
     def delete(self, job_id: str) -> str:
-        return self.store.run(verbs.delete(job_id, self.store.run(queries.record(job_id))))
+        return self.store.run(transitions.delete(job_id, self.store.run(queries.record(job_id))))
 
-    def ring(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
-        return self.store.run(verbs.ring(job_id, self.bell, lost_after_seconds))
+    def republish(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
+        return self.store.run(transitions.republish(job_id, self.message_template, lost_after_seconds))
 
-    def unrung(self, lane: verbs.Lane = "normal", bells_left: int | None = None) -> list[str]:
-        return self.store.run(verbs.unrung(self.bell, lane, bells_left, 100))
+    def undelivered(self, priority: transitions.Priority = "normal", messages_left: int | None = None) -> list[str]:
+        return self.store.run(transitions.undelivered(self.message_template, priority, messages_left, 100))
 
     def renew(self, *leases: Lease) -> frozenset[str]:
-        return self.store.run(verbs.renew("worker", list(leases), self.settings))
+        return self.store.run(transitions.renew("worker", list(leases), self.settings))
 
     def recover(self) -> None:
         """Do all duties of recovery once."""
@@ -92,7 +101,7 @@ class Driver:
         async def tick():
             store = AsyncStore(connect_async(self.settings))
             try:
-                await Recovery("w", store, self.bell, self.settings).tick()
+                await Recovery("w", store, self.message_template, self.settings).tick()
             finally:
                 await store.close()
 

@@ -5,11 +5,12 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from jobs import keys, queries, reading, verbs
+from jobs import lookup, queries
 from jobs.models import JobRecord
 from jobs.requests import ChatTask, Limits
 from jobs.states import State
-from tasks.recovery import overdue
+from jobs.storage import keys, transitions
+from tasks.maintenance.recovery import overdue_action
 from tests.waiting import until
 
 NOW = 1_000_000  # ms
@@ -87,16 +88,16 @@ def record(state, **limits):
     ],
 )
 def test_what_a_limit_that_has_passed_asks_of_recovery(state, limits, asked):
-    end = overdue(record(state, **limits), NOW)
+    end = overdue_action(record(state, **limits), NOW)
 
     assert (end if end is None or end == "cancel" else end.code) == asked
 
 
 def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, redis_client):
-    """A bell that comes too late begins none either."""
+    """A message that comes too late begins none either."""
     job_id = create(start_by=SOON)
     passed(job_id)
-    assert jobs.claim(job_id) == verbs.NotClaimed("late")
+    assert jobs.claim(job_id) == transitions.NotClaimed("late")
 
     tick()
     record = jobs.record(job_id)
@@ -105,7 +106,7 @@ def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, r
     assert redis_client.zcard(keys.DEADLINES) == 0
 
 
-@pytest.mark.parametrize("how", ["failures", "deaths", "refund"])
+@pytest.mark.parametrize("how", ["failures", "worker_losses", "refund"])
 def test_a_job_that_began_in_time_may_wait_for_its_next_attempt(jobs, create, let_pass, tick, redis_client, how):
     """However the first one ended; also when it does not count."""
     job_id = create(start_by=FAR)
@@ -133,12 +134,12 @@ def test_a_job_that_has_begun_is_looked_at_again_at_its_next_limit(jobs, create,
 def test_a_queued_job_is_cancelled_at_its_time(jobs, create, passed, tick, redis_client):
     job_id = create(cancel_after=SOON)
     passed(job_id)
-    assert jobs.claim(job_id) == verbs.NotClaimed("late")
+    assert jobs.claim(job_id) == transitions.NotClaimed("late")
 
     tick()
     assert jobs.record(job_id).state is State.CANCELLED
     assert last_event(redis_client, job_id) == {"type": "cancelled"}
-    assert jobs.claim(job_id) == verbs.NotClaimed("final")
+    assert jobs.claim(job_id) == transitions.NotClaimed("final")
 
 
 def test_a_job_that_waits_for_its_next_attempt_is_cancelled_at_its_time(jobs, create, let_pass, tick):
@@ -162,7 +163,7 @@ def test_a_running_job_is_cancelled_at_its_time_and_its_worker_told(jobs, create
         tick()
         heard = until(lambda: channel.get_message(timeout=1))
 
-    view = reading.view(jobs.store, job_id)
+    view = lookup.view(jobs.store, job_id)
     assert (view.record.state, view.answer.text) == (State.CANCELLED, "half an ans")
     assert view.answer.usage == view.record.usage
     assert view.record.usage.estimated
@@ -215,8 +216,10 @@ def test_what_create_answers_is_what_is_read_back(jobs, more, ahead):
         jobs.finish(jobs.lease())
     for _ in range(ahead):
         jobs.create()
-    made = jobs.store.run(verbs.create(jobs.new_job().model_copy(update=more), jobs.bell, jobs.settings))
-    read = reading.record(jobs.store, made.job_id)
+    made = jobs.store.run(
+        transitions.create(jobs.new_job().model_copy(update=more), jobs.message_template, jobs.settings)
+    )
+    read = lookup.record(jobs.store, made.job_id)
 
     assert without_estimate(made.record) == without_estimate(read)
     assert made.record.queue_position == ahead
@@ -225,9 +228,9 @@ def test_what_create_answers_is_what_is_read_back(jobs, more, ahead):
 
 def test_what_create_answers_for_a_retry_is_what_is_read_back(jobs):
     again = jobs.new_job().model_copy(update={"retry_of": jobs.in_state(State.FAILED)})
-    made = jobs.store.run(verbs.create(again, jobs.bell, jobs.settings))
+    made = jobs.store.run(transitions.create(again, jobs.message_template, jobs.settings))
 
-    assert made.record == reading.record(jobs.store, made.job_id)
+    assert made.record == lookup.record(jobs.store, made.job_id)
 
 
 def without_estimate(record):
@@ -251,13 +254,15 @@ def test_the_estimate_goes_by_the_pace_at_which_jobs_have_ended(
 ):
     """For three in line, half a minute into the running minute; the same in create's answer as when it is read."""
     names = [keys.minute(7), keys.minute(6)]
-    monkeypatch.setattr(keys, "pace", lambda _: (names, 30_000))
+    monkeypatch.setattr(keys, "throughput", lambda _: (names, 30_000))
     for name, counts in zip(names, (this_minute, minute_before), strict=True):
         if counts:
             redis_client.hset(name, mapping=counts)
 
-    made = [jobs.store.run(verbs.create(jobs.new_job(), jobs.bell, jobs.settings)).record for _ in waits]
-    read = [reading.record(jobs.store, record.job_id) for record in made]
+    made = [
+        jobs.store.run(transitions.create(jobs.new_job(), jobs.message_template, jobs.settings)).record for _ in waits
+    ]
+    read = [lookup.record(jobs.store, record.job_id) for record in made]
     assert [record.estimated_wait_ms for record in made] == waits
     assert [record.estimated_wait_ms for record in read] == waits
 
@@ -267,5 +272,5 @@ def test_a_job_that_waits_in_no_line_has_no_estimate(jobs):
     jobs.release(jobs.lease(waiting), wait_seconds=FAR)
 
     for job_id in (running, waiting):
-        read = reading.record(jobs.store, job_id)
+        read = lookup.record(jobs.store, job_id)
         assert (read.queue_position, read.estimated_wait_ms) == (None, None)

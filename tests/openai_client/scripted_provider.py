@@ -11,7 +11,7 @@ from typing import Any
 @contextmanager
 def scripted(*chunks: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
     """Its base URL, and the bodies that it was sent so far."""
-    heard: list[Any] = []
+    requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -21,9 +21,9 @@ def scripted(*chunks: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
             self.send_header("Content-Type", "text/event-stream" if is_known else "text/plain")
             self.end_headers()
             if is_known:
-                heard.append(json.loads(body))
-                told = [f"data: {json.dumps({'model': 'm', **chunk})}\n\n" for chunk in chunks]
-                self.wfile.write("".join([*told, "data: [DONE]\n\n"]).encode())
+                requests.append(json.loads(body))
+                frames = [f"data: {json.dumps({'model': 'm', **chunk})}\n\n" for chunk in chunks]
+                self.wfile.write("".join([*frames, "data: [DONE]\n\n"]).encode())
 
         def log_message(self, *args):
             """Nothing to tell."""
@@ -32,7 +32,7 @@ def scripted(*chunks: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", heard
+        yield f"http://127.0.0.1:{server.server_port}/v1", requests
     finally:
         server.shutdown()
         thread.join()

@@ -22,13 +22,13 @@ def test_the_worker_is_killed_and_the_helper_ends_with_the_right_text(stack):
         stack.client() as client,
         client.responses.stream(model="m", input=SLOW, background=True) as stream,
     ):
-        seen = [next(stream) for _ in range(10)]
-        _kill_who_runs_it(client, seen[0].response.id, victim, other)
-        seen += list(stream)
+        events = [next(stream) for _ in range(10)]
+        _kill_who_runs_it(client, events[0].response.id, victim, other)
+        events += list(stream)
         final = stream.get_final_response()
 
-    added = [event.item.id for event in seen if event.type == "response.output_item.added"]
-    assert [event.sequence_number for event in seen] == list(range(len(seen)))
+    added = [event.item.id for event in events if event.type == "response.output_item.added"]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
     assert final.output_text == SIXTY
     assert len(set(added)) == 2
     assert [item.id for item in final.output] == added[1:]
@@ -66,20 +66,20 @@ def test_a_stream_is_resumed_at_another_web_process(stack):
             stream.close()
         response_id, last = head[0].response.id, head[-1].sequence_number
         rest = list(client.responses.retrieve(response_id, stream=True, starting_after=last))
-        whole = list(client.responses.retrieve(response_id, stream=True))
+        all_events = list(client.responses.retrieve(response_id, stream=True))
 
-    assert [event.to_dict() for event in head + rest] == [event.to_dict() for event in whole]
+    assert [event.to_dict() for event in head + rest] == [event.to_dict() for event in all_events]
     assert rest[-1].response.output_text == SIXTY
 
 
 def test_a_web_process_that_stops_cuts_no_stream_silently(stack):
     """SIGTERM, as in every deploy: each client gets an error and can go on elsewhere, and the log has no traceback."""
     port = free_port()
-    asked = {"model": "m", "messages": [{"role": "user", "content": SLOW}], "stream": True}
+    request = {"model": "m", "messages": [{"role": "user", "content": SLOW}], "stream": True}
     with stack.client() as client, stack.worker():
         with running(GUNICORN, ready="Booting worker", env=stack.env | {"CHATQUEUE_WEB_PORT": str(port)}) as web:
             there = client.with_options(base_url=f"http://127.0.0.1:{port}/v1", max_retries=5)
-            completion = there.chat.completions.create(**asked)
+            completion = there.chat.completions.create(**request)
             response = there.responses.create(model="m", input=SLOW, stream=True)
             completion_id, response_id = next(completion).id, next(response).response.id
             web.send(signal.SIGTERM)

@@ -25,12 +25,12 @@ WEATHER = {
 }
 
 
-def asking(text, **more):
+def chat_request(text, **more):
     return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
 
 
 def test_a_completion_is_waited_for(client):
-    completion = client.chat.completions.create(**asking("hello", temperature=0, seed=7, metadata={"a": "b"}))
+    completion = client.chat.completions.create(**chat_request("hello", temperature=0, seed=7, metadata={"a": "b"}))
 
     assert "no language model" in completion.choices[0].message.content
     assert completion.choices[0].finish_reason == "stop"
@@ -39,10 +39,10 @@ def test_a_completion_is_waited_for(client):
 
 
 def test_a_stream_has_its_chunks_and_usage_last_when_it_is_asked_for(client):
-    plain = list(client.chat.completions.create(**asking("[[offline tokens=4 interval=0.05]]", stream=True)))
+    plain = list(client.chat.completions.create(**chat_request("[[offline tokens=4 interval=0.05]]", stream=True)))
     counted = list(
         client.chat.completions.create(
-            **asking("[[offline tokens=4 interval=0.05]]", stream=True, stream_options={"include_usage": True})
+            **chat_request("[[offline tokens=4 interval=0.05]]", stream=True, stream_options={"include_usage": True})
         )
     )
 
@@ -56,16 +56,16 @@ def test_a_stream_has_its_chunks_and_usage_last_when_it_is_asked_for(client):
 
 
 def test_the_helper_streams(client):
-    with client.chat.completions.stream(**asking("[[offline tokens=9 interval=0.02]]")) as stream:
+    with client.chat.completions.stream(**chat_request("[[offline tokens=9 interval=0.02]]")) as stream:
         final = stream.get_final_completion()
 
     assert final.choices[0].message.content == " ".join(f"w{number}" for number in range(9))
 
 
 def test_a_function_is_called_and_its_output_read(client):
-    asked = asking("[[offline call=2]] How is the weather?", tools=[WEATHER, {**WEATHER}])
-    message = client.chat.completions.create(**asked).choices[0].message
-    with client.chat.completions.stream(**asked) as stream:
+    request = chat_request("[[offline call=2]] How is the weather?", tools=[WEATHER, {**WEATHER}])
+    message = client.chat.completions.create(**request).choices[0].message
+    with client.chat.completions.stream(**request) as stream:
         streamed = stream.get_final_completion().choices[0]
 
     for called in (message, streamed.message):
@@ -73,8 +73,8 @@ def test_a_function_is_called_and_its_output_read(client):
         assert json.loads(called.tool_calls[0].function.arguments) == {"city": "offline"}
     assert streamed.finish_reason == "tool_calls"
     outputs = [{"role": "tool", "tool_call_id": call.id, "content": "sunny"} for call in message.tool_calls]
-    asked["messages"] += [message, *outputs]
-    assert "no language model" in client.chat.completions.create(**asked).choices[0].message.content
+    request["messages"] += [message, *outputs]
+    assert "no language model" in client.chat.completions.create(**request).choices[0].message.content
 
 
 def test_structured_output_is_parsed(client):
@@ -82,21 +82,21 @@ def test_structured_output_is_parsed(client):
         name: str
         people: int
 
-    completion = client.chat.completions.parse(**asking("Which city?"), response_format=City)
+    completion = client.chat.completions.parse(**chat_request("Which city?"), response_format=City)
 
     assert completion.choices[0].message.parsed == City(name="offline", people=1)
 
 
 def test_a_completion_that_was_cut_says_why(client):
-    cut = client.chat.completions.create(**asking("[[offline tokens=9]]", max_completion_tokens=4)).choices[0]
+    cut = client.chat.completions.create(**chat_request("[[offline tokens=9]]", max_completion_tokens=4)).choices[0]
 
     assert (cut.message.content, cut.finish_reason) == ("w0 w1 w2 w3", "length")
 
 
 def test_an_attempt_that_was_cut_is_not_told_twice(client):
     """The next attempt says the same over again: the reader hears on from where the stream stood."""
-    given = directive("tokens=12 interval=0.02 cut=5 times=1", key())
-    chunks = list(client.chat.completions.create(**asking(given, stream=True)))
+    prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
+    chunks = list(client.chat.completions.create(**chat_request(prompt, stream=True)))
 
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert text == " ".join(f"w{number}" for number in range(12))
@@ -105,14 +105,14 @@ def test_an_attempt_that_was_cut_is_not_told_twice(client):
 
 def test_a_refusal_of_a_streamed_completion_is_of_the_clients_own_class(client):
     with pytest.raises(openai.BadRequestError) as raised:
-        client.chat.completions.create(**asking("[[offline status=400]]", stream=True))
+        client.chat.completions.create(**chat_request("[[offline status=400]]", stream=True))
 
     assert raised.value.code == "provider_rejected_request"
 
 
 def test_who_leaves_a_stream_cancels_it(stack, client):
     name = key()
-    stream = client.chat.completions.create(**asking(directive("tokens=600 interval=0.05", name), stream=True))
+    stream = client.chat.completions.create(**chat_request(directive("tokens=600 interval=0.05", name), stream=True))
     next(iter(stream))
     stream.close()
 

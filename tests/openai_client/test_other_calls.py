@@ -30,11 +30,11 @@ def test_vectors_are_the_same_whichever_way_they_are_asked_for(client):
 
 
 def test_one_text_and_tokens_are_taken_too(client):
-    one = client.embeddings.create(model="e", input="first text")
+    single = client.embeddings.create(model="e", input="first text")
     tokens = client.embeddings.create(model="e", input=[1, 2, 3])
     many = client.embeddings.create(model="e", input=[[1, 2, 3], [4]])
 
-    assert len(one.data) == len(tokens.data) == 1
+    assert len(single.data) == len(tokens.data) == 1
     assert many.data[0].embedding == tokens.data[0].embedding != many.data[1].embedding
 
 
@@ -121,29 +121,29 @@ def test_what_nobody_here_knows_of_goes_to_the_provider(client):
 def test_one_job_is_seen_through_both_fronts(stack, client):
     chat = native(stack, "/chat/async", {"message": "hello", "system": "Be brief."})
     native(stack, f"/chat/jobs/{chat['job_id']}?wait=20")
-    seen = client.responses.retrieve(chat["job_id"])
+    chat_response = client.responses.retrieve(chat["job_id"])
     events = list(client.responses.retrieve(chat["job_id"], stream=True))
     response = client.responses.create(model="m", input="hello")
     completion = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hello"}])
 
-    assert (seen.output_text, seen.instructions) == (response.output_text, "Be brief.")
-    assert events[-1].response == seen
+    assert (chat_response.output_text, chat_response.instructions) == (response.output_text, "Be brief.")
+    assert events[-1].response == chat_response
     for job_id, kind in ((response.id, "response"), (completion.id, "completion")):
-        assert native(stack, f"/chat/jobs/{job_id}")["answer"] == seen.output_text
+        assert native(stack, f"/chat/jobs/{job_id}")["answer"] == chat_response.output_text
         assert native(stack, f"/tasks/{job_id}")["kind"] == kind
-        assert native(stack, f"/tasks/{job_id}/result")["result"]["text"] == seen.output_text
-        assert client.responses.retrieve(job_id).output_text == seen.output_text
+        assert native(stack, f"/tasks/{job_id}/result")["result"]["text"] == chat_response.output_text
+        assert client.responses.retrieve(job_id).output_text == chat_response.output_text
     follow_up = client.responses.create(model="m", input="and?", previous_response_id=chat["job_id"])
-    assert follow_up.usage.input_tokens > seen.usage.output_tokens
+    assert follow_up.usage.input_tokens > chat_response.usage.output_tokens
 
 
 def test_a_call_that_the_client_sends_again_is_made_once(stack, client):
     """Its connection broke, or its patience did: the second try waits for the job of the first."""
     name = key()
-    given = directive("delay=2.5 say=once", name)
-    impatient = client.with_options(timeout=1, max_retries=3)
+    prompt = directive("delay=2.5 say=once", name)
+    short_timeout_client = client.with_options(timeout=1, max_retries=3)
 
-    assert impatient.responses.create(model="m", input=given).output_text == "once"
+    assert short_timeout_client.responses.create(model="m", input=prompt).output_text == "once"
     assert calls(stack.model_url, name) | {"last_closed_early_at": None} == {
         "calls": 1,
         "open": 0,
@@ -166,8 +166,8 @@ def test_an_answer_that_has_been_read_is_not_given_to_a_later_retry(client, stre
 
     def ask(count):
         headers = {"x-stainless-retry-count": str(count)}
-        asked = {"model": "m", "input": "[[offline say=once]]", "stream": stream, "extra_headers": headers}
-        answer = client.responses.create(**asked)
+        request = {"model": "m", "input": "[[offline say=once]]", "stream": stream, "extra_headers": headers}
+        answer = client.responses.create(**request)
         return list(answer)[-1].response.id if stream else answer.id
 
     assert ask(0) != ask(1)

@@ -25,7 +25,7 @@ def numbers(events):
     return [event.sequence_number for event in events]
 
 
-def ended(client, response):
+def wait_until_final(client, response):
     return until(lambda: _final(client.responses.retrieve(response.id)))
 
 
@@ -46,7 +46,7 @@ def test_a_background_response_is_answered_at_once_and_polled(client):
     response = client.responses.create(model="m", input="[[offline delay=0.5 say=done]]", background=True)
 
     assert (response.status, response.output, response.background) == ("queued", [], True)
-    assert ended(client, response).output_text == "done"
+    assert wait_until_final(client, response).output_text == "done"
 
 
 def test_a_stream_has_every_event_in_order(client):
@@ -71,13 +71,13 @@ def test_the_helper_streams(client):
 
 
 def test_a_cut_stream_goes_on_after_any_number_as_if_it_had_not_been_cut(client):
-    whole = list(client.responses.create(model="m", input=SLOW, background=True, stream=True))
-    response_id = whole[0].response.id
+    all_events = list(client.responses.create(model="m", input=SLOW, background=True, stream=True))
+    response_id = all_events[0].response.id
 
-    for after in (0, 2, 5, len(whole) - 3, len(whole) - 2):
+    for after in (0, 2, 5, len(all_events) - 3, len(all_events) - 2):
         rest = list(client.responses.retrieve(response_id, stream=True, starting_after=after))
-        assert [event.to_dict() for event in rest] == [event.to_dict() for event in whole[after + 1 :]]
-    assert list(client.responses.retrieve(response_id, stream=True, starting_after=len(whole) - 1)) == []
+        assert [event.to_dict() for event in rest] == [event.to_dict() for event in all_events[after + 1 :]]
+    assert list(client.responses.retrieve(response_id, stream=True, starting_after=len(all_events) - 1)) == []
 
 
 def test_a_background_stream_is_cut_and_resumed_while_it_runs(client):
@@ -91,17 +91,17 @@ def test_a_background_stream_is_cut_and_resumed_while_it_runs(client):
     rest = list(client.responses.retrieve(head[0].response.id, stream=True, starting_after=head[-1].sequence_number))
 
     assert numbers(head + rest) == list(range(len(head + rest)))
-    spoken = [event.delta for event in head + rest if event.type == "response.output_text.delta"]
-    assert "".join(spoken) == rest[-1].response.output_text == THIRTY
+    deltas = [event.delta for event in head + rest if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == rest[-1].response.output_text == THIRTY
 
 
 def test_the_helper_resumes_by_id(client):
     response = client.responses.create(model="m", input=SLOW, background=True)
 
     with client.responses.stream(response_id=response.id, starting_after=6) as stream:
-        seen = list(stream)
+        events = list(stream)
         assert stream.get_final_response().output_text == THIRTY
-    assert min(numbers(seen)) == 7
+    assert min(numbers(events)) == 7
 
 
 def test_a_queued_response_is_cancelled_and_never_called(stack, client, worker):
@@ -127,7 +127,7 @@ def test_a_running_response_is_cancelled_with_what_it_had(stack, client):
     events = []
     for event in stream:
         events.append(event)
-        if len([one for one in events if one.type == "response.output_text.delta"]) == 3:
+        if len([event for event in events if event.type == "response.output_text.delta"]) == 3:
             client.responses.cancel(events[0].response.id)
     response = client.responses.retrieve(events[0].response.id)
 
@@ -141,7 +141,7 @@ def test_a_running_response_is_cancelled_with_what_it_had(stack, client):
 
 
 def test_a_response_that_ended_stays_as_it_is_when_it_is_cancelled(client):
-    response = ended(client, client.responses.create(model="m", input="hi", background=True))
+    response = wait_until_final(client, client.responses.create(model="m", input="hi", background=True))
 
     assert client.responses.cancel(response.id) == response
 
@@ -157,7 +157,7 @@ def test_a_foreground_response_is_ended_by_leaving_it(stack, client):
     response = next(iter(stream)).response
     until(lambda: calls(stack.model_url, name)["open"])
     stream.close()
-    assert ended(client, response).status == "cancelled"
+    assert wait_until_final(client, response).status == "cancelled"
 
     name = key()
     with pytest.raises(openai.APITimeoutError):
@@ -178,8 +178,8 @@ def test_a_response_is_deleted_also_while_it_runs(client):
 
 
 def test_input_items_are_listed_page_by_page(client):
-    given = [{"role": "user", "content": f"message {number}"} for number in range(5)]
-    response = client.responses.create(model="m", input=given)
+    prompt = [{"role": "user", "content": f"message {number}"} for number in range(5)]
+    response = client.responses.create(model="m", input=prompt)
 
     page = client.responses.input_items.list(response.id, limit=2)
     assert [item.content[0].text for item in page] == [f"message {number}" for number in (4, 3, 2, 1, 0)]
@@ -215,9 +215,9 @@ def test_a_conversation_cannot_go_on_from_what_is_not_there(client):
 
 def test_a_function_is_called_and_its_output_read(client):
     """Streamed and not; then the answer that stands on its output."""
-    asked = "[[offline call=1]] How is the weather?"
-    response = client.responses.create(model="m", input=asked, tools=[WEATHER])
-    with client.responses.stream(model="m", input=asked, tools=[WEATHER]) as stream:
+    prompt = "[[offline call=1]] How is the weather?"
+    response = client.responses.create(model="m", input=prompt, tools=[WEATHER])
+    with client.responses.stream(model="m", input=prompt, tools=[WEATHER]) as stream:
         arguments = [event.delta for event in stream if event.type == "response.function_call_arguments.delta"]
         streamed = stream.get_final_response()
 
@@ -228,7 +228,7 @@ def test_a_function_is_called_and_its_output_read(client):
     answer = client.responses.create(model="m", input=[output], previous_response_id=response.id, tools=[WEATHER])
     assert "no language model" in answer.output_text
     by_hand = client.responses.create(
-        model="m", input=[{"role": "user", "content": asked}, *response.output, output], tools=[WEATHER]
+        model="m", input=[{"role": "user", "content": prompt}, *response.output, output], tools=[WEATHER]
     )
     assert "no language model" in by_hand.output_text
 
@@ -269,7 +269,9 @@ def test_a_response_that_was_cut_is_incomplete_and_says_why(client):
 def test_a_failure_is_told_as_one(client):
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model="m", input="[[offline status=400]]")
-    response = ended(client, client.responses.create(model="m", input="[[offline status=400]]", background=True))
+    response = wait_until_final(
+        client, client.responses.create(model="m", input="[[offline status=400]]", background=True)
+    )
     events = list(client.responses.retrieve(response.id, stream=True))
 
     assert refused.value.code == "provider_rejected_request"
@@ -285,8 +287,8 @@ def test_a_refusal_of_a_streamed_response_is_of_the_clients_own_class(client, st
 
 def test_an_attempt_that_was_cut_leaves_the_stream_valid(client):
     """The provider breaks off after some tokens, the next attempt starts over: only its text counts."""
-    given = directive("tokens=12 interval=0.02 cut=5 times=1", key())
-    with client.responses.stream(model="m", input=given) as stream:
+    prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
+    with client.responses.stream(model="m", input=prompt) as stream:
         events = list(stream)
         final = stream.get_final_response()
 

@@ -26,7 +26,7 @@ def served(redis_url, provider_url):
 @pytest.mark.usefixtures("redis_client")
 def test_thoughts_calls_and_refusals_reach_the_helper_and_go_back(redis_url):
     """The thought goes back to the provider with the calls that it led to, in a conversation that goes on."""
-    said = [
+    chunks = [
         chunk(role="assistant", reasoning_content="Let me "),
         chunk(reasoning_content="see."),
         call(0, "f", '{"a": 1}'),
@@ -34,7 +34,7 @@ def test_thoughts_calls_and_refusals_reach_the_helper_and_go_back(redis_url):
         chunk(refusal="But no more."),
         chunk("tool_calls"),
     ]
-    with scripted(*said) as (provider_url, heard), served(redis_url, provider_url) as client:
+    with scripted(*chunks) as (provider_url, requests), served(redis_url, provider_url) as client:
         with client.responses.stream(model="m", input="hi") as stream:
             events = list(stream)
             final = stream.get_final_response()
@@ -53,5 +53,8 @@ def test_thoughts_calls_and_refusals_reach_the_helper_and_go_back(redis_url):
     assert [event.item.to_dict() for event in events if event.type == "response.output_item.done"] == [
         item.to_dict() for item in again.output
     ]
-    told = next(message for message in heard[-1]["messages"] if message.get("tool_calls"))
-    assert (told["reasoning_content"], [one["id"] for one in told["tool_calls"]]) == ("Let me see.", ["c0", "c1"])
+    sent_message = next(message for message in requests[-1]["messages"] if message.get("tool_calls"))
+    assert (sent_message["reasoning_content"], [call["id"] for call in sent_message["tool_calls"]]) == (
+        "Let me see.",
+        ["c0", "c1"],
+    )

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.offline import key
-from tests.streams.deployment import Deployment, Web
+from tests.streams.deployment import Deployment, WebServer
 
 
 @pytest.fixture
-def web(deployment: Deployment) -> Web:
+def web(deployment: Deployment) -> WebServer:
     return deployment.webs[0]
 
 

@@ -13,23 +13,24 @@ from typing import Any
 import psutil
 import redis
 
-from jobs import queries, verbs
-from jobs.connect import connect
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import JobRecord
 from jobs.settings import Settings
-from jobs.store import Store
-from tests.chaos.fleet import Fleet, Worker
+from jobs.storage import transitions
+from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.redis_client import connect
+from jobs.storage.store import Store
 from tests.chaos.redis_server import RedisServer
+from tests.chaos.worker_fleet import Worker, WorkerFleet
 from tests.processes import Process, free_port
-from tests.streams.reading import Reader
+from tests.streams.reading import StreamReader
 from tests.waiting import until
 
 SLOTS = 20
 CONFIG = "api/gunicorn_conf.py"
 
 
-class Web:
+class WebServer:
     """One gunicorn with one process behind it. After an end it may be started again, on the same port."""
 
     def __init__(self, env: Mapping[str, str], config: str = CONFIG) -> None:
@@ -90,19 +91,19 @@ class Web:
     def chat(self, job_id: str) -> dict[str, Any]:
         return dict(self.call("GET", f"/api/v1/chat/jobs/{job_id}?wait=30")[1])
 
-    def follow(self, job_id: str, after: str | None = None, how: str = "header") -> Reader:
+    def follow(self, job_id: str, after: str | None = None, how: str = "header") -> StreamReader:
         """``how`` the reader says where it left off: in the header, as an EventSource does, or in the query."""
         path = f"/api/v1/chat/jobs/{job_id}/events"
         if after is None:
-            return Reader(self.port, path)
+            return StreamReader(self.port, path)
         if how == "query":
-            return Reader(self.port, f"{path}?starting_after={after}")
-        return Reader(self.port, path, headers={"Last-Event-ID": after})
+            return StreamReader(self.port, f"{path}?starting_after={after}")
+        return StreamReader(self.port, path, headers={"Last-Event-ID": after})
 
-    def post(self, path: str, body: Any, **headers: str) -> Reader:
+    def post(self, path: str, body: Any, **headers: str) -> StreamReader:
         """A submit whose connection stays open."""
-        sent = {"Content-Type": "application/json", **headers}
-        return Reader(self.port, f"/api/v1/chat/{path}", "POST", json.dumps(body), sent)
+        request_headers = {"Content-Type": "application/json", **headers}
+        return StreamReader(self.port, f"/api/v1/chat/{path}", "POST", json.dumps(body), request_headers)
 
     def _is_live(self) -> bool:
         try:
@@ -125,12 +126,12 @@ class Deployment:
         }
         self.settings = Settings(REDIS_URL=self.redis.url, CELERY_BROKER_URL=None)
         self.store = Store(connect(self.settings))
-        self.fleet = Fleet("asyncio", self.env)
-        self.webs: list[Web] = []
+        self.fleet = WorkerFleet("asyncio", self.env)
+        self.webs: list[WebServer] = []
 
     def start(self, webs: int, workers: int, config: str = CONFIG) -> None:
         self.redis.start()
-        self.webs = [Web(self.env, config) for _ in range(webs)]
+        self.webs = [WebServer(self.env, config) for _ in range(webs)]
         for web in self.webs:
             web.start()
         for _ in range(workers):
@@ -158,7 +159,7 @@ class Deployment:
 
     def cancel(self, *job_ids: str) -> None:
         """All in one round trip."""
-        self.store.run_all([verbs.cancel(job_id, DEFAULT_QUEUE, self.settings) for job_id in job_ids])
+        self.store.run_all([transitions.cancel(job_id, DEFAULT_QUEUE, self.settings) for job_id in job_ids])
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.redis.url)

@@ -5,7 +5,7 @@ from api.gunicorn_conf import *  # noqa: F403
 
 
 def post_worker_init(worker):
-    from api import event_stream
+    from api.http import event_stream
 
     gunicorn_conf.post_worker_init(worker)
     event_stream.TICK_SECONDS = 0.1

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from jobs.states import FINAL_STATES
 
-SECONDS = 30.0  # of silence, before a reader gives up
+SILENCE_TIMEOUT_SECONDS = 30.0  # of silence, before a reader gives up
 
 
 @dataclass(frozen=True)
-class Message:
+class ServerSentEvent:
     """What an EventSource would dispatch; ``data`` as it came over the wire."""
 
     id: str | None
@@ -19,7 +19,7 @@ class Message:
     data: bytes
 
     @property
-    def told(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         return dict(json.loads(self.data))
 
     @property
@@ -27,13 +27,13 @@ class Message:
         return self.event in FINAL_STATES
 
 
-class Reader:
+class StreamReader:
     """One connection. ``received`` grows as it is read; ``ended`` says how the server ended it, if it did."""
 
     def __init__(
         self, port: int, path: str, method: str = "GET", body: str | None = None, headers: dict[str, str] | None = None
     ) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SILENCE_TIMEOUT_SECONDS)
         self._connection.request(method, path, body, headers or {})
         self._response: http.client.HTTPResponse | None = None
         self._received = bytearray()
@@ -44,18 +44,18 @@ class Reader:
         return bytes(self._received)
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[ServerSentEvent]:
         return messages(self.received)
 
     @property
-    def numbered(self) -> list[Message]:
+    def numbered(self) -> list[ServerSentEvent]:
         return [message for message in self.messages if message.id is not None]
 
     @property
     def last_id(self) -> str | None:
         return next((message.id for message in reversed(self.numbered)), None)
 
-    def answered(self) -> http.client.HTTPResponse:
+    def response(self) -> http.client.HTTPResponse:
         """Status and headers, as soon as they are there."""
         if self._response is None:
             self._response = self._connection.getresponse()
@@ -85,39 +85,39 @@ class Reader:
             self._response.close()
         self._connection.close()
 
-    def _receive(self, most: int) -> None:
+    def _receive(self, max_bytes: int) -> None:
         try:
-            came = self.answered().read1(most)
+            chunk = self.response().read1(max_bytes)
         except (http.client.IncompleteRead, ConnectionError):
             self.ended = "broken"
             return
-        self._received += came
-        if not came:
+        self._received += chunk
+        if not chunk:
             self.ended = "cleanly"
 
 
-def messages(received: bytes) -> list[Message]:
+def messages(received: bytes) -> list[ServerSentEvent]:
     """The whole ones; what has been cut is none."""
-    found = []
+    parsed = []
     for block in received.split(b"\n\n")[:-1]:
         fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith((b":", b"retry")))
         if b"data" in fields:
             number = fields[b"id"].decode() if b"id" in fields else None
-            found.append(Message(number, fields[b"event"].decode(), fields[b"data"]))
-    return found
+            parsed.append(ServerSentEvent(number, fields[b"event"].decode(), fields[b"data"]))
+    return parsed
 
 
-def spoken(told: list[Message]) -> str:
+def final_text(received_messages: list[ServerSentEvent]) -> str:
     """The text as a reader has it at the end who begins anew with each attempt."""
     text = ""
-    for message in told:
-        text = "" if message.event == "in_progress" else text + message.told.get("text", "")
+    for message in received_messages:
+        text = "" if message.event == "in_progress" else text + message.payload.get("text", "")
     return text
 
 
-def outline(told: list[Message]) -> list[str]:
+def event_types(received_messages: list[ServerSentEvent]) -> list[str]:
     """The events but for the text's pieces."""
-    return [message.event for message in told if message.event not in {"delta", "status"}]
+    return [message.event for message in received_messages if message.event not in {"delta", "status"}]
 
 
 def words(count: int) -> str:

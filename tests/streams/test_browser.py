@@ -21,7 +21,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>reader</title><script>
 let text = "", opened = 0;
 const seen = [];
 const source = new EventSource("/api/v1/chat/jobs/JOB/events");
-const tell = () => fetch("/told", {method: "POST", body: JSON.stringify({text, opened, seen})});
+const report = () => fetch("/reported", {method: "POST", body: JSON.stringify({text, opened, seen})});
 source.onopen = () => { opened += 1; };
 for (const type of ["in_progress", "delta", "attempt_incomplete"])
   source.addEventListener(type, (event) => {
@@ -29,7 +29,7 @@ for (const type of ["in_progress", "delta", "attempt_incomplete"])
     text = type === "in_progress" ? "" : text + (JSON.parse(event.data).text ?? "");
   });
 for (const type of ["completed", "incomplete", "failed", "cancelled"])
-  source.addEventListener(type, (event) => { seen.push(event.lastEventId); source.close(); tell(); });
+  source.addEventListener(type, (event) => { seen.push(event.lastEventId); source.close(); report(); });
 </script>"""
 
 
@@ -39,37 +39,37 @@ class Origin(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, api_port, job_id):
-        super().__init__(("127.0.0.1", 0), Passage)
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
         self.api_port = api_port
         self.page = PAGE.replace("JOB", job_id).encode()
         self.resumed_after = []  # Last-Event-ID of each request for the stream
-        self.passed = [b""]  # what the browser was sent before the cut
-        self.told = None
-        self.has_told = threading.Event()
+        self.forwarded = [b""]  # what the browser was sent before the cut
+        self.reported = None
+        self.has_reported = threading.Event()
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/"
 
 
-class Passage(BaseHTTPRequestHandler):
+class ProxyHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         if self.path.endswith("/events"):
-            self._pass_on()
+            self._proxy()
         else:
             self._answer(200 if self.path == "/" else 404, self.server.page if self.path == "/" else b"")
 
     def do_POST(self):
-        self.server.told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.reported = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(204, b"")
-        self.server.has_told.set()
+        self.server.has_reported.set()
 
     def log_message(self, *_):
         pass
 
-    def _pass_on(self):
+    def _proxy(self):
         is_first = not self.server.resumed_after
         self.server.resumed_after.append(self.headers["Last-Event-ID"])
         with closing(http.client.HTTPConnection("127.0.0.1", self.server.api_port, timeout=30)) as api:
@@ -80,11 +80,11 @@ class Passage(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.close_connection = True
-            while piece := reply.read1(512):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            while chunk := reply.read1(512):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
                 if is_first:
-                    self.server.passed[0] += piece
-                    if len(self.server.passed[0]) >= CUT_AFTER_BYTES:
+                    self.server.forwarded[0] += chunk
+                    if len(self.server.forwarded[0]) >= CUT_AFTER_BYTES:
                         return  # without the last chunk: the connection breaks
             self.wfile.write(b"0\r\n\r\n")
 
@@ -121,10 +121,10 @@ def test_an_event_source_that_is_cut_comes_back_by_itself_and_ends_with_the_answ
     flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to start as root with one
     env = {"HOME": str(tmp_path)}
     with running([CHROMIUM, *flags, origin.url], ready="DevTools listening", env=env) as browser:
-        assert origin.has_told.wait(30), browser.output
+        assert origin.has_reported.wait(30), browser.output
 
-    before_the_cut = [message.id for message in messages(origin.passed[0]) if message.id]
+    before_the_cut = [message.id for message in messages(origin.forwarded[0]) if message.id]
     assert origin.resumed_after == [None, before_the_cut[-1]]
-    assert origin.told["opened"] == 2
-    assert origin.told["text"] == words(200)
-    assert origin.told["seen"] == [str(number) for number in range(len(origin.told["seen"]))]
+    assert origin.reported["opened"] == 2
+    assert origin.reported["text"] == words(200)
+    assert origin.reported["seen"] == [str(number) for number in range(len(origin.reported["seen"]))]

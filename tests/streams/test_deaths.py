@@ -8,7 +8,7 @@ import pytest
 
 from tests.offline import directive, key
 from tests.streams.deployment import deployed
-from tests.streams.reading import outline, spoken, words
+from tests.streams.reading import event_types, final_text, words
 from tests.waiting import until
 
 IMPATIENT = "tests/streams/impatient_gunicorn.py"
@@ -32,16 +32,16 @@ def test_a_worker_killed_in_mid_stream_closes_its_attempt_and_the_next_one_begin
     reader.read_to_end()
     reader.close()
 
-    told = reader.numbered
-    assert outline(told) == ["in_progress", "attempt_incomplete", "in_progress", "completed"]
-    assert [message.told["attempt"] for message in told if "attempt" in message.told] == [1, 1, 2]
-    lost = next(message for message in told if message.event == "attempt_incomplete")
-    assert lost.told["error"]["code"] == "worker_lost"
-    void = spoken(list(takewhile(lambda message: message is not lost, told)))
-    assert "w20" in void != words(120)
-    assert spoken(told) == web.chat(job_id)["answer"] == words(120)
+    received = reader.numbered
+    assert event_types(received) == ["in_progress", "attempt_incomplete", "in_progress", "completed"]
+    assert [message.payload["attempt"] for message in received if "attempt" in message.payload] == [1, 1, 2]
+    lost = next(message for message in received if message.event == "attempt_incomplete")
+    assert lost.payload["error"]["code"] == "worker_lost"
+    discarded_text = final_text(list(takewhile(lambda message: message is not lost, received)))
+    assert "w20" in discarded_text != words(120)
+    assert final_text(received) == web.chat(job_id)["answer"] == words(120)
     assert reader.received.split(lost.data)[0].count(KEEPALIVE) >= 2
-    assert [message.id for message in told] == [str(number) for number in range(len(told))]
+    assert [message.id for message in received] == [str(number) for number in range(len(received))]
 
 
 def test_redis_killed_in_mid_stream_leaves_the_reader_its_connection(deployment, web):
@@ -58,8 +58,8 @@ def test_redis_killed_in_mid_stream_leaves_the_reader_its_connection(deployment,
     reader.read_to_end()
     reader.close()
 
-    told = reader.numbered
+    received = reader.numbered
     assert reader.ended == "cleanly"
-    assert [message.id for message in told] == [str(number) for number in range(len(told))]
-    assert outline(told)[-1] == "completed"
-    assert spoken(told) == web.chat(job_id)["answer"] == words(200)
+    assert [message.id for message in received] == [str(number) for number in range(len(received))]
+    assert event_types(received)[-1] == "completed"
+    assert final_text(received) == web.chat(job_id)["answer"] == words(200)

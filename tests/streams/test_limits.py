@@ -10,7 +10,7 @@ import pytest
 from jobs.states import State
 from tests.offline import calls, directive
 from tests.streams.deployment import deployed
-from tests.streams.reading import outline, spoken, words
+from tests.streams.reading import event_types, final_text, words
 from tests.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
@@ -23,7 +23,7 @@ def deployment(tmp_path_factory, model_url):
 
 
 @contextmanager
-def frozen(worker):
+def paused(worker):
     """It begins nothing meanwhile."""
     os.kill(worker.pid, signal.SIGSTOP)
     try:
@@ -45,8 +45,8 @@ def test_a_running_job_is_cancelled_at_its_time_and_keeps_what_it_had(deployment
 
     chat = web.chat(job_id)
     until(lambda: calls(deployment.model_url, name)["closed_early"] == 1)
-    assert outline(reader.messages) == ["in_progress", "cancelled"]
-    assert (chat["status"], chat["answer"]) == ("cancelled", spoken(reader.numbered))
+    assert event_types(reader.messages) == ["in_progress", "cancelled"]
+    assert (chat["status"], chat["answer"]) == ("cancelled", final_text(reader.numbered))
     assert words(1000).startswith(chat["answer"])
     assert chat["answer"].startswith("w0 w1")
     assert chat["usage"]["estimated"] is True
@@ -112,7 +112,7 @@ ALL_OPTIONS = {
 def test_what_a_submit_answers_is_what_is_read_back(deployment, web, name):
     """With all options, while it waits: nothing of it is made up, and the limits stand as times."""
     body = {"kind": "chat", "message": directive("say=ok", name), **ALL_OPTIONS}
-    with frozen(deployment.fleet.workers[0]):
+    with paused(deployment.fleet.workers[0]):
         answered = web.call("POST", "/api/v1/tasks", body, **{"Idempotency-Key": name})
         read = task(web, answered[1]["task_id"])
 

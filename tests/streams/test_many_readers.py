@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs import keys, verbs
-from jobs.connect import MAX_CONNECTIONS
+from jobs.storage import keys, transitions
+from jobs.storage.redis_client import MAX_CONNECTIONS
 from tests.jobs.conftest import USAGE, Driver
 from tests.streams.deployment import deployed
-from tests.streams.reading import messages, outline
+from tests.streams.reading import event_types, messages
 from tests.waiting import until
 
 READERS = 1_000
-AT_ONCE = 50  # that open their connection at the same time
-MOST_KB_EACH = 200
-PIECES, PIECE = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and the deque of a reader hold
-MOST_MB_BEHIND = 30
+MAX_CONCURRENT_OPENS = 50  # that open their connection at the same time
+MAX_KB_PER_READER = 200
+DELTAS, DELTA_TEXT = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and the deque of a reader hold
+MAX_MB_GROWTH = 30
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def memory_mb(web):
     return web.worker.memory_info().rss / 2**20
 
 
-class Crowd:
-    """Idle readers, each of a job of its own; ``begun`` of them have been told where their job stands."""
+class IdleReaders:
+    """Idle readers, each of a job of its own; ``connected`` of them have been told where their job stands."""
 
     def __init__(self, port, job_ids):
-        self.begun = 0
-        self._opening = asyncio.Semaphore(AT_ONCE)
+        self.connected = 0
+        self._opening = asyncio.Semaphore(MAX_CONCURRENT_OPENS)
         self._port = port
         self._job_ids = job_ids
 
@@ -60,22 +60,22 @@ class Crowd:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             writer.write(f"GET /api/v1/chat/jobs/{job_id}/events HTTP/1.0\r\n\r\n".encode())
             await reader.readuntil(b"\r\n\r\n")
-            begin = await reader.readuntil(b"\n\nevent: status")
-        self.begun += 1
+            head = await reader.readuntil(b"\n\nevent: status")
+        self.connected += 1
         rest = await reader.read()
         writer.close()
-        return begin + rest
+        return head + rest
 
 
 @contextmanager
-def crowded(deployment, web, job_ids):
+def idle_readers(deployment, web, job_ids):
     """While the block lasts all of them read; then their jobs are cancelled. Yields the future of what they read."""
-    crowd = Crowd(web.port, job_ids)
+    crowd = IdleReaders(web.port, job_ids)
     with ThreadPoolExecutor(1) as pool:
-        told = pool.submit(crowd.read_to_end)
+        reads = pool.submit(crowd.read_to_end)
         try:
-            until(lambda: crowd.begun == len(job_ids), 40)
-            yield told
+            until(lambda: crowd.connected == len(job_ids), 40)
+            yield reads
         finally:
             deployment.cancel(*job_ids)
 
@@ -84,19 +84,19 @@ def test_a_thousand_idle_readers_share_a_few_connections_and_all_hear_of_the_end
     """Cheap in memory too; a submit works meanwhile, and a cancel of all their jobs at once reaches each of them."""
     job_ids = [jobs.create() for _ in range(READERS)]
     before = memory_mb(web)
-    with crowded(deployment, web, job_ids) as told, deployment.client() as redis:
+    with idle_readers(deployment, web, job_ids) as reads, deployment.client() as redis:
         until(lambda: len(redis.pubsub_channels(keys.changed_channel("*"))) == READERS)
         each = (memory_mb(web) - before) * 1024 / READERS
         clients = redis.client_list()
         submitted = web.call("POST", "/api/v1/chat/async", {"message": "one more"})
-    streams = told.result(30)
+    streams = reads.result(30)
 
-    assert [outline(messages(stream)) for stream in streams] == [["cancelled"]] * READERS
+    assert [event_types(messages(stream)) for stream in streams] == [["cancelled"]] * READERS
     assert submitted[0] == 202
     assert sum(int(client["sub"]) > 0 for client in clients) == 1
     cost = f"{each:.0f} KB a reader, {len(clients)} connections to Redis"
     assert len(clients) <= MAX_CONNECTIONS + 3, cost  # the pool, the listener, and ours
-    assert each <= MOST_KB_EACH, cost
+    assert each <= MAX_KB_PER_READER, cost
 
 
 def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, jobs):
@@ -116,16 +116,16 @@ def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, j
     for reader in (quick, slow):
         reader.close()
 
-    assert outline(quick.messages) == ["in_progress", "completed"]
-    assert len(quick.numbered) == PIECES + 2
+    assert event_types(quick.messages) == ["in_progress", "completed"]
+    assert len(quick.numbered) == DELTAS + 2
     assert slow.numbered == quick.numbered
-    assert behind <= MOST_MB_BEHIND, f"{behind:.0f} MB more"
+    assert behind <= MAX_MB_GROWTH, f"{behind:.0f} MB more"
 
 
-def write(jobs, lease, pieces=PIECES, batch=50):
+def write(jobs, lease, deltas=DELTAS, batch=50):
     """As a worker would, only more; and the end."""
-    event = verbs.delta(PIECE)
-    for written in range(0, pieces, batch):
-        tails = [verbs.Tail(lease.log_length + written + i, (event,)) for i in range(batch)]
-        jobs.store.run_all([verbs.append(lease, tail, USAGE) for tail in tails])
+    event = transitions.delta_event(DELTA_TEXT)
+    for written in range(0, deltas, batch):
+        tails = [transitions.PendingEvents(lease.log_length + written + i, (event,)) for i in range(batch)]
+        jobs.store.run_all([transitions.append(lease, pending, USAGE) for pending in tails])
     assert jobs.finish(lease)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.offline import directive, key
 from tests.streams.deployment import deployed
-from tests.streams.reading import messages, outline, spoken, words
+from tests.streams.reading import event_types, final_text, messages, words
 
 SEED = 20261121
 LIVE, AFTER = 60, 40  # cuts during the run and after it
@@ -78,15 +78,15 @@ def test_a_hundred_random_cuts_lose_double_and_change_nothing(deployment):
         (whole, ended_at), (other, _) = (reader.result() for reader in uncut)
         cuts = [Cut.draw(rng, len(whole)) for _ in range(AFTER)]
         resumed += [pool.submit(cut_and_resume, webs, job_id, cut) for cut in cuts]
-        rejoined = [one.result() for one in resumed]
+        rejoined = [future.result() for future in resumed]
 
     expected = [message for message in messages(whole) if message.id is not None]
     assert [message.id for message in expected] == [str(number) for number in range(len(expected))]
     assert [message for message in messages(other) if message.id is not None] == expected
-    assert [one.numbered == expected for one in rejoined] == [True] * (LIVE + AFTER)
-    assert sum(one.was_cut_within_an_event for one in rejoined) >= 50
-    assert sum(one.resumed_at < ended_at for one in rejoined) >= LIVE // 2
-    assert spoken(expected) == webs[1].chat(job_id)["answer"] == words(250)
+    assert [reader.numbered == expected for reader in rejoined] == [True] * (LIVE + AFTER)
+    assert sum(reader.was_cut_within_an_event for reader in rejoined) >= 50
+    assert sum(reader.resumed_at < ended_at for reader in rejoined) >= LIVE // 2
+    assert final_text(expected) == webs[1].chat(job_id)["answer"] == words(250)
 
 
 def test_a_stop_and_a_kill_of_the_api_in_mid_stream_cost_a_reader_nothing(deployment):
@@ -110,11 +110,11 @@ def test_a_stop_and_a_kill_of_the_api_in_mid_stream_cost_a_reader_nothing(deploy
         rest.close()
 
     assert [reader.ended for reader in readers] == ["cleanly", "broken"]
-    assert [outline(reader.messages) for reader in readers] == [["in_progress"]] * 2
-    told = [reader.numbered + rest.numbered for reader, rest in zip(readers, rests, strict=True)]
-    assert told[0] == told[1]
-    assert outline(told[0]) == ["in_progress", "completed"]
-    assert spoken(told[0]) == stopped.chat(job_id)["answer"] == words(450)
+    assert [event_types(reader.messages) for reader in readers] == [["in_progress"]] * 2
+    received = [reader.numbered + rest.numbered for reader, rest in zip(readers, rests, strict=True)]
+    assert received[0] == received[1]
+    assert event_types(received[0]) == ["in_progress", "completed"]
+    assert final_text(received[0]) == stopped.chat(job_id)["answer"] == words(450)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_no_text_breaks_out_of_its_event(deployment, text):
     reader.read_to_end()
     reader.close()
 
-    assert outline(reader.messages) == ["in_progress", "completed"]
+    assert event_types(reader.messages) == ["in_progress", "completed"]
     assert [message.id for message in reader.numbered] == [str(number) for number in range(len(reader.numbered))]
-    assert spoken(reader.numbered) == web.chat(job_id)["answer"] == text
+    assert final_text(reader.numbered) == web.chat(job_id)["answer"] == text
     assert b"\r" not in reader.received

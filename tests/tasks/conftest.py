@@ -9,7 +9,7 @@ from jobs import queries
 from jobs.models import JobRecord
 from jobs.requests import ChatTask, EmbeddingsTask
 from jobs.settings import Settings
-from jobs.store import Store
+from jobs.storage.store import Store
 from tasks.submit import Submitter
 from tests.processes import Process, running
 from tests.waiting import until

@@ -9,12 +9,12 @@ import pytest
 
 from api import create_app
 from api.services import services_of
-from jobs import keys
 from jobs.settings import get_settings
 from jobs.states import State
+from jobs.storage import keys
 from tests.offline import calls, directive, key
 from tests.processes import running
-from tests.revoking import listed_as_revoked, revoke, revoked_events, stock_client
+from tests.revoke import listed_as_revoked, revoke, revoked_events, stock_client
 from tests.tasks.conftest import SHORT
 from tests.waiting import until
 

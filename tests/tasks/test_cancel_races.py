@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from jobs import keys, queries, verbs
-from jobs.keys import DEFAULT_QUEUE
+from jobs import queries
 from jobs.models import JobRecord
 from jobs.states import State
+from jobs.storage import keys, transitions
+from jobs.storage.keys import DEFAULT_QUEUE
 from tests.offline import calls, directive, key
 from tests.processes import running
 from tests.tasks.conftest import SHORT
@@ -60,7 +61,7 @@ class Canceller:
         job_id = message["channel"].decode().removeprefix(keys.CHANGED_CHANNEL_PREFIX)
         if job_id in self._ended:
             self.after_the_end.append(job_id)
-        if message["data"].startswith(keys.FINAL_CHANGE):
+        if message["data"].startswith(keys.FINAL_CHANGE_PREFIX):
             self._ended.add(job_id)
         self._heard[job_id] += 1
         if self._heard[job_id] == 2:  # the first says that it was claimed
@@ -70,7 +71,7 @@ class Canceller:
         now = time.monotonic()
         for job_id in [job_id for job_id, due in self._due.items() if due <= now]:
             del self._due[job_id]
-            self.said[job_id] = self.client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, self.settings))
+            self.said[job_id] = self.client.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
             self.right_after[job_id] = self.client.record(job_id)
 
 
@@ -126,7 +127,7 @@ def test_a_cancel_that_the_listener_misses_is_told_by_the_next_heartbeat(
     job_id = client.submit(directive("delay=60", name))
     until(lambda: calls(model_url, name)["open"] == 1)
     redis_client.client_kill_filter(_type="pubsub")
-    assert client.store.run(verbs.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"
+    assert client.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"
     cancelled_at = time.time()
 
     assert redis_client.pubsub_numsub(keys.CANCELLED_CHANNEL) == [(keys.CANCELLED_CHANNEL.encode(), 0)]

@@ -38,7 +38,7 @@ def test_what_outlasts_the_grace_period_goes_back_uncounted(worker_process, clie
         assert worker.wait(15) == 0
 
     record = client.record(job_id)
-    assert (record.state, record.attempts, record.failures, record.deaths) == (State.QUEUED, 0, 0, 0)
+    assert (record.state, record.attempts, record.failures, record.worker_losses) == (State.QUEUED, 0, 0, 0)
     until(lambda: calls(model_url, name)["closed_early"] == 1)
 
 

@@ -2,8 +2,8 @@
 
 import io
 
-from jobs import verbs
-from tests.documents.making import make_pdf
+from jobs.storage import transitions
+from tests.documents.factories import make_pdf
 
 PATH = "/api/v1/documents"
 UNKNOWN = "doc_" + "0" * 32
@@ -14,6 +14,6 @@ def send(client, content=PDF, filename="a.pdf", field="file"):
     return client.post(PATH, data={field: (io.BytesIO(content), filename)})
 
 
-def note_ready(hands, document_id, task_id, **found):
-    facts = {"pages": 3, "chunks": 4, "no_text": (2,), "damaged": (3,), "embedding_model": "m"} | found
-    assert hands.store.run(verbs.document.note_ready(document_id, task_id, **facts))
+def mark_ready(fake_worker, document_id, task_id, **overrides):
+    facts = {"pages": 3, "chunks": 4, "no_text": (2,), "damaged": (3,), "embedding_model": "m"} | overrides
+    assert fake_worker.store.run(transitions.document.mark_ready(document_id, task_id, **facts))

@@ -8,7 +8,7 @@ import importlib.machinery
 import os
 import sys
 
-_TARGET = "tasks.provider"
+_TARGET = "tasks.provider.client"
 
 
 def _poison(message):
@@ -23,14 +23,14 @@ def _poison(message):
 def _wrap(module):
     original = module.Provider.chat
 
-    async def chat(self, request, patience):
+    async def chat(self, request, timeouts):
         _poison(request.message)
-        pieces = original(self, request, patience)
+        deltas = original(self, request, timeouts)
         try:
-            async for piece in pieces:
-                yield piece
+            async for delta in deltas:
+                yield delta
         finally:
-            await pieces.aclose()
+            await deltas.aclose()
 
     module.Provider.chat = chat
 

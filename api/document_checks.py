@@ -1,0 +1,35 @@
+"""A chat that names documents is looked at before it becomes a job: what cannot be asked is said at once."""
+
+from typing import Final
+
+from api.http.upload import check_installed
+from api.services import services
+from jobs import document_lookup
+from jobs.documents import unavailable_error
+from jobs.errors import InvalidRequest
+from jobs.models import DEFAULT_TENANT
+from jobs.requests import ChatRequest
+
+_ALL: Final = "all"
+
+
+class DocumentNotAvailable(InvalidRequest):
+    """A document is unknown, deleted, still being ingested, or has failed. ``code`` says which."""
+
+    def __init__(self, code: str, message: str, param: str) -> None:
+        super().__init__(message, param=param)
+        self.code = code  # type: ignore[misc]  # one class, four codes
+
+
+def check_documents(request: ChatRequest) -> None:
+    """Raises DocumentNotAvailable. The worker looks again: a document may be deleted while the job waits."""
+    if request.documents is None:
+        return
+    check_installed()
+    if request.documents == _ALL:
+        return
+    for i, (document_id, view) in enumerate(
+        zip(request.documents, document_lookup.views(services().store, request.documents), strict=True)
+    ):
+        if error := unavailable_error(document_id, view, DEFAULT_TENANT):
+            raise DocumentNotAvailable(error.code, error.message, f"documents[{i}]")

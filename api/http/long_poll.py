@@ -1,0 +1,100 @@
+"""Long polling: how long a request waits for a job to end, and how the response is built."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, Self, TypeVar
+
+from flask import Response, request
+
+from api.http.disconnect import ClientDisconnected, disconnect_check
+from api.schemas.requests import PollHeaders, WaitQuery
+from api.schemas.responses import retry_after_seconds
+from api.services import services
+from jobs import lookup
+from jobs.models import JobDetails, JobRecord, JobView
+
+
+@dataclass(frozen=True)
+class Poll:
+    """``?wait=N`` or ``Prefer: wait=N``; the query goes before the preference."""
+
+    wait_seconds: float
+    preferred_seconds: int | None
+
+    @classmethod
+    def of(cls, query: WaitQuery, headers: PollHeaders) -> Self:
+        preferred = headers.wait_seconds if query.wait is None else None
+        return cls(query.wait or preferred or 0, preferred)
+
+    def respond(self, record: JobRecord, body: Callable[[], Any], unfinished_status: int = 202) -> Any:
+        """What flask-smorest takes for an answer; 304 without a body when the client has this version."""
+        response_headers = {"ETag": _etag(record)}
+        if self.preferred_seconds is not None:
+            response_headers["Preference-Applied"] = f"wait={self.preferred_seconds}"
+        if not record.state.is_final:
+            response_headers["Retry-After"] = str(retry_after_seconds(record, time.time()))
+        if request.if_none_match.contains_raw(response_headers["ETag"]):
+            return Response(status=304, headers=response_headers)
+        return body(), 200 if record.state.is_final else unfinished_status, response_headers
+
+
+def _etag(record: JobRecord) -> str:
+    """Weak: the record's version, and for a job in line its place, which changes without a write to the record."""
+    position = "" if record.queue_position is None else f"-{record.queue_position}"
+    return f'W/"{record.version}{position}"'
+
+
+class Snapshot(Protocol):
+    """What one look at a job shows."""
+
+    @property
+    def record(self) -> JobRecord: ...
+
+
+AnySnapshot = TypeVar("AnySnapshot", bound=Snapshot)
+
+
+def view_when_final(
+    job_id: str, seconds: float, on_disconnect: Callable[[], None] | None = None, *, known: JobRecord | None = None
+) -> JobView:
+    """The job as soon as it is final, or as it is when the time is up.
+
+    ``on_disconnect`` is called when the client disconnects before that; with None, disconnects are not noticed.
+    ``known``: the job's record as just read, which saves a query. Raises ClientDisconnected then, JobNotFound and
+    StoreUnavailable.
+    """
+    fetch = partial(lookup.view, services().store, job_id)
+    snapshot = JobView(record=known) if known and not known.state.is_final else fetch()
+    return _when_final(fetch, snapshot, seconds, on_disconnect)
+
+
+def details_when_final(job_id: str, seconds: float) -> JobDetails:
+    """The same without the answer, which may be long, and with the failed attempts."""
+    fetch = partial(lookup.details, services().store, job_id)
+    return _when_final(fetch, fetch(), seconds)
+
+
+def _when_final(
+    fetch: Callable[[], AnySnapshot],
+    snapshot: AnySnapshot,
+    seconds: float,
+    on_disconnect: Callable[[], None] | None = None,
+) -> AnySnapshot:
+    if snapshot.record.state.is_final or seconds <= 0:
+        return snapshot
+
+    def refresh() -> AnySnapshot | None:
+        nonlocal snapshot
+        snapshot = fetch()
+        return snapshot if snapshot.record.state.is_final else None
+
+    each_second = disconnect_check() if on_disconnect else None
+    try:
+        services().listener.wait(snapshot.record.job_id, refresh, seconds, until_final=True, each_second=each_second)
+    except ClientDisconnected:
+        if on_disconnect is not None:
+            on_disconnect()
+        raise
+    return snapshot

@@ -1,0 +1,220 @@
+"""Every error of the web, in one shape: RFC 9457 problem+json, with OpenAI's ``error`` member beside it.
+
+The `openai` client reads only ``error``; everyone else reads the rest. Nothing here shows or logs what was sent.
+"""
+
+import logging
+import math
+import traceback
+import uuid
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask, Response, g, json, request
+from pydantic import BaseModel, Field
+from werkzeug.exceptions import HTTPException
+
+from api.http.validation import FieldError, InvalidFields
+from jobs import errors
+from jobs.errors import ChatqueueError
+from jobs.results import JobError
+
+logger = logging.getLogger(__name__)
+
+MIN_SERVER_ERROR_STATUS: Final = 500  # and above: ours to look after, so they are logged
+_MAX_TRACEBACK_FRAMES: Final = 6
+_FORWARDED_HEADERS: Final = frozenset({"Allow", "Retry-After"})  # headers of werkzeug's errors that clients need
+_CODE_BY_STATUS: Final = {
+    error.http_status: error.code
+    for error in (
+        errors.NotFound,
+        errors.MethodNotAllowed,
+        errors.NotAcceptable,
+        errors.BodyTooLarge,
+        errors.UnsupportedMediaType,
+        errors.InvalidRequest,
+        errors.InternalError,
+    )
+}
+_EXAMPLE_CODES: Final = {
+    400: errors.MalformedJson.code,
+    404: errors.JobNotFound.code,
+    429: errors.QueueFull.code,
+    502: "provider_timeout",
+    503: errors.StoreUnavailable.code,
+}
+_DOCUMENT_ERROR_CODES: Final = frozenset(  # codes of a failed job whose caller has to ask for others, or mend them
+    {"document_not_found", "document_not_ready", "document_failed", "embedding_model_changed"}
+)
+
+
+class OpenAIError(BaseModel):
+    """The error as the `openai` client reads it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class Problem(BaseModel):
+    """What went wrong. ``code`` in ``error`` is stable, and so is ``type``: programs may switch on either."""
+
+    type: str = Field(description="Names the kind of problem: /problems/{code}.")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="The path of the request.")
+    errors: list[FieldError] | None = Field(default=None, description="Each field that is wrong.")
+    job_id: str | None = Field(default=None, description="The job that failed, where one did.")
+    error: OpenAIError
+
+
+class JobFailedError(ChatqueueError):
+    """A caller waited for a job, and it failed. ``code`` is the job's own.
+
+    502, or 422 where the documents that it names cannot be asked: as if that had been so when it was submitted.
+    """
+
+    http_status = 502
+
+    def __init__(self, job_id: str, error: JobError) -> None:
+        super().__init__(error.message)
+        self.code = error.code  # type: ignore[misc]  # one class, many codes
+        if error.code in _DOCUMENT_ERROR_CODES:
+            self.http_status = errors.InvalidRequest.http_status  # type: ignore[misc]
+        self.job_id = job_id
+
+
+def register(app: Flask) -> None:
+    """Let this module answer for everything that goes wrong in the app."""
+    app.before_request(_assign_request_id)
+    app.after_request(_add_headers)
+    app.register_error_handler(ChatqueueError, render)
+    app.register_error_handler(HTTPException, _render_http)
+    app.register_error_handler(Exception, _render_unexpected)
+
+
+def render(error: ChatqueueError, status: int | None = None) -> Response:
+    """``status`` in place of the error's own, where another API has another one for it."""
+    response = _problem_response(
+        _problem(
+            status or error.http_status,
+            error.code,
+            error.message,
+            param=error.param,
+            field_errors=error.errors if isinstance(error, InvalidFields) else None,
+            job_id=error.job_id if isinstance(error, JobFailedError) else None,
+        )
+    )
+    if error.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    if isinstance(error, JobFailedError):
+        response.headers["x-should-retry"] = "false"  # the job was tried again as often as it is worth
+    elif error.http_status >= MIN_SERVER_ERROR_STATUS:
+        logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
+    return response
+
+
+def example(status: HTTPStatus) -> dict[str, Any]:
+    """For the documentation: what this status looks like."""
+    is_invalid = status.value == errors.InvalidRequest.http_status
+    field_errors = [FieldError(pointer="#/message", detail="must not be blank")] if is_invalid else None
+    problem = _problem(
+        status,
+        _EXAMPLE_CODES.get(status) or _code(status),
+        "message: must not be blank" if field_errors else status.description or status.phrase,
+        param="message" if field_errors else None,
+        field_errors=field_errors,
+        instance="/api/v1/chat/async",
+    )
+    return _body(problem)
+
+
+def _assign_request_id() -> None:
+    """Our own number: a caller's could hold anything, and it goes into the log."""
+    g.request_id = f"req_{uuid.uuid4().hex}"
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    return response
+
+
+def _render_http(error: HTTPException) -> Response:
+    """Flask's and werkzeug's own: no such path, wrong method, a body too large."""
+    status = error.code or MIN_SERVER_ERROR_STATUS
+    response = _problem_response(_problem(status, _code(status), _detail(error)))
+    for name, value in error.get_headers():
+        if name in _FORWARDED_HEADERS:
+            response.headers[name] = value
+    return response
+
+
+def _detail(error: HTTPException) -> str:
+    if error.code == errors.BodyTooLarge.http_status:
+        return f"the body must have at most {request.max_content_length} bytes"
+    return error.description or error.name
+
+
+def _render_unexpected(error: Exception) -> Response:
+    """A fault of ours. Its message stays here: it may hold what was sent; where it happened is enough to find it."""
+    logger.error(
+        "request_failed request_id=%s endpoint=%s error=%s at=%s",
+        g.request_id,
+        request.endpoint,
+        type(error).__name__,
+        traceback_location(error),
+    )
+    return _problem_response(
+        _problem(MIN_SERVER_ERROR_STATUS, errors.InternalError.code, "an error of the server; it has been logged")
+    )
+
+
+def traceback_location(error: Exception) -> str:
+    """Files, lines and functions, the innermost last; nothing of what they worked on."""
+    frames = traceback.extract_tb(error.__traceback__)[-_MAX_TRACEBACK_FRAMES:]
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
+
+
+def _code(status: int) -> str:
+    return _CODE_BY_STATUS.get(status) or HTTPStatus(status).name.lower()
+
+
+def _problem(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    param: str | None = None,
+    field_errors: list[FieldError] | None = None,
+    job_id: str | None = None,
+    instance: str | None = None,
+) -> Problem:
+    return Problem(
+        type=f"/problems/{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=message,
+        instance=instance or request.path,
+        errors=field_errors,
+        job_id=job_id,
+        error=OpenAIError(message=message, type=_openai_type(status), param=param, code=code),
+    )
+
+
+def _openai_type(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "rate_limit_error"
+    return "server_error" if status >= MIN_SERVER_ERROR_STATUS else "invalid_request_error"
+
+
+def _body(problem: Problem) -> dict[str, Any]:
+    """Without what is not there, except for ``param``: the `openai` client expects a null."""
+    return problem.model_dump(exclude_none=True) | {"error": problem.error.model_dump()}
+
+
+def _problem_response(problem: Problem) -> Response:
+    return Response(json.dumps(_body(problem)), problem.status, content_type="application/problem+json")

@@ -1,0 +1,245 @@
+"""flask-smorest with pydantic models in place of marshmallow schemas, through public extension points only.
+
+Blueprint.arguments(Model)  ── schema_of ──> PydanticSchema.load   request bodies from the raw JSON, query and
+                                                                   headers from strings
+Blueprint.response(Model)   ── schema_of ──> PydanticSchema.dump
+Api                         ── PydanticConverter ──> OpenAPI 3.1   pydantic's own JSON Schema
+"""
+
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from typing import Any, ClassVar, TypeVar
+
+import flask_smorest
+import marshmallow
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from flask import Flask, Request, current_app, request
+from pydantic import BaseModel, ValidationError
+from webargs.core import is_json
+from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import ClientDisconnected
+
+from api.http import problems
+from api.http.validation import InvalidFields, check_depth, from_validation_error
+from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
+
+View = TypeVar("View", bound=Callable[..., Any])
+PROBLEM_TYPE = "application/problem+json"
+_REF = "#/components/schemas/{model}"
+
+
+class PydanticSchema(marshmallow.Schema):
+    """A marshmallow schema in name only: loads and dumps one pydantic model."""
+
+    class Meta:
+        register = False
+
+    model: ClassVar[type[BaseModel]]
+
+    def load(self, data: Any, **_options: Any) -> Any:
+        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidRequest."""
+        try:
+            if not isinstance(data, bytes):
+                return self.model.model_validate_strings(data)
+            loaded = self.model.model_validate_json(data)
+        except ValidationError as error:
+            raise from_validation_error(error, data, self.model) from None  # the original may hold the input
+        check_depth(data)
+        return loaded
+
+    def dump(self, obj: Any, **_options: Any) -> Any:
+        return obj.model_dump(mode="json", by_alias=True)
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> type[PydanticSchema]:
+    return type(f"{model.__name__}Schema", (PydanticSchema,), {"model": model})
+
+
+def _to_schema(schema: Any) -> Any:
+    """An instance: webargs would make one of a class with every request."""
+    is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
+    return schema_of(schema)() if is_model else schema
+
+
+class Parser(FlaskParser):
+    """Hands over what came in as it came in; webargs would parse JSON itself and drop types on the way."""
+
+    def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
+        if not is_json(req.mimetype):
+            raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
+        if req.content_encoding is not None:
+            raise UnsupportedMediaType("the body must be sent as it is, without Content-Encoding")
+        return _read_body(req)
+
+    def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
+        return _single_values(req.args)
+
+    def load_headers(self, req: Request, schema: Any) -> dict[str, str]:
+        names = [field.alias or name for name, field in schema.model.model_fields.items()]
+        return {name: req.headers[name] for name in names if name in req.headers}
+
+
+def _read_body(req: Request) -> bytes:
+    """Raises BodyTooLarge, also for a chunked body, which werkzeug would silently cut at the limit."""
+    try:
+        body = req.get_data()
+        if req.content_length is None and req.stream.read(1):
+            raise BodyTooLarge("the body is too large")
+    except (OSError, ClientDisconnected):  # malformed chunks, a connection that ended early
+        raise MalformedJson("the body is not a well-formed chunked transfer, or ended early") from None
+    return body
+
+
+def _single_values(values: "MultiDict[str, str]") -> dict[str, str]:
+    repeated = [name for name, entries in values.lists() if len(entries) > 1]
+    if repeated:
+        raise InvalidFields.in_query(repeated, "must be given once")
+    return values.to_dict()
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
+    """Takes pydantic models where flask-smorest takes schemas. Refuses query arguments that no view asked for."""
+
+    ARGUMENTS_PARSER = Parser()
+    REJECT_UNKNOWN_QUERY = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.REJECT_UNKNOWN_QUERY:
+            self.before_request(_reject_unknown_query)
+
+    def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable[[View], View]:
+        decorate = super().arguments(_to_schema(schema), location=location, **options)
+
+        def decorator(view: View) -> View:
+            wrapped: View = decorate(view)
+            if location == "query":
+                wrapped.accepts_query = True  # type: ignore[attr-defined]  # functools.wraps carries it outwards
+            return wrapped
+
+        return decorator
+
+    def route(self, rule: str, **options: Any) -> Callable[[View], View]:
+        decorator: Callable[[View], View] = super().route(rule, **options)
+        return decorator
+
+    def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
+        decorator: Callable[[View], View] = super().response(status_code, _to_schema(schema), **options)
+        return decorator
+
+    def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
+        """The description alone: flask-smorest's wrapper does nothing, and would cost every request a call."""
+        options["schema"] = _to_schema(options.get("schema"))
+        describe = super().alt_response(status_code, response, **options)
+
+        def decorator(view: View) -> View:
+            view._apidoc = describe(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
+            return view
+
+        return decorator
+
+    def event_stream(self, message: type[BaseModel], **options: Any) -> Callable[[View], View]:
+        """Document 200 as a stream of server-sent events, besides what else it may be.
+
+        OpenAPI before 3.2 has no words for a stream: the schema is that of one message.
+        """
+        return self.alt_response(200, schema=message, content_type="text/event-stream", **options)
+
+    def raw_body(self, request_body: dict[str, Any]) -> Callable[[View], View]:
+        """Document a body that no model reads, as OpenAPI describes it."""
+        decorator: Callable[[View], View] = self.doc(requestBody=request_body)
+        return decorator
+
+    def problems(self, *statuses: int) -> Callable[[View], View]:
+        """Document the errors of a view; those of every view (500) are added."""
+
+        def decorator(view: View) -> View:
+            for status in sorted({*statuses, 500}):
+                view = self.alt_response(status, HTTPStatus(status).name)(view)
+            return view
+
+        return decorator
+
+
+def _reject_unknown_query() -> None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.args and not getattr(view, "accepts_query", False):
+        raise InvalidFields.in_query(list(request.args), "unknown query argument")
+
+
+class PydanticConverter(OpenAPIConverter):
+    """Documents PydanticSchemas by the JSON Schema of their model; a model is in requests or in responses."""
+
+    def resolve_nested_schema(self, schema: Any) -> Any:
+        model = getattr(schema, "model", None)
+        if model is None:
+            return super().resolve_nested_schema(schema)  # type: ignore[no-untyped-call]
+        self._register(model)
+        return {"$ref": _REF.format(model=model.__name__)}
+
+    def schema2parameters(self, schema: Any, *, location: str, **_options: Any) -> list[dict[str, Any]]:
+        json_schema = schema.model.model_json_schema(ref_template=_REF)
+        self._register_all(json_schema.pop("$defs", {}))
+        required = json_schema.get("required", [])
+        return [
+            _parameter(name, location, name in required, property_schema)
+            for name, property_schema in json_schema["properties"].items()
+        ]
+
+    def _register(self, model: type[BaseModel]) -> None:
+        if model.__name__ in self.spec.components.schemas:
+            return
+        is_request = model.model_config.get("extra") in ("forbid", "allow")  # it is only read, strictly or loosely
+        json_schema = model.model_json_schema(ref_template=_REF, mode="validation" if is_request else "serialization")
+        self._register_all(json_schema.pop("$defs", {}) | {model.__name__: json_schema})
+
+    def _register_all(self, definitions: dict[str, Any]) -> None:
+        for name, definition in definitions.items():
+            if name not in self.spec.components.schemas:
+                self.spec.components.schema(name, definition)
+
+
+def _parameter(name: str, location: str, required: bool, property_schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out is never null: there is no null in a query or a header."""
+    options = [option for option in property_schema.pop("anyOf", []) if option != {"type": "null"}]
+    if options:
+        property_schema |= options[0]
+    if property_schema.get("default", ...) is None:
+        del property_schema["default"]
+    return {
+        "name": name,
+        "in": {"headers": "header"}.get(location, location),
+        "required": required,
+        "description": property_schema.pop("description", ""),
+        "schema": property_schema,
+    }
+
+
+class PydanticPlugin(MarshmallowPlugin):
+    Converter = PydanticConverter
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped
+    """Describes errors as problem+json, and leaves out what flask-smorest would describe but nobody here uses."""
+
+    ERROR_SCHEMA = schema_of(problems.Problem)
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app, spec_kwargs={"marshmallow_plugin": PydanticPlugin()})
+
+    def _register_error_handlers(self) -> None:
+        problems.register(self._app)
+
+    def _register_responses(self) -> None:
+        for status in HTTPStatus:
+            body = {"schema": self.ERROR_SCHEMA, "example": problems.example(status)}
+            response = {"description": status.phrase, "content": {PROBLEM_TYPE: body}}
+            self.spec.components.response(status.name, response, lazy=True)
+
+    def _register_pagination_header(self) -> None:
+        """None: pages have cursors, in the body."""

@@ -1,0 +1,161 @@
+"""A file that comes in with a request, as a stream: on its way to the disk no more than a block of it is in memory.
+
+Either as the file of a form (multipart/form-data), or as the whole body, with its name in the query.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Final
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
+
+from api.http.request_body import FORM_OVERHEAD_BYTES, UploadBody, open_body
+from documents.errors import (
+    DocumentError,
+    DocumentsNotInstalled,
+    DocumentTooLarge,
+    FilesUnavailable,
+    StorageFull,
+    UnreadableDocument,
+    UnsupportedDocument,
+)
+from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
+from jobs.settings import Settings
+
+_RAW_TYPES: Final = ("application/pdf", "text/plain", "text/markdown", "application/octet-stream")
+_FORM_TYPE: Final = "multipart/form-data"
+_BLOCK_BYTES: Final = 64 * 1024
+_MAX_PARTS: Final = 20
+_REQUIRED_MODULES: Final = ("lancedb", "pypdfium2")
+_STATUS_BY_ERROR: Final = {
+    DocumentTooLarge: 413,
+    UnsupportedDocument: 415,
+    DocumentsNotInstalled: 501,
+    FilesUnavailable: 503,
+    StorageFull: 507,
+}
+_DEFAULT_STATUS: Final = 422
+
+_FILE: Final = {"type": "string", "contentMediaType": "application/octet-stream"}
+UPLOAD_BODY: Final = {
+    "required": True,
+    "content": {
+        _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
+        **{name: {"schema": _FILE | {"contentMediaType": name}} for name in _RAW_TYPES},
+    },
+}
+
+
+class DocumentRejected(ChatqueueError):
+    """A document's fault, with a status: ``code`` is the document error's own."""
+
+    def __init__(self, error: DocumentError) -> None:
+        super().__init__(error.message, param="file" if isinstance(error, UnreadableDocument) else None)
+        self.code = error.code  # type: ignore[misc]  # one class, many codes
+        self.http_status = _STATUS_BY_ERROR.get(type(error), _DEFAULT_STATUS)  # type: ignore[misc]
+
+
+@contextmanager
+def document_errors() -> Iterator[None]:
+    """Raise DocumentRejected for whatever the documents' room raises inside."""
+    try:
+        yield
+    except DocumentError as error:
+        raise DocumentRejected(error) from None
+
+
+def check_installed() -> None:
+    """Raises DocumentRejected where the extra is missing. Looks only: LanceDB must never be loaded here."""
+    if not _is_installed():
+        raise DocumentRejected(DocumentsNotInstalled())
+
+
+@cache
+def _is_installed() -> bool:
+    return all(find_spec(name) for name in _REQUIRED_MODULES)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """``read`` as of a file; b"" at its end. Raises DocumentTooLarge, and MalformedUpload if it is not whole."""
+
+    filename: str
+    read: Callable[[int], bytes]
+
+
+@contextmanager
+def open_upload(request: Request, filename: str, settings: Settings) -> Iterator[Upload]:
+    """The request's file, while the block lasts. Raises UnsupportedMediaType, MalformedUpload and DocumentTooLarge."""
+    boundary = request.mimetype_params.get("boundary", "")
+    if request.mimetype not in _RAW_TYPES and (request.mimetype != _FORM_TYPE or not boundary):
+        raise UnsupportedMediaType(f"send the file as {_FORM_TYPE} with a boundary, or as {', '.join(_RAW_TYPES)}")
+    with open_body(request, settings.document_max_bytes, settings.document_upload_seconds) as body:
+        if request.mimetype in _RAW_TYPES:
+            yield Upload(filename, body.read)
+        else:
+            form = _Form(body, boundary)
+            yield Upload(form.open(), form.read)
+
+
+class _Form:
+    """The one file of a form; what else is in it is passed over."""
+
+    def __init__(self, body: UploadBody, boundary: str) -> None:
+        self._body = body
+        self._decoder = MultipartDecoder(
+            boundary.encode(), max_form_memory_size=2 * FORM_OVERHEAD_BYTES, max_parts=_MAX_PARTS
+        )
+        self._is_in_file = False
+
+    def open(self) -> str:
+        """Go to the file; answers its name."""
+        event = self._next()
+        while not isinstance(event, File):
+            if isinstance(event, Epilogue):
+                raise MalformedUpload("the form has no file", param="file")
+            event = self._next()
+        self._is_in_file = True
+        return event.filename
+
+    def read(self, _size: int) -> bytes:
+        while self._is_in_file:
+            event = self._next()
+            if isinstance(event, Data):
+                self._is_in_file = event.more_data
+                if event.data:
+                    return bytes(event.data)
+        self._check_rest()
+        return b""
+
+    def _check_rest(self) -> None:
+        while not isinstance(event := self._next(), Epilogue):
+            if isinstance(event, File):
+                raise MalformedUpload("one file at a time", param="file")
+
+    def _next(self) -> Event:
+        while isinstance(event := self._decode_event(), NeedData):
+            self._feed(self._body.read(_BLOCK_BYTES))
+        return event
+
+    def _decode_event(self) -> Event:
+        with _form_errors():
+            return self._decoder.next_event()
+
+    def _feed(self, block: bytes) -> None:
+        with _form_errors():
+            self._decoder.receive_data(block or None)
+
+
+@contextmanager
+def _form_errors() -> Iterator[None]:
+    try:
+        yield
+    except RequestEntityTooLarge:
+        raise MalformedUpload(f"a form of more than {_MAX_PARTS} parts, or with too long a head of one") from None
+    except (ValueError, AttributeError):  # the latter: a part without a line of its own, in werkzeug 3.1
+        raise MalformedUpload("the body is not a well-formed form, or ended early") from None

@@ -1,0 +1,129 @@
+"""Pydantic's errors in the terms of who sent the input: which field, and why, without repeating what was sent."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
+
+MAX_ERRORS: Final = 20  # shown in one answer; a body of a thousand wrong fields is not worth a thousand lines
+MAX_DEPTH: Final = 150  # of a body; pydantic reads up to 200, and what is kept and answered has a body inside
+_DEPTH_MARGIN: Final = 200 - MAX_DEPTH
+_MESSAGES: Final = {
+    "extra_forbidden": "unknown field",
+    "missing": "is required",
+    "union_tag_not_found": "is required",
+}
+
+_LENGTH_MESSAGES: Final = {
+    "too_short": "must hold {min_length} at least",
+    "too_long": "must hold {max_length} at most",
+}
+
+
+class FieldError(BaseModel):
+    """One thing wrong: ``pointer`` into the JSON body, or the ``parameter`` of the query or the headers."""
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class InvalidFields(InvalidRequest):
+    """One or more fields of a request are wrong; ``errors`` holds each."""
+
+    def __init__(self, param: str, errors: list[FieldError]) -> None:
+        super().__init__(f"{param}: {errors[0].detail}" if param else errors[0].detail, param=param or None)
+        self.errors = errors
+
+    @classmethod
+    def in_query(cls, names: Iterable[str], detail: str) -> Self:
+        errors = [FieldError(parameter=name, detail=detail) for name in names]
+        return cls(errors[0].parameter or "", errors[:MAX_ERRORS])
+
+
+def check_depth(body: bytes) -> None:
+    """Raises MalformedJson for valid JSON that could not be read again once it has been written down."""
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    try:
+        from_json(b"[" * _DEPTH_MARGIN + body + b"]" * _DEPTH_MARGIN)
+    except ValueError:
+        raise MalformedJson(f"the body must not be nested more than {MAX_DEPTH} levels deep") from None
+
+
+def from_validation_error(
+    error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]
+) -> ChatqueueError:
+    """Our error for pydantic's, given the input that it refused."""
+    failures = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+    if failures[0]["type"] == "json_invalid":
+        return MalformedJson(f"the body is not valid JSON: {failures[0]['ctx']['error']}")
+    if isinstance(data, dict):
+        names = [str(failure["loc"][0]) if failure["loc"] else "" for failure in failures]
+        errors = [
+            FieldError(parameter=name or None, detail=_detail(failure))
+            for name, failure in zip(names, failures, strict=True)
+        ]
+        return InvalidFields(names[0], errors)
+    document, tag = from_json(data), _discriminator(model)
+    paths = [_path(failure, document, tag) for failure in failures]
+    errors = [
+        FieldError(pointer=_pointer(path), detail=_detail(failure))
+        for path, failure in zip(paths, failures, strict=True)
+    ]
+    return InvalidFields(_param(paths[0]), errors)
+
+
+@cache
+def _discriminator(model: type[BaseModel]) -> str | None:
+    """The field that tells the shapes of a body apart, when the body is one of several."""
+    name: str | None = model.model_json_schema().get("discriminator", {}).get("propertyName")
+    return name
+
+
+def _path(error: ErrorDetails, document: Any, discriminator: str | None) -> list[str | int]:
+    """Where in the document: pydantic's ``loc`` without the names of union branches that it holds as well."""
+    loc = list(error["loc"])
+    if error["type"].startswith("union_tag") and discriminator:
+        return [discriminator]
+    if discriminator and loc and isinstance(document, dict) and document.get(discriminator) == loc[0]:
+        del loc[0]
+    path: list[str | int] = []
+    for i, part in enumerate(loc):
+        is_missing = error["type"] == "missing" and i == len(loc) - 1
+        if is_missing or _contains(document, part):
+            path.append(part)
+            document = None if is_missing else document[part]
+    return path
+
+
+def _contains(document: Any, part: str | int) -> bool:
+    if isinstance(document, dict):
+        return part in document
+    return isinstance(document, list) and isinstance(part, int) and 0 <= part < len(document)
+
+
+def _pointer(path: list[str | int]) -> str:
+    """A JSON Pointer (RFC 6901) as a URI fragment, as in RFC 9457."""
+    return "#" + "".join("/" + quote(str(part).replace("~", "~0").replace("/", "~1"), safe="~") for part in path)
+
+
+def _param(path: list[str | int]) -> str:
+    """The same as OpenAI writes it: ``history[0].content``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _detail(error: ErrorDetails) -> str:
+    """Why, in words that never repeat the input."""
+    if error["type"] == "union_tag_invalid":
+        return f"must be one of {error['ctx']['expected_tags']}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if template := _LENGTH_MESSAGES.get(error["type"]):
+        return template.format(**error["ctx"])
+    return _MESSAGES.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]

@@ -1,0 +1,1 @@
+"""Jobs as OpenAI's objects and events. Pure: no request, no store."""

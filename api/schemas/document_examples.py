@@ -1,0 +1,45 @@
+"""Examples for the documents' part of the OpenAPI document; a test holds each to its model."""
+
+from typing import Any, Final
+
+from api.schemas.examples import QUEUED_TASK
+from jobs.requests import DOCUMENT_ID_PATTERN
+
+_ID: Final = "doc_5d41402abc4b2a76b9719d911017c592"
+DOCUMENT_ID: Final = {
+    "name": "document_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": DOCUMENT_ID_PATTERN},
+    "example": _ID,
+}
+_INGESTING: Final[dict[str, Any]] = {
+    "document_id": _ID,
+    "filename": "handbook.pdf",
+    "kind": "pdf",
+    "status": "ingesting",
+    "size": 482_133,
+    "created_at": "2026-11-21T10:00:00Z",
+    "task_id": QUEUED_TASK["task_id"],
+    "pages": None,
+    "pages_done": 0,
+    "chunks": None,
+    "embedding_model": None,
+    "page_problems": [],
+    "problem_pages": 0,
+    "error": None,
+}
+DOCUMENT: Final = _INGESTING | {
+    "status": "ready",
+    "pages": 64,
+    "pages_done": 64,
+    "chunks": 211,
+    "embedding_model": "text-embedding-3-small",
+    "page_problems": [{"page": 63, "problem": "no_text"}],
+    "problem_pages": 1,
+}
+_TASK: Final = QUEUED_TASK | {"kind": "ingest", "prompt_preview": "handbook.pdf"}
+ACCEPTED: Final = {"document": _INGESTING, "task": _TASK}
+KNOWN: Final = {"document": DOCUMENT, "task": None}
+LIST: Final = {"documents": [DOCUMENT], "next_cursor": None}
+REMOVAL: Final = _TASK | {"kind": "removal"}

@@ -1,0 +1,101 @@
+"""Citing: from the numbers in an answer to quotes that stand on a page; and an answer made of quotes alone."""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Self
+
+from documents.models import Citation, Source
+from documents.source_selection import weigh
+from documents.words import rejoin, sentence_spans, telling_words
+
+_MARKER: Final = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+_MOST_READ: Final = 100  # numbers of one answer: each is weighed against all sentences of its source
+_LONGEST_CLAIM: Final = 1_000  # characters before a number
+_LONGEST_QUOTE: Final = 400  # characters
+_SENTENCES: Final = 3
+_WORTH_SAYING: Final = 0.6  # of the best sentence's coverage
+EXTRACTED: Final = "No language model wrote this: these are the sentences of the documents that fit the question best."
+
+
+@dataclass(frozen=True, slots=True)
+class _Quotable:
+    """A source in sentences, each with its telling words."""
+
+    source: Source
+    sentences: tuple[str, ...]
+    words: tuple[AbstractSet[str], ...]
+
+    @classmethod
+    def of(cls, source: Source) -> Self:
+        sentences = tuple(source.text[start:end] for start, end in _sentences(source.text))
+        return cls(source, sentences, tuple(map(telling_words, sentences)))
+
+    def cite(self, said: AbstractSet[str]) -> Citation:
+        """With the sentence that has most of these words."""
+        coverage = weigh(said, self.words).coverage
+        best = max(range(len(self.sentences)), key=lambda number: coverage(self.words[number]))
+        source = self.source
+        return Citation(source.document_id, source.filename, source.page, self.sentences[best], source.score)
+
+
+def read_citations(answer: str, question: str, sources: Sequence[Source]) -> tuple[Citation, ...]:
+    """What the answer cites, in its order, as far as its first hundred numbers that name a source.
+
+    Numbers that name none are left out; so is a place cited twice. The quote is the sentence of the source that has
+    most of what the citing sentence and the question say. Takes up to some tenths of a second of CPU time.
+    """
+    quotable = {source.number: _Quotable.of(source) for source in sources}
+    asked = telling_words(question)
+    cited: dict[tuple[int, str], Citation] = {}
+    for claim, number in islice(_claims(answer, quotable.keys()), _MOST_READ):
+        citation = quotable[number].cite(telling_words(claim) | asked)
+        cited.setdefault((number, citation.quote), citation)
+    return tuple(cited.values())
+
+
+def extract_answer(question: str, sources: Sequence[Source]) -> str:
+    """The best-fitting sentences with their numbers, for a model that can only look things up."""
+    sentences = [
+        (source.number, rejoin(source.text[start:end])) for source in sources for start, end in _sentences(source.text)
+    ]
+    had = [telling_words(text) for _, text in sentences]
+    weights = weigh(telling_words(question), had)
+    coverages = list(map(weights.coverage, had))
+    worth = max(coverages) * _WORTH_SAYING
+    ranked = sorted(zip(coverages, sentences, strict=True), key=lambda pair: -pair[0])
+    number_of: dict[str, int] = {}
+    for coverage, (number, text) in ranked:
+        if coverage >= worth:
+            number_of.setdefault(text, number)
+    lines = [f"{text} [{number}]" for text, number in islice(number_of.items(), _SENTENCES)]
+    return "\n\n".join([EXTRACTED, *lines])
+
+
+def _claims(answer: str, known: Collection[int]) -> Iterator[tuple[str, int]]:
+    """Each known number that the answer cites, with the sentence that it stands behind; '' where it stands alone."""
+    begin = 0
+    for marker in _MARKER.finditer(answer):
+        numbers = [number for number in map(int, marker[1].split(",")) if number in known]
+        if numbers:
+            claim = _last_sentence(answer, max(begin, marker.start() - _LONGEST_CLAIM), marker.start())
+            yield from ((claim, number) for number in numbers)
+        begin = marker.end()
+
+
+def _last_sentence(text: str, begin: int, end: int) -> str:
+    spans = list(sentence_spans(text, begin, end))
+    return text[slice(*spans[-1])] if spans else ""
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Those of bearable length; of a longer one its beginning, up to a blank."""
+    for start, end in sentence_spans(text):
+        yield start, end if end - start <= _LONGEST_QUOTE else _last_blank(text, start, start + _LONGEST_QUOTE)
+
+
+def _last_blank(text: str, start: int, end: int) -> int:
+    blank = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
+    return blank if blank > start else end

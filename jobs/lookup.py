@@ -1,0 +1,241 @@
+"""What is read of jobs beyond a single command: composed of queries, each in one or two round trips."""
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from jobs import queries
+from jobs.base import FrozenModel
+from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
+from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.storage import keys
+from jobs.storage.commands import Command, plain_command
+from jobs.storage.store import RETRY_AFTER_SECONDS, Store
+
+QUEUES: Final = (keys.DEFAULT_QUEUE,)
+MAX_PAGE_ROUND_TRIPS: Final = 5  # looks at further index entries when those of expired records leave a page short
+MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
+PROBE_TTL_SECONDS: Final = 10
+MAX_RETRY_PAGES: Final = 20
+RETRY_PAGE_SIZE: Final = 500  # records read in one round trip when many are retried
+
+
+class FoundRecords(FrozenModel):
+    """Records in the order in which they were asked for, and the ids that there are none of."""
+
+    records: tuple[JobRecord, ...]
+    unknown: tuple[str, ...]
+
+
+class JobPage(FrozenModel):
+    """Records, the newest first; ``next_cursor`` is None on the last page."""
+
+    records: tuple[JobRecord, ...]
+    next_cursor: str | None
+
+
+class RetryCandidates(FrozenModel):
+    """``has_more``: the limit left some out, or there are more than one call looks through."""
+
+    records: tuple[JobRecord, ...]
+    has_more: bool
+
+
+class QueueDepth(FrozenModel):
+    """Jobs in line: ``high`` of them go before the rest, since they have waited once already."""
+
+    name: str
+    depth: int
+    high: int
+
+
+class Rates(FrozenModel):
+    """Jobs a minute, over the last five whole minutes."""
+
+    created: float
+    completed: float
+    failed: float
+
+
+class Stats(FrozenModel):
+    """All of it costs the same, however many jobs there are."""
+
+    counts: dict[State, int]  # records kept, by state
+    queues: tuple[QueueDepth, ...]
+    waiting_for_retry: int
+    oldest_queued_seconds: float | None
+    workers: tuple[str, ...]  # worker processes with a heartbeat within a lease's time
+    totals: dict[str, int]  # since the beginning, also of jobs that are no longer kept
+    rates_per_minute: Rates
+
+
+def record(store: Store, job_id: str) -> JobRecord:
+    """One record with its place in line. Raises JobNotFound, also for a malformed id."""
+    found = records(store, [job_id]).records
+    if not found:
+        raise no_such_job("job_id")
+    return found[0]
+
+
+def details(store: Store, job_id: str) -> JobDetails:
+    """One record with what each of its failed attempts met. Raises JobNotFound, as above."""
+    if not is_job_id(job_id):
+        raise no_such_job("job_id")
+    commands: list[Command[Any]] = [queries.record(job_id), _queue_position(job_id), queries.failed_attempts(job_id)]
+    found, position, failed = store.run_all(commands)
+    if found is None:
+        raise no_such_job("job_id")
+    return JobDetails(record=_with_queue_position(found, position), failed_attempts=failed)
+
+
+def retryable(store: Store, state: State, error_code: str | None, limit: int) -> RetryCandidates:
+    """Jobs that ended in this state, with this code, and have not been retried yet; the newest first."""
+    found: list[JobRecord] = []
+    cursor: str | None = None
+    for _ in range(MAX_RETRY_PAGES):
+        listed = page(store, state, cursor, RETRY_PAGE_SIZE)
+        found += [read for read in listed.records if read.retried_as is None and error_code in {None, read.error_code}]
+        cursor = listed.next_cursor
+        if cursor is None or len(found) > limit:
+            break
+    return RetryCandidates(records=tuple(found[:limit]), has_more=cursor is not None or len(found) > limit)
+
+
+def view(store: Store, job_id: str) -> JobView:
+    """A record with its place in line, or with its outcome once it is final. Raises JobNotFound, as above."""
+    if not is_job_id(job_id):
+        raise no_such_job("job_id")
+    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), _queue_position(job_id)]
+    found, outcome, position = store.run_all(commands)
+    if found is None:
+        raise no_such_job("job_id")
+    if found.state.is_final:
+        return JobView(record=found, answer=outcome[0], error=outcome[1])
+    return JobView(record=_with_queue_position(found, position))
+
+
+def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
+    """Many at once, in one round trip; an id that is asked for twice is answered once."""
+    requested_ids = list(dict.fromkeys(job_ids))
+    well_formed = [job_id for job_id in requested_ids if is_job_id(job_id)]
+    commands: list[Command[Any]] = [queries.record(job_id) for job_id in well_formed]
+    answers = store.run_all(commands + [_queue_position(job_id) for job_id in well_formed])
+    found = {
+        read.job_id: _with_queue_position(read, position)
+        for read, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
+        if read is not None
+    }
+    return FoundRecords(
+        records=tuple(found.values()), unknown=tuple(job_id for job_id in requested_ids if job_id not in found)
+    )
+
+
+def page(store: Store, state: State | None, cursor: str | None, limit: int) -> JobPage:
+    """Recent jobs of one state, or of all. Raises InvalidRequest for a cursor that no page has given.
+
+    What has expired is left out, so a page may be shorter than ``limit`` before the last one.
+    """
+    before = decode_cursor(cursor)
+    kept: list[JobRecord] = []
+    for _ in range(MAX_PAGE_ROUND_TRIPS):
+        entries = store.run(queries.page(state, before, limit + 1))
+        kept += _still_in_state(store, entries[:limit], state)
+        if len(kept) >= limit:
+            last = kept[limit - 1]
+            is_end = last.job_id == entries[-1][0]
+            return JobPage(records=tuple(kept[:limit]), next_cursor=None if is_end else encode_cursor(last.seq))
+        if len(entries) <= limit:
+            return JobPage(records=tuple(kept), next_cursor=None)
+        before = entries[limit - 1][1]
+    return JobPage(records=tuple(kept), next_cursor=None if before is None else encode_cursor(before))
+
+
+def stats(store: Store, settings: Settings) -> Stats:
+    """The queue at a glance, in two round trips."""
+    states = list(State)
+    commands: list[Command[Any]] = [
+        queries.server_time_ms(),
+        queries.oldest_queued(),
+        queries.waiting(),
+        queries.totals(),
+        *queries.minutes(time.time()),
+        *(queries.count(state) for state in states),
+        *(command for name in QUEUES for command in queries.depth(name)),
+    ]
+    now_ms, oldest, waiting, totals, _running_minute, *rest = store.run_all(commands)
+    minutes, rest = rest[: queries.RATE_MINUTES], rest[queries.RATE_MINUTES :]
+    counts, lengths = rest[: len(states)], rest[len(states) :]
+    workers, age = _workers_and_age(store, settings, now_ms, oldest)
+    return Stats(
+        counts=dict(zip(states, counts, strict=True)),
+        queues=_depths(lengths),
+        waiting_for_retry=waiting,
+        oldest_queued_seconds=age,
+        workers=tuple(workers),
+        totals=totals,
+        rates_per_minute=Rates(**{name: _rate(minutes, name) for name in Rates.model_fields}),
+    )
+
+
+def probe(store: Store) -> float:
+    """Write to Redis; answers how long it took, in ms. Raises StoreUnavailable, also when it is full."""
+    started = time.perf_counter()
+    try:
+        store.run(plain_command("SET", keys.PROBE, 1, "EX", PROBE_TTL_SECONDS, read=bool))
+    except QueueFull as error:
+        raise StoreUnavailable(error.message, retry_after_seconds=RETRY_AFTER_SECONDS) from error
+    return (time.perf_counter() - started) * 1000
+
+
+def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:
+    """Of these index entries: whose record is still kept, and still in the state asked for."""
+    found = records(store, [job_id for job_id, _ in entries]).records
+    return [read for read in found if state is None or read.state is state]
+
+
+def _queue_position(job_id: str) -> Command[QueuePosition | None]:
+    return queries.queue_position(job_id, keys.DEFAULT_QUEUE)
+
+
+def _with_queue_position(read: JobRecord, position: QueuePosition | None) -> JobRecord:
+    """With its place in line, read a moment after the record: a job claimed in between has none."""
+    if read.state is not State.QUEUED or position is None:
+        return read
+    return read.model_copy(update=dict(position))
+
+
+def _workers_and_age(
+    store: Store, settings: Settings, now_ms: int, oldest: str | None
+) -> tuple[list[str], float | None]:
+    commands: list[Command[Any]] = [queries.workers_since(now_ms - round(settings.lease_seconds * 1000))]
+    if oldest is not None:
+        commands.append(queries.record(oldest))
+    workers, *read = store.run_all(commands)
+    ages = [max(0, now_ms - record.created_at_ms) / 1000 for record in read if record is not None]
+    return workers, ages[0] if ages else None
+
+
+def _depths(lengths: list[int]) -> tuple[QueueDepth, ...]:
+    normal, high = lengths[::2], lengths[1::2]
+    return tuple(QueueDepth(name=name, depth=normal[i] + high[i], high=high[i]) for i, name in enumerate(QUEUES))
+
+
+def _rate(minutes: list[dict[str, int]], what: str) -> float:
+    return sum(minute.get(what, 0) for minute in minutes) / len(minutes)
+
+
+def encode_cursor(seq: int) -> str:
+    return f"{seq:x}"
+
+
+def decode_cursor(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isalnum() or len(cursor) > MAX_CURSOR_DIGITS:
+        raise InvalidRequest("cursor: use the next_cursor of an earlier page", param="cursor")
+    try:
+        return int(cursor, 16)
+    except ValueError:
+        raise InvalidRequest("cursor: use the next_cursor of an earlier page", param="cursor") from None

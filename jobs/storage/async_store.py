@@ -1,0 +1,134 @@
+"""The async store: carries commands to Redis from one event loop, many callers' in one round trip.
+
+While a round trip is under way further commands gather; then they leave together. So a worker with hundreds of
+streams costs a few round trips for each interval, not for each stream.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from jobs.errors import StoreUnavailable
+from jobs.storage.commands import Argument, Command
+from jobs.storage.store import is_transient, with_script_source
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+_MAX_BATCH_SIZE: Final = 500  # commands; keeps one trip short when thousands have gathered in an outage
+_RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # waits while Redis is away; the last one repeats
+
+
+class AsyncStore:
+    """Commands are sent again until Redis answers: every verb allows it. Who cannot wait sets a time-out.
+
+    Belongs to the event loop in which its first command is run.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._pending: list[tuple[Command[Any], asyncio.Future[Any]]] = []
+        self._flush_task: asyncio.Task[None] | None = None
+        self._last_outage = -math.inf
+        self._waits_for_redis = True
+
+    @property
+    def seconds_since_outage(self) -> float:
+        """Since Redis last did not answer; infinite when it always has."""
+        return time.monotonic() - self._last_outage
+
+    async def run(self, command: Command[T]) -> T:
+        """Raises RedisError for a command that Redis refuses for good, and what the command raises.
+
+        InternalError for a command that cannot be sent.
+
+        StoreUnavailable only after ``stop_waiting``.
+        """
+        sent = replace(command, arguments=command.encoded())
+        future = asyncio.get_running_loop().create_future()
+        self._pending.append((sent, future))
+        if self._flush_task is None:
+            self._flush_task = asyncio.create_task(self._flush())
+        return command.read(await future)
+
+    def stop_waiting(self) -> None:
+        """The process ends: from now on ``run`` raises StoreUnavailable instead of waiting for Redis to return."""
+        self._waits_for_redis = False
+        _fail_pending(self._pending)
+        self._pending.clear()
+
+    async def close(self) -> None:
+        if self._flush_task is not None:
+            self._flush_task.cancel()
+        await self._client.aclose()
+
+    async def _flush(self) -> None:
+        tries = 0
+        while self._pending:
+            batch = [pair for pair in self._pending[:_MAX_BATCH_SIZE] if not pair[1].done()]
+            del self._pending[:_MAX_BATCH_SIZE]
+            again = await self._send_batch(batch)
+            if not self._waits_for_redis:
+                _fail_pending(again)
+                again = []
+            self._pending[:0] = again
+            if again:
+                if tries == 0:
+                    logger.warning("store_unavailable waiting=%d", len(again))
+                await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
+                tries += 1
+            else:
+                tries = 0
+        self._flush_task = None
+
+    async def _send_batch(
+        self, batch: list[tuple[Command[Any], asyncio.Future[Any]]]
+    ) -> list[tuple[Command[Any], asyncio.Future[Any]]]:
+        """Send the batch, hand out the replies; answers what has to be sent again."""
+        try:
+            replies = await self._replies([command for command, _ in batch])
+        except Exception as error:  # noqa: BLE001  # a batch that cannot be sent must not leave its callers waiting
+            replies = [error] * len(batch)
+        again = []
+        for (command, future), reply in zip(batch, replies, strict=True):
+            if isinstance(reply, Exception) and is_transient(reply):
+                self._last_outage = time.monotonic()
+                again.append((command, future))
+            elif not future.done():
+                _resolve(future, reply)
+        return again
+
+    async def _replies(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        replies = await self._send([command.arguments for command in commands])
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            answers = await self._send([with_script_source(commands[i]) for i in unknown])
+            for i, reply in zip(unknown, answers, strict=True):
+                replies[i] = reply
+        return replies
+
+    async def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for command in arguments:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
+
+
+def _fail_pending(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
+    for _, future in pairs:
+        if not future.done():
+            future.set_exception(StoreUnavailable("Redis is away and the process ends"))
+
+
+def _resolve(future: asyncio.Future[Any], reply: Any) -> None:
+    if isinstance(reply, Exception):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)

@@ -1,0 +1,57 @@
+"""The answer in the format of Celery's own result backend, so that a stock ``AsyncResult(id).get()`` returns it.
+
+A test holds every shape here to what Celery itself reads. Beyond Celery's own fields there is one of ours:
+``partial``, the text of a job that ended without a whole answer (a field that Celery keeps and does not read).
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.results import ANSWER, AnyAnswer, JobError, TextAnswer
+
+
+def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]:
+    return {
+        "status": status,
+        "result": result,
+        "traceback": None,
+        "children": [],
+        "date_done": datetime.now(UTC).isoformat(),
+        "task_id": job_id,
+        **extra,
+    }
+
+
+def success(job_id: str, answer: AnyAnswer) -> str:
+    """Of a completed or incomplete job: ``get()`` returns the answer as a dict."""
+    return json.dumps(_meta(job_id, "SUCCESS", answer.model_dump(mode="json")), ensure_ascii=False, allow_nan=False)
+
+
+def failure(job_id: str, error: JobError, partial: TextAnswer | None = None) -> str:
+    """Of a failed job: ``get()`` raises an exception named JobFailed with (code, message)."""
+    raised = {"exc_type": "JobFailed", "exc_message": [error.code, error.message], "exc_module": None}
+    dumped = partial.model_dump(mode="json") if partial else None
+    return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped), ensure_ascii=False, allow_nan=False)
+
+
+def revoked_prefix(job_id: str) -> str:
+    """Of a cancelled job, open at its end: the cancel verb writes the partial answer and the closing brace.
+
+    ``get()`` raises celery.exceptions.TaskRevokedError.
+    """
+    raised = {"exc_type": "TaskRevokedError", "exc_message": ["cancelled"], "exc_module": "celery.exceptions"}
+    return json.dumps(_meta(job_id, "REVOKED", raised))[:-1] + ', "partial": '
+
+
+def read(stored: bytes | str) -> tuple[AnyAnswer | None, JobError | None]:
+    """What a stored result says: the (perhaps partial) answer and the error, each None where there is none."""
+    meta = json.loads(stored)
+    if meta["status"] == "SUCCESS":
+        return ANSWER.validate_python(meta["result"]), None
+    partial = meta.get("partial")
+    answer = ANSWER.validate_python(partial) if partial else None
+    if meta["status"] != "FAILURE":
+        return answer, None
+    code, message = meta["result"]["exc_message"]
+    return answer, JobError(code=code, message=message)

@@ -1,0 +1,53 @@
+"""What the Redis server says of itself: how it is set, how full it is, how long it has been up."""
+
+from typing import Any, Final
+
+from jobs.base import FrozenModel
+from jobs.storage.commands import Command, plain_command
+
+MIN_REDIS_VERSION: Final = (7, 0)  # BLMPOP: many messages in one round trip
+
+
+class ServerInfo(FrozenModel):
+    """A reading of INFO. ``maxmemory_bytes`` is 0 when there is no limit."""
+
+    uptime_seconds: int
+    used_bytes: int
+    maxmemory_bytes: int
+    maxmemory_policy: str
+    has_append_only_file: bool
+    redis_version: tuple[int, ...] = MIN_REDIS_VERSION
+
+    @property
+    def hazards(self) -> tuple[str, ...]:
+        """What makes that accepted jobs are lost or not done, each as a sentence that says what to do."""
+        found = []
+        if self.redis_version < MIN_REDIS_VERSION:
+            found.append(
+                "Redis is older than 7.0, and workers cannot take messages from it: use 7.0 or newer, or Valkey"
+            )
+        if self.maxmemory_policy != "noeviction":
+            found.append(
+                f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), and so loses jobs: "
+                "set maxmemory-policy noeviction"
+            )
+        if not self.has_append_only_file:
+            found.append("Redis keeps no append-only file, and loses jobs when it restarts: set appendonly yes")
+        return tuple(found)
+
+    def is_fuller_than(self, percent: float) -> bool:
+        return self.maxmemory_bytes > 0 and self.used_bytes * 100 > self.maxmemory_bytes * percent
+
+
+def server_info() -> Command[ServerInfo]:
+    def read(info: dict[str, Any]) -> ServerInfo:
+        return ServerInfo(
+            uptime_seconds=int(info["uptime_in_seconds"]),
+            used_bytes=int(info["used_memory"]),
+            maxmemory_bytes=int(info.get("maxmemory", 0)),
+            maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
+            has_append_only_file=bool(int(info.get("aof_enabled", 0))),
+            redis_version=tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdecimal()),
+        )
+
+    return plain_command("INFO", read=read)

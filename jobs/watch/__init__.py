@@ -1,0 +1,1 @@
+"""How a process learns that a job has changed."""

@@ -1,0 +1,226 @@
+"""Waiting for a job to change, and following what is written to its log, without asking again and again.
+
+One thread (a greenlet under gevent) and one pub/sub connection serve every waiter of the process. Both start at the
+first wait, so after a fork each worker process gets its own.
+
+    a waiter      notes its channel ── rings the control channel ── checks, sleeps, checks when woken
+    the thread    reads messages ── brings its subscriptions in line with what is noted ── wakes waiters
+
+Why no wake-up is lost: a waiter is woken when its subscription is confirmed, also after a reconnection, and looks
+again. What changed before the confirmation is seen by that look, what changes after it is announced.
+"""
+
+import logging
+import os
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
+
+import redis
+from redis.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from jobs.errors import StoreUnavailable
+from jobs.storage import keys
+from jobs.storage.commands import text
+from jobs.storage.store import translate
+from jobs.watch.waiters import Subscription, Waiter
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the first look
+RECHECK_SECONDS: Final = 5.0  # a waiter looks at least this often, should the server forget to announce
+PING_AFTER_SECONDS: Final = 5.0  # of the connection, before a ping; twice that, and it counts as dead
+RECONNECT_SECONDS: Final = 0.3  # between two tries to reach Redis
+
+
+class ChangeListener:
+    """Any number of waiters per job and per process. Safe to share between threads, and to carry over a fork."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._closed = False
+        self._reset_after_fork()
+        this = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _reset_after_fork(this))
+
+    def wait(
+        self,
+        job_id: str,
+        is_done: Callable[[], T | None],
+        timeout_seconds: float,
+        *,
+        until_final: bool = False,
+        each_second: Callable[[], None] | None = None,
+    ) -> T | None:
+        """The first answer of ``is_done`` that is not None; None when the time is up, or the listener is closed.
+
+        ``is_done`` is asked at once, after each change of the job (``until_final``: after its last one) and when the
+        time is up. What the first and the last look raise goes to the caller; in between an outage is waited out.
+        ``each_second`` is called while it sleeps, and may raise to give up.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        waiter = Waiter(until_final)
+        with self._registered(keys.changed_channel(job_id), waiter) as must_notify:
+            if must_notify:
+                self._notify_thread()
+            waiter.woken.wait(min(CONFIRM_SECONDS, timeout_seconds))
+            waiter.woken.clear()
+            answer = is_done()
+            while answer is None and not self._closed and (left := deadline - time.monotonic()) > 0:
+                is_last = not waiter.sleep(min(left, RECHECK_SECONDS), each_second) and left <= RECHECK_SECONDS
+                waiter.woken.clear()
+                answer = is_done() if is_last else _none_during_outage(is_done)
+        return answer
+
+    @contextmanager
+    def subscribed(self, job_id: str) -> Iterator[Subscription]:
+        """Hear all that is written to the job's log; its first ``take`` says that some may have been missed.
+
+        While Redis is away it hears nothing, and is told so when it is back.
+        """
+        subscription = Subscription()
+        with self._registered(keys.changed_channel(job_id), subscription) as must_notify:
+            if must_notify:
+                with suppress(StoreUnavailable):
+                    self._notify_thread()
+            yield subscription
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Let every waiter go with what it has; further waits look once. The thread ends."""
+        self._closed = True
+        self._wake_all()
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            try:
+                self._client.publish(self._control, b"")
+            except RedisError:
+                logger.debug("listener_close_not_signalled: Redis is away, the thread ends at its next turn")
+            thread.join(RECONNECT_SECONDS * 2)
+
+    def _reset_after_fork(self) -> None:
+        """Of this process: nobody waits, nothing runs."""
+        self._lock = threading.Lock()
+        self._waiters: dict[str, set[Waiter]] = {}
+        self._confirmed: set[str] = set()
+        self._is_in_sync = False  # the thread's subscriptions are those that the waiters need
+        self._thread: threading.Thread | None = None
+        self._control = keys.listener_channel(uuid.uuid4().hex)
+
+    @contextmanager
+    def _registered(self, channel: str, waiter: Waiter) -> Iterator[bool]:
+        """True when the thread has to be told."""
+        try:
+            yield self._register(channel, waiter)
+        finally:
+            with self._lock:
+                waiters = self._waiters[channel]
+                waiters.discard(waiter)
+                if not waiters:
+                    del self._waiters[channel]
+                    self._is_in_sync = False
+
+    def _register(self, channel: str, waiter: Waiter) -> bool:
+        """True when the thread runs, and is not subscribed to this channel."""
+        with self._lock:
+            if channel not in self._waiters:
+                self._is_in_sync = False
+            self._waiters.setdefault(channel, set()).add(waiter)
+            if channel in self._confirmed or self._closed:
+                waiter.notify(None)
+                return False
+            if self._thread is not None and self._thread.is_alive():
+                return True
+            self._thread = threading.Thread(target=self._run, name="change-listener", daemon=True)
+            self._thread.start()
+            return False
+
+    def _notify_thread(self) -> None:
+        """Raises StoreUnavailable: who cannot reach Redis now has nothing to wait for."""
+        try:
+            self._client.publish(self._control, b"")
+        except RedisError as error:
+            raise translate(error) from error
+
+    def _run(self) -> None:
+        while not self._closed:
+            try:
+                with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+                    self._listen(pubsub)
+            except Exception as error:  # noqa: BLE001  # a thread that dies leaves every waiter to its slow look
+                logger.warning("listener_disconnected error=%s", type(error).__name__)
+                time.sleep(RECONNECT_SECONDS)
+            with self._lock:
+                self._confirmed.clear()
+
+    def _listen(self, pubsub: PubSub) -> None:
+        subscribed: set[str] = set()
+        is_pinged = False
+        pubsub.subscribe(self._control)
+        self._is_in_sync = False
+        while not self._closed:
+            self._sync_subscriptions(pubsub, subscribed)
+            message = pubsub.get_message(timeout=PING_AFTER_SECONDS)
+            if message is not None:
+                is_pinged = False
+                self._dispatch(message)
+            elif is_pinged:
+                raise RedisConnectionError("the subscriber's connection is silent")
+            else:
+                is_pinged = True
+                pubsub.ping()
+
+    def _sync_subscriptions(self, pubsub: PubSub, subscribed: set[str]) -> None:
+        """Next to nothing while nobody comes or goes: it is asked for with every message."""
+        with self._lock:
+            if self._is_in_sync:
+                return
+            self._is_in_sync = True
+            needed = set(self._waiters)
+            self._confirmed &= needed
+        new, stale = needed - subscribed, subscribed - needed
+        if new:
+            pubsub.subscribe(*new)
+        if stale:
+            pubsub.unsubscribe(*stale)  # type: ignore[no-untyped-call]
+        subscribed ^= new | stale
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if message["type"] not in {"subscribe", "message"}:
+            return
+        channel, is_confirmation = text(message["channel"]), message["type"] == "subscribe"
+        with self._lock:
+            if is_confirmation and channel in self._waiters:
+                self._confirmed.add(channel)
+            for waiter in self._waiters.get(channel, ()):
+                waiter.notify(None if is_confirmation else message["data"])
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for waiters in self._waiters.values():
+                for waiter in waiters:
+                    waiter.notify(None)
+
+
+def _reset_after_fork(this: "weakref.ref[ChangeListener]") -> None:
+    """In a forked child: the parent's thread and waiters are not here, and its lock may have been held."""
+    listener = this()
+    if listener is not None:
+        listener._reset_after_fork()  # noqa: SLF001  # its own
+
+
+def _none_during_outage(is_done: Callable[[], T | None]) -> T | None:
+    try:
+        return is_done()
+    except StoreUnavailable:
+        return None

@@ -1,0 +1,66 @@
+"""Who waits at a ChangeListener: sleepers, and followers who want every word."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from jobs.storage import keys
+
+MAX_UNREAD: Final = 256  # messages that a slow follower may have waiting; then it reads the log instead
+
+
+class Waiter:
+    """One sleeper. Who waits for the end of the job sleeps through all that happens before."""
+
+    def __init__(self, until_final: bool = False) -> None:
+        self._until_final = until_final
+        self.woken = threading.Event()
+
+    def notify(self, message: bytes | None) -> None:
+        """None: something may have been missed, so look."""
+        if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE_PREFIX):
+            self.woken.set()
+
+    def sleep(self, seconds: float, each_second: Callable[[], None] | None) -> bool:
+        """True when it was woken, False when the time is up."""
+        end = time.monotonic() + seconds
+        while each_second is not None and end - time.monotonic() > 1:
+            if self.woken.wait(1):
+                return True
+            each_second()
+        return self.woken.wait(end - time.monotonic())
+
+
+class Subscription(Waiter):
+    """One who wants every message, or to be told that some were missed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages: deque[bytes] = deque()
+        self._has_missed = False
+
+    def notify(self, message: bytes | None) -> None:
+        if message is None:
+            self._has_missed = True
+        elif len(self._messages) < MAX_UNREAD:
+            self._messages.append(message)
+        else:
+            self._messages.clear()
+            self._has_missed = True
+        self.woken.set()
+
+    def take(self, seconds: float) -> list[bytes] | None:
+        """The messages since the last call, as soon as there is one; none when the time is up.
+
+        None when some were missed: what they told has to be looked up. What came since then follows in the next call.
+        """
+        self.woken.wait(seconds)
+        self.woken.clear()
+        if self._has_missed:
+            self._has_missed = False
+            if self._messages:
+                self.woken.set()
+            return None
+        return [self._messages.popleft() for _ in range(len(self._messages))]

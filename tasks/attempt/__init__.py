@@ -1,0 +1,1 @@
+"""One attempt at a job, under a lease: claim, run, finalize."""

@@ -1,0 +1,1 @@
+"""Everything that extends or bends Celery and kombu."""

@@ -1,0 +1,159 @@
+"""The asyncio pool: Celery's unmodified tracer runs each task in a greenlet on one event loop.
+
+Celery has no asyncio pool yet (celery#10634 is open); this one stands on Celery's extension point for pools and on
+nothing private, so that Celery's own can take its place. Celery's callbacks (acknowledge, events) write to the
+broker's connection, so they are handed back to the worker's main loop, in the order in which they came.
+"""
+
+import asyncio
+import functools
+import itertools
+import logging
+import queue
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from billiard.einfo import ExceptionInfo
+from celery.concurrency.base import BasePool
+
+from tasks.celery_ext.event_loop import loop_thread, run_body
+
+logger = logging.getLogger(__name__)
+
+_DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool looks whether its last run has ended
+
+
+class RunningTask:
+    """One task under way. Celery holds a weak reference to it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.task: asyncio.Task[None] | None = None
+
+
+class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
+    """Never more run than there are slots.
+
+    Celery's prefetch count sees to that until the broker's connection is lost: then it starts from nought, whatever
+    still runs. What comes in beyond the slots waits here, unclaimed, so that other workers may take its job.
+    """
+
+    signal_safe = False  # stopping waits, which a signal handler must not
+    body_can_be_buffer = True
+    task_join_will_block = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._run_numbers = itertools.count(1)
+        self._running: dict[int, RunningTask] = {}
+        self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._hub: Any = None
+        self._waiting: deque[tuple[RunningTask, Callable[[], None]]] = (
+            deque()
+        )  # of the loop's thread, as is what follows
+        self._busy_slots = 0
+
+    def on_start(self) -> None:
+        loop_thread()
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        self._hub = hub
+
+    def on_apply(
+        self,
+        target: Callable[..., Any],
+        args: Any = None,
+        kwargs: Any = None,
+        callback: Callable[..., Any] | None = None,
+        accept_callback: Callable[..., Any] | None = None,
+        error_callback: Callable[..., Any] | None = None,
+        **_: Any,
+    ) -> RunningTask:
+        run = RunningTask(next(self._run_numbers))
+        self._running[run.number] = run
+        if accept_callback is not None:
+            accept_callback(run.number, time.monotonic())
+
+        def body() -> None:
+            try:
+                result = target(*(args or ()), **(kwargs or {}))
+            except BaseException:  # noqa: BLE001  # SystemExit and the like must not end the loop, nor leak the slot
+                self._queue_callback(error_callback, ExceptionInfo(sys.exc_info()))
+            else:
+                self._queue_callback(callback, result)
+
+        loop_thread().loop.call_soon_threadsafe(self._launch, run, body)
+        return run
+
+    def on_stop(self) -> None:
+        """Warm shutdown: wait for every run, and pass on its acknowledgement."""
+        while self._running:
+            self._drain_callbacks(_DRAIN_POLL_SECONDS)
+        self._drain_callbacks(0)
+
+    def on_terminate(self) -> None:
+        """Cold shutdown: the runs end with the process; their leases expire."""
+        for run in list(self._running.values()):
+            self.terminate_job(run.number)
+
+    def terminate_job(self, pid: int, signal: Any = None) -> None:  # noqa: ARG002  # Celery's signature
+        """Cancel one run; ``pid`` is the number that its accept callback got."""
+        run = self._running.get(pid)
+        if run is not None and run.task is not None:
+            loop_thread().loop.call_soon_threadsafe(run.task.cancel)
+
+    def grow(self, n: int = 1) -> None:
+        self.limit += n
+
+    def shrink(self, n: int = 1) -> None:
+        self.limit -= n
+
+    def _get_info(self) -> dict[str, Any]:
+        return {**super()._get_info(), "running": len(self._running)}
+
+    def _launch(self, run: RunningTask, body: Callable[[], None]) -> None:
+        self._waiting.append((run, body))
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        while self._waiting and self._busy_slots < self.limit:
+            run, body = self._waiting.popleft()
+            self._busy_slots += 1
+            run.task = asyncio.ensure_future(run_body(body))
+            run.task.add_done_callback(functools.partial(self._free_slot, run))
+
+    def _free_slot(self, run: RunningTask, _: asyncio.Task[None]) -> None:
+        self._busy_slots -= 1
+        self._running.pop(run.number, None)
+        self._fill_slots()
+
+    def _queue_callback(self, callback: Callable[..., Any] | None, value: Any) -> None:
+        if callback is None:
+            return
+        self._callbacks.put(lambda: callback(value))
+        if self._hub is not None:
+            self._hub.call_soon(self._drain_on_hub)
+
+    def _drain_on_hub(self) -> None:
+        """Pass callbacks on, then wake the hub once more.
+
+        What they queue on the hub in turn (the acknowledgements) kombu would look at only after its next poll, up to
+        a second later, and only a call from another thread wakes it.
+        """
+        self._drain_callbacks(0)
+        loop_thread().loop.call_soon_threadsafe(self._hub.call_soon, int)
+
+    def _drain_callbacks(self, wait_seconds: float) -> None:
+        try:
+            while True:
+                callback = self._callbacks.get(block=wait_seconds > 0, timeout=wait_seconds or None)
+                wait_seconds = 0
+                try:
+                    callback()
+                except Exception:
+                    logger.exception("pool_callback_failed")
+        except queue.Empty:
+            return

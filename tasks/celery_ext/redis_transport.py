@@ -1,0 +1,101 @@
+"""How a worker takes messages over kombu's Redis transport: many in one round trip, and kept in its memory alone.
+
+kombu takes one message at a time, writes it back to Redis until it is acknowledged, and acknowledges each by itself:
+three round trips for each job, on the thread that has to take the next. A message needs none of that, for the record is
+the truth. Recovery rings for a queued job whose message was lost, however it was lost; a job that was claimed comes
+back
+when its lease expires. So a worker notes nothing down, and what it had taken when its connection is lost does not
+come back, for it still runs here.
+
+Loaded by workers only. Needs BLMPOP (Redis 7.0, Valkey). Other brokers keep their own transports.
+"""
+
+from itertools import product
+from queue import Empty
+from time import monotonic
+from typing import Any, Final
+
+from kombu.transport import redis, virtual
+from kombu.utils.json import loads
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+
+_MAX_BATCH: Final = 16  # more would save little, and leave idle workers nothing of a short queue
+
+
+class QoS(virtual.QoS):
+    """The messages under way, counted against the free slots."""
+
+    restore_at_shutdown = False
+
+    def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
+        """The slot is free even if Redis was not told: kombu would count the message as running for ever."""
+        try:
+            super().reject(delivery_tag, requeue and not self.channel.closed)  # type: ignore[no-untyped-call]
+        finally:
+            self.ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+
+class Channel(redis.Channel):
+    """A fetch has two halves, which kombu names after BRPOP; between them it watches over ``_in_poll``."""
+
+    QoS: Any = QoS
+    _in_poll: Any
+    _brpop_sent_at: Any
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        lists = product(self.priority_steps, queues)
+        names = [self._q_for_pri(queue, priority) for priority, queue in lists]  # type: ignore[no-untyped-call]
+        wait = self.brpop_timeout if timeout is None else timeout
+        free = self.qos.can_consume_max_estimate() or _MAX_BATCH  # it says nought, or nothing, without a limit
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        count = min(free, _MAX_BATCH)
+        self.client.connection.send_command("BLMPOP", wait, len(names), *names, "RIGHT", "COUNT", count)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Deliver what has come. Raises Empty when nothing has, and what a lost connection raises."""
+        try:
+            reply = self._parse_messages(options)
+            if not reply:
+                raise Empty
+            name, messages = reply
+            queue = name.decode().rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            for message in messages:
+                self.connection._deliver(loads(message), queue)  # type: ignore[no-untyped-call]  # noqa: SLF001
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
+
+    def _parse_messages(self, options: dict[str, Any]) -> Any:
+        try:
+            return self.client.parse_response(self.client.connection, "BLMPOP", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()  # so that the next fetch connects again
+            raise
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:
+        """Put a rejected message back on its list: from memory, where kombu would look into Redis."""
+        info = message.delivery_info
+        with self.conn_or_acquire() as client:
+            self._do_restore_message(  # type: ignore[no-untyped-call]
+                message._raw,  # noqa: SLF001  # unchanged
+                info["exchange"],
+                info["routing_key"],
+                client,
+                leftmost,
+            )
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same where Sentinels say which server it is."""
+
+
+redis.Transport.Channel = Channel
+redis.SentinelTransport.Channel = SentinelChannel
+# Redis without memory, or a replica after a failover: it passes. Celery takes what is not listed for unrecoverable.
+redis.Transport.connection_errors = (*redis.Transport.connection_errors, OutOfMemoryError, ReadOnlyError)

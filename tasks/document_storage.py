@@ -1,0 +1,79 @@
+"""What a worker process has of the documents' room: files, reader and chunks, opened at the first use.
+
+Not before: LanceDB takes 1.6 s and 130 MB, must not be loaded before a fork, and may not be installed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from documents.chunk_table import ChunkTable
+from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
+from documents.factory import make_reader, open_chunks, open_files
+from documents.files import Files
+from documents.storage import storage_faults
+from jobs.errors import AttemptCrashed, DocumentRejected
+from jobs.settings import Settings
+
+_RETRYABLE = (ReadingInterrupted, FilesUnavailable, ChunksUnavailable)
+
+
+class DocumentStorage:
+    """Belongs to the process' event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open_lock = asyncio.Lock()
+        self._chunks: ChunkTable | None = None
+        self._files: Files | None = None
+        self.reader = make_reader(settings)
+
+    async def chunks(self) -> ChunkTable:
+        async with self._open_lock:
+            if self._chunks is None:
+                self._chunks = await open_chunks(self._settings)
+            return self._chunks
+
+    @asynccontextmanager
+    async def local_copy(self, document_id: str) -> AsyncIterator[Path]:
+        """Raises DocumentRejected for a file that is not there any more."""
+        copy = (await self._get_files()).local_copy(document_id)
+        try:
+            path = await asyncio.to_thread(copy.__enter__)
+        except FileNotFoundError:
+            raise DocumentRejected("the document's file is lost; upload it again", code="file_lost") from None
+        try:
+            yield path
+        finally:
+            await asyncio.to_thread(copy.__exit__, None, None, None)
+
+    async def remove(self, document_id: str) -> None:
+        """File, chunks and vectors; also when they are gone already. The file first: to mark chunks takes room."""
+        await asyncio.to_thread((await self._get_files()).remove, document_id)
+        await (await self.chunks()).remove(document_id)
+
+    async def purge(self) -> None:
+        await (await self.chunks()).purge()
+
+    async def _get_files(self) -> Files:
+        async with self._open_lock:
+            if self._files is None:
+                self._files = await asyncio.to_thread(open_files, self._settings)
+            return self._files
+
+
+@contextmanager
+def translate_document_errors() -> Iterator[None]:
+    """Raise one of our AttemptErrors for what the documents' room raises inside; what else it raises is a crash."""
+    try:
+        with storage_faults(ChunksUnavailable):
+            yield
+    except _RETRYABLE as error:
+        raise AttemptCrashed(error.message, code=error.code) from None
+    except DocumentError as error:
+        raise DocumentRejected(error.message, code=error.code) from None
+
+
+def document_deleted() -> DocumentRejected:
+    return DocumentRejected("the document was deleted meanwhile", code="document_deleted")

@@ -1,0 +1,1 @@
+"""The work on documents: ingest, removal, and answers from documents."""

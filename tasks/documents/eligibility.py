@@ -1,0 +1,77 @@
+"""Which documents may be asked, and cited: their records know it, the table of their chunks does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import count
+from typing import Final
+
+from jobs import document_lookup, queries
+from jobs.documents import DocumentRecord, DocumentState, DocumentView, unavailable_error
+from jobs.errors import DocumentRejected
+from jobs.storage.async_store import AsyncStore
+
+_BATCH_SIZE: Final = 200  # records in one round trip
+
+
+async def require_filenames(store: AsyncStore, document_ids: Sequence[str], tenant: str) -> dict[str, str]:
+    """The file's name of each. Raises DocumentRejected where one of them cannot be asked."""
+    names = {}
+    for document_id, record in zip(document_ids, await _load_records(store, document_ids), strict=True):
+        view = DocumentView(record=record, state=record.state) if record else None
+        if error := unavailable_error(document_id, view, tenant):
+            raise DocumentRejected(error.message, code=error.code)
+        if record:
+            names[document_id] = record.filename
+    return names
+
+
+async def citable_filenames(store: AsyncStore, document_ids: Iterable[str], tenant: str) -> dict[str, str]:
+    """The file's name of each that may be cited: one that was deleted, or ingested in vain, may not."""
+    records = await _load_records(store, document_ids)
+    return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
+
+
+async def citable_document_ids(store: AsyncStore, tenant: str) -> list[str]:
+    """Of all the tenant's documents."""
+    return [
+        record.document_id
+        async for records in _load_all_records(store, tenant)
+        for record in records
+        if _is_citable(record, tenant)
+    ]
+
+
+async def count_ingesting(store: AsyncStore, tenant: str) -> int:
+    """From the newest on, as far as there are such: documents are ingested in the order of their upload."""
+    ingesting = 0
+    async for records in _load_all_records(store, tenant):
+        batch_count = await _count_still_ingesting(store, records)
+        ingesting += batch_count
+        if not batch_count:
+            break
+    return ingesting
+
+
+async def _load_all_records(store: AsyncStore, tenant: str) -> AsyncIterator[list[DocumentRecord]]:
+    """The newest first, as many at once as are read in one round trip."""
+    for start in count(0, _BATCH_SIZE):
+        document_ids = await store.run(document_lookup.newest(tenant, start, _BATCH_SIZE))
+        if not document_ids:
+            return
+        yield [record for record in await _load_records(store, document_ids) if record]
+
+
+async def _count_still_ingesting(store: AsyncStore, records: Sequence[DocumentRecord]) -> int:
+    ingesting_records = [record for record in records if record.state is DocumentState.INGESTING]
+    jobs = await asyncio.gather(*(store.run(queries.record(record.job_id)) for record in ingesting_records))
+    views = [DocumentView.of(record, job) for record, job in zip(ingesting_records, jobs, strict=True)]
+    return sum(view.state is DocumentState.INGESTING for view in views)
+
+
+async def _load_records(store: AsyncStore, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
+    """In the order asked for, in one round trip."""
+    return await asyncio.gather(*(store.run(document_lookup.record(document_id)) for document_id in document_ids))
+
+
+def _is_citable(record: DocumentRecord, tenant: str) -> bool:
+    return record.state is DocumentState.READY and record.tenant == tenant

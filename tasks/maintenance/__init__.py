@@ -1,0 +1,1 @@
+"""What every worker does in the background, one leader at a time: one kind of maintenance a file."""

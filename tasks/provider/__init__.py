@@ -1,0 +1,1 @@
+"""Calls to the provider: the client, its timeouts, limits and errors."""

@@ -1,0 +1,142 @@
+"""The vendor's errors, translated once: retryable, rejected or broken.
+
+Messages are our own: a provider's may repeat the prompt or parts of the key. Of the provider's words only its error
+code is kept, and only when it looks like one.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx2
+import openai
+
+from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
+from tasks.provider.timeouts import Timeouts
+
+_VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
+_ERROR_STATUS: Final = range(400, 600)
+_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
+# How those codes begin that lay the fault on the request.
+_REQUEST_FAULT_CODE: Final = re.compile(
+    r"invalid|unsupported|image|empty|context_length|string_above|[a-z_]*policy|content_filter|model_not_found"
+)
+_PERMANENT_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+
+
+@contextmanager
+def translate_errors(timeouts: Timeouts) -> Iterator[None]:
+    """Raise one of our AttemptErrors for whatever the SDK and its transport raise inside.
+
+    The original is not chained: it holds the request, and the request holds the prompt.
+    """
+    try:
+        yield
+    except openai.APITimeoutError as error:
+        # The SDK's aiohttp transport reports a refused connection as a time-out while connecting.
+        raise (unreachable() if isinstance(error.__cause__, httpx2.ConnectTimeout) else timed_out()) from None
+    except openai.APIStatusError as error:
+        raise from_status(error.status_code, _vendor_code(error), error.response.headers) from None
+    except openai.APIConnectionError as error:
+        raise (stream_cut() if isinstance(error.__cause__, httpx2.ReadError) else unreachable()) from None
+    except openai.APIResponseValidationError:
+        raise protocol_error() from None
+    except openai.APIError:
+        raise from_stream_error(None) from None
+    except TimeoutError:
+        raise (deadline_passed() if timeouts.is_deadline else timed_out()) from None
+    except (httpx2.TransportError, OSError):
+        raise stream_cut() from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise protocol_error() from None
+
+
+def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]) -> AttemptError:
+    """Pure: what an HTTP status of the provider means for the attempt."""
+    message = f"the provider answered {status}" + (f" ({vendor_code})" if vendor_code else "")
+    retry_after = read_retry_after(headers, datetime.now(UTC))
+    if vendor_code in _PERMANENT_CODES:
+        return ProviderRejected(f"{message}: its quota is used up", code="provider_quota_exceeded")
+    if status == 429:  # noqa: PLR2004  # too many requests
+        return ProviderRetryable(message, code="provider_rate_limited", retry_after_seconds=retry_after)
+    if status in _RETRYABLE_STATUS or status >= 500:  # noqa: PLR2004  # server errors
+        return ProviderRetryable(message, code="provider_unavailable", retry_after_seconds=retry_after)
+    if status in (401, 403):
+        return ProviderRejected(
+            f"{message}: it refuses the server's key; see OPENAI_API_KEY", code="provider_auth_failed"
+        )
+    if status == 404:  # noqa: PLR2004  # not found
+        return ProviderRejected(f"{message}: no such model or path", code="provider_not_found")
+    return ProviderRejected(f"{message}: it refuses this request", code="provider_rejected_request")
+
+
+def from_stream_error(error: Any) -> AttemptError:
+    """Pure: what an error means that a provider tells in its stream. Some give an HTTP status for its code.
+
+    One that nobody knows is tried again: at worst it costs some calls, and the other way round an answer.
+    """
+    payload = error if isinstance(error, dict) else {}
+    code, vendor_code = payload.get("code"), as_error_code(payload.get("code")) or as_error_code(payload.get("type"))
+    if isinstance(code, int) and code in _ERROR_STATUS:
+        return from_status(code, vendor_code, {})
+    if vendor_code is not None and (vendor_code in _PERMANENT_CODES or _REQUEST_FAULT_CODE.match(vendor_code)):
+        return from_status(400, vendor_code, {})
+    message = f"the provider reported an error in its stream ({vendor_code or 'no code'})"
+    return ProviderRetryable(
+        message, code="provider_rate_limited" if vendor_code == "rate_limit_exceeded" else "provider_stream_error"
+    )
+
+
+def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait by ``retry-after-ms`` or ``Retry-After`` (seconds or a date); None when absent or nonsense."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        value = headers.get("retry-after")
+        if value is None:
+            return None
+        try:
+            return max(0.0, float(value))
+        except ValueError:
+            return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def timed_out() -> ProviderRetryable:
+    return ProviderRetryable("the provider was silent for too long", code="provider_timeout")
+
+
+def deadline_passed() -> DeadlineExceeded:
+    return DeadlineExceeded("the job's deadline passed before its end")
+
+
+def unreachable() -> ProviderRetryable:
+    return ProviderRetryable("the provider cannot be reached", code="provider_unreachable")
+
+
+def stream_cut() -> ProviderRetryable:
+    return ProviderRetryable("the provider's stream ended before its last event", code="provider_stream_cut")
+
+
+def protocol_error() -> ProviderBroken:
+    return ProviderBroken("what answered does not speak the OpenAI protocol; see OPENAI_BASE_URL")
+
+
+def lacks_endpoint(error: openai.APIStatusError) -> bool:
+    """The provider has no such path; it does not say that it has no such model."""
+    return error.status_code in _MISSING_ENDPOINT_STATUS and error.code != "model_not_found" and error.param != "model"
+
+
+def _vendor_code(error: openai.APIError) -> str | None:
+    return as_error_code(error.code) or as_error_code(error.type)
+
+
+def as_error_code(vendor_code: object) -> str | None:
+    """A provider's code, when it looks like one."""
+    return vendor_code if isinstance(vendor_code, str) and _VENDOR_CODE.fullmatch(vendor_code) else None

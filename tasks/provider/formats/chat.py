@@ -1,0 +1,53 @@
+"""A chat of the native API, as a chat completion of which only the text matters."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from jobs.requests import ChatTask
+from tasks.provider.errors import stream_cut
+from tasks.provider.formats.delta import Delta, SurrogateJoiner, read_content, read_model, read_text, read_usage
+from tasks.provider.limits import SizeBudget
+
+
+def chat_body(request: ChatTask) -> dict[str, Any]:
+    messages = [{"role": turn.role, "content": turn.content} for turn in request.history]
+    if request.system is not None:
+        messages.insert(0, {"role": "system", "content": request.system})
+    messages.append({"role": "user", "content": request.message})
+    body: dict[str, Any] = {"messages": messages}
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.max_output_tokens is not None:
+        body["max_completion_tokens"] = request.max_output_tokens
+    return body
+
+
+class ChatParser:
+    """Of chunks: the text of the first choice, its finish reason, and the usage."""
+
+    is_over = False
+
+    def __init__(self, max_chars: int = sys.maxsize) -> None:
+        self.budget = SizeBudget(max_chars)
+        self._joiner = SurrogateJoiner()
+        self._has_ended = False
+
+    def parse(self, payload: Any) -> Iterable[Delta]:
+        choices = payload.get("choices")
+        choice = choices[0] if choices else {}
+        text = self._joiner.join(read_content((choice.get("delta") or {}).get("content")))
+        delta = Delta(
+            text=self.budget.take(text),
+            finish_reason=read_text(choice.get("finish_reason")) or None,
+            usage=read_usage(payload.get("usage")),
+            model=read_model(payload),
+        )
+        self._has_ended = self._has_ended or delta.finish_reason is not None
+        return (delta,)
+
+    def finish(self) -> Iterable[Delta]:
+        if not (self._has_ended or self.budget.is_full):
+            raise stream_cut()
+        rest = self.budget.take(self._joiner.flush())
+        return (Delta(text=rest),) if rest else ()

@@ -1,0 +1,174 @@
+"""The quarantine: a job whose attempts ended with their worker runs alone, in a process of its own.
+
+In a pool that shares one process, a job that kills it takes its neighbours along, and who did it cannot be told.
+So from the second such death on, the provider's call is made in a child process for it alone. It stands where the
+provider stands: the worker keeps the lease and writes the events, and only the call moves. If the child dies, this
+job did it.
+
+    worker   request, timeouts ──(stdin, one JSON line)──> child
+    worker   <──(stdout, one JSON line each)── deltas, the answer, or the error
+
+The child ends with its worker: when its standard input closes. A stop that reaches the whole process group or
+cgroup (systemd, Ctrl-C) is the worker's to handle: the child does not heed it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
+from typing import Any, Final
+
+from jobs import errors
+from jobs.errors import AttemptCrashed, AttemptError, WorkerLost
+from jobs.requests import PROVIDER_REQUEST, Conversation, EmbeddingsTask, ProviderRequest
+from jobs.results import EmbeddingsAnswer, Usage
+from jobs.settings import get_settings
+from tasks.provider.client import Provider
+from tasks.provider.errors import translate_errors
+from tasks.provider.formats.delta import Delta
+from tasks.provider.timeouts import Timeouts
+
+_LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a line may hold the vectors of a whole request
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by who stops a group, not by a poison job
+_ERROR_CLASSES: Final = {
+    kind.__name__: kind
+    for kind in (
+        errors.ProviderRetryable,
+        errors.ProviderRejected,
+        errors.ProviderBroken,
+        errors.AttemptCrashed,
+        errors.DeadlineExceeded,
+    )
+}
+
+
+class Quarantine:
+    """Answers as Provider does, and raises WorkerLost besides."""
+
+    def __init__(self, processes: int) -> None:
+        self._process_slots = asyncio.Semaphore(processes)
+
+    async def chat(self, request: Conversation, timeouts: Timeouts) -> AsyncGenerator[Delta, None]:
+        async with self._process_slot(timeouts) as remaining, _child(request, remaining) as lines:
+            async for line in lines:
+                usage = line.pop("usage")
+                yield Delta(**line, usage=Usage(**usage) if usage else None)
+
+    async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer:
+        async with self._process_slot(timeouts) as remaining, _child(request, remaining) as lines:
+            return EmbeddingsAnswer.model_validate(await anext(lines))
+
+    @asynccontextmanager
+    async def _process_slot(self, timeouts: Timeouts) -> AsyncIterator[Timeouts]:
+        """Wait for a slot, not beyond the job's deadline; returns the timeouts that are left."""
+        loop = asyncio.get_running_loop()
+        requested_at = loop.time()
+        with translate_errors(timeouts):
+            async with asyncio.timeout(timeouts.total if timeouts.is_deadline else None):
+                await self._process_slots.acquire()
+        try:
+            yield timeouts.after(loop.time() - requested_at)
+        finally:
+            self._process_slots.release()
+
+
+@asynccontextmanager
+async def _child(request: ProviderRequest, timeouts: Timeouts) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
+    """The lines that a child process says; it is gone when the block ends."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tasks.provider.quarantine", stdin=pipe, stdout=pipe, limit=_LINE_LIMIT
+    )
+    try:
+        async with aclosing(_exchange_lines(process, request, timeouts)) as lines:
+            yield lines
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _exchange_lines(
+    process: asyncio.subprocess.Process, request: ProviderRequest, timeouts: Timeouts
+) -> AsyncGenerator[dict[str, Any], None]:
+    assert process.stdin is not None  # noqa: S101  # both are pipes
+    assert process.stdout is not None  # noqa: S101
+    job_input = {"request": request.model_dump(mode="json"), "timeouts": asdict(timeouts)}
+    process.stdin.write(json.dumps(job_input).encode() + b"\n")
+    async for raw in process.stdout:
+        line = json.loads(raw)
+        if "ended" in line:
+            return
+        if "error" in line:
+            raise _parse_error(line["error"])
+        yield line
+    if -await process.wait() in _STOP_SIGNALS:  # while the child was starting
+        raise AttemptCrashed("the process that ran the job alone was told to stop")
+    raise WorkerLost("the job killed the process that ran it alone; it is not tried again")
+
+
+def _parse_error(error_fields: dict[str, Any]) -> AttemptError:
+    return _ERROR_CLASSES[error_fields.pop("kind")](**error_fields)
+
+
+def main() -> None:
+    """The child: make the call that stands on standard input."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    job_input = json.loads(sys.stdin.readline())
+    threading.Thread(target=_exit_with_worker, daemon=True).start()
+    output = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever prints, prints to standard error
+    asyncio.run(
+        _call(
+            PROVIDER_REQUEST.validate_python(job_input["request"], strict=False),
+            Timeouts(**job_input["timeouts"]),
+            output,
+        )
+    )
+
+
+def _exit_with_worker() -> None:
+    """A call that a dead worker left behind would be made a second time elsewhere while it still runs."""
+    while os.read(0, 1):  # not sys.stdin: a thread in its lock would break the interpreter's end
+        pass
+    os._exit(1)
+
+
+async def _call(request: ProviderRequest, timeouts: Timeouts, output: Any) -> None:
+    provider = Provider(get_settings())
+    try:
+        if isinstance(request, EmbeddingsTask):
+            print((await provider.embed(request, timeouts)).model_dump_json(), file=output)
+        else:
+            async with aclosing(provider.chat(request, timeouts)) as deltas:
+                async for delta in deltas:
+                    print(json.dumps(_as_line(delta)), file=output)
+    except AttemptError as error:
+        error_fields = {"kind": type(error).__name__, "message": error.message, "code": error.code}
+        print(json.dumps({"error": error_fields | {"retry_after_seconds": error.retry_after_seconds}}), file=output)
+    else:
+        print(json.dumps({"ended": True}), file=output)
+    finally:
+        await provider.close()
+
+
+def _as_line(delta: Delta) -> dict[str, Any]:
+    return {
+        "text": delta.text,
+        "finish_reason": delta.finish_reason,
+        "model": delta.model,
+        "usage": delta.usage.model_dump() if delta.usage else None,
+        "data": delta.data,
+        "data_delta": delta.data_delta,
+        "body": delta.body,
+    }
+
+
+if __name__ == "__main__":
+    main()

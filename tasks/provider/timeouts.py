@@ -1,0 +1,32 @@
+"""How long one attempt may take: the request's own limits, else the server's, never beyond the job's deadline."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from jobs.requests import Limits
+from jobs.settings import Settings
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """All in seconds. ``is_deadline`` tells that ``total`` is what is left of the job's own time."""
+
+    total: float
+    first_token: float
+    idle: float
+    is_deadline: bool = False
+
+    def after(self, seconds: float) -> Self:
+        """What is left after some waiting. Only a deadline goes on meanwhile."""
+        return replace(self, total=max(0.0, self.total - seconds)) if self.is_deadline else self
+
+    @classmethod
+    def of(cls, limits: Limits | None, remaining_seconds: float, settings: Settings) -> Self:
+        requested = limits or Limits()
+        total = requested.attempt_seconds or settings.provider_total_seconds
+        return cls(
+            total=max(0.0, min(total, remaining_seconds)),
+            first_token=requested.first_token_seconds or settings.provider_first_token_seconds,
+            idle=requested.idle_seconds or settings.provider_idle_seconds,
+            is_deadline=remaining_seconds <= total,
+        )

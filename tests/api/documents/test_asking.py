@@ -1,0 +1,56 @@
+"""Chats that name documents: which may be asked, and what is answered."""
+
+import pytest
+
+from jobs.results import ChatAnswer, Citation
+from tests.api.documents.sending import UNKNOWN, mark_ready, send
+
+pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
+
+
+def test_only_what_is_ready_can_be_asked(client, fake_worker, read_problem):
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+
+    def ask():
+        return client.post("/api/v1/tasks", json={"kind": "chat", "message": "a", "documents": [document_id]})
+
+    read_problem(ask(), 422, "document_not_ready")
+    client.post(f"/api/v1/tasks/{task_id}/cancel")
+    assert read_problem(ask(), 422, "document_failed")["error"]["param"] == "documents[0]"
+    mark_ready(fake_worker, document_id, task_id)
+    assert ask().status_code == 202
+
+
+WRONG_DOCUMENTS = [
+    ("ALL", "input should be 'all'"),
+    ([], "must hold 1 at least"),
+    ([UNKNOWN] * 101, "must hold 100 at most"),
+]
+
+
+@pytest.mark.parametrize(("documents", "detail"), WRONG_DOCUMENTS)
+def test_it_is_said_in_plain_words_what_documents_may_be(client, read_problem, documents, detail):
+    answer = client.post("/api/v1/chat/async", json={"message": "a", "documents": documents})
+
+    assert read_problem(answer, 422, "invalid_request")["detail"] == f"documents: {detail}"
+
+
+@pytest.mark.parametrize("documents", [["doc_1"], ["job_" + "0" * 32], "some", 1, [1], UNKNOWN, {"a": 1}])
+def test_documents_that_are_no_list_of_ids_are_invalid(client, read_problem, documents):
+    answer = client.post("/api/v1/chat/async", json={"message": "a", "documents": documents})
+
+    assert read_problem(answer, 422, "invalid_request")["error"]["param"].startswith("documents")
+
+
+def test_citations_are_in_the_chat_the_result_and_the_last_event(client, fake_worker, submit_chat):
+    cited = Citation(document_id=UNKNOWN, filename="a.pdf", page=2, quote="Canary.", score=0.5)
+    job_id = submit_chat("hello")
+    fake_worker.complete(
+        job_id, ChatAnswer(text="x [1]", model=None, finish_reason="stop", usage=None, citations=(cited,))
+    )
+
+    assert client.get(f"/api/v1/chat/jobs/{job_id}").json["citations"] == [cited.model_dump()]
+    assert client.get(f"/api/v1/tasks/{job_id}/result").json["result"]["citations"] == [cited.model_dump()]
+    assert '"citations":[{"document_id"' in client.get(f"/api/v1/chat/jobs/{job_id}/events").text
+    assert "Canary" not in repr(cited)

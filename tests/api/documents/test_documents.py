@@ -1,0 +1,148 @@
+"""Documents on record: how they stand, are listed and deleted, whatever has become of the jobs that look after them."""
+
+import pytest
+
+from api.http import upload
+from jobs.results import JobError
+from jobs.storage import transitions
+from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
+
+pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
+
+
+def test_without_the_extra_each_call_says_what_to_install(client, read_problem, monkeypatch):
+    monkeypatch.setattr(upload, "_is_installed", lambda: False)
+
+    answers = [send(client), client.get(PATH), client.get(f"{PATH}/{UNKNOWN}"), client.delete(f"{PATH}/{UNKNOWN}")]
+    answers.append(client.post("/api/v1/chat/async", json={"message": "a", "documents": "all"}))
+    for answer in answers:
+        assert "pip install" in read_problem(answer, 501, "documents_not_installed")["detail"]
+    assert client.post("/api/v1/chat/async", json={"message": "a"}).status_code == 202
+
+
+def test_documents_are_listed_page_by_page_the_newest_first(client):
+    document_ids = [send(client, f"text {i}".encode(), f"{i}.txt").json["document"]["document_id"] for i in range(5)]
+
+    listed, cursor = [], {}
+    while cursor is not None:
+        page = client.get(PATH, query_string={"limit": 2, **cursor}).json
+        listed += [document["document_id"] for document in page["documents"]]
+        cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
+    assert listed == document_ids[::-1]
+
+
+@pytest.mark.parametrize("document_id", [UNKNOWN, "nonsense"])
+def test_an_unknown_document_is_not_found(client, read_problem, document_id):
+    read_problem(client.get(f"{PATH}/{document_id}"), 404, "document_not_found")
+    read_problem(client.delete(f"{PATH}/{document_id}"), 404, "document_not_found")
+
+
+def test_a_deleted_document_is_found_by_nobody_and_its_ingest_is_cancelled(client, read_problem):
+    """It is listed as long as there is something left of it."""
+    document = send(client).json["document"]
+    path = f"{PATH}/{document['document_id']}"
+
+    first, second = client.delete(path), client.delete(path)
+    assert first.status_code == second.status_code == 202
+    assert first.json["kind"] == "removal"
+    assert second.json["task_id"] == first.json["task_id"]
+    assert client.get(path).json["status"] == "deleting"
+    assert [document["status"] for document in client.get(PATH).json["documents"]] == ["deleting"]
+    assert client.get(f"/api/v1/tasks/{document['task_id']}").json["status"] == "cancelled"
+    response = client.post("/api/v1/chat/async", json={"message": "a", "documents": [document["document_id"]]})
+    read_problem(response, 422, "document_not_found")
+
+
+def test_what_was_deleted_and_is_sent_again_is_another_document(client):
+    first = send(client).json["document"]["document_id"]
+    client.delete(f"{PATH}/{first}")
+
+    second = send(client)
+    assert second.status_code == 202
+    assert second.json["document"]["document_id"] != first
+    assert second.json["document"]["status"] == "ingesting"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("cancel", "removal_cancelled"), ("fail", "provider_timeout"), ("delete", "removal_lost")],
+)
+def test_a_removal_that_has_ended_in_vain_is_told_and_taken_up_again(client, fake_worker, end, code):
+    path = f"{PATH}/{send(client).json['document']['document_id']}"
+    removal = client.delete(path).json["task_id"]
+    assert client.get(path).json["error"] is None
+    if end == "delete":
+        client.delete(f"/api/v1/tasks/{removal}")
+    else:
+        getattr(fake_worker, end)(removal)
+
+    (listed,) = client.get(PATH).json["documents"]
+    assert (listed["status"], listed["error"]["code"]) == ("deleting", code)
+    again = client.delete(path).json
+    assert again["status"] == "queued"
+    assert client.get(path).json["task_id"] == again["task_id"]
+    assert client.get(path).json["error"] is None
+
+
+def test_a_cancelled_ingest_is_a_failed_document_and_an_upload_tries_again(client):
+    document = send(client).json["document"]
+    client.post(f"/api/v1/tasks/{document['task_id']}/cancel")
+
+    failed = client.get(f"{PATH}/{document['document_id']}").json
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "ingest_cancelled")
+    again = send(client)
+    assert again.json["document"]["document_id"] == document["document_id"]
+    assert again.json["document"]["status"] == "ingesting"
+    assert again.json["task"]["status"] == "queued"
+
+
+def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(client, fake_worker):
+    """As after a web process that died between the two writes, or a queue that was full."""
+    document = send(client).json["document"]
+    client.delete(f"/api/v1/tasks/{document['task_id']}")
+
+    assert client.get(f"{PATH}/{document['document_id']}").json["error"]["code"] == "ingest_lost"
+    assert send(client).json["task"]["status"] == "queued"
+
+
+def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, fake_worker):
+    document = send(client).json["document"]
+    error = JobError(code="encrypted_document", message="it needs a password")
+    fake_worker.store.run(transitions.document.mark_failed(document["document_id"], document["task_id"], error))
+    client.delete(f"/api/v1/tasks/{document['task_id']}")
+
+    failed = client.get(f"{PATH}/{document['document_id']}").json
+    assert (failed["status"], failed["error"]) == ("failed", error.model_dump())
+
+
+def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(client, fake_worker):
+    document = send(client).json["document"]
+    mark_ready(fake_worker, document["document_id"], document["task_id"])
+
+    response = send(client)
+    assert response.status_code == 200
+    ready = response.json["document"]
+    assert (ready["status"], ready["pages"], ready["pages_done"], ready["chunks"]) == ("ready", 3, 3, 4)
+    assert ready["page_problems"] == [{"page": 2, "problem": "no_text"}, {"page": 3, "problem": "damaged"}]
+    assert ready["problem_pages"] == 2
+
+
+def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, fake_worker):
+    """A book that was scanned on one side, in a list of a hundred such."""
+    document = send(client).json["document"]
+    no_text, damaged = tuple(range(2, 2_000, 2)), (3, 1_999)
+    mark_ready(fake_worker, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
+
+    ready = send(client).json["document"]
+    assert ready["problem_pages"] == len(no_text) + len(damaged)
+    assert [problem["page"] for problem in ready["page_problems"]] == [2, 3, *range(4, 200, 2)]
+
+
+def test_a_cancelled_ingest_has_no_partial_answer(client):
+    """It has no text; its result can be read all the same."""
+    task_id = send(client).json["task"]["task_id"]
+    client.post(f"/api/v1/tasks/{task_id}/cancel")
+
+    result = client.get(f"/api/v1/tasks/{task_id}/result")
+    assert (result.status_code, result.json["status"], result.json["result"]) == (200, "cancelled", None)
+    assert client.get(f"/api/v1/chat/jobs/{task_id}").status_code == 404

@@ -1,0 +1,161 @@
+"""Uploads without a worker: what is accepted, what is refused and why, and that nothing is left of it."""
+
+import errno
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs import document_lookup, queries
+from tests.api.documents.sending import PATH, PDF, send
+
+pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
+
+
+def test_an_upload_is_answered_with_the_document_and_its_task(client, files):
+    response = send(client, filename="C:\\secret\\../handbook.pdf")
+
+    assert response.status_code == 202
+    document, task = response.json["document"], response.json["task"]
+    assert response.headers["Location"] == f"{PATH}/{document['document_id']}"
+    assert (document["filename"], document["kind"], document["status"]) == ("handbook.pdf", "pdf", "ingesting")
+    assert document["size"] == len(PDF)
+    assert (task["task_id"], task["kind"], task["status"]) == (document["task_id"], "ingest", "queued")
+    assert files() == [document["document_id"]]
+    assert client.get(response.headers["Location"]).json == document
+    assert client.get(f"/api/v1/tasks/{task['task_id']}").json["prompt_preview"] == "handbook.pdf"
+
+
+def test_a_file_may_be_the_body_itself(client):
+    """Its name in the query; of a name's control characters and folders nothing is kept."""
+    name = {"filename": "../x/\x00a\n\u202e.md"}
+    response = client.post(PATH, data="# Hello", content_type="text/markdown", query_string=name)
+
+    assert response.status_code == 202
+    assert (response.json["document"]["filename"], response.json["document"]["kind"]) == ("a.md", "markdown")
+
+
+def test_the_same_content_is_the_same_document_and_the_same_task(client, files):
+    first, second = send(client), send(client, filename="other.pdf")
+
+    assert second.json["document"] == first.json["document"]
+    assert second.json["task"]["task_id"] == first.json["task"]["task_id"]
+    assert len(files()) == 1
+
+
+def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(app, files, fake_worker):
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: send(app.test_client()), range(10)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json["document"]["document_id"] for answer in answers}) == 1
+    assert len({answer.json["task"]["task_id"] for answer in answers}) == 1
+    assert len(files()) == 1
+    assert len(fake_worker.store.run(queries.page(None, None, 100))) == 1
+
+
+def test_a_document_that_is_deleted_under_its_upload_is_uploaded_as_another(client, files, monkeypatch):
+    """Between finding it and looking at it; however often."""
+    views, deleted = document_lookup.views, []
+
+    def delete_first(store, document_ids):
+        if len(deleted) < 3:
+            monkeypatch.setattr(document_lookup, "views", views)
+            deleted.append(client.delete(f"{PATH}/{document_ids[0]}").status_code)
+            monkeypatch.setattr(document_lookup, "views", delete_first)
+        return views(store, document_ids)
+
+    monkeypatch.setattr(document_lookup, "views", delete_first)
+    document = send(client).json["document"]
+
+    assert deleted == [202, 202, 202]
+    assert client.get(f"{PATH}/{document['document_id']}").json["status"] == "ingesting"
+    assert files() == [document["document_id"]]
+
+
+def test_a_document_that_is_deleted_each_time_is_refused_as_unavailable(client, monkeypatch, read_problem, files):
+    monkeypatch.setattr(document_lookup, "views", lambda _, ids: [None for _ in ids])
+
+    read_problem(send(client), 503, "store_unavailable")
+    assert files() == []
+
+
+def test_an_upload_brings_a_failed_document_the_file_that_it_has_lost(client, files, tmp_path):
+    """Ready or being ingested, it keeps the one that it has."""
+    document = send(client).json["document"]
+    stored_file = tmp_path / "documents" / "files" / document["document_id"]
+    stored_file.unlink()
+
+    send(client)
+    assert not stored_file.exists()
+    client.post(f"/api/v1/tasks/{document['task_id']}/cancel")
+    send(client)
+    assert stored_file.read_bytes() == PDF
+
+
+def test_a_full_disk_is_named_and_sent_again_the_upload_is_accepted(client, monkeypatch, read_problem, files, caplog):
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_room)
+        assert read_problem(send(client), 507, "storage_full")["error"]["param"] is None
+    assert "errno=ENOSPC" in caplog.text
+    assert files() == []
+    assert send(client).status_code == 202
+
+
+BAD = {
+    "empty": (b"", 422, "empty_document"),
+    "neither pdf nor text": (b"\x89PNG\r\n\x1a\n\0\0\0", 415, "unsupported_document"),
+    "too large": (b"a" * 200_001, 413, "document_too_large"),
+    "far too large": (b"a" * 400_000, 413, "document_too_large"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_that_cannot_be_a_document_is_refused_and_leaves_nothing(client, files, read_problem, name):
+    content, status, code = BAD[name]
+
+    assert read_problem(send(client, content), status, code)["error"]["param"] == "file"
+    assert files() == []
+    assert client.get(PATH).json["documents"] == []
+
+
+MALFORMED = {
+    "no file": b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n--b--\r\n",
+    "no end": b"--b\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nabc",
+    "no form": b"hello",
+    "nothing": b"",
+    "no disposition": b"--b\r\nX: y\r\n\r\n1\r\n--b--\r\n",
+    "endless header": b"--b\r\n" + b"x" * 150_000,
+    "many parts": b"--b\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n" * 50,
+    "two files": b"--b\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nabc\r\n" * 2 + b"--b--\r\n",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_form_is_refused_and_leaves_nothing(client, files, read_problem, name):
+    response = client.post(PATH, data=MALFORMED[name], content_type="multipart/form-data; boundary=b")
+
+    read_problem(response, 400, "malformed_upload")
+    assert files() == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "image/png", "multipart/form-data", ""])
+def test_a_body_of_another_type_is_refused(client, read_problem, content_type):
+    read_problem(client.post(PATH, data=b"x", content_type=content_type), 415, "unsupported_media_type")
+
+
+def test_fuzzed_forms_are_accepted_or_refused_and_never_a_fault(client):
+    """Bytes flipped, cut out and doubled, boundaries included: 300 of them."""
+    chance = random.Random(4)
+    valid_form = b"--b\r\nContent-Disposition: form-data; name=f; filename=a.pdf\r\n\r\n" + PDF + b"\r\n--b--\r\n"
+    for _ in range(300):
+        body = bytearray(valid_form)
+        for _ in range(chance.randint(1, 8)):
+            at = chance.randrange(len(body))
+            body[at : at + chance.choice([0, 1, 1, 30])] = chance.randbytes(chance.choice([0, 1, 1, 20]))
+        response = client.post(PATH, data=bytes(body), content_type="multipart/form-data; boundary=b")
+        assert response.status_code in (200, 202, 400, 413, 415, 422), response.text

@@ -1,0 +1,207 @@
+"""Whether the client is still there: seen on its connection, without taking a byte from it or waiting for one."""
+
+import socket
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from api.http import event_stream
+from api.http.disconnect import ClientDisconnected, disconnect_check
+from api.services import services_of
+from jobs import queries
+from jobs.states import State
+from jobs.storage import keys
+from tests.waiting import until
+
+HELLO = {"message": "hello"}
+
+
+@pytest.fixture
+def ends():
+    """Both ends of a TCP connection: the server's and the client's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    with server, client:
+        yield server, client
+
+
+@pytest.fixture
+def server(ends):
+    return ends[0]
+
+
+@pytest.fixture
+def client(ends):
+    return ends[1]
+
+
+@pytest.fixture
+def check(api_app, server):
+    with api_app.test_request_context(environ_overrides={"gunicorn.socket": server}):
+        return disconnect_check()
+
+
+@pytest.fixture
+def patient(make_api, api_app, api_redis_port):
+    """The API, whose sync chat waits for long."""
+    return make_api(api_redis_port, sync_wait_seconds=30)
+
+
+def is_disconnected(check):
+    try:
+        check()
+    except ClientDisconnected:
+        return True
+    return False
+
+
+def is_followed(fake_worker, job_id):
+    return fake_worker.store._client.pubsub_numsub(keys.changed_channel(job_id))[0][1] > 0
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0, 0.0])
+def test_a_silent_client_is_there_and_is_not_waited_for(check, server, timeout):
+    """The connection is left as patient as it was."""
+    server.settimeout(timeout)
+    started = time.monotonic()
+
+    assert not is_disconnected(check)
+    assert time.monotonic() - started < 1
+    assert server.gettimeout() == timeout
+
+
+def test_a_further_request_is_not_taken_from_a_client_that_is_there(check, server, client):
+    client.sendall(b"GET /next")
+    until(lambda: server.recv(1, socket.MSG_PEEK))
+
+    assert not is_disconnected(check)
+    assert server.recv(100) == b"GET /next"
+
+
+def test_a_client_that_closes_has_left(check, client):
+    client.close()
+
+    until(lambda: is_disconnected(check))
+
+
+def test_a_client_whose_connection_is_reset_has_left(check, client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+    until(lambda: is_disconnected(check))
+
+
+def test_a_connection_that_the_server_has_closed_itself_counts_as_left(check, server):
+    server.close()
+
+    assert is_disconnected(check)
+
+
+def test_under_a_server_that_hides_the_connection_nobody_leaves(api_app):
+    with api_app.test_request_context():
+        check = disconnect_check()
+
+    assert not is_disconnected(check)
+
+
+@pytest.fixture
+def disconnect(patient, fake_worker, server, client):
+    """Post a chat, see it queued or running, close the connection; the reply and what became of the job."""
+
+    def disconnect(call, is_running=False, **body):
+        def post():
+            reply = patient.test_client().post(
+                f"/api/v1/chat/{call}", json=HELLO | body, environ_overrides={"gunicorn.socket": server}
+            )
+            return reply, reply.data
+
+        with ThreadPoolExecutor() as pool:
+            posted = pool.submit(post)
+            job_id = until(fake_worker.next_queued)
+            if is_running:
+                fake_worker.write(lease := fake_worker.claim(job_id), lease.log_length, "half an ans")
+            client.close()
+            if body.get("on_disconnect") == "continue":
+                fake_worker.complete(job_id)
+            return *posted.result(10), job_id
+
+    return disconnect
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+@pytest.mark.parametrize("body", [{"stream": False}, {"stream": True}])
+def test_a_caller_who_leaves_a_sync_chat_cancels_it(patient, disconnect, is_running, body, api_services):
+    """Queued or running; the text so far is kept."""
+    reply, _, job_id = disconnect("sync", is_running, **body)
+
+    chat = patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json
+    assert (chat["status"], chat["answer"]) == ("cancelled", "half an ans" if is_running else None)
+    assert reply.status_code == (200 if body["stream"] else 499)
+
+
+def test_who_leaves_is_told_off_with_a_code_that_only_logs_show(disconnect, read_problem):
+    reply, _, _ = disconnect("sync")
+
+    read_problem(reply, 499, "client_disconnected")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_caller_may_leave_a_sync_chat_to_itself(patient, disconnect, stream):
+    _, _, job_id = disconnect("sync", on_disconnect="continue", stream=stream)
+
+    assert patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json["status"] == "completed"
+
+
+def test_a_follower_who_leaves_ends_his_stream_alone(patient, fake_worker, submit_chat, server, client, monkeypatch):
+    """The reader is let go of, and the job goes on."""
+    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
+    job_id = submit_chat()
+    with ThreadPoolExecutor() as pool:
+        path = f"/api/v1/chat/jobs/{job_id}/events"
+        stream = pool.submit(
+            lambda: patient.test_client().get(path, environ_overrides={"gunicorn.socket": server}).text
+        )
+        until(lambda: is_followed(fake_worker, job_id))
+        client.close()
+        text = stream.result(10)
+
+    assert "event: status" in text
+    assert "event: cancelled" not in text
+    assert fake_worker.store.run(queries.record(job_id)).state is State.QUEUED
+
+
+def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, fake_worker, server, client, monkeypatch):
+    """A client that is told to come back to another server leaves this one: its job goes on."""
+    monkeypatch.setattr(event_stream, "DISCONNECT_CHECK_SECONDS", 60)
+    with ThreadPoolExecutor() as pool:
+        stream = pool.submit(
+            lambda: (
+                patient.test_client()
+                .post(
+                    "/api/v1/chat/sync",
+                    json=HELLO | {"stream": True},
+                    environ_overrides={"gunicorn.socket": server},
+                )
+                .text
+            )
+        )
+        job_id = until(fake_worker.next_queued)
+        until(lambda: is_followed(fake_worker, job_id))
+        client.close()
+        services_of(patient).listener.close()
+        stream.result(10)
+
+    assert fake_worker.store.run(queries.record(job_id)).state is State.QUEUED
+
+
+@pytest.mark.parametrize("value", ["stop", "", 1, True])
+@pytest.mark.parametrize("call", ["sync", "async"])
+def test_any_other_wish_is_refused(api_client, read_problem, call, value):
+    problem = read_problem(
+        api_client.post(f"/api/v1/chat/{call}", json=HELLO | {"on_disconnect": value}), 422, "invalid_request"
+    )
+
+    assert "on_disconnect" in problem["error"]["param"]

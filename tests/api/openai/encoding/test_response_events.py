@@ -1,0 +1,217 @@
+"""A job's log as the events of a response: valid for the client's helper, whatever happened to the attempts."""
+
+import pytest
+from openai import omit
+from openai._models import construct_type
+from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types.responses import ResponseStreamEvent
+
+from api.openai.encoding.response_events import ResponseEventBuilder
+from jobs.events import Event
+
+JOB = "resp_" + "0" * 32
+
+
+def response(status, output=()):
+    return {"id": JOB, "object": "response", "status": status, "output": list(output), "tools": [], "model": "m"}
+
+
+def encode_log(*log, output=(), status="completed"):
+    """What a client reads of this log, which the SDK's own state must accept."""
+    events = ResponseEventBuilder(JOB, lambda state: response(state.value))
+    output_events = events.start()
+    for number, event in enumerate(log):
+        output_events += events.translate(event.model_copy(update={"sequence_number": number}))
+    output_events += events.finish(response(status, output))
+    assert [event["sequence_number"] for event in output_events] == list(range(len(output_events)))
+    state = ResponseStreamState(input_tools=[], text_format=omit)
+    for event in output_events:
+        if event["type"] != "response.cancelled":
+            state.handle_event(construct_type(type_=ResponseStreamEvent, value=event))
+    return output_events
+
+
+def log(kind, **fields):
+    return Event(sequence_number=None, type=kind, **fields)
+
+
+def begins():
+    return log("in_progress", attempt=1)
+
+
+def says(text):
+    return log("delta", text=text)
+
+
+def upstream(kind, **data):
+    return log("upstream", data={"type": f"response.{kind}", **data})
+
+
+def kinds(output_events):
+    return [event["type"].removeprefix("response.") for event in output_events]
+
+
+PLACE = {"item_id": "msg_up", "output_index": 0, "content_index": 0}
+OPENED = (
+    upstream("output_item.added", output_index=0, item={"id": "msg_up", "type": "message", "content": []}),
+    upstream("content_part.added", **PLACE, part={"type": "output_text", "text": "", "annotations": []}),
+)
+CALL = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": "", "status": "in_progress"}
+
+
+def test_a_text_alone_gets_a_message_around_it():
+    output_events = encode_log(begins(), says("hi"), says("!"))
+
+    assert kinds(output_events) == [
+        "created",
+        "queued",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert output_events[-2]["item"]["content"][0]["text"] == "hi!"
+
+
+def test_a_job_that_nobody_began_has_its_end_alone():
+    assert kinds(encode_log(status="cancelled")) == ["created", "queued", "cancelled"]
+
+
+def test_a_dead_attempt_is_closed_and_the_next_one_goes_on_after_it():
+    output_events = encode_log(begins(), says("lost"), log("attempt_incomplete", attempt=1), begins(), says("won"))
+
+    added = [event for event in output_events if event["type"] == "response.output_item.added"]
+    done = [event for event in output_events if event["type"] == "response.output_item.done"]
+    assert [event["output_index"] for event in added] == [event["output_index"] for event in done] == [0, 1]
+    assert added[0]["item"]["id"] != added[1]["item"]["id"]
+    assert [(event["item"]["status"], event["item"]["content"][0]["text"]) for event in done] == [
+        ("incomplete", "lost"),
+        ("completed", "won"),
+    ]
+    assert kinds(output_events).count("in_progress") == 1
+
+
+def test_a_dead_attempt_of_a_provider_that_speaks_responses_is_closed_too():
+    """Its items keep their ids, those of the next attempt are shifted."""
+    again = (
+        upstream("output_item.added", output_index=0, item={"id": "msg_2", "type": "message", "content": []}),
+        upstream("content_part.added", **PLACE | {"item_id": "msg_2"}, part={"type": "output_text", "text": ""}),
+        says("won"),
+        upstream("output_text.done", **PLACE | {"item_id": "msg_2"}),
+        upstream("content_part.done", **PLACE | {"item_id": "msg_2"}, part={"type": "output_text"}),
+        upstream("output_item.done", output_index=0, item={"id": "msg_2", "type": "message", "content": [{}]}),
+    )
+    output_events = encode_log(begins(), *OPENED, says("lo"), says("st"), log("attempt_incomplete"), begins(), *again)
+
+    done = [event for event in output_events if event["type"] == "response.output_item.done"]
+    assert (done[0]["item"]["id"], done[0]["item"]["status"]) == ("msg_up", "incomplete")
+    assert done[0]["item"]["content"][0]["text"] == "lost"
+    assert (done[1]["output_index"], done[1]["item"]["content"][0]["text"]) == (1, "won")
+    assert [event["text"] for event in output_events if event["type"] == "response.output_text.done"] == ["won"]
+    assert [event["part"]["text"] for event in output_events if event["type"] == "response.content_part.done"] == [
+        "won"
+    ]
+
+
+def test_a_text_with_more_to_it_is_told_where_it_belongs():
+    more = {"type": "response.output_text.delta", **PLACE, "logprobs": [{"token": "hi", "logprob": -1.0}]}
+    output_events = encode_log(begins(), *OPENED, log("delta", text="hi", data=more), status="failed")
+
+    (delta,) = (event for event in output_events if event["type"] == "response.output_text.delta")
+    assert (delta["delta"], delta["logprobs"][0]["token"], delta["output_index"]) == ("hi", "hi", 0)
+    assert output_events[-2]["item"]["content"][0]["text"] == "hi"
+
+
+def test_a_call_closes_the_message_before_it():
+    done = CALL | {"arguments": "{}", "status": "completed"}
+    output_events = encode_log(
+        begins(),
+        says("Let me see."),
+        upstream("output_item.added", output_index=1, item=CALL),
+        upstream("function_call_arguments.delta", item_id="fc_1", output_index=1, delta="{}"),
+        upstream("output_item.done", output_index=1, item=done),
+        output=[done],
+    )
+
+    assert kinds(output_events)[-7:] == [
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "output_item.added",
+        "function_call_arguments.delta",
+        "output_item.done",
+        "completed",
+    ]
+
+
+THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": []}
+BROKEN_OFF = (
+    upstream("output_item.added", output_index=0, item=THOUGHT),
+    upstream("output_item.done", output_index=0, item=THOUGHT | {"status": "completed"}),
+    upstream("output_item.added", output_index=1, item=CALL),
+    upstream("output_item.done", output_index=1, item=CALL | {"arguments": "{}", "status": "completed"}),
+    says("so far"),
+    upstream("output_item.added", output_index=3, item=CALL | {"id": "fc_2", "call_id": "c2"}),
+    upstream("function_call_arguments.delta", item_id="fc_2", output_index=3, delta='{"a'),
+)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_what_was_finished_before_such_an_end_stands_in_the_response_and_a_call_that_was_cut_does_not(status):
+    """Of the last attempt alone; what the stream has told and the response agree."""
+    lost = THOUGHT | {"id": "rs_0"}
+    earlier = [upstream(f"output_item.{what}", output_index=0, item=lost) for what in ("added", "done")]
+    output_events = encode_log(begins(), *earlier, log("attempt_incomplete"), begins(), *BROKEN_OFF, status=status)
+
+    output = output_events[-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["reasoning", "function_call", "message"]
+    assert (output[1]["call_id"], output[1]["arguments"]) == ("c1", "{}")
+    assert output[2]["content"][0]["text"] == "so far"
+    done = [event["item"] for event in output_events if event["type"] == "response.output_item.done"]
+    assert output == done[1:-1]
+
+
+@pytest.mark.parametrize("status", ["failed", "incomplete", "cancelled"])
+def test_what_is_open_at_another_end_is_closed_as_incomplete(status):
+    output_events = encode_log(begins(), says("so far"), status=status)
+
+    assert kinds(output_events)[-2:] == ["output_item.done", status]
+    assert output_events[-2]["item"]["status"] == "incomplete"
+
+
+def test_chunks_of_a_completion_that_is_looked_at_as_a_response_are_left_out():
+    chunk = log("upstream", data={"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
+
+    assert "output_text.delta" not in kinds(encode_log(begins(), chunk))
+
+
+def opened(output_index, item_id):
+    place = {"item_id": item_id, "output_index": output_index, "content_index": 0}
+    item = {"id": item_id, "type": "message", "content": []}
+    return (
+        upstream("output_item.added", output_index=output_index, item=item),
+        upstream("content_part.added", **place, part={"type": "output_text", "text": "", "annotations": []}),
+    )
+
+
+def test_a_delta_belongs_to_the_part_that_was_opened_last():
+    """Though an earlier item is open still, or got its part only then."""
+    first, second = opened(0, "m0"), opened(1, "m1")
+    for log_lines, expected in (((*first, *second), "m1"), ((first[0], *second, first[1]), "m0")):
+        output_events = encode_log(begins(), *log_lines, says("hi"), status="failed")
+        assert [event["item_id"] for event in output_events if event["type"] == "response.output_text.delta"] == [
+            expected
+        ]
+
+
+def test_an_answer_that_was_cut_closes_its_text_as_a_whole_one_does():
+    output_events = encode_log(begins(), says("so far"), status="incomplete")
+
+    assert kinds(output_events)[-4:] == ["output_text.done", "content_part.done", "output_item.done", "incomplete"]
+    assert output_events[-4]["text"] == output_events[-3]["part"]["text"] == "so far"
+    assert output_events[-2]["item"]["status"] == "incomplete"

@@ -1,0 +1,181 @@
+"""/v1 without a worker: what is kept how long, what is shown of what, what is refused."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs.results import ChatAnswer, EmbeddingsAnswer, ResponseAnswer, Usage
+from jobs.states import State
+from jobs.storage import keys, transitions
+from jobs.vectors import pack
+from tests.api.streamed import events
+from tests.waiting import until
+
+USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
+ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE)
+COMPLETION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+def ttl(redis_client_of_api):
+    return redis_client_of_api.ttl
+
+
+def test_the_events_of_a_response_live_as_long_as_its_answer(create_response, fake_worker, api_client, ttl):
+    """Their numbers are told by the log alone, so a reader may come back as long as there is an answer."""
+    response_id = create_response().json["id"]
+    fake_worker.complete(response_id, ANSWER)
+
+    assert ttl(keys.events(response_id)) == ttl(keys.result(response_id)) > 80_000
+    all_events = events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)
+    assert all_events[-1]["response"]["output"][0]["content"][0]["text"] == "an answer"
+
+
+def test_what_is_not_to_be_stored_is_kept_for_minutes(create_response, fake_worker, api_client, ttl):
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(create_response, background=False, store=False)
+        job_id = until(fake_worker.next_queued)
+        fake_worker.complete(job_id, ANSWER)
+    assert waiting.result().status_code in (200, 504)
+
+    for key in (keys.job(job_id), keys.request(job_id), keys.events(job_id), keys.result(job_id)):
+        assert 0 < ttl(key) <= 300
+
+
+def test_a_wait_that_is_over_is_an_error_that_the_client_sends_again(make_api, api_redis_port, api_services):
+    client = make_api(api_redis_port, client_wait_seconds=0.1).test_client()
+    first = client.post("/v1/chat/completions", json=COMPLETION)
+    again = client.post("/v1/chat/completions", json=COMPLETION, headers={"x-stainless-retry-count": "1"})
+
+    assert (first.status_code, first.json["error"]["code"]) == (504, "still_running")
+    assert first.json["detail"] == again.json["detail"]
+    assert "x-should-retry" not in first.headers
+
+
+def test_a_conversation_whose_beginning_has_expired_is_told_so(create_response, api_client, fake_worker):
+    first = create_response().json["id"]
+    fake_worker.complete(first, ANSWER)
+    second = create_response(previous_response_id=first)
+    api_client.delete(f"/v1/responses/{first}")
+    third = create_response(previous_response_id=first)
+
+    assert second.status_code == 200
+    assert (third.status_code, third.json["error"]["code"], third.json["error"]["param"]) == (
+        400,
+        "previous_response_not_found",
+        "previous_response_id",
+    )
+
+
+def test_thoughts_that_nobody_can_read_are_not_retold(create_response, api_client, fake_worker):
+    """Nor the ids that a provider which keeps nothing does not know."""
+    call = {
+        "id": "fc_1",
+        "type": "function_call",
+        "call_id": "c",
+        "name": "f",
+        "arguments": "{}",
+        "status": "completed",
+    }
+    output = [
+        {"id": "rs_1", "type": "reasoning", "summary": []},
+        {"id": "rs_2", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+        {"id": "rs_3", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "so"}]},
+        call,
+    ]
+    first = create_response().json["id"]
+    fake_worker.complete(first, ANSWER.model_copy(update={"body": {"output": output, "usage": None}}))
+    second = create_response(previous_response_id=first, input="and?").json["id"]
+    items = api_client.get(f"/v1/responses/{second}/input_items?order=asc").json["data"]
+
+    assert [item.get("type") for item in items] == ["message", "reasoning", "reasoning", "function_call", "message"]
+    assert items[1]["encrypted_content"] == "x"
+    assert items[2]["content"][0]["text"] == "so"
+    assert items[3]["id"] != "fc_1"
+
+
+def test_a_stream_of_what_is_deleted_ends_with_an_error(create_response, api_app, api_client, api_services):
+    response_id = create_response().json["id"]
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(lambda: api_app.test_client().get(f"/v1/responses/{response_id}?stream=true").text)
+        channel = keys.changed_channel(response_id)
+        until(lambda: api_services.store._client.pubsub_numsub(channel)[0][1])
+        api_client.delete(f"/v1/responses/{response_id}")
+        received = events(reader.result(30))
+
+    assert received[-1]["type"] in ("error", "response.cancelled")
+    assert [event["sequence_number"] for event in received] == list(range(len(received)))
+
+
+def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create_response, api_client, fake_worker):
+    """As its stream has told them, whichever way it is asked for."""
+    response_id = create_response().json["id"]
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "status": "in_progress"}
+    done = call | {"arguments": "{}", "status": "completed"}
+    finished = [
+        {"type": "response.output_item.added", "output_index": 0, "item": call | {"arguments": ""}},
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+    ]
+    lease = fake_worker.claim(response_id)
+    lines = (*(transitions.upstream_event(json.dumps(event)) for event in finished), transitions.delta_event("so far"))
+    fake_worker.store.run(transitions.append(lease, transitions.PendingEvents(lease.log_length, lines), USAGE))
+    fake_worker.cancel(response_id)
+    shown = api_client.get(f"/v1/responses/{response_id}").json
+
+    assert shown["output"][0] == done
+    assert shown["output"][1]["content"][0]["text"] == "so far"
+    assert api_client.post(f"/v1/responses/{response_id}/cancel").json == shown
+    assert events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)[-1]["response"] == shown
+
+
+def test_a_native_chat_has_events_also_when_its_log_has_expired(api_client, submit_chat, fake_worker, api_services):
+    job_id = submit_chat("hello")
+    fake_worker.complete(job_id, ChatAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE))
+    api_services.store._client.delete(keys.events(job_id))
+    received = events(api_client.get(f"/v1/responses/{job_id}?stream=true").text)
+
+    assert received[-1]["type"] == "response.completed"
+    assert received[-1]["response"] == api_client.get(f"/v1/responses/{job_id}").json
+    added = next(event for event in received if event["type"] == "response.output_item.added")
+    assert added["item"]["id"] == received[-1]["response"]["output"][0]["id"]
+
+
+def test_embeddings_are_no_response(api_client, fake_worker, submit_chat):
+    task = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
+    fake_worker.complete(task, EmbeddingsAnswer(vectors=(pack([1.0]),), model="e", usage=None))
+
+    assert api_client.get(f"/v1/responses/{task}").status_code == 404
+
+
+def test_embeddings_of_the_native_api_come_as_they_were_asked_for(api_client, fake_worker):
+    for wanted, shown in (("float", [[0.5, -1.0]]), ("base64", [pack([0.5, -1.0])])):
+        body = {"kind": "embeddings", "input": ["a", [1, 2]], "encoding_format": wanted}
+        task = api_client.post("/api/v1/tasks", json=body).json["task_id"]
+        answer = EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), encoding_format=wanted, model="e", usage=None)
+        fake_worker.complete(task, answer)
+        assert api_client.get(f"/api/v1/tasks/{task}/result").json["result"]["vectors"] == shown
+
+
+def test_models_are_those_of_the_settings_until_a_worker_has_asked(api_client, api_services):
+    settings = api_services.settings
+    listed = api_client.get("/v1/models").json
+
+    assert [model["id"] for model in listed["data"]] == [settings.chat_model, settings.embedding_model]
+
+
+def test_it_says_when_redis_is_away(make_api, silent_port):
+    client = make_api(silent_port, redis_timeout_seconds=0.2).test_client()
+    refused = client.post("/v1/responses", json={"input": "hi"})
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "store_unavailable")
+
+
+def test_a_retry_of_a_failed_response_is_made_as_a_response(api_client, create_response, fake_worker):
+    failed = create_response().json["id"]
+    fake_worker.fail(failed)
+    again = api_client.post(f"/api/v1/tasks/{failed}/retry").json["task_id"]
+    fake_worker.complete(again, ANSWER)
+
+    assert again.startswith("resp_")
+    assert api_client.get(f"/v1/responses/{again}").json["status"] == State.COMPLETED

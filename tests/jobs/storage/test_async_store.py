@@ -1,0 +1,53 @@
+"""The async store waits for Redis as long as its process lives, and no longer."""
+
+import asyncio
+
+import pytest
+
+from jobs import queries
+from jobs.errors import InternalError, StoreUnavailable
+from jobs.settings import Settings
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.redis_client import connect_async
+from tests.jobs.conftest import USAGE
+from tests.processes import free_port
+
+
+def test_a_process_that_ends_does_not_wait_for_redis():
+    """Neither what waits already nor what comes later: a worker that is told to stop must be able to exit."""
+
+    async def run():
+        store = AsyncStore(connect_async(Settings(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")))
+        waiting = asyncio.create_task(store.run(queries.server_time_ms()))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.3)
+        store.stop_waiting()
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(waiting, 5)
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(store.run(queries.server_time_ms()), 5)
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_a_text_that_cannot_be_sent_fails_its_own_caller_alone(jobs, settings):
+    """Half a character in one job's answer costs no other job of the batch its write, and is quoted in no error."""
+    lost, kept = jobs.lease(), jobs.lease()
+
+    async def run():
+        store = AsyncStore(connect_async(settings))
+        appends = [
+            transitions.append(lease, transitions.PendingEvents(1, (text,)), USAGE)
+            for lease, text in ((lost, "canary \ud83d"), (kept, "fine"))
+        ]
+        answers = await asyncio.gather(*map(store.run, appends), return_exceptions=True)
+        await store.close()
+        return answers
+
+    refused, length = asyncio.run(run())
+    assert isinstance(refused, InternalError)
+    assert "canary" not in f"{refused!r} {refused.__cause__!r}"
+    assert refused.__suppress_context__
+    assert length == 2

@@ -1,0 +1,72 @@
+"""The stored answer is Celery's own format: held against Celery itself, not against our reading of it."""
+
+import json
+
+import pytest
+from celery.app.task import Context
+from celery.exceptions import TaskRevokedError
+
+from jobs.results import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.storage import celery_result, keys
+from jobs.vectors import pack
+
+ANSWER = ChatAnswer(
+    text='quotes " and ünïcödé 🎈',
+    model="m",
+    finish_reason="stop",
+    usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3),
+)
+ERROR = JobError(code="provider_auth_failed", message="the provider answered 401")
+
+
+def test_the_key_is_celerys(stock):
+    assert keys.result("job_1").encode() == stock.backend.get_key_for_task("job_1")
+
+
+def test_the_fields_are_those_that_celery_writes(stock, redis_client):
+    """A success differs from one that Celery stored only in its values."""
+    stock.backend.store_result("t", {"x": 1}, "SUCCESS", request=Context(id="t", children=[]))
+    theirs = json.loads(redis_client.get(keys.result("t")))
+    ours = json.loads(celery_result.success("t", ANSWER))
+
+    assert list(ours) == list(theirs)
+    assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
+
+
+def test_a_stock_client_gets_the_answer(stock, redis_client):
+    redis_client.set(keys.result("j"), celery_result.success("j", ANSWER))
+
+    assert stock.AsyncResult("j").get(timeout=5) == ANSWER.model_dump(mode="json")
+
+
+def test_a_stock_client_meets_the_failure_as_an_exception(stock, redis_client):
+    """Its name and arguments come through without our code installed."""
+    redis_client.set(keys.result("j"), celery_result.failure("j", ERROR))
+
+    with pytest.raises(Exception, match="provider_auth_failed") as raised:
+        stock.AsyncResult("j").get(timeout=5)
+    assert type(raised.value).__name__ == "JobFailed"
+    assert raised.value.args == (ERROR.code, ERROR.message)
+
+
+def test_a_stock_client_meets_a_cancel_as_revoked(stock, redis_client):
+    redis_client.set(keys.result("j"), celery_result.revoked_prefix("j") + "null}")
+
+    with pytest.raises(TaskRevokedError):
+        stock.AsyncResult("j").get(timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (celery_result.success("j", ANSWER), (ANSWER, None)),
+        (celery_result.success("j", EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), model="e", usage=None)), None),
+        (celery_result.failure("j", ERROR), (None, ERROR)),
+        (celery_result.failure("j", ERROR, ANSWER), (ANSWER, ERROR)),
+        (celery_result.revoked_prefix("j") + "null}", (None, None)),
+    ],
+)
+def test_what_was_stored_is_read_back(stored, expected):
+    expected = expected or (EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), model="e", usage=None), None)
+
+    assert celery_result.read(stored) == expected

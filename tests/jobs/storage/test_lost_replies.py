@@ -1,0 +1,156 @@
+"""A connection that drops in the middle of a verb: the server did it, the reply was lost, and it is sent again.
+
+Between store and server stands a proxy that cuts the first replies to scripts. Whatever the verb, the answer is that
+of a verb done once, and so is what it leaves behind.
+"""
+
+import asyncio
+from urllib.parse import urlsplit
+
+import pytest
+
+from jobs import queries
+from jobs.settings import Settings
+from jobs.states import State
+from jobs.storage import keys, transitions
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.redis_client import connect_async
+from tests.jobs.conftest import ANSWER, ERROR, USAGE
+
+CUTS = 2
+
+
+def send_with_lost_replies(settings, command):
+    """The command's answer through a proxy that passes each request on and cuts the first replies to scripts."""
+    server_port = urlsplit(settings.record_url.get_secret_value()).port
+    cuts = 0
+
+    async def serve(reader, writer):
+        nonlocal cuts
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", server_port)
+        while data := await reader.read(65_536):
+            upstream_writer.write(data)
+            reply = await upstream_reader.read(65_536)
+            if b"EVAL" in data and b"NOSCRIPT" not in reply and cuts < CUTS:
+                cuts += 1
+                break
+            writer.write(reply)
+        writer.close()
+        upstream_writer.close()
+
+    async def run():
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as proxy:
+            url = f"redis://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/0"
+            store = AsyncStore(connect_async(Settings(REDIS_URL=url)))
+            try:
+                return await asyncio.wait_for(store.run(command), 15)
+            finally:
+                await store.close()
+
+    answer = asyncio.run(run())
+    assert cuts == CUTS
+    return answer
+
+
+@pytest.fixture
+def send(jobs):
+    return lambda command: send_with_lost_replies(jobs.settings, command)
+
+
+def test_create(jobs, send, redis_client):
+    job = jobs.new_job(key="k")
+
+    created = send(transitions.create(job, jobs.message_template, jobs.settings))
+    assert created == transitions.Created(
+        job.job_id, jobs.record(job.job_id).model_copy(update={"queue_position": 0, "estimated_wait_ms": 0})
+    )
+    assert redis_client.llen(jobs.message_template.normal_list) == 1
+    assert jobs.store.run(queries.totals()) == {"created": 1}
+
+
+def test_claim(jobs, send):
+    job_id = jobs.create()
+
+    claim = send(transitions.claim(job_id, "c", "w", jobs.message_template, jobs.settings))
+    assert claim.lease.attempt == 1
+    assert jobs.record(job_id).attempts == 1
+
+
+def test_append(jobs, send, redis_client):
+    lease = jobs.lease()
+
+    assert (
+        send(
+            transitions.append(
+                lease,
+                transitions.PendingEvents(
+                    lease.log_length, (transitions.delta_event("a"), transitions.delta_event("b"))
+                ),
+                USAGE,
+            )
+        )
+        == 3
+    )
+    assert redis_client.llen(keys.events(lease.job_id)) == 3
+
+
+def test_renew(jobs, send):
+    lease = jobs.lease()
+
+    assert send(transitions.renew("w", [lease], jobs.settings)) == frozenset()
+
+
+def test_finish(jobs, send, redis_client):
+    lease = jobs.lease()
+
+    assert send(transitions.finish(lease, ANSWER, State.COMPLETED, jobs.settings))
+    assert redis_client.llen(keys.events(lease.job_id)) == 2
+    assert jobs.store.run(queries.totals())["completed"] == 1
+
+
+def test_fail(jobs, send, redis_client):
+    lease = jobs.lease()
+
+    assert send(transitions.fail(lease, ERROR, None, jobs.settings))
+    assert redis_client.llen(keys.attempts(lease.job_id)) == 1
+    assert jobs.store.run(queries.totals())["failed"] == 1
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 60])
+def test_release(jobs, send, redis_client, wait_seconds):
+    lease = jobs.lease()
+
+    assert send(transitions.release(lease, ERROR, wait_seconds, jobs.message_template)) is not None
+    assert redis_client.llen(keys.attempts(lease.job_id)) == 1
+    assert redis_client.llen(jobs.message_template.high_list) == (0 if wait_seconds else 1)
+    assert jobs.record(lease.job_id).failures == 1
+
+
+def test_ring(jobs, send, redis_client):
+    lease = jobs.lease()
+    jobs.release(lease, 0.001)
+    while jobs.store.run(queries.server_time_ms()) <= jobs.record(lease.job_id).retry_at_ms:
+        pass
+
+    assert send(transitions.republish(lease.job_id, jobs.message_template)) in {"republished", "early"}
+    assert redis_client.llen(jobs.message_template.high_list) == 1
+
+
+def test_cancel(jobs, send, redis_client):
+    job_id = jobs.create()
+
+    assert send(transitions.cancel(job_id, jobs.message_template.queue, jobs.settings)) == "cancelled"
+    assert redis_client.llen(keys.events(job_id)) == 1
+    assert jobs.store.run(queries.totals())["cancelled"] == 1
+
+
+def test_delete(jobs, send):
+    job_id = jobs.in_state(State.COMPLETED)
+
+    assert send(transitions.delete(job_id, jobs.record(job_id))) in {"deleted", "gone"}
+    assert jobs.store.run(queries.record(job_id)) is None
+
+
+def test_the_right_to_the_duties(jobs, send):
+    assert send(transitions.become_leader("w", 5_000))
+    assert not jobs.store.run(transitions.become_leader("another", 5_000))

@@ -1,0 +1,45 @@
+"""The server's own settings: hazards are named, and a nearly full server refuses submits before it is full."""
+
+import pytest
+
+from jobs.errors import QueueFull
+from jobs.storage import transitions
+from jobs.storage.server_info import ServerInfo, server_info
+
+SAFE = ServerInfo(
+    uptime_seconds=1, used_bytes=80, maxmemory_bytes=100, maxmemory_policy="noeviction", has_append_only_file=True
+)
+
+
+def test_our_own_server_is_safe(store):
+    assert store.run(server_info()).hazards == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"maxmemory_policy": "allkeys-lru"}, "noeviction"),
+        ({"has_append_only_file": False}, "appendonly yes"),
+        ({"redis_version": (6, 2, 14)}, "7.0"),
+    ],
+)
+def test_a_hazard_says_what_to_set(change, advice):
+    (hazard,) = SAFE.model_copy(update=change).hazards
+    assert advice in hazard
+
+
+def test_fullness_counts_only_against_a_limit():
+    assert SAFE.is_fuller_than(79)
+    assert not SAFE.is_fuller_than(80)
+    assert not SAFE.model_copy(update={"maxmemory_bytes": 0}).is_fuller_than(1)
+
+
+def test_submits_are_refused_while_redis_is_nearly_full_and_running_jobs_end(jobs, redis_client):
+    """Room is kept for what was accepted: it is claimed and finished all the same."""
+    job_id = jobs.create()
+    jobs.store.run(transitions.refuse_submits(60))
+
+    with pytest.raises(QueueFull) as refused:
+        jobs.create()
+    assert refused.value.retry_after_seconds > 0
+    assert jobs.finish(jobs.lease(job_id))

@@ -1,0 +1,370 @@
+"""Following a job's log: announced twice, late, in part or not at all, each event comes once and in order."""
+
+import threading
+from contextlib import closing, contextmanager
+
+import pytest
+
+from jobs import lookup
+from jobs.errors import JobNotFound, StoreUnavailable
+from jobs.states import State
+from jobs.storage import keys, transitions
+from jobs.watch import follow as follow_module
+from jobs.watch import waiters
+from jobs.watch.follow import follow
+from jobs.watch.listener import ChangeListener
+from jobs.watch.waiters import Subscription
+from tests.jobs.conftest import ANSWER, ERROR, USAGE
+from tests.waiting import until
+
+TICK = 0.05
+
+
+class FakeSubscription:
+    """A subscription on which the test itself announces. ``None``: some were missed."""
+
+    def __init__(self, *turns):
+        self.turns = list(turns)
+        self.takes = 0
+
+    def take(self, _seconds):
+        self.takes += 1
+        return self.turns.pop(0) if self.turns else []
+
+
+class FakeListener:
+    """Announces what the test says, and nothing that happens."""
+
+    def __init__(self, *turns):
+        self.subscription = FakeSubscription(*turns)
+        self.is_closed = False
+
+    @contextmanager
+    def subscribed(self, _job_id):
+        yield self.subscription
+
+
+class CountedStore:
+    """Counts the reads at the log, and fails as many of them as the test says."""
+
+    def __init__(self, store):
+        self._store = store
+        self.reads = 0
+        self.failures = 0
+
+    def run_all(self, commands):
+        self.reads += 1
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("away")
+        return self._store.run_all(commands)
+
+
+@pytest.fixture
+def counted(store):
+    return CountedStore(store)
+
+
+@pytest.fixture
+def change_listener(store):
+    change_listener = ChangeListener(store._client)
+    yield change_listener
+    change_listener.close()
+
+
+def written(jobs, texts, end=True):
+    """A job with these pieces in its log, from number 1 on."""
+    lease = jobs.lease()
+    jobs.append(lease, *texts)
+    if end:
+        assert jobs.finish(lease)
+    return lease.job_id
+
+
+def announced(redis_client, job_id, first, last):
+    lines = redis_client.lrange(keys.events(job_id), first, last)
+    word = b"final" if b"completed" in lines[-1] else b"more"
+    return b"\n".join([b"%s %d" % (word, first), *lines])
+
+
+def numbers(batches):
+    return [event.sequence_number for batch in batches for event in batch]
+
+
+def drained(store, listener, job_id, after=-1):
+    with closing(follow(store, listener, job_id, after, TICK)) as batches:
+        return list(batches)
+
+
+def followed_numbers(counted, jobs, redis_client, *turns):
+    """What is told to the follower of a job that has just begun (0), which then speaks (1 to 6) and ends (7)."""
+    lease = jobs.lease()
+    listener = FakeListener()
+    batches = follow(counted, listener, lease.job_id, -1, TICK)
+    assert numbers([next(batches)]) == [0]
+    for number in range(6):
+        assert jobs.store.run(
+            transitions.append(
+                lease, transitions.PendingEvents(number + 1, (transitions.delta_event(f"w{number} "),)), USAGE
+            )
+        )
+    assert jobs.finish(lease)
+    for turn in turns:
+        listener.subscription.turns.append(turn and [announced(redis_client, lease.job_id, *span) for span in turn])
+    counted.reads = 0
+    return numbers(batches)
+
+
+@pytest.mark.parametrize(
+    ("turns", "reads"),
+    [
+        ([[(1, 3)], [(4, 6), (7, 7)]], 0),  # all of it, one after the other
+        ([[(1, 3), (1, 3), (2, 5), (4, 7)]], 0),  # twice, and overlapping
+        ([[(0, 2)], [(0, 7)]], 0),  # what was seen before
+        ([[(1, 2), (5, 7)]], 1),  # a gap within a turn
+        ([[(3, 7)]], 1),  # a gap before the first
+        ([[(7, 7)]], 1),  # the end alone
+        ([None], 1),  # some were missed
+        ([[(1, 2)], None], 1),
+        ([[], [], [(1, 7)]], 0),  # silence, then all
+    ],
+)
+def test_whatever_is_announced_each_event_comes_once_and_in_order(counted, jobs, redis_client, turns, reads):
+    """The log is read where an announcement leaves a gap, and only there."""
+    assert followed_numbers(counted, jobs, redis_client, *turns) == list(range(1, 8))
+    assert counted.reads == reads
+
+
+def test_a_silent_announcer_costs_a_look_now_and_then_and_no_event(counted, jobs, redis_client, monkeypatch):
+    monkeypatch.setattr(follow_module, "RECHECK_SECONDS", 0.0)
+
+    assert followed_numbers(counted, jobs, redis_client, [], []) == list(range(1, 8))
+
+
+def test_an_outage_in_the_middle_is_waited_out(counted, jobs, redis_client, change_listener):
+    """Redis cannot be read when something was missed: an empty batch at each tick, then the rest, once."""
+    lease = jobs.lease()
+    listener = FakeListener(None, [], [])
+    batches = follow(counted, listener, lease.job_id, -1, TICK)
+    collected = [next(batches)]
+    jobs.append(lease, "an answer")
+    assert jobs.finish(lease)
+    counted.failures = 3
+    collected += list(batches)
+
+    assert [batch for batch in collected if not batch] == [()] * 3
+    assert numbers(collected) == [0, 1, 2]
+
+
+def test_an_outage_between_two_pages_loses_nothing(counted, jobs, monkeypatch):
+    """He waits a tick before each further look, as if there were no more pages."""
+    monkeypatch.setattr(follow_module, "PAGE_SIZE", 3)
+    job_id = written(jobs, ["w"] * 10)
+    listener = FakeListener()
+    batches = follow(counted, listener, job_id, -1, TICK)
+    collected = [next(batches)]
+    counted.failures = 3
+    collected += list(batches)
+
+    assert numbers(collected) == list(range(12))
+    assert listener.subscription.takes == 3
+
+
+def test_only_the_first_look_fails(counted, jobs):
+    """Before anything was answered the reader can still be told."""
+    counted.failures = 1
+
+    with pytest.raises(StoreUnavailable):
+        drained(counted, FakeListener(), jobs.create())
+    for unknown in ("job_" + "0" * 32, "nonsense"):
+        with pytest.raises(JobNotFound):
+            drained(counted, FakeListener(), unknown)
+
+
+@pytest.mark.parametrize("after", [-1, 0, 4, 5, 1_000])
+def test_a_log_longer_than_a_page_comes_in_bundles_of_a_page(counted, jobs, monkeypatch, after):
+    """Page by page without waiting; from anywhere, a number that nobody was given included."""
+    monkeypatch.setattr(follow_module, "PAGE_SIZE", 5)
+    job_id = written(jobs, [f"w{number} " for number in range(18)])
+
+    batches = drained(counted, FakeListener(), job_id, after)
+    assert numbers(batches) == list(range(after + 1, 20))
+    assert max(map(len, batches)) <= 5
+
+
+def test_a_log_of_whole_pages_ends_too(counted, jobs, monkeypatch):
+    """The last page is full: the reader cannot know that it was the last one, but for its final event."""
+    monkeypatch.setattr(follow_module, "PAGE_SIZE", 5)
+
+    assert numbers(drained(counted, FakeListener(), written(jobs, ["w"] * 8))) == list(range(10))
+
+
+def test_a_job_deleted_meanwhile_ends_its_stream(counted, jobs):
+    job_id = written(jobs, ["w"], end=False)
+    batches = follow(counted, FakeListener(None), job_id, -1, TICK)
+    next(batches)
+    assert jobs.cancel(job_id) == "cancelled"
+    assert jobs.delete(job_id) == "deleted"
+
+    assert set(batches) == {()}
+
+
+def test_closing_the_listener_lets_followers_go_with_what_there_is(jobs, store, redis_client, change_listener):
+    """A server that stops: no final event, since there is none."""
+    job_id = written(jobs, ["an ", "answer"], end=False)
+    collected = []
+
+    def read():
+        collected.extend(follow(store, change_listener, job_id, -1, 60))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(
+        lambda: redis_client.pubsub_numsub(keys.changed_channel(job_id))[0][1] == 1 and numbers(collected) == [0, 1, 2]
+    )
+    change_listener.close()
+    reader.join(10)
+
+    assert not reader.is_alive()
+    assert numbers(collected) == [0, 1, 2]
+
+
+def test_a_live_follower_of_a_busy_job_reads_what_he_was_too_slow_for(jobs, store, change_listener, monkeypatch):
+    """More is announced than may lie unread: he is told that some were missed, and finds it in the log."""
+    monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
+    lease = jobs.lease()
+    batches = follow(store, change_listener, lease.job_id, -1, 5)
+    collected = [next(batches), next(batches)]  # he is subscribed, and sleeps from here on
+    for number in range(50):
+        jobs.append(lease, f"w{number} ", log_length=1 + number)
+    assert jobs.finish(lease)
+    collected += list(batches)
+
+    assert numbers(collected) == list(range(52))
+
+
+def test_no_more_lies_unread_than_is_allowed(monkeypatch):
+    """What comes beyond that is left out, and what had come with it, since it is no use without it."""
+    monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
+    subscription = Subscription()
+    for number in range(4):
+        subscription.notify(b"%d" % number)
+    assert subscription.take(0) == [b"0", b"1", b"2", b"3"]
+    for number in range(100):
+        subscription.notify(b"%d" % number)
+
+    assert len(subscription._messages) <= 4
+    assert subscription.take(0) is None
+    subscription.notify(b"next")
+    assert subscription.take(0)[-1] == b"next"
+    assert subscription.take(0) == []
+
+
+def test_what_comes_while_some_are_missed_is_kept(jobs):
+    """A job that is cancelled and deleted before the look: its last word was announced."""
+    subscription = Subscription()
+    subscription.notify(None)
+    subscription.notify(b"final 0")
+
+    assert subscription.take(0) is None
+    assert subscription.take(0) == [b"final 0"]
+
+
+def test_a_follower_from_beyond_the_end_leaves_with_the_job(jobs, store, redis_client, change_listener):
+    """Nobody has given him that number; he is not kept waiting for it."""
+    lease = jobs.lease()
+    batches = follow(store, change_listener, lease.job_id, 1_000, 60)
+    assert next(batches) == ()
+    ends = threading.Timer(0.2, jobs.finish, [lease])
+    ends.start()
+
+    assert numbers(batches) == []
+    ends.join()
+    assert jobs.record(lease.job_id).state is State.COMPLETED
+
+
+def completed_at_the_second_attempt(jobs, job_id):
+    lease = jobs.lease(job_id)
+    jobs.append(lease, "half ", "an ")
+    jobs.release(lease)
+    lease = jobs.lease(job_id)
+    jobs.append(lease, "forty", "-", "two")
+    jobs.finish(lease)
+
+
+def cut(jobs, job_id):
+    jobs.append(lease := jobs.lease(job_id), "forty", "-two")
+    jobs.finish(lease, State.INCOMPLETE)
+
+
+def failed_with_a_part(jobs, job_id):
+    jobs.append(lease := jobs.lease(job_id), "half ", "an ")
+    partial = ANSWER.model_copy(update={"text": "half an "})
+    jobs.store.run(transitions.fail(lease, ERROR, partial, jobs.settings))
+
+
+def failed_without_a_word(jobs, job_id):
+    jobs.fail(jobs.lease(job_id))
+
+
+def cancelled_in_line(jobs, job_id):
+    jobs.cancel(job_id)
+
+
+def cancelled_while_it_runs(jobs, job_id):
+    jobs.append(jobs.lease(job_id), "half ", "an ")
+    jobs.cancel(job_id)
+
+
+def cancelled_between_attempts(jobs, job_id):
+    jobs.append(lease := jobs.lease(job_id), "half ", "an ")
+    jobs.release(lease, how="failures")
+    jobs.cancel(job_id)
+
+
+def cancelled_after_its_worker_gave_it_back(jobs, job_id):
+    jobs.append(lease := jobs.lease(job_id), "half ", "an ")
+    jobs.release(lease, how="refund")
+    jobs.cancel(job_id)
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        completed_at_the_second_attempt,
+        cut,
+        failed_with_a_part,
+        failed_without_a_word,
+        cancelled_in_line,
+        cancelled_while_it_runs,
+        cancelled_between_attempts,
+        cancelled_after_its_worker_gave_it_back,
+    ],
+)
+def test_whatever_a_job_has_lived_through_every_cut_ends_with_its_answer(jobs, counted, redis_client, life):
+    """While its log is there, and after it has expired: the text, and the same last event."""
+    job_id = jobs.create()
+    life(jobs, job_id)
+    answer = lookup.view(jobs.store, job_id).answer
+    log = [event for batch in drained(counted, FakeListener(), job_id) for event in batch]
+    resumed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
+    redis_client.delete(keys.events(job_id))
+    replayed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
+
+    text = answer.text if answer else ""
+    assert [log[:seen] + rest for seen, rest in enumerate(resumed)] == [log] * len(resumed)
+    assert [text_of(log[:seen] + rest) for seen, rest in enumerate(replayed)] == [text] * len(replayed)
+    assert {(log[:seen] + rest)[-1].model_dump_json() for seen, rest in enumerate(replayed)} == {
+        log[-1].model_dump_json()
+    }
+
+
+def rest_of(counted, job_id, after):
+    return [event for batch in drained(counted, FakeListener(), job_id, after) for event in batch]
+
+
+def text_of(events):
+    text = ""
+    for event in events:
+        text = "" if event.type == "in_progress" else text + (event.text or "")
+    return text

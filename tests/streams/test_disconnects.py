@@ -1,0 +1,139 @@
+"""A client that leaves: its job is cancelled or goes on, as it said; a server that stops cancels nothing."""
+
+import signal
+import time
+
+import pytest
+
+from jobs.states import State
+from tests.offline import calls, directive, key
+from tests.streams.deployment import deployed
+from tests.streams.reading import event_types
+from tests.waiting import until
+
+LONG = "tokens=1000 interval=0.02"
+SHORT = "tokens=60 interval=0.02"
+NOTICED_SECONDS = 3.0  # promised are 2, by a look each second; the rest is for a busy machine
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory, model_url):
+    with deployed(tmp_path_factory.mktemp("leaving"), model_url, webs=2, workers=1) as deployment:
+        yield deployment
+        assert "Traceback" not in "".join(web.output for web in deployment.webs)  # who leaves is no error
+
+
+@pytest.fixture
+def other_web(deployment):
+    """The other API process, which is not stopped."""
+    return deployment.webs[1]
+
+
+@pytest.fixture
+def running_job(deployment):
+    """The id of the job of that name, whose provider is speaking."""
+
+    def find(name):
+        until(lambda: calls(deployment.model_url, name)["open"] == 1)
+        return until(lambda: find_job_id(deployment, name))
+
+    return find
+
+
+def find_job_id(deployment, name):
+    listed = deployment.webs[1].call("GET", "/api/v1/tasks?limit=20")[1]["tasks"]
+    return next((task["task_id"] for task in listed if name in task["prompt_preview"]), None)
+
+
+def final_state(deployment, job_id):
+    until(lambda: deployment.record(job_id).state.is_final)
+    return deployment.record(job_id).state
+
+
+@pytest.mark.parametrize(
+    ("call", "stream", "on_disconnect"), [("sync", False, None), ("sync", True, None), ("async", True, "cancel")]
+)
+def test_a_client_that_leaves_has_its_job_cancelled(deployment, web, running_job, name, call, stream, on_disconnect):
+    """Within about two seconds, the provider's call closed; so it is by default where the caller waits."""
+    body = {"message": directive(LONG, name), "stream": stream}
+    client = web.post(call, body | ({"on_disconnect": on_disconnect} if on_disconnect else {}))
+    job_id = running_job(name)
+    left_at = time.time()
+    client.close()
+
+    assert final_state(deployment, job_id) is State.CANCELLED
+    until(lambda: calls(deployment.model_url, name)["closed_early"] == 1)
+    assert calls(deployment.model_url, name)["last_closed_early_at"] - left_at < NOTICED_SECONDS
+    assert web.chat(job_id)["answer"].startswith("w0 w1")
+
+
+@pytest.mark.parametrize(
+    ("call", "stream", "on_disconnect"),
+    [("sync", False, "continue"), ("sync", True, "continue"), ("async", True, None)],
+)
+def test_a_client_that_leaves_may_let_its_job_go_on(deployment, web, running_job, name, call, stream, on_disconnect):
+    """So it does by default where the answer is fetched later."""
+    body = {"message": directive(SHORT, name), "stream": stream}
+    client = web.post(call, body | ({"on_disconnect": on_disconnect} if on_disconnect else {}))
+    job_id = running_job(name)
+    client.close()
+
+    assert final_state(deployment, job_id) is State.COMPLETED
+    assert calls(deployment.model_url, name)["closed_early"] == 0
+
+
+def test_who_sends_an_idempotency_key_means_to_come_back(deployment, web, running_job, name):
+    """A synchronous chat whose connection breaks is not cancelled: the same key finds its answer."""
+    body = {"message": directive(SHORT, name)}
+    client = web.post("sync", body, **{"Idempotency-Key": name})
+    job_id = running_job(name)
+    client.close()
+
+    again = web.post("sync", body, **{"Idempotency-Key": name})
+    assert again.response().status == 200
+    again.close()
+    assert final_state(deployment, job_id) is State.COMPLETED
+    assert calls(deployment.model_url, name)["closed_early"] == 0
+
+
+def test_a_repeated_submit_whose_client_leaves_cancels_nothing_of_the_first(deployment, web, running_job, name):
+    """The same Idempotency-Key: the second client waits for the first one's job, and has no say in it."""
+    body = {"message": directive("tokens=200 interval=0.02", name)}
+    first = web.post("sync", body, **{"Idempotency-Key": name})
+    job_id = running_job(name)
+    again = [web.post("sync", body | {"stream": stream}, **{"Idempotency-Key": name}) for stream in (False, True)]
+    again[1].read_until(b"delta")
+    for client in again:
+        client.close()
+
+    response = first.response()
+    assert (response.status, final_state(deployment, job_id)) == (200, State.COMPLETED)
+    assert calls(deployment.model_url, name)["calls"] == 1
+    first.close()
+
+
+def test_a_server_that_stops_cancels_nothing(deployment, web, other_web, running_job):
+    """Whoever waited on it, the streams are ended without a final event and the jobs go on."""
+    names = [key() for _ in range(3)]
+    bodies = [{"message": directive("tokens=150 interval=0.02", name)} for name in names]
+    waits = web.post("sync", bodies[0])
+    follows = [
+        web.post("sync", bodies[1] | {"stream": True}),
+        web.post("async", bodies[2] | {"stream": True, "on_disconnect": "cancel"}),
+    ]
+    job_ids = [running_job(name) for name in names]
+    for reader in follows:
+        reader.read_until(b"delta")
+    web.end(signal.SIGTERM)
+    for reader in follows:
+        reader.read_to_end()
+    status = waits.response().status
+    for reader in (waits, *follows):
+        reader.close()
+
+    assert status == 202
+    assert [reader.ended for reader in follows] == ["cleanly"] * 2
+    assert [event_types(reader.messages) for reader in follows] == [["in_progress"]] * 2
+    assert [other_web.chat(job_id)["status"] for job_id in job_ids] == ["completed"] * 3
+    assert [calls(deployment.model_url, name)["closed_early"] for name in names] == [0] * 3
+    web.restart()

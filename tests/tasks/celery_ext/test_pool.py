@@ -1,0 +1,35 @@
+"""The asyncio pool bounds itself."""
+
+import asyncio
+import threading
+
+from tasks.celery_ext.event_loop import loop_thread, wait_for
+from tasks.celery_ext.pool import TaskPool
+from tests.waiting import until
+
+
+def test_never_more_run_than_there_are_slots():
+    """Also when Celery hands over more, as it does after each loss of its broker while jobs run."""
+    pool = TaskPool(limit=2)
+    pool.on_start()
+    gate, started, ended = asyncio.Event(), [], []
+
+    def body(number):
+        started.append(number)
+        wait_for(gate.wait())
+        return number
+
+    for number in range(5):
+        pool.on_apply(body, (number,), callback=ended.append)
+    until(lambda: len(started) == 2)
+    assert not threading.Event().wait(0.1)
+    assert started == [0, 1]
+
+    wait_in_loop(gate.set)
+    pool.on_stop()
+    assert sorted(ended) == [0, 1, 2, 3, 4]
+
+
+def wait_in_loop(call):
+
+    loop_thread().loop.call_soon_threadsafe(call)

@@ -1,0 +1,131 @@
+"""Celery's revoke as a cancel, beyond what test_cancel.py shows on every pool: the command line, many ids, outages."""
+
+import json
+import subprocess
+import sys
+import uuid
+from urllib.parse import urlsplit
+
+import pytest
+from celery.utils.collections import LimitedSet
+from celery.worker import state as worker_state
+
+from jobs.settings import get_settings
+from jobs.states import State
+from jobs.storage import keys
+from jobs.storage.message_template import ID_PLACEHOLDER, TAG_PLACEHOLDER
+from jobs.storage.store import Store
+from tasks import app
+from tasks.celery_ext import remote_control
+from tasks.queue_message import make_message_template
+from tests.chaos.proxy import Proxy
+from tests.offline import calls, directive, key
+from tests.processes import PROJECT_ROOT, running
+from tests.revoke import listed_as_revoked, revoke, revoked_events, stock_client
+from tests.tasks.conftest import SHORT
+from tests.waiting import until
+
+UNKNOWN = "job_" + "0" * 32
+
+
+@pytest.fixture(scope="module")
+def stock_control(redis_url):
+    with stock_client(redis_url) as client:
+        yield client
+
+
+@pytest.mark.parametrize("words", [["revoke"], ["terminate", "SIGKILL"]], ids=lambda words: words[0])
+def test_the_command_line_cancels_a_running_job(worker, client, redis_client, redis_url, model_url, words):
+    name = key()
+    job_id = client.submit(directive("tokens=2000 interval=0.02", name))
+    until(lambda: redis_client.llen(keys.events(job_id)) > 3)
+    args = [sys.executable, "-m", "celery", "-A", "tasks", "--broker", redis_url, "control", *words, job_id]
+    done = subprocess.run(args, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (done.returncode, f"cancelled: {job_id}" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert client.record(job_id).state is State.CANCELLED
+    until(lambda: calls(model_url, name)["closed_early"] == 1)
+
+
+def test_ids_that_are_no_jobs_go_to_celery_and_nothing_is_written_of_unknown_ones(
+    worker, client, redis_client, stock_control
+):
+    foreign, job_id = f"foreign-{uuid.uuid4()}", client.submit("[[offline delay=20]]")
+    until(lambda: client.record(job_id).state is State.IN_PROGRESS)
+    replies = revoke(stock_control, [foreign, job_id, UNKNOWN])["ok"]
+
+    assert replies.startswith(f"cancelled: {job_id}; gone: {UNKNOWN}; ")
+    assert foreign in replies
+    assert {foreign, job_id} <= set(listed_as_revoked(stock_control))
+    assert UNKNOWN not in listed_as_revoked(stock_control)
+    assert json.loads(redis_client.get(keys.result(foreign)))["status"] == "REVOKED"
+    assert list(redis_client.scan_iter(f"*{UNKNOWN}*")) == []
+
+
+def test_a_cancel_that_redis_has_lost_is_made_again_when_the_bell_comes(
+    worker, client, model_url, redis_client, settings, stock_control
+):
+    """Otherwise the job would wait for ever: the worker remembers the revoke and drops its every message."""
+    name = key()
+    job_id = client.submit(directive("status=429 retry_after=60 times=1", name))
+    until(lambda: client.record(job_id).retry_at_ms)
+    lost = {name: redis_client.dump(name) for name in (keys.job(job_id), keys.events(job_id))}
+    assert revoke(stock_control, job_id) == {"ok": f"cancelled: {job_id}"}
+    for kept, value in lost.items():
+        redis_client.restore(kept, 0, value, replace=True)
+    redis_client.hdel(keys.job(job_id), "retry_at_ms")
+    assert client.record(job_id).state is State.QUEUED
+
+    message_template = make_message_template(app, settings)
+    with revoked_events(stock_control) as revoked:
+        message = message_template.front.replace(ID_PLACEHOLDER, job_id).replace(TAG_PLACEHOLDER, str(uuid.uuid4()))
+        redis_client.lpush(message_template.high_list, message)
+        assert until(revoked) == [job_id]
+    assert client.ended(job_id).state is State.CANCELLED
+    assert calls(model_url, name)["calls"] == 1
+
+
+def test_an_outage_of_the_store_is_told_and_the_worker_goes_on_hearing(redis_client, redis_url, model_url, client):
+    """Nothing is flagged as revoked then: the job is still to be done, and the next revoke cancels it."""
+    proxy = Proxy(urlsplit(redis_url).port)
+    broker = redis_url.removesuffix("/0") + "/1"
+    env = {"REDIS_URL": proxy.url, "CELERY_BROKER_URL": broker, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-t"}
+    args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO"]
+    with running(args, ready=" ready.", env=env | SHORT) as worker, stock_client(broker) as stock_app:
+        job_id = client.submit("[[offline delay=20]]")
+        proxy.refuse()
+        assert revoke(stock_app, job_id) == {"error": "Redis cannot be reached; try again"}
+        assert listed_as_revoked(stock_app) == []
+        proxy.allow()
+        assert revoke(stock_app, job_id) == {"ok": f"cancelled: {job_id}"}
+        assert listed_as_revoked(stock_app) == [job_id]
+        assert client.record(job_id).state is State.CANCELLED
+    proxy.close()
+    assert "revoke_failed jobs=1 code=store_unavailable" in worker.output
+    assert "Traceback" not in worker.output
+
+
+@pytest.fixture
+def in_this_process(redis_url, monkeypatch):
+    """The command's own store and memory, for one test."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setattr(worker_state, "revoked", LimitedSet())
+    get_settings.cache_clear()
+    remote_control._store.cache_clear()
+    yield
+    remote_control._store().close()
+    remote_control._store.cache_clear()
+    get_settings.cache_clear()
+
+
+def test_a_thousand_ids_cost_one_round_trip(in_this_process, client, monkeypatch):
+    """Whether they run or wait."""
+    job_ids = [client.submit("[[offline delay=60]]") for _ in range(1_001)]
+    remote_control.revoke(None, job_ids.pop())  # the server knows the script now
+    trips, send = [], Store._send_once
+    monkeypatch.setattr(Store, "_send_once", lambda store, words: trips.append(len(words)) or send(store, words))
+    replies = remote_control.revoke(None, job_ids)["ok"]
+
+    assert trips == [1_000]
+    assert replies == f"cancelled: {', '.join(job_ids)}"
+    assert {client.record(job_id).state for job_id in job_ids} == {State.CANCELLED}

@@ -1,0 +1,63 @@
+"""What an answer cites, found out beside the worker's loop; and what comes of a fault in that."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from documents.models import Citation, Source
+from jobs.requests import ChatTask
+from tasks.attempt.answer_accumulator import AnswerAccumulator
+from tasks.documents import answer
+from tasks.leases import AttemptStopped
+
+SOURCES = (Source(1, "doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
+REQUEST = ChatTask(kind="chat", message="What burns? " * 10_000, documents="all")
+
+
+def cite(text="Oil [1]."):
+    return asyncio.run(answer.citations(text, REQUEST, SOURCES))
+
+
+def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(monkeypatch):
+    """Other calls go on meanwhile, and the longest message there is costs no more than the longest question."""
+    reads = []
+
+    def read(_text, question, _sources):
+        reads.append((threading.current_thread(), len(question)))
+        return (Citation("doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
+
+    monkeypatch.setattr(answer, "read_citations", read)
+
+    assert [citation.quote for citation in cite()] == ["The lamp burns oil."]
+    ((thread, length),) = reads
+    assert thread is not threading.main_thread()
+    assert length == 8_000
+
+
+@pytest.mark.parametrize("fault", [IndexError, RecursionError, MemoryError])
+def test_a_fault_in_citing_costs_no_answer(monkeypatch, caplog, fault):
+    """It has been paid for. The log names the fault, not what was said."""
+
+    def fail(text, *_):
+        raise fault(text)
+
+    monkeypatch.setattr(answer, "read_citations", fail)
+    accumulator = AnswerAccumulator(REQUEST, SimpleNamespace(text="Oil [1].", usage=None), sources=SOURCES)
+
+    assert asyncio.run(accumulator.build_answer()).citations == ()
+    assert cite("canary [1]") == ()
+    assert fault.__name__ in caplog.text
+    assert "canary" not in caplog.text
+
+
+def test_a_question_whose_job_was_deleted_ends_without_a_word():
+    """Its lease is gone with it; above all it is no fault of a document."""
+
+    class NoRecord:
+        async def run(self, _command):
+            return None
+
+    with pytest.raises(AttemptStopped):
+        asyncio.run(answer.find_sources(SimpleNamespace(store=NoRecord()), "job_gone", REQUEST, None, None))

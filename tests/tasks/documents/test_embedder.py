@@ -1,0 +1,53 @@
+"""The batches of one ingest: what a provider answers to them must fit together."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from jobs.errors import ProviderBroken
+from jobs.results import EmbeddingsAnswer
+from jobs.settings import Settings
+from jobs.vectors import pack
+from tasks.documents.ingest import Embedder
+
+
+class Provider:
+    """Answers each call with vectors of the next length."""
+
+    def __init__(self, *lengths: int) -> None:
+        self.lengths = list(lengths)
+
+    async def embed(self, request, _patience):
+        vector = pack([0.5] * self.lengths.pop(0))
+        return EmbeddingsAnswer(vectors=(vector,) * len(request.input), model="e", usage=None)
+
+
+def embed_twice(provider: Provider):
+    claim = SimpleNamespace(
+        remaining_ms=60_000,
+        max_attempts=4,
+        lease=SimpleNamespace(job_id="j"),
+        request=SimpleNamespace(limits=None),
+    )
+
+    async def both():
+        embedder = Embedder(SimpleNamespace(settings=Settings(), provider=provider), claim)
+        return await embedder.embed(["a", "b"]), await embedder.embed(["c"])
+
+    return asyncio.run(both())
+
+
+def test_batches_of_one_length_are_taken():
+    first, second = embed_twice(Provider(3, 3))
+
+    assert [len(vector) for vector in (*first, *second)] == [3, 3, 3]
+
+
+def test_batches_of_unequal_length_are_broken_and_not_asked_for_again():
+    """Each further call would be billed, and answer the same."""
+    provider = Provider(3, 4, 3)
+    with pytest.raises(ProviderBroken):
+        embed_twice(provider)
+
+    assert provider.lengths == [3]

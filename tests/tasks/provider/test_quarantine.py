@@ -1,0 +1,155 @@
+"""The quarantine's child ends with its worker and with nothing else that is sent to the worker's group."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import aclosing
+from dataclasses import asdict
+
+import psutil
+import pytest
+
+from jobs.errors import AttemptCrashed, DeadlineExceeded, WorkerLost
+from jobs.requests import ChatTask, CompletionTask, ResponseTask
+from jobs.settings import get_settings
+from tasks.provider.client import Provider
+from tasks.provider.quarantine import Quarantine
+from tasks.provider.timeouts import Timeouts
+from tests.waiting import until
+
+TIMEOUTS = Timeouts(total=30, first_token=30, idle=30)
+RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
+COMPLETION = CompletionTask(kind="completion", body={"messages": [{"role": "user", "content": "[[offline say=hi]]"}]})
+
+
+@pytest.fixture(autouse=True)
+def provider(model_url, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", model_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def child():
+    """The running child of this process."""
+    return until(lambda: next(iter(_children()), None))
+
+
+def _children():
+    return [process for process in psutil.Process().children() if "tasks.provider.quarantine" in process.cmdline()]
+
+
+async def _chat(message, on_first=lambda: None):
+    texts = []
+    async with aclosing(Quarantine(1).chat(ChatTask(kind="chat", message=message), TIMEOUTS)) as deltas:
+        async for delta in deltas:
+            if not texts:
+                on_first()
+            texts.append(delta.text)
+    return "".join(texts)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_of_the_whole_group_does_not_end_the_call(number):
+    """systemd and Ctrl-C tell every process of the worker; the worker decides what becomes of the call."""
+    text = asyncio.run(_chat("[[offline tokens=5 interval=0.1]] hi", lambda: child().send_signal(number)))
+
+    assert text == "w0 w1 w2 w3 w4"
+
+
+def test_a_stop_before_the_child_can_refuse_it_does_not_condemn_the_job(monkeypatch):
+    """A child that is still starting dies of it: another attempt, and no `worker_lost`."""
+
+    async def killed_while_starting(*_args, **options):
+        return await real("sleep", "30", **options)
+
+    real = asyncio.create_subprocess_exec
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", killed_while_starting)
+
+    async def run():
+        chat = asyncio.create_task(_chat("hi"))
+        sleeper = await asyncio.to_thread(
+            until, lambda: [p for p in psutil.Process().children() if "sleep" in p.name()]
+        )
+        sleeper[0].terminate()
+        await chat
+
+    with pytest.raises(AttemptCrashed):
+        asyncio.run(run())
+
+
+def test_a_job_that_kills_the_child_is_condemned():
+    with pytest.raises(WorkerLost):
+        asyncio.run(_chat("[[offline tokens=50 interval=0.1]] hi", lambda: child().kill()))
+
+
+@pytest.mark.parametrize(
+    "request_", [RESPONSE, COMPLETION, ChatTask(kind="chat", message="[[offline say=hi]]")], ids=lambda one: one.kind
+)
+def test_a_conversation_of_any_kind_may_run_alone(request_):
+    """Its text, what came with it and the whole cross the pipe as they are told without it."""
+
+    async def read(provider):
+        async with aclosing(provider.chat(request_, TIMEOUTS)) as deltas:
+            return [delta async for delta in deltas]
+
+    async def run():
+        provider = Provider(get_settings())
+        try:
+            return await read(Quarantine(1)), await read(provider)
+        finally:
+            await provider.close()
+
+    alone, together = asyncio.run(run())
+
+    assert "".join(delta.text for delta in alone) == "hi"
+    assert [(delta.text, delta.usage) for delta in alone] == [(delta.text, delta.usage) for delta in together]
+    assert [delta.data for delta in alone] == [delta.data for delta in together]
+    assert (alone[-1].body is None) == (request_.kind == "chat")
+
+
+def test_the_child_ends_when_its_worker_is_gone():
+    """Also while the provider says nothing: otherwise the call would go on beside the one that is made again."""
+    request = ChatTask(kind="chat", message="[[offline delay=30]] hi")
+    job_input = _job_input(request)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tasks.provider.quarantine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdin.write(job_input)
+        process.stdin.flush()
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.stdin.close()
+        started = time.monotonic()
+        process.wait(10)
+
+    assert time.monotonic() - started < 5
+
+
+def _job_input(request):
+
+    return json.dumps({"request": request.model_dump(mode="json"), "timeouts": asdict(TIMEOUTS)}).encode() + b"\n"
+
+
+def test_waiting_for_a_place_counts_towards_the_deadline():
+    """All places taken: the job's own time goes on, and ends it."""
+
+    async def run():
+        quarantine = Quarantine(1)
+        await quarantine._process_slots.acquire()
+        timeouts = Timeouts(total=0.2, first_token=30, idle=30, is_deadline=True)
+        async with aclosing(quarantine.chat(ChatTask(kind="chat", message="hi"), timeouts)) as deltas:
+            async for _ in deltas:
+                pass
+
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(run())
+
+
+def test_only_a_deadline_goes_on_while_a_job_waits():
+    assert Timeouts(total=10, first_token=5, idle=5, is_deadline=True).after(4).total == 6
+    assert Timeouts(total=10, first_token=5, idle=5).after(4).total == 10
