@@ -1,4 +1,4 @@
-"""The documentation is true: links, paths, settings, commands and tests that it names exist, and its snippets compile."""
+"""The documentation is true: the links, paths, settings, commands and tests that it names exist; snippets compile."""
 
 import re
 from functools import cache
