@@ -17,8 +17,9 @@ from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, repl
 from api.services import services
 from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
+from jobs.kinds import CONVERSATION_KINDS
+from jobs.kinds.chat import ChatRequest, ChatTask
 from jobs.models import JobRecord, JobView
-from jobs.requests import CONVERSATION_KINDS, ChatRequest, ChatTask
 from jobs.states import State
 from jobs.storage.transitions import Created
 

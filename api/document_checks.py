@@ -7,8 +7,8 @@ from api.services import services
 from jobs import document_lookup
 from jobs.documents import unavailable_error
 from jobs.errors import InvalidRequest
+from jobs.kinds.chat import ChatRequest
 from jobs.models import DEFAULT_TENANT
-from jobs.requests import ChatRequest
 
 _ALL: Final = "all"
 

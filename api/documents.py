@@ -20,8 +20,9 @@ from documents.identity import clean_filename, new_document_id
 from jobs import document_lookup, queries
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
+from jobs.kinds.ingest import IngestTask
+from jobs.kinds.removal import RemovalTask
 from jobs.models import DEFAULT_TENANT, new_job_id
-from jobs.requests import IngestTask, RemovalTask
 from jobs.storage import transitions
 
 blueprint = Blueprint("documents", __name__, url_prefix="/documents", description="Documents to ask")

@@ -23,8 +23,8 @@ from api.schemas.responses import (
 from api.services import Services, services
 from jobs import lookup
 from jobs.errors import JobNotFound, RequestUnreadable
+from jobs.kinds.chat import ChatTask
 from jobs.models import JobRecord
-from jobs.requests import ChatTask
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.transitions import Created

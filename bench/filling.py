@@ -3,8 +3,8 @@
 import uuid
 from typing import Final
 
+from jobs.kinds.chat import ChatTask
 from jobs.models import DEFAULT_TENANT, NewJob
-from jobs.requests import ChatTask
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE

@@ -4,7 +4,7 @@ from functools import cache
 
 from celery import Celery
 
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from jobs.settings import get_settings
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store

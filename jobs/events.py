@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from jobs.base import FrozenModel
+from jobs.kinds.chat import ChatAnswer
 from jobs.models import JobView
-from jobs.results import ChatAnswer, Citation, JobError, TextAnswer, Usage
+from jobs.results import Citation, JobError, TextAnswer, Usage
 from jobs.states import FINAL_STATES, State
 from jobs.storage import keys
 

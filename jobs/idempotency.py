@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from jobs.requests import JobRequest
+from jobs.kinds import JobRequest
 
 
 def fingerprint(request: JobRequest) -> str:

@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 
 from jobs.base import FrozenModel
-from jobs.requests import JobRequest, Kind
-from jobs.results import AnyAnswer, JobError, Usage
+from jobs.kinds import AnyAnswer, JobRequest, Kind
+from jobs.results import JobError, Usage
 from jobs.states import State
 
 JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"

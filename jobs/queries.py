@@ -4,9 +4,9 @@ import json
 import time
 from typing import Any, Final
 
+from jobs.kinds import AnyAnswer, JobRequest, read_request
 from jobs.models import FailedAttempt, JobRecord, QueuePosition
-from jobs.requests import JobRequest, read_request
-from jobs.results import AnyAnswer, JobError
+from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text

@@ -1,11 +1,11 @@
 """What comes of a request: answers, errors and the tokens that they took."""
 
 import math
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from jobs.base import HIDE_INPUT, FrozenModel
+from jobs.base import FrozenModel
 
 
 class Usage(FrozenModel):
@@ -57,70 +57,6 @@ class Citation(FrozenModel):
     page: int
     quote: str = Field(repr=False, description="Literally on that page.")
     score: float = Field(description="0 to 1: how well the place fits the question.")
-
-
-class ChatAnswer(TextAnswer):
-    """The answer to a chat call."""
-
-    kind: Literal["chat"] = "chat"
-    citations: tuple[Citation, ...] | None = Field(
-        default=None, description="Where it stands in the documents that were asked; null when none were."
-    )
-
-
-class CompletionAnswer(TextAnswer):
-    """The answer to a chat completion; ``text`` is what its first choice says."""
-
-    kind: Literal["completion"] = "completion"
-    body: dict[str, Any] | None = Field(default=None, repr=False, description="The provider's chat.completion.")
-
-
-class ResponseAnswer(TextAnswer):
-    """The answer to a response; ``text`` is what its messages say."""
-
-    kind: Literal["response"] = "response"
-    body: dict[str, Any] | None = Field(
-        default=None,
-        repr=False,
-        description="The provider's response. A message without an id says its own text, or all of `text`.",
-    )
-
-
-class EmbeddingsAnswer(FrozenModel):
-    """One vector for each input text, in order."""
-
-    kind: Literal["embeddings"] = "embeddings"
-    vectors: tuple[str, ...] = Field(repr=False, description="Each as base64 of little-endian float32.")
-    encoding_format: Literal["float", "base64"] = Field(default="float", description="How they were asked for.")
-    model: str | None
-    usage: Usage | None
-
-
-class IngestAnswer(FrozenModel):
-    """What has come of a document; it can be asked."""
-
-    kind: Literal["ingest"] = "ingest"
-    document_id: str
-    pages: int
-    chunks: int
-    pages_without_text: tuple[int, ...] = Field(description="Scanned pages above all.")
-    damaged_pages: tuple[int, ...]
-    model: str | None = Field(description="Of its embeddings.")
-    usage: Usage | None
-
-
-class RemovalAnswer(FrozenModel):
-    """A document's file and chunks are gone."""
-
-    kind: Literal["removal"] = "removal"
-    document_id: str
-    model: None = None
-    usage: None = None
-
-
-AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer
-Answer = Annotated[AnyAnswer, Field(discriminator="kind")]
-ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer, config=HIDE_INPUT)
 
 
 class JobError(FrozenModel):

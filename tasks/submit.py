@@ -7,8 +7,11 @@ from kombu.exceptions import OperationalError
 
 from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
+from jobs.kinds import JobRequest
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.response import ResponseTask
 from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
-from jobs.requests import CompletionTask, JobRequest, Limits, ResponseTask
+from jobs.requests import Limits
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.storage import transitions

@@ -21,7 +21,7 @@ import redis
 
 from jobs import queries
 from jobs.errors import StoreUnavailable
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from jobs.settings import PROJECT_ROOT, Settings
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store

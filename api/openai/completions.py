@@ -13,8 +13,8 @@ from api.openai.snapshot import find_snapshot, snapshot_of
 from api.openai.submission import submit, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
+from jobs.kinds.completion import CompletionTask
 from jobs.models import JobView
-from jobs.requests import CompletionTask
 from jobs.states import State
 
 blueprint = OpenAIBlueprint(

@@ -13,8 +13,7 @@ from api.openai.errors import cancelled_error
 from api.openai.request_schemas import EmbeddingsBody
 from api.openai.submission import submit, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
-from jobs.requests import EmbeddingsTask
-from jobs.results import EmbeddingsAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.vectors import unpack
 
 blueprint = OpenAIBlueprint("embeddings", __name__, url_prefix="/embeddings", description="OpenAI's embeddings")

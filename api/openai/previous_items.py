@@ -6,7 +6,7 @@ from api.openai.encoding.items import to_previous_items
 from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
 from api.openai.snapshot import find_snapshot
 from jobs.errors import JobNotFound
-from jobs.requests import ResponseTask
+from jobs.kinds.response import ResponseTask
 from jobs.states import State
 from jobs.storage.store import Store
 

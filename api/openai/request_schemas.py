@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
-from jobs.requests import Dimensions, EmbeddingsInput, Metadata, ModelName, Text, Tokens
+from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
+from jobs.requests import Metadata, ModelName, Text
 
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 

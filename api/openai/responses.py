@@ -19,8 +19,8 @@ from api.openai.told import response_with_partial_output
 from api.schemas.requests import SubmitHeaders
 from api.services import services
 from jobs.events import Event
+from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
-from jobs.requests import ResponseTask
 from jobs.results import JobError
 from jobs.storage import transitions
 

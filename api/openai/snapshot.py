@@ -5,8 +5,8 @@ from typing import Any
 
 from jobs import queries
 from jobs.errors import no_such_job
+from jobs.kinds import CONVERSATION_KINDS, Conversation
 from jobs.models import JobRecord, JobView, is_job_id
-from jobs.requests import CONVERSATION_KINDS, Conversation
 from jobs.results import JobError, TextAnswer
 from jobs.storage.commands import Command
 from jobs.storage.store import Store

@@ -5,7 +5,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from jobs.requests import ChatRequest, ChatTask, EmbeddingsTask, IntegralFloat, RequestModel, TaskRequest
+from jobs.kinds import TaskRequest
+from jobs.kinds.chat import ChatRequest, ChatTask
+from jobs.kinds.embeddings import EmbeddingsTask
+from jobs.requests import IntegralFloat, RequestModel
 from jobs.states import State
 
 MAX_IDS: Final = 1_000

@@ -8,21 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 
 from jobs.base import FrozenModel
 from jobs.events import Event
+from jobs.kinds import Kind
+from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.completion import CompletionAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
+from jobs.kinds.ingest import IngestAnswer
+from jobs.kinds.removal import RemovalAnswer
+from jobs.kinds.response import ResponseAnswer
 from jobs.lookup import JobPage, Stats
 from jobs.models import JobDetails, JobRecord, JobView, Progress
-from jobs.requests import Kind
-from jobs.results import (
-    ChatAnswer,
-    Citation,
-    CompletionAnswer,
-    EmbeddingsAnswer,
-    IngestAnswer,
-    JobError,
-    RemovalAnswer,
-    ResponseAnswer,
-    TextAnswer,
-    Usage,
-)
+from jobs.results import Citation, JobError, TextAnswer, Usage
 from jobs.states import State
 from jobs.storage.transitions import Created
 from jobs.vectors import unpack

@@ -8,7 +8,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.results import ANSWER, AnyAnswer, JobError, TextAnswer
+from jobs.kinds import ANSWER, AnyAnswer
+from jobs.results import JobError, TextAnswer
 
 
 def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]:

@@ -4,8 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from documents.models import Source
-from jobs.requests import ChatTask, CompletionTask, JobRequest, ResponseTask
-from jobs.results import ChatAnswer, CompletionAnswer, EmbeddingsAnswer, IngestAnswer, RemovalAnswer, ResponseAnswer
+from jobs.kinds import JobRequest
+from jobs.kinds.chat import ChatAnswer, ChatTask
+from jobs.kinds.completion import CompletionAnswer, CompletionTask
+from jobs.kinds.embeddings import EmbeddingsAnswer
+from jobs.kinds.ingest import IngestAnswer
+from jobs.kinds.removal import RemovalAnswer
+from jobs.kinds.response import ResponseAnswer, ResponseTask
 from tasks.attempt.event_writer import EventWriter
 from tasks.documents.answer import citations
 from tasks.provider.formats.delta import Delta

@@ -3,8 +3,12 @@
 import asyncio
 from contextlib import aclosing
 
+from jobs.kinds import Conversation, input_chars
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.embeddings import EmbeddingsTask
+from jobs.kinds.ingest import IngestTask
+from jobs.kinds.removal import RemovalTask
 from jobs.models import Claim
-from jobs.requests import ChatTask, Conversation, EmbeddingsTask, IngestTask, RemovalTask, input_chars
 from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.documents import answer
 from tasks.documents.ingest import ingest_document, remove_document

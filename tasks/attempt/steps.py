@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
+from jobs.kinds import input_chars
 from jobs.models import Claim, Lease
-from jobs.requests import input_chars
 from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import transitions

@@ -14,8 +14,9 @@ from documents.prompting import build_prompt, not_in_documents_message
 from documents.question import SearchQuery, build_query, combine
 from documents.source_selection import select_sources
 from jobs import queries, vectors
-from jobs.requests import ChatTask, EmbeddingsTask
-from jobs.results import Citation, EmbeddingsAnswer, Usage
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from jobs.results import Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.leases import AttemptStopped, StopReason

@@ -15,9 +15,11 @@ from documents.ingesting import IngestJob, IngestResult, ingest
 from jobs import document_lookup, queries, vectors
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import AttemptError, DocumentRejected
+from jobs.kinds.embeddings import EmbeddingsTask
+from jobs.kinds.ingest import IngestAnswer, IngestTask
+from jobs.kinds.removal import RemovalAnswer, RemovalTask
 from jobs.models import Claim
-from jobs.requests import EmbeddingsTask, IngestTask, RemovalTask
-from jobs.results import IngestAnswer, JobError, RemovalAnswer, Usage
+from jobs.results import JobError, Usage
 from jobs.storage import transitions
 from jobs.storage.transitions.document import StartResult
 from tasks.document_storage import document_deleted, translate_document_errors

@@ -14,8 +14,9 @@ import httpx2
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from jobs import vectors
-from jobs.requests import Conversation, EmbeddingsTask, ResponseTask
-from jobs.results import EmbeddingsAnswer
+from jobs.kinds import Conversation
+from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from tasks.provider.errors import lacks_endpoint, protocol_error, stream_cut, translate_errors
 from tasks.provider.formats.delta import MALFORMED, Delta, StreamParser, read_text, read_usage, sanitize

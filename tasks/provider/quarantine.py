@@ -25,8 +25,9 @@ from typing import Any, Final
 
 from jobs import errors
 from jobs.errors import AttemptCrashed, AttemptError, WorkerLost
-from jobs.requests import PROVIDER_REQUEST, Conversation, EmbeddingsTask, ProviderRequest
-from jobs.results import EmbeddingsAnswer, Usage
+from jobs.kinds import PROVIDER_REQUEST, Conversation, ProviderRequest
+from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from jobs.results import Usage
 from jobs.settings import get_settings
 from tasks.provider.client import Provider
 from tasks.provider.errors import translate_errors

@@ -17,8 +17,10 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.services import Services, services_of
 from jobs import queries
+from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.models import Claim, Lease
-from jobs.results import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.results import JobError, Usage
 from jobs.settings import Settings, get_settings
 from jobs.states import State
 from jobs.storage import transitions

@@ -112,7 +112,7 @@ def test_a_wait_ends_when_the_job_does(api_client, submit_chat, fake_worker):
 
 
 def _finish(fake_worker, lease):
-    from jobs.results import ChatAnswer
+    from jobs.kinds.chat import ChatAnswer
     from jobs.states import State
     from jobs.storage import transitions
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from api.services import services_of
-from jobs.results import ChatAnswer
+from jobs.kinds.chat import ChatAnswer
 
 CANARY = "canary-7f3a9"
 

@@ -19,7 +19,9 @@ from api.openai import response_schemas as openai_answers
 from api.schemas import documents, requests, responses
 from jobs import models
 from jobs import requests as job_requests
-from jobs.results import EmbeddingsAnswer
+from jobs.kinds import chat as chat_kind
+from jobs.kinds import embeddings as embeddings_kind
+from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.vectors import pack
 from tests.api.conftest import ANSWER
 from tests.processes import PROJECT_ROOT
@@ -30,6 +32,8 @@ MODEL_MODULES = (
     requests,
     models,
     job_requests,
+    chat_kind,
+    embeddings_kind,
     openai_answers,
     openai_shapes,
 )  # where the models of bodies live

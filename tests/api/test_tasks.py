@@ -3,7 +3,7 @@
 import pytest
 
 from jobs import lookup
-from jobs.results import EmbeddingsAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.vectors import pack
 
 UNKNOWN = "job_" + "0" * 32

@@ -6,7 +6,7 @@ import pytest
 from celery import Celery
 
 from jobs import queries
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage.keys import DEFAULT_QUEUE

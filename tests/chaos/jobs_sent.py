@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store

@@ -5,7 +5,7 @@ import threading
 import time
 
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
 from tests.chaos.jobs_sent import AcceptedJob, make_job_spec

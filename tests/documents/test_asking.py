@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from documents.prompting import NOT_IN_DOCUMENTS
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from jobs.storage import keys
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store

@@ -8,9 +8,9 @@ from threading import Barrier
 import pytest
 
 from jobs import queries
+from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.models import Claim, JobRecord, Lease, NewJob
-from jobs.requests import ChatTask
-from jobs.results import ChatAnswer, JobError, Usage
+from jobs.results import JobError, Usage
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import transitions

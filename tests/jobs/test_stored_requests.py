@@ -4,8 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from jobs.errors import RequestUnreadable
-from jobs.requests import JOB_REQUEST, PROVIDER_REQUEST, read_request
-from jobs.results import ANSWER
+from jobs.kinds import ANSWER, JOB_REQUEST, PROVIDER_REQUEST, read_request
 
 CANARY = "canary-0c44"
 DAMAGED = [

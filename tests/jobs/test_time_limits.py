@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from jobs import lookup, queries
+from jobs.kinds.chat import ChatTask
 from jobs.models import JobRecord
-from jobs.requests import ChatTask, Limits
+from jobs.requests import Limits
 from jobs.states import State
 from jobs.storage import keys, transitions
 from tasks.maintenance.recovery import overdue_action

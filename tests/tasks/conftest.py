@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from jobs import queries
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.models import JobRecord
-from jobs.requests import ChatTask, EmbeddingsTask
 from jobs.settings import Settings
 from jobs.storage.store import Store
 from tasks.submit import Submitter

@@ -4,7 +4,8 @@ from typing import Any
 
 from api.openai.encoding.items import output
 from api.openai.snapshot import JobSnapshot
-from jobs.results import CompletionAnswer, Usage
+from jobs.kinds.completion import CompletionAnswer
+from jobs.results import Usage
 
 
 def completion_object(snapshot: JobSnapshot) -> dict[str, Any]:

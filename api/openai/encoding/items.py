@@ -4,9 +4,11 @@ from typing import Any, Final
 
 from api.openai.encoding.messages_to_items import to_items
 from api.openai.snapshot import JobSnapshot
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.completion import CompletionAnswer, CompletionTask
+from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
-from jobs.requests import ChatTask, CompletionTask, ResponseTask
-from jobs.results import CompletionAnswer, ResponseAnswer, TextAnswer
+from jobs.results import TextAnswer
 from jobs.states import State
 
 _TYPES_WITHOUT_IDS: Final = frozenset(

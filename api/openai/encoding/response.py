@@ -4,8 +4,10 @@ from typing import Any, Final
 
 from api.openai.encoding import items
 from api.openai.snapshot import JobSnapshot
-from jobs.requests import ChatTask, Conversation, ResponseTask
-from jobs.results import JobError, ResponseAnswer, Usage
+from jobs.kinds import Conversation
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.response import ResponseAnswer, ResponseTask
+from jobs.results import JobError, Usage
 from jobs.states import State
 
 _DEFAULTS: Final[dict[str, Any]] = {

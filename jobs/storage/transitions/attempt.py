@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from jobs.errors import RequestUnreadable
+from jobs.kinds import AnyAnswer, read_request
+from jobs.kinds.chat import ChatAnswer
 from jobs.models import Claim, Lease
-from jobs.requests import read_request
-from jobs.results import AnyAnswer, ChatAnswer, JobError, TextAnswer, Usage
+from jobs.results import JobError, TextAnswer, Usage
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import celery_result, keys

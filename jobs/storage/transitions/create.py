@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
 from jobs.idempotency import fingerprint, idempotency_digest
+from jobs.kinds import JobRequest, texts
+from jobs.kinds.ingest import IngestTask
+from jobs.kinds.removal import RemovalTask
 from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
-from jobs.requests import IngestTask, JobRequest, RemovalTask, texts
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys

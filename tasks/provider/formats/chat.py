@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from tasks.provider.errors import stream_cut
 from tasks.provider.formats.delta import Delta, SurrogateJoiner, read_content, read_model, read_text, read_usage
 from tasks.provider.limits import SizeBudget

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.errors import ProviderRejected
-from jobs.requests import ChatTask, CompletionTask, Conversation, ResponseTask
+from jobs.kinds import Conversation
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from tasks.provider.formats import chat, responses_to_chat
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs.results import ChatAnswer, Citation
+from jobs.kinds.chat import ChatAnswer
+from jobs.results import Citation
 from tests.api.documents.sending import UNKNOWN, mark_ready, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)

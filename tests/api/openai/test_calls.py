@@ -5,7 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.results import ChatAnswer, EmbeddingsAnswer, ResponseAnswer, Usage
+from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
+from jobs.kinds.response import ResponseAnswer
+from jobs.results import Usage
 from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.vectors import pack

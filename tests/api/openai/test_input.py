@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from jobs.requests import CompletionTask, IngestTask
-from jobs.results import ResponseAnswer
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.ingest import IngestTask
+from jobs.kinds.response import ResponseAnswer
 from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.storage.transitions import UnreadableClaim

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.results import ResponseAnswer, Usage
+from jobs.kinds.response import ResponseAnswer
+from jobs.results import Usage
 from tests.waiting import until
 
 USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)

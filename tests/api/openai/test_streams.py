@@ -7,7 +7,8 @@ import pytest
 from api.http.event_stream import KEEPALIVE_SECONDS
 from api.openai import first_words
 from api.openai.stream import ServerShutdown
-from jobs.results import JobError, ResponseAnswer, Usage
+from jobs.kinds.response import ResponseAnswer
+from jobs.results import JobError, Usage
 from jobs.storage import keys, transitions
 from tests.api.streamed import events
 from tests.waiting import until

@@ -6,7 +6,9 @@ import pytest
 from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
 
-from jobs.results import ChatAnswer, EmbeddingsAnswer, JobError, Usage
+from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
+from jobs.results import JobError, Usage
 from jobs.storage import celery_result, keys
 from jobs.vectors import pack
 

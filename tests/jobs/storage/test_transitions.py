@@ -8,8 +8,8 @@ import pytest
 from jobs import queries
 from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull
 from jobs.idempotency import fingerprint, idempotency_digest
+from jobs.kinds.chat import ChatTask
 from jobs.models import Lease
-from jobs.requests import ChatTask
 from jobs.states import TRANSITIONS, State
 from jobs.storage import celery_result, keys, transitions
 from jobs.storage.commands import script_names

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.requests import ResponseTask
+from jobs.kinds.response import ResponseTask
 from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.provider.formats.response import ResponseParser
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from documents.models import Source, SourceQuote
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.documents import answer
 from tasks.leases import AttemptStopped

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs.errors import ProviderBroken
-from jobs.results import EmbeddingsAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.settings import Settings
 from jobs.vectors import pack
 from tasks.documents.ingest import Embedder

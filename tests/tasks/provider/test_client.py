@@ -6,7 +6,10 @@ from contextlib import aclosing
 import pytest
 
 from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
-from jobs.requests import ChatTask, EmbeddingsTask, Message, ResponseTask
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.embeddings import EmbeddingsTask
+from jobs.kinds.response import ResponseTask
+from jobs.requests import Message
 from jobs.settings import Settings
 from jobs.vectors import unpack
 from tasks.provider.client import Provider

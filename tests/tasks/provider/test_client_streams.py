@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from jobs.errors import AttemptError, ProviderBroken, ProviderRejected, ProviderRetryable
-from jobs.requests import ChatTask
+from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 from tasks.provider.client import Provider
 from tasks.provider.timeouts import Timeouts

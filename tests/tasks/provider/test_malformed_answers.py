@@ -6,7 +6,7 @@ import math
 import pytest
 
 from jobs.errors import ProviderBroken
-from jobs.requests import EmbeddingsTask
+from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.vectors import unpack
 from tasks.provider.client import _checked, _read_embeddings
 from tasks.provider.formats.chat import ChatParser

@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from jobs.errors import AttemptCrashed, DeadlineExceeded, WorkerLost
-from jobs.requests import ChatTask, CompletionTask, ResponseTask
+from jobs.kinds.chat import ChatTask
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.response import ResponseTask
 from jobs.settings import get_settings
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine

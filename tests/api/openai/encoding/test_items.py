@@ -5,9 +5,9 @@ import pytest
 from api.openai.encoding.completion import completion_object
 from api.openai.encoding.items import output, to_previous_items
 from api.openai.snapshot import JobSnapshot
+from jobs.kinds.completion import CompletionAnswer, CompletionTask
+from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
-from jobs.requests import CompletionTask, ResponseTask
-from jobs.results import CompletionAnswer, ResponseAnswer
 from jobs.states import State
 from tasks.provider.formats.responses_to_chat import messages
 

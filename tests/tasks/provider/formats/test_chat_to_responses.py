@@ -10,9 +10,8 @@ from api.openai.encoding import items
 from api.openai.encoding.response_events import ResponseEventBuilder
 from api.openai.snapshot import JobSnapshot
 from jobs.events import Event, read_events
+from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
-from jobs.requests import ResponseTask
-from jobs.results import ResponseAnswer
 from jobs.states import State
 from tasks.attempt.event_writer import _events
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser

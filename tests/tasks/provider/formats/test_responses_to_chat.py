@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.errors import ProviderRejected
-from jobs.requests import CompletionTask, ResponseTask
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from tasks.provider.formats.responses_to_chat import chat_body
 from tasks.provider.formats.route import completion_call, response_call
