@@ -1,1 +1,1 @@
-"""What every worker does in the background, one leader at a time: one kind of maintenance a file."""
+"""Background maintenance: every worker runs it, one leader at a time does the work; one kind of maintenance a file."""

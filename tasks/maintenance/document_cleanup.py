@@ -1,14 +1,20 @@
-"""DocumentCleanup: what is left of deleted documents is removed, whatever has become of the tasks that were to do so.
+"""Document cleanup: removes the data of deleted documents, even when the task that should have done it was lost.
 
-    a deletion is looked at after a minute: if its task has come to nothing, it is finished here
-    what was removed is looked at once more, an hour later: chunks that were being committed, a file that was being
-    kept, by somebody who did not know yet and has died since; then the texts leave the disk too
+    one minute after a deletion   finish it if its task did not
+    one hour after the removal    remove the data once more: a worker or web process that did not know of the deletion
+                                  may have committed chunks or stored a file since, and died. Then purge the text
+                                  from the disk
 
-Only what somebody has deleted is ever looked at. So nothing needs to be listed, and a Redis that has lost its records,
-or is another deployment's, costs no file.
+Only deleted documents have a tombstone and are looked at. The storage is never listed, so a Redis that has lost its
+records, or belongs to another deployment, costs no file.
+
+Survives running twice, late or in two workers: removing what is gone changes nothing.
+
+Logs:
+    document_cleaned_up      document_id
+    document_cleanup_failed  document_id, code: the next tick tries again
 """
 
-import asyncio
 import logging
 from typing import Final
 
@@ -18,16 +24,16 @@ from jobs.errors import AttemptError
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from tasks.document_storage import DocumentStorage, translate_document_errors
-from tasks.maintenance.recovery import LEADER_LOCK_MS
+from tasks.maintenance.leader import run_while_leader
 
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 60.0
-_MAX_PER_TICK: Final = 100
+_MAX_DOCUMENTS_PER_TICK: Final = 100
 
 
 class DocumentCleanup:
-    """One for each worker process; the leader cleans up. Twice or at once does no harm."""
+    """One for each worker process; ``worker`` is its name in the leader lock."""
 
     def __init__(self, worker: str, store: AsyncStore, document_storage: DocumentStorage) -> None:
         self._worker = worker
@@ -35,40 +41,40 @@ class DocumentCleanup:
         self._document_storage = document_storage
 
     async def run_forever(self) -> None:
-        while True:
-            try:
-                if await self._store.run(transitions.become_leader(self._worker, LEADER_LOCK_MS)):
-                    await self.tick()
-            except Exception as error:  # noqa: BLE001  # what fails once is tried again
-                logger.warning("document_cleanup_failed error=%s", type(error).__name__)
-            await asyncio.sleep(_TICK_SECONDS)
+        await run_while_leader(self._worker, self._store, "document_cleanup", self.tick, _TICK_SECONDS)
 
     async def tick(self) -> None:
+        """Clean up every document that is due; purge the storage if one of them is cleaned up for good."""
         now_ms = await self._store.run(queries.server_time_ms())
-        removed = [
+        cleaned_for_good = [
             await self._clean_up(document_id)
-            for document_id in await self._store.run(queries.due_tombstones(now_ms, _MAX_PER_TICK))
+            for document_id in await self._store.run(queries.due_tombstones(now_ms, _MAX_DOCUMENTS_PER_TICK))
         ]
-        if any(removed):
+        if any(cleaned_for_good):
             await self._document_storage.purge()
 
     async def _clean_up(self, document_id: str) -> bool:
-        """Whether it is removed, and was looked at for the last time."""
+        """Remove the document's data if it is deleted; True when that was for the last time."""
         record = await self._store.run(document_lookup.record(document_id))
-        if record is None or record.state is DocumentState.DELETING:
-            try:
-                await remove_document_data(self._store, self._document_storage, document_id)
-            except AttemptError as error:  # the next tick tries again
-                logger.warning("document_cleanup_failed document_id=%s code=%s", document_id, error.code)
-                return False
-            logger.info("document_cleaned_up document_id=%s", document_id)
-        if record is None or record.state is not DocumentState.DELETING:
+        is_live = record is not None and record.state is not DocumentState.DELETING
+        if not is_live and not await self._remove(document_id):
+            return False
+        if record is None or is_live:
             await self._store.run(transitions.document.drop_tombstone(document_id))
         return record is None
 
+    async def _remove(self, document_id: str) -> bool:
+        try:
+            await remove_document_data(self._store, self._document_storage, document_id)
+        except AttemptError as error:
+            logger.warning("document_cleanup_failed document_id=%s code=%s", document_id, error.code)
+            return False
+        logger.info("document_cleaned_up document_id=%s", document_id)
+        return True
+
 
 async def remove_document_data(store: AsyncStore, document_storage: DocumentStorage, document_id: str) -> None:
-    """Of a deleted document: chunks, vectors and file, and then its record. May be done twice, also at the same time.
+    """Remove a deleted document's file, chunks and vectors, then its record. May run twice, also simultaneously.
 
     Raises AttemptError.
     """

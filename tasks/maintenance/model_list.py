@@ -1,6 +1,13 @@
-"""Which models the provider has: asked now and then by one of the workers, and left where the web reads it.
+"""The model list: one worker at a time asks the provider for its models and stores the list for the web process.
 
-The web cannot ask: it knows no provider. A list in Redis is answered at once, also while the provider is away.
+The web process has no provider client. It reads the list from Redis, which answers immediately, even while the
+provider is unreachable.
+
+Survives running twice or late: the list is replaced as a whole, and it outlives an outage of the provider.
+
+Logs:
+    model_list_failed   code: the provider did not return its models; the next turn tries again
+    model_list_stopped  the process ends while Redis is unreachable
 """
 
 import asyncio
@@ -14,9 +21,9 @@ from tasks.provider.client import Provider
 
 logger = logging.getLogger(__name__)
 
-_REFRESH_SECONDS: Final = 120  # between two looks, whichever worker takes them
+_REFRESH_SECONDS: Final = 120  # between two refreshes, whichever worker makes them
 _TICK_SECONDS: Final = 30.0  # between two tries to take a turn
-_MAX_MODELS: Final = 5_000  # models that are kept
+_MAX_MODELS: Final = 5_000  # models; the rest is dropped
 
 
 class ModelListRefresher:
@@ -35,7 +42,7 @@ class ModelListRefresher:
             except AttemptError as error:
                 logger.info("model_list_failed code=%s", error.code)
             except StoreUnavailable:
-                logger.info("model_list_stopped")  # with the process
+                logger.info("model_list_stopped")
             await asyncio.sleep(_TICK_SECONDS)
 
 

@@ -1,0 +1,37 @@
+"""The leader lock: of all workers, one does the maintenance.
+
+The lock spares Redis repeated work. It is no mutual exclusion: a leader that is slow or cut off loses the lock and
+may still be working when the next leader starts. So every maintenance task must survive running twice, also
+simultaneously.
+
+Logs:
+    maintenance_failed  task, error: a run raised; it is repeated after the usual interval
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn
+
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
+
+logger = logging.getLogger(__name__)
+
+_LOCK_MS: Final = 2_000  # longer than a tick of recovery usually works; a dead leader is replaced after it
+
+
+async def run_while_leader(
+    worker: str, store: AsyncStore, task: str, run: Callable[[], Awaitable[None]], interval_seconds: float
+) -> NoReturn:
+    """Await ``run`` once per interval if this worker is the leader.
+
+    ``worker`` is its name in the lock, ``task`` the name in the log.
+    """
+    while True:
+        try:
+            if await store.run(transitions.become_leader(worker, _LOCK_MS)):
+                await run()
+        except Exception as error:  # noqa: BLE001  # one failure must not end the maintenance of this worker
+            logger.warning("maintenance_failed task=%s error=%s", task, type(error).__name__)
+        await asyncio.sleep(interval_seconds)

@@ -1,0 +1,53 @@
+"""One tick of recovery: what its maintenance tasks work with."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from jobs import queries
+from jobs.models import JobRecord, Lease
+from jobs.results import JobError
+from jobs.settings import Settings
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.keys import HIGH_PRIORITY
+from jobs.storage.message_template import MessageTemplate
+from jobs.storage.server_info import ServerInfo
+from tasks import app
+from tasks.queue_message import publish_through_celery
+
+MAX_JOBS_PER_TICK: Final = 500  # for each task; the rest follow in the next tick
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The clock and the state of Redis are read once; all tasks of a tick share them."""
+
+    store: AsyncStore
+    message_template: MessageTemplate
+    settings: Settings
+    now_ms: int  # by the clock of Redis
+    server: ServerInfo
+
+    async def records(self, job_ids: Iterable[str]) -> list[JobRecord]:
+        """The records of these jobs, without those that have expired."""
+        found = await asyncio.gather(*(self.store.run(queries.record(job_id)) for job_id in job_ids))
+        return [record for record in found if record is not None]
+
+    async def fail(self, record: JobRecord, error: JobError, precondition: transitions.FinishPrecondition) -> None:
+        """End a job that no worker holds. Does nothing when the precondition no longer holds."""
+        await self.store.run(transitions.fail(lease_of(record), error, None, self.settings, precondition))
+
+    async def publish(self, job_id: str) -> None:
+        """Publish the job's message with high priority, unless the transition before has done so.
+
+        Raises kombu.exceptions.OperationalError.
+        """
+        if not self.message_template.publishes_in_store:
+            await asyncio.to_thread(publish_through_celery, app, job_id, self.message_template.queue, HIGH_PRIORITY)
+
+
+def lease_of(record: JobRecord) -> Lease:
+    """The lease of the job's latest attempt: recovery writes under it in place of the worker that held it."""
+    return Lease(job_id=record.job_id, queue=record.queue, token=record.token, attempt=record.attempts, log_length=0)

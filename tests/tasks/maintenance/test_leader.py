@@ -1,0 +1,49 @@
+"""One worker at a time does the maintenance, and goes on after a failure."""
+
+import asyncio
+from contextlib import suppress
+
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.redis_client import connect_async
+from tasks.maintenance.leader import run_while_leader
+
+
+def run_as(worker, settings, run, seconds):
+    """Run the loop of this worker until ``run`` raises CancelledError, for so many seconds at most."""
+
+    async def loop():
+        store = AsyncStore(connect_async(settings))
+        with suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(seconds):
+                await run_while_leader(worker, store, "a task", run, interval_seconds=0.01)
+        await store.close()
+
+    asyncio.run(loop())
+
+
+def test_a_run_that_raises_is_logged_and_repeated(redis_client, settings, caplog):
+    """One failure must not end a worker's maintenance for good; the log holds no text of the error."""
+    runs = []
+
+    async def fail_once():
+        runs.append(1)
+        if len(runs) == 1:
+            raise ValueError("secret")
+        raise asyncio.CancelledError
+
+    run_as("w", settings, fail_once, seconds=10)
+    assert len(runs) == 2
+    assert [record.getMessage() for record in caplog.records] == ["maintenance_failed task=a task error=ValueError"]
+
+
+def test_a_worker_that_is_not_the_leader_does_nothing(redis_client, settings, store):
+    """Redis is spared the same work from every worker."""
+    assert store.run(transitions.become_leader("another", 60_000))
+    runs = []
+
+    async def run():
+        runs.append(1)
+
+    run_as("w", settings, run, seconds=0.3)
+    assert runs == []

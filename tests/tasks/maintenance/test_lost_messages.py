@@ -1,0 +1,54 @@
+"""Every queued job that is due has a message, and no job gets a second one while its first still waits."""
+
+from jobs import queries
+from jobs.storage import keys
+from tests.tasks.maintenance.conftest import make_message_old, republished_ids
+from tests.waiting import until
+
+
+def test_a_due_retry_gets_its_message_and_an_early_one_waits(jobs, tick, redis_client):
+    """A retry is published when its wait is over, and not before."""
+    due, early = jobs.lease(), jobs.lease()
+    jobs.release(due, 0.001)
+    jobs.release(early, 60)
+    until(lambda: jobs.store.run(queries.server_time_ms()) > jobs.record(due.job_id).retry_at_ms)
+
+    tick()
+    assert republished_ids(redis_client, jobs) == [due.job_id]
+
+
+def test_a_lost_message_is_published_again_and_a_waiting_one_is_not(jobs, tick, redis_client):
+    """The first job was overtaken by the second, so its message is lost; the third only waits its turn."""
+    first, second, third = (jobs.create() for _ in range(3))
+    jobs.lease(second)
+    for job_id in (first, third):
+        make_message_old(redis_client, job_id)
+
+    tick()
+    assert republished_ids(redis_client, jobs) == [first]
+
+
+def test_a_long_queue_gets_no_duplicate_messages(jobs, tick, redis_client):
+    """However old its message is, a job that waits behind others gets no second one."""
+    waiting = [jobs.create() for _ in range(300)]
+    for job_id in waiting:
+        make_message_old(redis_client, job_id)
+    for job_id in waiting[:20]:
+        redis_client.rpop(jobs.message_template.normal_list)
+        jobs.lease(job_id)
+        redis_client.zadd(keys.LEASES, {job_id: "+inf"})
+        tick()
+
+    assert redis_client.llen(jobs.message_template.high_list) == 0
+    assert redis_client.llen(jobs.message_template.normal_list) == 280
+
+
+def test_jobs_whose_messages_are_all_gone_are_all_found(jobs, tick, redis_client):
+    """Even if the broker lost every message, the first worker that starts finds every accepted job."""
+    job_ids = [jobs.create() for _ in range(30)]
+    redis_client.delete(jobs.message_template.normal_list)
+    for job_id in job_ids:
+        make_message_old(redis_client, job_id)
+
+    tick()
+    assert sorted(republished_ids(redis_client, jobs)) == sorted(job_ids)
