@@ -1,7 +1,7 @@
 """The provider adapter: the openai SDK against any compatible server, one client for each process.
 
-The SDK's transport, authentication and errors are used; its pydantic objects and its stream parsing are not: they
-cost more CPU than the rest of a call. Its retries are off: the job core decides on attempts.
+It uses the SDK's transport, authentication and errors. It does not use the SDK's pydantic objects and stream parsing,
+which cost more CPU than the rest of a call. The SDK's retries are off: tasks/retry.py decides on attempts.
 """
 
 import asyncio
@@ -27,9 +27,7 @@ from tasks.provider.timeouts import Timeouts
 
 _EVENT_STREAM: Final = "text/event-stream"
 _DONE: Final = b"[DONE]"
-_CLOSE_TIMEOUT_SECONDS: Final = (
-    0.1  # between the last word and the end of its HTTP message; then the connection is closed
-)
+_CLOSE_TIMEOUT_SECONDS: Final = 0.1  # from the answer's last event to the end of the HTTP message; then we close
 _LIST_MODELS_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
@@ -45,7 +43,7 @@ class Provider:
             api_key=settings.provider_api_key.get_secret_value(),
             base_url=settings.provider_base_url,
             max_retries=0,
-            timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # the rest is Timeouts
+            timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # Timeouts bounds the rest
             http_client=DefaultAioHttpClient(
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
             ),
@@ -54,8 +52,8 @@ class Provider:
     async def chat(self, request: Conversation, timeouts: Timeouts) -> AsyncGenerator[Delta, None]:
         """Stream an answer. Ends only after the provider's own last event.
 
-        Raises ProviderRetryable, ProviderRejected or ProviderBroken. Close it (contextlib.aclosing) in the task that
-        reads it: that closes the connection.
+        Raises ProviderRetryable, ProviderRejected, ProviderBroken or DeadlineExceeded. Close the generator
+        (contextlib.aclosing) in the task that reads it: that closes the connection.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + timeouts.total
@@ -73,8 +71,57 @@ class Provider:
         for delta in answer_stream.flush():
             yield delta
 
+    @asynccontextmanager
+    async def _open_stream(
+        self, request: Conversation, answer_stream: "AnswerStream"
+    ) -> AsyncIterator[httpx2.Response]:
+        """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
+        stream, answer_stream.parser = await self._start_call(request)
+        async with stream:
+            if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
+                raise protocol_error()
+            yield stream.response
+
+    async def _start_call(self, request: Conversation) -> tuple[AsyncStream[object], StreamParser]:
+        """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
+
+        Whether the provider has /responses is found out once.
+        """
+        if not isinstance(request, ResponseTask) or self._api_format == "chat":
+            return await self._send(completion_call(request, self._settings))
+        try:
+            started = await self._send(response_call(request, self._settings))
+        except APIStatusError as error:
+            if self._api_format == "responses" or not lacks_endpoint(error):
+                raise
+            return await self._fall_back_to_chat(request)
+        self._api_format = "responses"
+        return started
+
+    async def _fall_back_to_chat(self, request: ResponseTask) -> tuple[AsyncStream[object], StreamParser]:
+        """Call /chat/completions; if the provider answers or refuses it there, later calls skip /responses.
+
+        A refusal is enough, because another call to /responses can be costly: some proxies take a model out of
+        service for a while after a 404.
+        """
+        try:
+            started = await self._send(completion_call(request, self._settings))
+        except APIStatusError as error:
+            if not lacks_endpoint(error) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._api_format = "chat"
+            raise
+        self._api_format = "chat"
+        return started
+
+    async def _send(self, call: ProviderCall) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call; its response, not yet read, and the parser for it."""
+        stream = await self._client.post(
+            call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
+        )
+        return stream, call.parser
+
     async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer:
-        """Turn texts into vectors, in order. Raises as ``chat`` does."""
+        """Turn texts into vectors, in order. Raises what ``chat`` raises."""
         body: dict[str, Any] = {
             "model": request.model or self._settings.embedding_model,
             "input": list(request.input),
@@ -86,10 +133,10 @@ class Provider:
         with translate_errors(timeouts):
             async with asyncio.timeout(timeouts.total):
                 reply = await self._client.post("/embeddings", cast_to=object, body=body)
-        return await asyncio.to_thread(_read_embeddings, reply, request)  # thousands of vectors take their time
+        return await asyncio.to_thread(_read_embeddings, reply, request)  # thousands of vectors would block the loop
 
     async def models(self) -> list[Any]:
-        """What the provider lists. Raises as ``chat`` does."""
+        """The provider's models, not validated. Raises what ``chat`` raises."""
         timeouts = Timeouts(total=_LIST_MODELS_SECONDS, first_token=_LIST_MODELS_SECONDS, idle=_LIST_MODELS_SECONDS)
         with translate_errors(timeouts):
             async with asyncio.timeout(timeouts.total):
@@ -102,65 +149,18 @@ class Provider:
     async def close(self) -> None:
         await self._client.close()
 
-    @asynccontextmanager
-    async def _open_stream(
-        self, request: Conversation, answer_stream: "AnswerStream"
-    ) -> AsyncIterator[httpx2.Response]:
-        call, stream = await self._start_call(request)
-        async with stream:
-            if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
-                raise protocol_error()
-            answer_stream.parser = call.parser
-            yield stream.response
-
-    async def _start_call(self, request: Conversation) -> tuple[ProviderCall, AsyncStream[object]]:
-        """By way of /responses where it was asked so and the provider speaks it; what it speaks is found out once."""
-        if not isinstance(request, ResponseTask) or self._api_format == "chat":
-            return await self._send(completion_call(request, self._settings))
-        try:
-            started = await self._send(response_call(request, self._settings))
-        except APIStatusError as error:
-            if self._api_format == "responses" or not lacks_endpoint(error):
-                raise
-            return await self._fall_back_to_chat(request)
-        self._api_format = "responses"
-        return started
-
-    async def _fall_back_to_chat(self, request: ResponseTask) -> tuple[ProviderCall, AsyncStream[object]]:
-        """Of a provider without /responses. It is believed to be one once /chat/completions has answered or refused.
-
-        A refusal is enough: the next attempt must not ask for /responses again where asking has a price, as at a
-        proxy that takes a model out of service for a while after a 404.
-        """
-        try:
-            started = await self._send(completion_call(request, self._settings))
-        except APIStatusError as error:
-            if not lacks_endpoint(error) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._api_format = "chat"
-            raise
-        self._api_format = "chat"
-        return started
-
-    async def _send(self, call: ProviderCall) -> tuple[ProviderCall, AsyncStream[object]]:
-        return call, await self._post(call)
-
-    async def _post(self, call: ProviderCall) -> AsyncStream[object]:
-        return await self._client.post(
-            call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
-        )
-
 
 class AnswerStream:
-    """An answer while it is read; whose parser is known once there is an answer."""
+    """One streamed answer, from the bytes of the response to deltas."""
 
     def __init__(self) -> None:
         self._events = SSEDecoder()
-        self.parser: StreamParser | None = None
-        self.progressed = False  # the last read brought something of the answer, or the stream's last word
-        self.is_over = False  # nothing follows: the provider has said so, or there is no room for more
+        self.parser: StreamParser | None = None  # set once the provider has accepted the call
+        self.progressed = False  # the last chunk held content of the answer, or the end of the stream
+        self.is_over = False  # nothing follows: the provider has ended the answer, or the size budget is used up
 
     def deltas(self, chunk: bytes) -> Iterator[Delta]:
-        """What one read of the network brought. Raises ProviderBroken, and what the provider says in its stream."""
+        """The deltas in one chunk of the response. Raises ProviderBroken, and the error that the stream reports."""
         assert self.parser is not None  # noqa: S101  # set before the first read
         self.progressed = False
         for data in () if self.is_over else self._events.feed(chunk):
@@ -168,10 +168,8 @@ class AnswerStream:
                 self.progressed = self.is_over = True
                 return
             for delta in _checked(self.parser.parse, read_event(data)):
-                if delta.data is not None:
-                    self.parser.budget.take_data(
-                        0 if delta.data_delta else len(delta.data_json)
-                    )  # growth is joined later
+                if delta.data is not None:  # deltas with data_delta are joined to one event later
+                    self.parser.budget.take_data(0 if delta.data_delta else len(delta.data_json))
                 self.progressed = self.progressed or delta.text != "" or delta.data is not None
                 yield delta
             if self.parser.is_over or self.parser.budget.is_full:
@@ -179,20 +177,20 @@ class AnswerStream:
                 return
 
     def flush(self) -> Iterable[Delta]:
-        """What is left to say at the end. Raises ProviderRetryable when the stream was cut."""
+        """The deltas that remain when the response has ended. Raises ProviderRetryable when it was cut off."""
         if self.parser is None:
             raise stream_cut()
         deltas = _checked(self.parser.finish)
         return [*deltas, Delta(finish_reason="length")] if self.parser.budget.is_full else deltas
 
     def idle_timeout(self, timeouts: Timeouts) -> float:
-        """In seconds, from now on."""
+        """Seconds to wait for the next chunk."""
         return _CLOSE_TIMEOUT_SECONDS if self.is_over else timeouts.idle
 
 
 @contextmanager
 def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
-    """After it nothing is lost when the connection fails, or does not end: it only cannot serve another call."""
+    """Keep a finished answer when its connection fails or stays open: only the connection cannot be reused."""
     try:
         yield
     except (TimeoutError, httpx2.RequestError) as error:
@@ -203,9 +201,10 @@ def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
         raise
 
 
-def _checked(read: Callable[..., Iterable[Delta]], *args: Any) -> list[Delta]:
+def _checked(parse: Callable[..., Iterable[Delta]], *args: Any) -> list[Delta]:
+    """The parser's deltas, sanitized. Raises ProviderBroken for malformed data."""
     try:
-        return list(map(sanitize, read(*args)))
+        return list(map(sanitize, parse(*args)))
     except MALFORMED:
         raise protocol_error() from None
 
@@ -227,5 +226,5 @@ def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
 
 
 def _read_vector(value: Any) -> str:
-    """From servers that ignore what they are asked for, numbers."""
+    """A vector as base64. Some servers ignore ``encoding_format`` and send numbers."""
     return vectors.validated(value if isinstance(value, str) else vectors.pack(map(float, value)))

@@ -178,8 +178,8 @@ def test_a_provider_without_responses_is_found_out_once(model_url):
 
     async def work(provider):
         asked = []
-        post = provider._post
-        provider._post = lambda call: (asked.append(call.path), post(call))[1]
+        send = provider._send
+        provider._send = lambda call: (asked.append(call.path), send(call))[1]
         return [await _text(provider), await _text(provider)], asked
 
     assert provide(model_url, work) == (
