@@ -1,6 +1,6 @@
-"""Does the work: the Celery app, the task body, the provider adapter, retries and recovery. Never imports Flask.
+"""The worker side: the Celery app, the task body, the provider adapter, retries and maintenance. Never imports Flask.
 
-``celery -A tasks worker`` finds ``app`` here. Task modules are loaded by workers only (celeryconfig.imports).
+``celery -A tasks worker`` finds ``app`` here. Only workers load the task modules (celeryconfig.imports).
 """
 
 from celery import Celery

@@ -1,6 +1,6 @@
-"""What a worker process has of the documents' room: files, reader and chunks, opened at the first use.
+"""A worker process's access to documents: their files, the reader and the chunks, opened on first use.
 
-Not before: LanceDB takes 1.6 s and 130 MB, must not be loaded before a fork, and may not be installed.
+Not earlier: LanceDB takes 1.6 s and 130 MB, must not be loaded before a fork, and may not be installed.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _RETRYABLE = (ReadingInterrupted, FilesUnavailable, ChunksUnavailable)
 
 
 class DocumentStorage:
-    """Belongs to the process' event loop."""
+    """Belongs to the event loop of the process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -30,6 +30,7 @@ class DocumentStorage:
         self.reader = make_reader(settings)
 
     async def chunks(self) -> ChunkTable:
+        """The chunk table, opened once."""
         async with self._open_lock:
             if self._chunks is None:
                 self._chunks = await open_chunk_table(self._settings)
@@ -37,7 +38,7 @@ class DocumentStorage:
 
     @asynccontextmanager
     async def local_copy(self, document_id: str) -> AsyncIterator[Path]:
-        """Raises DocumentRejected for a file that is not there any more."""
+        """A local copy of the document's file, for the length of the block. Raises DocumentRejected if it is lost."""
         copy = (await self._get_files()).local_copy(document_id)
         try:
             path = await asyncio.to_thread(copy.__enter__)
@@ -49,11 +50,15 @@ class DocumentStorage:
             await asyncio.to_thread(copy.__exit__, None, None, None)
 
     async def remove(self, document_id: str) -> None:
-        """File, chunks and vectors; also when they are gone already. The file first: to mark chunks takes room."""
+        """Remove the document's file, chunks and vectors; what is already gone is skipped.
+
+        The file goes first, because marking chunks as deleted needs disk space.
+        """
         await asyncio.to_thread((await self._get_files()).remove, document_id)
         await (await self.chunks()).remove(document_id)
 
     async def purge(self) -> None:
+        """Clear the text of chunks that were removed some time ago from the disk too."""
         await (await self.chunks()).compact()
 
     async def _get_files(self) -> Files:
@@ -65,7 +70,7 @@ class DocumentStorage:
 
 @contextmanager
 def translate_document_errors() -> Iterator[None]:
-    """Raise one of our AttemptErrors for what the documents' room raises inside; what else it raises is a crash."""
+    """Turn every error of the documents package into one of our AttemptErrors. Any other error is a crash."""
     try:
         with translate_storage_errors(ChunksUnavailable):
             yield
@@ -76,4 +81,4 @@ def translate_document_errors() -> Iterator[None]:
 
 
 def document_deleted() -> DocumentRejected:
-    return DocumentRejected("the document was deleted meanwhile", code="document_deleted")
+    return DocumentRejected("the document was deleted while the task ran", code="document_deleted")

@@ -1,8 +1,8 @@
-"""The message as Celery would send it.
+"""The Celery message for a job: as a template for the Lua transitions, and published through Celery.
 
-Where Redis is broker and record store in one, the storage verbs push the message in the same step as the record, so
-they need the message ready-made. It is not written by hand: Celery itself publishes it once, into kombu's in-memory
-transport, and what arrived there becomes the template. A test compares it with what Celery sends over Redis.
+Where Redis is both broker and record store, a transition writes the record and the message in one step, so it needs
+the message ready-made. We do not write the message by hand: Celery publishes it once into kombu's in-memory transport,
+and the captured message becomes the template. A test compares it with the message that Celery sends over Redis.
 """
 
 import json
@@ -17,11 +17,11 @@ from jobs.storage.keys import DEFAULT_QUEUE, HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.storage.message_template import ID_PLACEHOLDER, TAG_PLACEHOLDER, MessageTemplate
 
 RUN_JOB: Final = "chatqueue.run_job"  # the task's name: a worker silently discards one it does not know
-_NO_SUCH_QUEUE: Final = 404  # not declared yet; kombu's Redis transport says it of every queue that is empty
+_NO_SUCH_QUEUE: Final = 404  # AMQP: not declared yet; kombu's Redis transport also reports it for an empty queue
 
 
 def make_message_template(app: Celery, settings: Settings, queue: str = DEFAULT_QUEUE) -> MessageTemplate:
-    """How to ring for jobs of this queue, given where the broker is."""
+    """The template for jobs of this queue; without messages where another broker publishes them."""
     if not settings.broker_is_record_store:
         return MessageTemplate(queue)
     return MessageTemplate(
@@ -30,12 +30,12 @@ def make_message_template(app: Celery, settings: Settings, queue: str = DEFAULT_
 
 
 def publish_through_celery(app: Celery, job_id: str, queue: str, priority: int = NORMAL_PRIORITY) -> None:
-    """Ring over a broker that is not the record store. Raises kombu.exceptions.OperationalError."""
+    """Publish the message over a broker that is not the record store. Raises kombu.exceptions.OperationalError."""
     _send(app, job_id, queue, priority)
 
 
 def messages_left(app: Celery, queue: str) -> int:
-    """Messages that wait at the broker, those under way to a worker left out. Raises what the transport raises."""
+    """Messages that wait at the broker, without those already delivered to a worker. Raises the transport's errors."""
     with app.connection_for_read() as connection, connection.channel() as channel:
         try:
             return int(app.amqp.queues[queue](channel).queue_declare(passive=True).message_count)
@@ -46,7 +46,7 @@ def messages_left(app: Celery, queue: str) -> int:
 
 
 def _send(app: Celery, job_id: str, queue: str, priority: int, **options: Any) -> None:
-    # A task sent by name does not know task_ignore_result: without the option Celery subscribes to the result first.
+    # A task sent by name ignores the setting task_ignore_result; without the option Celery subscribes to its result.
     app.send_task(RUN_JOB, task_id=job_id, queue=queue, priority=priority, ignore_result=True, **options)
 
 
@@ -57,9 +57,9 @@ def _make_template(app: Celery, queue: str, priority: int) -> str:
 
 
 def _capture_message(app: Celery, queue: str, priority: int) -> dict[str, Any]:
-    """What Celery's publish puts on a queue of a kombu transport, with the placeholder as the task's id."""
+    """The message that Celery publishes for a task whose id is the placeholder."""
     with Connection("memory://") as connection, connection.channel() as channel:  # type: ignore[no-untyped-call]
         with app.amqp.Producer(channel) as producer:
             _send(app, ID_PLACEHOLDER, queue, priority, producer=producer)
-        message: dict[str, Any] = channel._get(queue)  # noqa: SLF001  # the raw message, as Redis would store it
+        message: dict[str, Any] = channel._get(queue)  # noqa: SLF001  # the raw message, in the form that Redis stores
     return message

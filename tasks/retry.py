@@ -1,4 +1,4 @@
-"""The decision after a failed attempt, as a pure function: when to try again, or to give up."""
+"""The decision after a failed attempt, as a pure function: retry after a wait, or give up."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class TryAgain:
 
 @dataclass(frozen=True)
 class GiveUp:
-    reason: str  # for the message of the error: why there is no further attempt; '' where that says enough
+    reason: str  # why there is no further attempt, for the error message; '' when the error itself is the reason
 
 
 def decide(
@@ -24,10 +24,10 @@ def decide(
     settings: Settings,
     jitter: float,
 ) -> TryAgain | GiveUp:
-    """``failures`` so far, this one included; ``jitter`` is a random number from 0 up to 1.
+    """``failures`` includes this one; ``jitter`` is a random number from 0 up to 1.
 
-    The wait doubles with each failure up to the cap, and is spread over its upper half so that jobs that failed
-    together do not come back together. A provider's Retry-After is obeyed: never sooner, whatever our own wait.
+    The wait doubles with each failure up to the cap. Jitter spreads it over its upper half, so that jobs that failed
+    simultaneously do not retry simultaneously. The wait is never shorter than the provider's Retry-After.
     """
     if not error.is_retryable:
         return GiveUp("")
@@ -35,10 +35,10 @@ def decide(
         return GiveUp(f"{failures} of {max_attempts} attempts used")
     retry_after = error.retry_after_seconds or 0
     if retry_after > settings.retry_after_cap_seconds:
-        return GiveUp(f"the provider asks to wait {retry_after:.0f} s, longer than CHATQUEUE_RETRY_AFTER_CAP_SECONDS")
+        return GiveUp(f"the provider's Retry-After of {retry_after:.0f} s exceeds CHATQUEUE_RETRY_AFTER_CAP_SECONDS")
     max_backoff = min(settings.backoff_base_seconds * 2.0 ** (failures - 1), settings.backoff_cap_seconds)
     backoff = max_backoff * (0.5 + jitter / 2)
     wait = retry_after + backoff * jitter if retry_after > backoff else backoff
     if wait >= remaining_seconds:
-        return GiveUp("the job's deadline comes before its next attempt")
+        return GiveUp("the next attempt would start after the job's deadline")
     return TryAgain(wait)

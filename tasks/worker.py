@@ -1,4 +1,4 @@
-"""Wires a worker process: loaded by workers only, through celeryconfig.imports."""
+"""Wires a worker process to Celery's signals. Only workers load this module, through celeryconfig.imports."""
 
 import contextlib
 import logging
@@ -21,21 +21,20 @@ from tasks import run_job
 from tasks.celery_ext import pool, redis_transport, remote_control
 from tasks.runtime import runtime
 
-__all__ = [  # importing them mends kombu, and registers commands and the task
+__all__ = [  # imported for their effect: they patch kombu, and register remote control commands and the task
     "redis_transport",
     "remote_control",
     "run_job",
 ]
 
-logger = logging.getLogger(__name__)
-_DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children, which hear of no shutdown otherwise
+_DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children: Celery does not notify them of a shutdown
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def choose_pool(sender: Any, **_: Any) -> None:
-    """Give each pool a concurrency that fits it, unless the command line says one.
+    """Give each pool a suitable concurrency, unless the command line sets one.
 
-    Celery takes ``-P prefork`` for "no -P given" and would use the configured pool: asked for, prefork is meant.
+    Celery takes ``-P prefork`` for "no -P given" and would use the configured pool; an explicit prefork is honoured.
     """
     if sender.pool_cls is pool.TaskPool and _is_set_on_command_line("pool"):
         sender.pool_cls = "prefork"
@@ -50,7 +49,7 @@ def choose_pool(sender: Any, **_: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def start_runtime(sender: Any, **_: Any) -> None:
-    """Prefork's parent runs no jobs; its children start their own."""
+    """Start the runtime and prepare its shutdown. Prefork's parent runs no jobs; its children start their own."""
     worker = sender.controller
     drain = _signal_children if worker.pool.uses_semaphore else _drain_own_process
     if not worker.pool.uses_semaphore:
@@ -58,7 +57,7 @@ def start_runtime(sender: Any, **_: Any) -> None:
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def start_grace_period(how: str, **_: Any) -> None:
-        """Warm: running jobs have the grace period to finish. Cold: they go back to the queue at once."""
+        """Warm: running jobs have the grace period to finish. Cold: they go back to the queue immediately."""
         if not worker.pool.uses_semaphore:
             runtime().is_stopping = True
         grace = get_settings().grace_seconds if how == "Warm" else 0
@@ -79,24 +78,25 @@ def _signal_children(worker: Any) -> None:
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def start_child_runtime(**_: Any) -> None:
+    """Start the runtime of a prefork child."""
     runtime()
     signal.signal(_DRAIN_SIGNAL, lambda *_: runtime().drain())
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def configure_logging(loglevel: int | None = None, **_: Any) -> None:
-    """One plain line an event on standard error, for our loggers and Celery's.
+    """Log one plain line per event to standard error, for our loggers and Celery's.
 
-    At the level of the settings, unless the command line says one.
+    The level is that of the settings, unless the command line sets one.
     """
     level = loglevel if _is_set_on_command_line("loglevel") else get_settings().log_level
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.captureWarnings(capture=True)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # one line a call otherwise
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # below that it logs a line for each call
 
 
 def _is_set_on_command_line(option: str) -> bool:
-    """True when the command line (or its environment variable) names this option of ``celery worker``."""
+    """Whether the command line, or its environment variable, sets this option of ``celery worker``."""
     context = click.get_current_context(silent=True)
     source = context and context.get_parameter_source(option)
     return source not in (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP)

@@ -1,8 +1,8 @@
-"""The event loop of a worker process, in a thread of its own, and the bridge from Celery's synchronous task bodies.
+"""The event loop of a worker process, in its own thread, and the bridge from Celery's synchronous task bodies.
 
-A body calls ``wait_for(coroutine)``. On the asyncio pool the body runs in a greenlet on the loop: the greenlet hands
-the coroutine up to its driver and sleeps, and the loop goes on. On threads, prefork and solo the calling thread
-blocks while the loop does the work. So one body serves every pool.
+A body calls ``wait_for(coroutine)``. On the asyncio pool the body runs in a greenlet on the loop: the greenlet passes
+the coroutine to its driver and sleeps, and the loop continues. On threads, prefork and solo the calling thread blocks
+while the loop does the work. So the same body runs on every pool.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """One running event loop. Made once for each process: a fork does not take threads along."""
+    """One running event loop. Created once for each process, because a fork does not copy threads."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -25,7 +25,7 @@ class LoopThread:
         self._thread.start()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run on the loop and wait for it, from another thread. Raises what the coroutine raises."""
+        """Run a coroutine on the loop and wait for it, from another thread. Raises what the coroutine raises."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     def stop(self) -> None:
@@ -43,29 +43,29 @@ _by_process: dict[int, LoopThread] = {}
 
 
 def loop_thread() -> LoopThread:
-    """The loop of this process, started at the first call. After that no lock is taken: a signal handler may call."""
+    """The loop of this process, started by the first call. Later calls take no lock, so a signal handler may call."""
     pid = os.getpid()
-    if (started := _by_process.get(pid)) is not None:
-        return started
+    if (running := _by_process.get(pid)) is not None:
+        return running
     with _lock:
         if pid not in _by_process:
-            _by_process.clear()  # what a fork copied belongs to the parent
+            _by_process.clear()  # an entry that a fork copied belongs to the parent
             _by_process[pid] = LoopThread()
         return _by_process[pid]
 
 
 class _BodyGreenlet(greenlet):  # type: ignore[misc]  # greenlet ships no types for subclassing
-    """A task body on the loop: what it waits for goes up to ``run_body``."""
+    """A task body on the loop: it passes each coroutine it waits for to ``run_body``."""
 
 
 async def run_body(body: Callable[[], T]) -> T:
-    """Run a synchronous body on this loop; whenever it waits for a coroutine, the loop goes on."""
+    """Run a synchronous body on this loop; while the body waits for a coroutine, the loop continues."""
     child = _BodyGreenlet(body, getcurrent())
     awaitable = child.switch()
     while not child.dead:
         try:
             value = await awaitable
-        except BaseException as error:  # noqa: BLE001  # a cancel too belongs to the body
+        except BaseException as error:  # noqa: BLE001  # cancellation is raised in the body too
             awaitable = child.throw(error)
         else:
             awaitable = child.switch(value)

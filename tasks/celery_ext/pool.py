@@ -1,8 +1,11 @@
 """The asyncio pool: Celery's unmodified tracer runs each task in a greenlet on one event loop.
 
-Celery has no asyncio pool yet (celery#10634 is open); this one stands on Celery's extension point for pools and on
-nothing private, so that Celery's own can take its place. Celery's callbacks (acknowledge, events) write to the
-broker's connection, so they are handed back to the worker's main loop, in the order in which they came.
+Celery has no asyncio pool yet (celery#10634 is open). This one uses Celery's extension point for pools and nothing
+private, so that Celery's own pool can replace it. Celery's callbacks (acknowledge, events) write to the broker's
+connection, so they run on the worker's main loop, in the order in which their tasks ended.
+
+Logs:
+    pool_callback_failed  a callback of Celery raised; the task has ended all the same
 """
 
 import asyncio
@@ -23,11 +26,11 @@ from tasks.celery_ext.event_loop import loop_thread, run_body
 
 logger = logging.getLogger(__name__)
 
-_DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool looks whether its last run has ended
+_DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool checks whether its last task has ended
 
 
 class RunningTask:
-    """One task under way. Celery holds a weak reference to it."""
+    """One running task. Celery holds a weak reference to it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -35,13 +38,13 @@ class RunningTask:
 
 
 class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
-    """Never more run than there are slots.
+    """Never runs more tasks than it has slots.
 
-    Celery's prefetch count sees to that until the broker's connection is lost: then it starts from nought, whatever
-    still runs. What comes in beyond the slots waits here, unclaimed, so that other workers may take its job.
+    Celery's prefetch count ensures that until the broker's connection is lost: then it restarts from zero, whatever
+    still runs. Messages beyond the slots wait here, with their jobs unclaimed, so another worker can take the jobs.
     """
 
-    signal_safe = False  # stopping waits, which a signal handler must not
+    signal_safe = False  # on_stop waits, and a signal handler must not
     body_can_be_buffer = True
     task_join_will_block = True
 
@@ -51,9 +54,8 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         self._running: dict[int, RunningTask] = {}
         self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._hub: Any = None
-        self._waiting: deque[tuple[RunningTask, Callable[[], None]]] = (
-            deque()
-        )  # of the loop's thread, as is what follows
+        # Used on the loop's thread only:
+        self._waiting: deque[tuple[RunningTask, Callable[[], None]]] = deque()
         self._busy_slots = 0
 
     def on_start(self) -> None:
@@ -80,7 +82,7 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         def body() -> None:
             try:
                 result = target(*(args or ()), **(kwargs or {}))
-            except BaseException:  # noqa: BLE001  # SystemExit and the like must not end the loop, nor leak the slot
+            except BaseException:  # noqa: BLE001  # SystemExit must neither end the loop nor leak the slot
                 self._queue_callback(error_callback, ExceptionInfo(sys.exc_info()))
             else:
                 self._queue_callback(callback, result)
@@ -89,18 +91,18 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         return run
 
     def on_stop(self) -> None:
-        """Warm shutdown: wait for every run, and pass on its acknowledgement."""
+        """Warm shutdown: wait for every task, and run the callback that acknowledges it."""
         while self._running:
             self._drain_callbacks(_DRAIN_POLL_SECONDS)
         self._drain_callbacks(0)
 
     def on_terminate(self) -> None:
-        """Cold shutdown: the runs end with the process; their leases expire."""
+        """Cold shutdown: cancel every task; the leases of their jobs expire."""
         for run in list(self._running.values()):
             self.terminate_job(run.number)
 
     def terminate_job(self, pid: int, signal: Any = None) -> None:  # noqa: ARG002  # Celery's signature
-        """Cancel one run; ``pid`` is the number that its accept callback got."""
+        """Cancel one task; ``pid`` is the number that its accept callback received."""
         run = self._running.get(pid)
         if run is not None and run.task is not None:
             loop_thread().loop.call_soon_threadsafe(run.task.cancel)
@@ -138,10 +140,10 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
             self._hub.call_soon(self._drain_on_hub)
 
     def _drain_on_hub(self) -> None:
-        """Pass callbacks on, then wake the hub once more.
+        """Run the callbacks, then wake the hub once more.
 
-        What they queue on the hub in turn (the acknowledgements) kombu would look at only after its next poll, up to
-        a second later, and only a call from another thread wakes it.
+        The callbacks queue acknowledgements on the hub. Without the wake-up, kombu would process them only after its
+        next poll, up to a second later. Only a call from another thread wakes the hub.
         """
         self._drain_callbacks(0)
         loop_thread().loop.call_soon_threadsafe(self._hub.call_soon, int)

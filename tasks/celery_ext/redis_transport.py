@@ -1,13 +1,12 @@
-"""How a worker takes messages over kombu's Redis transport: many in one round trip, and kept in its memory alone.
+"""Patches kombu's Redis transport: a worker takes many messages in one round trip and keeps them in memory only.
 
-kombu takes one message at a time, writes it back to Redis until it is acknowledged, and acknowledges each by itself:
-three round trips for each job, on the thread that has to take the next. A message needs none of that, for the record is
-the truth. Recovery rings for a queued job whose message was lost, however it was lost; a job that was claimed comes
-back
-when its lease expires. So a worker notes nothing down, and what it had taken when its connection is lost does not
-come back, for it still runs here.
+kombu takes one message at a time, writes it back to Redis until it is acknowledged, and acknowledges it separately:
+three round trips for each job, on the thread that has to take the next message. Our messages need none of that,
+because the record is the truth. If a queued job's message is lost, recovery republishes it. If a claimed job's worker
+is lost, its lease expires and the job is queued again. So a worker stores nothing about a message. When its connection
+is lost, the messages it has taken are not redelivered, because their jobs still run here.
 
-Loaded by workers only. Needs BLMPOP (Redis 7.0, Valkey). Other brokers keep their own transports.
+Only workers load this module. Needs BLMPOP (Redis 7.0, Valkey). Other brokers keep their own transports.
 """
 
 from itertools import product
@@ -19,16 +18,16 @@ from kombu.transport import redis, virtual
 from kombu.utils.json import loads
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-_MAX_BATCH: Final = 16  # more would save little, and leave idle workers nothing of a short queue
+_MAX_BATCH: Final = 16  # messages; more would save little, and leave idle workers nothing of a short queue
 
 
 class QoS(virtual.QoS):
-    """The messages under way, counted against the free slots."""
+    """Counts the unacknowledged messages against the free slots."""
 
     restore_at_shutdown = False
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """The slot is free even if Redis was not told: kombu would count the message as running for ever."""
+        """Free the slot even if Redis cannot be reached: kombu would count the message as running for ever."""
         try:
             super().reject(delivery_tag, requeue and not self.channel.closed)  # type: ignore[no-untyped-call]
         finally:
@@ -36,7 +35,7 @@ class QoS(virtual.QoS):
 
 
 class Channel(redis.Channel):
-    """A fetch has two halves, which kombu names after BRPOP; between them it watches over ``_in_poll``."""
+    """A fetch has two halves, which kombu names after BRPOP; between them it watches ``_in_poll``."""
 
     QoS: Any = QoS
     _in_poll: Any
@@ -49,14 +48,14 @@ class Channel(redis.Channel):
         lists = product(self.priority_steps, queues)
         names = [self._q_for_pri(queue, priority) for priority, queue in lists]  # type: ignore[no-untyped-call]
         wait = self.brpop_timeout if timeout is None else timeout
-        free = self.qos.can_consume_max_estimate() or _MAX_BATCH  # it says nought, or nothing, without a limit
+        free = self.qos.can_consume_max_estimate() or _MAX_BATCH  # 0 or None without a limit
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
         count = min(free, _MAX_BATCH)
         self.client.connection.send_command("BLMPOP", wait, len(names), *names, "RIGHT", "COUNT", count)
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Deliver what has come. Raises Empty when nothing has, and what a lost connection raises."""
+        """Deliver the fetched messages. Raises Empty when there are none, and the errors of a lost connection."""
         try:
             reply = self._parse_messages(options)
             if not reply:
@@ -79,7 +78,7 @@ class Channel(redis.Channel):
             raise
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
-        """Put a rejected message back on its list: from memory, where kombu would look into Redis."""
+        """Put a rejected message back on its list, from memory; kombu would read it from Redis."""
         info = message.delivery_info
         with self.conn_or_acquire() as client:
             self._do_restore_message(  # type: ignore[no-untyped-call]
@@ -92,10 +91,10 @@ class Channel(redis.Channel):
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """The same where Sentinels say which server it is."""
+    """The same with a server that Sentinels name."""
 
 
 redis.Transport.Channel = Channel
 redis.SentinelTransport.Channel = SentinelChannel
-# Redis without memory, or a replica after a failover: it passes. Celery takes what is not listed for unrecoverable.
+# Redis out of memory, or a replica after a failover: both are temporary. Celery ends the worker for unlisted errors.
 redis.Transport.connection_errors = (*redis.Transport.connection_errors, OutOfMemoryError, ReadOnlyError)

@@ -1,14 +1,17 @@
-"""Celery's own ``revoke`` and ``terminate`` are cancels: of queued jobs and of running ones, on every pool.
+"""Celery's own ``revoke`` and ``terminate`` cancel jobs: queued and running ones, on every pool.
 
-Celery by itself lets a plain revoke of a running task pass, and to ``terminate`` it kills the process or greenlet in
-which the task runs: the threads pool cannot. Here a worker that hears of either writes the cancel to the job's
-record, which closes the running call wherever it is; nothing is killed. All workers hear of it and all do the same:
-a cancel may come any number of times. Ids that are not jobs' go to Celery as they came.
+Celery itself ignores a plain revoke of a running task. To ``terminate`` a task it kills the process or greenlet that
+runs it, which the threads pool cannot do. Here a worker that receives either command cancels the job in its record,
+which closes the running call wherever it is; nothing is killed. Every worker receives the command and does the same,
+because a cancel may be repeated any number of times. Ids that are not job ids go to Celery unchanged.
 
-On ``-P solo`` a worker hears of remote control between its jobs only: a revoke of what runs there is heard when it
-has ended, unless there is a worker on another pool. A cancel over HTTP stops it at once, as everywhere.
+On ``-P solo`` a worker receives remote control only between its jobs: a revoke of the running job arrives when the job
+has ended, unless there is a worker on another pool. A cancel over HTTP stops the job within a second, as on any pool.
 
-Loaded by workers only.
+Only workers load this module.
+
+Logs:
+    revoke_failed  jobs (how many), code: Redis refused the cancels or is unreachable
 """
 
 import logging
@@ -31,14 +34,14 @@ from jobs.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
-Reply: TypeAlias = dict[str, str]  # Celery's form: what was done under `ok`, or why it was not under `error`
+Reply: TypeAlias = dict[str, str]  # Celery's form: {"ok": what was done} or {"error": why it was not}
 
 _celery_revoke = control.revoke
 
 
 @control.control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Reply:
-    """Revoke task by id (or list of ids); a job is cancelled, also while it runs."""
+    """Revoke task by id (or list of ids); a job is cancelled, even while it runs."""
     requested_ids = list(dict.fromkeys(maybe_list(task_id) or ()))
     job_ids = [id_ for id_ in requested_ids if is_job_id(id_)]
     other_ids = [id_ for id_ in requested_ids if not is_job_id(id_)]
@@ -59,17 +62,17 @@ def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Reply:
 
 @task_revoked.connect  # type: ignore[untyped-decorator]
 def cancel_revoked_job(request: Any, **_: Any) -> None:
-    """Celery has dropped a bell as revoked.
+    """Celery has dropped a message as revoked: cancel its job once more.
 
-    Should Redis have lost the cancel with its last second, the job would wait for ever: recovery rings for it, and
-    Celery drops that bell too.
+    If Redis lost the cancel when it crashed, the job would wait for ever: recovery would republish its message, and
+    Celery would drop that too.
     """
     if is_job_id(request.id):
         _revoke_jobs([request.id])
 
 
 def _revoke_jobs(job_ids: list[str]) -> Reply:
-    """When the cancels fail Celery is told nothing: it would drop the bells of jobs that are still to be done."""
+    """Cancel the jobs. After a failure nothing is marked as revoked: Celery would drop messages still needed."""
     try:
         outcomes = _cancel_jobs(job_ids)
     except (QueueFull, StoreUnavailable) as error:
@@ -80,7 +83,10 @@ def _revoke_jobs(job_ids: list[str]) -> Reply:
 
 
 def _cancel_jobs(job_ids: list[str]) -> dict[str, list[str]]:
-    """The ids by the verb's outcome, in one round trip. Raises StoreUnavailable, and QueueFull without memory."""
+    """The ids by outcome of the cancel, in one round trip.
+
+    Raises StoreUnavailable, and QueueFull when Redis is out of memory.
+    """
     settings = get_settings()
     outcomes = _store().run_all([transitions.cancel(job_id, DEFAULT_QUEUE, settings) for job_id in job_ids])
     by_outcome = defaultdict(list)
@@ -91,12 +97,12 @@ def _cancel_jobs(job_ids: list[str]) -> dict[str, list[str]]:
 
 @cache
 def _store() -> Store:
-    """One for the process and its main thread; the connection ends with them."""
+    """One for the process, used on its main thread; its connection ends with the process."""
     return Store(connect(get_settings()))
 
 
 def _mark_revoked_in_celery(outcomes: dict[str, list[str]]) -> None:
-    """So `inspect revoked` lists what was cancelled, its bell is dropped, and Flower shows a running one as revoked."""
+    """Mark the cancelled jobs: `inspect revoked` lists them, Celery drops their messages, Flower shows running ones."""
     cancelled = outcomes.get("cancelled", [])
     worker_state.revoked.update(cancelled)
     for request in [worker_state.requests.get(job_id) for job_id in cancelled]:
@@ -105,7 +111,7 @@ def _mark_revoked_in_celery(outcomes: dict[str, list[str]]) -> None:
 
 
 def _merge_replies(replies: list[Reply]) -> Reply:
-    """One reply; an error is not hidden by what else went well."""
+    """One reply; an error takes precedence over a success."""
     for status in ("error", "ok"):
         texts = [reply[status] for reply in replies if status in reply]
         if texts:

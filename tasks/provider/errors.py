@@ -1,7 +1,7 @@
-"""The vendor's errors, translated once: retryable, rejected or broken.
+"""Translates the provider's errors, once: retryable, rejected or broken.
 
-Messages are our own: a provider's may repeat the prompt or parts of the key. Of the provider's words only its error
-code is kept, and only when it looks like one.
+The messages are our own, because a provider's message may repeat the prompt or parts of the key. Only the provider's
+error code is kept, and only if it has the form of one.
 """
 
 import json
@@ -22,7 +22,7 @@ _VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
 _ERROR_STATUS: Final = range(400, 600)
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
-# How those codes begin that lay the fault on the request.
+# Error codes that start like this blame the request.
 _REQUEST_FAULT_CODE: Final = re.compile(
     r"invalid|unsupported|image|empty|context_length|string_above|[a-z_]*policy|content_filter|model_not_found"
 )
@@ -31,14 +31,14 @@ _PERMANENT_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_r
 
 @contextmanager
 def translate_errors(timeouts: Timeouts) -> Iterator[None]:
-    """Raise one of our AttemptErrors for whatever the SDK and its transport raise inside.
+    """Turn every error of the SDK and its transport into one of our AttemptErrors.
 
-    The original is not chained: it holds the request, and the request holds the prompt.
+    The original error is not chained: it holds the request, and the request holds the prompt.
     """
     try:
         yield
     except openai.APITimeoutError as error:
-        # The SDK's aiohttp transport reports a refused connection as a time-out while connecting.
+        # The SDK's aiohttp transport reports a refused connection as a connect timeout.
         raise (unreachable() if isinstance(error.__cause__, httpx2.ConnectTimeout) else timed_out()) from None
     except openai.APIStatusError as error:
         raise from_status(error.status_code, _vendor_code(error), error.response.headers) from None
@@ -57,7 +57,7 @@ def translate_errors(timeouts: Timeouts) -> Iterator[None]:
 
 
 def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]) -> AttemptError:
-    """Pure: what an HTTP status of the provider means for the attempt."""
+    """Pure: the error for an HTTP status of the provider."""
     message = f"the provider answered {status}" + (f" ({vendor_code})" if vendor_code else "")
     retry_after = read_retry_after(headers, datetime.now(UTC))
     if vendor_code in _PERMANENT_CODES:
@@ -67,18 +67,16 @@ def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]
     if status in _RETRYABLE_STATUS or status >= 500:  # noqa: PLR2004  # server errors
         return ProviderRetryable(message, code="provider_unavailable", retry_after_seconds=retry_after)
     if status in (401, 403):
-        return ProviderRejected(
-            f"{message}: it refuses the server's key; see OPENAI_API_KEY", code="provider_auth_failed"
-        )
+        return ProviderRejected(f"{message}: it rejects the API key; see OPENAI_API_KEY", code="provider_auth_failed")
     if status == 404:  # noqa: PLR2004  # not found
         return ProviderRejected(f"{message}: no such model or path", code="provider_not_found")
-    return ProviderRejected(f"{message}: it refuses this request", code="provider_rejected_request")
+    return ProviderRejected(f"{message}: it rejects this request", code="provider_rejected_request")
 
 
 def from_stream_error(error: Any) -> AttemptError:
-    """Pure: what an error means that a provider tells in its stream. Some give an HTTP status for its code.
+    """Pure: the error for an error event in the provider's stream. Some providers put an HTTP status in its ``code``.
 
-    One that nobody knows is tried again: at worst it costs some calls, and the other way round an answer.
+    An unknown error is retryable: a needless retry costs some calls, a missing one costs the answer.
     """
     payload = error if isinstance(error, dict) else {}
     code, vendor_code = payload.get("code"), as_error_code(payload.get("code")) or as_error_code(payload.get("type"))
@@ -93,7 +91,7 @@ def from_stream_error(error: Any) -> AttemptError:
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait by ``retry-after-ms`` or ``Retry-After`` (seconds or a date); None when absent or nonsense."""
+    """Seconds to wait, from ``retry-after-ms`` or ``Retry-After`` (seconds or a date); None if absent or malformed."""
     try:
         if "retry-after-ms" in headers:
             return max(0.0, float(headers["retry-after-ms"]) / 1000)
@@ -109,11 +107,11 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def timed_out() -> ProviderRetryable:
-    return ProviderRetryable("the provider was silent for too long", code="provider_timeout")
+    return ProviderRetryable("the provider did not answer in time", code="provider_timeout")
 
 
 def deadline_passed() -> DeadlineExceeded:
-    return DeadlineExceeded("the job's deadline passed before its end")
+    return DeadlineExceeded("the job's deadline passed before it finished")
 
 
 def unreachable() -> ProviderRetryable:
@@ -125,11 +123,11 @@ def stream_cut() -> ProviderRetryable:
 
 
 def protocol_error() -> ProviderBroken:
-    return ProviderBroken("what answered does not speak the OpenAI protocol; see OPENAI_BASE_URL")
+    return ProviderBroken("the server at OPENAI_BASE_URL does not speak the OpenAI protocol")
 
 
 def lacks_endpoint(error: openai.APIStatusError) -> bool:
-    """The provider has no such path; it does not say that it has no such model."""
+    """Whether the provider has no such path, as opposed to no such model."""
     return error.status_code in _MISSING_ENDPOINT_STATUS and error.code != "model_not_found" and error.param != "model"
 
 
@@ -138,5 +136,5 @@ def _vendor_code(error: openai.APIError) -> str | None:
 
 
 def as_error_code(vendor_code: object) -> str | None:
-    """A provider's code, when it looks like one."""
+    """The code, if it has the form of one; anything else might hold content."""
     return vendor_code if isinstance(vendor_code, str) and _VENDOR_CODE.fullmatch(vendor_code) else None

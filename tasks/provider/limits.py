@@ -1,6 +1,6 @@
-"""What a provider may send: bounded here, before anybody reads, keeps or passes it on.
+"""Bounds what a provider may send, before it is parsed, stored or forwarded.
 
-How much of it is the answer is decided by the parsers, which take it from their SizeBudget.
+The parsers decide which part of it is the answer, and take the answer's size from their SizeBudget.
 """
 
 import json
@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from tasks.provider.errors import from_stream_error, protocol_error
 
-MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # of one event: above a response with some images in it
-_MAX_DEPTH: Final = 100  # levels; readers of JSON give up at some 200, and what is kept is kept inside of more
-# Of the log, beside the text: the arguments of a call come in events of some 130 bytes for 4 characters.
+MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # one event; larger than a response with several images
+_MAX_DEPTH: Final = 100  # levels; JSON parsers give up at about 200, and stored data is nested in further levels
+# The event log beside the text: call arguments arrive in events of about 130 bytes for 4 characters.
 _DATA_BYTES: Final = 1024 * 1024
 _DATA_BYTES_PER_CHAR: Final = 32
 
 
 class SizeBudget:
-    """How much an answer may still grow. What goes beyond is cut off, and the answer ends there."""
+    """How much an answer may still grow. Text beyond it is cut off, and the answer ends there."""
 
     def __init__(self, chars: int) -> None:
         self._chars = chars
@@ -25,7 +25,7 @@ class SizeBudget:
         self.is_full = False
 
     def take(self, value: str) -> str:
-        """As much of a text, a thought or a call's arguments as the budget allows."""
+        """As much of a text, a reasoning text or a call's arguments as the budget allows."""
         self._chars -= len(value)
         if self._chars >= 0:
             return value
@@ -33,13 +33,13 @@ class SizeBudget:
         return value[: self._chars]
 
     def take_data(self, size_bytes: int) -> None:
-        """What goes into the log beside the text; the last of it may go beyond."""
+        """Count data that goes into the event log beside the text. The last data may exceed the budget."""
         self._data_bytes -= size_bytes
         self.is_full = self.is_full or self._data_bytes < 0
 
 
 def read_event(data: bytes) -> Any:
-    """Raises ProviderBroken, and the error that a provider reports in mid-stream."""
+    """An event's JSON. Raises ProviderBroken, and the error that the provider reports mid-stream."""
     try:
         value = json.loads(data.decode())
     except (ValueError, RecursionError):
@@ -50,9 +50,10 @@ def read_event(data: bytes) -> Any:
 
 
 def check_depth(value: Any, as_json: str) -> None:
-    """Raises ValueError. What is deep has as many brackets, which are counted faster than levels."""
+    """Raises ValueError for a value that is nested too deeply."""
+    # Counting brackets is faster than counting levels, and a deep value has at least as many.
     if as_json.count("{") + as_json.count("[") > _MAX_DEPTH and _exceeds_depth(value):
-        raise ValueError("too deep")
+        raise ValueError("nested too deeply")
 
 
 def _exceeds_depth(value: Any) -> bool:

@@ -1,15 +1,15 @@
-"""The quarantine: a job whose attempts ended with their worker runs alone, in a process of its own.
+"""The quarantine: a job that keeps losing its worker runs alone, in a child process.
 
-In a pool that shares one process, a job that kills it takes its neighbours along, and who did it cannot be told.
-So from the second such death on, the provider's call is made in a child process for it alone. It stands where the
-provider stands: the worker keeps the lease and writes the events, and only the call moves. If the child dies, this
-job did it.
+In a pool that shares one process, a job that kills the process takes the other jobs with it, and nothing shows which
+job is to blame. So after ``quarantine_after_worker_losses`` losses, the job's call to the provider is made in a child
+process of its own. Only the call moves: the worker keeps the lease and writes the events. If the child dies, the job
+in it is to blame.
 
     worker   request, timeouts ──(stdin, one JSON line)──> child
     worker   <──(stdout, one JSON line each)── deltas, the answer, or the error
 
-The child ends with its worker: when its standard input closes. A stop that reaches the whole process group or
-cgroup (systemd, Ctrl-C) is the worker's to handle: the child does not heed it.
+The child ends with its worker, when its standard input closes. It ignores a stop signal to the whole process group or
+cgroup (systemd, Ctrl-C), which the worker handles.
 """
 
 import asyncio
@@ -34,8 +34,12 @@ from tasks.provider.errors import translate_errors
 from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
 
-_LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; a line may hold the vectors of a whole request
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent by who stops a group, not by a poison job
+_LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; one line holds all vectors of a request
+_STOP_SIGNALS: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+)  # whoever stops a process group sends these; a poison job does not
 _ERROR_CLASSES: Final = {
     kind.__name__: kind
     for kind in (
@@ -49,7 +53,7 @@ _ERROR_CLASSES: Final = {
 
 
 class Quarantine:
-    """Answers as Provider does, and raises WorkerLost besides."""
+    """Makes calls as Provider does; each may also raise WorkerLost."""
 
     def __init__(self, processes: int) -> None:
         self._process_slots = asyncio.Semaphore(processes)
@@ -66,7 +70,10 @@ class Quarantine:
 
     @asynccontextmanager
     async def _process_slot(self, timeouts: Timeouts) -> AsyncIterator[Timeouts]:
-        """Wait for a slot, not beyond the job's deadline; returns the timeouts that are left."""
+        """Wait for a slot, at most until the job's deadline. Yields the timeouts that remain.
+
+        Raises DeadlineExceeded.
+        """
         loop = asyncio.get_running_loop()
         requested_at = loop.time()
         with translate_errors(timeouts):
@@ -80,7 +87,7 @@ class Quarantine:
 
 @asynccontextmanager
 async def _child(request: ProviderRequest, timeouts: Timeouts) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
-    """The lines that a child process says; it is gone when the block ends."""
+    """Start a child process; yields the lines it writes. The child has ended when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tasks.provider.quarantine", stdin=pipe, stdout=pipe, limit=_LINE_LIMIT
@@ -109,8 +116,8 @@ async def _exchange_lines(
             raise _parse_error(line["error"])
         yield line
     if -await process.wait() in _STOP_SIGNALS:  # while the child was starting
-        raise AttemptCrashed("the process that ran the job alone was told to stop")
-    raise WorkerLost("the job killed the process that ran it alone; it is not tried again")
+        raise AttemptCrashed("the job's quarantine process was stopped")
+    raise WorkerLost("the job killed its quarantine process; it is not retried")
 
 
 def _parse_error(error_fields: dict[str, Any]) -> AttemptError:
@@ -118,13 +125,13 @@ def _parse_error(error_fields: dict[str, Any]) -> AttemptError:
 
 
 def main() -> None:
-    """The child: make the call that stands on standard input."""
+    """The child process: make the call described on standard input."""
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     job_input = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_with_worker, daemon=True).start()
     output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever prints, prints to standard error
+    os.dup2(2, 1)  # stray prints must not mix with the lines for the worker
     asyncio.run(
         _call(
             PROVIDER_REQUEST.validate_python(job_input["request"], strict=False),
@@ -135,8 +142,8 @@ def main() -> None:
 
 
 def _exit_with_worker() -> None:
-    """A call that a dead worker left behind would be made a second time elsewhere while it still runs."""
-    while os.read(0, 1):  # not sys.stdin: a thread in its lock would break the interpreter's end
+    """End the process when the worker is gone: another worker makes the call again, and two must not run."""
+    while os.read(0, 1):  # not sys.stdin: a thread that holds its lock breaks the interpreter's shutdown
         pass
     os._exit(1)
 

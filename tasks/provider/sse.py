@@ -1,7 +1,7 @@
-"""Server-sent events as far as a provider's stream uses them: bytes as the network cuts them go in, data comes out.
+"""A decoder for server-sent events, as far as providers use them: chunks of bytes in, the data of events out.
 
-The SDK's own decoder hands each event up through four asynchronous generators, which costs more than all else that is
-done with a token. This one decodes at once what one read brought.
+The SDK's decoder passes each event through four asynchronous generators, which costs more than everything else that is
+done with a token. This decoder is synchronous and returns all events that one chunk completes.
 """
 
 from tasks.provider.errors import protocol_error
@@ -9,18 +9,18 @@ from tasks.provider.limits import MAX_EVENT_BYTES
 
 
 class SSEDecoder:
-    """Of one stream. Each line end of the standard counts, whichever reads it comes in."""
+    """For one stream. Accepts every line end of the standard, also when a chunk boundary splits it."""
 
     def __init__(self) -> None:
-        self._partial_line: list[bytes] = []  # of a line; joined once, for a line may be long and come in many reads
-        self._data: list[bytes] = []  # of an event
-        self._ends_with_cr = False  # the last read ended with one, of which a line feed may be the other half
-        self._buffered_bytes = 0  # since the last event that was whole
+        self._partial_line: list[bytes] = []  # joined once: a line may be long and arrive in many chunks
+        self._data: list[bytes] = []  # the data lines of the event that has not ended
+        self._ends_with_cr = False  # a line feed at the start of the next chunk belongs to this carriage return
+        self._buffered_bytes = 0  # received since the last complete event
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of each event that is whole now; its lines joined by line feeds.
+        """The data of each event that this chunk completes; data lines are joined by line feeds.
 
-        Raises ProviderBroken for an event that does not end.
+        Raises ProviderBroken when an event grows beyond MAX_EVENT_BYTES.
         """
         self._buffered_bytes += len(chunk)
         if self._buffered_bytes > MAX_EVENT_BYTES:
@@ -39,7 +39,7 @@ class SSEDecoder:
         return events
 
     def _read_line(self, line: bytes) -> bytes | None:
-        """The event's data, at the empty line that ends it. Its name, id and comments are passed over."""
+        """The event's data, at the empty line that ends it. Event names, ids and comments are ignored."""
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
         elif not line and self._data:

@@ -1,4 +1,4 @@
-"""How long one attempt may take: the request's own limits, else the server's, never beyond the job's deadline."""
+"""The timeouts of one attempt: the request's own limits, else the settings', and never beyond the job's deadline."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -9,7 +9,7 @@ from jobs.settings import Settings
 
 @dataclass(frozen=True)
 class Timeouts:
-    """All in seconds. ``is_deadline`` tells that ``total`` is what is left of the job's own time."""
+    """All in seconds. ``is_deadline``: ``total`` is the time until the job's deadline."""
 
     total: float
     first_token: float
@@ -17,7 +17,7 @@ class Timeouts:
     is_deadline: bool = False
 
     def after(self, seconds: float) -> Self:
-        """What is left after some waiting. Only a deadline goes on meanwhile."""
+        """The timeouts after the call has waited for so long. Only a deadline keeps running during a wait."""
         return replace(self, total=max(0.0, self.total - seconds)) if self.is_deadline else self
 
     @classmethod
