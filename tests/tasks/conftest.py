@@ -20,7 +20,7 @@ SHORT = {"CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1", "CHATQUEUE_PROVIDER_IDLE_SECON
 
 @pytest.fixture(scope="module")
 def worker(redis_url: str, model_url: str) -> Iterator[Process]:
-    """`celery -A tasks worker`, for all tests that only need one to be there."""
+    """`celery -A tasks worker`, shared by the tests of a module."""
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}
     args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "DEBUG"]
     with running(args, ready=" ready.", env=env) as process:
@@ -28,7 +28,7 @@ def worker(redis_url: str, model_url: str) -> Iterator[Process]:
 
 
 class Client:
-    """Submits and looks on, as the web process does."""
+    """Submits jobs and reads their records, as the web process does."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
@@ -46,7 +46,7 @@ class Client:
         return record
 
     def streamed(self, job_id: str) -> int:
-        """Tokens of the running attempt that are in the log."""
+        """How many tokens of the running attempt are in the event log."""
         usage = self.record(job_id).usage
         return usage.output_tokens if usage else 0
 

@@ -1,4 +1,4 @@
-"""A cancel that meets the end of its job, or that the worker's listener misses: one outcome, and it stays."""
+"""A cancel races the end of its job, or the worker's listener misses it: there is one outcome, and it is final."""
 
 import json
 import random
@@ -20,10 +20,10 @@ from tests.tasks.conftest import SHORT
 from tests.waiting import until
 
 RACES = 500
-IN_FLIGHT = 10  # few, so that an answer ends when it should
+IN_FLIGHT = 10  # few, so that answers end on time
 HEARTBEAT_SECONDS = 4
-CELERYS = {State.COMPLETED: "SUCCESS", State.CANCELLED: "REVOKED"}
-VERBS = {State.COMPLETED: "final", State.CANCELLED: "cancelled"}
+CELERY_STATUS = {State.COMPLETED: "SUCCESS", State.CANCELLED: "REVOKED"}
+CANCEL_REPLY = {State.COMPLETED: "final", State.CANCELLED: "cancelled"}
 
 
 @pytest.fixture(scope="module")
@@ -36,47 +36,47 @@ def worker(redis_url, model_url):
 
 @dataclass
 class Canceller:
-    """Follows all jobs, and cancels each from 0 to 50 ms after the first token of an answer that takes 10 ms more."""
+    """Follows all jobs, and cancels each 0 to 50 ms after the first token of an answer that takes another 10 ms."""
 
     client: object
     settings: object
     random: random.Random
-    said: dict[str, str] = field(default_factory=dict)  # by job: what the cancel answered
-    right_after: dict[str, JobRecord] = field(default_factory=dict)
-    after_the_end: list[str] = field(default_factory=list)  # jobs that were written to after their last event
-    _heard: Counter = field(default_factory=Counter)
+    replies: dict[str, str] = field(default_factory=dict)  # by job: the reply of the cancel
+    records: dict[str, JobRecord] = field(default_factory=dict)  # right after the cancel
+    written_after_end: list[str] = field(default_factory=list)  # jobs with a write after their final event
+    _changes: Counter = field(default_factory=Counter)
     _ended: set[str] = field(default_factory=set)
     _due: dict[str, float] = field(default_factory=dict)
 
     def follow(self, channel, job_ids):
-        """Until every job has been cancelled and has ended, and everything said on the way has been heard."""
-        wanted = set(job_ids)
-        while not (wanted <= self._ended and wanted <= set(self.said)):
+        """Read messages until every job has been cancelled and has ended."""
+        expected = set(job_ids)
+        while not (expected <= self._ended and expected <= set(self.replies)):
             message = channel.get_message(timeout=0.002)
             if message is not None:
-                self.hear(message)
+                self.on_message(message)
             self.cancel_due()
 
-    def hear(self, message):
+    def on_message(self, message):
         job_id = message["channel"].decode().removeprefix(keys.CHANGED_CHANNEL_PREFIX)
         if job_id in self._ended:
-            self.after_the_end.append(job_id)
+            self.written_after_end.append(job_id)
         if message["data"].startswith(keys.FINAL_CHANGE_PREFIX):
             self._ended.add(job_id)
-        self._heard[job_id] += 1
-        if self._heard[job_id] == 2:  # the first says that it was claimed
+        self._changes[job_id] += 1
+        if self._changes[job_id] == 2:  # the first change is the claim
             self._due[job_id] = time.monotonic() + self.random.uniform(0, 0.05)
 
     def cancel_due(self):
         now = time.monotonic()
         for job_id in [job_id for job_id, due in self._due.items() if due <= now]:
             del self._due[job_id]
-            self.said[job_id] = self.client.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
-            self.right_after[job_id] = self.client.record(job_id)
+            self.replies[job_id] = self.client.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, self.settings))
+            self.records[job_id] = self.client.record(job_id)
 
 
 def test_a_cancel_and_a_finish_race_to_one_outcome(worker, client, settings, redis_client, model_url):
-    """Five hundred times: one final event, the last; state, result and counts agree; and nothing comes after it."""
+    """In 500 races: one final event, and it is the last; state, result and counts agree; no write follows."""
     canceller = Canceller(client, settings, random.Random(7))
     with redis_client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.psubscribe(keys.changed_channel("*"))
@@ -87,11 +87,11 @@ def test_a_cancel_and_a_finish_race_to_one_outcome(worker, client, settings, red
         probe = client.submit("[[offline say=done]]")
         client.ended(probe)
         while message := channel.get_message(timeout=0.1):
-            canceller.hear(message)
+            canceller.on_message(message)
 
     outcomes = Counter(client.record(job_id).state for job_id in job_ids)
-    assert set(outcomes) == {State.COMPLETED, State.CANCELLED}, outcomes  # both orders did occur
-    assert canceller.after_the_end == []
+    assert set(outcomes) == {State.COMPLETED, State.CANCELLED}, outcomes  # both orders must occur
+    assert canceller.written_after_end == []
     for job_id in job_ids:
         assert_one_outcome(client.record(job_id), canceller, redis_client)
     totals = client.store.run(queries.totals())
@@ -100,9 +100,9 @@ def test_a_cancel_and_a_finish_race_to_one_outcome(worker, client, settings, red
         outcomes[State.COMPLETED] + 1,
         outcomes[State.CANCELLED],
     )
-    kept = {state: client.store.run(queries.count(state)) for state in State}
-    assert {state: count for state, count in kept.items() if count} == outcomes + Counter([State.COMPLETED])
-    assert [redis_client.zcard(line) for line in (keys.LEASES, keys.DEADLINES, keys.WAITING)] == [0, 0, 0]
+    counts = {state: client.store.run(queries.count(state)) for state in State}
+    assert {state: count for state, count in counts.items() if count} == outcomes + Counter([State.COMPLETED])
+    assert [redis_client.zcard(index) for index in (keys.LEASES, keys.DEADLINES, keys.WAITING)] == [0, 0, 0]
     assert calls(model_url, name)["calls"] == RACES
 
 
@@ -112,17 +112,17 @@ def assert_one_outcome(record, canceller, redis_client):
     answer = stored["result"] if record.state is State.COMPLETED else stored["partial"]
     finals = [position for position, event in enumerate(log) if event["type"] in set(State)]
 
-    assert record == canceller.right_after[record.job_id]
-    assert canceller.said[record.job_id] == VERBS[record.state]
-    assert stored["status"] == CELERYS[record.state]
-    assert (log[-1]["type"], finals[1:]) == (record.state, [len(log) - 1])  # the first one says in_progress
+    assert record == canceller.records[record.job_id]
+    assert canceller.replies[record.job_id] == CANCEL_REPLY[record.state]
+    assert stored["status"] == CELERY_STATUS[record.state]
+    assert (log[-1]["type"], finals[1:]) == (record.state, [len(log) - 1])  # the first one is in_progress
     assert answer["text"] == "".join(event["text"] for event in log if event["type"] == "delta")
 
 
-def test_a_cancel_that_the_listener_misses_is_told_by_the_next_heartbeat(
+def test_a_cancel_that_the_listener_misses_takes_effect_at_the_next_heartbeat(
     worker, client, settings, redis_client, model_url
 ):
-    """As when Redis restarts: nobody listens when the cancel is published, and the provider says nothing either."""
+    """A cancel published during a restart of Redis reaches no listener; it must still close a silent call."""
     name = key()
     job_id = client.submit(directive("delay=60", name))
     until(lambda: calls(model_url, name)["open"] == 1)

@@ -1,4 +1,4 @@
-"""The message that the Lua verbs push is the message that Celery would have sent."""
+"""The message that the Lua transitions push is the message that Celery would have sent."""
 
 import json
 import uuid
@@ -17,8 +17,8 @@ def _without_random_fields(message):
     return message
 
 
-def test_the_bell_is_celerys_own_message(store, settings, redis_client, monkeypatch):
-    """Same list, same message, but for what Celery makes up at random."""
+def test_the_template_is_celerys_own_message(store, settings, redis_client, monkeypatch):
+    """Ours goes to the same list and equals Celery's, except for the fields that Celery fills at random."""
     message_template = make_message_template(app, settings)
     driver = Driver(store, settings)
     driver.message_template = message_template
@@ -35,8 +35,8 @@ def test_the_bell_is_celerys_own_message(store, settings, redis_client, monkeypa
     assert _without_random_fields(ours) == _without_random_fields(theirs)
 
 
-def test_the_lists_are_kombus(settings):
-    """kombu keeps a list for each priority; ours carry its names."""
+def test_the_lists_have_kombus_names(settings):
+    """kombu keeps one list for each priority; a message in any other list would never be taken."""
     with (
         app.connection_for_write(settings.record_url.get_secret_value()) as connection,
         connection.channel() as channel,
@@ -45,8 +45,8 @@ def test_the_lists_are_kombus(settings):
             assert keys.broker_list("q", priority) == channel._q_for_pri("q", priority)
 
 
-def test_every_bell_has_a_delivery_tag_of_its_own(store, settings, redis_client):
-    """Two messages for one job must not share a tag: kombu counts unacknowledged messages by it."""
+def test_every_message_has_its_own_delivery_tag(store, settings, redis_client):
+    """Two messages for one job must not share a tag: kombu counts unacknowledged messages by tag."""
     driver = Driver(store, settings)
     driver.message_template = make_message_template(app, settings)
     lease = driver.lease()
@@ -59,14 +59,14 @@ def test_every_bell_has_a_delivery_tag_of_its_own(store, settings, redis_client)
     assert len({message["properties"]["delivery_tag"] for message in messages}) == 2
 
 
-def test_the_worker_knows_the_task():
-    """A mistyped name would be discarded silently."""
+def test_the_task_is_registered_under_the_published_name():
+    """A worker silently discards a message for a task name that it does not know."""
     assert run_job.run_job.name == RUN_JOB
     assert RUN_JOB in app.tasks
 
 
-def test_an_empty_queue_of_another_broker_holds_no_bell(redis_client, redis_url, monkeypatch):
-    """kombu's Redis transport knows no empty queue; to recovery that means: every message is lost, ring again."""
+def test_an_empty_queue_of_another_broker_counts_as_zero_messages(redis_client, redis_url, monkeypatch):
+    """kombu's Redis transport reports an empty queue as missing; recovery must then republish every message."""
     monkeypatch.setattr(app, "connection_for_read", lambda: app.connection_for_write(redis_url))
     assert messages_left(app, DEFAULT_QUEUE) == 0
 
@@ -74,14 +74,15 @@ def test_an_empty_queue_of_another_broker_holds_no_bell(redis_client, redis_url,
     assert messages_left(app, DEFAULT_QUEUE) == 2
 
 
-def test_another_broker_gets_no_ready_made_bell(settings):
-    elsewhere = settings.model_copy(update={"celery_broker_url": type(settings.record_url)("memory://")})
+def test_another_broker_gets_no_message_template(settings):
+    """A script in Redis cannot write to another broker, so the message must be published through Celery."""
+    other_broker_settings = settings.model_copy(update={"celery_broker_url": type(settings.record_url)("memory://")})
 
-    assert not make_message_template(app, elsewhere).publishes_in_store
+    assert not make_message_template(app, other_broker_settings).publishes_in_store
 
 
-def test_a_bell_through_celery_carries_the_id_alone(settings, monkeypatch):
-    """Over any other broker: the id, and no argument."""
+def test_a_message_through_celery_carries_only_the_id(settings, monkeypatch):
+    """No prompt may reach a broker: the message has the id and no arguments."""
     sent = {}
     monkeypatch.setattr(app, "send_task", lambda name, **options: sent.update(options, name=name))
     job_id = f"job_{uuid.uuid4().hex}"

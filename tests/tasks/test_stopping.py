@@ -1,4 +1,4 @@
-"""Deploys: a stopping worker finishes what it can, gives back the rest uncounted, and exits 0."""
+"""Deploys: a stopping worker finishes what it can, releases the other jobs uncounted, and exits with 0."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ POOLS = ([], ["-P", "threads"], ["-P", "prefork", "-c", "2"], ["-P", "solo"])
 
 @pytest.fixture
 def worker_process(redis_url, model_url):
-    """Start a worker of our own with these arguments and grace."""
+    """Start a worker with these arguments and this grace period."""
 
     def start(*arguments, grace_seconds):
         env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "CHATQUEUE_GRACE_SECONDS": str(grace_seconds)}
@@ -28,8 +28,8 @@ def worker_process(redis_url, model_url):
 
 
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool[1] if pool else "asyncio")
-def test_what_outlasts_the_grace_period_goes_back_uncounted(worker_process, client, model_url, pool):
-    """On every pool: upstream closed, exit 0, the job queued again as if it had never been begun."""
+def test_a_job_that_outlasts_the_grace_period_is_released_uncounted(worker_process, client, model_url, pool):
+    """On every pool the call is closed, the worker exits with 0, and the job is queued as if it had never started."""
     name = key()
     with worker_process(*pool, grace_seconds=0.5) as worker:
         job_id = client.submit(directive("tokens=2000 interval=0.02", name))
@@ -43,7 +43,8 @@ def test_what_outlasts_the_grace_period_goes_back_uncounted(worker_process, clie
 
 
 @pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool[1] if pool else "asyncio")
-def test_what_ends_within_the_grace_period_is_finished(worker_process, client, pool):
+def test_a_job_that_ends_within_the_grace_period_is_completed(worker_process, client, pool):
+    """A deploy must not throw away an answer that is almost complete."""
     with worker_process(*pool, grace_seconds=10) as worker:
         job_id = client.submit("[[offline delay=0.7 say=done]]")
         until(lambda: client.record(job_id).state is State.IN_PROGRESS)
@@ -54,8 +55,8 @@ def test_what_ends_within_the_grace_period_is_finished(worker_process, client, p
     assert client.outcome(job_id)[0].text == "done"
 
 
-def test_a_job_given_back_is_taken_up_by_another_worker_at_once(worker_process, client, model_url):
-    """It rings before the backlog; nobody waits for a lease to expire."""
+def test_another_worker_takes_a_released_job_immediately(worker_process, client, model_url):
+    """A released job is published before the backlog; it does not wait for its lease to expire."""
     name = key()
     with worker_process("-n", "first@h", grace_seconds=0.3) as first:
         job_id = client.submit(directive("tokens=150 interval=0.01", name))
@@ -70,8 +71,8 @@ def test_a_job_given_back_is_taken_up_by_another_worker_at_once(worker_process, 
     assert record.started_at_ms / 1000 < stopped_at + 3
 
 
-def test_no_new_job_is_taken_while_stopping(worker_process, client):
-    """A worker that was told to stop leaves new jobs to others."""
+def test_a_stopping_worker_takes_no_new_job(worker_process, client):
+    """A worker that was asked to stop leaves new jobs to the other workers."""
     with worker_process(grace_seconds=10) as worker:
         running_id = client.submit("[[offline delay=0.8 say=last]]")
         until(lambda: client.record(running_id).state is State.IN_PROGRESS)
