@@ -1,8 +1,8 @@
-"""pytest-celery's own fixtures over our worker, our offline model and one Redis that is broker and backend.
+"""pytest-celery's fixtures with our worker, our offline model and one Redis as broker and backend.
 
-They run as local processes. Over Docker they run when CHATQUEUE_TEST_IMAGE names an image that holds this project
-(its working directory the project's root, its `python` able to run it): a daemon alone is not enough, since
-pytest-celery's own worker image knows nothing of `tasks`.
+They run as local processes. They run over Docker when CHATQUEUE_TEST_IMAGE names an image of this project: its working
+directory is the project's root, and its `python` can run the project. A Docker daemon alone is not enough, because
+pytest-celery's own worker image does not contain `tasks`.
 """
 
 import os
@@ -37,7 +37,7 @@ API_KEY = "sk-canary-of-the-lifecycle-tests"
 
 
 def local_images() -> list[LocalImage]:
-    """What stands in for the two images. Raises local.errors.CannotStart where there is no valkey-server."""
+    """Local stand-ins for the two images. Raises local.errors.CannotStart if there is no valkey-server."""
     redis = LocalImage(
         id=RedisContainer.image(),
         programs={"redis-server": str(find_binary())},
@@ -60,9 +60,9 @@ def pytest_report_header() -> str:
 
 def docker_daemon() -> docker.DockerClient:
     try:
-        return docker.from_env()  # asks the daemon for its version
+        return docker.from_env()  # contacts the daemon
     except docker.errors.DockerException as error:
-        pytest.exit(f"CHATQUEUE_TEST_IMAGE is set and no Docker daemon answers: {error}", returncode=2)
+        pytest.exit(f"CHATQUEUE_TEST_IMAGE is set, but no Docker daemon answers: {error}", returncode=2)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ def docker_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         return
     engine = LocalEngine(tmp_path_factory.mktemp("local_engine"), local_images())
     with pytest.MonkeyPatch.context() as patch:
-        # Where the tests themselves run in a container, pytest-docker-tools would ask for the address inside another.
+        # If the tests run in a container, pytest-docker-tools would use the address inside the other container.
         patch.setattr(pytest_docker_tools.wrappers.container, "tests_inside_container", lambda: False)
         yield engine
     engine.close()
@@ -84,7 +84,7 @@ def celery_base_worker_image(docker_client: Any) -> Any:
     return docker_client.images.get(IMAGE or LOCAL_IMAGE)
 
 
-default_pytest_celery_network = network(scope="session")  # the offline model serves all tests
+default_pytest_celery_network = network(scope="session")  # for the whole session: all tests share the offline model
 
 offline_model_container = container(
     scope="session",
@@ -97,7 +97,7 @@ offline_model_container = container(
 
 @pytest.fixture(scope="session")
 def offline_model_url(offline_model_container: Any) -> str:
-    """As a worker reaches it."""
+    """The URL that a worker uses."""
     return f"http://{offline_model_container.attrs['Config']['Hostname']}/v1"
 
 
@@ -108,13 +108,13 @@ def default_redis_broker_command(default_redis_broker_cls: type[RedisContainer])
 
 @pytest.fixture
 def celery_broker_cluster(celery_redis_broker: RedisTestBroker) -> CeleryBrokerCluster:
-    """One broker, not one test for each broker that pytest-celery knows."""
+    """One broker: pytest-celery would run each test with every broker that it supports."""
     return CeleryBrokerCluster(celery_redis_broker)
 
 
 @pytest.fixture
 def celery_backend_cluster(celery_redis_broker: RedisTestBroker) -> Iterator[CeleryBackendCluster]:
-    """The same server, as in our default deployment."""
+    """The same server as the broker, as in our default deployment."""
     backend = RedisTestBackend(celery_redis_broker.container)
     yield CeleryBackendCluster(backend)
     backend.teardown()
@@ -122,7 +122,7 @@ def celery_backend_cluster(celery_redis_broker: RedisTestBroker) -> Iterator[Cel
 
 @pytest.fixture
 def celery_worker_cluster(
-    worker_arguments: tuple[str, ...],  # named for pytest: it cannot see what a `fxtr` below asks for
+    worker_arguments: tuple[str, ...],  # named here because pytest does not see the fixtures that a `fxtr` below uses
     celery_setup_worker: CeleryTestWorker,
 ) -> CeleryWorkerCluster:
     return CeleryWorkerCluster(celery_setup_worker)
@@ -130,7 +130,7 @@ def celery_worker_cluster(
 
 @pytest.fixture
 def worker_arguments() -> tuple[str, ...]:
-    """What follows `celery -A tasks worker`; a test may parametrize it."""
+    """Further arguments of `celery -A tasks worker`; a test may parametrize them."""
     return ()
 
 

@@ -1,4 +1,4 @@
-"""A task of the tests' own, for Celery's own retry on our pool: loaded by a worker with `-I`."""
+"""A plain Celery task that retries itself, for the tests of our pool. A worker loads it with `-I`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ FAILURES = 2
 
 @shared_task(name="tests.succeeds_at_last", bind=True, ignore_result=False, max_retries=FAILURES)
 def succeeds_at_last(self: Any) -> int:
-    """Asks for a retry twice, then returns how many there were."""
+    """Retries twice, then returns the number of retries."""
     if self.request.retries < FAILURES:
         raise self.retry(countdown=0)
     return self.request.retries

@@ -1,4 +1,4 @@
-"""A worker, its broker and Celery's own tools, as processes of their own: started, stopped, killed and restarted."""
+"""A worker, its broker and Celery's own tools as separate processes: started, stopped, killed and restarted."""
 
 import uuid
 
@@ -21,7 +21,7 @@ ANSWER_SECONDS = 10.0
 
 
 class Client:
-    """What the web process does with jobs."""
+    """Submits jobs and reads them, as the web process does."""
 
     def __init__(self, settings):
         self.store = Store(connect(settings))
@@ -61,7 +61,7 @@ def client(redis_url):
 
 @pytest.fixture
 def inspect(celery_setup):
-    """Asks the one worker there is, and does not wait for others to answer."""
+    """`celery inspect`, for one worker: it does not wait for further replies."""
     return celery_setup.app.control.inspect(timeout=5, limit=1)
 
 
@@ -72,13 +72,13 @@ def single_reply(replies):
 
 
 def wait_for_exit(node):
-    """Wait until the node's process has ended; its exit code."""
+    """Wait until the node's process has ended; returns its exit code."""
     assert wait_until(lambda: node.container.reload() or node.container.status == "exited", ANSWER_SECONDS)
     return node.container.attrs["State"]["ExitCode"]
 
 
 def new_events(events, captured):
-    """Each event as it comes; socket.timeout when none does for a while."""
+    """Each new event; raises socket.timeout when none arrives for a while."""
     event_count = len(events)
     for _ in captured:
         yield from events[event_count:]
@@ -86,7 +86,7 @@ def new_events(events, captured):
 
 
 def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspect):
-    """`celery -A tasks worker` is all it takes; `celery inspect` finds the pool, the task and nothing running."""
+    """`celery -A tasks worker` is enough; `celery inspect` shows the pool, the task and no running job."""
     pool = single_reply(inspect.stats())["pool"]
     assert pool["implementation"] == "tasks.celery_ext.pool:TaskPool"
     assert pool["max-concurrency"] >= 100
@@ -97,7 +97,7 @@ def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspec
 
 
 def test_a_stock_celery_client_gets_the_answer_of_a_finished_and_of_a_running_job(client, redis_url):
-    """`AsyncResult(job_id).get()` with nothing but a result backend's URL returns the answer, and wakes for it."""
+    """`AsyncResult(job_id).get()` needs only the result backend's URL, and returns as soon as the job ends."""
     finished = client.submit('[[offline say="all done"]]')
     assert client.reaches(finished, State.COMPLETED)
     running = client.submit("[[offline delay=2]] hi")
@@ -111,26 +111,26 @@ def test_a_stock_celery_client_gets_the_answer_of_a_finished_and_of_a_running_jo
 
 @pytest.mark.parametrize("worker_arguments", [("-c", "1")], ids=["one-slot"])
 def test_a_slot_is_free_as_soon_as_its_job_has_ended(client):
-    """The asyncio pool acknowledges at once: jobs that share a slot follow each other without a wait between them."""
+    """The asyncio pool acknowledges immediately: jobs that share a slot run back to back."""
     job_ids = [client.submit("hi") for _ in range(8)]
 
     assert wait_until(lambda: all(client.state(job_id) == State.COMPLETED for job_id in job_ids), 3)
 
 
-def test_warm_shutdown_finishes_what_runs(celery_setup, client):
-    """SIGTERM: a running job is seen through, its answer is stored, and the worker exits with 0."""
-    job_id = client.submit('[[offline delay=1.5 say="seen through"]]')
+def test_a_warm_shutdown_completes_the_running_job(celery_setup, client):
+    """On SIGTERM the running job completes, its answer is stored, and the worker exits with 0."""
+    job_id = client.submit('[[offline delay=1.5 say="completed"]]')
     assert client.reaches(job_id, State.IN_PROGRESS)
 
     celery_setup.worker.kill("SIGTERM")
 
     assert wait_for_exit(celery_setup.worker) == 0
     assert client.state(job_id) == State.COMPLETED
-    assert client.text(job_id) == "seen through"
+    assert client.text(job_id) == "completed"
 
 
-def test_what_is_accepted_while_no_worker_runs_is_answered_by_the_next(celery_setup, client):
-    """A worker killed with -9 leaves nothing that keeps its successor from the jobs that came meanwhile."""
+def test_a_job_accepted_while_no_worker_runs_is_answered_by_the_next_worker(celery_setup, client):
+    """A worker killed with SIGKILL leaves nothing behind that keeps its successor from new jobs."""
     celery_setup.worker.kill()
     job_id = client.submit('[[offline say="at last"]]')
 
@@ -142,8 +142,8 @@ def test_what_is_accepted_while_no_worker_runs_is_answered_by_the_next(celery_se
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
-def test_a_worker_outlives_a_restart_of_its_broker(celery_setup, client, signal):
-    """The broker comes back with what it held; the same worker process finds it, finishes what ran, takes new jobs."""
+def test_a_worker_survives_a_restart_of_its_broker(celery_setup, client, signal):
+    """The same worker process reconnects, completes its running job and takes new ones; no answer is lost."""
     before = client.submit('[[offline say="before"]]')
     assert client.reaches(before, State.COMPLETED)
     during = client.submit('[[offline delay=1 say="during"]]')
@@ -171,7 +171,7 @@ def test_a_worker_outlives_a_restart_of_its_broker(celery_setup, client, signal)
     ids=["threads", "prefork", "solo"],
 )
 def test_celerys_own_pools_run_the_same_jobs(client, inspect, implementation):
-    """`-P` changes how jobs are run, not what comes of them."""
+    """`-P` changes how jobs run, not their outcome."""
     assert single_reply(inspect.stats())["pool"]["implementation"] == implementation
 
     assert client.ask('[[offline say="the same"]]') == "the same"
@@ -179,14 +179,14 @@ def test_celerys_own_pools_run_the_same_jobs(client, inspect, implementation):
 
 @pytest.mark.parametrize("worker_arguments", [("-I", "tests.celery.retry_tasks")], ids=["asyncio"])
 def test_celerys_own_retry_works_on_our_pool(celery_setup):
-    """A plain Celery task beside ours may call self.retry."""
+    """A plain Celery task in the same worker may call self.retry."""
     result = celery_setup.app.send_task(succeeds_at_last.name, queue=DEFAULT_QUEUE)
 
     assert result.get(timeout=ANSWER_SECONDS) == FAILURES
 
 
-def test_events_and_logs_tell_of_a_job_but_not_what_it_says(celery_setup, client):
-    """What Flower is built on carries the job's id; neither prompt, answer nor key is in it, nor in the log."""
+def test_events_and_logs_name_a_job_but_hold_no_content(celery_setup, client):
+    """The events that Flower uses carry the job's id; neither they nor the log hold prompt, answer or key."""
     prompt, answer = (f"canary-{uuid.uuid4().hex}" for _ in range(2))
     events = []
     with celery_setup.app.connection() as connection:

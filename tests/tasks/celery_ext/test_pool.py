@@ -1,4 +1,4 @@
-"""The asyncio pool bounds itself."""
+"""The asyncio pool bounds its own concurrency."""
 
 import asyncio
 import threading
@@ -8,8 +8,8 @@ from tasks.celery_ext.pool import TaskPool
 from tests.waiting import until
 
 
-def test_never_more_run_than_there_are_slots():
-    """Also when Celery hands over more, as it does after each loss of its broker while jobs run."""
+def test_the_pool_never_runs_more_tasks_than_it_has_slots():
+    """Celery hands over too many tasks after it has lost its broker while jobs run; the surplus must wait."""
     pool = TaskPool(limit=2)
     pool.on_start()
     gate, started, ended = asyncio.Event(), [], []
@@ -25,11 +25,10 @@ def test_never_more_run_than_there_are_slots():
     assert not threading.Event().wait(0.1)
     assert started == [0, 1]
 
-    wait_in_loop(gate.set)
+    call_on_loop(gate.set)
     pool.on_stop()
     assert sorted(ended) == [0, 1, 2, 3, 4]
 
 
-def wait_in_loop(call):
-
+def call_on_loop(call):
     loop_thread().loop.call_soon_threadsafe(call)

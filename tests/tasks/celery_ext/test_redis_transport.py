@@ -1,4 +1,4 @@
-"""Messages are taken many at once, never beyond the free slots, and are kept by the worker alone."""
+"""A worker takes many messages in one round trip, never beyond its free slots, and stores nothing about them."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ QUEUE = "messages-under-test"
 
 @contextmanager
 def consuming(redis_url, slots, messages):
-    """A consumer with that many free slots, and what it was handed."""
+    """A consumer with this many free slots, and the messages that it has received."""
     taken = []
     with Connection(redis_url) as connection, connection.channel() as channel:
         for text, priority in messages:
@@ -31,7 +31,8 @@ def texts(messages):
     return [message.payload for message in messages]
 
 
-def test_one_round_trip_brings_many_bells_and_none_beyond_the_free_slots(redis_url, redis_client):
+def test_one_round_trip_brings_many_messages_and_none_beyond_the_free_slots(redis_url, redis_client):
+    """A message beyond the free slots stays in Redis, where an idle worker can take it."""
     messages = [(f"message {number}", keys.NORMAL_PRIORITY) for number in range(5)]
     with consuming(redis_url, 3, messages) as (connection, taken):
         connection.drain_events(timeout=5)
@@ -43,7 +44,8 @@ def test_one_round_trip_brings_many_bells_and_none_beyond_the_free_slots(redis_u
         assert texts(taken[3:]) == ["message 3"]
 
 
-def test_the_front_lane_goes_first(redis_url, redis_client):
+def test_messages_of_high_priority_are_taken_first(redis_url, redis_client):
+    """A recovered or retried job has waited already, and goes before the backlog."""
     messages = [("waits", keys.NORMAL_PRIORITY), ("first", keys.HIGH_PRIORITY)]
     with consuming(redis_url, 10, messages) as (connection, taken):
         connection.drain_events(timeout=5)
@@ -52,8 +54,8 @@ def test_the_front_lane_goes_first(redis_url, redis_client):
     assert texts(taken) == ["first", "waits"]
 
 
-def test_a_bell_under_way_is_written_nowhere_and_does_not_come_back_by_itself(redis_url, redis_client):
-    """Neither acknowledged nor when the connection closes: the record tells what is to be done."""
+def test_a_taken_message_is_stored_nowhere_and_is_not_redelivered(redis_url, redis_client):
+    """Neither without an acknowledgement nor when the connection closes: the job still runs in this worker."""
     with consuming(redis_url, 2, [("a", 0), ("b", 0)]) as (connection, taken):
         connection.drain_events(timeout=5)
         assert len(taken) == 2
@@ -63,9 +65,9 @@ def test_a_bell_under_way_is_written_nowhere_and_does_not_come_back_by_itself(re
     assert redis_client.llen(QUEUE) == 0
 
 
-def test_a_rejected_bell_is_back_on_its_list_in_its_lane(redis_url, redis_client):
-    """Behind what waits there: another worker should come to it first."""
-    messages = [("given back", keys.NORMAL_PRIORITY), ("next", keys.NORMAL_PRIORITY)]
+def test_a_rejected_message_returns_to_the_list_of_its_priority(redis_url, redis_client):
+    """It goes behind the waiting messages, so that another worker is likely to take it."""
+    messages = [("rejected", keys.NORMAL_PRIORITY), ("next", keys.NORMAL_PRIORITY)]
     with consuming(redis_url, 1, messages) as (connection, taken):
         connection.drain_events(timeout=5)
         taken[0].reject(requeue=True)
@@ -74,17 +76,17 @@ def test_a_rejected_bell_is_back_on_its_list_in_its_lane(redis_url, redis_client
         taken[1].ack()
         connection.drain_events(timeout=5)
 
-    assert texts(taken) == ["given back", "next", "given back"]
+    assert texts(taken) == ["rejected", "next", "rejected"]
     assert taken[2].headers["redelivered"]
 
 
-def test_a_bell_that_redis_does_not_take_back_costs_no_slot(monkeypatch):
-    """The connection is half open: Redis hears nothing, and the worker must take a next job all the same."""
+def test_a_rejected_message_frees_its_slot_even_if_redis_does_not_answer(monkeypatch):
+    """On a half-open connection the requeue fails; the worker must still take its next job."""
 
-    def silent(*_):
+    def time_out(*_):
         raise RedisTimeoutError
 
-    qos = QoS(SimpleNamespace(closed=False, connection=None, _restore_at_beginning=silent), 1)
+    qos = QoS(SimpleNamespace(closed=False, connection=None, _restore_at_beginning=time_out), 1)
     qos._delivered["tag"] = object()
     assert not qos.can_consume()
 
@@ -94,8 +96,8 @@ def test_a_bell_that_redis_does_not_take_back_costs_no_slot(monkeypatch):
 
 
 @pytest.mark.parametrize("requeue", [True, False])
-def test_a_bell_of_a_connection_that_is_gone_can_still_be_settled(requeue):
-    """Its channel is closed and has no connection any more; Celery would end the worker for an AttributeError."""
+def test_a_message_of_a_lost_connection_can_still_be_rejected(requeue):
+    """Its channel is closed and has no connection; an AttributeError would make Celery end the worker."""
     qos = QoS(SimpleNamespace(closed=True, connection=None), 1)
     qos._delivered["tag"] = object()
 
@@ -104,7 +106,8 @@ def test_a_bell_of_a_connection_that_is_gone_can_still_be_settled(requeue):
     assert qos.can_consume()
 
 
-def test_every_kind_of_redis_is_consumed_from_in_this_way():
+def test_plain_redis_and_sentinel_use_the_same_channel():
+    """A deployment with Sentinels must take messages in the same way."""
     assert kombu_redis.Transport.Channel is Channel
     assert kombu_redis.SentinelTransport.Channel is SentinelChannel
     assert SentinelChannel._brpop_start is Channel._brpop_start

@@ -1,4 +1,4 @@
-"""Celery's revoke as a cancel, beyond what test_cancel.py shows on every pool: the command line, many ids, outages."""
+"""Celery's revoke cancels jobs: the command line, many ids and outages. test_cancel.py covers every pool."""
 
 import json
 import subprocess
@@ -34,22 +34,22 @@ def stock_control(redis_url):
         yield client
 
 
-@pytest.mark.parametrize("words", [["revoke"], ["terminate", "SIGKILL"]], ids=lambda words: words[0])
-def test_the_command_line_cancels_a_running_job(worker, client, redis_client, redis_url, model_url, words):
+@pytest.mark.parametrize("command", [["revoke"], ["terminate", "SIGKILL"]], ids=lambda command: command[0])
+def test_the_celery_command_line_cancels_a_running_job(worker, client, redis_client, redis_url, model_url, command):
+    """`celery control revoke` and `terminate` close the running call, as Flower does."""
     name = key()
     job_id = client.submit(directive("tokens=2000 interval=0.02", name))
     until(lambda: redis_client.llen(keys.events(job_id)) > 3)
-    args = [sys.executable, "-m", "celery", "-A", "tasks", "--broker", redis_url, "control", *words, job_id]
-    done = subprocess.run(args, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=30, check=False)
+    args = [sys.executable, "-m", "celery", "-A", "tasks", "--broker", redis_url, "control", *command, job_id]
+    result = subprocess.run(args, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=30, check=False)
 
-    assert (done.returncode, f"cancelled: {job_id}" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert (result.returncode, f"cancelled: {job_id}" in result.stdout) == (0, True), result.stdout + result.stderr
     assert client.record(job_id).state is State.CANCELLED
     until(lambda: calls(model_url, name)["closed_early"] == 1)
 
 
-def test_ids_that_are_no_jobs_go_to_celery_and_nothing_is_written_of_unknown_ones(
-    worker, client, redis_client, stock_control
-):
+def test_foreign_ids_go_to_celery_and_unknown_job_ids_leave_no_trace(worker, client, redis_client, stock_control):
+    """Other Celery tasks can still be revoked; an unknown job id must not create a key in Redis."""
     foreign, job_id = f"foreign-{uuid.uuid4()}", client.submit("[[offline delay=20]]")
     until(lambda: client.record(job_id).state is State.IN_PROGRESS)
     replies = revoke(stock_control, [foreign, job_id, UNKNOWN])["ok"]
@@ -62,17 +62,17 @@ def test_ids_that_are_no_jobs_go_to_celery_and_nothing_is_written_of_unknown_one
     assert list(redis_client.scan_iter(f"*{UNKNOWN}*")) == []
 
 
-def test_a_cancel_that_redis_has_lost_is_made_again_when_the_bell_comes(
+def test_a_cancel_that_redis_has_lost_is_repeated_when_the_message_arrives(
     worker, client, model_url, redis_client, settings, stock_control
 ):
-    """Otherwise the job would wait for ever: the worker remembers the revoke and drops its every message."""
+    """Otherwise the job would wait for ever: the worker remembers the revoke and drops every message for it."""
     name = key()
     job_id = client.submit(directive("status=429 retry_after=60 times=1", name))
     until(lambda: client.record(job_id).retry_at_ms)
     lost = {name: redis_client.dump(name) for name in (keys.job(job_id), keys.events(job_id))}
     assert revoke(stock_control, job_id) == {"ok": f"cancelled: {job_id}"}
-    for kept, value in lost.items():
-        redis_client.restore(kept, 0, value, replace=True)
+    for lost_key, value in lost.items():
+        redis_client.restore(lost_key, 0, value, replace=True)
     redis_client.hdel(keys.job(job_id), "retry_at_ms")
     assert client.record(job_id).state is State.QUEUED
 
@@ -85,8 +85,8 @@ def test_a_cancel_that_redis_has_lost_is_made_again_when_the_bell_comes(
     assert calls(model_url, name)["calls"] == 1
 
 
-def test_an_outage_of_the_store_is_told_and_the_worker_goes_on_hearing(redis_client, redis_url, model_url, client):
-    """Nothing is flagged as revoked then: the job is still to be done, and the next revoke cancels it."""
+def test_an_outage_of_the_store_is_reported_and_the_next_revoke_works(redis_client, redis_url, model_url, client):
+    """Nothing is marked as revoked during the outage: the job must still run until a revoke cancels it."""
     proxy = Proxy(urlsplit(redis_url).port)
     broker = redis_url.removesuffix("/0") + "/1"
     env = {"REDIS_URL": proxy.url, "CELERY_BROKER_URL": broker, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-t"}
@@ -96,7 +96,7 @@ def test_an_outage_of_the_store_is_told_and_the_worker_goes_on_hearing(redis_cli
         proxy.refuse()
         assert revoke(stock_app, job_id) == {"error": "Redis cannot be reached; try again"}
         assert revoked_ids(stock_app) == []
-        proxy.allow()
+        proxy.restore()
         assert revoke(stock_app, job_id) == {"ok": f"cancelled: {job_id}"}
         assert revoked_ids(stock_app) == [job_id]
         assert client.record(job_id).state is State.CANCELLED
@@ -107,7 +107,7 @@ def test_an_outage_of_the_store_is_told_and_the_worker_goes_on_hearing(redis_cli
 
 @pytest.fixture
 def in_this_process(redis_url, monkeypatch):
-    """The command's own store and memory, for one test."""
+    """The command with a store and a list of revoked ids of its own, for one test."""
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setattr(worker_state, "revoked", LimitedSet())
     get_settings.cache_clear()
@@ -119,11 +119,13 @@ def in_this_process(redis_url, monkeypatch):
 
 
 def test_a_thousand_ids_cost_one_round_trip(in_this_process, client, monkeypatch):
-    """Whether they run or wait."""
+    """A large revoke must not block the worker's main thread for a thousand round trips."""
     job_ids = [client.submit("[[offline delay=60]]") for _ in range(1_001)]
-    remote_control.revoke(None, job_ids.pop())  # the server knows the script now
+    remote_control.revoke(None, job_ids.pop())  # loads the script into the server
     trips, send = [], Store._send_once
-    monkeypatch.setattr(Store, "_send_once", lambda store, words: trips.append(len(words)) or send(store, words))
+    monkeypatch.setattr(
+        Store, "_send_once", lambda store, commands: trips.append(len(commands)) or send(store, commands)
+    )
     replies = remote_control.revoke(None, job_ids)["ok"]
 
     assert trips == [1_000]

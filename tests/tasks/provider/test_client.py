@@ -1,4 +1,4 @@
-"""The provider adapter, through the real SDK to the offline model: answers, and each fault translated once."""
+"""The provider adapter, through the real SDK to the offline model: answers, and the translation of each fault."""
 
 import asyncio
 from contextlib import aclosing
@@ -21,8 +21,8 @@ CANARY = "canary-8f3a"
 LONG_TIMEOUTS = {"total": 20.0, "first_token": 10.0, "idle": 10.0}
 
 
-def provide(base_url, work, **values):
-    """Run ``work`` with a provider on a loop of its own."""
+def run_with_provider(base_url, work, **values):
+    """Await ``work`` with a provider, on an event loop of its own."""
 
     async def run():
         settings = Settings(OPENAI_BASE_URL=base_url, OPENAI_API_KEY=f"sk-{CANARY}", **values)
@@ -37,14 +37,15 @@ def provide(base_url, work, **values):
 
 def chat(base_url, message, *, request=None, timeouts=None, **values):
     async def work(provider):
-        asked = request or ChatTask(kind="chat", message=message)
-        async with aclosing(provider.chat(asked, Timeouts(**LONG_TIMEOUTS | (timeouts or {})))) as deltas:
+        chat_request = request or ChatTask(kind="chat", message=message)
+        async with aclosing(provider.chat(chat_request, Timeouts(**LONG_TIMEOUTS | (timeouts or {})))) as deltas:
             return [delta async for delta in deltas]
 
-    return provide(base_url, work, **values)
+    return run_with_provider(base_url, work, **values)
 
 
-def test_an_answer_streams_in_pieces_with_reason_model_and_usage(model_url):
+def test_an_answer_streams_with_finish_reason_model_and_usage(model_url):
+    """The deltas carry everything that the answer needs."""
     deltas = chat(model_url, "[[offline tokens=5]] hi", chat_model="a-model")
 
     assert "".join(delta.text for delta in deltas) == "w0 w1 w2 w3 w4"
@@ -53,15 +54,16 @@ def test_an_answer_streams_in_pieces_with_reason_model_and_usage(model_url):
     assert deltas[0].model == "a-model"
 
 
-def test_a_cut_answer_says_why(model_url):
+def test_a_truncated_answer_has_the_finish_reason_length(model_url):
+    """A client can tell an answer that was cut off from a complete one."""
     request = ChatTask(kind="chat", message="[[offline tokens=50]]", max_output_tokens=3)
 
     deltas = chat(model_url, "", request=request)
     assert [delta.finish_reason for delta in deltas if delta.finish_reason] == ["length"]
 
 
-def test_a_conversation_reaches_the_provider_whole(model_url):
-    """System text, earlier turns and options are accepted by a strict server."""
+def test_a_strict_server_accepts_every_part_of_a_conversation(model_url):
+    """System text, earlier messages and options are sent in the form that OpenAI accepts."""
     request = ChatTask(
         kind="chat",
         message="and now?",
@@ -96,8 +98,8 @@ def test_a_conversation_reaches_the_provider_whole(model_url):
         ("garbage=3", ProviderBroken, "provider_broken", None),
     ],
 )
-def test_each_fault_has_one_translation(model_url, words, kind, code, retry_after):
-    """Kind, stable code and Retry-After; neither prompt nor key in anything it carries; and exactly one call."""
+def test_each_fault_is_translated_to_one_error_with_a_stable_code(model_url, words, kind, code, retry_after):
+    """It keeps Retry-After and holds neither prompt nor key; the SDK makes exactly one call."""
     name = key()
 
     with pytest.raises(AttemptError) as failed:
@@ -111,14 +113,15 @@ def test_each_fault_has_one_translation(model_url, words, kind, code, retry_afte
     assert calls(model_url, name)["calls"] == 1
 
 
-def test_no_server_is_retryable():
+def test_an_unreachable_server_is_retryable():
+    """A provider that restarts must not fail any job."""
     with pytest.raises(ProviderRetryable) as failed:
         chat(f"http://127.0.0.1:{free_port()}/v1", "hi")
     assert failed.value.code == "provider_unreachable"
 
 
-def test_a_call_that_drips_for_ever_is_ended(model_url):
-    """Each token resets the idle limit; the total limit ends the call all the same."""
+def test_the_total_timeout_ends_a_stream_that_never_idles(model_url):
+    """Each token resets the idle timeout; only the total timeout ends such a call."""
     with pytest.raises(ProviderRetryable) as failed:
         chat(
             model_url,
@@ -128,8 +131,8 @@ def test_a_call_that_drips_for_ever_is_ended(model_url):
     assert failed.value.code == "provider_timeout"
 
 
-def test_each_kind_of_patience_has_its_end(model_url):
-    """The first token may take longer than the silence between two; a job's deadline has a code of its own."""
+def test_each_timeout_applies_on_its_own(model_url):
+    """The first token may take longer than later ones; the job's deadline has its own error code."""
     slow_start = "[[offline delay=0.6 say=ok]]"
     assert chat(model_url, slow_start, timeouts={"idle": 0.2})
 
@@ -141,28 +144,30 @@ def test_each_kind_of_patience_has_its_end(model_url):
     assert failed.value.code == "deadline_exceeded"
 
 
-def test_embeddings_keep_their_order(model_url):
+def test_embeddings_keep_the_order_of_their_texts(model_url):
     """Vectors come back as float32 in the order of the texts."""
     texts = ("first text", "second text", "first text")
 
     async def work(provider):
         return await provider.embed(EmbeddingsTask(kind="embeddings", input=texts), Timeouts(**LONG_TIMEOUTS))
 
-    answer = provide(model_url, work)
+    answer = run_with_provider(model_url, work)
     first, second, third = answer.vectors
     assert first == third != second
     assert len(unpack(first)) == 384
     assert answer.usage.input_tokens == 6
 
 
-def test_an_embeddings_fault_is_translated_too(model_url):
+def test_a_fault_of_an_embeddings_call_is_translated(model_url):
+    """A rate limit delays an embeddings job as it does a chat."""
+
     async def work(provider):
         return await provider.embed(
             EmbeddingsTask(kind="embeddings", input=("[[offline status=429]]",)), Timeouts(**LONG_TIMEOUTS)
         )
 
     with pytest.raises(ProviderRetryable):
-        provide(model_url, work)
+        run_with_provider(model_url, work)
 
 
 RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
@@ -173,29 +178,30 @@ async def _text(provider, request=RESPONSE):
         return "".join([delta.text async for delta in deltas])
 
 
-def test_a_provider_without_responses_is_found_out_once(model_url):
-    """Then it is asked the other way, at once."""
+def test_a_provider_without_responses_is_called_there_only_once(model_url):
+    """The first call falls back to /chat/completions immediately; later calls go there directly."""
 
     async def work(provider):
-        asked = []
+        paths = []
         send = provider._send
-        provider._send = lambda call: (asked.append(call.path), send(call))[1]
-        return [await _text(provider), await _text(provider)], asked
+        provider._send = lambda call: (paths.append(call.path), send(call))[1]
+        return [await _text(provider), await _text(provider)], paths
 
-    assert provide(model_url, work) == (
+    assert run_with_provider(model_url, work) == (
         ["hi", "hi"],
         ["/responses", "/chat/completions", "/chat/completions"],
     )
 
 
-def test_a_provider_that_is_said_to_speak_responses_is_asked_no_other_way(model_url):
+def test_provider_api_responses_allows_no_fallback(model_url):
+    """An operator who sets CHATQUEUE_PROVIDER_API=responses gets an error instead of a translated call."""
     with pytest.raises(ProviderRejected):
-        provide(model_url, _text, provider_api="responses")
+        run_with_provider(model_url, _text, provider_api="responses")
 
 
-@pytest.mark.parametrize(("status", "speaks"), [(503, "auto"), (404, "chat"), (429, "chat")])
-def test_a_refusal_the_other_way_tells_what_a_provider_speaks_and_a_failure_does_not(model_url, status, speaks):
-    """Behind some proxies each question that cannot be answered keeps the model away from the next one, too."""
+@pytest.mark.parametrize(("status", "api_format"), [(503, "auto"), (404, "chat"), (429, "chat")])
+def test_a_refusal_after_the_fallback_settles_the_format_and_a_failure_does_not(model_url, status, api_format):
+    """Some proxies take a model out of service after a 404, so /responses must not be called again needlessly."""
 
     async def work(provider):
         request = ResponseTask(kind="response", body={"input": f"[[offline status={status}]]"})
@@ -203,4 +209,4 @@ def test_a_refusal_the_other_way_tells_what_a_provider_speaks_and_a_failure_does
             await _text(provider, request)
         return provider._api_format
 
-    assert provide(model_url, work) == speaks
+    assert run_with_provider(model_url, work) == api_format

@@ -1,4 +1,4 @@
-"""How a provider's stream may end and be spelt, over a bare socket: servers differ, and the answer must not."""
+"""Servers spell and end their streams differently, shown over a bare socket; the answer must be the same."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ def event(**choice):
 HELLO = [event(delta={"content": "hel"}), event(delta={"content": "lo"}), event(delta={}, finish_reason="stop")]
 
 
-def spelt(lines, line_end="\n"):
+def encode_lines(lines, line_end="\n"):
     return "".join(f"{line}{line_end}{line_end}" for line in lines).encode()
 
 
@@ -34,10 +34,10 @@ def chunked(body):
 
 
 def ask(*writes, head=HEAD, stays_open=False, **values):
-    """The answer's text from a server that sends these bytes; one that stays open, once we have left it."""
+    """The answer's text from a server that sends these bytes. ``stays_open``: it waits for us to disconnect."""
 
     async def run():
-        left = asyncio.Event()
+        disconnected = asyncio.Event()
 
         async def serve(reader, writer):
             request = await reader.readuntil(b"\r\n\r\n")
@@ -48,7 +48,7 @@ def ask(*writes, head=HEAD, stays_open=False, **values):
                 await writer.drain()
             if stays_open:
                 await reader.read()
-                left.set()
+                disconnected.set()
             writer.close()
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
@@ -60,7 +60,7 @@ def ask(*writes, head=HEAD, stays_open=False, **values):
                 async with aclosing(provider.chat(ChatTask(kind="chat", message="hi"), TIMEOUTS)) as deltas:
                     text = "".join([delta.text async for delta in deltas])
                 if stays_open:
-                    await asyncio.wait_for(left.wait(), 5)
+                    await asyncio.wait_for(disconnected.wait(), 5)
                 return text
             finally:
                 await provider.close()
@@ -69,70 +69,79 @@ def ask(*writes, head=HEAD, stays_open=False, **values):
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_an_answer_is_read_whatever_its_line_ends_and_comments(line_end):
-    body = spelt([": keep-alive", *HELLO, "data: [DONE]"], line_end)
+def test_an_answer_does_not_depend_on_line_ends_comments_or_chunk_sizes(line_end):
+    """Servers differ in all three."""
+    body = encode_lines([": keep-alive", *HELLO, "data: [DONE]"], line_end)
 
     assert ask(chunked(body) + END) == "hello"
     assert ask(*[chunked(body[at : at + 1]) for at in range(len(body))], END) == "hello"
 
 
-def test_an_answer_needs_no_done_when_it_gave_its_reason():
-    assert ask(chunked(spelt(HELLO)) + END) == "hello"
+def test_an_answer_with_a_finish_reason_needs_no_done_event():
+    """Some servers end the stream without [DONE]."""
+    assert ask(chunked(encode_lines(HELLO)) + END) == "hello"
 
 
-def test_a_server_that_stays_open_after_its_last_word_holds_nobody_up():
-    """The answer is there at once, and the connection is closed."""
-    began_at = time.monotonic()
+def test_a_server_that_stays_open_after_the_last_event_delays_nothing():
+    """The answer is complete immediately, and we close the connection."""
+    started_at = time.monotonic()
 
-    assert ask(chunked(spelt([*HELLO, "data: [DONE]"])), stays_open=True) == "hello"
-    assert time.monotonic() - began_at < TIMEOUTS.idle
-
-
-def test_an_answer_that_is_too_long_is_cut_and_its_connection_closed():
-    """Nobody waits for the rest, which would be paid for."""
-    assert ask(chunked(spelt(HELLO[:2])), stays_open=True, max_answer_chars=4) == "hell"
+    assert ask(chunked(encode_lines([*HELLO, "data: [DONE]"])), stays_open=True) == "hello"
+    assert time.monotonic() - started_at < TIMEOUTS.idle
 
 
-def test_a_connection_that_breaks_after_the_last_word_costs_no_answer():
-    assert ask(chunked(spelt([*HELLO, "data: [DONE]"]))) == "hello"
+def test_an_answer_beyond_the_limit_is_cut_and_its_connection_closed():
+    """The rest would cost money and is not waited for."""
+    assert ask(chunked(encode_lines(HELLO[:2])), stays_open=True, max_answer_chars=4) == "hell"
+
+
+def test_a_connection_that_breaks_after_the_last_event_keeps_the_answer():
+    """The answer is complete: a retry would pay for it again."""
+    assert ask(chunked(encode_lines([*HELLO, "data: [DONE]"]))) == "hello"
 
 
 @pytest.mark.parametrize(
-    ("sent", "kind", "code"),
+    ("body", "kind", "code"),
     [
-        (spelt(HELLO[:2]), ProviderRetryable, "provider_stream_cut"),
-        (spelt(['data: {"error": {"code": "overloaded"}}']), ProviderRetryable, "provider_stream_error"),
-        (spelt(['data: {"error": {"code": 503}}']), ProviderRetryable, "provider_unavailable"),
+        (encode_lines(HELLO[:2]), ProviderRetryable, "provider_stream_cut"),
+        (encode_lines(['data: {"error": {"code": "overloaded"}}']), ProviderRetryable, "provider_stream_error"),
+        (encode_lines(['data: {"error": {"code": 503}}']), ProviderRetryable, "provider_unavailable"),
         (
-            spelt(['data: {"error": {"code": 400, "type": "BadRequestError"}}']),
+            encode_lines(['data: {"error": {"code": 400, "type": "BadRequestError"}}']),
             ProviderRejected,
             "provider_rejected_request",
         ),
         (
-            spelt(['data: {"error": {"code": "context_length_exceeded"}}']),
+            encode_lines(['data: {"error": {"code": "context_length_exceeded"}}']),
             ProviderRejected,
             "provider_rejected_request",
         ),
         (
-            spelt(['data: {"type": "error", "error": {"type": "invalid_request_error", "code": null}}']),
+            encode_lines(['data: {"type": "error", "error": {"type": "invalid_request_error", "code": null}}']),
             ProviderRejected,
             "provider_rejected_request",
         ),
-        (spelt(['data: {"error": {"code": "insufficient_quota"}}']), ProviderRejected, "provider_quota_exceeded"),
-        (spelt(['data: {"error": "boom"}']), ProviderRetryable, "provider_stream_error"),
-        (spelt(["data: \xff{}"]).replace(b"\xc3\xbf", b"\xff"), ProviderBroken, "provider_broken"),
-        (spelt(["data: {"]), ProviderBroken, "provider_broken"),
+        (
+            encode_lines(['data: {"error": {"code": "insufficient_quota"}}']),
+            ProviderRejected,
+            "provider_quota_exceeded",
+        ),
+        (encode_lines(['data: {"error": "boom"}']), ProviderRetryable, "provider_stream_error"),
+        (encode_lines(["data: \xff{}"]).replace(b"\xc3\xbf", b"\xff"), ProviderBroken, "provider_broken"),
+        (encode_lines(["data: {"]), ProviderBroken, "provider_broken"),
     ],
     ids=["cut", "error", "status", "fault by status", "fault", "fault by type", "quota", "text", "no text", "no JSON"],
 )
-def test_a_stream_that_goes_wrong_is_translated(sent, kind, code):
+def test_each_fault_in_a_stream_is_translated(body, kind, code):
+    """The error has a stable code and does not chain the original, which may hold the prompt."""
     with pytest.raises(AttemptError) as failed:
-        ask(chunked(sent) + END)
+        ask(chunked(body) + END)
 
     assert (type(failed.value), failed.value.code) == (kind, code)
     assert failed.value.__suppress_context__ or failed.value.__context__ is None
 
 
-def test_a_body_that_is_not_encoded_as_it_says_is_broken():
+def test_a_body_with_a_false_content_encoding_is_broken():
+    """An undecodable body is a fault of the provider, not a crash of the worker."""
     with pytest.raises(ProviderBroken):
-        ask(chunked(spelt(HELLO)) + END, head=f"{HEAD}Content-Encoding: gzip\r\n")
+        ask(chunked(encode_lines(HELLO)) + END, head=f"{HEAD}Content-Encoding: gzip\r\n")

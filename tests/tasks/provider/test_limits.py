@@ -1,4 +1,4 @@
-"""How much an answer may grow: what was said counts, the JSON around it does not, and what was said stays said."""
+"""The size limit of an answer: its text counts, the JSON around it does not, and text within the limit is kept."""
 
 import json
 
@@ -17,19 +17,19 @@ def chunk(finish_reason=None, **delta):
     return {"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
 
-def arguments(said, **more):
-    return chunk(tool_calls=[{"index": 0, **more, "function": {"name": "f", "arguments": said}}])
+def arguments(fragment, **fields):
+    return chunk(tool_calls=[{"index": 0, **fields, "function": {"name": "f", "arguments": fragment}}])
 
 
 def event(kind, **fields):
     return {"type": f"response.{kind}", **fields}
 
 
-def read_stream(parser, *said):
-    """All deltas of a stream, and whether its end was waited for."""
+def read_stream(parser, *payloads):
+    """All deltas of a stream, and whether its end was known before the connection closed."""
     answer_stream = AnswerStream()
     answer_stream.parser = parser
-    stream = b"".join(b"data: %s\n\n" % json.dumps(one).encode() for one in said)
+    stream = b"".join(b"data: %s\n\n" % json.dumps(payload).encode() for payload in payloads)
     deltas = [*answer_stream.deltas(stream)]
     return [*deltas, *answer_stream.flush()], answer_stream.is_over
 
@@ -45,12 +45,12 @@ def text(deltas):
 TEXT_EVENTS = [
     event("output_item.added", output_index=0, item={"id": "msg_1", "type": "message", "content": []}),
     event("content_part.added", **PLACE, part={"type": "output_text", "text": ""}),
-    *(event("output_text.delta", **PLACE, delta=said) for said in ("abc", "defg", "hij")),
+    *(event("output_text.delta", **PLACE, delta=text) for text in ("abc", "defg", "hij")),
 ]
 
 
 @pytest.mark.parametrize(
-    ("parser", "said"),
+    ("parser", "payloads"),
     [
         *(
             (parser, [chunk(content="abc"), chunk(content="defg"), chunk(content="hij")])
@@ -59,9 +59,9 @@ TEXT_EVENTS = [
         (ResponseParser, TEXT_EVENTS),
     ],
 )
-def test_a_text_ends_at_the_limit_to_the_letter(parser, said):
-    """It ends there for who streams it and for who reads the whole, and nothing more is waited for."""
-    deltas, is_over = read_stream(parser(5), *said)
+def test_a_text_is_cut_exactly_at_the_limit(parser, payloads):
+    """It is the same text for a client that streams and for one that reads the result, and no more is waited for."""
+    deltas, is_over = read_stream(parser(5), *payloads)
 
     assert text(deltas) == "abcde"
     assert last(deltas, "finish_reason") == "length"
@@ -71,14 +71,15 @@ def test_a_text_ends_at_the_limit_to_the_letter(parser, said):
 
 
 @pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser])
-def test_a_text_as_long_as_the_limit_is_whole(parser):
+def test_a_text_as_long_as_the_limit_is_complete(parser):
+    """The limit must not mark an answer as cut off that is not."""
     deltas, is_over = read_stream(parser(5), chunk(content="abc"), chunk(content="de"), chunk("stop"))
 
     assert (text(deltas), last(deltas, "finish_reason"), is_over) == ("abcde", "stop", False)
 
 
-def test_a_call_of_a_completion_counts_as_its_arguments():
-    """Thousands of deltas of some letters each are a long call, and no longer than that."""
+def test_a_function_call_counts_only_its_arguments():
+    """A long call arrives in thousands of small deltas; their JSON must not use up the limit."""
     deltas, _ = read_stream(CompletionParser(4_000), *[arguments("abcd", id="c1")] * 1_000, chunk("tool_calls"))
     (choice,) = last(deltas, "body")["choices"]
 
@@ -86,7 +87,8 @@ def test_a_call_of_a_completion_counts_as_its_arguments():
     assert choice["message"]["tool_calls"][0]["function"]["arguments"] == "abcd" * 1_000
 
 
-def test_a_call_that_is_too_long_is_kept_as_far_as_it_came():
+def test_a_function_call_beyond_the_limit_keeps_its_arguments_up_to_there():
+    """The partial call is marked as incomplete in both formats."""
     chunks = [arguments("abcd", id="c1")] * 3
     completion, _ = read_stream(CompletionParser(6), *chunks)
     translated, _ = read_stream(ChatToResponseParser(6), *chunks)
@@ -100,28 +102,29 @@ def test_a_call_that_is_too_long_is_kept_as_far_as_it_came():
     assert (call["status"], call["arguments"]) == ("incomplete", "abcdab")
 
 
-def test_a_thought_and_a_refusal_count():
+def test_reasoning_and_refusals_count_towards_the_limit():
+    """Otherwise an answer without text could grow without bound."""
     deltas, _ = read_stream(CompletionParser(5), chunk(reasoning_content="abc"), chunk(refusal="defg"))
     (choice,) = last(deltas, "body")["choices"]
 
     assert (choice["message"]["reasoning_content"], choice["message"]["refusal"]) == ("abc", "de")
 
 
-def test_what_goes_beside_the_answer_has_a_limit_of_its_own():
-    """A generous one: probabilities are many times as long as what they are of."""
+def test_data_beside_the_text_has_its_own_limit():
+    """A generous one: log probabilities are many times as long as their text, and must still be bounded."""
     token = {"token": "abcd", "logprob": -0.1, "top_logprobs": [{"token": "abcd" * 300, "logprob": -0.1}]}
-    said = {"index": 0, "delta": {}, "logprobs": {"content": [token]}}
-    chunks = [{"model": "m", "choices": [said]}] * 2_000
-    whole, _ = read_stream(CompletionParser(100), *chunks[:500], chunk("stop"))
+    choice = {"index": 0, "delta": {}, "logprobs": {"content": [token]}}
+    chunks = [{"model": "m", "choices": [choice]}] * 2_000
+    complete, _ = read_stream(CompletionParser(100), *chunks[:500], chunk("stop"))
     cut, is_over = read_stream(CompletionParser(100), *chunks)
 
-    assert last(whole, "finish_reason") == "stop"
+    assert last(complete, "finish_reason") == "stop"
     assert (last(cut, "finish_reason"), is_over) == ("length", True)
     assert 500 < len(cut) < 2_000
 
 
-def test_a_response_that_is_too_long_keeps_its_items():
-    """Finished ones, and those that were open as far as they came."""
+def test_a_response_beyond_the_limit_keeps_its_items():
+    """Finished items stay as they are; open items keep what has arrived and are marked as incomplete."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f"}
     deltas, _ = read_stream(
         ResponseParser(9),
@@ -141,18 +144,19 @@ def test_a_response_that_is_too_long_keeps_its_items():
 
 
 def test_a_text_that_was_cut_is_kept_in_its_message():
+    """The stored response shows the same text as the stream."""
     deltas, _ = read_stream(ResponseParser(5), *TEXT_EVENTS)
     (message,) = last(deltas, "body")["output"]
 
     assert (message["id"], message["status"], message["content"][0]["text"]) == ("msg_1", "incomplete", "abcde")
 
 
-def test_a_thought_that_was_cut_is_kept_in_its_item():
-    """Where it was told, where it was summed up, and beside another one."""
-    thought = {"type": "reasoning", "summary": []}
+def test_reasoning_that_was_cut_is_kept_in_its_item():
+    """Full reasoning text and summaries stay apart, each in the item it belongs to."""
+    reasoning = {"type": "reasoning", "summary": []}
     deltas, _ = read_stream(
         ResponseParser(9),
-        *(event("output_item.added", output_index=n, item=thought | {"id": f"rs_{n}"}) for n in (0, 1)),
+        *(event("output_item.added", output_index=n, item=reasoning | {"id": f"rs_{n}"}) for n in (0, 1)),
         event("reasoning_summary_text.delta", output_index=0, summary_index=1, delta="c"),
         event("reasoning_summary_text.delta", output_index=0, summary_index=0, delta="ab"),
         event("reasoning_text.delta", output_index=1, content_index=0, delta="def"),
@@ -162,6 +166,6 @@ def test_a_thought_that_was_cut_is_kept_in_its_item():
     summary = [{"type": "summary_text", "text": text} for text in ("ab", "c")]
     content = [{"type": "reasoning_text", "text": "defghi"}]
     assert last(deltas, "body")["output"] == [
-        thought | {"id": "rs_0", "status": "incomplete", "summary": summary},
-        thought | {"id": "rs_1", "status": "incomplete", "content": content},
+        reasoning | {"id": "rs_0", "status": "incomplete", "summary": summary},
+        reasoning | {"id": "rs_1", "status": "incomplete", "content": content},
     ]

@@ -1,4 +1,4 @@
-"""What a provider may send and no provider should: each is mended or ends as broken, none reaches the worker."""
+"""Malformed answers of a provider: each is repaired, ignored or reported as broken; none crashes the worker."""
 
 import json
 import math
@@ -24,11 +24,11 @@ def chunk(**choice):
 
 def text_of(parser, *deltas):
     chunks = [chunk(delta={"content": delta}) for delta in deltas]
-    return "".join(delta.text for said in chunks for delta in _checked(parser.parse, said))
+    return "".join(delta.text for payload in chunks for delta in _checked(parser.parse, payload))
 
 
 @pytest.mark.parametrize(
-    ("deltas", "whole"),
+    ("deltas", "expected"),
     [
         (("a\ud83d", "\ude00b"), "a\U0001f600b"),
         (("\ud83d\ude00",), "\U0001f600"),
@@ -40,9 +40,9 @@ def text_of(parser, *deltas):
     ],
 )
 @pytest.mark.parametrize("parser", PARSERS)
-def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(parser, deltas, whole):
-    """JSON may escape each half of a character in a chunk of its own; what comes out is always text."""
-    assert text_of(parser(), *deltas) == whole
+def test_a_split_character_is_joined_and_a_lone_half_is_replaced(parser, deltas, expected):
+    """JSON may escape the two halves of a character in separate chunks; the result must always be valid text."""
+    assert text_of(parser(), *deltas) == expected
     text_of(parser(), *deltas).encode()
 
 
@@ -63,7 +63,8 @@ def test_a_character_cut_in_two_is_joined_and_half_a_one_is_marked(parser, delta
     ids=repr,
 )
 @pytest.mark.parametrize("parser", PARSERS)
-def test_a_chunk_that_makes_no_sense_is_broken(parser, malformed):
+def test_a_malformed_chunk_is_reported_as_broken(parser, malformed):
+    """The job fails with a clear code; a retry would get the same answer."""
     with pytest.raises(ProviderBroken):
         _checked(parser().parse, malformed)
 
@@ -90,11 +91,11 @@ def test_a_chunk_that_makes_no_sense_is_broken(parser, malformed):
     ids=repr,
 )
 @pytest.mark.parametrize("parser", PARSERS)
-def test_an_answer_outlives_what_says_nothing(parser, harmless):
-    """It has been paid for, and the client reads past all these."""
+def test_harmless_malformed_data_does_not_fail_the_answer(parser, harmless):
+    """The answer has been paid for: unknown events are skipped and unreadable usage is ignored."""
     parser = parser()
-    said = [chunk(delta={"content": "hi"}), harmless, chunk(delta={}, finish_reason="stop")]
-    deltas = [delta for one in said for delta in _checked(parser.parse, one)] + _checked(parser.finish)
+    payloads = [chunk(delta={"content": "hi"}), harmless, chunk(delta={}, finish_reason="stop")]
+    deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(parser.finish)
 
     assert "".join(delta.text for delta in deltas) == "hi"
     assert {delta.usage for delta in deltas} == {None}
@@ -104,15 +105,19 @@ def nested(levels):
     return json.loads('{"a":' * levels + "1" + "}" * levels)
 
 
-def completed(*said):
+def completed(*payloads):
     parser = CompletionParser()
-    deltas = [delta for one in (*said, chunk(delta={}, finish_reason="stop")) for delta in _checked(parser.parse, one)]
+    deltas = [
+        delta
+        for payload in (*payloads, chunk(delta={}, finish_reason="stop"))
+        for delta in _checked(parser.parse, payload)
+    ]
     return deltas + _checked(parser.finish)
 
 
 @pytest.mark.parametrize("levels", [101, 200, 900])
-def test_what_is_too_deep_to_be_read_again_is_broken(levels):
-    """Whoever tells it would fail at it, each time it is asked for."""
+def test_data_nested_too_deeply_to_be_read_again_is_broken(levels):
+    """Stored once, such data would fail every later read of the job."""
     deep = nested(levels)
 
     with pytest.raises(ProviderBroken):
@@ -121,22 +126,25 @@ def test_what_is_too_deep_to_be_read_again_is_broken(levels):
         completed({"choices": [], "more": deep})
 
 
-def test_what_is_too_deep_to_be_read_at_all_is_broken():
+def test_data_nested_too_deeply_to_be_parsed_is_broken():
+    """A RecursionError of the JSON parser must not crash the attempt."""
     with pytest.raises(ProviderBroken):
         read_event(b"[" * 100_000)
 
 
-def test_what_is_wide_is_not_deep():
+def test_many_shallow_values_are_not_too_deep():
+    """The depth check counts levels, not brackets."""
     wide = chunk(delta={"content": "x"}, more=[nested(50)] * 100)
 
     assert completed(wide)[0].text == "x"
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-def test_a_half_character_at_the_end_is_marked(parser):
+def test_half_a_character_at_the_end_is_replaced(parser):
+    """Its other half will not come, and neither UTF-8 nor Redis accepts it alone."""
     parser = parser()
-    said = [chunk(delta={"content": "a\ud83d"}), chunk(delta={}, finish_reason="stop")]
-    deltas = [delta for one in said for delta in _checked(parser.parse, one)] + _checked(parser.finish)
+    payloads = [chunk(delta={"content": "a\ud83d"}), chunk(delta={}, finish_reason="stop")]
+    deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(parser.finish)
 
     assert "".join(delta.text for delta in deltas) == "a\ufffd"
 
@@ -156,21 +164,22 @@ def test_a_half_character_at_the_end_is_marked(parser):
     ],
     ids=repr,
 )
-def test_vectors_that_make_no_sense_are_broken(data):
-    """NaN and Infinity too: JSON has no word for them, and every parser but Python would choke."""
+def test_malformed_vectors_are_broken(data):
+    """NaN and Infinity included: JSON does not have them, and strict parsers would reject our answer."""
     with pytest.raises(ProviderBroken):
         _read_embeddings({"data": data, "model": "e"}, REQUEST)
 
 
 @pytest.mark.parametrize("second", [[1.0], [1.0, 2.0, 3.0], "AACAPw=="])
 def test_vectors_of_unequal_length_in_one_answer_are_broken(second):
-    """They could never be compared."""
+    """They could never be compared with each other."""
     data = [{"index": 0, "embedding": [0.5, 1.0]}, {"index": 1, "embedding": second}]
     with pytest.raises(ProviderBroken):
         _read_embeddings({"data": data, "model": "e"}, EmbeddingsTask(kind="embeddings", input=("a", "b")))
 
 
-def test_numbers_from_a_server_that_knows_no_base64_are_kept_as_base64():
+def test_vectors_sent_as_numbers_are_stored_as_base64():
+    """Some servers ignore encoding_format; their vectors must be usable like any others."""
     answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, REQUEST)
 
     assert list(unpack(answer.vectors[0])) == [0.5, -1.0]

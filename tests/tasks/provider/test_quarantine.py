@@ -1,4 +1,4 @@
-"""The quarantine's child ends with its worker and with nothing else that is sent to the worker's group."""
+"""The quarantine process ends with its worker, and ignores signals that are sent to the worker's process group."""
 
 import asyncio
 import json
@@ -20,6 +20,7 @@ from jobs.settings import get_settings
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts
+from tests.offline import calls, directive, key
 from tests.waiting import until
 
 TIMEOUTS = Timeouts(total=30, first_token=30, idle=30)
@@ -37,7 +38,7 @@ def provider(model_url, monkeypatch):
 
 
 def child():
-    """The running child of this process."""
+    """The quarantine process that runs for this test."""
     return until(lambda: next(iter(_children()), None))
 
 
@@ -56,15 +57,15 @@ async def _chat(message, on_first=lambda: None):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_of_the_whole_group_does_not_end_the_call(number):
-    """systemd and Ctrl-C tell every process of the worker; the worker decides what becomes of the call."""
+def test_a_stop_signal_to_the_whole_group_does_not_end_the_call(number):
+    """systemd and Ctrl-C signal every process of the worker; the worker alone decides about the call."""
     text = asyncio.run(_chat("[[offline tokens=5 interval=0.1]] hi", lambda: child().send_signal(number)))
 
     assert text == "w0 w1 w2 w3 w4"
 
 
-def test_a_stop_before_the_child_can_refuse_it_does_not_condemn_the_job(monkeypatch):
-    """A child that is still starting dies of it: another attempt, and no `worker_lost`."""
+def test_a_stop_signal_while_the_child_starts_is_not_the_jobs_fault(monkeypatch):
+    """A starting child cannot ignore the signal yet; the job gets another attempt instead of `worker_lost`."""
 
     async def killed_while_starting(*_args, **options):
         return await real("sleep", "30", **options)
@@ -84,16 +85,19 @@ def test_a_stop_before_the_child_can_refuse_it_does_not_condemn_the_job(monkeypa
         asyncio.run(run())
 
 
-def test_a_job_that_kills_the_child_is_condemned():
+def test_a_job_that_kills_its_quarantine_process_is_worker_lost():
+    """With a process of its own, the job itself is proven to be the cause."""
     with pytest.raises(WorkerLost):
         asyncio.run(_chat("[[offline tokens=50 interval=0.1]] hi", lambda: child().kill()))
 
 
 @pytest.mark.parametrize(
-    "request_", [RESPONSE, COMPLETION, ChatTask(kind="chat", message="[[offline say=hi]]")], ids=lambda one: one.kind
+    "request_",
+    [RESPONSE, COMPLETION, ChatTask(kind="chat", message="[[offline say=hi]]")],
+    ids=lambda request: request.kind,
 )
-def test_a_conversation_of_any_kind_may_run_alone(request_):
-    """Its text, what came with it and the whole cross the pipe as they are told without it."""
+def test_every_kind_of_conversation_works_in_quarantine(request_):
+    """Text, usage, data and body cross the pipe unchanged."""
 
     async def read(provider):
         async with aclosing(provider.chat(request_, TIMEOUTS)) as deltas:
@@ -106,24 +110,25 @@ def test_a_conversation_of_any_kind_may_run_alone(request_):
         finally:
             await provider.close()
 
-    alone, together = asyncio.run(run())
+    quarantined, direct = asyncio.run(run())
 
-    assert "".join(delta.text for delta in alone) == "hi"
-    assert [(delta.text, delta.usage) for delta in alone] == [(delta.text, delta.usage) for delta in together]
-    assert [delta.data for delta in alone] == [delta.data for delta in together]
-    assert (alone[-1].body is None) == (request_.kind == "chat")
+    assert "".join(delta.text for delta in quarantined) == "hi"
+    assert [(delta.text, delta.usage) for delta in quarantined] == [(delta.text, delta.usage) for delta in direct]
+    assert [delta.data for delta in quarantined] == [delta.data for delta in direct]
+    assert (quarantined[-1].body is None) == (request_.kind == "chat")
 
 
-def test_the_child_ends_when_its_worker_is_gone():
-    """Also while the provider says nothing: otherwise the call would go on beside the one that is made again."""
-    request = ChatTask(kind="chat", message="[[offline delay=30]] hi")
+def test_the_child_ends_when_its_worker_is_gone(model_url):
+    """Even while the provider is silent: otherwise the call would run on beside its retry."""
+    name = key()
+    request = ChatTask(kind="chat", message=directive("delay=30", name))
     job_input = _job_input(request)
     with subprocess.Popen(
         [sys.executable, "-m", "tasks.provider.quarantine"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdin.write(job_input)
         process.stdin.flush()
-        time.sleep(0.5)
+        until(lambda: calls(model_url, name)["open"] == 1)
         assert process.poll() is None
         process.stdin.close()
         started = time.monotonic()
@@ -133,12 +138,11 @@ def test_the_child_ends_when_its_worker_is_gone():
 
 
 def _job_input(request):
-
     return json.dumps({"request": request.model_dump(mode="json"), "timeouts": asdict(TIMEOUTS)}).encode() + b"\n"
 
 
-def test_waiting_for_a_place_counts_towards_the_deadline():
-    """All places taken: the job's own time goes on, and ends it."""
+def test_waiting_for_a_quarantine_slot_counts_towards_the_deadline():
+    """When all slots are taken, the deadline still ends the job."""
 
     async def run():
         quarantine = Quarantine(1)
@@ -152,6 +156,7 @@ def test_waiting_for_a_place_counts_towards_the_deadline():
         asyncio.run(run())
 
 
-def test_only_a_deadline_goes_on_while_a_job_waits():
+def test_waiting_for_a_slot_reduces_only_the_deadline():
+    """The provider's timeouts start with the call."""
     assert Timeouts(total=10, first_token=5, idle=5, is_deadline=True).after(4).total == 6
     assert Timeouts(total=10, first_token=5, idle=5).after(4).total == 10

@@ -1,4 +1,4 @@
-"""A stream's events come out the same however the network cuts its bytes."""
+"""The decoder returns the same events for every way in which the network cuts the stream."""
 
 import pytest
 
@@ -15,14 +15,16 @@ DATA = [b'{"a":1}', b"one\ntwo", b"\xc3\xa4", b"last"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 16, 1000])
-def test_events_are_the_same_for_every_cut(size):
+def test_events_do_not_depend_on_chunk_sizes(size):
+    """Line ends, comments and event boundaries may be split anywhere."""
     events = SSEDecoder()
     reads = [STREAM[start : start + size] for start in range(0, len(STREAM), size)]
 
     assert [data for read in reads for data in events.feed(read)] == DATA
 
 
-def test_an_event_is_handed_over_as_soon_as_it_is_whole():
+def test_an_event_is_returned_as_soon_as_it_is_complete():
+    """A token must not wait for the next one."""
     events = SSEDecoder()
 
     assert events.feed(b"data: now\n\ndata: la") == [b"now"]
@@ -30,13 +32,14 @@ def test_an_event_is_handed_over_as_soon_as_it_is_whole():
     assert events.feed(b"\n") == [b"later"]
 
 
-def test_what_is_not_ended_is_no_event():
+def test_an_unfinished_event_is_not_returned():
+    """The rest of a cut stream must not pass for data."""
     assert SSEDecoder().feed(b"data: cut off\n") == []
 
 
 @pytest.mark.parametrize("size", [1, 1000])
-def test_an_event_between_returns_alone_waits_for_nothing(size):
-    """A return may be half a line end; the stream may also be over."""
+def test_an_event_ended_by_carriage_returns_is_returned_immediately(size):
+    """The last carriage return may be half a line end, but it may also be the end of the stream."""
     events, stream = SSEDecoder(), b"data: one\r\rdata: last\r\r"
     reads = [stream[start : start + size] for start in range(0, len(stream), size)]
 
@@ -44,7 +47,8 @@ def test_an_event_between_returns_alone_waits_for_nothing(size):
 
 
 @pytest.mark.parametrize("read", [b"x" * 65_536, b"data: x\n" * 8_192], ids=["a line", "an event"])
-def test_what_does_not_end_is_not_kept_for_ever(read):
+def test_an_event_that_does_not_end_is_broken(read):
+    """A provider must not fill the memory of the worker."""
     events = SSEDecoder()
     for _ in range(MAX_EVENT_BYTES // len(read)):
         events.feed(read)
@@ -53,7 +57,8 @@ def test_what_does_not_end_is_not_kept_for_ever(read):
         events.feed(read)
 
 
-def test_a_long_stream_of_short_events_has_no_end():
+def test_a_long_stream_of_short_events_is_not_limited():
+    """The limit is for one event, not for the stream."""
     events, read = SSEDecoder(), b"data: x\n\n" * 100_000
 
     for _ in range(MAX_EVENT_BYTES // len(read) + 2):
