@@ -35,11 +35,7 @@ from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; one line holds all vectors of a request
-_STOP_SIGNALS: Final = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-)  # whoever stops a process group sends these; a poison job does not
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to stop a group, not by a poison job
 _ERROR_CLASSES: Final = {
     kind.__name__: kind
     for kind in (
