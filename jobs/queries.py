@@ -21,10 +21,17 @@ def record(job_id: str) -> Command[JobRecord | None]:
 
 def queue_position(job_id: str, queue: str) -> Command[QueuePosition | None]:
     """How many jobs go before this one; None when it waits in no line."""
-    minutes, elapsed_ms = keys.throughput(time.time())
-    names = [keys.messages(queue), keys.messages_high(queue), *minutes]
+    (minute, minute_before), elapsed_ms = keys.throughput(time.time())
     return script_command(
-        "queue_position", names, [job_id, elapsed_ms], lambda reply: QueuePosition.from_reply(*reply) if reply else None
+        "queue_position",
+        keys={
+            "messages": keys.messages(queue),
+            "messages_high": keys.messages_high(queue),
+            "minute": minute,
+            "minute_before": minute_before,
+        },
+        args={"id": job_id, "elapsed_ms": elapsed_ms},
+        read=lambda reply: QueuePosition.from_reply(*reply) if reply else None,
     )
 
 

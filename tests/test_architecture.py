@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from jobs.storage import keys
-from jobs.storage.commands import script_names
+from jobs.storage.scripts import script_names
 from tests.processes import PROJECT_ROOT
 
 PACKAGES = ("api", "documents", "jobs", "local", "tasks")
@@ -114,16 +114,32 @@ def test_every_key_is_in_the_table():
 
 
 def test_lua_lives_in_files_and_each_says_what_it_does():
-    """One verb a file, its header naming KEYS, ARGV and answers; no Lua inside Python strings."""
+    """One transition a file, whose header states purpose, KEYS, ARGV, answers and whether it may be sent again."""
     for name in script_names():
         header = (PROJECT_ROOT / "jobs" / "storage" / "lua" / f"{name}.lua").read_text()
         assert header.startswith(f"-- {name}: "), name
-        assert "-- KEYS " in header, name
-        assert "-- answers " in header, name
+        for section in ("-- KEYS", "-- ARGV", "-- answers ", "-- Safe to send again"):
+            assert f"\n{section}" in header, (name, section)
     assert [path for path in sources() if "redis.call" in path.read_text()] == []
 
 
+def test_no_lua_file_counts_keys_or_arguments():
+    """A script's header is the one place where their order is written; jobs/storage/scripts.py binds the names."""
+    raw = re.compile(r"^(?!\s*--).*\b(KEYS|ARGV)\b", re.MULTILINE)
+
+    assert [path.name for path in (PROJECT_ROOT / "jobs").rglob("*.lua") if raw.search(path.read_text())] == []
+
+
+def test_no_lua_file_knows_the_kinds_of_jobs():
+    """A new kind of job must not need a change in a script: what depends on the kind is passed as an argument."""
+    kinds = re.compile(r"\b(chat|completion|response|embeddings|ingest|removal)\b *[='\"]")
+
+    assert [path.name for path in (PROJECT_ROOT / "jobs").rglob("*.lua") if kinds.search(path.read_text())] == []
+
+
 def test_no_scan_on_any_path():
-    """KEYS and SCAN grow with the number of jobs."""
+    """The cost of KEYS and SCAN grows with the number of jobs."""
     scan_calls = re.compile(r"""["'](KEYS|SCAN|HSCAN|ZSCAN|SSCAN)["']|scan_iter|\.keys\(["']""")
-    assert [str(path) for path in sources() if scan_calls.search(path.read_text())] == []
+    found = [path.name for path in sources() if scan_calls.search(path.read_text())]
+
+    assert found == ["scripts.py"]  # KEYS there is Lua's table, not the command

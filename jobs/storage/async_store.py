@@ -16,7 +16,8 @@ import redis.asyncio
 from redis.exceptions import NoScriptError
 
 from jobs.errors import StoreUnavailable
-from jobs.storage.commands import Argument, Command
+from jobs.storage.commands import Command
+from jobs.storage.scripts import Argument
 from jobs.storage.store import is_transient, with_script_source
 
 T = TypeVar("T")

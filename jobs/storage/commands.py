@@ -1,40 +1,24 @@
-"""A command: one call to Redis and how to read its answer, as data.
+"""A command: one call to Redis and the way to read its reply, as data.
 
-Each storage verb and query is written once, as a function that returns a Command. The sync store (web process)
-and the async store (worker) only carry commands to the server; neither knows what a job is.
+Each transition and each query is written once, as a function that returns a Command. The sync store (web process) and
+the async store (worker) carry commands to the server; neither depends on what a job is.
 """
 
-import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jobs.errors import InternalError
+from jobs.storage.scripts import Argument, NamedArguments, Script, load_script
 
-Argument: TypeAlias = str | bytes | int | float
 T = TypeVar("T")
-
-_LUA = Path(__file__).parent / "lua"
-_INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Script:
-    """One Lua file with what it includes. ``sha`` is the name under which the server keeps it."""
-
-    name: str
-    source: str = field(repr=False)
-    sha: str
 
 
 @dataclass(frozen=True)
 class Command(Generic[T]):
-    """``arguments`` as they go over the wire; ``read`` turns the server's answer into a value.
+    """``arguments`` as they are sent; ``read`` turns the server's reply into a value.
 
-    ``arguments`` may hold prompts and answers, so no repr shows them.
+    ``arguments`` may contain prompts and answers, so no repr shows them.
     """
 
     arguments: tuple[Argument, ...] = field(repr=False)
@@ -42,42 +26,23 @@ class Command(Generic[T]):
     script: Script | None = None
 
     def encoded(self) -> tuple[Argument, ...]:
-        """The arguments as bytes, so that a text which cannot be sent fails its own caller and nobody else in the
-        batch.
+        """The arguments as bytes, so that a text that cannot be encoded fails its own caller and no other of the batch.
 
-        Raises InternalError, which unlike UnicodeEncodeError does not hold the text.
+        Raises InternalError, which unlike UnicodeEncodeError does not contain the text.
         """
         try:
             rest = (argument.encode() if isinstance(argument, str) else argument for argument in self.arguments[1:])
-            return (self.arguments[0], *rest)  # the command's name stays: by it redis-py knows how to read the answer
+            return (self.arguments[0], *rest)  # redis-py chooses the reply's parser by the command's name as str
         except UnicodeEncodeError:
-            raise InternalError("a text with half a character in it cannot be written down") from None
+            raise InternalError("a text that contains half a surrogate pair cannot be stored") from None
 
 
-@cache
-def load_script(name: str) -> Script:
-    """Read ``lua/{name}.lua`` and put the pieces that its header includes before it.
-
-    Raises FileNotFoundError when there is no such file.
-    """
-    body = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
-    include_line = _INCLUDE.search(body)
-    pieces = [
-        (_LUA / f"include_{include}.lua").read_text(encoding="utf-8")
-        for include in (include_line.group(1).split() if include_line else ())
-    ]
-    source = "\n".join([*pieces, body])
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
-def script_names() -> list[str]:
-    """The verbs: every Lua file that is not a piece to include."""
-    return sorted(path.stem for path in _LUA.glob("*.lua") if not path.stem.startswith("include_"))
-
-
-def script_command(name: str, keys: list[str], args: list[Argument], read: Callable[[Any], T]) -> Command[T]:
+def script_command(name: str, keys: NamedArguments, args: NamedArguments, read: Callable[[Any], T]) -> Command[T]:
+    """A call of a script. Raises InternalError when a name is missing, extra or misspelt."""
     script = load_script(name)
-    return Command(("EVALSHA", script.sha, len(keys), *keys, *args), read, script)
+    ordered_keys = script.keys.in_order(keys)
+    arguments = ("EVALSHA", script.sha, len(ordered_keys), *ordered_keys, *script.args.in_order(args))
+    return Command(arguments, read, script)
 
 
 def plain_command(*arguments: Argument, read: Callable[[Any], T]) -> Command[T]:
@@ -85,7 +50,7 @@ def plain_command(*arguments: Argument, read: Callable[[Any], T]) -> Command[T]:
 
 
 def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T | None]:
-    """A record's hash; None when there is none."""
+    """The hash of a record; None when there is no record."""
 
     def read_hash(fields: dict[bytes, bytes]) -> T | None:
         if b"state" not in fields:
@@ -96,5 +61,5 @@ def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T |
 
 
 def text(value: Any) -> str:
-    """The server's answer as text; answers of scripts are words."""
+    """A reply of the server as text."""
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -20,7 +20,8 @@ from redis.exceptions import (
 )
 
 from jobs.errors import ChatqueueError, StoreUnavailable, no_memory
-from jobs.storage.commands import Argument, Command
+from jobs.storage.commands import Command
+from jobs.storage.scripts import Argument
 
 T = TypeVar("T")
 

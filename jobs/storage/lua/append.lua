@@ -1,20 +1,29 @@
--- append: more events to the stream of the attempt that holds the lease.
+-- append: adds events to the log of a running attempt.
 -- include: log
--- KEYS  1 job  2 events
--- ARGV  1 token  2 length of the log before these events  3 usage of this attempt so far  4 channel  5... events
--- answers  {appended, length of the log}  {fenced}: nothing was written; so too when the log has lost events
--- Safe to send again: what the log holds already is left out.
-local record = redis.call('HMGET', KEYS[1], 'state', 'token')
-if record[1] ~= 'in_progress' or record[2] ~= ARGV[1] then
+-- KEYS
+--   job         the record
+--   log         the event log
+-- ARGV
+--   token       fencing token of the lease
+--   log_length  length of the log before these events
+--   usage       usage of this attempt so far
+--   channel     where the job's events are published
+--   events...
+-- answers  {appended, length of the log}
+--          {fenced}: nothing was written; the lease is lost, or Redis has lost events of the log
+-- Safe to send again: events that the log contains already are skipped.
+local state, current_token = unpack(redis.call('HMGET', job, 'state', 'token'))
+if state ~= 'in_progress' or current_token ~= token then
   return {'fenced'}
 end
-local events = unwritten(KEYS[2], ARGV[2], {unpack(ARGV, 5)})
-if not events then
+local new_events = unwritten(log, log_length, events)
+if not new_events then
   return {'fenced'}
 end
-if #events == 0 then
-  return {'appended', redis.call('LLEN', KEYS[2])}
+if #new_events == 0 then
+  return {'appended', redis.call('LLEN', log)}
 end
-redis.call('HSET', KEYS[1], 'usage', ARGV[3])
-redis.call('HINCRBY', KEYS[1], 'version', 1)
-return {'appended', write_log(KEYS[2], ARGV[4], 'more', events)}
+
+redis.call('HSET', job, 'usage', usage)
+redis.call('HINCRBY', job, 'version', 1)
+return {'appended', write_log(log, channel, 'more', new_events)}

@@ -1,95 +1,151 @@
--- create: write a new job down and publish its message, in one step.
+-- create: writes the record of a new job and publishes its message, in one step.
 -- include: clock count wait_estimate publish
--- KEYS  1 job  2 request  3 seq  4 index:all  5 index:queued  6 messages  7 broker list  8 totals  9 minute
---       10 deadlines  11 full  12 messages:high  13 the minute before
---       14 what leads to it, or makes it be created once, if anything does: see ARGV 8
--- ARGV  1 id  2 fingerprint of the request ('' without a key), or how often it has been sent before
---       3 TTL of KEYS 14, s  4 most jobs that may be queued
---       5 message ('' when another broker publishes)  6 request  7 time to the deadline, ms
---       8 'idempotency_key': KEYS 14 is the Idempotency-Key  'retry': it is the failed job that this one repeats
---         'resend': it lists the jobs of equal requests, which a client may send again  '': none of these
---       9 time until its first attempt must have begun, ms  10 time to its cancellation, ms ('' without them)
---       11 ms since the running minute began  12... field, value of the record
--- answers  {created, id, time of creation in ms, order of creation, position in line,
---           wait in ms or -1}
---          {existing, id}: the key, or the retry, has made that job before
---            or this request when it was sent before: of such jobs that nobody has come back to as often, and whose
---            call has not been answered, the one that was come back to least, and of several the latest
---          {conflict, id}: the key was used with another request  {gone, ''}: the failed job is not there any more
---          {full, depth}: nothing was written  {no_memory, ''}: nor here; recovery has seen Redis nearly full
+-- KEYS
+--   job              the record
+--   request
+--   seq
+--   all_index
+--   queued_index
+--   messages
+--   broker_list      Celery's messages of normal priority
+--   totals
+--   minute           the counts of the running minute
+--   deadlines
+--   full
+--   messages_high
+--   minute_before    the counts of the minute before
+--   dedup?           what the job is deduplicated by, see dedup_mode
+-- ARGV
+--   id
+--   dedup_mode       'idempotency_key': dedup is the Idempotency-Key
+--                    'retry': dedup is the record of the failed job that this one repeats
+--                    'resend': dedup lists the jobs of equal requests, which a client may send again
+--                    '': the job is not deduplicated
+--   dedup_token      fingerprint of the request (idempotency_key), how often it has been sent before (resend), or ''
+--   dedup_ttl        TTL of dedup, s
+--   max_queued       most jobs that may be queued
+--   message          template of the Celery message; '' when another broker publishes
+--   body             the request, JSON
+--   deadline_ms      from now
+--   start_by_ms      from now, until the first attempt must have started; '' for no such limit
+--   cancel_after_ms  from now; '' for no such limit
+--   elapsed_ms       since the running minute began
+--   fields...        field, value, ... of the record
+-- answers  {created, id, time of creation in ms, order of creation, queue position, estimated wait in ms or -1}
+--          {existing, id}: the key, the retry or the resent request has made that job before
+--          {conflict, id}: the key was used with another request
+--          {gone, ''}: the failed job does not exist any more
+--          {full, depth}: nothing was written; the queue is full
+--          {no_memory, ''}: nothing was written; recovery has found Redis nearly full
 -- Safe to send again: the same id is created once.
-local function created(now, seq)
-  local position = redis.call('ZCARD', KEYS[6]) - 1 + redis.call('ZCARD', KEYS[12])
-  return {'created', ARGV[1], now, seq, position, estimate_wait_ms(position, {KEYS[9], KEYS[13]}, ARGV[11])}
+local function created_answer(created_at_ms, order)
+  local position = redis.call('ZCARD', messages) - 1 + redis.call('ZCARD', messages_high)
+  return {'created', id, created_at_ms, order, position,
+    estimate_wait_ms(position, {minute, minute_before}, elapsed_ms)}
 end
-local before = redis.call('HMGET', KEYS[1], 'created_at_ms', 'seq')
-if before[1] then
-  return created(before[1], before[2])
+
+local recorded_at_ms, recorded_order = unpack(redis.call('HMGET', job, 'created_at_ms', 'seq'))
+if recorded_at_ms then
+  return created_answer(recorded_at_ms, recorded_order)
 end
-if ARGV[8] == 'idempotency_key' then
-  local stored = redis.call('GET', KEYS[14])
-  if stored then
-    local fingerprint, id = stored:match('^(%S+) (%S+)$')
-    return {fingerprint == ARGV[2] and 'existing' or 'conflict', id}
+
+-- find_existing[dedup_mode](): the answer when the job exists or must not be created; nothing otherwise.
+local find_existing = {}
+
+function find_existing.idempotency_key()
+  local entry = redis.call('GET', dedup)
+  if entry then
+    local fingerprint, existing_id = entry:match('^(%S+) (%S+)$')
+    return {fingerprint == dedup_token and 'existing' or 'conflict', existing_id}
   end
-elseif ARGV[8] == 'resend' and ARGV[2] ~= '0' then
-  local found, least = nil, tonumber(ARGV[2])
-  for i, entry in ipairs(redis.call('LRANGE', KEYS[14], 0, -1)) do
-    local id, times, by = entry:match('^(%S+) (%d+) (%S+)$')
-    if by == ARGV[1] then
-      return {'existing', id}
-    end
-    if times and tonumber(times) < least then
-      found, least = {i - 1, id}, tonumber(times)
-    end
-  end
-  if found then
-    redis.call('LSET', KEYS[14], found[1], found[2] .. ' ' .. ARGV[2] .. ' ' .. ARGV[1])
-    redis.call('EXPIRE', KEYS[14], ARGV[3])
-    return {'existing', found[2]}
-  end
-elseif ARGV[8] == 'retry' then
-  local failed = redis.call('HMGET', KEYS[14], 'state', 'retried_as')
-  if not failed[1] then
+end
+
+function find_existing.retry()
+  local state, retried_as = unpack(redis.call('HMGET', dedup, 'state', 'retried_as'))
+  if not state then
     return {'gone', ''}
   end
-  if failed[2] then
-    return {'existing', failed[2]}
+  if retried_as then
+    return {'existing', retried_as}
   end
 end
-local depth = redis.call('ZCARD', KEYS[5])
-if depth >= tonumber(ARGV[4]) then
+
+-- Of the jobs of equal requests, the one that was resent least, and of several the latest. Jobs that were resent as
+-- often as this request, and jobs whose call was answered, are other calls.
+function find_existing.resend()
+  if dedup_token == '0' then
+    return
+  end
+  local least, found_at, found_id = tonumber(dedup_token), nil, nil
+  for i, entry in ipairs(redis.call('LRANGE', dedup, 0, -1)) do
+    local entry_id, resend_count, resent_by = entry:match('^(%S+) (%d+) (%S+)$')
+    if resent_by == id then
+      return {'existing', entry_id}
+    end
+    if resend_count and tonumber(resend_count) < least then
+      least, found_at, found_id = tonumber(resend_count), i - 1, entry_id
+    end
+  end
+  if found_id then
+    redis.call('LSET', dedup, found_at, found_id .. ' ' .. dedup_token .. ' ' .. id)
+    redis.call('EXPIRE', dedup, dedup_ttl)
+    return {'existing', found_id}
+  end
+end
+
+-- remember[dedup_mode](): lets a later create find this job.
+local remember = {}
+
+function remember.idempotency_key()
+  redis.call('SET', dedup, dedup_token .. ' ' .. id, 'EX', dedup_ttl)
+end
+
+function remember.retry()
+  redis.call('HSET', dedup, 'retried_as', id)
+  redis.call('HINCRBY', dedup, 'version', 1)
+end
+
+function remember.resend()
+  redis.call('LPUSH', dedup, id .. ' ' .. dedup_token .. ' ' .. id)
+  redis.call('LTRIM', dedup, 0, 31)
+  redis.call('EXPIRE', dedup, dedup_ttl)
+end
+
+local is_deduplicated = dedup_mode ~= ''
+local existing = is_deduplicated and find_existing[dedup_mode]()
+if existing then
+  return existing
+end
+local depth = redis.call('ZCARD', queued_index)
+if depth >= tonumber(max_queued) then
   return {'full', tostring(depth)}
 end
-if redis.call('EXISTS', KEYS[11]) == 1 then
+if redis.call('EXISTS', full) == 1 then
   return {'no_memory', ''}
 end
 
 local now = now_ms()
-local seq = redis.call('INCR', KEYS[3])
-redis.call('HSET', KEYS[1], 'state', 'queued', 'version', 1, 'seq', seq, 'attempts', 0, 'token', 0,
-  'created_at_ms', now, 'deadline_ms', now + ARGV[7], unpack(ARGV, 12))
-local first_limit = now + ARGV[7]
-for i, name in pairs({[9] = 'start_by_ms', [10] = 'cancel_at_ms'}) do
-  if ARGV[i] ~= '' then
-    redis.call('HSET', KEYS[1], name, now + ARGV[i])
-    first_limit = math.min(first_limit, now + ARGV[i])
+local order = redis.call('INCR', seq)
+redis.call('HSET', job, 'state', 'queued', 'version', 1, 'seq', order, 'attempts', 0, 'token', 0,
+  'created_at_ms', now, 'deadline_ms', now + deadline_ms, unpack(fields))
+
+local first_limit = now + deadline_ms
+local function set_limit(field, after_ms)
+  if after_ms ~= '' then
+    redis.call('HSET', job, field, now + after_ms)
+    first_limit = math.min(first_limit, now + after_ms)
   end
 end
-redis.call('SET', KEYS[2], ARGV[6])
-redis.call('ZADD', KEYS[4], seq, ARGV[1])
-redis.call('ZADD', KEYS[5], seq, ARGV[1])
-redis.call('ZADD', KEYS[10], first_limit, ARGV[1])
-if ARGV[8] == 'idempotency_key' then
-  redis.call('SET', KEYS[14], ARGV[2] .. ' ' .. ARGV[1], 'EX', ARGV[3])
-elseif ARGV[8] == 'resend' then
-  redis.call('LPUSH', KEYS[14], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[1])
-  redis.call('LTRIM', KEYS[14], 0, 31)
-  redis.call('EXPIRE', KEYS[14], ARGV[3])
-elseif ARGV[8] == 'retry' then
-  redis.call('HSET', KEYS[14], 'retried_as', ARGV[1])
-  redis.call('HINCRBY', KEYS[14], 'version', 1)
+set_limit('start_by_ms', start_by_ms)
+set_limit('cancel_at_ms', cancel_after_ms)
+
+redis.call('SET', request, body)
+redis.call('ZADD', all_index, order, id)
+redis.call('ZADD', queued_index, order, id)
+redis.call('ZADD', deadlines, first_limit, id)
+if is_deduplicated then
+  remember[dedup_mode]()
 end
-count(KEYS[8], KEYS[9], 'created')
-publish(KEYS[3], KEYS[6], KEYS[7], ARGV[1], ARGV[5])
-return created(now, seq)
+count(totals, minute, 'created')
+publish(seq, messages, broker_list, id, message)
+return created_answer(now, order)

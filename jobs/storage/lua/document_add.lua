@@ -1,15 +1,21 @@
--- document_add: create a document, or find the one that has the same content.
+-- document_add: creates a document, or finds the one with the same content.
 -- include: clock
--- KEYS  1 document  2 documents of the tenant  3 document of that content  4 seq
--- ARGV  1 id  2... field, value of the record
--- answers  the id of the document that has the content: the new one, or the one that was there
+-- KEYS
+--   document          the record
+--   documents         the tenant's documents
+--   document_by_hash  the document with this content
+--   seq
+-- ARGV
+--   id
+--   fields...         field, value, ... of the record
+-- answers  the id of the document with this content: the new one, or the one that existed
 -- Safe to send again.
-local id = redis.call('GET', KEYS[3])
-if id then
-  return id
+local existing_id = redis.call('GET', document_by_hash)
+if existing_id then
+  return existing_id
 end
-local seq = redis.call('INCR', KEYS[4])
-redis.call('HSET', KEYS[1], 'state', 'ingesting', 'seq', seq, 'created_at_ms', now_ms(), unpack(ARGV, 2))
-redis.call('ZADD', KEYS[2], seq, ARGV[1])
-redis.call('SET', KEYS[3], ARGV[1])
-return ARGV[1]
+local order = redis.call('INCR', seq)
+redis.call('HSET', document, 'state', 'ingesting', 'seq', order, 'created_at_ms', now_ms(), unpack(fields))
+redis.call('ZADD', documents, order, id)
+redis.call('SET', document_by_hash, id)
+return id

@@ -1,17 +1,24 @@
--- document_purge: the last trace of a document whose file and chunks have been removed.
+-- document_purge: removes the record of a deleted document whose file and chunks have been removed.
 -- include: clock
--- KEYS  1 document  2 documents of the tenant  3 tombstones
--- ARGV  1 id  2 after how long to look once more, ms: who commits chunks or keeps a file right now does not know yet
--- answers  purged | live: it is not being deleted  gone
+-- KEYS
+--   document       the record
+--   documents      the tenant's documents
+--   tombstones
+-- ARGV
+--   id
+--   look_after_ms  until cleanup looks once more: a late writer may still commit chunks or keep a file
+-- answers  purged
+--          live: the document is not being deleted
+--          gone: there is no record
 -- Safe to send again.
-local state = redis.call('HGET', KEYS[1], 'state')
+local state = redis.call('HGET', document, 'state')
 if not state then
   return 'gone'
 end
 if state ~= 'deleting' then
   return 'live'
 end
-redis.call('DEL', KEYS[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZADD', KEYS[3], now_ms() + ARGV[2], ARGV[1])
+redis.call('DEL', document)
+redis.call('ZREM', documents, id)
+redis.call('ZADD', tombstones, now_ms() + look_after_ms, id)
 return 'purged'

@@ -1,20 +1,26 @@
--- document_remove: no question finds the document any more, and its content may be uploaded anew.
+-- document_remove: hides a document from every question, and lets its content be uploaded again.
 -- include: clock
--- KEYS  1 document  2 document of its content  3 tombstones
--- ARGV  1 id  2 the job that was to remove what is left and has ended in vain ('' for none)  3 the job that is to do so
---       4 after how long to look whether one has, ms
--- answers  the job that does: the new one, or that of somebody who was faster; '' when the document is gone
--- Safe to send again. The job that ingests it is refused from now on: the document is not its own any more.
-local record = redis.call('HMGET', KEYS[1], 'state', 'job_id')
-if not record[1] then
+-- KEYS
+--   document          the record
+--   document_by_hash  the document with this content
+--   tombstones
+-- ARGV
+--   id
+--   ended_job         the removal job that has ended without removing the data; '' for none
+--   new_job           the job that is to remove the data
+--   look_after_ms     until cleanup looks whether a job has done so
+-- answers  the job that removes the data: the new one, or one that was assigned first; '' when the document is gone
+-- Safe to send again. The job that ingests the document is refused from now on: it does not own the document any more.
+local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id'))
+if not state then
   return ''
 end
-if record[1] == 'deleting' and record[2] ~= ARGV[2] then
-  return record[2]
+if state == 'deleting' and owner_job ~= ended_job then
+  return owner_job
 end
-redis.call('HSET', KEYS[1], 'state', 'deleting', 'job_id', ARGV[3])
-redis.call('ZADD', KEYS[3], now_ms() + ARGV[4], ARGV[1])
-if redis.call('GET', KEYS[2]) == ARGV[1] then
-  redis.call('DEL', KEYS[2])
+redis.call('HSET', document, 'state', 'deleting', 'job_id', new_job)
+redis.call('ZADD', tombstones, now_ms() + look_after_ms, id)
+if redis.call('GET', document_by_hash) == id then
+  redis.call('DEL', document_by_hash)
 end
-return ARGV[3]
+return new_job

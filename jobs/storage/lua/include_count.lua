@@ -1,4 +1,4 @@
--- count(totals, minute, what): one more of it, since the beginning and in this minute.
+-- count(totals, minute, what): adds one to a counter, both since the beginning and in this minute.
 local function count(totals, minute, what)
   redis.call('HINCRBY', totals, what, 1)
   redis.call('HINCRBY', minute, what, 1)

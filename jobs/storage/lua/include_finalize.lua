@@ -1,27 +1,50 @@
--- finalize(id, state, meta, result_ttl, events_ttl, events, channel): what every final write does; the last of the events
--- says how it ended. Stands on clock, count and log.
--- A job may have times to live of its own.
--- The caller has checked that the move is legal. It was given these KEYS:
---   1 job  2 request  3 events  4 attempts  5 result  6 index of the new state  7 expiry  8 totals  9 minute
---   10... every line that a job which has not ended may stand in
-local function finalize(id, state, meta, result_ttl, events_ttl, events, channel)
+-- finalize(state, meta, events): the part that every final write shares. The last of the events says how the job ended.
+-- Needs clock, count and log. The caller has checked that the move is legal.
+-- A script that includes it takes these first:
+-- KEYS
+--   job                the record
+--   request
+--   log                the event log
+--   attempts           the failed attempts
+--   result             the answer in Celery's format; also the channel on which Celery waits for it
+--   final_index        the index of the final state
+--   expiry
+--   totals
+--   minute             the counts of the running minute
+--   leases
+--   queued_index
+--   in_progress_index
+--   waiting
+--   deadlines
+--   messages
+--   messages_high
+-- ARGV
+--   id
+--   result_ttl         s; the record's own `result_ttl` wins
+--   events_ttl         s; the record's own `events_ttl` wins
+--   channel            where the job's events are published
+local function finalize(state, meta, events)
   local now = now_ms()
-  local own = redis.call('HMGET', KEYS[1], 'result_ttl', 'events_ttl')
-  result_ttl, events_ttl = own[1] or result_ttl, own[2] or events_ttl
-  local log_length = write_log(KEYS[3], channel, 'final', events)
-  redis.call('HSET', KEYS[1], 'state', state, 'finished_at_ms', now, 'log_length', log_length)
-  redis.call('HDEL', KEYS[1], 'retry_at_ms')
-  redis.call('HINCRBY', KEYS[1], 'version', 1)
-  for i = 10, #KEYS do
-    redis.call('ZREM', KEYS[i], id)
+  local own_result_ttl, own_events_ttl, seq = unpack(redis.call('HMGET', job, 'result_ttl', 'events_ttl', 'seq'))
+  local keep_result, keep_events = own_result_ttl or result_ttl, own_events_ttl or events_ttl
+
+  local log_length = write_log(log, channel, 'final', events)
+  redis.call('HSET', job, 'state', state, 'finished_at_ms', now, 'log_length', log_length)
+  redis.call('HDEL', job, 'retry_at_ms')
+  redis.call('HINCRBY', job, 'version', 1)
+
+  local active = {leases, queued_index, in_progress_index, waiting, deadlines, messages, messages_high}
+  for _, index in ipairs(active) do
+    redis.call('ZREM', index, id)
   end
-  redis.call('ZADD', KEYS[6], redis.call('HGET', KEYS[1], 'seq'), id)
-  redis.call('ZADD', KEYS[7], now + result_ttl * 1000, id)
-  redis.call('EXPIRE', KEYS[3], events_ttl)
-  for _, i in ipairs({1, 2, 4}) do
-    redis.call('EXPIRE', KEYS[i], result_ttl)
+  redis.call('ZADD', final_index, seq, id)
+  redis.call('ZADD', expiry, now + keep_result * 1000, id)
+
+  redis.call('EXPIRE', log, keep_events)
+  for _, key in ipairs({job, request, attempts}) do
+    redis.call('EXPIRE', key, keep_result)
   end
-  redis.call('SET', KEYS[5], meta, 'EX', result_ttl)
-  count(KEYS[8], KEYS[9], state)
-  redis.call('PUBLISH', KEYS[5], meta)
+  redis.call('SET', result, meta, 'EX', keep_result)
+  count(totals, minute, state)
+  redis.call('PUBLISH', result, meta)
 end

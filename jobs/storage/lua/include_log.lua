@@ -1,7 +1,7 @@
--- unwritten(log, expected, lines): those of the lines that a log does not hold yet, where it had that length before them
--- ('': who asks does not know, and they are all new).
--- nil when it is shorter than that: with a host's last writes events were lost, and a log with a gap in it would never
--- equal the answer.
+-- unwritten(log, expected, lines): the lines that the log does not contain yet. `expected` is the length that the log
+-- had before the first of them; '' when the caller does not know it, and then all lines are new.
+-- Returns nil when the log is shorter than that: Redis has lost events in a crash of its host, and a log with a gap
+-- would never equal the answer.
 local function unwritten(log, expected, lines)
   if expected == '' then
     return lines
@@ -13,9 +13,9 @@ local function unwritten(log, expected, lines)
   return {unpack(lines, 1 + written)}
 end
 
--- write_log(log, channel, kind, lines): append lines to a job's log and hand them to whoever follows it.
+-- write_log(log, channel, kind, lines): appends lines to a job's log and publishes them to its followers.
 -- The message: the kind ('more', or 'final' for the last time), the sequence number of the first line, the lines.
--- Answers the new length of the log.
+-- Returns the new length of the log.
 local function write_log(log, channel, kind, lines)
   local length = redis.call('RPUSH', log, unpack(lines))
   redis.call('PUBLISH', channel, kind .. ' ' .. length - #lines .. '\n' .. table.concat(lines, '\n'))

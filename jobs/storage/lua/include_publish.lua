@@ -1,6 +1,6 @@
--- publish(seq, messages, list, id, template): note the job as last in its priority and, where this server is the broker too,
--- push the template: a Celery message in which {id} and {tag} stand for the job and for kombu's delivery tag.
--- An empty template means another broker, which the caller publishes.
+-- publish(seq, messages, list, id, template): puts the job last in its priority and, where this server is the broker
+-- too, pushes its Celery message: the template with {id} and {tag} replaced by the job's id and kombu's delivery tag.
+-- An empty template means another broker, to which the caller publishes.
 local function publish(seq, messages, list, id, template)
   local order = redis.call('INCR', seq)
   redis.call('ZADD', messages, order, id)

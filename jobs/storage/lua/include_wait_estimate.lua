@@ -1,6 +1,6 @@
--- estimate_wait_ms(position, minutes, elapsed): how long who has that position in line may have to wait, as jobs ended lately.
--- minutes: the counts of the running minute and of the one before; elapsed: ms since the running one began.
--- -1: nobody can tell, since no job has ended.
+-- estimate_wait_ms(position, minutes, elapsed): how long a job at this queue position may wait, at the rate at which
+-- jobs have ended lately; -1 when no job has ended.
+-- minutes: the counts of the running minute and of the one before. elapsed: ms since the running minute began.
 local function estimate_wait_ms(position, minutes, elapsed)
   if position == 0 then
     return 0

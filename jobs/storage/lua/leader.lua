@@ -1,11 +1,15 @@
--- leader: the right to do the maintenance for a while: taken, or kept by who has it.
--- KEYS  1 leader
--- ARGV  1 worker  2 how long, ms
--- answers  1: this worker has it  0: another one
+-- leader: takes or keeps the right of one worker process to do the maintenance.
+-- KEYS
+--   leader
+-- ARGV
+--   worker
+--   ttl_ms
+-- answers  1: this worker is the leader
+--          0: another worker is
 -- Safe to send again.
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then
+local holder = redis.call('GET', leader)
+if holder and holder ~= worker then
   return 0
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', leader, worker, 'PX', ttl_ms)
 return 1

@@ -1,14 +1,22 @@
--- queue_position: how many jobs of its queue go before this one, and how long that may take.
+-- queue_position: how many jobs of the queue start before this one, and how long that may take.
 -- include: wait_estimate
--- KEYS  1 messages  2 messages:high  3 the running minute  4 the minute before
--- ARGV  1 id  2 ms since the running minute began
--- answers  {position, wait in ms or -1}, or nothing when the job waits in no line
-local position = redis.call('ZRANK', KEYS[2], ARGV[1])
+-- KEYS
+--   messages
+--   messages_high
+--   minute         the counts of the running minute
+--   minute_before  the counts of the minute before
+-- ARGV
+--   id
+--   elapsed_ms     since the running minute began
+-- answers  {position, estimated wait in ms or -1}
+--          nothing: the job has no message
+-- Safe to send again: it only reads.
+local position = redis.call('ZRANK', messages_high, id)
 if not position then
-  position = redis.call('ZRANK', KEYS[1], ARGV[1])
+  position = redis.call('ZRANK', messages, id)
   if not position then
     return false
   end
-  position = position + redis.call('ZCARD', KEYS[2])
+  position = position + redis.call('ZCARD', messages_high)
 end
-return {position, estimate_wait_ms(position, {KEYS[3], KEYS[4]}, ARGV[2])}
+return {position, estimate_wait_ms(position, {minute, minute_before}, elapsed_ms)}

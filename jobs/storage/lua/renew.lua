@@ -1,20 +1,27 @@
--- renew: the heartbeat of one worker process: it lives, and it keeps the leases it still holds.
+-- renew: the heartbeat of one worker process. Renews the leases that the process still holds.
 -- include: clock
--- KEYS  1 leases  2 workers  3... job, one for each lease
--- ARGV  1 worker  2 lease, ms  3... id, token for each lease
--- answers  the ids whose lease is lost: ended, cancelled, deleted or claimed by another
+-- KEYS
+--   leases
+--   workers
+--   jobs...    the record of each lease's job
+-- ARGV
+--   worker
+--   lease_ms
+--   ids...     the job of each lease
+--   tokens...  the fencing token of each lease
+-- answers  the ids whose lease is lost: the job has ended, was deleted, or was claimed by another worker
 -- Safe to send again.
 local now = now_ms()
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 60000)
+redis.call('ZADD', workers, now, worker)
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now - 60000)
+
 local lost = {}
-for i = 3, #KEYS do
-  local id, token = ARGV[2 * i - 3], ARGV[2 * i - 2]
-  local record = redis.call('HMGET', KEYS[i], 'state', 'token')
-  if record[1] == 'in_progress' and record[2] == token then
-    redis.call('ZADD', KEYS[1], now + ARGV[2], id)
+for i, job in ipairs(jobs) do
+  local state, token = unpack(redis.call('HMGET', job, 'state', 'token'))
+  if state == 'in_progress' and token == tokens[i] then
+    redis.call('ZADD', leases, now + lease_ms, ids[i])
   else
-    lost[#lost + 1] = id
+    lost[#lost + 1] = ids[i]
   end
 end
 return lost

@@ -1,12 +1,19 @@
--- undelivered: queued jobs that have no message. Bells leave a priority in the order in which they were rung, so a job was
--- overtaken, and its message is lost, when a later one has led to a claim; and all are, when no message is left.
--- A job that only waits behind others is not among them.
--- KEYS  1 messages  2 the latest claimed of that priority  3 broker list of that priority
--- ARGV  1 messages that another broker holds (-1: this server is the broker)  2 most ids to answer
+-- undelivered: queued jobs of one priority whose message is lost.
+-- Messages leave a priority in the order of their publication. So the message of a job is lost when a later message
+-- has led to a claim, and every message is lost when the broker has none left. A job that waits behind others is not
+-- undelivered.
+-- KEYS
+--   messages       the queued jobs of that priority
+--   claimed        the latest message of that priority that led to a claim
+--   broker_list    Celery's messages of that priority
+-- ARGV
+--   messages_left  messages that another broker holds; -1: this server is the broker
+--   limit          most ids to answer
 -- answers  ids, the oldest first
-local messages_left = tonumber(ARGV[1])
-if messages_left < 0 then
-  messages_left = redis.call('LLEN', KEYS[3])
+-- Safe to send again.
+local left = tonumber(messages_left)
+if left < 0 then
+  left = redis.call('LLEN', broker_list)
 end
-local max_score = messages_left == 0 and '+inf' or '(' .. (redis.call('GET', KEYS[2]) or 0)
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', max_score, 'LIMIT', 0, ARGV[2])
+local max_order = left == 0 and '+inf' or '(' .. (redis.call('GET', claimed) or 0)
+return redis.call('ZRANGEBYSCORE', messages, '-inf', max_order, 'LIMIT', 0, limit)

@@ -1,6 +1,6 @@
-"""The verbs: each write to a job's life, one Lua call each. Their promises stand at the head of their Lua files.
+"""The transitions: each write to a job or a document, as one Lua call. The headers of the Lua files state the promises.
 
-Every verb may be sent again after a lost reply: it then answers as it did, and changes nothing more.
+Every transition may be sent again after a lost reply: it then gives the same answer and changes nothing more.
 """
 
 from jobs.storage.transitions import document
@@ -21,8 +21,15 @@ from jobs.storage.transitions.attempt import (
 )
 from jobs.storage.transitions.create import Created, create, mark_answered
 from jobs.storage.transitions.end import cancel, delete
-from jobs.storage.transitions.model_list import claim_model_list_turn, save_models
-from jobs.storage.transitions.recover import Priority, become_leader, refuse_submits, republish, undelivered
+from jobs.storage.transitions.maintenance import (
+    Priority,
+    become_leader,
+    claim_model_list_turn,
+    refuse_submits,
+    republish,
+    save_models,
+    undelivered,
+)
 
 __all__ = [
     "AttemptEnd",

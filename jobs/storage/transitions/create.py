@@ -14,16 +14,17 @@ from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
-from jobs.storage.commands import Argument, Command, script_command, text
+from jobs.storage.commands import Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.transitions.encoding import milliseconds
+from jobs.storage.scripts import Argument, NamedArguments
+from jobs.storage.transitions.encoding import milliseconds, pairs
 
-QUEUE_FULL_RETRY_SECONDS: Final = 5  # a guess at how soon a full queue has room again; Retry-After of the 429
+QUEUE_FULL_RETRY_SECONDS: Final = 5  # Retry-After of the 429: a guess at how soon a full queue has room again
 
 
 @dataclass(frozen=True)
 class Created:
-    """``record`` is that of a new job; None when the Idempotency-Key, or the retry, had made the job before."""
+    """``record`` is the new job's; None when an equal request (same key, retry or resend) had made the job before."""
 
     job_id: str
     record: JobRecord | None = None
@@ -34,37 +35,62 @@ class Created:
 
 
 def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -> Command[Created]:
-    """Write the job down and, where Redis is the broker too, publish its message.
+    """Write the job's record and, where Redis is the broker too, publish its message.
 
-    The answer raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job that it
-    repeats is not there any more.
+    Reading the reply raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job
+    that this one repeats does not exist any more.
     """
-    names, elapsed_ms = _names(job, message_template)
+    (minute, minute_before), elapsed_ms = keys.throughput(time.time())
     dedup = _deduplication(job, settings)
     fields = {name: value for name, value in _record(job).items() if value is not None} | dedup.fields
-    args: list[Argument] = [
-        job.job_id,
-        dedup.dedup_token,
-        dedup.ttl_seconds,
-        settings.max_queued,
-        message_template.normal,
-        job.request.model_dump_json(exclude_defaults=True),
-        milliseconds(job.deadline_seconds),
-        dedup.mode,
-        _milliseconds_or_none(job.start_by_seconds),
-        _milliseconds_or_none(job.cancel_after_seconds),
-        elapsed_ms,
-        *(argument for pair in fields.items() for argument in pair),
-    ]
-    return script_command("create", [*names, *dedup.names], args, lambda reply: _read_created(job, fields, reply))
+    return script_command(
+        "create",
+        keys={
+            "job": keys.job(job.job_id),
+            "request": keys.request(job.job_id),
+            "seq": keys.SEQ,
+            "all_index": keys.INDEX_ALL,
+            "queued_index": keys.index(State.QUEUED),
+            "messages": keys.messages(job.queue),
+            "broker_list": message_template.normal_list,
+            "totals": keys.TOTALS,
+            "minute": minute,
+            "deadlines": keys.DEADLINES,
+            "full": keys.FULL,
+            "messages_high": keys.messages_high(job.queue),
+            "minute_before": minute_before,
+            "dedup": dedup.key,
+        },
+        args={
+            **_args(job, message_template.normal, settings),
+            "dedup_mode": dedup.mode,
+            "dedup_token": dedup.dedup_token,
+            "dedup_ttl": dedup.ttl_seconds,
+            "elapsed_ms": elapsed_ms,
+            "fields": pairs(fields),
+        },
+        read=lambda reply: _read_created(job, fields, reply),
+    )
+
+
+def _args(job: NewJob, message: str, settings: Settings) -> NamedArguments:
+    return {
+        "id": job.job_id,
+        "max_queued": settings.max_queued,
+        "message": message,
+        "body": job.request.model_dump_json(exclude_defaults=True),
+        "deadline_ms": milliseconds(job.deadline_seconds),
+        "start_by_ms": _milliseconds_or_none(job.start_by_seconds),
+        "cancel_after_ms": _milliseconds_or_none(job.cancel_after_seconds),
+    }
 
 
 @dataclass(frozen=True)
 class Deduplication:
-    """What makes the job be created once: see create.lua."""
+    """What makes equal creates find one job; see dedup_mode in create.lua. ``fields`` are of the new job's record."""
 
     mode: str = ""
-    names: tuple[str, ...] = ()
+    key: str | None = None
     dedup_token: str = ""
     ttl_seconds: int = 0
     fields: dict[str, Argument] = field(default_factory=dict)
@@ -72,38 +98,20 @@ class Deduplication:
 
 def _deduplication(job: NewJob, settings: Settings) -> Deduplication:
     if job.retry_of is not None:
-        return Deduplication("retry", (keys.job(job.retry_of),))
+        return Deduplication("retry", keys.job(job.retry_of))
     if job.idempotency_key is None:
         return Deduplication()
     digest = idempotency_digest(job.idempotency_key)
     if job.resend_count is not None:
-        resends = keys.resends(job.tenant, digest)
-        return Deduplication("resend", (resends,), str(job.resend_count), settings.resend_window_seconds)
-    key, dedup_token = keys.idempotency(job.tenant, digest), fingerprint(job.request)
+        key = keys.resends(job.tenant, digest)
+        return Deduplication("resend", key, str(job.resend_count), settings.resend_window_seconds)
     return Deduplication(
-        "idempotency_key", (key,), dedup_token, settings.idempotency_ttl_seconds, {"idempotency": digest}
+        "idempotency_key",
+        keys.idempotency(job.tenant, digest),
+        fingerprint(job.request),
+        settings.idempotency_ttl_seconds,
+        {"idempotency": digest},
     )
-
-
-def _names(job: NewJob, message_template: MessageTemplate) -> tuple[list[str], int]:
-    """The keys that every job takes, and how long the running minute has lasted, in ms."""
-    (minute, minute_before), elapsed_ms = keys.throughput(time.time())
-    names = [
-        keys.job(job.job_id),
-        keys.request(job.job_id),
-        keys.SEQ,
-        keys.INDEX_ALL,
-        keys.index(State.QUEUED),
-        keys.messages(job.queue),
-        message_template.normal_list,
-        keys.TOTALS,
-        minute,
-        keys.DEADLINES,
-        keys.FULL,
-        keys.messages_high(job.queue),
-        minute_before,
-    ]
-    return names, elapsed_ms
 
 
 def _record(job: NewJob) -> dict[str, Argument | None]:
@@ -121,9 +129,13 @@ def _record(job: NewJob) -> dict[str, Argument | None]:
 
 
 def mark_answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
-    """The call that ``resend_count`` speaks of has its answer: what is sent again later is another one."""
-    names = [keys.resends(tenant, idempotency_digest(idempotency_key))]
-    return script_command("mark_answered", names, [job_id], lambda _: None)
+    """Note that the call that made or found this job has its answer: an equal request from now on is another call."""
+    return script_command(
+        "mark_answered",
+        keys={"resends": keys.resends(tenant, idempotency_digest(idempotency_key))},
+        args={"id": job_id},
+        read=lambda _: None,
+    )
 
 
 def _milliseconds_or_none(seconds: float | None) -> Argument:
@@ -141,7 +153,7 @@ def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) ->
         )
     if status == "full":
         raise QueueFull(
-            f"the queue is full: {detail} jobs wait; try again later",
+            f"the queue is full: {detail} jobs are queued; try again later",
             retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
         )
     if status == "no_memory":
@@ -152,7 +164,7 @@ def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) ->
 
 
 def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int, *position: int) -> JobRecord:
-    """The record as it has just been written, so that nobody need read it back; a test compares the two."""
+    """The record as the script has written it, which saves reading it back; a test compares the two."""
     limits = {
         name: now_ms + milliseconds(seconds)
         for name, seconds in (
@@ -176,7 +188,7 @@ def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int,
 
 
 def preview(request: JobRequest) -> str:
-    """The first words of what is asked, at most PREVIEW_BYTES bytes long."""
+    """The start of the request's text, at most PREVIEW_BYTES bytes long."""
     said = iter([request.filename]) if isinstance(request, IngestTask | RemovalTask) else texts(request)
     whole = next(said, "") if request.kind == "embeddings" else next(iter(deque(said, maxlen=1)), "")
     line = " ".join(whole[: PREVIEW_BYTES * 2].split())

@@ -1,49 +1,62 @@
-"""The verbs of a document's record. Each may be sent again; the jobs that look after it are created by themselves."""
+"""The transitions of a document's record. Each may be sent again. Jobs of documents are created separately."""
 
 import json
-from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, cast
 
 from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
 from jobs.models import Progress
 from jobs.results import JobError
 from jobs.storage import keys
-from jobs.storage.commands import Argument, Command, plain_command, script_command, text
-from jobs.storage.transitions.encoding import milliseconds
+from jobs.storage.commands import Command, plain_command, script_command, text
+from jobs.storage.scripts import Argument
+from jobs.storage.transitions.encoding import milliseconds, pairs
 
-_REMOVAL_SECONDS: Final = 60  # in which a removal has most often ended
-_LATE_WRITE_SECONDS: Final = 3_600  # no ingest takes as long to commit, no upload to keep its file
+_REMOVAL_SECONDS: Final = 60  # most removals take less
+_LATE_WRITE_SECONDS: Final = 3_600  # longer than any ingest takes to commit, or any upload to store its file
 
 StartResult: TypeAlias = Literal["started", "ready", "not_owner", "gone"]
 
 
 def add(document: NewDocument) -> Command[str]:
     """Create the document, or find the one with the same content; answers its id."""
-    names = [
-        keys.document(document.document_id),
-        keys.documents(document.tenant),
-        keys.document_by_hash(document.tenant, document.sha256),
-        keys.SEQ,
-    ]
-    args: list[Argument] = [document.document_id, *_pairs(fields_of(document))]
-    return script_command("document_add", names, args, text)
+    return script_command(
+        "document_add",
+        keys={
+            "document": keys.document(document.document_id),
+            "documents": keys.documents(document.tenant),
+            "document_by_hash": keys.document_by_hash(document.tenant, document.sha256),
+            "seq": keys.SEQ,
+        },
+        args={"id": document.document_id, "fields": pairs(fields_of(document))},
+        read=text,
+    )
 
 
 def reassign(document_id: str, ended_job: str, new_job: str) -> Command[str | None]:
-    """Let a new job ingest it in place of one that has ended in vain; answers whose it is now, None when it is gone."""
+    """Let a new job ingest the document in place of one that has ended without success.
+
+    Answers the owner job from now on, None when the document is gone.
+    """
     return script_command(
-        "document_reassign", [keys.document(document_id)], [ended_job, new_job], lambda reply: text(reply) or None
+        "document_reassign",
+        keys={"document": keys.document(document_id)},
+        args={"ended_job": ended_job, "new_job": new_job},
+        read=lambda reply: text(reply) or None,
     )
 
 
 def start(document_id: str, job_id: str) -> Command[StartResult]:
-    """An attempt to ingest begins."""
-    names = [keys.document(document_id), keys.job(job_id)]
-    return script_command("document_start", names, [job_id], lambda reply: cast("StartResult", text(reply)))
+    """Start an attempt to ingest the document."""
+    return script_command(
+        "document_start",
+        keys={"document": keys.document(document_id), "job": keys.job(job_id)},
+        args={"job_id": job_id},
+        read=lambda reply: cast("StartResult", text(reply)),
+    )
 
 
 def record_progress(document_id: str, job_id: str, done: int, pages: int) -> Command[bool]:
-    """Of the document, and of its job."""
+    """Record how many pages are ingested, both for the document and for its job."""
     progress = Progress(pages_done=done, pages=pages)
     return _update(document_id, job_id, {"pages_done": done, "pages": pages}, progress)
 
@@ -80,35 +93,58 @@ def mark_failed(document_id: str, job_id: str, error: JobError) -> Command[bool]
 
 
 def remove(record: DocumentRecord, ended_job: str, new_job: str) -> Command[str | None]:
-    """Have no question find it any more; answers the job that is to remove what is left, None when it is gone.
+    """Hide the document from every question.
 
-    ``ended_job``: one that was to do so and has ended in vain; '' for none.
+    ``ended_job``: a removal job that has ended without removing the data; '' for none. Answers the job that is to
+    remove the data, None when the document is gone.
     """
-    names = [keys.document(record.document_id), keys.document_by_hash(record.tenant, record.sha256), keys.TOMBSTONES]
-    args: list[Argument] = [record.document_id, ended_job, new_job, milliseconds(_REMOVAL_SECONDS)]
-    return script_command("document_remove", names, args, lambda reply: text(reply) or None)
+    return script_command(
+        "document_remove",
+        keys={
+            "document": keys.document(record.document_id),
+            "document_by_hash": keys.document_by_hash(record.tenant, record.sha256),
+            "tombstones": keys.TOMBSTONES,
+        },
+        args={
+            "id": record.document_id,
+            "ended_job": ended_job,
+            "new_job": new_job,
+            "look_after_ms": milliseconds(_REMOVAL_SECONDS),
+        },
+        read=lambda reply: text(reply) or None,
+    )
 
 
 def purge(record: DocumentRecord) -> Command[str]:
-    """The last trace of a document whose file and chunks have been removed. Answers purged, live or gone."""
-    names = [keys.document(record.document_id), keys.documents(record.tenant), keys.TOMBSTONES]
-    args: list[Argument] = [record.document_id, milliseconds(_LATE_WRITE_SECONDS)]
-    return script_command("document_purge", names, args, text)
+    """Remove the record of a deleted document, once its file and chunks are removed. Answers purged, live or gone."""
+    return script_command(
+        "document_purge",
+        keys={
+            "document": keys.document(record.document_id),
+            "documents": keys.documents(record.tenant),
+            "tombstones": keys.TOMBSTONES,
+        },
+        args={"id": record.document_id, "look_after_ms": milliseconds(_LATE_WRITE_SECONDS)},
+        read=text,
+    )
 
 
 def drop_tombstone(document_id: str) -> Command[None]:
-    """Nothing is left of it, and nobody has to look any more."""
+    """End the cleanup of a deleted document of which no data is left."""
     return plain_command("ZREM", keys.TOMBSTONES, document_id, read=lambda _: None)
 
 
 def _update(
-    document_id: str, job_id: str, fields: Mapping[str, Argument], progress: Progress | None = None
+    document_id: str, job_id: str, fields: dict[str, Argument], progress: Progress | None = None
 ) -> Command[bool]:
-    """Answers False when the document is gone, or another job's. One that is ready stays as it is."""
-    names = [keys.document(document_id), keys.job(job_id)]
-    args: list[Argument] = [job_id, progress.to_string() if progress else "", *_pairs(fields)]
-    return script_command("document_update", names, args, lambda reply: reply != b"gone")
-
-
-def _pairs(fields: Mapping[str, Argument]) -> list[Argument]:
-    return [argument for pair in fields.items() for argument in pair]
+    """Answers False when the document is gone or another job's. A document that is ready stays unchanged."""
+    return script_command(
+        "document_update",
+        keys={"document": keys.document(document_id), "job": keys.job(job_id)},
+        args={
+            "job_id": job_id,
+            "progress": progress.to_string() if progress else "",
+            "fields": pairs(fields),
+        },
+        read=lambda reply: reply != b"gone",
+    )

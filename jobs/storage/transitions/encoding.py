@@ -1,4 +1,4 @@
-"""What several verbs write alike: events, counts by the minute, and the KEYS of a final write."""
+"""What several transitions share: events, the counts of a minute, and the KEYS and ARGV of every final write."""
 
 import json
 import time
@@ -7,11 +7,14 @@ from typing import Any
 from jobs.errors import InternalError
 from jobs.models import FailedAttempt
 from jobs.results import JobError
+from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
+from jobs.storage.scripts import Argument
 
 
 def minute() -> str:
+    """The key of the running minute's counts."""
     return keys.minute(int(time.time() // 60))
 
 
@@ -20,34 +23,50 @@ def event_json(kind: str, **fields: Any) -> str:
 
 
 def attempt_entry(attempt: int, error: JobError) -> str:
-    """One line of the list of failed attempts."""
+    """One entry of the list of failed attempts."""
     failed = FailedAttempt(attempt=attempt, at_ms=int(time.time() * 1000), code=error.code, message=error.message)
     return failed.model_dump_json()
 
 
-def finalize_keys(job_id: str, queue: str, state: State) -> list[str]:
-    """The KEYS of every final write; the order is that of include_finalize.lua."""
-    return [
-        keys.job(job_id),
-        keys.request(job_id),
-        keys.events(job_id),
-        keys.attempts(job_id),
-        keys.result(job_id),
-        keys.index(state),
-        keys.EXPIRY,
-        keys.TOTALS,
-        minute(),
-        keys.LEASES,
-        keys.index(State.QUEUED),
-        keys.index(State.IN_PROGRESS),
-        keys.WAITING,
-        keys.DEADLINES,
-        keys.messages(queue),
-        keys.messages_high(queue),
-    ]
+def finalize_keys(job_id: str, queue: str, state: State) -> dict[str, str]:
+    """The KEYS of include_finalize.lua. ``state`` is the final one."""
+    return {
+        "job": keys.job(job_id),
+        "request": keys.request(job_id),
+        "log": keys.events(job_id),
+        "attempts": keys.attempts(job_id),
+        "result": keys.result(job_id),
+        "final_index": keys.index(state),
+        "expiry": keys.EXPIRY,
+        "totals": keys.TOTALS,
+        "minute": minute(),
+        "leases": keys.LEASES,
+        "queued_index": keys.index(State.QUEUED),
+        "in_progress_index": keys.index(State.IN_PROGRESS),
+        "waiting": keys.WAITING,
+        "deadlines": keys.DEADLINES,
+        "messages": keys.messages(queue),
+        "messages_high": keys.messages_high(queue),
+    }
+
+
+def finalize_args(job_id: str, settings: Settings) -> dict[str, Argument]:
+    """The ARGV of include_finalize.lua."""
+    return {
+        "id": job_id,
+        "result_ttl": settings.result_ttl_seconds,
+        "events_ttl": settings.events_ttl_seconds,
+        "channel": keys.changed_channel(job_id),
+    }
 
 
 def milliseconds(seconds: float) -> int:
+    """Raises InternalError for a negative duration."""
     if seconds < 0:
         raise InternalError("a duration must not be negative")
     return round(seconds * 1000)
+
+
+def pairs(fields: dict[str, Argument]) -> list[Argument]:
+    """Field, value, field, value, ...: the form in which scripts take the fields of a record."""
+    return [argument for pair in fields.items() for argument in pair]

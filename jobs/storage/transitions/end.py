@@ -1,41 +1,58 @@
-"""The verbs by which a caller ends a job: cancel and delete."""
+"""The transitions by which a caller ends a job: cancel and delete."""
 
+from typing import Final
+
+from jobs.kinds import CONVERSATION_KINDS
 from jobs.models import JobRecord
 from jobs.settings import Settings
-from jobs.states import FINAL_STATES, State
+from jobs.states import State
 from jobs.storage import celery_result, keys
-from jobs.storage.commands import Argument, Command, script_command, text
-from jobs.storage.transitions.encoding import event_json, finalize_keys
+from jobs.storage.commands import Command, script_command, text
+from jobs.storage.transitions.encoding import event_json, finalize_args, finalize_keys
+
+_TEXT_KINDS: Final = sorted(CONVERSATION_KINDS)  # a job of these kinds keeps the text of its last attempt
 
 
 def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
-    """End a queued or running job. Answers cancelled, final (it had ended otherwise) or gone."""
-    args: list[Argument] = [
-        job_id,
-        celery_result.revoked_prefix(job_id),
-        settings.result_ttl_seconds,
-        settings.events_ttl_seconds,
-        event_json(State.CANCELLED),
-        keys.changed_channel(job_id),
-        keys.CANCELLED_CHANNEL,
-    ]
-    return script_command("cancel", finalize_keys(job_id, queue, State.CANCELLED), args, text)
+    """End a queued or running job. Answers cancelled, final (the job had ended otherwise) or gone."""
+    return script_command(
+        "cancel",
+        keys=finalize_keys(job_id, queue, State.CANCELLED),
+        args={
+            **finalize_args(job_id, settings),
+            "open_meta": celery_result.revoked_prefix(job_id),
+            "event": event_json(State.CANCELLED),
+            "stop_channel": keys.CANCELLED_CHANNEL,
+            "text_kinds": _TEXT_KINDS,
+        },
+        read=text,
+    )
 
 
 def delete(job_id: str, record: JobRecord | None) -> Command[str]:
-    """Forget a job that has ended. Answers deleted, active (cancel it first) or gone.
+    """Remove a job that has ended. Answers deleted, active (cancel the job first) or gone.
 
-    ``record`` frees its Idempotency-Key too; without it (the record has expired) the indexes are cleared.
+    ``record`` frees the job's Idempotency-Key too; without it (the record has expired) only the indexes are cleared.
     """
-    own = [
-        keys.job(job_id),
-        keys.request(job_id),
-        keys.events(job_id),
-        keys.attempts(job_id),
-        keys.result(job_id),
-    ]
-    indexes = [keys.INDEX_ALL, keys.EXPIRY, *(keys.index(state) for state in sorted(FINAL_STATES))]
-    names = own + indexes
+    idempotency = None
     if record is not None and record.idempotency is not None:
-        names.append(keys.idempotency(record.tenant, record.idempotency))
-    return script_command("delete", names, [job_id, len(indexes)], text)
+        idempotency = keys.idempotency(record.tenant, record.idempotency)
+    return script_command(
+        "delete",
+        keys={
+            "job": keys.job(job_id),
+            "request": keys.request(job_id),
+            "log": keys.events(job_id),
+            "attempts": keys.attempts(job_id),
+            "result": keys.result(job_id),
+            "all_index": keys.INDEX_ALL,
+            "expiry": keys.EXPIRY,
+            "completed_index": keys.index(State.COMPLETED),
+            "incomplete_index": keys.index(State.INCOMPLETE),
+            "failed_index": keys.index(State.FAILED),
+            "cancelled_index": keys.index(State.CANCELLED),
+            "idempotency": idempotency,
+        },
+        args={"id": job_id},
+        read=text,
+    )

@@ -12,7 +12,7 @@ from jobs.kinds.chat import ChatTask
 from jobs.models import Lease
 from jobs.states import TRANSITIONS, State
 from jobs.storage import celery_result, keys, transitions
-from jobs.storage.commands import script_names
+from jobs.storage.scripts import script_names
 from jobs.storage.transitions import NotClaimed
 from tests.jobs.conftest import ANSWER, ERROR
 

@@ -1,0 +1,84 @@
+"""The transitions of maintenance alone. Recovery also fails and releases jobs whose worker is gone: see attempt.py."""
+
+import json
+from typing import Any, Final, Literal, TypeAlias
+
+from jobs.storage import keys
+from jobs.storage.commands import Command, plain_command, script_command, text
+from jobs.storage.message_template import MessageTemplate
+from jobs.storage.transitions.encoding import milliseconds
+
+LOST_MESSAGE_SECONDS: Final = 5.0  # a message is claimed within milliseconds after it has left the broker
+_MODELS_TTL_SECONDS: Final = 86_400  # longer than any outage of a provider that is still in use
+
+Priority: TypeAlias = Literal["normal", "high"]
+
+
+def republish(
+    job_id: str, message_template: MessageTemplate, lost_after_seconds: float = LOST_MESSAGE_SECONDS
+) -> Command[str]:
+    """Publish a new message for a queued job whose retry is due, or whose message is lost and at least that old.
+
+    Answers republished, early or gone.
+    """
+    return script_command(
+        "republish",
+        keys={
+            "job": keys.job(job_id),
+            "waiting": keys.WAITING,
+            "seq": keys.SEQ,
+            "messages_high": keys.messages_high(message_template.queue),
+            "broker_list_high": message_template.high_list,
+            "messages": keys.messages(message_template.queue),
+        },
+        args={"id": job_id, "message": message_template.high, "lost_after_ms": milliseconds(lost_after_seconds)},
+        read=text,
+    )
+
+
+def undelivered(
+    message_template: MessageTemplate, priority: Priority, messages_left: int | None, limit: int
+) -> Command[list[str]]:
+    """Queued jobs of a priority whose message is lost.
+
+    ``messages_left``: messages in the queue of a broker other than Redis; None when Redis is the broker.
+    """
+    queue, is_high = message_template.queue, priority == "high"
+    return script_command(
+        "undelivered",
+        keys={
+            "messages": keys.messages_high(queue) if is_high else keys.messages(queue),
+            "claimed": keys.claimed_high(queue) if is_high else keys.claimed(queue),
+            "broker_list": message_template.high_list if is_high else message_template.normal_list,
+        },
+        args={"messages_left": -1 if messages_left is None else messages_left, "limit": limit},
+        read=lambda reply: [text(job_id) for job_id in reply],
+    )
+
+
+def become_leader(worker: str, for_ms: int) -> Command[bool]:
+    """Take or keep the leader lock of maintenance; answers whether this worker is the leader now."""
+    return script_command(
+        "leader",
+        keys={"leader": keys.LEADER},
+        args={"worker": worker, "ttl_ms": for_ms},
+        read=lambda reply: reply == 1,
+    )
+
+
+def refuse_submits(for_seconds: int) -> Command[None]:
+    """Refuse every create for a while, which leaves memory for the running jobs to finish. Safe to send again."""
+    return plain_command("SET", keys.FULL, 1, "EX", for_seconds, read=lambda _: None)
+
+
+def claim_model_list_turn(worker: str, for_seconds: int) -> Command[bool]:
+    """Answers whether this worker may ask the provider for its models; no other worker may for as long.
+
+    A claim whose reply was lost answers False when it is sent again: then the models are fetched one turn later.
+    """
+    return plain_command("SET", keys.MODELS_TURN, worker, "NX", "EX", for_seconds, read=lambda reply: reply is not None)
+
+
+def save_models(models: list[dict[str, Any]]) -> Command[None]:
+    """Replace the stored model list. Safe to send again."""
+    return plain_command("SET", keys.MODELS, json.dumps(models), "EX", _MODELS_TTL_SECONDS, read=lambda _: None)

@@ -1,0 +1,158 @@
+"""The names in a script's header, the locals that Lua gets for them, and the order in which Python sends them agree."""
+
+import json
+import re
+
+import pytest
+
+from jobs import queries
+from jobs.documents import DocumentRecord, NewDocument
+from jobs.errors import InternalError
+from jobs.models import Lease
+from jobs.results import JobError
+from jobs.states import State
+from jobs.storage import transitions
+from jobs.storage.commands import script_command
+from jobs.storage.scripts import Parameters, load_script, script_names
+from tests.jobs.conftest import ANSWER, USAGE
+
+JOB_ID = "job_" + "1" * 32
+LEASE = Lease(job_id=JOB_ID, queue="q", token=1, attempt=1, log_length=1)
+DOCUMENT = {
+    "document_id": "doc_1",
+    "tenant": "t",
+    "job_id": JOB_ID,
+    "filename": "f",
+    "kind": "text",
+    "size": 1,
+    "sha256": "0",
+}
+
+
+def built_commands(jobs):
+    """One command of each script, as the transitions and queries build it."""
+    template, settings = jobs.message_template, jobs.settings
+    pending = transitions.PendingEvents(1, ("{}", "{}"))
+    document = DocumentRecord(**DOCUMENT, state="ingesting", seq=1, created_at_ms=1)
+    return [
+        transitions.create(jobs.new_job(key="k"), template, settings),
+        transitions.mark_answered("t", "k", JOB_ID),
+        transitions.claim(JOB_ID, "c", "w", template, settings),
+        transitions.renew("w", [LEASE], settings),
+        transitions.append(LEASE, pending, USAGE),
+        transitions.finish(LEASE, ANSWER, State.COMPLETED, settings, pending),
+        transitions.release(LEASE, None, 0, template),
+        transitions.cancel(JOB_ID, "q", settings),
+        transitions.delete(JOB_ID, None),
+        transitions.republish(JOB_ID, template),
+        transitions.undelivered(template, "normal", None, 1),
+        transitions.become_leader("w", 1),
+        queries.queue_position(JOB_ID, "q"),
+        transitions.document.add(NewDocument(**DOCUMENT)),
+        transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
+        transitions.document.start("doc_1", JOB_ID),
+        transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),
+        transitions.document.remove(document, "", JOB_ID),
+        transitions.document.purge(document),
+    ]
+
+
+def sample_values(parameters: Parameters, *, is_optional_given: bool = True):
+    """A value for each name that occurs nowhere else."""
+    values = {name: f"{parameters.table} {name}" for name in parameters.single}
+    values |= {name: f"{parameters.table} {name}" if is_optional_given else None for name in parameters.optional}
+    return values | {
+        name: [f"{parameters.table} {name} {i}" for i in range(place + 2)]
+        for place, name in enumerate(parameters.lists)
+    }
+
+
+def code_of(script) -> str:
+    """The Lua code of a script without its bindings and comments."""
+    uncommented = re.sub(r"--.*", "", script.source)
+    return re.sub(r"^local \w+ = (slice\()?(KEYS|ARGV)\b.*", "", uncommented, flags=re.MULTILINE)
+
+
+def test_python_builds_a_command_of_every_script(jobs):
+    """Each transition passes exactly the names of its script's header; otherwise building the command raises."""
+    assert sorted(command.script.name for command in built_commands(jobs)) == script_names()
+
+
+@pytest.mark.parametrize("name", script_names())
+@pytest.mark.parametrize("table", ["keys", "args"])
+def test_a_missing_extra_or_misspelt_name_is_refused(name, table):
+    """A wrong name fails where the command is built, before anything is sent, and the error contains the name."""
+    script = load_script(name)
+    right = {"keys": sample_values(script.keys), "args": sample_values(script.args)}
+    first = next(iter(right[table]))
+    rest = {other: value for other, value in right[table].items() if other != first}
+    script_command(name, **right, read=bool)
+
+    for wrong in (rest, {**right[table], "typo": 1}, {**rest, "typo": 1}):
+        with pytest.raises(InternalError, match="typo" if "typo" in wrong else first):
+            script_command(name, **(right | {table: wrong}), read=bool)
+
+
+@pytest.mark.parametrize("is_optional_given", [True, False])
+@pytest.mark.parametrize("name", script_names())
+def test_lua_binds_each_name_to_the_value_that_python_sent_for_it(redis_client, name, is_optional_given):
+    """The names decide: no value reaches the script under another name, whatever the order in the call."""
+    script = load_script(name)
+    keys = sample_values(script.keys, is_optional_given=is_optional_given)
+    args = sample_values(script.args)
+    command = script_command(name, dict(reversed(keys.items())), dict(reversed(args.items())), read=bool)
+    names = [*keys, *args]
+    slice_piece = load_script("renew").source.split("local leases")[0]
+    bindings = [*script.keys.bindings(), *script.args.bindings()]
+    bound = ", ".join(f"['{bound_name}'] = {bound_name} or cjson.null" for bound_name in names)
+    source = "\n".join([slice_piece, *bindings, f"return cjson.encode({{{bound}}})"])
+
+    assert json.loads(redis_client.eval(source, *command.arguments[2:])) == {**keys, **args}
+
+
+@pytest.mark.parametrize("name", script_names())
+def test_a_script_uses_every_name_and_reads_keys_and_argv_only_through_names(name):
+    """A number in place of a name would be a second place in which the order is written."""
+    script = load_script(name)
+    code = code_of(script)
+
+    assert re.findall(r"\b(KEYS|ARGV)\b", code) == []
+    assert [bound for bound in script.keys.names | script.args.names if not re.search(rf"\b{bound}\b", code)] == []
+
+
+@pytest.mark.parametrize("name", script_names())
+def test_no_name_is_bound_twice_in_a_script(name):
+    """A local of the same name would hide the key or the argument."""
+    script = load_script(name)
+    code = code_of(script)
+    top_level = re.findall(r"^local function (\w+)", code, re.MULTILINE)
+    for names in re.findall(r"^local (?!function)([\w, ]+?) *(?:=|$)", code, re.MULTILINE):
+        top_level += names.split(", ")
+    bound = [*sorted(script.keys.names), *sorted(script.args.names), *top_level]
+
+    assert sorted(bound) == sorted(set(bound))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ["events...", "token"],
+        ["dedup?", "token"],
+        ["dedup?", "events..."],
+        ["one...", "two...", "three..."],
+        ["token", "token"],
+    ],
+)
+def test_a_malformed_header_is_refused(entries):
+    """Lists and an optional value come last, and each name is unique: else the bindings would be wrong."""
+    header = "-- KEYS\n" + "".join(f"--   {entry}\n" for entry in entries)
+
+    with pytest.raises(InternalError, match="some_script"):
+        Parameters.read("some_script", "KEYS", [header])
+
+
+def test_a_list_longer_than_luas_stack_reaches_the_script(jobs):
+    """A worker may hold more leases than unpack could return, which is about 8,000."""
+    leases = [LEASE] * 9_000
+
+    assert jobs.store.run(transitions.renew("w", leases, jobs.settings)) == {JOB_ID}
