@@ -1,41 +1,42 @@
-r"""Every Redis key and channel, with its type, who writes it and how long it lives.
+r"""Every Redis key and channel, with its type, its writers and its lifetime.
 
-| key | type | written by | lives |
+| key | type | written by | lifetime |
 |---|---|---|---|
-| cq:job:{id} | hash: the record | every verb | until final, then the result TTL |
+| cq:job:{id} | hash: the record | every transition of a job; document_start, document_update (progress) | until final, then the result TTL; delete removes it |
 | cq:request:{id} | string: the validated request, JSON | create | as the record |
-| cq:events:{id} | list: the stream, one JSON event an entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
-| cq:attempts:{id} | list: one JSON entry for each failed attempt | release, finish | as the record |
+| cq:events:{id} | list: the event log, one JSON event per entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
+| cq:attempts:{id} | list: one JSON entry per failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
-| cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create | the idempotency TTL |
-| cq:resends:{tenant}:{digest} | list: "id times by" of the latest jobs that equal requests without a key have made: sent again how often, at last by the call that would have made which job; "answered" after it once that is so | create, mark_answered | the resend window |
-| cq:seq | string: counter; order of creation and of messages, and of upload | create, release, republish, document_add | for ever: one number |
-| cq:index:all, cq:index:{state} | zset: id by order of creation | every verb that moves a state | an entry as long as its record |
-| cq:messages:{queue}, cq:messages:{queue}:high | zset: queued id by order of its message | create, republish, release; claim and cancel remove | an entry while it is queued |
-| cq:claimed:{queue}, cq:claimed:{queue}:high | string: order of the latest message that led to a claim | claim | for ever: one number each |
-| cq:waiting | zset: queued id by the time of its next attempt, ms | release; republish and cancel remove | an entry while it waits |
-| cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until it has ended |
-| cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while it runs |
+| cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create; delete removes | the idempotency TTL |
+| cq:resends:{tenant}:{digest} | list: the latest 32 jobs made by equal requests without a key, as "id count by": how often the request was resent, and the id that the latest resend would have created; "answered" follows once the call has its answer | create, mark_answered | the resend window |
+| cq:seq | string: counter that orders jobs, messages and uploads | create, release, republish, document_add | permanent: one number |
+| cq:index:all | zset: id by order of creation | create; delete removes | an entry as long as its record |
+| cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
+| cq:messages:{queue}, cq:messages:{queue}:high | zset: queued id by order of its message | create, republish, release; claim, finish and cancel remove | an entry while its job is queued |
+| cq:claimed:{queue}, cq:claimed:{queue}:high | string: order of the latest message that led to a claim | claim | permanent: one number each |
+| cq:waiting | zset: queued id by the time of its next attempt, ms | release; claim, republish, finish and cancel remove | an entry while its job waits |
+| cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until its job has ended |
+| cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while its job runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
-| cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry a minute after the last heartbeat |
-| cq:leader | string: worker that does the maintenance | leader | 2 s after its last tick |
-| cq:full | string: Redis is nearly full, submits are refused | recovery | 5 s after it was last seen so |
-| cq:totals | hash: events counted since the beginning | create, finish, cancel, release | for ever: ten numbers |
-| cq:minute:{n} | hash: the same of one minute | create, finish, cancel, release | an hour |
-| cq:models | string: the models that the provider lists, JSON | the workers' model list | a day after it was last listed |
-| cq:models:turn | string: worker that has asked for them last | the workers' model list | two minutes, then somebody asks again |
-| cq:document:{id} | hash: the document's record | document_add, document_reassign, document_start, document_update, document_remove; document_purge removes | until it is deleted: a document is kept as long as it is wanted |
+| cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry until a minute after its last heartbeat |
+| cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
+| cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
+| cq:totals | hash: events counted since the beginning | create, finish, cancel, release | permanent: eight numbers |
+| cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
+| cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
+| cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
+| cq:document:{id} | hash: the document's record | document_add, document_reassign, document_start, document_update, document_remove; document_purge removes | until the document is deleted |
 | cq:documents:{tenant} | zset: document by order of upload | document_add; document_purge removes | as the record |
-| cq:document-by-hash:{tenant}:{digest} | string: the document that has this content | document_add; document_remove removes | until it is deleted |
-| cq:tombstones | zset: document that is being deleted, or was lately, by the time to look what is left of it, ms | document_remove, document_purge; the workers' document cleanup removes | an entry until an hour after its record |
-| cq:probe | string: what the readiness check writes | the web | ten seconds |
-| {queue}, {queue}\\x06\\x163 | list: Celery's messages, high and normal priority | create, republish, release; kombu | until a worker takes it |
+| cq:document-by-hash:{tenant}:{digest} | string: the document with this content | document_add; document_remove removes | until the document is deleted |
+| cq:tombstones | zset: deleted document by the time to check for data that remains, ms | document_remove, document_purge; drop_tombstone removes | an entry until an hour after its record |
+| cq:probe | string: the readiness check's write | write_probe | ten seconds |
+| {queue}, {queue}\\x06\\x163 | list: Celery's messages of high and of normal priority | create, republish, release; kombu | until a worker takes the message |
 
-| channel | says | published by |
+| channel | message | published by |
 |---|---|---|
-| cq:changed:{id} | the events just written to its log, see include_log.lua | claim, append, release, finish, cancel |
-| cq:listener:{name} | to one process's listener: look at your list of waiters | that process |
-| cq:cancelled | an id whose running call must stop | cancel, delete |
+| cq:changed:{id} | the events just written to the job's log, see include_log.lua | claim, append, release, finish, cancel |
+| cq:listener:{name} | empty: the set of waiters of one process has changed | the listener of that process |
+| cq:cancelled | the id of a job whose running call must stop | cancel |
 | celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
 """
 
@@ -59,11 +60,11 @@ TOMBSTONES: Final = "cq:tombstones"
 PROBE: Final = "cq:probe"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
-FINAL_CHANGE_PREFIX: Final = b"final "  # how the message on that channel begins after which nothing is written any more
+FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it
 
 DEFAULT_QUEUE: Final = "chatqueue"
 NORMAL_PRIORITY: Final = 3  # of a first attempt; kombu's Redis transport keeps one list for each of 0, 3, 6, 9
-HIGH_PRIORITY: Final = 0  # of a job that has waited once already: it goes before the backlog
+HIGH_PRIORITY: Final = 0  # of a job that has waited once already: it is taken before the backlog
 _PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test holds it to kombu's
 
 
@@ -133,7 +134,7 @@ def document_by_hash(tenant: str, sha256: str) -> str:
 
 
 def throughput(now_seconds: float) -> tuple[list[str], int]:
-    """What include_wait_estimate.lua reads: counts of the running minute and of the one before, and ms since the former began."""
+    """The keys of the counts of the running minute and of the one before, and the ms since the running minute began."""
     running, elapsed = divmod(now_seconds, 60)
     return [minute(int(running)), minute(int(running) - 1)], round(elapsed * 1000)
 
