@@ -1,4 +1,4 @@
-"""What is read of jobs beyond a single command: composed of queries, each in one or two round trips."""
+"""Reads of jobs that take more than one command, each in one or two round trips. The commands are in ``queries``."""
 
 import time
 from collections.abc import Iterable
@@ -11,19 +11,19 @@ from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
-from jobs.storage.commands import Command, plain_command
+from jobs.storage.commands import Command
+from jobs.storage.server_info import write_probe
 from jobs.storage.store import RETRY_AFTER_SECONDS, Store
 
 QUEUES: Final = (keys.DEFAULT_QUEUE,)
-MAX_PAGE_ROUND_TRIPS: Final = 5  # looks at further index entries when those of expired records leave a page short
+MAX_PAGE_ROUND_TRIPS: Final = 5  # reads of further index entries when expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
-PROBE_TTL_SECONDS: Final = 10
 MAX_RETRY_PAGES: Final = 20
 RETRY_PAGE_SIZE: Final = 500  # records read in one round trip when many are retried
 
 
 class FoundRecords(FrozenModel):
-    """Records in the order in which they were asked for, and the ids that there are none of."""
+    """Records in the order of the requested ids, and the ids without a record."""
 
     records: tuple[JobRecord, ...]
     unknown: tuple[str, ...]
@@ -37,14 +37,14 @@ class JobPage(FrozenModel):
 
 
 class RetryCandidates(FrozenModel):
-    """``has_more``: the limit left some out, or there are more than one call looks through."""
+    """``has_more``: the limit left some out, or there are more jobs than one call examines."""
 
     records: tuple[JobRecord, ...]
     has_more: bool
 
 
 class QueueDepth(FrozenModel):
-    """Jobs in line: ``high`` of them go before the rest, since they have waited once already."""
+    """Queued jobs that have a message; ``high`` of them have high priority, since they have waited once already."""
 
     name: str
     depth: int
@@ -52,7 +52,7 @@ class QueueDepth(FrozenModel):
 
 
 class Rates(FrozenModel):
-    """Jobs a minute, over the last five whole minutes."""
+    """Jobs per minute, averaged over the last five whole minutes."""
 
     created: float
     completed: float
@@ -60,19 +60,19 @@ class Rates(FrozenModel):
 
 
 class Stats(FrozenModel):
-    """All of it costs the same, however many jobs there are."""
+    """The state of the queue. Its cost does not grow with the number of jobs."""
 
-    counts: dict[State, int]  # records kept, by state
+    counts: dict[State, int]  # stored records by state
     queues: tuple[QueueDepth, ...]
     waiting_for_retry: int
     oldest_queued_seconds: float | None
     workers: tuple[str, ...]  # worker processes with a heartbeat within a lease's time
-    totals: dict[str, int]  # since the beginning, also of jobs that are no longer kept
+    totals: dict[str, int]  # since the beginning; expired and deleted jobs included
     rates_per_minute: Rates
 
 
 def record(store: Store, job_id: str) -> JobRecord:
-    """One record with its place in line. Raises JobNotFound, also for a malformed id."""
+    """One record with its queue position. Raises JobNotFound, also for a malformed id."""
     found = records(store, [job_id]).records
     if not found:
         raise no_such_job("job_id")
@@ -80,10 +80,14 @@ def record(store: Store, job_id: str) -> JobRecord:
 
 
 def details(store: Store, job_id: str) -> JobDetails:
-    """One record with what each of its failed attempts met. Raises JobNotFound, as above."""
+    """One record with its failed attempts. Raises JobNotFound, also for a malformed id."""
     if not is_job_id(job_id):
         raise no_such_job("job_id")
-    commands: list[Command[Any]] = [queries.record(job_id), _queue_position(job_id), queries.failed_attempts(job_id)]
+    commands: list[Command[Any]] = [
+        queries.record(job_id),
+        queries.queue_position(job_id),
+        queries.failed_attempts(job_id),
+    ]
     found, position, failed = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
@@ -91,12 +95,12 @@ def details(store: Store, job_id: str) -> JobDetails:
 
 
 def retryable(store: Store, state: State, error_code: str | None, limit: int) -> RetryCandidates:
-    """Jobs that ended in this state, with this code, and have not been retried yet; the newest first."""
+    """Jobs that ended in this state, with this code, and have not been retried yet, the newest first."""
     found: list[JobRecord] = []
     cursor: str | None = None
     for _ in range(MAX_RETRY_PAGES):
         listed = page(store, state, cursor, RETRY_PAGE_SIZE)
-        found += [read for read in listed.records if read.retried_as is None and error_code in {None, read.error_code}]
+        found += [job for job in listed.records if job.retried_as is None and error_code in {None, job.error_code}]
         cursor = listed.next_cursor
         if cursor is None or len(found) > limit:
             break
@@ -104,10 +108,13 @@ def retryable(store: Store, state: State, error_code: str | None, limit: int) ->
 
 
 def view(store: Store, job_id: str) -> JobView:
-    """A record with its place in line, or with its outcome once it is final. Raises JobNotFound, as above."""
+    """A record with its queue position, or with its outcome once it is final.
+
+    Raises JobNotFound, also for a malformed id.
+    """
     if not is_job_id(job_id):
         raise no_such_job("job_id")
-    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), _queue_position(job_id)]
+    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.queue_position(job_id)]
     found, outcome, position = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
@@ -117,15 +124,15 @@ def view(store: Store, job_id: str) -> JobView:
 
 
 def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
-    """Many at once, in one round trip; an id that is asked for twice is answered once."""
+    """Many records in one round trip; a repeated id gives one record."""
     requested_ids = list(dict.fromkeys(job_ids))
     well_formed = [job_id for job_id in requested_ids if is_job_id(job_id)]
     commands: list[Command[Any]] = [queries.record(job_id) for job_id in well_formed]
-    answers = store.run_all(commands + [_queue_position(job_id) for job_id in well_formed])
+    answers = store.run_all(commands + [queries.queue_position(job_id) for job_id in well_formed])
     found = {
-        read.job_id: _with_queue_position(read, position)
-        for read, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
-        if read is not None
+        job.job_id: _with_queue_position(job, position)
+        for job, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
+        if job is not None
     }
     return FoundRecords(
         records=tuple(found.values()), unknown=tuple(job_id for job_id in requested_ids if job_id not in found)
@@ -133,27 +140,27 @@ def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
 
 
 def page(store: Store, state: State | None, cursor: str | None, limit: int) -> JobPage:
-    """Recent jobs of one state, or of all. Raises InvalidRequest for a cursor that no page has given.
+    """The newest jobs of one state, or of all. Raises InvalidRequest for a malformed cursor.
 
-    What has expired is left out, so a page may be shorter than ``limit`` before the last one.
+    Expired records are left out, so a page that is not the last one may be shorter than ``limit``.
     """
     before = decode_cursor(cursor)
-    kept: list[JobRecord] = []
+    collected: list[JobRecord] = []
     for _ in range(MAX_PAGE_ROUND_TRIPS):
         entries = store.run(queries.page(state, before, limit + 1))
-        kept += _still_in_state(store, entries[:limit], state)
-        if len(kept) >= limit:
-            last = kept[limit - 1]
+        collected += _still_in_state(store, entries[:limit], state)
+        if len(collected) >= limit:
+            last = collected[limit - 1]
             is_end = last.job_id == entries[-1][0]
-            return JobPage(records=tuple(kept[:limit]), next_cursor=None if is_end else encode_cursor(last.seq))
+            return JobPage(records=tuple(collected[:limit]), next_cursor=None if is_end else encode_cursor(last.seq))
         if len(entries) <= limit:
-            return JobPage(records=tuple(kept), next_cursor=None)
+            return JobPage(records=tuple(collected), next_cursor=None)
         before = entries[limit - 1][1]
-    return JobPage(records=tuple(kept), next_cursor=None if before is None else encode_cursor(before))
+    return JobPage(records=tuple(collected), next_cursor=None if before is None else encode_cursor(before))
 
 
 def stats(store: Store, settings: Settings) -> Stats:
-    """The queue at a glance, in two round trips."""
+    """The state of the queue, in two round trips."""
     states = list(State)
     commands: list[Command[Any]] = [
         queries.server_time_ms(),
@@ -180,30 +187,26 @@ def stats(store: Store, settings: Settings) -> Stats:
 
 
 def probe(store: Store) -> float:
-    """Write to Redis; answers how long it took, in ms. Raises StoreUnavailable, also when it is full."""
+    """Write to Redis; answers how long it took, in ms. Raises StoreUnavailable, also when Redis is full."""
     started = time.perf_counter()
     try:
-        store.run(plain_command("SET", keys.PROBE, 1, "EX", PROBE_TTL_SECONDS, read=bool))
+        store.run(write_probe())
     except QueueFull as error:
         raise StoreUnavailable(error.message, retry_after_seconds=RETRY_AFTER_SECONDS) from error
     return (time.perf_counter() - started) * 1000
 
 
 def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:
-    """Of these index entries: whose record is still kept, and still in the state asked for."""
+    """The records of these index entries that have not expired and are in ``state`` now (None: in any state)."""
     found = records(store, [job_id for job_id, _ in entries]).records
-    return [read for read in found if state is None or read.state is state]
+    return [job for job in found if state is None or job.state is state]
 
 
-def _queue_position(job_id: str) -> Command[QueuePosition | None]:
-    return queries.queue_position(job_id, keys.DEFAULT_QUEUE)
-
-
-def _with_queue_position(read: JobRecord, position: QueuePosition | None) -> JobRecord:
-    """With its place in line, read a moment after the record: a job claimed in between has none."""
-    if read.state is not State.QUEUED or position is None:
-        return read
-    return read.model_copy(update=dict(position))
+def _with_queue_position(job: JobRecord, position: QueuePosition | None) -> JobRecord:
+    """The position was read a moment after the record: a job that was claimed in between has none."""
+    if job.state is not State.QUEUED or position is None:
+        return job
+    return job.model_copy(update=dict(position))
 
 
 def _workers_and_age(
@@ -212,8 +215,8 @@ def _workers_and_age(
     commands: list[Command[Any]] = [queries.workers_since(now_ms - round(settings.lease_seconds * 1000))]
     if oldest is not None:
         commands.append(queries.record(oldest))
-    workers, *read = store.run_all(commands)
-    ages = [max(0, now_ms - record.created_at_ms) / 1000 for record in read if record is not None]
+    workers, *oldest_records = store.run_all(commands)
+    ages = [max(0, now_ms - record.created_at_ms) / 1000 for record in oldest_records if record is not None]
     return workers, ages[0] if ages else None
 
 
@@ -222,8 +225,8 @@ def _depths(lengths: list[int]) -> tuple[QueueDepth, ...]:
     return tuple(QueueDepth(name=name, depth=normal[i] + high[i], high=high[i]) for i, name in enumerate(QUEUES))
 
 
-def _rate(minutes: list[dict[str, int]], what: str) -> float:
-    return sum(minute.get(what, 0) for minute in minutes) / len(minutes)
+def _rate(minutes: list[dict[str, int]], count_name: str) -> float:
+    return sum(minute.get(count_name, 0) for minute in minutes) / len(minutes)
 
 
 def encode_cursor(seq: int) -> str:

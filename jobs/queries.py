@@ -1,9 +1,10 @@
-"""The queries: what can be read, each as one command whose cost does not grow with the number of jobs."""
+"""The queries: every read, as one command whose cost does not grow with the number of jobs. ``lookup`` runs them."""
 
 import json
 import time
 from typing import Any, Final
 
+from jobs.documents import DocumentRecord
 from jobs.kinds import AnyAnswer, JobRequest, read_request
 from jobs.models import FailedAttempt, JobRecord, QueuePosition
 from jobs.results import JobError
@@ -11,7 +12,7 @@ from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
 
-RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
+RATE_MINUTES: Final = 5  # whole minutes that the rates of the stats cover; the running minute is not among them
 Outcome = tuple[AnyAnswer | None, JobError | None]
 
 
@@ -19,8 +20,8 @@ def record(job_id: str) -> Command[JobRecord | None]:
     return record_command(keys.job(job_id), lambda fields: JobRecord.from_hash(job_id, fields))
 
 
-def queue_position(job_id: str, queue: str) -> Command[QueuePosition | None]:
-    """How many jobs go before this one; None when it waits in no line."""
+def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[QueuePosition | None]:
+    """How many jobs start before this one; None when the job has no message."""
     (minute, minute_before), elapsed_ms = keys.throughput(time.time())
     return script_command(
         "queue_position",
@@ -36,19 +37,19 @@ def queue_position(job_id: str, queue: str) -> Command[QueuePosition | None]:
 
 
 def outcome(job_id: str) -> Command[Outcome]:
-    """The answer and the error, each None where there is none (yet)."""
+    """The answer and the error of a job, each None while there is none."""
     return plain_command(
         "GET", keys.result(job_id), read=lambda stored: celery_result.read(stored) if stored else (None, None)
     )
 
 
 def request(job_id: str) -> Command[JobRequest | None]:
-    """What was asked; None when the job has expired. The answer raises RequestUnreadable."""
+    """The request of a job; None when the job has expired. Reading the reply raises RequestUnreadable."""
     return plain_command("GET", keys.request(job_id), read=lambda stored: read_request(stored) if stored else None)
 
 
 def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
-    """Fingerprint of the request that an Idempotency-Key was used with, and its job."""
+    """The fingerprint of the request that an Idempotency-Key was used with, and the id of its job."""
 
     def read(stored: bytes | None) -> tuple[str, str] | None:
         if stored is None:
@@ -60,7 +61,7 @@ def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str]
 
 
 def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
-    """How often the request that made this job, or an equal one, has been sent again for it, as its client counts."""
+    """How often the request that made this job was resent, by its client's own count."""
 
     def read(entries: list[bytes]) -> int:
         counts = dict(text(entry).split()[:2] for entry in entries)
@@ -70,7 +71,7 @@ def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
 
 
 def events(job_id: str, first: int, limit: int) -> Command[list[bytes]]:
-    """Lines of the event log from that number on."""
+    """Lines of the event log, from the sequence number ``first`` on."""
     return plain_command("LRANGE", keys.events(job_id), first, first + limit - 1, read=list)
 
 
@@ -81,12 +82,12 @@ def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
 
 
 def page(state: State | None, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
-    """Ids with their order of creation, the newest first, from before ``before_seq``."""
+    """Ids with their order of creation, the newest first; only those created before ``before_seq``."""
     name = keys.INDEX_ALL if state is None else keys.index(state)
     top = "+inf" if before_seq is None else f"({before_seq}"
 
     def read(reply: list[bytes]) -> list[tuple[str, int]]:
-        """RESP2 answers id, score, id, score in one flat list."""
+        """RESP2 returns id, score, id, score in one flat list."""
         return [(text(job_id), int(seq)) for job_id, seq in zip(reply[::2], reply[1::2], strict=True)]
 
     return plain_command("ZREVRANGEBYSCORE", name, top, "-inf", "WITHSCORES", "LIMIT", 0, limit, read=read)
@@ -101,20 +102,18 @@ def oldest_queued() -> Command[str | None]:
 
 
 def depth(queue: str) -> list[Command[int]]:
-    """Jobs in line in the normal and in the high priority of a queue."""
+    """Queued jobs that have a message: those of normal priority, then those of high priority."""
     return [plain_command("ZCARD", name, read=int) for name in (keys.messages(queue), keys.messages_high(queue))]
 
 
 def waiting() -> Command[int]:
-    """Jobs that wait for the time of their next attempt."""
+    """Number of jobs that wait for the time of their next attempt."""
     return plain_command("ZCARD", keys.WAITING, read=int)
 
 
 def workers_since(since_ms: int) -> Command[list[str]]:
-    """Names of the worker processes whose last heartbeat is not older."""
-    return plain_command(
-        "ZRANGEBYSCORE", keys.WORKERS, since_ms, "+inf", read=lambda names: [text(name) for name in names]
-    )
+    """Names of the worker processes with a heartbeat at or after ``since_ms``."""
+    return plain_command("ZRANGEBYSCORE", keys.WORKERS, since_ms, "+inf", read=_read_ids)
 
 
 def totals() -> Command[dict[str, int]]:
@@ -122,19 +121,19 @@ def totals() -> Command[dict[str, int]]:
 
 
 def minutes(now_seconds: float) -> list[Command[dict[str, int]]]:
-    """The counts of the running minute and of RATE_MINUTES before it."""
+    """The counts of the running minute, then those of each of the RATE_MINUTES before it."""
     latest = int(now_seconds // 60)
     names = [keys.minute(latest - age) for age in range(RATE_MINUTES + 1)]
     return [plain_command("HGETALL", name, read=_read_counts) for name in names]
 
 
 def due_retries(now_ms: int, limit: int) -> Command[list[str]]:
-    """Jobs whose wait for the next attempt is over."""
+    """Jobs whose next attempt is due."""
     return _by_score(keys.WAITING, now_ms, limit)
 
 
 def overdue(now_ms: int, limit: int) -> Command[list[str]]:
-    """Jobs that have not ended, and one of whose time limits has passed."""
+    """Jobs that have not ended although one of their time limits has passed."""
     return _by_score(keys.DEADLINES, now_ms, limit)
 
 
@@ -144,36 +143,47 @@ def expired_leases(now_ms: int, limit: int) -> Command[list[str]]:
 
 
 def expired_records(now_ms: int, limit: int) -> Command[list[str]]:
-    """Jobs whose record has expired and whose index entries have not been cleared."""
+    """Jobs whose record has expired and whose index entries remain."""
     return _by_score(keys.EXPIRY, now_ms, limit)
 
 
 def due_tombstones(now_ms: int, limit: int) -> Command[list[str]]:
-    """Documents that are being deleted, or were lately, and whose time to look what is left has come."""
+    """Deleted documents that cleanup must check now for data that remains."""
     return _by_score(keys.TOMBSTONES, now_ms, limit)
 
 
 def models() -> Command[list[dict[str, Any]]]:
-    """As the provider has listed them; none when no worker has asked yet."""
+    """The models as the provider lists them; empty until a worker has fetched the list."""
     return plain_command("GET", keys.MODELS, read=lambda stored: json.loads(stored) if stored else [])
 
 
 def server_time_ms() -> Command[int]:
-    """The server's clock: what leases and waits are measured against."""
+    """The server's clock, which leases, waits and time limits go by."""
     return plain_command("TIME", read=lambda reply: int(reply[0]) * 1000 + int(reply[1]) // 1000)
 
 
+def document(document_id: str) -> Command[DocumentRecord | None]:
+    return record_command(keys.document(document_id), lambda fields: DocumentRecord.from_hash(document_id, fields))
+
+
+def newest_documents(tenant: str, start: int, limit: int) -> Command[list[str]]:
+    """Ids of the tenant's documents, the newest first, from index ``start`` (0-based) on."""
+    return plain_command("ZREVRANGE", keys.documents(tenant), start, start + limit - 1, read=_read_ids)
+
+
+def document_page(tenant: str, before_seq: int | None, limit: int) -> Command[list[str]]:
+    """Ids of the tenant's documents, the newest first; only those uploaded before ``before_seq``."""
+    top = "+inf" if before_seq is None else f"({before_seq}"
+    name = keys.documents(tenant)
+    return plain_command("ZREVRANGEBYSCORE", name, top, "-inf", "LIMIT", 0, limit, read=_read_ids)
+
+
 def _by_score(name: str, top: int, limit: int) -> Command[list[str]]:
-    return plain_command(
-        "ZRANGEBYSCORE",
-        name,
-        "-inf",
-        top,
-        "LIMIT",
-        0,
-        limit,
-        read=lambda ids: [text(job_id) for job_id in ids],
-    )
+    return plain_command("ZRANGEBYSCORE", name, "-inf", top, "LIMIT", 0, limit, read=_read_ids)
+
+
+def _read_ids(reply: list[bytes]) -> list[str]:
+    return [text(entry) for entry in reply]
 
 
 def _read_counts(fields: dict[bytes, bytes]) -> dict[str, int]:

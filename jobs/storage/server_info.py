@@ -1,15 +1,17 @@
-"""What the Redis server says of itself: how it is set, how full it is, how long it has been up."""
+"""The state of the Redis server: its version, configuration, memory and uptime, and whether it accepts writes."""
 
 from typing import Any, Final
 
 from jobs.base import FrozenModel
+from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
 
 MIN_REDIS_VERSION: Final = (7, 0)  # BLMPOP: many messages in one round trip
+_PROBE_TTL_SECONDS: Final = 10
 
 
 class ServerInfo(FrozenModel):
-    """A reading of INFO. ``maxmemory_bytes`` is 0 when there is no limit."""
+    """The fields of INFO that matter here. ``maxmemory_bytes`` is 0 when there is no limit."""
 
     uptime_seconds: int
     used_bytes: int
@@ -20,19 +22,19 @@ class ServerInfo(FrozenModel):
 
     @property
     def hazards(self) -> tuple[str, ...]:
-        """What makes that accepted jobs are lost or not done, each as a sentence that says what to do."""
+        """Each setting of the server that can lose accepted jobs or leave them undone, and what to set instead."""
         found = []
         if self.redis_version < MIN_REDIS_VERSION:
             found.append(
-                "Redis is older than 7.0, and workers cannot take messages from it: use 7.0 or newer, or Valkey"
+                "Redis is older than 7.0 and workers cannot take messages from it: use 7.0 or newer, or Valkey"
             )
         if self.maxmemory_policy != "noeviction":
             found.append(
-                f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), and so loses jobs: "
+                f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), which loses jobs: "
                 "set maxmemory-policy noeviction"
             )
         if not self.has_append_only_file:
-            found.append("Redis keeps no append-only file, and loses jobs when it restarts: set appendonly yes")
+            found.append("Redis has no append-only file and loses jobs when it restarts: set appendonly yes")
         return tuple(found)
 
     def is_fuller_than(self, percent: float) -> bool:
@@ -51,3 +53,8 @@ def server_info() -> Command[ServerInfo]:
         )
 
     return plain_command("INFO", read=read)
+
+
+def write_probe() -> Command[bool]:
+    """A write that shows whether Redis accepts writes; it expires."""
+    return plain_command("SET", keys.PROBE, 1, "EX", _PROBE_TTL_SECONDS, read=bool)

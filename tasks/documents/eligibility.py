@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import count
 from typing import Final
 
-from jobs import document_lookup, queries
+from jobs import queries
 from jobs.documents import DocumentRecord, DocumentState, DocumentView, unavailable_error
 from jobs.errors import DocumentRejected
 from jobs.storage.async_store import AsyncStore
@@ -55,7 +55,7 @@ async def count_ingesting(store: AsyncStore, tenant: str) -> int:
 async def _load_all_records(store: AsyncStore, tenant: str) -> AsyncIterator[list[DocumentRecord]]:
     """The newest first, as many at once as are read in one round trip."""
     for start in count(0, _BATCH_SIZE):
-        document_ids = await store.run(document_lookup.newest(tenant, start, _BATCH_SIZE))
+        document_ids = await store.run(queries.newest_documents(tenant, start, _BATCH_SIZE))
         if not document_ids:
             return
         yield [record for record in await _load_records(store, document_ids) if record]
@@ -70,7 +70,7 @@ async def _count_still_ingesting(store: AsyncStore, records: Sequence[DocumentRe
 
 async def _load_records(store: AsyncStore, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
     """In the order asked for, in one round trip."""
-    return await asyncio.gather(*(store.run(document_lookup.record(document_id)) for document_id in document_ids))
+    return await asyncio.gather(*(store.run(queries.document(document_id)) for document_id in document_ids))
 
 
 def _is_citable(record: DocumentRecord, tenant: str) -> bool:

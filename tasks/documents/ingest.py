@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from documents.ingesting import IngestJob, IngestResult, ingest
-from jobs import document_lookup, queries, vectors
+from jobs import queries, vectors
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import AttemptError, DocumentRejected
 from jobs.kinds.embeddings import EmbeddingsTask
@@ -66,7 +66,7 @@ async def mark_document_failed(runtime: Runtime, claim: Claim, error: JobError) 
 
 
 async def _live_record(runtime: Runtime, document_id: str) -> DocumentRecord:
-    record = await runtime.store.run(document_lookup.record(document_id))
+    record = await runtime.store.run(queries.document(document_id))
     if record is None or record.state is DocumentState.DELETING:
         raise document_deleted()
     return record
@@ -132,7 +132,7 @@ def _remove_orphaned_chunks_later(runtime: Runtime, document_id: str) -> None:
 async def _remove_orphaned_chunks(runtime: Runtime, document_id: str) -> None:
     """Remove the chunks of a document that nobody wants any more; one that another job has taken keeps them."""
     with suppress(Exception):  # the job that removes the document does the same
-        record = await runtime.store.run(document_lookup.record(document_id))
+        record = await runtime.store.run(queries.document(document_id))
         if record is None or record.state is DocumentState.DELETING:
             await (await runtime.document_storage.chunks()).remove(document_id)
 

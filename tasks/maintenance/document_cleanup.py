@@ -18,7 +18,7 @@ Logs:
 import logging
 from typing import Final
 
-from jobs import document_lookup, queries
+from jobs import queries
 from jobs.documents import DocumentState
 from jobs.errors import AttemptError
 from jobs.storage import transitions
@@ -55,7 +55,7 @@ class DocumentCleanup:
 
     async def _clean_up(self, document_id: str) -> bool:
         """Remove the document's data if it is deleted; True when that was for the last time."""
-        record = await self._store.run(document_lookup.record(document_id))
+        record = await self._store.run(queries.document(document_id))
         is_live = record is not None and record.state is not DocumentState.DELETING
         if not is_live and not await self._remove(document_id):
             return False
@@ -80,5 +80,5 @@ async def remove_document_data(store: AsyncStore, document_storage: DocumentStor
     """
     with translate_document_errors():
         await document_storage.remove(document_id)
-    if (record := await store.run(document_lookup.record(document_id))) is not None:
+    if (record := await store.run(queries.document(document_id))) is not None:
         await store.run(transitions.document.purge(record))
