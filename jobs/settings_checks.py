@@ -1,0 +1,71 @@
+"""Checks of the settings: the schemes of URLs, and the values that must fit each other."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import AfterValidator, SecretStr
+
+from jobs.redis_urls import REDIS_SCHEMES
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
+
+OBJECT_STORE_SCHEMES: Final = ("s3://", "gs://", "abfss://", "file://")
+
+_AT_MOST: Final = "not exceed"
+_BELOW: Final = "be below"
+_ORDERED_PAIRS: Final = (  # lesser setting, relation, greater setting, and the reason unless it is plain
+    ("provider_idle_seconds", _AT_MOST, "provider_total_seconds", ""),
+    ("provider_first_token_seconds", _AT_MOST, "provider_total_seconds", ""),
+    ("quarantine_after_worker_losses", _BELOW, "max_worker_losses", ": else no job would reach quarantine"),
+    ("backoff_base_seconds", _AT_MOST, "backoff_cap_seconds", ""),
+    ("document_chunk_overlap", _BELOW, "document_chunk_tokens", ""),
+    ("document_chunk_tokens", _BELOW, "document_context_tokens", ": a prompt must have room for more than one chunk"),
+    ("events_ttl_seconds", _AT_MOST, "result_ttl_seconds", ": an event log never outlives its answer"),
+    (
+        "idempotency_ttl_seconds",
+        _AT_MOST,
+        "result_ttl_seconds",
+        ": a repeated key must not lead to a job that has expired",
+    ),
+)
+
+
+def _check_scheme(url: str, schemes: tuple[str, ...]) -> None:
+    if not url.startswith(schemes):
+        raise ValueError(f"must start with one of {', '.join(schemes)}")
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    _check_scheme(url.get_secret_value(), REDIS_SCHEMES)
+    return url
+
+
+def _http_url(url: str) -> str:
+    _check_scheme(url, ("http://", "https://"))
+    return url
+
+
+def _object_store_url(url: str) -> str:
+    _check_scheme(url, OBJECT_STORE_SCHEMES)
+    return url
+
+
+RedisStoreUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]
+
+
+def cross_check(settings: "Settings") -> None:
+    """Raises ValueError, which names two settings that contradict each other."""
+    if settings.heartbeat_seconds * 3 > settings.lease_seconds:
+        raise ValueError(
+            "CHATQUEUE_HEARTBEAT_SECONDS must be at most a third of CHATQUEUE_LEASE_SECONDS: "
+            "two lost heartbeats must not cost a lease"
+        )
+    if settings.redis_timeout_seconds >= settings.lease_seconds - settings.heartbeat_seconds:
+        raise ValueError("CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease less a heartbeat")
+    for lesser, relation, greater, reason in _ORDERED_PAIRS:
+        small, large = getattr(settings, lesser), getattr(settings, greater)
+        if small > large or (small == large and relation == _BELOW):
+            names = (f"CHATQUEUE_{name.upper()}" for name in (lesser, greater))
+            raise ValueError(f" must {relation} ".join(names) + reason)
