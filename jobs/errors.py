@@ -1,32 +1,46 @@
-"""Every error a caller can meet, as one tree.
+"""Every error that a caller can receive, as one tree. A class outside this module has its module after it.
 
     ChatqueueError
-    ├── InvalidRequest           422 invalid_request      a field is wrong: ``param`` names it
-    │   ├── MalformedJson        400 malformed_json       the body is no JSON: the message says where
-    │   ├── MalformedUpload      400 malformed_upload     the body is no form with one file, or ended early
-    │   ├── IdempotencyConflict  422 idempotency_conflict same Idempotency-Key, another body
-    │   ├── NotRetryable         422 not_retryable        the job runs still, or has its answer
-    │   └── RequestUnreadable    422 request_unreadable   what was asked of the job cannot be read any more
-    ├── NotFound                 404 not_found
-    │   ├── DocumentNotFound     404 document_not_found   unknown or deleted
-    │   └── JobNotFound          404 job_not_found        unknown, expired, deleted or malformed id
-    ├── MethodNotAllowed         405 method_not_allowed
-    ├── NotAcceptable            406 not_acceptable
-    ├── BodyTooLarge             413 body_too_large
-    ├── UnsupportedMediaType     415 unsupported_media_type
-    ├── QueueFull                429 queue_full           ``retry_after_seconds`` says when to come back
-    ├── StoreUnavailable         503 store_unavailable    Redis refuses, is silent or is loading
-    ├── InternalError            500 internal_error       a fault of ours
-    └── AttemptError             (no HTTP status: it ends an attempt, not a request)
+    ├── InvalidRequest               422 invalid_request        a field is invalid; ``param`` names it
+    │   ├── MalformedJson            400 malformed_json         the body is not JSON; the message gives the position
+    │   ├── MalformedUpload          400 malformed_upload       the body is not a form with one file, or ended early
+    │   ├── IdempotencyConflict      422 idempotency_conflict   same Idempotency-Key, different request
+    │   ├── NotRetryable             422 not_retryable          the job is still active, or has its answer
+    │   ├── RequestUnreadable        422 request_unreadable     the stored request of a job cannot be read
+    │   ├── InvalidFields            422 invalid_request        one or more fields are invalid (api.http.validation)
+    │   ├── DocumentNotAvailable     422 set per error          a document cannot be queried (api.document_checks)
+    │   └── BadParameter             400 invalid_request        OpenAI refuses it, or chatqueue (api.openai.errors)
+    │       ├── PreviousResponseNotFound 400 previous_response_not_found  (api.openai.errors)
+    │       └── ConversationTooLong  400 conversation_too_long  (api.openai.errors)
+    ├── NotFound                     404 not_found
+    │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
+    │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
+    │   └── ModelNotFound            404 model_not_found        (api.openai.errors)
+    ├── MethodNotAllowed             405 method_not_allowed
+    ├── NotAcceptable                406 not_acceptable
+    ├── BodyTooLarge                 413 body_too_large
+    ├── UnsupportedMediaType         415 unsupported_media_type
+    ├── QueueFull                    429 queue_full             ``retry_after_seconds``: when to try again
+    ├── ClientDisconnected           499 client_disconnected    appears in logs only (api.http.disconnect)
+    ├── DocumentRejected             set per error              an upload, by its DocumentError (api.http.upload)
+    ├── JobFailedError               502 set per error          the job that the call waits for (api.http.problems)
+    │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
+    ├── StoreUnavailable             503 store_unavailable      Redis refuses, is silent or is loading
+    ├── StillRunning                 504 still_running          the wait of a /v1 call is over (api.openai.errors)
+    ├── InternalError                500 internal_error         a bug
+    └── AttemptError                 no HTTP status: it ends an attempt, not a request
         ├── ProviderRetryable        worth another attempt: 408, 409, 429, 5xx, timeout, cut stream
-        ├── ProviderRejected         the request is at fault or not allowed: 400, 401, 403, 404, 422
-        ├── ProviderBroken           the answer makes no sense: not the protocol we speak
-        ├── DocumentRejected         a document cannot be read, or not be asked; the code says why
-        ├── AttemptCrashed           a fault of ours, or no memory: worth another attempt
+        ├── ProviderRejected         the request is invalid or not allowed: 400, 401, 403, 404, 422
+        ├── ProviderBroken           the reply does not follow the protocol
+        ├── DocumentRejected         a document cannot be read or queried; the code names the reason
+        ├── AttemptCrashed           a bug, or no memory: worth another attempt
         ├── DeadlineExceeded         the job's own time is up
-        └── WorkerLost           in quarantine, with a process to itself, it killed that too
+        └── WorkerLost               the job ended its process even in quarantine, where it ran alone
 
-No message here ever holds a prompt, an answer or a secret: messages are logged and shown.
+Errors of documents/ form a tree of their own (documents/errors.py): the web raises them as its DocumentRejected, the
+worker as the DocumentRejected below AttemptError, or as AttemptCrashed where another attempt may help.
+
+No message here ever contains a prompt, an answer or a secret: messages are logged and shown.
 """
 
 from typing import ClassVar
@@ -70,7 +84,7 @@ class NotRetryable(InvalidRequest):
 
 
 class RequestUnreadable(InvalidRequest):
-    """Of a job that is on record; such a job fails with this code as soon as a worker takes it."""
+    """The stored request of a job cannot be read. The job fails with this code as soon as a worker claims it."""
 
     code = "request_unreadable"
 
@@ -114,11 +128,11 @@ class QueueFull(ChatqueueError):
 
 
 def no_memory() -> QueueFull:
-    return QueueFull("the store has no memory left; try again later", retry_after_seconds=5)
+    return QueueFull("the store is out of memory; try again later", retry_after_seconds=5)
 
 
 def no_such_job(param: str) -> JobNotFound:
-    return JobNotFound("no such job: it has expired, was deleted, or never was", param=param)
+    return JobNotFound("no such job: it has expired, was deleted or never existed", param=param)
 
 
 class StoreUnavailable(ChatqueueError):
@@ -132,7 +146,7 @@ class InternalError(ChatqueueError):
 
 
 class AttemptError(ChatqueueError):
-    """An attempt has failed. ``code`` may be set per error: it names what happened."""
+    """An attempt has failed. ``code`` may be set per error and names the reason."""
 
     is_retryable: ClassVar[bool] = False
 
@@ -143,7 +157,7 @@ class AttemptError(ChatqueueError):
 
 
 class ProviderRetryable(AttemptError):
-    """Temporary: the job core decides whether and when to try again."""
+    """Temporary: the retry policy decides whether and when to try again."""
 
     is_retryable = True
 
@@ -153,7 +167,7 @@ class ProviderRejected(AttemptError):
 
 
 class ProviderBroken(AttemptError):
-    """Final: what answered does not speak the protocol."""
+    """Final: the server does not follow the protocol."""
 
     code = "provider_broken"
 

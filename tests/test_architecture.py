@@ -1,12 +1,14 @@
 """The shape of the house: what may be imported where, beyond what the import rules can say."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
 
 import pytest
 
+from jobs import errors
 from jobs.storage import keys
 from jobs.storage.scripts import script_names
 from tests.processes import PROJECT_ROOT
@@ -143,3 +145,40 @@ def test_no_scan_on_any_path():
     found = [path.name for path in sources() if scan_calls.search(path.read_text())]
 
     assert found == ["scripts.py"]  # KEYS there is Lua's table, not the command
+
+
+def error_classes() -> dict[tuple[str, str], str]:
+    """Name and module of each subclass of ChatqueueError in the sources, with the name of its base."""
+    bases = {
+        (node.name, ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)): node.bases[0].id
+        for path in sources()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.bases and isinstance(node.bases[0], ast.Name)
+    }
+    found = {"ChatqueueError"}
+    while new := {name for (name, _), base in bases.items() if base in found} - found:
+        found |= new
+    return {key: base for key, base in bases.items() if key[0] in found}
+
+
+def drawn_errors() -> dict[tuple[str, str], tuple[str, str | None, str | None]]:
+    """The same as drawn in the docstring of jobs/errors.py: name and module, with base, status and code."""
+    drawn, ancestors = {}, []
+    for branches, name, status, code, module in re.findall(
+        r"^    ([│├└─ ]*)(\w+)(?: +(\d{3}) (\w+))?.*?(?:\((api[\w.]+)\))?$", errors.__doc__ or "", re.MULTILINE
+    ):
+        depth = len(branches) // 4
+        ancestors[depth:] = [name]
+        drawn[name, module or "jobs.errors"] = (ancestors[depth - 1] if depth else "Exception", status, code)
+    return drawn
+
+
+def test_every_error_is_in_the_tree():
+    """The tree in jobs/errors.py is complete and true: base, module, status and code of each error."""
+    drawn = drawn_errors()
+
+    assert {key: base for key, (base, _, _) in drawn.items()} == error_classes()
+    for (name, module), (_, status, code) in drawn.items():
+        error = getattr(importlib.import_module(module), name)
+        assert status in {"", str(int(error.http_status))}, name
+        assert code in {"", "set", error.code}, name
