@@ -1,14 +1,14 @@
-"""The base of all that crosses a process.
+"""The base class of all data that crosses a process boundary.
 
-Texts of people and models (messages, answers) are declared with ``repr=False``, so that no log line, traceback
-or test failure shows them by accident.
+Fields with texts of people or models (messages, answers) are declared with ``repr=False``, so that no log line,
+traceback or test failure shows them by accident.
 """
 
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-# Of an adapter over several models, whose errors would show the input although those of each model do not.
+# For a TypeAdapter over several models: its errors would show the input although each model's own errors do not.
 HIDE_INPUT: Final = ConfigDict(hide_input_in_errors=True)
 
 

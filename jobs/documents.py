@@ -1,21 +1,22 @@
-"""What is on record of a document: whose it is, which job looks after it, how far it has come.
+"""The record of a document: its tenant, the job that owns it, and its progress.
 
-    (none)            --add-->     ingesting       by an upload
-    ingesting         --update-->    ready, failed   by the job in whose hands it is
-    ingesting, failed --reassign--> ingesting       by an upload or a retried ingest, once that job has ended
-    all of these      --remove-->  deleting        by a deletion
-    deleting          --purge-->  (none)          by whoever has removed what is left
+    (none)             --add-->       ingesting       by an upload
+    ingesting          --update-->    ready, failed   by the owner job
+    ingesting, failed  --reassign-->  ingesting       by an upload or a retried ingest, once the owner job has ended
+    all of these       --remove-->    deleting        by a deletion
+    deleting           --purge-->     (none)          by whichever job or worker has removed the data
 
-One rule: **a document is in the hands of one job, until it is where that is to bring it: ready, or gone.**
+One rule: **one job owns a document until the document is where that job is to bring it: ready, or gone.**
 
-- Nobody else writes to it. What is ready needs none: no job makes it less, and one that comes late has nothing to do.
-- A job may end in vain, also without a word to the document: cancelled, out of time, or with its worker. So how a
-  document stands is read from both records (``DocumentView.of``). Then, and only then, it passes into another's hands:
-  of the next upload of that content, or of an ingest that is retried.
-- First the record, then the file, then the job. Each upload that makes a job brings the file anew: no ingest starts
-  without one, no file is kept without a record, and a file that was lost is there again.
-- What is deleted is wanted by nobody, and whoever comes by may remove it: its task, one that is retried, and in the end
-  the workers' duty (tasks/maintenance/document_cleanup.py), which looks at it until nothing is left.
+- Only the owner job writes to the document. A ready document needs no owner: no job changes it, and a job that comes
+  late has nothing to do.
+- A job may end without success, even without a write to the document: cancelled, out of time, or with its worker. So
+  the state of a document is read from both records (``DocumentView.of``). Then, and only then, the document gets
+  another owner: the job of the next upload of that content, or of a retried ingest.
+- The record is written first, then the file, then the job. Each upload that creates a job stores the file again: no
+  ingest starts without a file, no file is stored without a record, and a lost file is restored.
+- Anyone may remove the data of a deleted document: its removal job, a retried one, and finally the document cleanup
+  of the workers (tasks/maintenance/document_cleanup.py), which checks the document until no data is left.
 """
 
 import json
@@ -31,19 +32,19 @@ DocumentKind: TypeAlias = Literal["pdf", "text", "markdown"]
 
 
 class DocumentState(StrEnum):
-    INGESTING = "ingesting"  # its job is queued or runs
-    READY = "ready"  # it can be asked
-    FAILED = "failed"  # it cannot, and the error says why; uploaded again, it is tried again
-    DELETING = "deleting"  # no question finds it any more; its file and chunks are being removed
+    INGESTING = "ingesting"  # its job is queued or in progress
+    READY = "ready"  # it can be queried
+    FAILED = "failed"  # it cannot; the error contains the reason; another upload tries again
+    DELETING = "deleting"  # it is hidden from every question; its file and chunks are being removed
 
 
 class DocumentRecord(FrozenModel):
-    """A document as it is written down."""
+    """A document as it is stored."""
 
     document_id: str
     tenant: str
     state: DocumentState
-    job_id: str  # of the job that ingests or removes it, or did so last
+    job_id: str  # the owner job: it ingests or removes the document, or did so last
     seq: int  # order of upload, unique
     filename: str
     kind: DocumentKind
@@ -54,7 +55,7 @@ class DocumentRecord(FrozenModel):
     pages_done: int = 0
     chunks: int | None = None
     embedding_model: str | None = None
-    no_text: tuple[int, ...] = ()  # pages on which there is none, scanned ones above all
+    no_text: tuple[int, ...] = ()  # pages without text, mostly scanned ones
     damaged: tuple[int, ...] = ()  # pages that cannot be read
     error_code: str | None = None
     error_message: str | None = None
@@ -66,7 +67,7 @@ class DocumentRecord(FrozenModel):
 
 
 class NewDocument(FrozenModel):
-    """All that ``add`` writes down."""
+    """The fields that ``add`` writes."""
 
     document_id: str
     tenant: str
@@ -78,16 +79,16 @@ class NewDocument(FrozenModel):
 
 
 class DocumentView(FrozenModel):
-    """A document as it stands."""
+    """A document with its actual state, which depends on its job too."""
 
     record: DocumentRecord
     state: DocumentState
-    error: JobError | None = None  # why its job has ended in vain
-    has_job: bool = True  # on record, be it ended
+    error: JobError | None = None  # why its job has ended without success
+    has_job: bool = True  # the job's record exists, even if the job has ended
 
     @classmethod
     def of(cls, record: DocumentRecord, job: JobRecord | None) -> Self:
-        """``job``: the record of its job; None when that has expired, was deleted, or was never made."""
+        """``job``: the record of the owner job; None when it has expired, was deleted, or was never created."""
         state, error = record.state, _own_error(record)
         if state in _ORPHANED_STATES and (job is None or job.state.is_final):
             state, error = _ORPHANED_STATES[state], _orphan_error(record.state, job)
@@ -95,29 +96,29 @@ class DocumentView(FrozenModel):
 
     @property
     def is_orphaned(self) -> bool:
-        """It is not where its job was to bring it, and that has ended: it may pass into another's hands."""
+        """The owner job has ended without success: another job may become the owner."""
         return self.error is not None
 
     def next_job_id(self, new_job: str) -> str:
-        """Into which job's: one that is noted and was never made is made by whoever comes first, however many come."""
-        is_recorded = self.record.state is not DocumentState.FAILED and not self.has_job
-        return self.record.job_id if is_recorded else new_job
+        """The next owner: ``new_job``, or the recorded job if it was never created, so that many callers create one."""
+        was_never_created = self.record.state is not DocumentState.FAILED and not self.has_job
+        return self.record.job_id if was_never_created else new_job
 
 
 _ORPHANED_STATES = {DocumentState.INGESTING: DocumentState.FAILED, DocumentState.DELETING: DocumentState.DELETING}
 
 
 def _orphan_error(state: DocumentState, job: JobRecord | None) -> JobError:
-    what, then = _INGEST if state is DocumentState.INGESTING else _REMOVAL
+    prefix, advice = _INGEST if state is DocumentState.INGESTING else _REMOVAL
     if job is None or job.state is State.COMPLETED:
-        return JobError(code=f"{what}_lost", message=f"no task looks after the document any more; {then}")
+        return JobError(code=f"{prefix}_lost", message=f"no task handles the document any more; {advice}")
     if job.state is State.CANCELLED:
-        return JobError(code=f"{what}_cancelled", message=f"its task was cancelled; {then}")
-    return JobError(code=job.error_code or f"{what}_lost", message=f"its task has failed; {then}")
+        return JobError(code=f"{prefix}_cancelled", message=f"its task was cancelled; {advice}")
+    return JobError(code=job.error_code or f"{prefix}_lost", message=f"its task failed; {advice}")
 
 
 _INGEST = ("ingest", "upload it again")
-_REMOVAL = ("removal", "what is left is removed all the same, as soon as that can be done")
+_REMOVAL = ("removal", "its data will still be removed, as soon as that is possible")
 
 
 def _own_error(record: DocumentRecord) -> JobError | None:
@@ -127,16 +128,18 @@ def _own_error(record: DocumentRecord) -> JobError | None:
 
 
 def unavailable_error(document_id: str, view: DocumentView | None, tenant: str) -> JobError | None:
-    """Why this document cannot be asked; None when it can."""
+    """Why this document cannot be queried; None when it can."""
     if view is None or view.record.tenant != tenant or view.state is DocumentState.DELETING:
         return JobError(code="document_not_found", message=f"no such document: {document_id}")
     if view.state is DocumentState.INGESTING:
-        return JobError(code="document_not_ready", message=f"the document {document_id} is being ingested; ask later")
+        return JobError(
+            code="document_not_ready", message=f"the document {document_id} is being ingested; try again later"
+        )
     if view.state is DocumentState.FAILED:
         return JobError(code="document_failed", message=f"the document {document_id} could not be ingested")
     return None
 
 
 def fields_of(document: NewDocument) -> dict[str, Any]:
-    """As ``add`` writes them."""
+    """The fields of the record that ``add`` writes."""
     return document.model_dump(exclude={"document_id"})

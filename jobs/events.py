@@ -1,10 +1,10 @@
-"""A job's events as its followers read them, numbered: the same from the log, an announcement or the answer.
+"""A job's numbered events, the same whether they are read from the log, a published message or the answer.
 
-in_progress           an attempt begins: the text starts anew
-delta                 a piece of its text
-upstream              what else the provider said, as it said it: only where it was asked in OpenAI's own shape
-attempt_incomplete    it ended without an answer; another one follows, its text is void
-completed | incomplete | failed | cancelled      the end: nothing follows
+in_progress           an attempt starts; the text of the attempt before is void
+delta                 a part of the attempt's text
+upstream              another event of the provider, unchanged; only for requests in OpenAI's own format
+attempt_incomplete    the attempt ended without an answer, its text is void, and another attempt follows
+completed | incomplete | failed | cancelled      the last event
 """
 
 from collections.abc import Sequence
@@ -25,25 +25,25 @@ EventType: TypeAlias = Literal[
 
 
 class Event(FrozenModel):
-    """One entry of a job's stream; what its type does not have is absent."""
+    """One entry of a job's event log. A field that does not apply to the type is absent."""
 
     sequence_number: int | None = Field(
-        description="Its place in the log, from 0: what Last-Event-ID and starting_after name. "
-        "Absent when it only opens the replay of an answer whose log has expired."
+        description="Position in the event log, from 0. Last-Event-ID and starting_after refer to it. "
+        "Absent on the event that opens a replay after the log has expired."
     )
     type: EventType
-    attempt: int | None = Field(default=None, description="Number of the attempt that begins or has ended, from 1.")
+    attempt: int | None = Field(default=None, description="Number of the attempt that starts or has ended, from 1.")
     text: str | None = Field(default=None, repr=False)
     data: dict[str, Any] | None = Field(
         default=None,
         repr=False,
-        description="A chunk of a chat completion, or an event of a response; beside a text: what came with it.",
+        description="The provider's own event: a chunk of a chat completion or an event of a response.",
     )
     finish_reason: str | None = None
     usage: Usage | None = None
     error: JobError | None = None
     citations: tuple[Citation, ...] | None = Field(
-        default=None, description="At the end, where documents were asked: where the answer stands in them."
+        default=None, description="On the last event of a chat about documents: the places that the answer is based on."
     )
 
     @property
@@ -52,7 +52,7 @@ class Event(FrozenModel):
 
 
 class _LogEntry(Event):
-    """As the log holds it: its place is its number."""
+    """An event as stored in the log, where its position is its number."""
 
     sequence_number: int | None = None
 
@@ -61,42 +61,42 @@ _LOG_ENTRY: Final[TypeAdapter[_LogEntry]] = TypeAdapter(_LogEntry)
 
 
 class EventBatch(FrozenModel):
-    """Events that follow one another without a gap, as an announcement carries them."""
+    """Consecutive events, as one message on a job's channel carries them."""
 
     first: int
-    is_last: bool  # nothing is written after them
+    is_last: bool  # no event follows
     lines: Annotated[tuple[bytes, ...], Field(repr=False)]
 
     @classmethod
     def from_message(cls, message: bytes) -> Self:
-        """Of the channel on which a job's changes are told; include_log.lua writes it."""
+        """Parse a message of the job's channel; include_log.lua writes it."""
         head, *lines = message.split(b"\n")
         return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
 
     def events_from(self, number: int) -> tuple[Event, ...] | None:
-        """Those from that number on; None when there is a gap before them, or when the log has ended before it."""
+        """The events from that number on; None when events before them are missing, or when the log ended before it."""
         if self.first > number or (self.is_last and number >= self.first + len(self.lines)):
             return None
         return read_events(self.lines[number - self.first :], number)
 
 
 def read_events(lines: Sequence[bytes], first: int) -> tuple[Event, ...]:
-    """Entries of the log, the first of which has that number."""
+    """Parse consecutive entries of the log; the first has the number ``first``."""
     entries = map(_LOG_ENTRY.validate_json, lines)
     return tuple(entry.model_copy(update={"sequence_number": first + i}) for i, entry in enumerate(entries))
 
 
 def replay(view: JobView, after: int) -> tuple[Event, ...]:
-    """What a reader who has seen the events up to ``after`` still needs of a final job whose log has expired.
+    """The events of a final job whose log has expired, for a reader that has the events up to ``after``.
 
-    The answer in one piece, after an event that makes the text start anew: so whoever obeys the events ends with the
-    same text wherever the cut was.
+    The whole answer is one delta, after an in_progress event that voids the text before. A reader that clears its text
+    on in_progress therefore ends up with the correct answer, wherever its stream was cut.
     """
     record = view.record
     end = (record.log_length or 1) - 1
     answer = view.answer if isinstance(view.answer, TextAnswer) else None
     events = []
-    if after < end - 1 and (record.attempts or answer):  # a worker that stops has its attempt not counted
+    if after < end - 1 and (record.attempts or answer):  # an attempt of a stopping worker is not counted
         events.append(Event(sequence_number=None, type="in_progress", attempt=record.attempts or None))
         if answer is not None and answer.text:
             events.append(Event(sequence_number=end - 1, type="delta", text=answer.text))
@@ -106,7 +106,7 @@ def replay(view: JobView, after: int) -> tuple[Event, ...]:
 
 
 def _last_event(number: int, view: JobView) -> Event:
-    """As it was written when the job ended: of a partial answer it told nothing."""
+    """The event as it was written when the job ended, when it contained nothing of a partial answer."""
     state = view.record.state
     answer = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
     return Event(

@@ -1,4 +1,4 @@
-"""How a repeated request is recognised: the fingerprint of a request and the digest of a caller's key."""
+"""How a repeated request is recognised: by the fingerprint of the request and the digest of the caller's key."""
 
 import hashlib
 import json
@@ -7,15 +7,15 @@ from jobs.kinds import JobRequest
 
 
 def fingerprint(request: JobRequest) -> str:
-    """Tells two requests apart under one Idempotency-Key. The order of names, and what is empty, make no difference.
+    """Equal for equal requests under one Idempotency-Key. The order of names and empty values make no difference.
 
-    Nor does what a previous response stands for, which may not be there any more when the request comes again.
+    Neither do the items of a previous response, which may have expired when the request is repeated.
     """
     dumped = request.model_dump(mode="json", exclude_none=True, exclude={"previous_items"})
-    said = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 is said
-    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+    fields = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 counts
+    return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def idempotency_digest(key: str) -> str:
-    """A caller's key at a fixed length: callers send anything, and it may be telling."""
+    """A caller's key at a fixed length: callers choose keys of any length, and a key may contain personal data."""
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

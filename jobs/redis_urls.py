@@ -1,12 +1,12 @@
-"""One URL of a Redis, read once and spelt for each library that connects to it.
+"""One URL of a Redis, parsed once and written out for each library that connects to it.
 
-REDIS_URL goes to three readers that disagree: redis-py knows no Sentinel URL; kombu and Celery's result backend part
-Sentinels by ``;``, want the master's name beside the URL, take rediss:// without options for "check no certificate"
-(kombu) or refuse it (Celery), call a socket redis+socket:// and fail on options that redis-py takes. Called by
+REDIS_URL has three readers that disagree. redis-py supports no Sentinel URL. kombu and Celery's result backend separate
+Sentinels by ``;`` and want the master's name beside the URL. For rediss:// without options kombu checks no certificate,
+and Celery refuses it. Both call a socket redis+socket:// and fail on options that redis-py accepts. Callers:
 jobs.storage.redis_client (redis-py), celeryconfig (kombu and Celery) and jobs.settings (is the broker the record
-store?); none of them could hold it for the others, and here it is pure: nothing connects.
+store?). None of them could own it for the others. Nothing here opens a connection.
 
-    redis://[user:password@]host[:port][/db]        any option of redis-py's may follow
+    redis://[user:password@]host[:port][/db]        options of redis-py may follow
     rediss://...[?ssl_ca_certs=/path&...]           TLS; the certificate is checked unless ssl_cert_reqs=none
     unix://[user:password@]/path[?db=N]
     sentinel://[user:password@]host[:port],...[/db]?master=NAME      user and password of the master, no TLS
@@ -24,16 +24,20 @@ _SENTINELS: Final = re.compile(
 )
 _NODE: Final = re.compile(r"(?:\[(?P<ip6>[\da-fA-F:.]+)\]|(?P<host>[\w.-]+))(?::(?P<port>\d{1,5}))?")
 _SENTINELS_EXPECTED: Final = "expected sentinel://[user:password@]host[:port],host[:port]/db?master=NAME"
-_CERT_REQS: Final = {"CERT_REQUIRED": "required", "CERT_OPTIONAL": "optional", "CERT_NONE": "none"}  # Celery's: ours
+_CERT_REQS: Final = {
+    "CERT_REQUIRED": "required",
+    "CERT_OPTIONAL": "optional",
+    "CERT_NONE": "none",
+}  # Celery's name: ours
 
 
 class InvalidRedisUrl(ValueError):
-    """Its text says what is expected and quotes no part of the URL: any part may be a password."""
+    """The message states what is expected and quotes no part of the URL: any part may be a password."""
 
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """What a URL says. ``nodes`` are Sentinels if there is a ``master``, one server if not, none for a socket."""
+    """A parsed URL. ``nodes`` are Sentinels when there is a ``master``, else one server; empty for a socket."""
 
     nodes: tuple[tuple[str, int], ...]
     db: int
@@ -42,11 +46,11 @@ class RedisUrl:
     master: str | None = None
     socket_path: str | None = None
     tls: dict[str, Any] | None = field(default=None, repr=False)  # redis-py's ssl_ options; None: no TLS
-    options: dict[str, Any] = field(default_factory=dict, repr=False)  # others of redis-py's, for redis-py alone
+    options: dict[str, Any] = field(default_factory=dict, repr=False)  # other options, for redis-py alone
 
     @property
     def server_url(self) -> str:
-        """For redis-py, without options. Not for Sentinels."""
+        """The URL for redis-py, without options. Not for Sentinels."""
         if self.socket_path is not None:
             return f"unix://{self.credentials}{quote(self.socket_path)}?db={self.db}"
         ((host, port),) = self.nodes
@@ -61,14 +65,14 @@ class RedisUrl:
         return f"{quote(self.username or '', safe='')}{password}@"
 
     def sentinel_options(self, seconds: float) -> dict[str, Any]:
-        """How a Sentinel is asked: all of them, dead ones too, within that time, each once and in turn."""
+        """Timeouts with which all Sentinels, dead ones included, are asked once in turn within ``seconds``."""
         each = seconds / len(self.nodes)
         return {"socket_connect_timeout": each, "socket_timeout": each, "retry": None}
 
 
 @dataclass(frozen=True)
 class CeleryUrl:
-    """A URL as Celery takes it, and what it wants to be told beside it. ``tls`` is None without TLS."""
+    """A URL in Celery's form, with the options that Celery takes beside it. ``tls`` is None without TLS."""
 
     url: str = field(repr=False)
     transport_options: dict[str, Any] = field(default_factory=dict)
@@ -76,28 +80,28 @@ class CeleryUrl:
 
 
 def read(url: str) -> RedisUrl:
-    """Read a URL of one of REDIS_SCHEMES. Raises InvalidRedisUrl."""
+    """Parse a URL with one of REDIS_SCHEMES. Raises InvalidRedisUrl."""
     try:
         return _read_sentinels(url) if url.startswith("sentinel://") else _read_server(url)
     except InvalidRedisUrl:
         raise
-    except ValueError:  # its text may quote a part of the URL
-        expected = "expected redis://[user:password@]host[:port][/db], special signs %-encoded"
+    except ValueError:  # its message may quote a part of the URL
+        expected = "expected redis://[user:password@]host[:port][/db], special characters %-encoded"
         raise InvalidRedisUrl(expected) from None
 
 
 def for_broker(url: str, sentinel_seconds: float) -> CeleryUrl:
-    """For kombu; a URL of another kind of broker stays as it is. Raises InvalidRedisUrl."""
-    return _for_celery(url, sentinel_seconds, repeats_credentials=True)  # when it turns to the next Sentinel
+    """The URL for kombu. A URL of another kind of broker is unchanged. Raises InvalidRedisUrl."""
+    return _for_celery(url, sentinel_seconds, repeats_credentials=True)  # kombu uses the next URL for the next Sentinel
 
 
 def for_backend(url: str, sentinel_seconds: float) -> CeleryUrl:
-    """For Celery's result backend. Raises InvalidRedisUrl."""
-    return _for_celery(url, sentinel_seconds, repeats_credentials=False)  # `inspect conf` masks the first only
+    """The URL for Celery's result backend. Raises InvalidRedisUrl."""
+    return _for_celery(url, sentinel_seconds, repeats_credentials=False)  # `inspect conf` masks only the first
 
 
 def is_same_database(url: str, other: str) -> bool:
-    """True when both lead to the same database of the same Redis; False also when only a look-up could tell.
+    """True when both URLs lead to the same database of the same Redis; False also when only a lookup could show it.
 
     Raises InvalidRedisUrl.
     """
@@ -112,7 +116,7 @@ def _location(url: RedisUrl) -> tuple[object, ...]:
 
 
 def _read_server(url: str) -> RedisUrl:
-    # Not at the head: gunicorn reads the settings, and so this module, before gevent patches what redis imports.
+    # Not at module level: gunicorn reads the settings, and so this module, before gevent patches what redis imports.
     from redis.connection import parse_url
 
     parsed = parse_url(url)  # type: ignore[no-untyped-call]
@@ -132,7 +136,7 @@ def _read_server(url: str) -> RedisUrl:
 
 
 def _validated_tls(tls: dict[str, Any], *, is_requested: bool) -> dict[str, Any] | None:
-    """With ssl_cert_reqs, which kombu and Celery do not take as given."""
+    """The options with an explicit ssl_cert_reqs, for which kombu and Celery have other defaults."""
     if not is_requested:
         if tls:
             raise InvalidRedisUrl("options that begin with ssl_ need rediss://")
@@ -150,8 +154,8 @@ def _read_sentinels(url: str) -> RedisUrl:
     master = options.pop("master", None)
     if parts is None or not master:
         raise InvalidRedisUrl(_SENTINELS_EXPECTED)
-    if options:  # an ssl_ option above all: connecting without TLS would be worse than not at all
-        raise InvalidRedisUrl("sentinel:// takes no option but master, and no TLS")
+    if options:  # above all no ssl_ option: connecting without TLS would be worse than not connecting
+        raise InvalidRedisUrl("sentinel:// takes no option except master, and no TLS")
     return RedisUrl(
         nodes=tuple(_read_node(node) for node in parts["nodes"].split(",")),
         db=int(parts["db"] or 0),

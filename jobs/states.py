@@ -1,4 +1,4 @@
-"""The states of a job and the legal moves between them: one table, which the Lua verbs obey and a test holds.
+"""The states of a job and the legal moves between them: one table, which a test checks the Lua scripts against.
 
 (none) --create--> queued --claim--> in_progress --finish--> completed | incomplete | failed
                      ^  |                 |  |
@@ -11,14 +11,14 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """OpenAI's words; Celery's appear only where Celery is spoken to."""
+    """The state of a job, in OpenAI's words. Celery's states appear only in Celery's own API."""
 
-    QUEUED = "queued"  # written down; waits for a worker, or for the time of its next attempt
+    QUEUED = "queued"  # stored; waits for a worker or for the time of its next attempt
     IN_PROGRESS = "in_progress"  # one worker holds the lease and may write
-    COMPLETED = "completed"  # the answer is whole
-    INCOMPLETE = "incomplete"  # the answer was cut by a limit of the provider: length or content filter
-    FAILED = "failed"  # no answer; the error says why
-    CANCELLED = "cancelled"  # somebody asked for it; partial text is kept
+    COMPLETED = "completed"  # the answer is complete
+    INCOMPLETE = "incomplete"  # the answer was cut short by a limit of the provider: length or content filter
+    FAILED = "failed"  # there is no answer; the error contains the reason
+    CANCELLED = "cancelled"  # a caller or a time limit cancelled it; partial text is kept
 
     @property
     def is_final(self) -> bool:
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 FINAL_STATES = frozenset({State.COMPLETED, State.INCOMPLETE, State.FAILED, State.CANCELLED})
 
-RETRYABLE_STATES = FINAL_STATES - {State.COMPLETED}  # a retry is a new job: a final state is never left
+RETRYABLE_STATES = FINAL_STATES - {State.COMPLETED}  # a retry is a new job: a job never leaves a final state
 
 TRANSITIONS: dict[str, frozenset[tuple[State | None, State]]] = {
     "create": frozenset({(None, State.QUEUED)}),

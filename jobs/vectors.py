@@ -1,7 +1,6 @@
-"""Vectors as text: base64 of little-endian float32, as OpenAI has it.
+"""Vectors as text: base64 of little-endian float32, as in OpenAI's API.
 
-A quarter of the bytes of decimal numbers, and nothing that a parser stops at: 2,048 vectors of 3,072 numbers are
-34 MB instead of 127.
+A quarter of the bytes of decimal numbers, and fast to parse: 2,048 vectors of 3,072 numbers are 34 MB instead of 127.
 """
 
 import array
@@ -18,7 +17,7 @@ def pack(numbers: Iterable[float]) -> str:
 
 
 def unpack(text: str) -> "array.array[float]":
-    """Raises ValueError (binascii.Error is one) for what is no vector."""
+    """Raises ValueError (binascii.Error is one) for a text that is not a vector."""
     numbers = array.array("f")
     numbers.frombytes(base64.b64decode(text, validate=True))
     _to_little_endian(numbers)
@@ -26,7 +25,7 @@ def unpack(text: str) -> "array.array[float]":
 
 
 def validated(text: str) -> str:
-    """The same text. Raises ValueError for what is no vector of finite numbers: JSON has no word for others."""
+    """The same text. Raises ValueError unless it is a vector of finite numbers: JSON cannot express others."""
     numbers = unpack(text)
     if not numbers or not math.isfinite(sum(numbers)):  # float32 summed as float64 cannot overflow
         raise ValueError
@@ -34,11 +33,11 @@ def validated(text: str) -> str:
 
 
 def have_same_length(texts: Iterable[str]) -> bool:
-    """Whether all have as many numbers, which shows in the length of their base64."""
+    """Whether all vectors have the same dimension, which the length of their base64 shows."""
     return len(set(map(len, texts))) <= 1
 
 
 def _to_little_endian(numbers: "array.array[float]") -> None:
-    """Or back."""
+    """Convert in place, in either direction."""
     if sys.byteorder == "big":
         numbers.byteswap()

@@ -1,7 +1,7 @@
-"""The async store: carries commands to Redis from one event loop, many callers' in one round trip.
+"""The async store: carries commands to Redis from one event loop, those of many callers in one round trip.
 
-While a round trip is under way further commands gather; then they leave together. So a worker with hundreds of
-streams costs a few round trips for each interval, not for each stream.
+Commands that arrive during a round trip are sent together in the next one. A worker with hundreds of streams therefore
+needs a few round trips per interval, not per stream.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from jobs.storage.store import is_transient, with_script_source
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-_MAX_BATCH_SIZE: Final = 500  # commands; keeps one trip short when thousands have gathered in an outage
-_RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # waits while Redis is away; the last one repeats
+_MAX_BATCH_SIZE: Final = 500  # commands; keeps a round trip short when thousands are pending after an outage
+_RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # waits between retries during an outage; the last one repeats
 
 
 class AsyncStore:
-    """Commands are sent again until Redis answers: every verb allows it. Who cannot wait sets a time-out.
+    """Sends each command again until Redis answers, which every transition allows. A caller may set its own timeout.
 
     Belongs to the event loop in which its first command is run.
     """
@@ -42,15 +42,14 @@ class AsyncStore:
 
     @property
     def seconds_since_outage(self) -> float:
-        """Since Redis last did not answer; infinite when it always has."""
+        """Time since Redis last failed to answer; infinite when it never has."""
         return time.monotonic() - self._last_outage
 
     async def run(self, command: Command[T]) -> T:
-        """Raises RedisError for a command that Redis refuses for good, and what the command raises.
+        """Send the command and wait for its reply, through outages of Redis.
 
-        InternalError for a command that cannot be sent.
-
-        StoreUnavailable only after ``stop_waiting``.
+        Raises RedisError when Redis refuses the command permanently, InternalError when the command cannot be encoded,
+        StoreUnavailable only after ``stop_waiting``, and whatever reading the reply raises.
         """
         sent = replace(command, arguments=command.encoded())
         future = asyncio.get_running_loop().create_future()
@@ -60,7 +59,7 @@ class AsyncStore:
         return command.read(await future)
 
     def stop_waiting(self) -> None:
-        """The process ends: from now on ``run`` raises StoreUnavailable instead of waiting for Redis to return."""
+        """Stop retrying, since the process ends: ``run`` raises StoreUnavailable while Redis is away."""
         self._waits_for_redis = False
         _fail_pending(self._pending)
         self._pending.clear()
@@ -75,14 +74,14 @@ class AsyncStore:
         while self._pending:
             batch = [pair for pair in self._pending[:_MAX_BATCH_SIZE] if not pair[1].done()]
             del self._pending[:_MAX_BATCH_SIZE]
-            again = await self._send_batch(batch)
+            unsent = await self._send_batch(batch)
             if not self._waits_for_redis:
-                _fail_pending(again)
-                again = []
-            self._pending[:0] = again
-            if again:
+                _fail_pending(unsent)
+                unsent = []
+            self._pending[:0] = unsent
+            if unsent:
                 if tries == 0:
-                    logger.warning("store_unavailable waiting=%d", len(again))
+                    logger.warning("store_unavailable waiting=%d", len(unsent))
                 await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
                 tries += 1
             else:
@@ -92,19 +91,19 @@ class AsyncStore:
     async def _send_batch(
         self, batch: list[tuple[Command[Any], asyncio.Future[Any]]]
     ) -> list[tuple[Command[Any], asyncio.Future[Any]]]:
-        """Send the batch, hand out the replies; answers what has to be sent again."""
+        """Send the batch and resolve its futures; returns the commands that must be sent again."""
         try:
             replies = await self._replies([command for command, _ in batch])
-        except Exception as error:  # noqa: BLE001  # a batch that cannot be sent must not leave its callers waiting
+        except Exception as error:  # noqa: BLE001  # a batch that fails must not leave its callers waiting
             replies = [error] * len(batch)
-        again = []
+        unsent = []
         for (command, future), reply in zip(batch, replies, strict=True):
             if isinstance(reply, Exception) and is_transient(reply):
                 self._last_outage = time.monotonic()
-                again.append((command, future))
+                unsent.append((command, future))
             elif not future.done():
                 _resolve(future, reply)
-        return again
+        return unsent
 
     async def _replies(self, commands: Sequence[Command[Any]]) -> list[Any]:
         replies = await self._send([command.arguments for command in commands])
@@ -125,7 +124,7 @@ class AsyncStore:
 def _fail_pending(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:
     for _, future in pairs:
         if not future.done():
-            future.set_exception(StoreUnavailable("Redis is away and the process ends"))
+            future.set_exception(StoreUnavailable("Redis is unavailable and the process is stopping"))
 
 
 def _resolve(future: asyncio.Future[Any], reply: Any) -> None:

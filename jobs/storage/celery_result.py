@@ -1,7 +1,7 @@
 """The answer in the format of Celery's own result backend, so that a stock ``AsyncResult(id).get()`` returns it.
 
-A test holds every shape here to what Celery itself reads. Beyond Celery's own fields there is one of ours:
-``partial``, the text of a job that ended without a whole answer (a field that Celery keeps and does not read).
+A test checks every shape here against Celery itself. One field is ours: ``partial``, the text of a job that ended
+without a complete answer. Celery stores it and never reads it.
 """
 
 import json
@@ -25,19 +25,19 @@ def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]
 
 
 def success(job_id: str, answer: AnyAnswer) -> str:
-    """Of a completed or incomplete job: ``get()`` returns the answer as a dict."""
+    """The result of a completed or incomplete job: ``get()`` returns the answer as a dict."""
     return json.dumps(_meta(job_id, "SUCCESS", answer.model_dump(mode="json")), ensure_ascii=False, allow_nan=False)
 
 
 def failure(job_id: str, error: JobError, partial: TextAnswer | None = None) -> str:
-    """Of a failed job: ``get()`` raises an exception named JobFailed with (code, message)."""
+    """The result of a failed job: ``get()`` raises an exception named JobFailed with (code, message)."""
     raised = {"exc_type": "JobFailed", "exc_message": [error.code, error.message], "exc_module": None}
     dumped = partial.model_dump(mode="json") if partial else None
     return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped), ensure_ascii=False, allow_nan=False)
 
 
 def revoked_prefix(job_id: str) -> str:
-    """Of a cancelled job, open at its end: the cancel verb writes the partial answer and the closing brace.
+    """The result of a cancelled job, open at its end: cancel.lua adds the partial answer and the closing brace.
 
     ``get()`` raises celery.exceptions.TaskRevokedError.
     """
@@ -46,7 +46,7 @@ def revoked_prefix(job_id: str) -> str:
 
 
 def read(stored: bytes | str) -> tuple[AnyAnswer | None, JobError | None]:
-    """What a stored result says: the (perhaps partial) answer and the error, each None where there is none."""
+    """The (perhaps partial) answer and the error of a stored result, each None when there is none."""
     meta = json.loads(stored)
     if meta["status"] == "SUCCESS":
         return ANSWER.validate_python(meta["result"]), None

@@ -1,4 +1,4 @@
-"""The message: the Celery message that tells workers of a job. It carries the id and no content."""
+"""The Celery message of a job: a claim check, which carries the job's id and no content."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,11 +11,11 @@ TAG_PLACEHOLDER: Final = "{tag}"
 
 @dataclass(frozen=True)
 class MessageTemplate:
-    """How to publish for jobs of one queue.
+    """The messages of one queue, by priority.
 
-    Where Redis is the broker too, ``normal`` and ``high`` are the ready-made messages in which the Lua verbs fill in
-    the id and the delivery tag, so that the record and its message are one write. Elsewhere they are empty, and the
-    caller publishes through Celery after the write.
+    When Redis is the broker too, ``normal`` and ``high`` are complete messages except for the id and the delivery tag,
+    which the Lua scripts fill in: the record and its message are one write. With another broker both are empty, and
+    the caller publishes through Celery after the write.
     """
 
     queue: str

@@ -1,7 +1,7 @@
-"""Redis clients, built in one place so that every one of them has timeouts and none retries on its own.
+"""Redis clients, built in one place so that all have timeouts and none retries by itself.
 
-redis-py's default of three retries with back-off would turn a dead server into a hang; who may retry, and for how
-long, is decided by the stores.
+redis-py's default of three retries with back-off would turn a dead server into a hang. The stores decide what is
+retried, and for how long.
 """
 
 from typing import Any, cast
@@ -16,18 +16,18 @@ from redis.sentinel import SentinelConnectionPool
 from jobs.redis_urls import RedisUrl, read
 from jobs.settings import Settings
 
-MAX_CONNECTIONS = 200  # of one process; a round trip holds one for about a millisecond
-POOL_WAIT_SECONDS = 0.4  # for one of them; twice this and redis_timeout_seconds stay under the 3 s of a clear 503
+MAX_CONNECTIONS = 200  # per process; a round trip holds one for about a millisecond
+POOL_WAIT_SECONDS = 0.4  # for a free connection; twice this plus redis_timeout_seconds is less than the 3 s of a 503
 
 
 class _BlockingSentinelPool(SentinelConnectionPool, redis.BlockingConnectionPool):
-    """redis-py's pool of a Sentinel's master, that lets a burst wait as the pool of a plain server does."""
+    """redis-py's pool for a Sentinel's master, with the waiting of its blocking pool."""
 
 
 def connect(settings: Settings) -> redis.Redis:
     """A pooled client for threads or greenlets. Opens no connection yet. Raises InvalidRedisUrl.
 
-    A burst waits a moment for a connection instead of failing at once, as redis-py's own pool does at 100.
+    In a burst, callers wait up to POOL_WAIT_SECONDS for a connection; redis-py's default pool fails them at 100.
     """
     url = read(settings.record_url.get_secret_value())
     options = {
@@ -46,7 +46,7 @@ def connect(settings: Settings) -> redis.Redis:
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """The same for one event loop; here a burst finds as many connections as it needs."""
+    """The same for one event loop, without a limit on connections."""
     url = read(settings.record_url.get_secret_value())
     options = {**_options(settings, url), "retry": AsyncRetry(NoBackoff(), 0), **url.options}
     if url.master is None:
@@ -60,11 +60,11 @@ def _options(settings: Settings, url: RedisUrl) -> dict[str, Any]:
     options: dict[str, Any] = {
         "socket_connect_timeout": settings.redis_connect_seconds,
         "socket_timeout": settings.redis_timeout_seconds,
-        "protocol": 2,  # one round trip less when a connection opens; nothing here needs RESP3
+        "protocol": 2,  # saves one round trip when a connection opens; nothing here needs RESP3
         **(url.tls or {}),
     }
     if url.socket_path is None:
-        options["socket_keepalive"] = True  # unknown to redis-py's connection over a socket of the file system
+        options["socket_keepalive"] = True  # redis-py's connection over a Unix socket does not accept it
     if url.master is not None:
         options |= {"db": url.db, "username": url.username, "password": url.password}
     return options

@@ -1,4 +1,4 @@
-"""The sync store: carries commands to Redis from threads or greenlets, and fails fast when it cannot."""
+"""The sync store: carries commands to Redis from threads or greenlets, and fails fast during an outage."""
 
 from typing import Any, Final, TypeVar
 
@@ -38,39 +38,39 @@ RETRY_AFTER_SECONDS: Final = 2  # Retry-After of a 503: about as long as a resta
 
 
 def is_transient(error: BaseException) -> bool:
-    """True when the same command may succeed later: Redis is away, silent, loading, read-only, full or without disk."""
+    """True when the same command may succeed later: Redis is unreachable, silent, loading, read-only or full."""
     return isinstance(error, _TRANSIENT_ERRORS) or (
         isinstance(error, ResponseError) and str(error).startswith(_TRANSIENT_PREFIXES)
     )
 
 
 def translate(error: RedisError) -> ChatqueueError | RedisError:
-    """Our error for one of redis-py's; what does not pass by itself stays as it is: a bug."""
+    """Our error for a transient error of redis-py. Any other error is returned unchanged: it is a bug."""
     if isinstance(error, OutOfMemoryError):
         return no_memory()
     if is_transient(error):
-        return StoreUnavailable("Redis cannot be reached; try again", retry_after_seconds=RETRY_AFTER_SECONDS)
+        return StoreUnavailable("Redis cannot be reached; try again later", retry_after_seconds=RETRY_AFTER_SECONDS)
     return error
 
 
 def with_script_source(command: Command[Any]) -> tuple[Argument, ...]:
-    """The arguments of a command whose script the server does not know: the script itself instead of its name."""
+    """The arguments of a script command with its source in place of its hash, for a server without the script."""
     assert command.script is not None  # noqa: S101  # only a script's reply is NoScriptError
     return ("EVAL", command.script.source, *command.arguments[2:])
 
 
 class Store:
-    """One client, any number of callers. Every call is one round trip, or two when the server forgot a script."""
+    """One client, any number of callers. Every call is one round trip, or two when the server lacks a script."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
     def run(self, command: Command[T]) -> T:
-        """Raises StoreUnavailable within the settings' time-outs, QueueFull, and what the command raises."""
+        """Raises StoreUnavailable within the settings' timeouts, QueueFull, and whatever reading the reply raises."""
         return command.read(self._replies([command])[0])
 
     def run_all(self, commands: list[Command[T]]) -> list[T]:
-        """Many commands in one round trip, each on its own: another's failure undoes none."""
+        """Many commands in one round trip. They are independent: a failed one undoes no other."""
         if not commands:
             return []
         replies = self._replies(commands)
@@ -91,7 +91,7 @@ class Store:
         return replies
 
     def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
-        """A connection that was closed while it idled in the pool is worth one more try; a silent server is not."""
+        """Retry once when the connection was closed, perhaps while idle in the pool; never after a timeout."""
         try:
             return self._send_once(arguments)
         except RedisTimeoutError as error:

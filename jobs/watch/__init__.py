@@ -1,1 +1,1 @@
-"""How a process learns that a job has changed."""
+"""Notification of changes of jobs, within one process."""

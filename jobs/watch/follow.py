@@ -1,7 +1,7 @@
-"""Following a job's events: from any number on, while it runs and after, until the last one.
+"""Following a job's events: from any number on, during and after the run, until the last event.
 
-The log in Redis is the truth. What is announced only saves reading it: a gap, an outage or a slow reader costs a look
-at the log, and no event.
+The log in Redis is the truth; published messages only save reading it. A gap, an outage or a slow reader costs a read
+of the log and never an event.
 """
 
 import time
@@ -16,8 +16,8 @@ from jobs.storage.commands import Command
 from jobs.storage.store import Store
 from jobs.watch.listener import ChangeListener
 
-RECHECK_SECONDS: Final = 15.0  # a follower that hears nothing looks at the log this often
-PAGE_SIZE: Final = 500  # events read at once: a reader of a long log holds no more in memory
+RECHECK_SECONDS: Final = 15.0  # a follower that gets no message reads the log this often
+PAGE_SIZE: Final = 500  # events per read, so that a long log is never in memory as a whole
 
 
 def follow(
@@ -29,11 +29,11 @@ def follow(
     *,
     is_running: bool = False,
 ) -> Generator[tuple[Event, ...]]:
-    """Events with numbers above ``after`` (-1: all) in batches, an empty one at each tick without any.
+    """Events with numbers above ``after`` (-1: all) in batches; an empty batch at each tick without events.
 
-    Ends after the job's final event, or without it when the listener is closed or the job deleted. An outage of Redis
-    is waited out; only the first step raises JobNotFound and StoreUnavailable. ``is_running``: the caller has seen it
-    so; then the first batch is empty and the log is looked at once, not twice.
+    Ends after the job's final event, or without it when the listener is closed or the job deleted. The generator waits
+    through an outage of Redis; only its first step raises JobNotFound and StoreUnavailable. ``is_running``: the caller
+    has just seen the job in progress; then the first batch is empty, which saves a read of the log.
     """
     reader = _LogReader(store, job_id, after + 1)
     yield () if is_running else reader.read_log()
@@ -45,7 +45,7 @@ def follow(
 
 
 class _LogReader:
-    """Reads on from a number; never skips an event, and gives none twice."""
+    """Reads from a number on. Never skips an event, never returns one twice."""
 
     def __init__(self, store: Store, job_id: str, number: int) -> None:
         if not is_job_id(job_id):
@@ -54,12 +54,12 @@ class _LogReader:
         self._job_id = job_id
         self._next = number
         self._log_read_at = 0.0
-        self._is_gone = False  # deleted; its last words may still be on their way
-        self.has_more = False  # the last look did not reach the end of the log
+        self._is_gone = False  # deleted; its last message may still arrive
+        self.has_more = False  # the last read did not reach the end of the log
         self.has_ended = False
 
     def process(self, messages: list[bytes] | None) -> tuple[Event, ...]:
-        """What these announcements tell, or the log where they do not tell all; waits out an outage."""
+        """The events of these messages, or of the log when messages are missing. During an outage: no events."""
         if self._is_gone and not messages:
             self.has_ended = True
         collected: list[Event] = []
@@ -95,7 +95,7 @@ class _LogReader:
             return self.read_log()
         except StoreUnavailable:
             self.has_more = False
-            self._log_read_at = 0.0  # again at the next tick
+            self._log_read_at = 0.0  # read again at the next tick
             return ()
         except JobNotFound:
             self._is_gone = True

@@ -1,13 +1,13 @@
-"""Waiting for a job to change, and following what is written to its log, without asking again and again.
+"""Waiting for a job to change, and following its log, without polling.
 
 One thread (a greenlet under gevent) and one pub/sub connection serve every waiter of the process. Both start at the
 first wait, so after a fork each worker process gets its own.
 
-    a waiter      notes its channel ── rings the control channel ── checks, sleeps, checks when woken
-    the thread    reads messages ── brings its subscriptions in line with what is noted ── wakes waiters
+    a waiter      registers its channel ── publishes on the control channel ── checks, sleeps, checks when woken
+    the thread    reads messages ── adapts its subscriptions to the registered channels ── wakes waiters
 
-Why no wake-up is lost: a waiter is woken when its subscription is confirmed, also after a reconnection, and looks
-again. What changed before the confirmation is seen by that look, what changes after it is announced.
+Why no wake-up is lost: a waiter is woken when its subscription is confirmed, also after a reconnection, and checks
+again. That check sees every change before the confirmation; every change after it is published to the thread.
 """
 
 import logging
@@ -34,14 +34,14 @@ from jobs.watch.waiters import Subscription, Waiter
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the first look
-RECHECK_SECONDS: Final = 5.0  # a waiter looks at least this often, should the server forget to announce
-PING_AFTER_SECONDS: Final = 5.0  # of the connection, before a ping; twice that, and it counts as dead
-RECONNECT_SECONDS: Final = 0.3  # between two tries to reach Redis
+CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the first check
+RECHECK_SECONDS: Final = 5.0  # a waiter checks at least this often, in case a message was lost
+PING_AFTER_SECONDS: Final = 5.0  # of silence before a ping; after twice that the connection counts as dead
+RECONNECT_SECONDS: Final = 0.3  # between two attempts to reach Redis
 
 
 class ChangeListener:
-    """Any number of waiters per job and per process. Safe to share between threads, and to carry over a fork."""
+    """Any number of waiters per job and per process. Safe to share between threads and across a fork."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -59,11 +59,11 @@ class ChangeListener:
         until_final: bool = False,
         each_second: Callable[[], None] | None = None,
     ) -> T | None:
-        """The first answer of ``is_done`` that is not None; None when the time is up, or the listener is closed.
+        """The first result of ``is_done`` that is not None; None when the time is up or the listener is closed.
 
-        ``is_done`` is asked at once, after each change of the job (``until_final``: after its last one) and when the
-        time is up. What the first and the last look raise goes to the caller; in between an outage is waited out.
-        ``each_second`` is called while it sleeps, and may raise to give up.
+        ``is_done`` is called first, after each change of the job (``until_final``: only after the last one) and when
+        the time is up. Errors of the first and the last call are raised; in between an outage is waited out.
+        ``each_second`` is called during the sleep and may raise to give up.
         """
         deadline = time.monotonic() + timeout_seconds
         waiter = Waiter(until_final)
@@ -81,9 +81,9 @@ class ChangeListener:
 
     @contextmanager
     def subscribed(self, job_id: str) -> Iterator[Subscription]:
-        """Hear all that is written to the job's log; its first ``take`` says that some may have been missed.
+        """Receive every message about the job's log. The first ``take`` reports that messages may have been missed.
 
-        While Redis is away it hears nothing, and is told so when it is back.
+        During an outage of Redis no message arrives; after it ``take`` reports the same.
         """
         subscription = Subscription()
         with self._registered(keys.changed_channel(job_id), subscription) as must_notify:
@@ -97,7 +97,7 @@ class ChangeListener:
         return self._closed
 
     def close(self) -> None:
-        """Let every waiter go with what it has; further waits look once. The thread ends."""
+        """End every wait with its present result; later waits check once. The thread ends."""
         self._closed = True
         self._wake_all()
         thread = self._thread
@@ -105,11 +105,11 @@ class ChangeListener:
             try:
                 self._client.publish(self._control, b"")
             except RedisError:
-                logger.debug("listener_close_not_signalled: Redis is away, the thread ends at its next turn")
+                logger.debug("listener_close_not_signalled")  # the thread ends when its present read times out
             thread.join(RECONNECT_SECONDS * 2)
 
     def _reset_after_fork(self) -> None:
-        """Of this process: nobody waits, nothing runs."""
+        """A fresh state for this process: no waiter, no thread."""
         self._lock = threading.Lock()
         self._waiters: dict[str, set[Waiter]] = {}
         self._confirmed: set[str] = set()
@@ -119,7 +119,7 @@ class ChangeListener:
 
     @contextmanager
     def _registered(self, channel: str, waiter: Waiter) -> Iterator[bool]:
-        """True when the thread has to be told."""
+        """Yields True when the thread must be notified of the channel."""
         try:
             yield self._register(channel, waiter)
         finally:
@@ -131,7 +131,7 @@ class ChangeListener:
                     self._is_in_sync = False
 
     def _register(self, channel: str, waiter: Waiter) -> bool:
-        """True when the thread runs, and is not subscribed to this channel."""
+        """True when the thread is running and not subscribed to this channel."""
         with self._lock:
             if channel not in self._waiters:
                 self._is_in_sync = False
@@ -146,7 +146,7 @@ class ChangeListener:
             return False
 
     def _notify_thread(self) -> None:
-        """Raises StoreUnavailable: who cannot reach Redis now has nothing to wait for."""
+        """Raises StoreUnavailable: without Redis there is nothing to wait for."""
         try:
             self._client.publish(self._control, b"")
         except RedisError as error:
@@ -157,7 +157,7 @@ class ChangeListener:
             try:
                 with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
                     self._listen(pubsub)
-            except Exception as error:  # noqa: BLE001  # a thread that dies leaves every waiter to its slow look
+            except Exception as error:  # noqa: BLE001  # without the thread every waiter would depend on its slow recheck
                 logger.warning("listener_disconnected error=%s", type(error).__name__)
                 time.sleep(RECONNECT_SECONDS)
             with self._lock:
@@ -181,7 +181,7 @@ class ChangeListener:
                 pubsub.ping()
 
     def _sync_subscriptions(self, pubsub: PubSub, subscribed: set[str]) -> None:
-        """Next to nothing while nobody comes or goes: it is asked for with every message."""
+        """Called before every message, so it returns immediately while the set of waiters is unchanged."""
         with self._lock:
             if self._is_in_sync:
                 return
@@ -213,7 +213,7 @@ class ChangeListener:
 
 
 def _reset_after_fork(this: "weakref.ref[ChangeListener]") -> None:
-    """In a forked child: the parent's thread and waiters are not here, and its lock may have been held."""
+    """In a forked child: the parent's thread and waiters do not exist here, and its lock may have been held."""
     listener = this()
     if listener is not None:
         listener._reset_after_fork()  # noqa: SLF001  # its own

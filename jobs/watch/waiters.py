@@ -1,4 +1,4 @@
-"""Who waits at a ChangeListener: sleepers, and followers who want every word."""
+"""The two kinds of waiters of a ChangeListener: one sleeps until a change, one receives every message."""
 
 import threading
 import time
@@ -8,18 +8,18 @@ from typing import Final
 
 from jobs.storage import keys
 
-MAX_UNREAD: Final = 256  # messages that a slow follower may have waiting; then it reads the log instead
+MAX_UNREAD: Final = 256  # unread messages of a slow follower; with more it reads the log instead
 
 
 class Waiter:
-    """One sleeper. Who waits for the end of the job sleeps through all that happens before."""
+    """Sleeps until the job changes; with ``until_final``, until its last change."""
 
     def __init__(self, until_final: bool = False) -> None:
         self._until_final = until_final
         self.woken = threading.Event()
 
     def notify(self, message: bytes | None) -> None:
-        """None: something may have been missed, so look."""
+        """``message`` None: messages may have been missed, so check."""
         if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE_PREFIX):
             self.woken.set()
 
@@ -34,7 +34,7 @@ class Waiter:
 
 
 class Subscription(Waiter):
-    """One who wants every message, or to be told that some were missed."""
+    """Receives every message, or a report that some were missed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,9 +52,9 @@ class Subscription(Waiter):
         self.woken.set()
 
     def take(self, seconds: float) -> list[bytes] | None:
-        """The messages since the last call, as soon as there is one; none when the time is up.
+        """The messages since the last call, as soon as there is one; an empty list when the time is up.
 
-        None when some were missed: what they told has to be looked up. What came since then follows in the next call.
+        None when some were missed: read the log. Messages that arrived since then follow in the next call.
         """
         self.woken.wait(seconds)
         self.woken.clear()
