@@ -1,1 +1,1 @@
-"""What a job is and where it is kept. Imports nothing of ours, no Flask, no Celery, no openai."""
+"""What a job is and where it is stored. Imports no other package of chatqueue, and no Flask, Celery or openai."""

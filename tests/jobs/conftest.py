@@ -1,4 +1,4 @@
-"""Jobs driven through their life by the verbs alone: no worker, no web."""
+"""Jobs driven by the transitions alone: no worker, no web process."""
 
 import asyncio
 import uuid
@@ -27,7 +27,7 @@ ERROR = JobError(code="provider_unavailable", message="the provider answered 503
 
 
 class Driver:
-    """Short names for what the tests do over and over."""
+    """Short names for the transitions that the tests use most."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
@@ -96,7 +96,7 @@ class Driver:
         return self.store.run(transitions.renew("worker", list(leases), self.settings))
 
     def recover(self) -> None:
-        """Do all duties of recovery once."""
+        """Run one tick of recovery."""
 
         async def tick():
             store = AsyncStore(connect_async(self.settings))
@@ -113,7 +113,7 @@ class Driver:
         return record
 
     def in_state(self, state: State) -> str:
-        """A job that has come to this state by legal moves."""
+        """A job that has reached this state by legal moves."""
         job_id = self.create()
         if state is State.QUEUED:
             return job_id
@@ -128,8 +128,8 @@ class Driver:
         return job_id
 
 
-def at_once(*calls):
-    """Run the calls in threads that start together; their answers in order."""
+def run_together(*calls):
+    """Run the calls in threads that start together; returns their answers in order."""
     barrier = Barrier(len(calls))
 
     def start(call):

@@ -1,4 +1,4 @@
-"""One URL of a Redis, as redis-py, kombu and Celery's result backend each take it."""
+"""One Redis URL in the forms that redis-py, kombu and Celery's result backend accept."""
 
 import traceback
 
@@ -21,14 +21,14 @@ TWO_SENTINELS = "sentinel://me:can%40ary@one:7,two/3?master=m"
         ("unix:///run/a%20b.sock?db=2", "unix:///run/a%20b.sock?db=2", "redis+socket:///run/a%20b.sock?virtual_host=2"),
     ],
 )
-def test_a_server_is_spelt_for_redis_py_and_for_celery(url, server, broker):
-    """Options travel beside the URL: kombu fails on one that it does not know."""
+def test_a_server_url_is_written_for_redis_py_and_for_celery(url, server, broker):
+    """Options are passed beside the URL: kombu fails on an option that it does not know."""
     assert read(url).server_url == server
     assert for_broker(url, 1).url == for_backend(url, 1).url == broker
 
 
-def test_sentinels_are_spelt_with_the_masters_name_beside_them():
-    """Each with the credentials for kombu, which turns to the next; for the backend the first alone has them."""
+def test_sentinel_urls_are_written_with_the_masters_name_beside_them():
+    """kombu needs credentials in every URL, since it uses each; for the backend only the first has them."""
     broker, backend = for_broker(TWO_SENTINELS, 1), for_backend(TWO_SENTINELS, 1)
 
     assert broker.url == "sentinel://me:can%40ary@one:7/3;sentinel://me:can%40ary@two:26379/3"
@@ -37,8 +37,8 @@ def test_sentinels_are_spelt_with_the_masters_name_beside_them():
     assert broker.transport_options["master_name"] == "m"
 
 
-def test_all_sentinels_together_are_given_the_time_of_one_connect():
-    """A dead one is met by every new client: three of them must not cost three times the wait."""
+def test_all_sentinels_share_the_time_of_one_connect():
+    """Every new client meets a dead Sentinel: three of them must not triple the wait."""
     options = read("sentinel://a,b,c,d?master=m").sentinel_options(1)
 
     assert (options["socket_connect_timeout"], options["socket_timeout"], options["retry"]) == (0.25, 0.25, None)
@@ -53,26 +53,28 @@ def test_all_sentinels_together_are_given_the_time_of_one_connect():
         ("?ssl_cert_reqs=optional", "optional"),
     ],
 )
-def test_tls_checks_the_certificate_unless_told(options, cert_reqs):
-    """kombu's own default for rediss:// is to check nothing, Celery's to refuse."""
+def test_tls_checks_the_certificate_unless_disabled(options, cert_reqs):
+    """For rediss:// kombu's own default is to check nothing, and Celery's is to refuse."""
     url = f"rediss://h{options}"
 
-    assert [spelt.tls["ssl_cert_reqs"] for spelt in (read(url), for_broker(url, 1), for_backend(url, 1))] == (
+    assert [parsed.tls["ssl_cert_reqs"] for parsed in (read(url), for_broker(url, 1), for_backend(url, 1))] == (
         [cert_reqs] * 3
     )
 
 
 def test_tls_options_have_their_types():
+    """TLS options of the URL reach redis-py as bool and int, not as text."""
     tls = read("rediss://h?ssl_check_hostname=false&ssl_min_version=771").tls
 
     assert (tls["ssl_check_hostname"], tls["ssl_min_version"]) == (False, 771)
 
 
 @pytest.mark.parametrize("url", ["amqp://me:pw@h//;amqp://two", "amqps://h", "memory://"])
-def test_another_broker_stays_as_it_is(url):
-    spelt = for_broker(url, 1)
+def test_the_url_of_another_broker_is_unchanged(url):
+    """An AMQP or in-memory URL gets no option and no TLS of ours."""
+    celery_url = for_broker(url, 1)
 
-    assert (spelt.url, spelt.tls, spelt.transport_options) == (url, None, {})
+    assert (celery_url.url, celery_url.tls, celery_url.transport_options) == (url, None, {})
 
 
 @pytest.mark.parametrize(
@@ -91,8 +93,8 @@ def test_another_broker_stays_as_it_is(url):
         ("redis://h?db=canary", "%-encoded"),
     ],
 )
-def test_what_cannot_be_read_is_told_without_a_part_of_it(url, expected):
-    """Any part may be the password; nor does TLS that was asked for quietly become none."""
+def test_an_invalid_url_is_refused_without_quoting_it(url, expected):
+    """Any part may be the password; and requested TLS is never dropped silently."""
     with pytest.raises(InvalidRedisUrl) as refused:
         read(url)
 
@@ -103,8 +105,8 @@ def test_what_cannot_be_read_is_told_without_a_part_of_it(url, expected):
 @pytest.mark.parametrize(
     "url", ["redis://me:canary@h", "rediss://:canary@h", TWO_SENTINELS.replace("can%40ary", "canary")]
 )
-def test_no_password_in_what_celery_shows(url):
-    """Its banner and `inspect conf`, as Celery masks them; and no repr of ours."""
+def test_celery_shows_no_password(url):
+    """Neither the banner nor `inspect conf`, as Celery masks them, nor a repr of ours contains a password."""
     broker, backend = for_broker(url, 1), for_backend(url, 1)
     shown = [
         Connection(broker.url, transport_options=broker.transport_options, ssl=broker.tls).as_uri(),
@@ -128,6 +130,6 @@ def test_no_password_in_what_celery_shows(url):
         ("redis://h", "amqp://h", False),
     ],
 )
-def test_two_urls_name_one_server_when_they_lead_to_the_same_database(url, other, is_one):
-    """Bells are pushed with the record only where the worker will look for them."""
+def test_two_urls_are_the_same_database_when_they_lead_to_it(url, other, is_one):
+    """A script may push messages only to the Redis from which the workers take them."""
     assert is_same_database(url, other) is is_one

@@ -1,4 +1,4 @@
-"""The settings: wrong ones are refused by name, and secrets stay secret."""
+"""The settings: invalid values are refused by name, and secrets stay secret."""
 
 import pytest
 from pydantic import ValidationError
@@ -7,7 +7,7 @@ from jobs.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("environment", "name_in_error"),
     [
         ({"REDIS_URL": "http://here"}, "REDIS_URL"),
         ({"OPENAI_BASE_URL": "localhost:1234"}, "OPENAI_BASE_URL"),
@@ -18,16 +18,17 @@ from jobs.settings import Settings
         ({"CHATQUEUE_LOG_LEVEL": "LOUD"}, "log_level"),
     ],
 )
-def test_a_bad_value_is_refused_by_name(monkeypatch, given, named):
-    for name, value in given.items():
+def test_a_bad_value_is_refused_by_name(monkeypatch, environment, name_in_error):
+    """The error names the variable, so that its owner finds it without reading code."""
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(ValidationError, match=named):
+    with pytest.raises(ValidationError, match=name_in_error):
         Settings()
 
 
-def test_blank_counts_as_not_set(monkeypatch):
-    """`OPENAI_API_KEY=` in a file is no key."""
+def test_a_blank_variable_counts_as_not_set(monkeypatch):
+    """`OPENAI_API_KEY=` in a file is not a key."""
     monkeypatch.setenv("OPENAI_API_KEY", "")
     monkeypatch.setenv("OPENAI_BASE_URL", "")
     monkeypatch.setenv("REDIS_URL", "")
@@ -37,6 +38,7 @@ def test_blank_counts_as_not_set(monkeypatch):
 
 
 def test_no_repr_and_no_error_shows_a_secret(monkeypatch):
+    """Neither a repr of the settings nor a validation error contains a key or a password."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
     monkeypatch.setenv("REDIS_URL", "redis://:pa55-canary@127.0.0.1:1/0")
     assert "canary" not in repr(Settings()) + str(Settings())
@@ -47,6 +49,7 @@ def test_no_repr_and_no_error_shows_a_secret(monkeypatch):
     assert "canary" not in str(refused.value)
 
 
-def test_one_redis_is_record_store_and_broker_unless_told():
+def test_one_redis_is_record_store_and_broker_by_default():
+    """Without CELERY_BROKER_URL messages are written to the Redis of the records, in one script."""
     assert Settings(REDIS_URL="redis://r/0").broker_is_record_store
     assert not Settings(REDIS_URL="redis://r/0", CELERY_BROKER_URL="amqp://b").broker_is_record_store

@@ -1,4 +1,4 @@
-"""What was written down and cannot be read any more is told without a word of it."""
+"""A stored request or answer that cannot be read causes an error that contains none of its text."""
 
 import pytest
 from pydantic import ValidationError
@@ -16,7 +16,8 @@ DAMAGED = [
 
 @pytest.mark.parametrize("adapter", [JOB_REQUEST, PROVIDER_REQUEST, ANSWER])
 @pytest.mark.parametrize("damaged", DAMAGED)
-def test_an_error_over_several_models_does_not_show_its_input(adapter, damaged):
+def test_a_validation_error_over_several_models_does_not_show_its_input(adapter, damaged):
+    """An adapter for a union of models quotes none of a damaged request or answer."""
     with pytest.raises(ValidationError) as refused:
         adapter.validate_json(damaged)
 
@@ -24,7 +25,8 @@ def test_an_error_over_several_models_does_not_show_its_input(adapter, damaged):
 
 
 @pytest.mark.parametrize("damaged", [*DAMAGED, None])
-def test_a_request_that_cannot_be_read_is_an_error_of_its_own(damaged):
+def test_an_unreadable_request_raises_request_unreadable(damaged):
+    """The error has no cause that could show the request in a traceback."""
     with pytest.raises(RequestUnreadable) as refused:
         read_request(damaged)
 

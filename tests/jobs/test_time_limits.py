@@ -1,4 +1,4 @@
-"""A job's time limits, its place in line and its record: each limit ends what it should, and nothing else."""
+"""Time limits, queue position and record of a job: each limit ends the jobs that it should, and no other."""
 
 import json
 
@@ -27,7 +27,7 @@ def tick(jobs):
 
 @pytest.fixture
 def create(jobs):
-    """A job with these limits."""
+    """Creates a job with these limits."""
 
     def create(start_by=None, cancel_after=None, deadline=FAR):
         limits = {"start_by_seconds": start_by, "cancel_after_seconds": cancel_after}
@@ -38,7 +38,7 @@ def create(jobs):
 
 @pytest.fixture
 def passed(jobs):
-    """Waits until all short limits of the job are over."""
+    """Waits until all short limits of the job have passed."""
 
     def wait(job_id):
         record = jobs.record(job_id)
@@ -51,7 +51,7 @@ def passed(jobs):
 
 @pytest.fixture
 def let_pass(redis_client):
-    """Moves a limit of the job to where the clock would bring it: into the past."""
+    """Moves a limit of the job into the past."""
 
     def move(job_id, limit):
         redis_client.hset(keys.job(job_id), limit, 1)
@@ -70,32 +70,33 @@ def record(state, **limits):
 
 
 @pytest.mark.parametrize(
-    ("state", "limits", "asked"),
+    ("state", "limits", "expected"),
     [
         (State.QUEUED, {}, None),
         (State.QUEUED, {"deadline_ms": LATER, "start_by_ms": LATER, "cancel_at_ms": LATER}, None),
         (State.QUEUED, {"deadline_ms": NOW}, "deadline_exceeded"),
         (State.QUEUED, {"start_by_ms": NOW}, "not_started_in_time"),
         (State.QUEUED, {"cancel_at_ms": NOW}, "cancel"),
-        (State.QUEUED, {"start_by_ms": EARLIER, "started_at_ms": 1}, None),  # an attempt had begun
+        (State.QUEUED, {"start_by_ms": EARLIER, "started_at_ms": 1}, None),  # an attempt had started
         (State.QUEUED, {"deadline_ms": EARLIER, "started_at_ms": 1}, "deadline_exceeded"),
         (State.QUEUED, {"deadline_ms": EARLIER, "start_by_ms": EARLIER}, "deadline_exceeded"),
         (State.QUEUED, {"deadline_ms": LATER, "start_by_ms": EARLIER}, "not_started_in_time"),
         (State.QUEUED, {"cancel_at_ms": EARLIER, "start_by_ms": EARLIER, "deadline_ms": EARLIER}, "cancel"),
-        (State.IN_PROGRESS, {"deadline_ms": EARLIER, "started_at_ms": 1}, None),  # its worker's to keep
+        (State.IN_PROGRESS, {"deadline_ms": EARLIER, "started_at_ms": 1}, None),  # its worker enforces the deadline
         (State.IN_PROGRESS, {"start_by_ms": EARLIER, "started_at_ms": 1}, None),
         (State.IN_PROGRESS, {"cancel_at_ms": NOW, "started_at_ms": 1}, "cancel"),
         (State.IN_PROGRESS, {"cancel_at_ms": LATER, "deadline_ms": EARLIER, "started_at_ms": 1}, None),
     ],
 )
-def test_what_a_limit_that_has_passed_asks_of_recovery(state, limits, asked):
+def test_recovery_decides_by_the_limits_that_have_passed(state, limits, expected):
+    """A passed limit fails or cancels a job; a running job is left to its worker unless its cancellation is due."""
     end = overdue_action(record(state, **limits), NOW)
 
-    assert (end if end is None or end == "cancel" else end.code) == asked
+    assert (end if end is None or end == "cancel" else end.code) == expected
 
 
-def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, redis_client):
-    """A message that comes too late begins none either."""
+def test_a_job_that_is_not_started_in_time_fails(jobs, create, passed, tick, redis_client):
+    """A message that arrives too late starts no attempt either."""
     job_id = create(start_by=SOON)
     passed(job_id)
     assert jobs.claim(job_id) == transitions.NotClaimed("late")
@@ -108,8 +109,8 @@ def test_a_job_that_no_attempt_began_in_time_fails(jobs, create, passed, tick, r
 
 
 @pytest.mark.parametrize("how", ["failures", "worker_losses", "refund"])
-def test_a_job_that_began_in_time_may_wait_for_its_next_attempt(jobs, create, let_pass, tick, redis_client, how):
-    """However the first one ended; also when it does not count."""
+def test_a_job_that_started_in_time_may_wait_for_its_next_attempt(jobs, create, let_pass, tick, redis_client, how):
+    """Only the first attempt must start in time, however it ended and even when it is not counted."""
     job_id = create(start_by=FAR)
     lease = jobs.lease(job_id)
     let_pass(job_id, "start_by_ms")
@@ -123,7 +124,8 @@ def test_a_job_that_began_in_time_may_wait_for_its_next_attempt(jobs, create, le
     assert jobs.lease(job_id).attempt == (1 if how == "refund" else 2)
 
 
-def test_a_job_that_has_begun_is_looked_at_again_at_its_next_limit(jobs, create, redis_client):
+def test_a_started_job_is_checked_again_at_its_next_limit(jobs, create, redis_client):
+    """A claim moves the job in the index of time limits from its start limit to the next one."""
     job_id = create(start_by=FAR / 4, cancel_after=FAR / 2)
     record = jobs.record(job_id)
     assert redis_client.zscore(keys.DEADLINES, job_id) == record.start_by_ms
@@ -133,6 +135,7 @@ def test_a_job_that_has_begun_is_looked_at_again_at_its_next_limit(jobs, create,
 
 
 def test_a_queued_job_is_cancelled_at_its_time(jobs, create, passed, tick, redis_client):
+    """A queued job whose cancellation is due starts no attempt and ends as cancelled."""
     job_id = create(cancel_after=SOON)
     passed(job_id)
     assert jobs.claim(job_id) == transitions.NotClaimed("late")
@@ -144,6 +147,7 @@ def test_a_queued_job_is_cancelled_at_its_time(jobs, create, passed, tick, redis
 
 
 def test_a_job_that_waits_for_its_next_attempt_is_cancelled_at_its_time(jobs, create, let_pass, tick):
+    """The wait for a retry does not postpone the cancellation."""
     job_id = create(cancel_after=FAR)
     jobs.release(jobs.lease(job_id), wait_seconds=FAR)
     let_pass(job_id, "cancel_at_ms")
@@ -152,8 +156,8 @@ def test_a_job_that_waits_for_its_next_attempt_is_cancelled_at_its_time(jobs, cr
     assert jobs.record(job_id).state is State.CANCELLED
 
 
-def test_a_running_job_is_cancelled_at_its_time_and_its_worker_told(jobs, create, let_pass, tick, redis_client):
-    """Its text and usage are kept; the worker hears of it at once, or else by its heartbeat."""
+def test_a_running_job_is_cancelled_at_its_time_and_its_worker_is_notified(jobs, create, let_pass, tick, redis_client):
+    """Text and usage are kept; the worker is notified immediately by message, or else by its heartbeat."""
     job_id = create(cancel_after=FAR)
     lease = jobs.lease(job_id)
     jobs.append(lease, "half an ", "ans")
@@ -162,18 +166,19 @@ def test_a_running_job_is_cancelled_at_its_time_and_its_worker_told(jobs, create
         channel.subscribe(keys.CANCELLED_CHANNEL)
         channel.get_message(timeout=5)
         tick()
-        heard = until(lambda: channel.get_message(timeout=1))
+        notification = until(lambda: channel.get_message(timeout=1))
 
     view = lookup.view(jobs.store, job_id)
     assert (view.record.state, view.answer.text) == (State.CANCELLED, "half an ans")
     assert view.answer.usage == view.record.usage
     assert view.record.usage.estimated
-    assert heard["data"].decode() == job_id
+    assert notification["data"].decode() == job_id
     assert jobs.renew(lease) == {job_id}
     assert not jobs.finish(lease)
 
 
 def test_limits_that_pass_after_the_end_change_nothing(jobs, create, let_pass, tick, redis_client):
+    """A limit that passes after the end never changes a final state."""
     job_id = create(start_by=FAR, cancel_after=FAR)
     assert jobs.finish(jobs.lease(job_id))
     for limit in ("start_by_ms", "cancel_at_ms", "deadline_ms"):
@@ -186,7 +191,8 @@ def test_limits_that_pass_after_the_end_change_nothing(jobs, create, let_pass, t
 
 @pytest.mark.parametrize("name", ["deadline_seconds", "start_by_seconds", "cancel_after_seconds"])
 @pytest.mark.parametrize("value", ["0", "-1", "604801", "true", '"5"', "1e999"])
-def test_a_limit_that_is_no_time_is_refused(name, value):
+def test_a_limit_that_is_not_a_valid_duration_is_refused(name, value):
+    """Zero, negative, excessive and non-numeric limits are refused by the name of their field."""
     with pytest.raises(ValidationError) as refused:
         Limits.model_validate_json(f'{{"{name}": {value}}}')
 
@@ -194,7 +200,7 @@ def test_a_limit_that_is_no_time_is_refused(name, value):
 
 
 @pytest.mark.parametrize(
-    "more",
+    "options",
     [
         {},
         {"start_by_seconds": 5.5},
@@ -211,38 +217,39 @@ def test_a_limit_that_is_no_time_is_refused(name, value):
     ],
 )
 @pytest.mark.parametrize("ahead", [0, 3])
-def test_what_create_answers_is_what_is_read_back(jobs, more, ahead):
-    """With all options, alone and behind others, with a pace that is known."""
+def test_the_record_that_create_returns_is_the_record_that_is_read_back(jobs, options, ahead):
+    """True for all options, for the only job and behind others, with a known rate."""
     for _ in range(ahead):
         jobs.finish(jobs.lease())
     for _ in range(ahead):
         jobs.create()
-    made = jobs.store.run(
-        transitions.create(jobs.new_job().model_copy(update=more), jobs.message_template, jobs.settings)
+    created = jobs.store.run(
+        transitions.create(jobs.new_job().model_copy(update=options), jobs.message_template, jobs.settings)
     )
-    read = lookup.record(jobs.store, made.job_id)
+    read = lookup.record(jobs.store, created.job_id)
 
-    assert without_estimate(made.record) == without_estimate(read)
-    assert made.record.queue_position == ahead
-    assert (made.record.estimated_wait_ms == 0) == (read.estimated_wait_ms == 0) == (ahead == 0)
+    assert without_estimate(created.record) == without_estimate(read)
+    assert created.record.queue_position == ahead
+    assert (created.record.estimated_wait_ms == 0) == (read.estimated_wait_ms == 0) == (ahead == 0)
 
 
-def test_what_create_answers_for_a_retry_is_what_is_read_back(jobs):
+def test_the_record_that_create_returns_for_a_retry_is_the_record_that_is_read_back(jobs):
+    """The reference to the failed job is in both."""
     again = jobs.new_job().model_copy(update={"retry_of": jobs.in_state(State.FAILED)})
-    made = jobs.store.run(transitions.create(again, jobs.message_template, jobs.settings))
+    created = jobs.store.run(transitions.create(again, jobs.message_template, jobs.settings))
 
-    assert made.record == lookup.record(jobs.store, made.job_id)
+    assert created.record == lookup.record(jobs.store, created.job_id)
 
 
 def without_estimate(record):
-    """It changes from one moment to the next."""
+    """The estimate changes from one moment to the next."""
     return record.model_copy(update={"estimated_wait_ms": None})
 
 
 @pytest.mark.parametrize(
     ("this_minute", "minute_before", "waits"),
     [
-        ({}, {}, [0, None, None]),  # nobody can tell
+        ({}, {}, [0, None, None]),  # no job has ended
         ({"completed": 60}, {}, [0, 500, 1_000]),  # 60 in the 30 s since it began
         ({"completed": 15, "failed": 5, "incomplete": 5, "cancelled": 5}, {}, [0, 1_000, 2_000]),
         ({"completed": 30}, {"completed": 60}, [0, 1_000, 2_000]),  # 90 in 90 s
@@ -250,25 +257,26 @@ def without_estimate(record):
         ({"created": 60, "failures": 60}, {}, [0, None, None]),  # nothing has ended
     ],
 )
-def test_the_estimate_goes_by_the_pace_at_which_jobs_have_ended(
+def test_the_estimate_follows_the_rate_at_which_jobs_have_ended(
     jobs, redis_client, monkeypatch, this_minute, minute_before, waits
 ):
-    """For three in line, half a minute into the running minute; the same in create's answer as when it is read."""
+    """For three queued jobs, half a minute into the running minute; create and a later read give the same."""
     names = [keys.minute(7), keys.minute(6)]
     monkeypatch.setattr(keys, "throughput", lambda _: (names, 30_000))
     for name, counts in zip(names, (this_minute, minute_before), strict=True):
         if counts:
             redis_client.hset(name, mapping=counts)
 
-    made = [
+    created = [
         jobs.store.run(transitions.create(jobs.new_job(), jobs.message_template, jobs.settings)).record for _ in waits
     ]
-    read = [lookup.record(jobs.store, record.job_id) for record in made]
-    assert [record.estimated_wait_ms for record in made] == waits
+    read = [lookup.record(jobs.store, record.job_id) for record in created]
+    assert [record.estimated_wait_ms for record in created] == waits
     assert [record.estimated_wait_ms for record in read] == waits
 
 
-def test_a_job_that_waits_in_no_line_has_no_estimate(jobs):
+def test_a_job_without_a_message_has_no_position_and_no_estimate(jobs):
+    """Neither a running job nor one that waits for a retry has a queue position."""
     running, waiting = jobs.lease().job_id, jobs.create()
     jobs.release(jobs.lease(waiting), wait_seconds=FAR)
 

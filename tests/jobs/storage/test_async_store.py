@@ -1,4 +1,4 @@
-"""The async store waits for Redis as long as its process lives, and no longer."""
+"""The async store waits for Redis as long as its process runs, and no longer."""
 
 import asyncio
 
@@ -14,8 +14,8 @@ from tests.jobs.conftest import USAGE
 from tests.processes import free_port
 
 
-def test_a_process_that_ends_does_not_wait_for_redis():
-    """Neither what waits already nor what comes later: a worker that is told to stop must be able to exit."""
+def test_a_stopping_process_does_not_wait_for_redis():
+    """After stop_waiting no command waits, pending or new: a stopping worker must be able to exit."""
 
     async def run():
         store = AsyncStore(connect_async(Settings(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")))
@@ -32,15 +32,15 @@ def test_a_process_that_ends_does_not_wait_for_redis():
     asyncio.run(run())
 
 
-def test_a_text_that_cannot_be_sent_fails_its_own_caller_alone(jobs, settings):
-    """Half a character in one job's answer costs no other job of the batch its write, and is quoted in no error."""
-    lost, kept = jobs.lease(), jobs.lease()
+def test_a_text_that_cannot_be_encoded_fails_only_its_own_command(jobs, settings):
+    """Half a surrogate pair in one job's answer costs no other job of the batch its write, and no error quotes it."""
+    broken, intact = jobs.lease(), jobs.lease()
 
     async def run():
         store = AsyncStore(connect_async(settings))
         appends = [
             transitions.append(lease, transitions.PendingEvents(1, (text,)), USAGE)
-            for lease, text in ((lost, "canary \ud83d"), (kept, "fine"))
+            for lease, text in ((broken, "canary \ud83d"), (intact, "fine"))
         ]
         answers = await asyncio.gather(*map(store.run, appends), return_exceptions=True)
         await store.close()

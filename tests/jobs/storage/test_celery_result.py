@@ -1,4 +1,4 @@
-"""The stored answer is Celery's own format: held against Celery itself, not against our reading of it."""
+"""The stored answer has Celery's own format: checked against Celery itself, not against our reading of its code."""
 
 import json
 
@@ -22,11 +22,12 @@ ERROR = JobError(code="provider_auth_failed", message="the provider answered 401
 
 
 def test_the_key_is_celerys(stock):
+    """Our result key is the one that Celery's own backend computes for a task id."""
     assert keys.result("job_1").encode() == stock.backend.get_key_for_task("job_1")
 
 
-def test_the_fields_are_those_that_celery_writes(stock, redis_client):
-    """A success differs from one that Celery stored only in its values."""
+def test_the_fields_are_the_ones_that_celery_writes(stock, redis_client):
+    """A stored success has the same fields, in the same order and of the same types, as one that Celery stores."""
     stock.backend.store_result("t", {"x": 1}, "SUCCESS", request=Context(id="t", children=[]))
     theirs = json.loads(redis_client.get(keys.result("t")))
     ours = json.loads(celery_result.success("t", ANSWER))
@@ -35,14 +36,15 @@ def test_the_fields_are_those_that_celery_writes(stock, redis_client):
     assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
 
 
-def test_a_stock_client_gets_the_answer(stock, redis_client):
+def test_a_stock_celery_client_gets_the_answer(stock, redis_client):
+    """AsyncResult.get of an unmodified Celery client returns the answer as a dict."""
     redis_client.set(keys.result("j"), celery_result.success("j", ANSWER))
 
     assert stock.AsyncResult("j").get(timeout=5) == ANSWER.model_dump(mode="json")
 
 
-def test_a_stock_client_meets_the_failure_as_an_exception(stock, redis_client):
-    """Its name and arguments come through without our code installed."""
+def test_a_stock_celery_client_gets_a_failure_as_an_exception(stock, redis_client):
+    """The name and the arguments of the exception arrive without our code installed."""
     redis_client.set(keys.result("j"), celery_result.failure("j", ERROR))
 
     with pytest.raises(Exception, match="provider_auth_failed") as raised:
@@ -51,7 +53,8 @@ def test_a_stock_client_meets_the_failure_as_an_exception(stock, redis_client):
     assert raised.value.args == (ERROR.code, ERROR.message)
 
 
-def test_a_stock_client_meets_a_cancel_as_revoked(stock, redis_client):
+def test_a_stock_celery_client_gets_a_cancel_as_revoked(stock, redis_client):
+    """A cancelled job raises Celery's own TaskRevokedError in an unmodified client."""
     redis_client.set(keys.result("j"), celery_result.revoked_prefix("j") + "null}")
 
     with pytest.raises(TaskRevokedError):
@@ -68,7 +71,8 @@ def test_a_stock_client_meets_a_cancel_as_revoked(stock, redis_client):
         (celery_result.revoked_prefix("j") + "null}", (None, None)),
     ],
 )
-def test_what_was_stored_is_read_back(stored, expected):
+def test_a_stored_result_is_read_back_unchanged(stored, expected):
+    """Reading a stored result returns the answer and the error that were written, partial answers included."""
     expected = expected or (EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), model="e", usage=None), None)
 
     assert celery_result.read(stored) == expected

@@ -1,7 +1,7 @@
-"""A connection that drops in the middle of a verb: the server did it, the reply was lost, and it is sent again.
+"""A connection that drops during a transition: the server ran it, the reply was lost, and it is sent again.
 
-Between store and server stands a proxy that cuts the first replies to scripts. Whatever the verb, the answer is that
-of a verb done once, and so is what it leaves behind.
+A proxy between store and server cuts the first replies to scripts. Each transition must give the answer, and leave the
+data, of a transition that ran once.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ CUTS = 2
 
 
 def send_with_lost_replies(settings, command):
-    """The command's answer through a proxy that passes each request on and cuts the first replies to scripts."""
+    """The command's answer through a proxy that forwards each request and cuts the first replies to scripts."""
     server_port = urlsplit(settings.record_url.get_secret_value()).port
     cuts = 0
 
@@ -57,7 +57,8 @@ def send(jobs):
     return lambda command: send_with_lost_replies(jobs.settings, command)
 
 
-def test_create(jobs, send, redis_client):
+def test_create_survives_lost_replies(jobs, send, redis_client):
+    """A create that is sent again answers the same record and leaves one job, one message and one count."""
     job = jobs.new_job(key="k")
 
     created = send(transitions.create(job, jobs.message_template, jobs.settings))
@@ -68,7 +69,8 @@ def test_create(jobs, send, redis_client):
     assert jobs.store.run(queries.totals()) == {"created": 1}
 
 
-def test_claim(jobs, send):
+def test_claim_survives_lost_replies(jobs, send):
+    """A claim that is sent again returns the first lease and counts one attempt."""
     job_id = jobs.create()
 
     claim = send(transitions.claim(job_id, "c", "w", jobs.message_template, jobs.settings))
@@ -76,7 +78,8 @@ def test_claim(jobs, send):
     assert jobs.record(job_id).attempts == 1
 
 
-def test_append(jobs, send, redis_client):
+def test_append_survives_lost_replies(jobs, send, redis_client):
+    """An append that is sent again writes its events once."""
     lease = jobs.lease()
 
     assert (
@@ -94,13 +97,15 @@ def test_append(jobs, send, redis_client):
     assert redis_client.llen(keys.events(lease.job_id)) == 3
 
 
-def test_renew(jobs, send):
+def test_renew_survives_lost_replies(jobs, send):
+    """A heartbeat that is sent again loses no lease."""
     lease = jobs.lease()
 
     assert send(transitions.renew("w", [lease], jobs.settings)) == frozenset()
 
 
-def test_finish(jobs, send, redis_client):
+def test_finish_survives_lost_replies(jobs, send, redis_client):
+    """A finish that is sent again succeeds, and writes one last event and one count."""
     lease = jobs.lease()
 
     assert send(transitions.finish(lease, ANSWER, State.COMPLETED, jobs.settings))
@@ -108,7 +113,8 @@ def test_finish(jobs, send, redis_client):
     assert jobs.store.run(queries.totals())["completed"] == 1
 
 
-def test_fail(jobs, send, redis_client):
+def test_fail_survives_lost_replies(jobs, send, redis_client):
+    """A fail that is sent again succeeds, and writes one failed attempt and one count."""
     lease = jobs.lease()
 
     assert send(transitions.fail(lease, ERROR, None, jobs.settings))
@@ -117,7 +123,8 @@ def test_fail(jobs, send, redis_client):
 
 
 @pytest.mark.parametrize("wait_seconds", [0, 60])
-def test_release(jobs, send, redis_client, wait_seconds):
+def test_release_survives_lost_replies(jobs, send, redis_client, wait_seconds):
+    """A release that is sent again counts one failure and publishes at most one message."""
     lease = jobs.lease()
 
     assert send(transitions.release(lease, ERROR, wait_seconds, jobs.message_template)) is not None
@@ -126,7 +133,8 @@ def test_release(jobs, send, redis_client, wait_seconds):
     assert jobs.record(lease.job_id).failures == 1
 
 
-def test_ring(jobs, send, redis_client):
+def test_republish_survives_lost_replies(jobs, send, redis_client):
+    """A republish that is sent again publishes one message."""
     lease = jobs.lease()
     jobs.release(lease, 0.001)
     while jobs.store.run(queries.server_time_ms()) <= jobs.record(lease.job_id).retry_at_ms:
@@ -136,7 +144,8 @@ def test_ring(jobs, send, redis_client):
     assert redis_client.llen(jobs.message_template.high_list) == 1
 
 
-def test_cancel(jobs, send, redis_client):
+def test_cancel_survives_lost_replies(jobs, send, redis_client):
+    """A cancel that is sent again answers cancelled, and writes one event and one count."""
     job_id = jobs.create()
 
     assert send(transitions.cancel(job_id, jobs.message_template.queue, jobs.settings)) == "cancelled"
@@ -144,13 +153,15 @@ def test_cancel(jobs, send, redis_client):
     assert jobs.store.run(queries.totals())["cancelled"] == 1
 
 
-def test_delete(jobs, send):
+def test_delete_survives_lost_replies(jobs, send):
+    """A delete that is sent again leaves no record, whichever of the two sends the answer belongs to."""
     job_id = jobs.in_state(State.COMPLETED)
 
     assert send(transitions.delete(job_id, jobs.record(job_id))) in {"deleted", "gone"}
     assert jobs.store.run(queries.record(job_id)) is None
 
 
-def test_the_right_to_the_duties(jobs, send):
+def test_become_leader_survives_lost_replies(jobs, send):
+    """A worker whose first reply was lost is still the leader, and no other worker becomes it."""
     assert send(transitions.become_leader("w", 5_000))
     assert not jobs.store.run(transitions.become_leader("another", 5_000))

@@ -1,4 +1,4 @@
-"""The server's own settings: hazards are named, and a nearly full server refuses submits before it is full."""
+"""The server's configuration: hazards are reported, and a nearly full server refuses submits before it is full."""
 
 import pytest
 
@@ -11,7 +11,8 @@ SAFE = ServerInfo(
 )
 
 
-def test_our_own_server_is_safe(store):
+def test_the_embedded_server_has_no_hazards(store):
+    """The server that `make up` starts loses no accepted job."""
     assert store.run(server_info()).hazards == ()
 
 
@@ -23,19 +24,21 @@ def test_our_own_server_is_safe(store):
         ({"redis_version": (6, 2, 14)}, "7.0"),
     ],
 )
-def test_a_hazard_says_what_to_set(change, advice):
+def test_a_hazard_names_the_setting_to_change(change, advice):
+    """Each hazard contains the value that removes it."""
     (hazard,) = SAFE.model_copy(update=change).hazards
     assert advice in hazard
 
 
 def test_fullness_counts_only_against_a_limit():
+    """Without maxmemory no amount of data counts as nearly full."""
     assert SAFE.is_fuller_than(79)
     assert not SAFE.is_fuller_than(80)
     assert not SAFE.model_copy(update={"maxmemory_bytes": 0}).is_fuller_than(1)
 
 
-def test_submits_are_refused_while_redis_is_nearly_full_and_running_jobs_end(jobs, redis_client):
-    """Room is kept for what was accepted: it is claimed and finished all the same."""
+def test_while_redis_is_nearly_full_submits_are_refused_and_accepted_jobs_finish(jobs, redis_client):
+    """Memory is reserved for the accepted jobs: they are claimed and finished all the same."""
     job_id = jobs.create()
     jobs.store.run(transitions.refuse_submits(60))
 

@@ -1,4 +1,4 @@
-"""The stores: fast clear failure, and nothing done twice when a reply is lost."""
+"""The stores: outages fail fast and clearly in the sync store, and are waited out in the async store."""
 
 import asyncio
 import socket
@@ -22,8 +22,8 @@ from tests.processes import free_port
 HEAD = QueuePosition(queue_position=0, estimated_wait_ms=0)
 
 
-def test_a_refused_connection_fails_at_once():
-    """Redis is not there: an error that says so, well under three seconds."""
+def test_a_refused_connection_fails_fast():
+    """Without a Redis server the store raises StoreUnavailable in well under three seconds."""
     store = Store(connect(Settings(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")))
     started = time.monotonic()
 
@@ -33,7 +33,7 @@ def test_a_refused_connection_fails_at_once():
 
 
 def test_a_silent_server_fails_within_three_seconds():
-    """Redis accepts and never answers: an error, not a hang."""
+    """A server that accepts connections and never answers causes an error, not a hang."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = Store(connect(Settings(REDIS_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")))
         started = time.monotonic()
@@ -44,22 +44,23 @@ def test_a_silent_server_fails_within_three_seconds():
 
 
 def test_a_connection_closed_while_idle_is_not_an_error(jobs, redis_client):
-    """After a restart of Redis the pool's old connections do not cost a request."""
+    """After a restart of Redis the pool's old connections cost no request."""
     jobs.create()
     redis_client.client_kill_filter(_type="normal", skipme=True)
 
     assert jobs.store.run(queries.count(State.QUEUED)) == 1
 
 
-def test_a_server_that_forgot_its_scripts_gets_them_again(jobs, redis_client):
+def test_a_server_without_our_scripts_gets_them_again(jobs, redis_client):
+    """After a restart of Redis, which clears its script cache, every command still succeeds."""
     job_id = jobs.create()
     redis_client.script_flush()
 
     assert jobs.store.run_all([queries.queue_position(job_id, jobs.message_template.queue)] * 2) == [HEAD] * 2
 
 
-def test_a_full_server_refuses_creates_as_a_full_queue(jobs, redis_client):
-    """At its memory limit Redis refuses writes; the caller hears 429, and reads go on."""
+def test_a_full_server_refuses_creates_like_a_full_queue(jobs, redis_client):
+    """At its memory limit Redis refuses writes: the caller gets QueueFull, which is a 429, and reads go on."""
     job_id = jobs.create()
     redis_client.config_set("maxmemory", 1)
     try:
@@ -70,15 +71,16 @@ def test_a_full_server_refuses_creates_as_a_full_queue(jobs, redis_client):
         redis_client.config_set("maxmemory", 0)
 
 
-def test_one_refused_command_does_not_undo_its_neighbours(jobs, redis_client):
+def test_one_refused_command_does_not_stop_the_others_of_its_batch(jobs, redis_client):
+    """An error of one command is raised, although the other commands of the round trip have run."""
     redis_client.set("cq:waiting", "not a sorted set")
 
     with pytest.raises(redis.ResponseError):
         jobs.store.run_all([queries.waiting(), queries.count(State.QUEUED)])
 
 
-def test_the_async_store_sends_callers_together(jobs, settings):
-    """Commands of many callers share round trips."""
+def test_the_async_store_sends_the_commands_of_many_callers_together(jobs, settings):
+    """Simultaneous commands of many callers share round trips."""
 
     async def run():
         store = AsyncStore(connect_async(settings))
@@ -97,8 +99,8 @@ def test_the_async_store_sends_callers_together(jobs, settings):
     assert reads < 30
 
 
-def test_the_async_store_waits_for_redis_to_come_back(settings):
-    """A write that meets an outage is delivered after it."""
+def test_the_async_store_waits_for_redis_to_return(settings):
+    """A command that meets an outage is delivered after it."""
     port = free_port()
     away = Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0")
 

@@ -20,7 +20,7 @@ ALL_STATES = list(State)
 
 
 def index_of(redis_client, job_id):
-    """The states in whose index the job stands: always exactly its own."""
+    """The states whose index contains the job: always exactly its own."""
     return [state for state in State if redis_client.zscore(keys.index(state), job_id) is not None]
 
 
@@ -28,8 +28,8 @@ def events(redis_client, job_id):
     return [json.loads(line) for line in redis_client.lrange(keys.events(job_id), 0, -1)]
 
 
-def test_create_writes_record_index_counts_and_bell_in_one_step(jobs, redis_client):
-    """After create the job is on record, in its index, counted, and its message waits for a worker."""
+def test_create_writes_record_index_counts_and_message_in_one_step(jobs, redis_client):
+    """After a create the job has a record, an index entry and a count, and its message waits for a worker."""
     job_id = jobs.create(jobs.new_job(message="first words of a prompt"))
 
     record = jobs.record(job_id)
@@ -43,15 +43,15 @@ def test_create_writes_record_index_counts_and_bell_in_one_step(jobs, redis_clie
 
 
 def test_create_twice_with_one_id_creates_once(jobs, redis_client):
-    """A create whose reply was lost may be sent again."""
+    """A create whose reply was lost may be sent again: it leads to one job and one message."""
     job = jobs.new_job()
 
     assert jobs.create(job) == jobs.create(job) == job.job_id
     assert redis_client.llen(jobs.message_template.normal_list) == 1
 
 
-def test_the_same_key_and_body_make_one_job(jobs, redis_client):
-    """An Idempotency-Key leads back to the job that it made."""
+def test_the_same_key_and_body_create_one_job(jobs, redis_client):
+    """A repeated Idempotency-Key leads back to the job that its first use created."""
     first = jobs.create(jobs.new_job(key="k"))
 
     again = jobs.store.run(transitions.create(jobs.new_job(key="k"), jobs.message_template, jobs.settings))
@@ -60,7 +60,7 @@ def test_the_same_key_and_body_make_one_job(jobs, redis_client):
 
 
 def test_the_same_key_with_another_body_is_refused(jobs):
-    """A key stands for one request."""
+    """One Idempotency-Key belongs to one request; another request under it is a conflict."""
     jobs.create(jobs.new_job(key="k"))
 
     with pytest.raises(IdempotencyConflict) as refused:
@@ -69,7 +69,7 @@ def test_the_same_key_with_another_body_is_refused(jobs):
 
 
 def test_a_full_queue_writes_nothing(jobs, redis_client):
-    """Above the limit a create is refused with a time to come back, and leaves no trace."""
+    """Beyond the limit a create is refused with a time to come back, and leaves no key behind."""
     jobs.settings = jobs.settings.model_copy(update={"max_queued": 2})
     jobs.create()
     jobs.create()
@@ -81,8 +81,8 @@ def test_a_full_queue_writes_nothing(jobs, redis_client):
     assert redis_client.dbsize() == before
 
 
-def test_claim_gives_lease_token_and_request(jobs, redis_client):
-    """A claim moves the job, counts the attempt and hands over the request."""
+def test_claim_returns_lease_token_and_request(jobs, redis_client):
+    """A claim changes the state, counts the attempt, takes the message and returns the request."""
     job_id = jobs.create(jobs.new_job(message="the prompt"))
 
     claim = jobs.claim(job_id)
@@ -95,15 +95,15 @@ def test_claim_gives_lease_token_and_request(jobs, redis_client):
 
 
 def test_claim_sent_again_gets_the_same_lease(jobs):
-    """A claim whose reply was lost does not lose the job."""
+    """A claim whose reply was lost does not lose the job: sent again it gets the same lease."""
     job_id = jobs.create()
 
     assert jobs.claim(job_id, "c").lease == jobs.claim(job_id, "c").lease
     assert jobs.record(job_id).attempts == 1
 
 
-def test_a_second_bell_for_a_running_job_is_harmless(jobs):
-    """Only one attempt runs at a time."""
+def test_a_second_message_for_a_running_job_is_harmless(jobs):
+    """A duplicated message starts no second attempt."""
     job_id = jobs.create()
     jobs.lease(job_id)
 
@@ -111,17 +111,18 @@ def test_a_second_bell_for_a_running_job_is_harmless(jobs):
 
 
 @pytest.mark.parametrize("state", [state for state in ALL_STATES if state.is_final])
-def test_a_late_bell_for_an_ended_job_is_harmless(jobs, state):
-    """What has ended stays so."""
+def test_a_late_message_for_an_ended_job_is_harmless(jobs, state):
+    """A message that arrives after the end never restarts a job."""
     assert jobs.claim(jobs.in_state(state)) == NotClaimed("final")
 
 
-def test_a_bell_for_no_job_is_harmless(jobs):
+def test_a_message_for_an_unknown_job_is_harmless(jobs):
+    """A message whose job was deleted or has expired leads to no claim and no error."""
     assert jobs.claim("job_" + "0" * 32) == NotClaimed("gone")
 
 
 def test_append_sent_again_appends_once(jobs, redis_client):
-    """A batch whose reply was lost, sent again with more, is written without doubles."""
+    """A batch that is sent again with further events is written without duplicates."""
     lease = jobs.lease()
 
     assert jobs.append(lease, "a", "b") == 3
@@ -130,8 +131,8 @@ def test_append_sent_again_appends_once(jobs, redis_client):
     assert [event["text"] for event in events(redis_client, lease.job_id)[1:]] == ["a", "b", "c"]
 
 
-def test_append_is_refused_when_redis_has_lost_the_attempts_last_events(jobs, redis_client):
-    """After a host's crash the log may be shorter than the attempt left it: no gap, and nothing but events in it."""
+def test_append_is_refused_when_redis_has_lost_events_of_the_attempt(jobs, redis_client):
+    """After a crash of Redis' host the log may be shorter than the attempt left it: no gap is ever written."""
     lease = jobs.lease()
     length = jobs.append(lease, "a", "b")
     redis_client.ltrim(keys.events(lease.job_id), 0, 0)
@@ -140,22 +141,22 @@ def test_append_is_refused_when_redis_has_lost_the_attempts_last_events(jobs, re
     assert events(redis_client, lease.job_id) == [{"type": "in_progress", "attempt": 1}]
 
 
-def test_a_claim_that_redis_has_lost_shares_its_token_with_no_later_one(jobs, redis_client):
-    """Its holder still runs: were the tokens the same, both would write."""
+def test_a_claim_that_redis_has_lost_shares_its_token_with_no_later_claim(jobs, redis_client):
+    """The holder of a lost claim still runs: with equal tokens both attempts could write."""
     job_id = jobs.create()
     before = {name: redis_client.dump(name) for name in redis_client.keys("*")}
     lost = jobs.lease(job_id)
     redis_client.flushdb()
     for name, value in before.items():
         redis_client.restore(name, 0, value)
-    time.sleep(0.002)  # the token is of the server's clock, in ms
+    time.sleep(0.002)  # the token is at least the server's clock, in ms
 
     assert jobs.lease(job_id).token > lost.token
     assert jobs.append(lost, "a") is None
 
 
 def test_finish_writes_answer_event_counts_and_lifetimes(jobs, redis_client):
-    """One write ends the job for every reader; all that it leaves behind expires."""
+    """One write ends the job for every reader, and every key that it leaves behind expires."""
     lease = jobs.lease()
     jobs.append(lease, "forty-two")
 
@@ -172,6 +173,7 @@ def test_finish_writes_answer_event_counts_and_lifetimes(jobs, redis_client):
 
 
 def test_finish_sent_again_finishes_once(jobs, redis_client):
+    """A finish whose reply was lost succeeds when sent again, with one last event and one count."""
     lease = jobs.lease()
 
     assert jobs.finish(lease)
@@ -180,8 +182,8 @@ def test_finish_sent_again_finishes_once(jobs, redis_client):
     assert redis_client.hget(keys.TOTALS, "completed") == b"1"
 
 
-def test_fail_keeps_code_and_the_attempt(jobs, redis_client):
-    """A failed job says why, and each failed attempt is listed."""
+def test_fail_records_the_code_and_the_attempt(jobs, redis_client):
+    """A failed job reports its error, and each failed attempt is listed."""
     lease = jobs.lease()
 
     assert jobs.fail(lease)
@@ -191,8 +193,8 @@ def test_fail_keeps_code_and_the_attempt(jobs, redis_client):
     assert (entry["attempt"], entry["code"]) == (1, ERROR.code)
 
 
-def test_release_for_later_waits_and_holds_no_bell(jobs, redis_client):
-    """A job that waits for its next attempt is queued, says when, and cannot be claimed before."""
+def test_a_job_released_for_later_waits_without_a_message(jobs, redis_client):
+    """A job that waits for its next attempt is queued, reports the time, and cannot be claimed before."""
     lease = jobs.lease()
     messages = redis_client.llen(jobs.message_template.high_list)
 
@@ -205,8 +207,8 @@ def test_release_for_later_waits_and_holds_no_bell(jobs, redis_client):
     assert redis_client.llen(jobs.message_template.high_list) == messages
 
 
-def test_release_at_once_rings_at_the_front(jobs, redis_client):
-    """A job given back goes before the backlog, and a refunded attempt is not counted."""
+def test_an_immediate_release_publishes_with_high_priority(jobs, redis_client):
+    """A released job goes before the backlog, and a refunded attempt is not counted."""
     lease = jobs.lease()
 
     jobs.release(lease, 0, "refund")
@@ -215,13 +217,14 @@ def test_release_at_once_rings_at_the_front(jobs, redis_client):
 
 
 def test_release_sent_again_releases_once(jobs, redis_client):
+    """A release whose reply was lost gives the same time when sent again, and lists one failed attempt."""
     lease = jobs.lease()
 
     assert jobs.release(lease, 60) == jobs.release(lease, 60)
     assert redis_client.llen(keys.attempts(lease.job_id)) == 1
 
 
-def test_ring_rings_a_due_job_once(jobs, redis_client):
+def test_republish_publishes_for_a_due_job_once(jobs, redis_client):
     """A job whose wait is over gets exactly one message."""
     lease = jobs.lease()
     jobs.release(lease, 0.001)
@@ -234,8 +237,8 @@ def test_ring_rings_a_due_job_once(jobs, redis_client):
     assert jobs.lease(lease.job_id).attempt == 2
 
 
-def test_a_lost_bell_is_found_and_a_long_queue_is_not_mistaken_for_one(jobs, redis_client):
-    """Overtaken by a later claim, or no message left at all: the message is lost. Behind others: it only waits."""
+def test_a_lost_message_is_found_and_a_long_queue_is_not_mistaken_for_one(jobs, redis_client):
+    """A message is lost when a later one led to a claim or when none is left; a job behind others only waits."""
     first, second, third = jobs.create(), jobs.create(), jobs.create()
     assert jobs.undelivered() == []
 
@@ -247,8 +250,8 @@ def test_a_lost_bell_is_found_and_a_long_queue_is_not_mistaken_for_one(jobs, red
     assert jobs.undelivered(messages_left=0) == [first, third]
 
 
-def test_a_lost_bell_is_rung_again_only_when_it_is_old(jobs, redis_client):
-    """A message that is under way is young; an old one is republished once, before the backlog."""
+def test_a_lost_message_is_republished_only_when_it_is_old(jobs, redis_client):
+    """A young message may still be under way; an old one is replaced once, before the backlog."""
     job_id = jobs.create()
 
     assert jobs.republish(job_id, lost_after_seconds=3_600) == "early"
@@ -260,8 +263,8 @@ def test_a_lost_bell_is_rung_again_only_when_it_is_old(jobs, redis_client):
     assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 0
 
 
-def test_recovery_takes_back_only_an_expired_lease(jobs, redis_client):
-    """A live holder keeps its job; a dead one's is queued again, the attempt and the death counted."""
+def test_recovery_releases_only_an_expired_lease(jobs, redis_client):
+    """A live holder keeps its job; a lost worker's job is queued again, and attempt and worker loss are counted."""
     lease = jobs.lease()
 
     assert jobs.release(lease, 0, "worker_losses") is None
@@ -273,8 +276,8 @@ def test_recovery_takes_back_only_an_expired_lease(jobs, redis_client):
 
 
 @pytest.mark.parametrize(("precondition", "state"), [("expired", State.IN_PROGRESS), ("queued", State.QUEUED)])
-def test_recovery_ends_only_what_it_says(jobs, redis_client, precondition, state):
-    """An expired lease or a queued job may be failed by recovery, under the record's token; nothing else."""
+def test_recovery_fails_only_jobs_that_meet_its_precondition(jobs, redis_client, precondition, state):
+    """Recovery may fail a job with an expired lease, or a queued one, under the record's token, and no other job."""
     for other in State:
         job_id = jobs.in_state(other)
         if other is State.IN_PROGRESS:
@@ -287,7 +290,8 @@ def test_recovery_ends_only_what_it_says(jobs, redis_client, precondition, state
         assert jobs.record(job_id).state is (State.FAILED if other is state else other)
 
 
-def test_a_job_past_its_deadline_is_not_begun(jobs):
+def test_a_job_past_its_deadline_is_not_started(jobs):
+    """A message that arrives after the deadline leads to no attempt."""
     job_id = jobs.create(jobs.new_job(deadline_seconds=0.001))
     while jobs.store.run(queries.overdue(jobs.store.run(queries.server_time_ms()), 10)) != [job_id]:
         pass
@@ -295,7 +299,8 @@ def test_a_job_past_its_deadline_is_not_begun(jobs):
     assert jobs.claim(job_id) == NotClaimed("late")
 
 
-def test_cancel_of_a_queued_job_takes_its_place_in_line(jobs, redis_client):
+def test_cancel_of_a_queued_job_removes_it_from_the_queue(jobs, redis_client):
+    """A cancelled job counts in no queue, and its message leads to no claim."""
     job_id = jobs.create()
 
     assert jobs.cancel(job_id) == "cancelled"
@@ -305,7 +310,7 @@ def test_cancel_of_a_queued_job_takes_its_place_in_line(jobs, redis_client):
 
 
 def test_cancel_of_a_running_job_keeps_the_text_of_its_last_attempt(jobs):
-    """Partial text is what the last attempt had written, never two attempts run together."""
+    """The partial text is that of the last attempt, never the texts of two attempts joined."""
     first = jobs.lease()
     jobs.append(first, "lost ")
     jobs.release(first)
@@ -321,6 +326,7 @@ def test_cancel_of_a_running_job_keeps_the_text_of_its_last_attempt(jobs):
 
 @pytest.mark.parametrize("state", [state for state in ALL_STATES if state.is_final])
 def test_cancel_of_an_ended_job_changes_nothing(jobs, state):
+    """A cancel never changes a final state."""
     job_id = jobs.in_state(state)
     before = jobs.record(job_id)
 
@@ -343,14 +349,15 @@ def test_delete_leaves_no_key_behind(jobs, redis_client):
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.IN_PROGRESS])
 def test_delete_of_an_active_job_is_refused(jobs, state):
+    """A job that is queued or in progress must be cancelled before it can be deleted."""
     job_id = jobs.in_state(state)
 
     assert jobs.delete(job_id) == "active"
     assert jobs.record(job_id).state is state
 
 
-def test_renew_keeps_what_is_held_and_names_what_is_lost(jobs, redis_client):
-    """One call for all leases of a process; the ended, the cancelled and the deleted are told."""
+def test_renew_extends_held_leases_and_reports_lost_ones(jobs, redis_client):
+    """One call renews all leases of a process; it reports those of ended and of cancelled jobs."""
     held, ended, cancelled = jobs.lease(), jobs.lease(), jobs.lease()
     before = redis_client.zscore(keys.LEASES, held.job_id)
     jobs.finish(ended)
@@ -383,8 +390,8 @@ def test_a_worker_that_lost_its_lease_changes_nothing(jobs, redis_client, write)
 
 @pytest.mark.parametrize("state", ALL_STATES)
 @pytest.mark.parametrize("transition", ["claim", "cancel", "finish", "release"])
-def test_the_table_of_moves_is_what_the_verbs_do(jobs, state, transition):
-    """Every transition in every state: it moves the job as the table says, or not at all."""
+def test_the_scripts_make_exactly_the_moves_of_the_table(jobs, state, transition):
+    """Every transition in every state moves the job as TRANSITIONS allows, or not at all."""
     job_id = jobs.in_state(state)
     token = jobs.record(job_id).token
     holder = Lease(job_id=job_id, queue=jobs.message_template.queue, token=token, attempt=1, log_length=1)
@@ -401,17 +408,17 @@ def test_the_table_of_moves_is_what_the_verbs_do(jobs, state, transition):
     assert after in legal if legal else after is state
 
 
-def test_every_lua_file_is_a_verb_with_a_header():
-    """Its header names keys and answers, and every script is reachable from Python."""
+def test_every_lua_file_has_a_transition_or_query_of_its_name():
+    """No script is left that nothing in Python can reach."""
     for name in script_names():
-        is_a_documents = hasattr(transitions.document, name.removeprefix("document_"))
+        is_for_documents = hasattr(transitions.document, name.removeprefix("document_"))
         assert (
-            hasattr(transitions, name) or is_a_documents or name in {"queue_position", "leader", "document_update"}
+            hasattr(transitions, name) or is_for_documents or name in {"queue_position", "leader", "document_update"}
         ), name
 
 
-def test_a_retry_is_a_new_job_made_once_and_the_failed_one_says_so(jobs):
-    """The failed job stays failed; both know of each other; a second click finds the first."""
+def test_a_retry_creates_one_new_job_that_the_failed_job_refers_to(jobs):
+    """The failed job stays failed, both jobs refer to each other, and a second retry finds the first."""
     failed = jobs.in_state(State.FAILED)
     repeat = jobs.new_job().model_copy(update={"retry_of": failed})
     again = jobs.new_job().model_copy(update={"retry_of": failed})
@@ -421,8 +428,8 @@ def test_a_retry_is_a_new_job_made_once_and_the_failed_one_says_so(jobs):
     assert (jobs.record(failed).state, jobs.record(failed).retried_as) == (State.FAILED, repeat.job_id)
 
 
-def test_a_retry_of_a_deleted_job_makes_nothing(jobs, redis_client):
-    """Whoever deletes it first: no half a record is left that would never expire."""
+def test_a_retry_of_a_deleted_job_creates_nothing(jobs, redis_client):
+    """A retry that races with a delete must not leave a partial record, which would never expire."""
     failed = jobs.in_state(State.FAILED)
     jobs.delete(failed)
     before = redis_client.dbsize()
@@ -432,8 +439,8 @@ def test_a_retry_of_a_deleted_job_makes_nothing(jobs, redis_client):
     assert redis_client.dbsize() == before
 
 
-def test_deleting_an_old_job_leaves_a_key_that_leads_to_a_newer_one(jobs, redis_client):
-    """The key's time was up, it made another job, and only then was the first one deleted."""
+def test_deleting_an_old_job_keeps_a_key_that_leads_to_a_newer_job(jobs, redis_client):
+    """A key that expired and was used again belongs to the newer job."""
     first = jobs.in_state(State.FAILED)
     redis_client.hset(keys.job(first), "idempotency", idempotency_digest("k"))
     second = jobs.create(jobs.new_job(key="k"))
@@ -442,8 +449,8 @@ def test_deleting_an_old_job_leaves_a_key_that_leads_to_a_newer_one(jobs, redis_
     assert jobs.create(jobs.new_job(key="k")) == second
 
 
-def test_a_call_that_was_sent_again_finds_the_same_job_when_the_reply_was_lost(jobs):
-    """Also when an equal call has made a job in between."""
+def test_a_resent_call_finds_the_same_job_after_a_lost_reply(jobs):
+    """An equal call that creates a job in between does not divert the resent call."""
 
     def call(resend_count):
         return jobs.new_job(key="k").model_copy(update={"resend_count": resend_count})
@@ -456,18 +463,18 @@ def test_a_call_that_was_sent_again_finds_the_same_job_when_the_reply_was_lost(j
     assert jobs.create(again) == found
 
 
-def test_the_order_of_names_and_what_is_empty_make_no_other_request(jobs):
+def test_the_order_of_names_and_empty_values_do_not_change_the_fingerprint(jobs):
     """Two spellings of one request under one Idempotency-Key are one request."""
     request = {"kind": "chat", "message": "m"}
-    one = ChatTask.model_validate(request | {"metadata": {"a": "1", "b": "2"}, "limits": {}})
+    first = ChatTask.model_validate(request | {"metadata": {"a": "1", "b": "2"}, "limits": {}})
     other = ChatTask.model_validate(request | {"metadata": {"b": "2", "a": "1"}})
 
-    assert fingerprint(one) == fingerprint(other)
-    assert fingerprint(one) != fingerprint(ChatTask.model_validate(request))
+    assert fingerprint(first) == fingerprint(other)
+    assert fingerprint(first) != fingerprint(ChatTask.model_validate(request))
 
 
-def test_a_temperature_of_nought_is_another_request_than_none():
-    """Nought is said; only what is empty is not."""
+def test_a_temperature_of_zero_changes_the_fingerprint():
+    """Zero is a value; only empty objects and lists count as absent."""
     request = {"kind": "chat", "message": "m"}
 
     assert fingerprint(ChatTask.model_validate(request | {"temperature": 0.0})) != fingerprint(

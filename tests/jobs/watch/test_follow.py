@@ -1,4 +1,4 @@
-"""Following a job's log: announced twice, late, in part or not at all, each event comes once and in order."""
+"""Following a job's log: published twice, late, in part or never, each event arrives once and in order."""
 
 import threading
 from contextlib import closing, contextmanager
@@ -21,7 +21,7 @@ TICK = 0.05
 
 
 class FakeSubscription:
-    """A subscription on which the test itself announces. ``None``: some were missed."""
+    """A subscription whose messages the test provides, one list per take. ``None``: messages were missed."""
 
     def __init__(self, *turns):
         self.turns = list(turns)
@@ -33,7 +33,7 @@ class FakeSubscription:
 
 
 class FakeListener:
-    """Announces what the test says, and nothing that happens."""
+    """Delivers the messages of the test, and none of the real ones."""
 
     def __init__(self, *turns):
         self.subscription = FakeSubscription(*turns)
@@ -45,7 +45,7 @@ class FakeListener:
 
 
 class CountedStore:
-    """Counts the reads at the log, and fails as many of them as the test says."""
+    """Counts the reads of the log, and fails as many of them as the test sets."""
 
     def __init__(self, store):
         self._store = store
@@ -72,8 +72,8 @@ def change_listener(store):
     change_listener.close()
 
 
-def written(jobs, texts, end=True):
-    """A job with these pieces in its log, from number 1 on."""
+def job_with_log(jobs, texts, end=True):
+    """A job with these deltas in its log, from number 1 on."""
     lease = jobs.lease()
     jobs.append(lease, *texts)
     if end:
@@ -81,10 +81,10 @@ def written(jobs, texts, end=True):
     return lease.job_id
 
 
-def announced(redis_client, job_id, first, last):
+def published(redis_client, job_id, first, last):
     lines = redis_client.lrange(keys.events(job_id), first, last)
-    word = b"final" if b"completed" in lines[-1] else b"more"
-    return b"\n".join([b"%s %d" % (word, first), *lines])
+    kind = b"final" if b"completed" in lines[-1] else b"more"
+    return b"\n".join([b"%s %d" % (kind, first), *lines])
 
 
 def numbers(batches):
@@ -97,7 +97,7 @@ def drained(store, listener, job_id, after=-1):
 
 
 def followed_numbers(counted, jobs, redis_client, *turns):
-    """What is told to the follower of a job that has just begun (0), which then speaks (1 to 6) and ends (7)."""
+    """The numbers that a follower of a starting job (0) gets: the job writes 1 to 6, ends (7) and publishes ``turns``."""
     lease = jobs.lease()
     listener = FakeListener()
     batches = follow(counted, listener, lease.job_id, -1, TICK)
@@ -110,7 +110,7 @@ def followed_numbers(counted, jobs, redis_client, *turns):
         )
     assert jobs.finish(lease)
     for turn in turns:
-        listener.subscription.turns.append(turn and [announced(redis_client, lease.job_id, *span) for span in turn])
+        listener.subscription.turns.append(turn and [published(redis_client, lease.job_id, *span) for span in turn])
     counted.reads = 0
     return numbers(batches)
 
@@ -118,31 +118,32 @@ def followed_numbers(counted, jobs, redis_client, *turns):
 @pytest.mark.parametrize(
     ("turns", "reads"),
     [
-        ([[(1, 3)], [(4, 6), (7, 7)]], 0),  # all of it, one after the other
+        ([[(1, 3)], [(4, 6), (7, 7)]], 0),  # everything, in order
         ([[(1, 3), (1, 3), (2, 5), (4, 7)]], 0),  # twice, and overlapping
-        ([[(0, 2)], [(0, 7)]], 0),  # what was seen before
-        ([[(1, 2), (5, 7)]], 1),  # a gap within a turn
+        ([[(0, 2)], [(0, 7)]], 0),  # events that arrived before
+        ([[(1, 2), (5, 7)]], 1),  # a gap within a take
         ([[(3, 7)]], 1),  # a gap before the first
-        ([[(7, 7)]], 1),  # the end alone
-        ([None], 1),  # some were missed
+        ([[(7, 7)]], 1),  # only the end
+        ([None], 1),  # messages were missed
         ([[(1, 2)], None], 1),
-        ([[], [], [(1, 7)]], 0),  # silence, then all
+        ([[], [], [(1, 7)]], 0),  # silence, then everything
     ],
 )
-def test_whatever_is_announced_each_event_comes_once_and_in_order(counted, jobs, redis_client, turns, reads):
-    """The log is read where an announcement leaves a gap, and only there."""
+def test_whatever_is_published_each_event_arrives_once_and_in_order(counted, jobs, redis_client, turns, reads):
+    """The log is read where the messages leave a gap, and only there."""
     assert followed_numbers(counted, jobs, redis_client, *turns) == list(range(1, 8))
     assert counted.reads == reads
 
 
-def test_a_silent_announcer_costs_a_look_now_and_then_and_no_event(counted, jobs, redis_client, monkeypatch):
+def test_missing_messages_cost_reads_of_the_log_and_no_event(counted, jobs, redis_client, monkeypatch):
+    """Without any message the follower still gets every event, by reading the log at intervals."""
     monkeypatch.setattr(follow_module, "RECHECK_SECONDS", 0.0)
 
     assert followed_numbers(counted, jobs, redis_client, [], []) == list(range(1, 8))
 
 
 def test_an_outage_in_the_middle_is_waited_out(counted, jobs, redis_client, change_listener):
-    """Redis cannot be read when something was missed: an empty batch at each tick, then the rest, once."""
+    """When Redis cannot be read after a gap: an empty batch at each tick, then the remaining events, once."""
     lease = jobs.lease()
     listener = FakeListener(None, [], [])
     batches = follow(counted, listener, lease.job_id, -1, TICK)
@@ -156,10 +157,10 @@ def test_an_outage_in_the_middle_is_waited_out(counted, jobs, redis_client, chan
     assert numbers(collected) == [0, 1, 2]
 
 
-def test_an_outage_between_two_pages_loses_nothing(counted, jobs, monkeypatch):
-    """He waits a tick before each further look, as if there were no more pages."""
+def test_an_outage_between_two_pages_loses_no_event(counted, jobs, monkeypatch):
+    """The follower waits a tick before each further read, as if there were no further page."""
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 3)
-    job_id = written(jobs, ["w"] * 10)
+    job_id = job_with_log(jobs, ["w"] * 10)
     listener = FakeListener()
     batches = follow(counted, listener, job_id, -1, TICK)
     collected = [next(batches)]
@@ -170,8 +171,8 @@ def test_an_outage_between_two_pages_loses_nothing(counted, jobs, monkeypatch):
     assert listener.subscription.takes == 3
 
 
-def test_only_the_first_look_fails(counted, jobs):
-    """Before anything was answered the reader can still be told."""
+def test_only_the_first_read_raises(counted, jobs):
+    """Before the first batch the caller can still be answered with an error; later it cannot."""
     counted.failures = 1
 
     with pytest.raises(StoreUnavailable):
@@ -182,25 +183,26 @@ def test_only_the_first_look_fails(counted, jobs):
 
 
 @pytest.mark.parametrize("after", [-1, 0, 4, 5, 1_000])
-def test_a_log_longer_than_a_page_comes_in_bundles_of_a_page(counted, jobs, monkeypatch, after):
-    """Page by page without waiting; from anywhere, a number that nobody was given included."""
+def test_a_log_longer_than_a_page_arrives_page_by_page(counted, jobs, monkeypatch, after):
+    """Page after page without waiting, from any number, even from one beyond the end."""
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 5)
-    job_id = written(jobs, [f"w{number} " for number in range(18)])
+    job_id = job_with_log(jobs, [f"w{number} " for number in range(18)])
 
     batches = drained(counted, FakeListener(), job_id, after)
     assert numbers(batches) == list(range(after + 1, 20))
     assert max(map(len, batches)) <= 5
 
 
-def test_a_log_of_whole_pages_ends_too(counted, jobs, monkeypatch):
-    """The last page is full: the reader cannot know that it was the last one, but for its final event."""
+def test_a_log_of_full_pages_ends_too(counted, jobs, monkeypatch):
+    """When the last page is full, only its final event shows the follower that no page follows."""
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 5)
 
-    assert numbers(drained(counted, FakeListener(), written(jobs, ["w"] * 8))) == list(range(10))
+    assert numbers(drained(counted, FakeListener(), job_with_log(jobs, ["w"] * 8))) == list(range(10))
 
 
-def test_a_job_deleted_meanwhile_ends_its_stream(counted, jobs):
-    job_id = written(jobs, ["w"], end=False)
+def test_deleting_a_job_ends_its_stream(counted, jobs):
+    """A follower does not wait for events of a job that no longer exists."""
+    job_id = job_with_log(jobs, ["w"], end=False)
     batches = follow(counted, FakeListener(None), job_id, -1, TICK)
     next(batches)
     assert jobs.cancel(job_id) == "cancelled"
@@ -209,9 +211,9 @@ def test_a_job_deleted_meanwhile_ends_its_stream(counted, jobs):
     assert set(batches) == {()}
 
 
-def test_closing_the_listener_lets_followers_go_with_what_there_is(jobs, store, redis_client, change_listener):
-    """A server that stops: no final event, since there is none."""
-    job_id = written(jobs, ["an ", "answer"], end=False)
+def test_closing_the_listener_ends_followers_with_the_events_so_far(jobs, store, redis_client, change_listener):
+    """A stopping server ends every stream, without a final event since there is none."""
+    job_id = job_with_log(jobs, ["an ", "answer"], end=False)
     collected = []
 
     def read():
@@ -229,12 +231,12 @@ def test_closing_the_listener_lets_followers_go_with_what_there_is(jobs, store, 
     assert numbers(collected) == [0, 1, 2]
 
 
-def test_a_live_follower_of_a_busy_job_reads_what_he_was_too_slow_for(jobs, store, change_listener, monkeypatch):
-    """More is announced than may lie unread: he is told that some were missed, and finds it in the log."""
+def test_a_slow_follower_of_a_busy_job_reads_the_missed_events_from_the_log(jobs, store, change_listener, monkeypatch):
+    """With more unread messages than allowed, the follower learns that some were missed and reads the log."""
     monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
     lease = jobs.lease()
     batches = follow(store, change_listener, lease.job_id, -1, 5)
-    collected = [next(batches), next(batches)]  # he is subscribed, and sleeps from here on
+    collected = [next(batches), next(batches)]  # it is subscribed, and sleeps from here on
     for number in range(50):
         jobs.append(lease, f"w{number} ", log_length=1 + number)
     assert jobs.finish(lease)
@@ -243,8 +245,8 @@ def test_a_live_follower_of_a_busy_job_reads_what_he_was_too_slow_for(jobs, stor
     assert numbers(collected) == list(range(52))
 
 
-def test_no_more_lies_unread_than_is_allowed(monkeypatch):
-    """What comes beyond that is left out, and what had come with it, since it is no use without it."""
+def test_unread_messages_are_bounded(monkeypatch):
+    """Beyond the bound all unread messages are dropped, since a part of them would be useless."""
     monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
     subscription = Subscription()
     for number in range(4):
@@ -260,8 +262,8 @@ def test_no_more_lies_unread_than_is_allowed(monkeypatch):
     assert subscription.take(0) == []
 
 
-def test_what_comes_while_some_are_missed_is_kept(jobs):
-    """A job that is cancelled and deleted before the look: its last word was announced."""
+def test_messages_that_follow_missed_ones_are_kept(jobs):
+    """A job may be cancelled and deleted before the read: its last message must still arrive."""
     subscription = Subscription()
     subscription.notify(None)
     subscription.notify(b"final 0")
@@ -270,8 +272,8 @@ def test_what_comes_while_some_are_missed_is_kept(jobs):
     assert subscription.take(0) == [b"final 0"]
 
 
-def test_a_follower_from_beyond_the_end_leaves_with_the_job(jobs, store, redis_client, change_listener):
-    """Nobody has given him that number; he is not kept waiting for it."""
+def test_a_follower_from_beyond_the_end_ends_with_the_job(jobs, store, redis_client, change_listener):
+    """A number that no event has does not keep the follower waiting after the end of the job."""
     lease = jobs.lease()
     batches = follow(store, change_listener, lease.job_id, 1_000, 60)
     assert next(batches) == ()
@@ -292,26 +294,26 @@ def completed_at_the_second_attempt(jobs, job_id):
     jobs.finish(lease)
 
 
-def cut(jobs, job_id):
+def incomplete(jobs, job_id):
     jobs.append(lease := jobs.lease(job_id), "forty", "-two")
     jobs.finish(lease, State.INCOMPLETE)
 
 
-def failed_with_a_part(jobs, job_id):
+def failed_with_partial_text(jobs, job_id):
     jobs.append(lease := jobs.lease(job_id), "half ", "an ")
     partial = ANSWER.model_copy(update={"text": "half an "})
     jobs.store.run(transitions.fail(lease, ERROR, partial, jobs.settings))
 
 
-def failed_without_a_word(jobs, job_id):
+def failed_without_text(jobs, job_id):
     jobs.fail(jobs.lease(job_id))
 
 
-def cancelled_in_line(jobs, job_id):
+def cancelled_while_queued(jobs, job_id):
     jobs.cancel(job_id)
 
 
-def cancelled_while_it_runs(jobs, job_id):
+def cancelled_while_running(jobs, job_id):
     jobs.append(jobs.lease(job_id), "half ", "an ")
     jobs.cancel(job_id)
 
@@ -322,29 +324,29 @@ def cancelled_between_attempts(jobs, job_id):
     jobs.cancel(job_id)
 
 
-def cancelled_after_its_worker_gave_it_back(jobs, job_id):
+def cancelled_after_a_refund(jobs, job_id):
     jobs.append(lease := jobs.lease(job_id), "half ", "an ")
     jobs.release(lease, how="refund")
     jobs.cancel(job_id)
 
 
 @pytest.mark.parametrize(
-    "life",
+    "history",
     [
         completed_at_the_second_attempt,
-        cut,
-        failed_with_a_part,
-        failed_without_a_word,
-        cancelled_in_line,
-        cancelled_while_it_runs,
+        incomplete,
+        failed_with_partial_text,
+        failed_without_text,
+        cancelled_while_queued,
+        cancelled_while_running,
         cancelled_between_attempts,
-        cancelled_after_its_worker_gave_it_back,
+        cancelled_after_a_refund,
     ],
 )
-def test_whatever_a_job_has_lived_through_every_cut_ends_with_its_answer(jobs, counted, redis_client, life):
-    """While its log is there, and after it has expired: the text, and the same last event."""
+def test_after_any_history_and_any_cut_a_reader_ends_with_the_answer(jobs, counted, redis_client, history):
+    """True while the log exists and after it has expired: the same text and the same last event."""
     job_id = jobs.create()
-    life(jobs, job_id)
+    history(jobs, job_id)
     answer = lookup.view(jobs.store, job_id).answer
     log = [event for batch in drained(counted, FakeListener(), job_id) for event in batch]
     resumed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
@@ -352,9 +354,9 @@ def test_whatever_a_job_has_lived_through_every_cut_ends_with_its_answer(jobs, c
     replayed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
 
     text = answer.text if answer else ""
-    assert [log[:seen] + rest for seen, rest in enumerate(resumed)] == [log] * len(resumed)
-    assert [text_of(log[:seen] + rest) for seen, rest in enumerate(replayed)] == [text] * len(replayed)
-    assert {(log[:seen] + rest)[-1].model_dump_json() for seen, rest in enumerate(replayed)} == {
+    assert [log[:received] + rest for received, rest in enumerate(resumed)] == [log] * len(resumed)
+    assert [text_of(log[:received] + rest) for received, rest in enumerate(replayed)] == [text] * len(replayed)
+    assert {(log[:received] + rest)[-1].model_dump_json() for received, rest in enumerate(replayed)} == {
         log[-1].model_dump_json()
     }
 
