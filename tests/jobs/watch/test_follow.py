@@ -97,7 +97,7 @@ def drained(store, listener, job_id, after=-1):
 
 
 def followed_numbers(counted, jobs, redis_client, *turns):
-    """The numbers that a follower of a starting job (0) gets: the job writes 1 to 6, ends (7) and publishes ``turns``."""
+    """The numbers that a follower of a starting job (0) gets: it writes 1 to 6, ends (7) and publishes ``turns``."""
     lease = jobs.lease()
     listener = FakeListener()
     batches = follow(counted, listener, lease.job_id, -1, TICK)
