@@ -1,6 +1,7 @@
 """Jobs driven by the transitions alone: no worker, no web process."""
 
 import asyncio
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -13,7 +14,7 @@ from jobs.models import Claim, JobRecord, Lease, NewJob
 from jobs.results import JobError, Usage
 from jobs.settings import Settings
 from jobs.states import State
-from jobs.storage import transitions
+from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
@@ -138,6 +139,15 @@ def run_together(*calls):
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(start, calls))
+
+
+def index_of(redis_client, job_id):
+    """The states whose index contains the job: always exactly its own."""
+    return [state for state in State if redis_client.zscore(keys.index(state), job_id) is not None]
+
+
+def logged_events(redis_client, job_id):
+    return [json.loads(line) for line in redis_client.lrange(keys.events(job_id), 0, -1)]
 
 
 @pytest.fixture
