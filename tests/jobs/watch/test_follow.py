@@ -1,11 +1,9 @@
 """Following a job's log: published twice, late, in part or never, each event arrives once and in order."""
 
 import threading
-from contextlib import closing, contextmanager
 
 import pytest
 
-from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.states import State
 from jobs.storage import keys, transitions
@@ -13,56 +11,9 @@ from jobs.watch import follow as follow_module
 from jobs.watch import waiters
 from jobs.watch.follow import follow
 from jobs.watch.listener import ChangeListener
-from jobs.watch.waiters import Subscription
-from tests.jobs.conftest import ANSWER, ERROR, USAGE
+from tests.jobs.conftest import USAGE
+from tests.jobs.watch.conftest import TICK, FakeListener, drained, numbers
 from tests.waiting import until
-
-TICK = 0.05
-
-
-class FakeSubscription:
-    """A subscription whose messages the test provides, one list per take. ``None``: messages were missed."""
-
-    def __init__(self, *turns):
-        self.turns = list(turns)
-        self.takes = 0
-
-    def take(self, _seconds):
-        self.takes += 1
-        return self.turns.pop(0) if self.turns else []
-
-
-class FakeListener:
-    """Delivers the messages of the test, and none of the real ones."""
-
-    def __init__(self, *turns):
-        self.subscription = FakeSubscription(*turns)
-        self.is_closed = False
-
-    @contextmanager
-    def subscribed(self, _job_id):
-        yield self.subscription
-
-
-class CountedStore:
-    """Counts the reads of the log, and fails as many of them as the test sets."""
-
-    def __init__(self, store):
-        self._store = store
-        self.reads = 0
-        self.failures = 0
-
-    def run_all(self, commands):
-        self.reads += 1
-        if self.failures:
-            self.failures -= 1
-            raise StoreUnavailable("away")
-        return self._store.run_all(commands)
-
-
-@pytest.fixture
-def counted(store):
-    return CountedStore(store)
 
 
 @pytest.fixture
@@ -85,15 +36,6 @@ def published(redis_client, job_id, first, last):
     lines = redis_client.lrange(keys.events(job_id), first, last)
     kind = b"final" if b"completed" in lines[-1] else b"more"
     return b"\n".join([b"%s %d" % (kind, first), *lines])
-
-
-def numbers(batches):
-    return [event.sequence_number for batch in batches for event in batch]
-
-
-def drained(store, listener, job_id, after=-1):
-    with closing(follow(store, listener, job_id, after, TICK)) as batches:
-        return list(batches)
 
 
 def followed_numbers(counted, jobs, redis_client, *turns):
@@ -245,33 +187,6 @@ def test_a_slow_follower_of_a_busy_job_reads_the_missed_events_from_the_log(jobs
     assert numbers(collected) == list(range(52))
 
 
-def test_unread_messages_are_bounded(monkeypatch):
-    """Beyond the bound all unread messages are dropped, since a part of them would be useless."""
-    monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
-    subscription = Subscription()
-    for number in range(4):
-        subscription.notify(b"%d" % number)
-    assert subscription.take(0) == [b"0", b"1", b"2", b"3"]
-    for number in range(100):
-        subscription.notify(b"%d" % number)
-
-    assert len(subscription._messages) <= 4
-    assert subscription.take(0) is None
-    subscription.notify(b"next")
-    assert subscription.take(0)[-1] == b"next"
-    assert subscription.take(0) == []
-
-
-def test_messages_that_follow_missed_ones_are_kept(jobs):
-    """A job may be cancelled and deleted before the read: its last message must still arrive."""
-    subscription = Subscription()
-    subscription.notify(None)
-    subscription.notify(b"final 0")
-
-    assert subscription.take(0) is None
-    assert subscription.take(0) == [b"final 0"]
-
-
 def test_a_follower_from_beyond_the_end_ends_with_the_job(jobs, store, redis_client, change_listener):
     """A number that no event has does not keep the follower waiting after the end of the job."""
     lease = jobs.lease()
@@ -283,90 +198,3 @@ def test_a_follower_from_beyond_the_end_ends_with_the_job(jobs, store, redis_cli
     assert numbers(batches) == []
     ends.join()
     assert jobs.record(lease.job_id).state is State.COMPLETED
-
-
-def completed_at_the_second_attempt(jobs, job_id):
-    lease = jobs.lease(job_id)
-    jobs.append(lease, "half ", "an ")
-    jobs.release(lease)
-    lease = jobs.lease(job_id)
-    jobs.append(lease, "forty", "-", "two")
-    jobs.finish(lease)
-
-
-def incomplete(jobs, job_id):
-    jobs.append(lease := jobs.lease(job_id), "forty", "-two")
-    jobs.finish(lease, State.INCOMPLETE)
-
-
-def failed_with_partial_text(jobs, job_id):
-    jobs.append(lease := jobs.lease(job_id), "half ", "an ")
-    partial = ANSWER.model_copy(update={"text": "half an "})
-    jobs.store.run(transitions.fail(lease, ERROR, partial, jobs.settings))
-
-
-def failed_without_text(jobs, job_id):
-    jobs.fail(jobs.lease(job_id))
-
-
-def cancelled_while_queued(jobs, job_id):
-    jobs.cancel(job_id)
-
-
-def cancelled_while_running(jobs, job_id):
-    jobs.append(jobs.lease(job_id), "half ", "an ")
-    jobs.cancel(job_id)
-
-
-def cancelled_between_attempts(jobs, job_id):
-    jobs.append(lease := jobs.lease(job_id), "half ", "an ")
-    jobs.release(lease, how="failures")
-    jobs.cancel(job_id)
-
-
-def cancelled_after_a_refund(jobs, job_id):
-    jobs.append(lease := jobs.lease(job_id), "half ", "an ")
-    jobs.release(lease, how="refund")
-    jobs.cancel(job_id)
-
-
-@pytest.mark.parametrize(
-    "history",
-    [
-        completed_at_the_second_attempt,
-        incomplete,
-        failed_with_partial_text,
-        failed_without_text,
-        cancelled_while_queued,
-        cancelled_while_running,
-        cancelled_between_attempts,
-        cancelled_after_a_refund,
-    ],
-)
-def test_after_any_history_and_any_cut_a_reader_ends_with_the_answer(jobs, counted, redis_client, history):
-    """True while the log exists and after it has expired: the same text and the same last event."""
-    job_id = jobs.create()
-    history(jobs, job_id)
-    answer = lookup.view(jobs.store, job_id).answer
-    log = [event for batch in drained(counted, FakeListener(), job_id) for event in batch]
-    resumed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
-    redis_client.delete(keys.events(job_id))
-    replayed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
-
-    text = answer.text if answer else ""
-    assert [log[:received] + rest for received, rest in enumerate(resumed)] == [log] * len(resumed)
-    assert [text_of(log[:received] + rest) for received, rest in enumerate(replayed)] == [text] * len(replayed)
-    assert {(log[:received] + rest)[-1].model_dump_json() for received, rest in enumerate(replayed)} == {
-        log[-1].model_dump_json()
-    }
-
-
-def rest_of(counted, job_id, after):
-    return [event for batch in drained(counted, FakeListener(), job_id, after) for event in batch]
-
-
-def text_of(events):
-    text = ""
-    for event in events:
-        text = "" if event.type == "in_progress" else text + (event.text or "")
-    return text
