@@ -1,9 +1,9 @@
 """The rooms' furniture from the settings: where files and chunks are, and how documents are read."""
 
-from documents.chunk_table import ChunkTable
-from documents.chunking import ChunkSize
+from documents.chunks.table import ChunkTable
 from documents.files import Files
-from documents.reading import ReadingLimits, TextReader
+from documents.reading.chunking import ChunkSize
+from documents.reading.text_reader import ReadingLimits, TextReader
 from jobs.settings import Settings
 
 _MAX_CHARS = 10_000_000  # of one document: three thousand pages of print

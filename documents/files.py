@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.file_type import HEAD_BYTES
 from documents.identity import is_document_id
-from documents.storage import translate_storage_errors
+from documents.storage_errors import translate_storage_errors
 
 _BLOCK_BYTES: Final = 256 * 1024
 _STALE_SECONDS: Final = 3_600  # since the last block of an upload

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel, FileType, TextPage
-from documents.reading import ChunkedPage, TextReader
-from documents.words import normalize_text
+from documents.reading.text_reader import ChunkedPage, TextReader
+from documents.text import normalize_text
 
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # one vector for each text, in order
 ReportProgress = Callable[[int, int], Awaitable[None]]  # pages done, pages in all

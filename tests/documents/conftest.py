@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
-from documents.chunk_table import ChunkTable
-from documents.chunking import ChunkSize
+from documents.chunks.table import ChunkTable
 from documents.factory import open_chunk_table
 from documents.models import EmbeddingModel, FileType
-from documents.reading import ChunkedPage, ReadingLimits, TextReader
+from documents.reading.chunking import ChunkSize
+from documents.reading.text_reader import ChunkedPage, ReadingLimits, TextReader
 from jobs.settings import Settings
 from local.offline_model.embedding import embed
 from tests.documents import in_process

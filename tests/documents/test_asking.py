@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from documents.prompting import NOT_IN_DOCUMENTS
+from documents.answering.prompting import NOT_IN_DOCUMENTS
 from jobs.kinds.chat import ChatTask
 from jobs.storage import keys
 from jobs.storage.redis_client import connect

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel
 from tests.documents.conftest import MODEL, vector
 

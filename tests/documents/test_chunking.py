@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from documents.chunking import ChunkSize, chunk_page, chunk_pages
 from documents.models import TextPage
-from documents.words import count_tokens, normalize_text, sentence_spans, stems
+from documents.reading.chunking import ChunkSize, chunk_page, chunk_pages
+from documents.text import count_tokens, normalize_text, sentence_spans, stems
 
 SIZE = ChunkSize(tokens=60, overlap=15)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from documents import index_maintenance
+from documents.chunks import index_maintenance
 from documents.factory import open_files
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore

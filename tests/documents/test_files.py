@@ -12,7 +12,7 @@ from documents import identity
 from documents.errors import ChunksUnavailable, DocumentTooLarge, EmptyDocument, FilesUnavailable, StorageFull
 from documents.files import Files
 from documents.identity import clean_filename, is_document_id, new_document_id
-from documents.storage import translate_storage_errors
+from documents.storage_errors import translate_storage_errors
 from jobs.requests import DOCUMENT_ID_PATTERN
 
 DOCUMENT = "doc_" + "0" * 32

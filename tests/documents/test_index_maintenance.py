@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from lancedb.index import IvfSq
 
-from documents import index_maintenance
-from documents.chunk_table import ChunkTable
+from documents.chunks import index_maintenance
+from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel
 from tests.documents.test_chunk_table import TEXTS, _wait_for_a_commit, ask, put, started
 

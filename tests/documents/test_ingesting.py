@@ -8,10 +8,10 @@ import time
 import psutil
 import pytest
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.errors import NoText
 from documents.ingesting import IngestJob, ingest
-from documents.reading import TextReader
+from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, MODEL, SIZE, embed_by_hashing
 from tests.documents.factories import make_pdf
 
@@ -124,7 +124,7 @@ def test_a_cancelled_ingest_stops_reading_and_leaves_nothing(with_table, job):
         return await table.count("doc_a")
 
     assert with_table(work) == 0
-    assert [child for child in psutil.Process().children() if "documents.reading_process" in child.cmdline()] == []
+    assert [child for child in psutil.Process().children() if "documents.reading.process" in child.cmdline()] == []
 
 
 def _ingest_in_a_process(url: str, job: IngestJob) -> None:

@@ -32,7 +32,7 @@ from documents.errors import (
     UnsupportedDocument,
 )
 from documents.file_type import sniff_type
-from documents.reading import TextReader
+from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
 from tests.waiting import until
@@ -51,7 +51,7 @@ def save(tmp_path):
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "documents.reading_process" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "documents.reading.process" in child.cmdline()]
 
 
 def test_each_page_has_its_own_text_and_number(save):
@@ -167,7 +167,7 @@ def test_the_reader_ends_with_its_worker(save):
     """It hears of a worker's death by the end of its input: a reader of nobody would read on."""
     request = {"path": str(save(make_pdf(FACTS * 100))), "file_type": "pdf", "size": asdict(SIZE), **asdict(LIMITS)}
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-m", "documents.reading_process"], stdin=pipe, stdout=pipe) as process:
+    with subprocess.Popen([sys.executable, "-m", "documents.reading.process"], stdin=pipe, stdout=pipe) as process:
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
         process.stdout.readline()

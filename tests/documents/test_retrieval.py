@@ -8,11 +8,11 @@ from array import array
 
 import pytest
 
-from documents.citations import extract_answer, extract_citations
+from documents.answering.citations import extract_answer, extract_citations
+from documents.answering.source_selection import select_sources
 from documents.ingesting import IngestJob, ingest
 from documents.models import EmbeddingModel
-from documents.reading import TextReader
-from documents.source_selection import select_sources
+from documents.reading.text_reader import TextReader
 from tests.documents import minilm
 from tests.documents.conftest import LIMITS, SIZE, embed_by_hashing
 from tests.documents.held_out import HELD_OUT

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from documents import citations as citations_module
-from documents.citations import EXTRACTED_NOTICE, extract_answer, extract_citations
+from documents.answering import citations as citations_module
+from documents.answering.citations import EXTRACTED_NOTICE, extract_answer, extract_citations
+from documents.answering.prompting import NOT_IN_DOCUMENTS, build_prompt, parse_prompt
+from documents.answering.source_selection import MAX_SOURCES, select_sources, weigh
 from documents.models import Chunk, SearchHit, Source
-from documents.prompting import NOT_IN_DOCUMENTS, build_prompt, parse_prompt
-from documents.source_selection import MAX_SOURCES, select_sources, weigh
-from documents.words import count_tokens, keywords
+from documents.text import count_tokens, keywords
 
 NAMES = {"doc_a": "lighthouse.pdf", "doc_b": "harbour.pdf"}
 TEXT = "The lighthouse was built in 1847. Its lamp\nburns whale oil. The keeper's cat is called Ahab."

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.files import Files
 
 _save, _replace = Files.save, ChunkTable.replace

@@ -5,7 +5,7 @@ from array import array
 
 import pytest
 
-from documents.question import SearchQuery, build_query, combine
+from documents.answering.search_query import SearchQuery, build_query, combine
 
 
 def cosine(a, b):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from lancedb.expr import Expr, col, lit
 
 from documents.models import Chunk, EmbeddingModel
-from documents.words import normalize_text
+from documents.text import normalize_text
 
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
 _MODEL_KEY: Final = b"embedding_model"

@@ -7,7 +7,7 @@ from typing import Final
 
 from documents.errors import EmptyDocument, TooManyPages, UnknownEncoding, UnsupportedDocument
 from documents.models import TextPage
-from documents.text_cleanup import clean_text
+from documents.text import clean_text
 
 _BOMS: Final = (  # the longer ones first: UTF-32's mark begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Self
 
+from documents.answering.source_selection import weigh
 from documents.models import Source, SourceQuote
-from documents.source_selection import weigh
-from documents.words import keywords, normalize_text, sentence_spans
+from documents.text import keywords, normalize_text, sentence_spans
 
 _MARKER: Final = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _MAX_CITATIONS: Final = 100  # numbers of one answer: each is weighed against all sentences of its source

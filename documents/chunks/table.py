@@ -61,8 +61,8 @@ class ChunkTable:
 
         A vector is as many little-endian float32 as the model has dimensions.
         """
-        from documents.chunk_rows import build_rows, document_filter
-        from documents.index_maintenance import maintain_indexes
+        from documents.chunks.index_maintenance import maintain_indexes
+        from documents.chunks.rows import build_rows, document_filter
 
         rows = await asyncio.to_thread(build_rows, document_id, tenant, model, chunks, vectors)
         table = await self._open_or_create(model)
@@ -84,14 +84,14 @@ class ChunkTable:
 
         Rows that are less than a tenth of a file of a hundred thousand stay in it until more of them are removed.
         """
-        from documents.index_maintenance import compact
+        from documents.chunks.index_maintenance import compact
 
         async with self._maintenance_lock:
             for table in await self._all_tables():
                 await compact(table)
 
     async def count(self, document_id: str) -> int:
-        from documents.chunk_rows import document_filter
+        from documents.chunks.rows import document_filter
 
         where = document_filter(document_id).to_sql()
         return sum([await table.count_rows(where) for table in await self._all_tables()])
@@ -109,7 +109,7 @@ class ChunkTable:
 
         Of those that were kept with this model.
         """
-        from documents.chunk_search import search_table
+        from documents.chunks.search import search_table
 
         where = _scope_filter(tenant, document_ids)
         table = await self._open_existing(_table_name(model))
@@ -121,7 +121,7 @@ class ChunkTable:
         self, model: EmbeddingModel, tenant: str, document_ids: Collection[str] | None = None
     ) -> dict[str, str]:
         """The documents of which there are chunks of another model, with that model; of these, or all the tenant's."""
-        from documents.chunk_rows import stored_model
+        from documents.chunks.rows import stored_model
 
         where, models = _scope_filter(tenant, document_ids), dict[str, str]()
         for table in await self._all_tables():
@@ -131,7 +131,7 @@ class ChunkTable:
         return models
 
     async def _remove_from_other_tables(self, document_id: str, current_model: EmbeddingModel | None) -> None:
-        from documents.chunk_rows import document_filter
+        from documents.chunks.rows import document_filter
 
         for table in await self._all_tables():
             if current_model is None or table.name != _table_name(current_model):
@@ -152,8 +152,8 @@ class ChunkTable:
         return self._open_tables[name]
 
     async def _open_or_create(self, model: EmbeddingModel) -> "AsyncTable":
-        from documents.chunk_rows import chunk_schema
-        from documents.index_maintenance import create_indexes
+        from documents.chunks.index_maintenance import create_indexes
+        from documents.chunks.rows import chunk_schema
 
         if (table := self._open_tables.get(_table_name(model))) is None:
             table = await self._create_table(_table_name(model), chunk_schema(model))
@@ -175,7 +175,7 @@ def _table_name(model: EmbeddingModel) -> str:
 
 
 def _scope_filter(tenant: str, document_ids: Collection[str] | None) -> "Expr":
-    from documents.chunk_rows import documents_filter, tenant_filter
+    from documents.chunks.rows import documents_filter, tenant_filter
 
     where = tenant_filter(tenant)
     return where if document_ids is None else where & documents_filter(sorted(document_ids))

@@ -19,7 +19,7 @@ from documents.errors import (
     TooManyPages,
 )
 from documents.models import TextPage
-from documents.text_cleanup import clean_text
+from documents.text import clean_text
 
 _ERR_SUCCESS: Final = 0  # PDFium's numbers: FPDF_ERR_*
 _ERR_PASSWORD: Final = 4

@@ -10,9 +10,9 @@ import pyarrow as pa
 from lancedb import AsyncTable
 from lancedb.expr import Expr
 
-from documents.chunk_rows import READ_COLUMNS, row_to_chunk
+from documents.chunks.rows import READ_COLUMNS, row_to_chunk
 from documents.models import SearchHit
-from documents.words import stems
+from documents.text import stems
 
 _CANDIDATES: Final = 50  # of each search, before they are fused
 _MIN_PROBES: Final = 20  # partitions that are always looked into; more, up to all, while too few candidates have come

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from documents.models import Source
-from documents.words import count_tokens
+from documents.text import count_tokens
 
 NOT_IN_DOCUMENTS: Final = "This is not in the documents."
 _INSTRUCTIONS: Final = f"""\

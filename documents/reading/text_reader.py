@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from documents.chunking import ChunkSize
 from documents.errors import READER_ERRORS_BY_CODE, DamagedDocument, DocumentError, ReadingInterrupted, TakesTooLong
 from documents.models import Chunk, FileType, TextPage
+from documents.reading.chunking import ChunkSize
 
 _MAX_LINE_BYTES: Final = 256 * 1024 * 1024  # bytes; a text without form feeds is one page, and so one line
 _EXIT_SECONDS: Final = 5  # for an interpreter to end in
@@ -75,7 +75,7 @@ async def _reader_process() -> AsyncIterator[asyncio.subprocess.Process]:
     """It is gone when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "documents.reading_process", stdin=pipe, stdout=pipe, limit=_MAX_LINE_BYTES
+        sys.executable, "-m", "documents.reading.process", stdin=pipe, stdout=pipe, limit=_MAX_LINE_BYTES
     )
     try:
         yield process

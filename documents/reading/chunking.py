@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from documents.models import Chunk, TextPage
-from documents.words import BYTES_PER_TOKEN, count_tokens, sentence_spans
+from documents.text import BYTES_PER_TOKEN, count_tokens, sentence_spans
 
 _BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n\s*")
 _MIN_FILL: Final = 0.5  # of a chunk: from here on it rather ends with its paragraph than takes half of the next

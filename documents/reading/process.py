@@ -17,11 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from documents.chunking import ChunkSize, chunk_page
 from documents.errors import DocumentError, ExpandsTooMuch
 from documents.models import TextPage
-from documents.pdf import read_pdf
-from documents.plain_text import read_text
+from documents.reading.chunking import ChunkSize, chunk_page
+from documents.reading.pdf import read_pdf
+from documents.reading.plain_text import read_text
 
 _IGNORED_SIGNALS: Final = (
     signal.SIGTERM,

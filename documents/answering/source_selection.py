@@ -22,9 +22,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
+from documents.answering.prompting import count_prompt_tokens
 from documents.models import SearchHit, Source
-from documents.prompting import count_prompt_tokens
-from documents.words import keywords
+from documents.text import keywords
 
 MIN_COVERAGE: Final = 0.4  # measured over 950 pages: at most 0.29 for a question that they do not answer
 PREVIOUS_KEYWORDS_WEIGHT: Final = (
