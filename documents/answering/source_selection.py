@@ -1,18 +1,18 @@
-"""Choosing: which of the found chunks the model gets to see, and whether there is anything to answer from at all.
+"""Selects the found chunks that are given to the model, and decides whether the documents answer the question at all.
 
-The rule, pure and the same for every model. A chunk *fits* a question when
+The rule is pure and the same for every model. A chunk *matches* a question when
 
 - its vector is near the question's (cosine of at least `min_similarity`), or
-- it has the question's telling words (their coverage is at least MIN_COVERAGE; a word weighs the more, the fewer of
-  the found chunks have it, and most when none has).
+- it contains the question's keywords (coverage of at least MIN_COVERAGE). A keyword weighs more the fewer of the found
+  chunks contain it, and most if none does.
 
-In a conversation the words of what was asked before count as well, but together for less than the question's own
-(PREVIOUS_KEYWORDS_WEIGHT): they decide between chunks that both fit, and fit nothing by themselves. Only when the question has no
-telling word ("and why?") they stand in for it.
+In a conversation the keywords of the earlier messages count as well, but their total weight is lower than that of the
+question's own (PREVIOUS_KEYWORDS_WEIGHT). They decide between chunks that both match, and never make a chunk match by
+themselves. Only if the question has no keyword ("and why?") do they replace it.
 
-When no found chunk fits, the answer is not in the documents, and no model needs to be asked. When one fits, the best
-go before the model, as many as the token budget holds; the best are those whose similarity and coverage together are
-highest. The model may still say that they do not answer the question: near the subject is not on it.
+If no found chunk matches, the documents do not answer the question, and no model is called. Otherwise the model is
+given the best chunks that fit into the token budget; the best have the highest sum of similarity and coverage. The
+model may still find that they do not answer the question: a chunk can be near the subject without answering it.
 """
 
 import math
@@ -26,27 +26,23 @@ from documents.answering.prompting import count_prompt_tokens
 from documents.models import SearchHit, Source
 from documents.text import keywords
 
-MIN_COVERAGE: Final = 0.4  # measured over 950 pages: at most 0.29 for a question that they do not answer
-PREVIOUS_KEYWORDS_WEIGHT: Final = (
-    0.6  # at most, of the weight of the question's words; 0.6 of 1.6 is less than MIN_COVERAGE
-)
+MIN_COVERAGE: Final = 0.4  # measured on 950 pages: unanswered questions reach at most 0.29
+PREVIOUS_KEYWORDS_WEIGHT: Final = 0.6  # upper limit, relative to the question's keywords; 0.6 / 1.6 < MIN_COVERAGE
 MAX_SOURCES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each of the question's telling words says."""
+    """The weight of each keyword of the question."""
 
     by_word: Mapping[str, float]
     total: float
 
     def coverage(self, text_keywords: AbstractSet[str]) -> float:
-        """The share of the question's words, by weight, that a text with these telling words has: 0 to 1."""
-        return (
-            math.fsum(self.by_word[word] for word in self.by_word.keys() & text_keywords) / self.total
-            if self.total
-            else 0.0
-        )
+        """The weight of the question's keywords among these, as a share of their total weight: 0 to 1."""
+        if not self.total:
+            return 0.0
+        return math.fsum(self.by_word[word] for word in self.by_word.keys() & text_keywords) / self.total
 
 
 def weigh(
@@ -54,22 +50,20 @@ def weigh(
     text_keywords: Sequence[AbstractSet[str]],
     previous_keywords: AbstractSet[str] = frozenset(),
 ) -> Weights:
-    """All by their telling words: the question, each of the texts, and what was asked before the question."""
+    """Weigh the keywords of the question and of the earlier messages by how rare they are in the texts."""
     counts = Counter(word for words in text_keywords for word in words)
     question_weights = _inverse_frequencies(question_keywords, counts, len(text_keywords))
     previous_weights = _inverse_frequencies(previous_keywords - question_keywords, counts, len(text_keywords))
-    max_total, total = (
-        PREVIOUS_KEYWORDS_WEIGHT * math.fsum(question_weights.values()),
-        math.fsum(previous_weights.values()),
-    )
-    share = max_total / total if 0 < max_total < total else 1.0
-    by_word = question_weights | {word: share * weight for word, weight in previous_weights.items()}
+    max_total = PREVIOUS_KEYWORDS_WEIGHT * math.fsum(question_weights.values())
+    total = math.fsum(previous_weights.values())
+    factor = max_total / total if 0 < max_total < total else 1.0
+    by_word = question_weights | {word: factor * weight for word, weight in previous_weights.items()}
     return Weights(by_word, math.fsum(by_word.values()))
 
 
-def _inverse_frequencies(words: Collection[str], counts: Mapping[str, int], texts: int) -> dict[str, float]:
-    """Each word's weight, by how many of the texts have it."""
-    return {word: math.log(1 + (texts + 1) / (1 + counts.get(word, 0))) for word in words}
+def _inverse_frequencies(words: Collection[str], counts: Mapping[str, int], text_count: int) -> dict[str, float]:
+    """Each word's weight, which falls with the number of texts that contain it."""
+    return {word: math.log(1 + (text_count + 1) / (1 + counts.get(word, 0))) for word in words}
 
 
 def select_sources(
@@ -80,10 +74,10 @@ def select_sources(
     min_similarity: float,
     previous_text: str = "",
 ) -> tuple[Source, ...]:
-    """The sources to answer from, numbered from 1, the best first; none when the answer is not in the documents.
+    """The sources to answer from, numbered from 1, best first; empty if the documents do not answer the question.
 
-    `filenames` are of the documents that may be cited, by id: a chunk of any other is left out. `before`: what was
-    asked before the question.
+    `filenames` maps the ids of the documents that may be cited; chunks of other documents are left out.
+    `previous_text` contains the user's earlier messages.
     """
     allowed = [hit for hit in hits if hit.document_id in filenames]
     text_keywords = [keywords(hit.chunk.text) for hit in allowed]
@@ -97,7 +91,7 @@ def select_sources(
 
 
 def _source(hit: SearchHit, filename: str, score: float) -> Source:
-    """Without a number yet."""
+    """The source with number 0; the final number is assigned after selection."""
     return Source(0, hit.document_id, filename, hit.chunk.page, hit.chunk.text, score)
 
 
@@ -106,7 +100,7 @@ def _score(hit: SearchHit, coverage: float) -> float:
 
 
 def _fit_token_budget(sources: Sequence[Source], max_tokens: int) -> list[Source]:
-    """As many as there is room for; a shorter one may take the place that a longer one cannot."""
+    """The sources that fit into the token budget. One that does not fit is skipped; a later, shorter one may fit."""
     selected: list[Source] = []
     for source in sources:
         tokens = count_prompt_tokens(source)

@@ -169,7 +169,7 @@ def test_a_store_that_cannot_be_used_is_told_from_a_file_that_is_gone(tmp_path):
 @pytest.mark.parametrize("name", ["../../etc/passwd", "doc_" + "0" * 31, "doc_" + "0" * 32 + "\n", ""])
 def test_only_a_documents_id_becomes_a_path(files, name):
     assert not is_document_id(name)
-    with pytest.raises(ValueError, match="not a document's id"):
+    with pytest.raises(ValueError, match="not a document id"):
         files.remove(name)
 
 

@@ -21,11 +21,11 @@ from documents.errors import (
     DocumentError,
     EmptyDocument,
     EncryptedDocument,
-    ExpandsTooMuch,
+    ExpandedDocumentTooLarge,
     NoPages,
     NoText,
     ReadingInterrupted,
-    TakesTooLong,
+    ReadingTimedOut,
     TooManyPages,
     UnknownEncoding,
     UnreadableDocument,
@@ -95,8 +95,8 @@ def test_a_page_that_is_damaged_costs_itself_only(save):
         (make_pdf(FACTS)[:60], DamagedDocument),
         (b"%PDF-1.7\n" + b"\xff" * 5_000, DamagedDocument),
         (make_pdf(["x"] * 501), TooManyPages),
-        (make_pdf(["\n".join(["many characters"] * 150_000)]), ExpandsTooMuch),
-        (make_pdf(["\n".join(["words " * 15] * 70)] * 450), ExpandsTooMuch),
+        (make_pdf(["\n".join(["many characters"] * 150_000)]), ExpandedDocumentTooLarge),
+        (make_pdf(["\n".join(["words " * 15] * 70)] * 450), ExpandedDocumentTooLarge),
     ],
     ids=[
         "scanned",
@@ -125,7 +125,7 @@ def test_a_decompression_bomb_ends_within_its_memory(save):
 
 
 def test_a_reader_that_takes_too_long_is_ended(save):
-    with pytest.raises(TakesTooLong):
+    with pytest.raises(ReadingTimedOut):
         read(save(make_pdf(FACTS)), seconds=0.001)
     assert children() == []
 
