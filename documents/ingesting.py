@@ -61,7 +61,7 @@ async def ingest(
 ) -> IngestResult:
     """Read, chunk, embed and store the document. May run any number of times, also concurrently: the last one wins.
 
-    All chunks are stored in one commit at the end; an interrupted ingest leaves the table unchanged.
+    All chunks are stored in one commit at the end. An ingest that is interrupted before leaves the table unchanged.
     Raises DocumentError, and whatever `embed` and `report_progress` raise.
     """
     accumulated = _Accumulated()

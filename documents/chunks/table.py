@@ -70,7 +70,7 @@ class ChunkTable:
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(document_filter(document_id)).execute(rows)
         await self._remove_from_other_tables(document_id, model)
-        # Two concurrent runs would undo each other's work; the next ingest does what this one skips.
+        # Two concurrent maintenance runs would undo each other's work; the next ingest does what this one skips.
         if not self._maintenance_lock.locked():
             async with self._maintenance_lock:
                 await maintain_indexes(table)
