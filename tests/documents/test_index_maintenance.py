@@ -165,6 +165,7 @@ def _maintain_forever(url: str) -> None:
 def test_writers_that_are_killed_while_indexing_leave_a_complete_set(table_url, with_table):
     """Two concurrent writers, which also conflict; after each kill the document is stored once and completely."""
     rng = random.Random(3)
+    with_table(lambda table: put(table, texts=TEXTS * 70))  # a writer may be killed after it has created the table
     counts = []
     for _ in range(6):
         writers = [start_process(_maintain_forever, table_url) for _ in range(2)]
