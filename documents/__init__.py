@@ -1,1 +1,1 @@
-"""Documents: what one is, and how it is received, read, cut, kept, searched and quoted."""
+"""Documents: receiving, reading, chunking, storing, searching and citing them."""

@@ -1,33 +1,33 @@
-"""Every way in which a document can be at fault, as one tree.
+"""All errors of documents/, as one tree.
 
     DocumentError
-    ├── UnreadableDocument        final: the same bytes would be refused again
-    │   ├── EmptyDocument         empty_document        not one byte, or nothing but blanks
-    │   ├── UnsupportedDocument   unsupported_document  neither PDF nor text, by its content
-    │   ├── UnknownEncoding       unknown_encoding      text, but neither UTF-8 nor marked as UTF-16 or UTF-32
-    │   ├── EncryptedDocument     encrypted_document    needs a password
-    │   ├── DamagedDocument       damaged_document      the file is broken, or breaks the reader
-    │   ├── NoPages               no_pages              a PDF of 0 pages
-    │   ├── NoText                no_text               pages, but no text on any of them: scanned
-    │   ├── DocumentTooLarge      document_too_large    more bytes than CHATQUEUE_DOCUMENT_MAX_BYTES
-    │   ├── TooManyPages          too_many_pages        more pages than CHATQUEUE_DOCUMENT_MAX_PAGES
-    │   ├── ExpandsTooMuch        expands_too_much      small in the file, beyond all bounds in memory
-    │   └── TakesTooLong          takes_too_long        the reader was still busy when its time was up
-    ├── ReadingInterrupted        reading_interrupted   the reading process ended early: worth another attempt
-    ├── FilesUnavailable          files_unavailable     the files' disk or store fails: worth another attempt
-    ├── ChunksUnavailable         chunks_unavailable    the chunks' disk or store fails: worth another attempt
-    ├── StorageFull               storage_full          it has no room, or may not be written to: somebody must help
-    ├── EmbeddingModelChanged     embedding_model_changed   kept with one model, asked with another
-    └── DocumentsNotInstalled     documents_not_installed   the extra `chatqueue[documents]` is missing
+    ├── UnreadableDocument            final: the same file would be refused again
+    │   ├── EmptyDocument             empty_document               no bytes, or only whitespace
+    │   ├── UnsupportedDocument       unsupported_document         neither PDF nor text, by its content
+    │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and has no byte order mark
+    │   ├── EncryptedDocument         encrypted_document           needs a password
+    │   ├── DamagedDocument           damaged_document             the file is damaged, or crashes the reader
+    │   ├── NoPages                   no_pages                     a PDF without pages
+    │   ├── NoText                    no_text                      no page contains text: scanned
+    │   ├── DocumentTooLarge          document_too_large           larger than CHATQUEUE_DOCUMENT_MAX_BYTES
+    │   ├── TooManyPages              too_many_pages               more pages than CHATQUEUE_DOCUMENT_MAX_PAGES
+    │   ├── ExpandedDocumentTooLarge  expanded_document_too_large  a small file that exceeds the limits when read
+    │   └── ReadingTimedOut           reading_timed_out            not read within the time limit
+    ├── ReadingInterrupted            reading_interrupted          the reading process ended early: retried
+    ├── FilesUnavailable              files_unavailable            the disk or store of the files fails: retried
+    ├── ChunksUnavailable             chunks_unavailable           the disk or store of the chunks fails: retried
+    ├── StorageFull                   storage_full                 storage is full or not writable: an operator must act
+    ├── EmbeddingModelChanged         embedding_model_changed      stored with one model, asked with another
+    └── DocumentsNotInstalled         documents_not_installed      the extra `chatqueue[documents]` is missing
 
-No message holds a document's text. Messages are logged and shown.
+Messages are logged and shown to callers, so they never contain text of a document.
 """
 
 from typing import ClassVar, Final
 
 
 class DocumentError(Exception):
-    """The root. ``code`` is stable: clients may switch on it."""
+    """The root. ``code`` is stable, so clients may branch on it."""
 
     code: ClassVar[str] = "document_error"
 
@@ -76,12 +76,12 @@ class TooManyPages(UnreadableDocument):
     code = "too_many_pages"
 
 
-class ExpandsTooMuch(UnreadableDocument):
-    code = "expands_too_much"
+class ExpandedDocumentTooLarge(UnreadableDocument):
+    code = "expanded_document_too_large"
 
 
-class TakesTooLong(UnreadableDocument):
-    code = "takes_too_long"
+class ReadingTimedOut(UnreadableDocument):
+    code = "reading_timed_out"
 
 
 class ReadingInterrupted(DocumentError):
@@ -91,21 +91,21 @@ class ReadingInterrupted(DocumentError):
 class FilesUnavailable(DocumentError):
     code = "files_unavailable"
 
-    def __init__(self, message: str = "the documents' store cannot be reached, or refuses; try again") -> None:
+    def __init__(self, message: str = "the storage of the documents' files is unavailable; try again") -> None:
         super().__init__(message)
 
 
 class ChunksUnavailable(DocumentError):
     code = "chunks_unavailable"
 
-    def __init__(self, message: str = "the chunks' store cannot be reached, or refuses; try again") -> None:
+    def __init__(self, message: str = "the storage of the documents' chunks is unavailable; try again") -> None:
         super().__init__(message)
 
 
 class StorageFull(DocumentError):
     code = "storage_full"
 
-    def __init__(self, message: str = "the documents' storage is full, or may not be written to") -> None:
+    def __init__(self, message: str = "the documents' storage is full or not writable") -> None:
         super().__init__(message)
 
 
@@ -116,10 +116,10 @@ class EmbeddingModelChanged(DocumentError):
 class DocumentsNotInstalled(DocumentError):
     code = "documents_not_installed"
 
-    def __init__(self, message: str = "documents need the extra: pip install 'chatqueue[documents]'") -> None:
+    def __init__(self, message: str = "documents are not installed; run: pip install 'chatqueue[documents]'") -> None:
         super().__init__(message)
 
 
-# What the reading process may say of a document; it names the class by its code.
+# The errors that the reading process may report, by the code in its message.
 _READER_ERRORS: Final[tuple[type[DocumentError], ...]] = (*UnreadableDocument.__subclasses__(), DocumentsNotInstalled)
 READER_ERRORS_BY_CODE: Final = {error_class.code: error_class for error_class in _READER_ERRORS}

@@ -1,12 +1,12 @@
-"""The rooms' furniture from the settings: where files and chunks are, and how documents are read."""
+"""Builds the file storage, the chunk table and the reader from the settings."""
 
-from documents.chunk_table import ChunkTable
-from documents.chunking import ChunkSize
+from documents.chunks.table import ChunkTable
 from documents.files import Files
-from documents.reading import ReadingLimits, TextReader
+from documents.reading.chunking import ChunkSize
+from documents.reading.text_reader import ReadingLimits, TextReader
 from jobs.settings import Settings
 
-_MAX_CHARS = 10_000_000  # of one document: three thousand pages of print
+_MAX_CHARS = 10_000_000  # per document, about 3,000 printed pages
 
 
 def open_files(settings: Settings) -> Files:

@@ -1,6 +1,6 @@
-"""Which kind a document is: by its first bytes.
+"""Detects the type of a document from its first bytes.
 
-What its name says tells Markdown from text, and a text that speaks of PDFs from a PDF with something before it.
+The file name is used only to tell Markdown from text, and a text that mentions PDF from a PDF with leading junk.
 """
 
 import codecs
@@ -10,16 +10,16 @@ from typing import Final
 from documents.errors import EmptyDocument, UnsupportedDocument
 from documents.models import FileType
 
-HEAD_BYTES: Final = 1_024  # a PDF's mark stands within these, after whatever a mail gateway put before it
+HEAD_BYTES: Final = 1_024  # contain a PDF's signature, even if a mail gateway has put something before it
 _PDF_SIGNATURE: Final = b"%PDF-"
-_WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # UTF-16 and UTF-32, by their byte order mark
+_WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # byte order marks of UTF-16 and UTF-32
 _BINARY_BYTES: Final = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b")
 _MARKDOWN_SUFFIXES: Final = frozenset({".md", ".markdown", ".mdown"})
 _TEXT_SUFFIXES: Final = _MARKDOWN_SUFFIXES | {".txt", ".text"}
 
 
 def sniff_type(head: bytes, filename: str) -> FileType:
-    """Raises EmptyDocument or UnsupportedDocument. `head` is the file's first HEAD_BYTES, or all of a shorter one."""
+    """Raises EmptyDocument or UnsupportedDocument. `head` is the first HEAD_BYTES of the file, or the whole file."""
     if not head:
         raise EmptyDocument("the file is empty")
     suffix = PurePosixPath(filename.lower()).suffix
@@ -31,7 +31,7 @@ def sniff_type(head: bytes, filename: str) -> FileType:
 
 
 def _only_mentions_pdf(head: bytes, suffix: str) -> bool:
-    """The mark is a word of a text. A PDF holds bytes near its beginning that are no text, to be known by."""
+    """Whether the signature is part of a text. A real PDF has binary bytes near its start, which mark it as such."""
     return (
         not head.startswith(_PDF_SIGNATURE) and suffix in _TEXT_SUFFIXES and _looks_like_text(head) and _is_utf8(head)
     )
@@ -42,7 +42,7 @@ def _looks_like_text(head: bytes) -> bool:
 
 
 def _is_utf8(head: bytes) -> bool:
-    """Its last character may be cut off."""
+    """Whether the bytes are UTF-8; the last character may be cut off."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

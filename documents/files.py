@@ -1,9 +1,9 @@
-"""The original files: streamed to disk, and kept under the document's id beside the chunks.
+"""Stores the uploaded files: streamed to disk first, then saved under the document's id beside the chunks.
 
-    <data folder>/documents/incoming/   what is being received; swept when a process died in the middle
-    <url or data folder>/files/         one file for each document
+    <data folder>/documents/incoming/   uploads in progress; those of dead processes are swept
+    <url or data folder>/files/         one file per document
 
-Nothing of a sender's file name is ever part of a path.
+The name that a client gives a file is never part of a path.
 """
 
 import hashlib
@@ -20,30 +20,30 @@ from typing import Any, Final, Protocol
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.file_type import HEAD_BYTES
 from documents.identity import is_document_id
-from documents.storage import translate_storage_errors
+from documents.storage_errors import translate_storage_errors
 
 _BLOCK_BYTES: Final = 256 * 1024
 _STALE_SECONDS: Final = 3_600  # since the last block of an upload
 
 
 class Stream(Protocol):
-    """Errors of its own are no OSErrors: those are taken for the disk's."""
+    """Must not raise OSError for its own errors: every OSError counts as a storage error."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
 class StoredUpload:
-    """A file that has arrived whole, and is not kept yet."""
+    """A completely received file that is not saved yet."""
 
     path: Path
     size: int
     sha256: str
-    head: bytes  # its first bytes, which tell its kind
+    head: bytes  # its first bytes, which determine its type
 
 
 class Files:
-    """Blocking, as files are: a coroutine calls it in a thread. Raises StorageFull and FilesUnavailable."""
+    """Blocking: coroutines must call it in a thread. Raises StorageFull and FilesUnavailable."""
 
     def __init__(self, url: str | None, folder: Path) -> None:
         self._incoming = folder / "incoming"
@@ -51,9 +51,9 @@ class Files:
 
     @contextmanager
     def receive(self, stream: Stream, max_bytes: int) -> Iterator[StoredUpload]:
-        """The stream's bytes in a file of their own, which is gone when the block ends, unless it was kept.
+        """Write the stream to a temporary file, which is deleted when the block ends unless it was saved.
 
-        Raises EmptyDocument or DocumentTooLarge; reads at most one block beyond the limit.
+        Raises EmptyDocument or DocumentTooLarge. Reads at most one block beyond the limit.
         """
         with translate_storage_errors(FilesUnavailable):
             self._incoming.mkdir(parents=True, exist_ok=True)
@@ -67,13 +67,13 @@ class Files:
             path.unlink(missing_ok=True)
 
     def save(self, upload: StoredUpload, document_id: str) -> None:
-        """All of it or nothing, and for good once this returns. The same document twice at once is one file."""
+        """Save atomically and durably. Saving the same document twice concurrently leaves one file."""
         with translate_storage_errors(FilesUnavailable):
             self._backend.put(upload.path, _validated_id(document_id))
 
     @contextmanager
     def local_copy(self, document_id: str) -> Iterator[Path]:
-        """A path to read from while the block lasts. Raises FileNotFoundError for a document that was removed."""
+        """A path that can be read within the block. Raises FileNotFoundError if the document was removed."""
         with (
             translate_storage_errors(FilesUnavailable),
             self._backend.local_path(_validated_id(document_id), self._incoming) as path,
@@ -81,16 +81,16 @@ class Files:
             yield path
 
     def remove(self, document_id: str) -> None:
-        """Also when it is gone already."""
+        """Remove the file. A missing file is not an error."""
         with translate_storage_errors(FilesUnavailable):
             self._backend.remove(_validated_id(document_id))
 
     def sweep(self) -> int:
-        """Remove what uploads left behind whose process died; answers how many."""
-        old = [path for path in self._incoming.glob("*") if _age_seconds(path) > _STALE_SECONDS]
-        for path in old:
+        """Remove the incoming files of dead processes. Returns how many."""
+        stale = [path for path in self._incoming.glob("*") if _age_seconds(path) > _STALE_SECONDS]
+        for path in stale:
             path.unlink(missing_ok=True)
-        return len(old)
+        return len(stale)
 
 
 class _LocalBackend:
@@ -113,7 +113,7 @@ class _LocalBackend:
 
 
 class _ObjectStoreBackend:
-    """An object store, whose uploads are whole or not there by its own promise."""
+    """An object store; it guarantees that an upload is complete or absent."""
 
     def __init__(self, store: Any, prefix: str) -> None:
         self._store = store
@@ -121,7 +121,7 @@ class _ObjectStoreBackend:
 
     def put(self, path: Path, name: str) -> None:
         with path.open("rb") as source:
-            self._store.create_dir(self._prefix, recursive=True)  # nothing to do where folders are only names
+            self._store.create_dir(self._prefix, recursive=True)  # a no-op where folders are only prefixes
             with self._store.open_output_stream(f"{self._prefix}/{name}") as target:
                 shutil.copyfileobj(source, target, _BLOCK_BYTES)
 
@@ -141,7 +141,7 @@ class _ObjectStoreBackend:
 
 def _open_object_store(url: str) -> _ObjectStoreBackend:
     try:
-        from pyarrow.fs import FileSystem  # comes with LanceDB; 40 MB that a folder does not need
+        from pyarrow.fs import FileSystem  # part of the extra; 40 MB that a local folder does not need
     except ImportError:
         raise DocumentsNotInstalled from None
     return _ObjectStoreBackend(*FileSystem.from_uri(url))
@@ -152,7 +152,7 @@ def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
     while block := stream.read(_BLOCK_BYTES):
         size += len(block)
         if size > max_bytes:
-            raise DocumentTooLarge(f"the file has more than {max_bytes} bytes")
+            raise DocumentTooLarge(f"the file is larger than {max_bytes} bytes")
         head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
         file.write(block)
@@ -165,19 +165,19 @@ def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
 
 def _validated_id(document_id: str) -> str:
     if not is_document_id(document_id):
-        raise ValueError("not a document's id")
+        raise ValueError("not a document id")
     return document_id
 
 
 def _age_seconds(path: Path) -> float:
     try:
         return time.time() - path.stat().st_mtime
-    except FileNotFoundError:  # its upload has ended meanwhile
+    except FileNotFoundError:  # the upload has ended in the meantime
         return 0
 
 
 def _fsync_folder(folder: Path) -> None:
-    """A file's new name is on disk only when its folder is."""
+    """A renamed file is durable only after its folder is synced."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,6 +1,6 @@
-"""Ingesting: one document from its file to its chunks in the table, in steps that can be watched and cut short.
+"""Ingests one document, from its file to its chunks in the table. Reports progress and can be cancelled at any step.
 
-The embedding is handed in: who calls the provider, with which patience and retries, is not this room's business.
+The caller passes the embedding function: provider calls, timeouts and retries are not part of this package.
 """
 
 from array import array
@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel, FileType, TextPage
-from documents.reading import ChunkedPage, TextReader
-from documents.words import normalize_text
+from documents.reading.text_reader import ChunkedPage, TextReader
+from documents.text import normalize_text
 
-Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # one vector for each text, in order
-ReportProgress = Callable[[int, int], Awaitable[None]]  # pages done, pages in all
+Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # one vector per text, in order
+ReportProgress = Callable[[int, int], Awaitable[None]]  # pages done, total pages
 
-_BATCH_SIZE: Final = 64  # texts in one call to the provider: about 13,000 tokens, far below any provider's limit
+_BATCH_SIZE: Final = 64  # texts per provider call: about 13,000 tokens, far below any provider's limit
 
 
 @dataclass(frozen=True, slots=True)
 class IngestJob:
-    """What is to be ingested, under whose name, with which model."""
+    """A document to ingest: its id, tenant, file, and the embedding model to use."""
 
     document_id: str
     tenant: str
@@ -43,7 +43,7 @@ class IngestResult:
 
 @dataclass(slots=True)
 class _Accumulated:
-    """What has come of the pages so far. Vectors are packed: a list of Python floats would take eight times as much."""
+    """The result so far. Vectors are packed: lists of Python floats would take eight times the memory."""
 
     pages: list[tuple[int, str | None]] = field(default_factory=list)
     chunks: list[Chunk] = field(default_factory=list)
@@ -59,18 +59,18 @@ class _Accumulated:
 async def ingest(
     job: IngestJob, reader: TextReader, table: ChunkTable, embed: Embed, report_progress: ReportProgress
 ) -> IngestResult:
-    """Read, cut, embed and keep. May run any number of times, also at once: the last to end leaves one complete set.
+    """Read, chunk, embed and store the document. May run any number of times, also concurrently: the last one wins.
 
-    Nothing is kept before everything is known, and then all at once; cut short anywhere, it leaves what was before.
-    Raises DocumentError, and whatever `embed` and `progress` raise.
+    All chunks are stored in one commit at the end. An ingest that is interrupted before leaves the table unchanged.
+    Raises DocumentError, and whatever `embed` and `report_progress` raise.
     """
     accumulated = _Accumulated()
     async with aclosing(reader.read(job.path, job.file_type)) as pages:
-        async for batch, done, count in _batches(pages, accumulated):
+        async for batch, pages_done, page_count in _batches(pages, accumulated):
             vectors = await embed([normalize_text(chunk.text) for chunk in batch])
             accumulated.chunks += batch
             accumulated.vectors += [array("f", vector).tobytes() for vector in vectors]
-            await report_progress(done, count)
+            await report_progress(pages_done, page_count)
     model = EmbeddingModel(job.embedding_model, len(accumulated.vectors[0]) // 4)
     await table.replace(job.document_id, job.tenant, model, accumulated.chunks, accumulated.vectors)
     return IngestResult(
@@ -85,15 +85,15 @@ async def ingest(
 async def _batches(
     pages: AsyncIterator[ChunkedPage], accumulated: _Accumulated
 ) -> AsyncIterator[tuple[list[Chunk], int, int]]:
-    """Chunks, as many as go into one call, with the pages that they complete."""
+    """Batches of chunks for one provider call, with the number of pages read so far and in total."""
     pending: list[Chunk] = []
-    count = 0
+    page_count = 0
     async for chunked_page in pages:
         accumulated.add_page(chunked_page.page)
         pending += chunked_page.chunks
-        count = chunked_page.page.count
+        page_count = chunked_page.page.count
         while len(pending) >= _BATCH_SIZE:
-            yield pending[:_BATCH_SIZE], len(accumulated.pages), count
+            yield pending[:_BATCH_SIZE], len(accumulated.pages), page_count
             del pending[:_BATCH_SIZE]
     if pending:
-        yield pending, count, count
+        yield pending, page_count, page_count

@@ -1,4 +1,4 @@
-"""What documents are made of: frozen, cheap to make, and silent about texts in their repr."""
+"""The data classes of documents: frozen, cheap to create, and without texts in their repr."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,17 +9,17 @@ PageDefect = Literal["no_text", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class TextPage:
-    """One page as it was read. Numbers begin at 1; a page without text says why it has none."""
+    """One page as it was read. Numbers start at 1; a page without text has a `problem`."""
 
     number: int
-    count: int  # pages of the whole document, for telling the progress
+    count: int  # pages of the whole document, for progress reports
     text: str = field(repr=False)
     problem: PageDefect | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of one page: ``text`` is ``page.text[start:end]``, to the character."""
+    """A span of one page: ``text`` is exactly ``page.text[start:end]``."""
 
     index: int  # within the document, from 0, without gaps
     page: int
@@ -30,7 +30,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingModel:
-    """Vectors are comparable only where both are equal."""
+    """Vectors are comparable only if name and dimensions are equal."""
 
     name: str
     dimensions: int
@@ -41,29 +41,29 @@ class EmbeddingModel:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A chunk that a search brought, the best first."""
+    """A chunk returned by a search."""
 
     document_id: str
     chunk: Chunk
     similarity: float  # cosine of question and chunk, -1 to 1
-    score: float  # of the fused ranks: comparable within one search only
+    score: float  # from fused ranks: comparable only within one search
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A chunk as the model gets to see it, under a number it can cite."""
+    """A chunk as it is given to the model, with a number that the model can cite."""
 
     number: int
     document_id: str
     filename: str
     page: int
     text: str = field(repr=False)
-    score: float  # 0 to 1: mean of its similarity to the question and its share of the question's words
+    score: float  # 0 to 1: mean of its similarity to the question and its coverage of the question's keywords
 
 
 @dataclass(frozen=True, slots=True)
 class SourceQuote:
-    """A place that an answer rests on; the quote is literally on that page."""
+    """A passage that supports an answer. The quote is verbatim on that page."""
 
     document_id: str
     filename: str

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
 from documents.factory import make_reader, open_chunk_table, open_files
 from documents.files import Files
-from documents.storage import translate_storage_errors
+from documents.storage_errors import translate_storage_errors
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
 

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from documents.citations import extract_answer
-from documents.prompting import parse_prompt
+from documents.answering.citations import extract_answer
+from documents.answering.prompting import parse_prompt
 from local.offline_model.bodies import ChatBody, ResponseFormat
 from local.offline_model.directive import Directive
 from local.offline_model.schema_faker import fake_value

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from documents import prompting
+from documents.answering import prompting
 from local.offline_model import delivery, wire
 from local.offline_model.answers import Answer, generate_answer
 from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, parse_body

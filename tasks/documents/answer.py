@@ -6,13 +6,13 @@ from array import array
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from documents.chunk_table import ChunkTable
-from documents.citations import extract_citations
+from documents.answering.citations import extract_citations
+from documents.answering.prompting import build_prompt, not_in_documents_message
+from documents.answering.search_query import SearchQuery, build_query, combine
+from documents.answering.source_selection import select_sources
+from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, SearchHit, Source
-from documents.prompting import build_prompt, not_in_documents_message
-from documents.question import SearchQuery, build_query, combine
-from documents.source_selection import select_sources
 from jobs import queries, vectors
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask

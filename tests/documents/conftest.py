@@ -1,4 +1,4 @@
-"""What the tests of documents share: a reader with small limits, a table in a folder of its own, and real processes."""
+"""Shared by the tests of documents: a reader with small limits, a chunk table in a temporary folder, real processes."""
 
 import asyncio
 from array import array
@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
-from documents.chunk_table import ChunkTable
-from documents.chunking import ChunkSize
+from documents.chunks.table import ChunkTable
 from documents.factory import open_chunk_table
 from documents.models import EmbeddingModel, FileType
-from documents.reading import ChunkedPage, ReadingLimits, TextReader
+from documents.reading.chunking import ChunkSize
+from documents.reading.text_reader import ChunkedPage, ReadingLimits, TextReader
 from jobs.settings import Settings
 from local.offline_model.embedding import embed
 from tests.documents import in_process
@@ -26,7 +26,7 @@ MODEL = EmbeddingModel("hashing", 384)
 
 
 def vector(text: str) -> bytes:
-    """Without a model: texts that share words are near."""
+    """A vector without a model: texts that share words are near each other."""
     return array("f", embed(text, MODEL.dimensions)).tobytes()
 
 
@@ -35,13 +35,13 @@ async def embed_by_hashing(texts: Sequence[str]) -> list[list[float]]:
 
 
 def read(path: Path, file_type: FileType = "pdf", **limits: float) -> list[ChunkedPage]:
-    """All pages of the file; limits are changed by name."""
+    """All pages of the file; keyword arguments replace fields of LIMITS."""
 
-    async def gather() -> list[ChunkedPage]:
+    async def read_all() -> list[ChunkedPage]:
         async with aclosing(TextReader(1, replace(LIMITS, **limits), SIZE).read(path, file_type)) as pages:
             return [page async for page in pages]
 
-    return asyncio.run(gather())
+    return asyncio.run(read_all())
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def table_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def with_table(table_url: str):
-    """Runs a coroutine function on the table, in an event loop of its own."""
+    """Runs a coroutine function with the opened table, in an event loop of its own."""
 
     def run(work):
-        async def opened():
+        async def open_and_work():
             return await work(await ChunkTable.open(table_url))
 
-        return asyncio.run(opened())
+        return asyncio.run(open_and_work())
 
     return run
 
@@ -80,14 +80,14 @@ def documents_client(env):
 
 @pytest.fixture
 def chunks(folder):
-    """The chunks that a document has in the table: index and page of each, in order."""
+    """The (index, page) of each chunk of a document in the table, in order."""
 
     async def read(document_id):
         table = await open_chunk_table(Settings(CHATQUEUE_DATA_DIR=folder, data_dir=folder))
-        found = []
+        positions = []
         for lance_table in await table._all_tables():
             rows = await lance_table.query().where(f"document_id = '{document_id}'").select(["index", "page"]).to_list()
-            found += [(row["index"], row["page"]) for row in rows]
-        return sorted(found)
+            positions += [(row["index"], row["page"]) for row in rows]
+        return sorted(positions)
 
     return lambda document_id: asyncio.run(read(document_id))

@@ -1,31 +1,31 @@
-"""PDFs made for tests, byte by byte: known words on known pages, and every fault on request."""
+"""Builds PDFs for tests, byte by byte: known words on known pages, and faults on request."""
 
 import zlib
 from collections.abc import Sequence
 
 _FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
-_LOCK = b"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <%s> /U <%s> >>" % (b"5a" * 32, b"a5" * 32)
+_ENCRYPTION = b"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <%s> /U <%s> >>" % (b"5a" * 32, b"a5" * 32)
 
 
-def make_pdf(pages: Sequence[str], *, locked: bool = False) -> bytes:
-    """One page for each text, a line for each of its lines; an empty text is a page as a scanner leaves it.
+def make_pdf(pages: Sequence[str], *, encrypted: bool = False) -> bytes:
+    """A PDF with one page per text and the lines of that text. An empty text gives a page without text, like a scan.
 
-    Locked: encrypted with a password that nobody knows.
+    `encrypted`: with an unknown password.
     """
-    return assemble([draw(text) for text in pages], locked=locked)
+    return assemble([draw(text) for text in pages], encrypted=encrypted)
 
 
 def draw(text: str) -> bytes:
-    """The commands that put the text on a page, compressed as usual."""
+    """The compressed drawing commands of a page with this text."""
     if not text:
         return zlib.compress(b"0.5 g 50 50 400 600 re f")
     lines = [line.translate({40: "\\(", 41: "\\)", 92: "\\\\"}).encode("cp1252") for line in text.split("\n")]
-    shown = b" T* ".join(b"(%s) Tj" % line for line in lines)
-    return zlib.compress(b"BT /F1 9 Tf 11 TL 40 800 Td " + shown + b" ET")
+    commands = b" T* ".join(b"(%s) Tj" % line for line in lines)
+    return zlib.compress(b"BT /F1 9 Tf 11 TL 40 800 Td " + commands + b" ET")
 
 
-def assemble(streams: Sequence[bytes], *, locked: bool = False) -> bytes:
-    """A PDF of pages whose contents are these compressed streams."""
+def assemble(streams: Sequence[bytes], *, encrypted: bool = False) -> bytes:
+    """A PDF with one page per compressed content stream."""
     first = 4
     kids = b" ".join(b"%d 0 R" % (first + 2 * number) for number in range(len(streams)))
     bodies = [
@@ -39,15 +39,19 @@ def assemble(streams: Sequence[bytes], *, locked: bool = False) -> bytes:
             b"/Contents %d 0 R >>" % (first + 2 * number + 1)
         )
         bodies.append(b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(stream), stream))
-    return _file([*bodies, _LOCK] if locked else bodies, locked=locked)
+    return _file([*bodies, _ENCRYPTION] if encrypted else bodies, encrypted=encrypted)
 
 
-def _file(bodies: Sequence[bytes], *, locked: bool) -> bytes:
+def _file(bodies: Sequence[bytes], *, encrypted: bool) -> bytes:
     data, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, body in enumerate(bodies, start=1):
         offsets.append(len(data))
         data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    lock = b"/Encrypt %d 0 R /ID [<00> <00>] " % len(bodies) if locked else b""
-    trailer = b"trailer\n<< /Size %d /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF" % (len(bodies) + 1, lock, len(data))
+    encryption = b"/Encrypt %d 0 R /ID [<00> <00>] " % len(bodies) if encrypted else b""
+    trailer = b"trailer\n<< /Size %d /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF" % (
+        len(bodies) + 1,
+        encryption,
+        len(data),
+    )
     return bytes(data) + b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1) + table + trailer

@@ -1,7 +1,7 @@
-"""Thirty-six questions to four other documents that Debian ships, held out: nothing was tuned after they were asked.
+"""Thirty-six held-out questions to four other documents from Debian: nothing was tuned after they were first asked.
 
-Pages are counted as in questions.py. Whoever changes the search because of how these are answered has used them up, and
-writes others.
+Pages are counted as in questions.py. Anyone who changes the search because of these results has used the questions up
+and must write new ones.
 """
 
 from pathlib import Path
@@ -70,7 +70,7 @@ HELD_OUT = QuestionSet(
         "What does a hotel in Lisbon cost in May?",
         "Which vaccine does a traveller to Kenya need?",
     ),
-    near_the_subject=(  # what these documents could tell, and do not: the search may well bring something
+    near_the_subject=(  # near the subject, but not answered by the documents: the search may find something
         "Which dictionary size does xz use at level 9?",
         "How does Zstandard train a dictionary for small files?",
         "Which elliptic curve does Bitcoin use?",

@@ -1,4 +1,4 @@
-"""Real processes for documents: gunicorn, worker and offline model over the suite's Redis, in a folder of one test."""
+"""Real processes for documents: gunicorn, worker and offline model on the suite's Redis, with a folder per test."""
 
 import json
 import sys
@@ -15,20 +15,20 @@ from tests.waiting import until
 
 
 class DocumentsClient:
-    """Speaks to the API as a client does."""
+    """A client of the HTTP API."""
 
     def __init__(self, url: str) -> None:
         self.url = f"{url}/api/v1"
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        asked = {"Content-Type": "application/json"} | {
+        all_headers = {"Content-Type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        request = urllib.request.Request(self.url + path, data, asked, method=method)
+        request = urllib.request.Request(self.url + path, data, all_headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=70) as reply:
-                return reply.status, _read(reply.read())
+            with urllib.request.urlopen(request, timeout=70) as response:
+                return response.status, _read(response.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, _read(error.read())
@@ -38,12 +38,12 @@ class DocumentsClient:
         return self.call("POST", "/documents", body, Content_Type=content_type)
 
     def upload_and_ingest(self, content: bytes, filename: str = "a.pdf", seconds: float = 60.0) -> str:
-        """The id of the document, once it is ready."""
+        """Upload, wait until the document is ready, and return its id."""
         status, accepted = self.upload(content, filename)
         assert status in (200, 202), accepted
         document_id = str(accepted["document"]["document_id"])
-        found = self.wait_until_ingested(document_id, seconds)
-        assert found["status"] == "ready", found
+        document = self.wait_until_ingested(document_id, seconds)
+        assert document["status"] == "ready", document
         return document_id
 
     def wait_until_ingested(self, document_id: str, seconds: float = 60.0) -> dict[str, Any]:
@@ -51,36 +51,36 @@ class DocumentsClient:
         return self.document(document_id)
 
     def document(self, document_id: str) -> dict[str, Any]:
-        status, found = self.call("GET", f"/documents/{document_id}")
-        assert status == 200, found
-        return found
+        status, document = self.call("GET", f"/documents/{document_id}")
+        assert status == 200, document
+        return document
 
-    def ask(self, message: str, documents: Any = "all", **more: Any) -> tuple[int, Any]:
-        return self.call("POST", "/chat/sync", {"message": message, "documents": documents, **more})
+    def ask(self, message: str, documents: Any = "all", **fields: Any) -> tuple[int, Any]:
+        return self.call("POST", "/chat/sync", {"message": message, "documents": documents, **fields})
 
     def stream(self, question: dict[str, Any]) -> list[dict[str, Any]]:
-        """All events of a chat that is answered as a stream."""
+        """All events of a streamed chat."""
         body = json.dumps(question | {"stream": True}).encode()
         request = urllib.request.Request(self.url + "/chat/async", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=70) as reply:
-            lines = reply.read().decode().splitlines()
+        with urllib.request.urlopen(request, timeout=70) as response:
+            lines = response.read().decode().splitlines()
         return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 def form(content: bytes, filename: str, field: str = "file") -> tuple[bytes, str]:
-    """A form with one file: body and content type."""
+    """The body and content type of a form with one file."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n\r\n'
     return head.encode() + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
 def stored_files(folder: Path) -> list[str]:
-    """Names of all originals, half-received ones too."""
-    return sorted(path.name for kind in ("files", "incoming") for path in (folder / "documents" / kind).glob("*"))
+    """The names of all stored files, including partly received ones."""
+    return sorted(path.name for name in ("files", "incoming") for path in (folder / "documents" / name).glob("*"))
 
 
 def environment(redis_url: str, model_url: str, folder: Path) -> dict[str, str]:
-    """As `make up` has it: neither key nor base URL, so the offline model is known for what it is."""
+    """The environment of `make up`: no key and no base URL, so the offline model is recognized as such."""
     return {
         "REDIS_URL": redis_url,
         "OPENAI_BASE_URL": "",

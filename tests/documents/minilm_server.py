@@ -1,6 +1,6 @@
-"""MiniLM behind the OpenAI protocol: embeddings from the real model, everything else as the offline model answers it.
+"""An OpenAI-compatible provider with embeddings from MiniLM; chats are answered by the offline model.
 
-`python -m tests.documents.minilm_server PORT`. It is a provider like any other to who calls it.
+Start it with `python -m tests.documents.minilm_server PORT`.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from tests.documents import minilm
 async def embed(request: web.Request) -> web.Response:
     body = await request.json()
     texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
-    found = await asyncio.get_running_loop().run_in_executor(request.app[POOL], minilm.load().embed, texts)
-    vectors = [to_base64(vector) for vector in found.tolist()]
+    embeddings = await asyncio.get_running_loop().run_in_executor(request.app[POOL], minilm.load().embed, texts)
+    vectors = [to_base64(vector) for vector in embeddings.tolist()]
     return wire.json_response(wire.embeddings(body["model"], vectors, sum(len(text.split()) for text in texts)))
 
 
-POOL = web.AppKey("pool", ThreadPoolExecutor)  # of one: numpy uses the cores by itself
+POOL = web.AppKey("pool", ThreadPoolExecutor)  # one thread: numpy uses all cores by itself
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _print_ready(_: str) -> None:
-    print("minilm listening", flush=True)  # noqa: T201  # who started it waits for this
+    print("minilm listening", flush=True)  # noqa: T201  # the starter waits for this line
 
 
 if __name__ == "__main__":

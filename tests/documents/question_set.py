@@ -1,4 +1,4 @@
-"""Questions to real documents: what a figure for the quality of the search is taken from."""
+"""Questions to real documents, from which the quality of the search is measured."""
 
 import gzip
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """``answered`` names for each question the manual and the page, from 1, that answers it."""
+    """``answered`` lists, for each question, the manual and the page (from 1) that answer it."""
 
     name: str
-    packages: str  # Debian's, which ship the manuals
+    packages: str  # the Debian packages that contain the manuals
     manuals: Mapping[str, Path]
     answered: tuple[tuple[str, int, str], ...]
     unanswered: tuple[str, ...]
@@ -19,9 +19,9 @@ class QuestionSet:
 
     @property
     def missing(self) -> str | None:
-        """Why it cannot be asked on this machine; None where it can."""
+        """Why the questions cannot be asked on this machine; None if they can."""
         absent = [str(path) for path in self.manuals.values() if not path.exists()]
-        return f"Debian's packages {self.packages} are not installed: {', '.join(absent)}" if absent else None
+        return f"the Debian packages {self.packages} are not installed: {', '.join(absent)}" if absent else None
 
     def content(self, name: str) -> bytes:
         data = self.manuals[name].read_bytes()

@@ -1,7 +1,7 @@
-"""Thirty questions to two manuals that Debian ships, with the page that answers each; and some that none answers.
+"""Thirty questions to two manuals from Debian with the page that answers each, and some that no page answers.
 
-Pages are counted from the first sheet of the file, as a reader's page field does. Written from the manuals, before any
-search had seen them; the search was then tuned while they were asked.
+Pages are counted from the first page of the file, as in the page field of a PDF viewer. The questions were written from
+the manuals before any search had been run on them; the search was then tuned with them.
 """
 
 from pathlib import Path

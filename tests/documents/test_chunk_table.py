@@ -1,4 +1,4 @@
-"""The chunk table: one complete set for each document, whoever writes at the same time and whoever dies."""
+"""The chunk table: one complete set of chunks per document, despite concurrent writers and killed processes."""
 
 import asyncio
 import multiprocessing
@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel
 from tests.documents.conftest import MODEL, vector
 
@@ -33,7 +33,9 @@ async def ask(table: ChunkTable, question: str, tenant: str = "t", ids=None, mod
     return await table.search(question, vector(question), model, tenant, ids)
 
 
-def test_a_document_that_is_kept_twice_is_there_once(with_table):
+def test_storing_a_document_twice_leaves_one_set_of_chunks(with_table):
+    """A repeated ingest must not leave duplicates."""
+
     async def twice(table):
         await put(table)
         await put(table)
@@ -42,7 +44,9 @@ def test_a_document_that_is_kept_twice_is_there_once(with_table):
     assert with_table(twice) == len(TEXTS)
 
 
-def test_a_document_that_became_shorter_loses_its_old_end(with_table):
+def test_a_document_that_became_shorter_loses_its_old_chunks(with_table):
+    """Replacing a document also deletes chunks with higher indexes, and no chunks of other documents."""
+
     async def shorten(table):
         await put(table)
         await put(table, "doc_b")
@@ -52,7 +56,9 @@ def test_a_document_that_became_shorter_loses_its_old_end(with_table):
     assert with_table(shorten) == (1, len(TEXTS))
 
 
-def test_the_best_chunk_comes_first_and_says_where_it_stands(with_table):
+def test_the_best_chunk_comes_first_with_its_position(with_table):
+    """A citation needs the document, page and span of the chunk."""
+
     async def find(table):
         await put(table)
         return await ask(table, "What is the name of the keeper's cat?")
@@ -62,14 +68,14 @@ def test_the_best_chunk_comes_first_and_says_where_it_stands(with_table):
     assert best.similarity > 0.2
 
 
-def test_a_rare_word_is_found_whatever_its_vector_says(with_table):
-    """Full text beside vectors: names and numbers have no meaning that a vector could hold."""
+def test_a_rare_word_is_found_regardless_of_its_vector(with_table):
+    """Names and numbers have no meaning that a vector captures, so full text is searched as well."""
 
     async def find(table):
         filler = [f"Filler number {number} speaks of the keeper and the lamp." for number in range(200)]
         await put(table, "doc_b", texts=[*filler, "Part code ZX81Q."])
-        nothing_alike = vector("keeper lamp")
-        return await table.search("ZX81Q", nothing_alike, MODEL, "t")
+        unrelated_vector = vector("keeper lamp")
+        return await table.search("ZX81Q", unrelated_vector, MODEL, "t")
 
     assert "Part code ZX81Q." in [hit.chunk.text for hit in with_table(find)[:3]]
 
@@ -78,7 +84,9 @@ QUERIES = ['"', "a AND (b OR", "*", "'; DROP TABLE x", "text:lamp^9", "\0", "the
 
 
 @pytest.mark.parametrize("question", QUERIES)
-def test_a_question_is_words_and_never_a_query_language(with_table, question):
+def test_a_question_is_never_parsed_as_a_query_language(with_table, question):
+    """Quotes, operators and SQL in a question neither fail the search nor change its meaning."""
+
     async def find(table):
         await put(table)
         return await ask(table, question)
@@ -86,7 +94,9 @@ def test_a_question_is_words_and_never_a_query_language(with_table, question):
     assert with_table(find) is not None
 
 
-def test_no_chunk_of_another_tenant_or_document_is_ever_found(with_table):
+def test_a_search_never_finds_chunks_of_another_tenant_or_document(with_table):
+    """The filters hold also for an empty list of documents and for a tenant with a quote in its name."""
+
     async def find(table):
         await put(table, "doc_a", "t")
         await put(table, "doc_b", "t")
@@ -99,7 +109,9 @@ def test_no_chunk_of_another_tenant_or_document_is_ever_found(with_table):
     assert with_table(find) == [{"doc_a", "doc_b"}, {"doc_b"}, set(), {"doc_c"}, set(), set()]
 
 
-def test_a_removed_document_is_gone_at_once(with_table):
+def test_a_removed_document_is_gone_immediately(with_table):
+    """Neither a count nor a search finds it, and a second removal is not an error."""
+
     async def remove(table):
         await put(table)
         await table.remove("doc_a")
@@ -109,8 +121,8 @@ def test_a_removed_document_is_gone_at_once(with_table):
     assert with_table(remove) == (0, [])
 
 
-def test_another_model_is_told_apart_and_named(with_table):
-    """Vectors of two models are never compared; keeping the document again moves it over."""
+def test_chunks_of_another_model_are_not_searched_but_reported(with_table):
+    """Vectors of two models are never compared; storing the document again moves it to the new model."""
     newer = EmbeddingModel("newer", 384)
 
     async def change(table):
@@ -119,25 +131,26 @@ def test_another_model_is_told_apart_and_named(with_table):
         await put(table, model=newer)
         return before, await table.count("doc_a"), await ask(table, "lamp", model=newer)
 
-    before, count, found = with_table(change)
+    before, count, hits = with_table(change)
     assert before == ([], {"doc_a": str(MODEL)})
-    assert count == len(found) == len(TEXTS)
+    assert count == len(hits) == len(TEXTS)
 
 
-def test_only_what_was_asked_for_is_told_to_be_of_another_model(with_table):
-    """Of other tenants, and other documents, nothing is said."""
+def test_only_requested_documents_are_reported_as_of_another_model(with_table):
+    """Documents of other tenants, and documents that were not asked for, are not reported."""
     newer = EmbeddingModel("newer", 384)
 
-    async def look(table):
+    async def other_models(table):
         await put(table)
         await put(table, "doc_b", model=newer)
-        asked = [("t", None), ("t", ["doc_a"]), ("t", ["doc_b"]), ("other", None)]
-        return [await table.documents_of_other_models(newer, tenant, ids) for tenant, ids in asked]
+        scopes = [("t", None), ("t", ["doc_a"]), ("t", ["doc_b"]), ("other", None)]
+        return [await table.documents_of_other_models(newer, tenant, ids) for tenant, ids in scopes]
 
-    assert with_table(look) == [{"doc_a": str(MODEL)}, {"doc_a": str(MODEL)}, {}, {}]
+    assert with_table(other_models) == [{"doc_a": str(MODEL)}, {"doc_a": str(MODEL)}, {}, {}]
 
 
-def test_a_document_of_another_model_does_not_disturb_the_others(with_table):
+def test_a_document_of_another_model_does_not_affect_the_others(with_table):
+    """Documents that were stored with the current model are still found."""
     newer = EmbeddingModel("newer", 384)
 
     async def ask_the_new_one(table):
@@ -149,33 +162,35 @@ def test_a_document_of_another_model_does_not_disturb_the_others(with_table):
 
 
 @pytest.mark.parametrize("vectors", [[], [b"1234"] * 4])
-def test_a_vector_of_the_wrong_length_is_refused(with_table, vectors):
-    async def keep(table):
+def test_missing_and_wrong_vectors_are_rejected(with_table, vectors):
+    """A chunk without a vector, or with one of the wrong length, would corrupt the table."""
+
+    async def store(table):
         await table.replace("doc_a", "t", MODEL, chunks_of(TEXTS), vectors)
 
     with pytest.raises(ValueError, match="vector"):
-        with_table(keep)
+        with_table(store)
 
 
 def _write(url: str, documents: list[str], times: int) -> None:
     async def write() -> None:
         table = await ChunkTable.open(url)
-        for turn in range(times):
+        for round_number in range(times):
             for document in documents:
-                await put(table, document, texts=TEXTS * (1 + turn % 3))
+                await put(table, document, texts=TEXTS * (1 + round_number % 3))
 
     asyncio.run(write())
 
 
-def started(target, *args) -> multiprocessing.Process:
+def start_process(target, *args) -> multiprocessing.Process:
     process = multiprocessing.get_context("spawn").Process(target=target, args=args)
     process.start()
     return process
 
 
-def test_many_processes_write_one_document_and_one_set_remains(table_url, with_table):
-    """From nothing: they make the table at the same moment too."""
-    writers = [started(_write, table_url, ["doc_a"], 9) for _ in range(4)]
+def test_concurrent_writers_of_one_document_leave_one_set(table_url, with_table):
+    """The table does not exist at first, so the processes also create it concurrently."""
+    writers = [start_process(_write, table_url, ["doc_a"], 9) for _ in range(4)]
     for writer in writers:
         writer.join(90)
 
@@ -183,35 +198,37 @@ def test_many_processes_write_one_document_and_one_set_remains(table_url, with_t
     assert with_table(lambda table: table.count("doc_a")) == len(TEXTS) * 3
 
 
-def test_many_processes_write_their_documents_while_others_search(table_url, with_table):
-    """Enough commits that the table is put in order meanwhile; every document is whole at the end.
+def test_concurrent_writers_and_searches_do_not_disturb_each_other(table_url, with_table):
+    """Every document is complete at the end, after enough commits that the table is optimized in the meantime.
 
-    A search reads twice, by words and by vector, and a commit may come in between: words alone find one of its chunks.
+    A search reads twice, by full text and by vector, and a commit may come in between. It may therefore find a single
+    chunk, by full text only.
     """
-    writers = [started(_write, table_url, [f"doc_{number}_{turn}" for turn in range(15)], 1) for number in range(3)]
+    ids_by_writer = [[f"doc_{writer}_{number}" for number in range(15)] for writer in range(3)]
+    writers = [start_process(_write, table_url, document_ids, 1) for document_ids in ids_by_writer]
 
     async def watch(table):
         while any(writer.is_alive() for writer in writers):
             assert len(await ask(table, "lamp", ids=["doc_0_0"])) in {0, 1, len(TEXTS)}
-        return [await table.count(f"doc_{number}_{turn}") for number in range(3) for turn in range(15)]
+        return [await table.count(document_id) for document_ids in ids_by_writer for document_id in document_ids]
 
     assert with_table(watch) == [len(TEXTS)] * 45
     assert [writer.exitcode for writer in writers] == [0] * 3
 
 
-def _write_for_ever(url: str) -> None:
+def _write_forever(url: str) -> None:
     while True:
         _write(url, ["doc_a"], 1_000)
 
 
-def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_set(table_url, with_table):
-    """Ten kills at random moments of a writer that does nothing but write."""
+def test_a_killed_writer_leaves_a_complete_set(table_url, with_table):
+    """Ten kills at random moments of a process that does nothing but write."""
     rng = random.Random(7)
     with_table(put)
     counts = []
     for _ in range(10):
-        writer = started(_write_for_ever, table_url)
-        _wait_for_a_commit(table_url)
+        writer = start_process(_write_forever, table_url)
+        wait_for_commit(table_url)
         writer.join(rng.random() * 0.2)
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
@@ -220,9 +237,9 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_set(table_url, wit
     assert set(counts) <= {len(TEXTS) * times for times in (1, 2, 3)}
 
 
-def _wait_for_a_commit(url: str) -> None:
+def wait_for_commit(url: str) -> None:
     def versions() -> int:
-        return sum(len(names) for place, _, names in os.walk(url) if place.endswith("_versions"))
+        return sum(len(names) for folder, _, names in os.walk(url) if folder.endswith("_versions"))
 
     before, deadline = versions(), time.monotonic() + 30
     while versions() == before:

@@ -1,4 +1,4 @@
-"""What a process leaves of a document when it is killed in between: cleared up later, and nothing that is wanted is."""
+"""Data that a killed process leaves of a document is cleaned up later, and no live data is."""
 
 import asyncio
 import http.client
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from documents import index_maintenance
+from documents.chunks import index_maintenance
 from documents.factory import open_files
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
@@ -26,19 +26,19 @@ MINUTE, HOUR = 60, 3_600
 
 
 @pytest.fixture
-def env_dying_at(env, folder):
-    """The environment of a process that is killed at that place."""
+def env_crashing_at(env, folder):
+    """Returns the environment of a process that is killed at the given point (see faults/sitecustomize.py)."""
 
-    def at(place):
+    def crashing_at(point):
         path = f"{PROJECT_ROOT}/tests/documents/faults:{PROJECT_ROOT}"
-        return env | {"PYTHONPATH": path, "DIES_AT": place, "DIES_IN": str(folder)}
+        return env | {"PYTHONPATH": path, "CRASH_AT": point, "CRASH_FOLDER": str(folder)}
 
-    return at
+    return crashing_at
 
 
 @pytest.fixture
 def advance_time(redis_client):
-    """So many seconds later: what is to be looked at by then is due."""
+    """Moves all tombstones back in time, so that those due within the given seconds are due now."""
 
     def advance(seconds):
         for document_id in redis_client.zrange(keys.TOMBSTONES, 0, -1):
@@ -49,13 +49,13 @@ def advance_time(redis_client):
 
 @pytest.fixture
 def run_cleanup(settings, folder):
-    """As a worker does once a minute."""
-    mine = settings.model_copy(update={"data_dir": folder})
+    """Runs the clean-up that a worker runs once a minute."""
+    worker_settings = settings.model_copy(update={"data_dir": folder})
 
     async def tick():
-        store = AsyncStore(connect_async(mine))
+        store = AsyncStore(connect_async(worker_settings))
         try:
-            await DocumentCleanup("w", store, DocumentStorage(mine)).tick()
+            await DocumentCleanup("w", store, DocumentStorage(worker_settings)).tick()
         finally:
             await store.close()
 
@@ -64,7 +64,7 @@ def run_cleanup(settings, folder):
 
 @pytest.fixture
 def save_file(settings, folder):
-    """A file under a document's name, as an upload keeps it before there is a record."""
+    """Saves a file under a document's id, as an upload does before the record exists."""
 
     def save(document_id):
         files = open_files(settings.model_copy(update={"data_dir": folder}))
@@ -74,11 +74,9 @@ def save_file(settings, folder):
     return save
 
 
-def test_an_upload_that_was_killed_is_a_document_that_says_so_and_is_ingested_when_sent_again(
-    env, env_dying_at, folder, redis_client
-):
-    """Killed when its file is kept and no task is made: there is no file without a record."""
-    with in_process.web(env_dying_at("keep")) as documents_client, suppress(OSError, http.client.HTTPException):
+def test_an_upload_whose_process_was_killed_is_repaired_by_another_upload(env, env_crashing_at, folder, redis_client):
+    """Killed after the file was saved and before its task was created: no file exists without a document record."""
+    with in_process.web(env_crashing_at("save")) as documents_client, suppress(OSError, http.client.HTTPException):
         documents_client.upload(TEXT, "anchor.txt")
     (document_id,) = stored_files(folder)
 
@@ -92,33 +90,33 @@ def test_an_upload_that_was_killed_is_a_document_that_says_so_and_is_ingested_wh
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
-def test_chunks_committed_after_the_deletion_by_a_worker_that_died_are_removed(
-    env, documents_client, env_dying_at, folder, chunks, advance_time, run_cleanup, redis_client
+def test_chunks_committed_after_the_deletion_by_a_dead_worker_are_removed(
+    env, documents_client, env_crashing_at, folder, chunks, advance_time, run_cleanup, redis_client
 ):
-    """Frozen before the commit, it knows nothing of the removal, which finds no chunks yet."""
-    with in_process.worker(env_dying_at("commit")) as worker:
+    """The worker is frozen before its commit, so it does not notice the removal, which finds no chunks yet."""
+    with in_process.worker(env_crashing_at("commit")) as worker:
         document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
         until((folder / "frozen").exists)
         removal = documents_client.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
         with in_process.worker(env):
             assert documents_client.call("GET", f"/tasks/{removal}?wait=30")[1]["status"] == "completed"
-        (folder / "go_on").touch()
+        (folder / "continue").touch()
         until(lambda: worker.returncode is not None)
     assert chunks(document_id) != []
 
     advance_time(MINUTE)
     run_cleanup()
-    assert chunks(document_id) != []  # too early: another might be committing still
+    assert chunks(document_id) != []  # too early: another process might still commit
     advance_time(HOUR)
     run_cleanup()
     assert chunks(document_id) == []
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
-def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(
+def test_an_hour_after_the_deletion_the_text_is_gone_from_the_disk(
     env, documents_client, folder, advance_time, run_cleanup, monkeypatch
 ):
-    """Not even in a file of the table that no search looks into, as if nothing else had been written for that hour."""
+    """Files of the table that no search reads are deleted too, even if nothing else was written during that hour."""
     monkeypatch.setattr(index_maintenance, "_VERSION_RETENTION", timedelta(milliseconds=1))
     with in_process.worker(env):
         document_id = documents_client.upload_and_ingest(b"The anchor weighs two xylotons.", "anchor.txt")
@@ -133,12 +131,12 @@ def test_an_hour_after_the_deletion_the_text_is_on_no_disk_any_more(
     assert files_with(b"all night", folder)
 
 
-def files_with(words, folder):
-    return [path for path in (folder / "documents").rglob("*") if path.is_file() and words in path.read_bytes()]
+def files_with(content, folder):
+    return [path for path in (folder / "documents").rglob("*") if path.is_file() and content in path.read_bytes()]
 
 
-def test_a_file_kept_after_the_deletion_is_removed(documents_client, folder, save_file, advance_time, run_cleanup):
-    """By an upload that had found the document before, and was slow."""
+def test_a_file_saved_after_the_deletion_is_removed(documents_client, folder, save_file, advance_time, run_cleanup):
+    """A slow upload had found the document before it was deleted."""
     document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     documents_client.call("DELETE", f"/documents/{document_id}")
     advance_time(MINUTE)
@@ -146,14 +144,14 @@ def test_a_file_kept_after_the_deletion_is_removed(documents_client, folder, sav
     save_file(document_id)
 
     run_cleanup()
-    assert stored_files(folder) == [document_id]  # too early: another might be slower still
+    assert stored_files(folder) == [document_id]  # too early: another upload might be even slower
     advance_time(HOUR)
     run_cleanup()
     assert stored_files(folder) == []
 
 
-def test_a_file_that_nobody_has_deleted_is_never_taken(save_file, folder, advance_time, run_cleanup):
-    """As after a Redis has lost its records: they may come back, the files would not."""
+def test_a_file_without_a_tombstone_is_never_removed(save_file, folder, advance_time, run_cleanup):
+    """If Redis loses its records, they may be restored from a backup; the files could not."""
     save_file(UNKNOWN)
 
     advance_time(HOUR)
@@ -161,7 +159,8 @@ def test_a_file_that_nobody_has_deleted_is_never_taken(save_file, folder, advanc
     assert stored_files(folder) == [UNKNOWN]
 
 
-def test_what_is_wanted_is_never_taken(documents_client, folder, redis_client, run_cleanup):
+def test_a_live_document_is_never_removed(documents_client, folder, redis_client, run_cleanup):
+    """A stale tombstone of a live document is dropped, and its file stays."""
     document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     redis_client.zadd(keys.TOMBSTONES, {document_id: 1})
 
@@ -170,10 +169,10 @@ def test_what_is_wanted_is_never_taken(documents_client, folder, redis_client, r
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
-def test_a_deletion_whose_task_has_come_to_nothing_is_finished_a_minute_later(
+def test_a_deletion_whose_task_was_lost_is_completed_a_minute_later(
     documents_client, folder, advance_time, run_cleanup
 ):
-    """As when the web process died before it made the task, or somebody cancelled it."""
+    """The web process may have died before it created the task, or a user may have cancelled it."""
     document_id = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     removal = documents_client.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
     documents_client.call("DELETE", f"/tasks/{removal}")
@@ -187,10 +186,8 @@ def test_a_deletion_whose_task_has_come_to_nothing_is_finished_a_minute_later(
     assert documents_client.call("GET", "/documents")[1]["documents"] == []
 
 
-def test_what_cannot_be_removed_is_tried_again_and_holds_up_no_other(
-    documents_client, folder, advance_time, run_cleanup
-):
-    """Its file is something that cannot be deleted; once it can, it is."""
+def test_a_failed_removal_is_retried_and_does_not_delay_others(documents_client, folder, advance_time, run_cleanup):
+    """The first document has a file that cannot be deleted; once it can, the next run removes it."""
     stuck = documents_client.upload(TEXT, "anchor.txt")[1]["document"]["document_id"]
     other = documents_client.upload(b"Another.", "other.txt")[1]["document"]["document_id"]
     file = folder / "documents" / "files" / stuck

@@ -1,4 +1,4 @@
-"""Files: whole or not there, and nothing of a stranger's name in a path."""
+"""File storage: files are complete or absent, and a client's file name is never part of a path."""
 
 import errno
 import hashlib
@@ -12,7 +12,7 @@ from documents import identity
 from documents.errors import ChunksUnavailable, DocumentTooLarge, EmptyDocument, FilesUnavailable, StorageFull
 from documents.files import Files
 from documents.identity import clean_filename, is_document_id, new_document_id
-from documents.storage import translate_storage_errors
+from documents.storage_errors import translate_storage_errors
 from jobs.requests import DOCUMENT_ID_PATTERN
 
 DOCUMENT = "doc_" + "0" * 32
@@ -20,21 +20,22 @@ DOCUMENT = "doc_" + "0" * 32
 
 @pytest.fixture(params=["folder", "store"])
 def files(request, tmp_path):
-    """On disk, and through the interface of an object store."""
+    """File storage in a local folder, and through the object store interface."""
     url = f"file://{tmp_path}/store" if request.param == "store" else None
     return Files(url, tmp_path / "documents")
 
 
-def everything(folder) -> list[str]:
+def all_files(folder) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file()]
 
 
-def receive(files, data: bytes) -> None:
+def save(files, data: bytes) -> None:
     with files.receive(io.BytesIO(data), max_bytes=1_000_000) as upload:
         files.save(upload, DOCUMENT)
 
 
-def test_what_was_kept_is_read_back(files):
+def test_a_saved_file_is_read_back_unchanged(files):
+    """Size, digest and head describe the received bytes, and the saved file has exactly these bytes."""
     data = os.urandom(600_000)
     with files.receive(io.BytesIO(data), max_bytes=1_000_000) as upload:
         assert (upload.size, upload.sha256) == (len(data), hashlib.sha256(data).hexdigest())
@@ -45,61 +46,68 @@ def test_what_was_kept_is_read_back(files):
         assert path.read_bytes() == data
 
 
-def test_the_head_is_as_long_whatever_comes_first(files):
-    """A form's first block may hold a single byte of the file; the head tells its kind."""
+def test_the_head_is_complete_for_any_block_sizes(files):
+    """The first block of a form may contain a single byte of the file, and the head determines the file type."""
     data = os.urandom(5_000)
     blocks = [data[:1], data[1:3], data[3:2_000], data[2_000:], b""]
 
-    class Slow:
+    class SlowStream:
         def read(self, _size):
             return blocks.pop(0)
 
-    with files.receive(Slow(), max_bytes=10_000) as upload:
+    with files.receive(SlowStream(), max_bytes=10_000) as upload:
         assert upload.head == data[:1_024]
 
 
-def test_what_was_not_kept_leaves_nothing(files, tmp_path):
+def test_an_upload_that_is_not_saved_leaves_no_file(files, tmp_path):
+    """The temporary file is deleted when the block ends."""
     with files.receive(io.BytesIO(b"data"), max_bytes=10):
         pass
 
-    assert everything(tmp_path) == []
+    assert all_files(tmp_path) == []
 
 
 @pytest.mark.parametrize(("data", "error"), [(b"", EmptyDocument), (b"x" * 11, DocumentTooLarge)])
-def test_what_is_refused_leaves_nothing(files, tmp_path, data, error):
+def test_a_rejected_upload_leaves_no_file(files, tmp_path, data, error):
+    """An empty or too large upload does not fill the disk."""
     with pytest.raises(error), files.receive(io.BytesIO(data), max_bytes=10):
         pass
 
-    assert everything(tmp_path) == []
+    assert all_files(tmp_path) == []
 
 
-def test_a_sender_that_breaks_off_leaves_nothing(files, tmp_path):
-    class Broken:
+def test_an_aborted_upload_leaves_no_file(files, tmp_path):
+    """An error of the stream passes through, and the temporary file is deleted."""
+
+    class BrokenStream:
         def read(self, _size):
             raise EOFError
 
-    with pytest.raises(EOFError), files.receive(Broken(), max_bytes=10):
+    with pytest.raises(EOFError), files.receive(BrokenStream(), max_bytes=10):
         pass
 
-    assert everything(tmp_path) == []
+    assert all_files(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EROFS, StorageFull), (errno.EIO, FilesUnavailable)]
 )
-def test_a_disk_that_refuses_is_told_from_a_document_at_fault(files, tmp_path, monkeypatch, caplog, number, error):
+def test_a_disk_error_is_reported_as_a_storage_error(files, tmp_path, monkeypatch, caplog, number, error):
+    """The client must not be blamed for it, and the log names the error number."""
+
     def refuse(*_):
         raise OSError(number, "refused")
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(error):
-        receive(files, b"data")
+        save(files, b"data")
 
-    assert everything(tmp_path) == []
+    assert all_files(tmp_path) == []
     assert f"errno={errno.errorcode[number]}" in caplog.text
 
 
-def test_what_cannot_be_removed_is_the_storages_fault(files, tmp_path):
+def test_a_failed_removal_is_a_storage_error(files, tmp_path):
+    """The caller can tell it from a missing file and retry."""
     for folder in ("store", "documents"):
         (tmp_path / folder / "files" / DOCUMENT).mkdir(parents=True)
 
@@ -112,69 +120,73 @@ def test_what_cannot_be_removed_is_the_storages_fault(files, tmp_path):
     [
         ("lance error: LanceError(IO): No space left on device (os error 28), /src/writer.rs:1", StorageFull),
         ("lance error: LanceError(IO): something else", ChunksUnavailable),
-        ("a fault of ours", RuntimeError),
+        ("a bug of ours", RuntimeError),
     ],
 )
-def test_lance_is_told_from_a_fault_of_ours_by_its_words(text, error, caplog):
+def test_errors_of_lance_are_recognized_by_their_text(text, error, caplog):
+    """Lance raises plain RuntimeErrors; a bug of ours must not be hidden as a storage error."""
     with pytest.raises(error), translate_storage_errors(ChunksUnavailable):
         raise RuntimeError(text)
     assert text not in caplog.text  # it may quote a row
 
 
-def test_no_more_is_read_than_may_be_kept(files):
-    """A sender without end is cut off after one block beyond the limit."""
-    served = []
+def test_an_endless_upload_is_aborted_at_the_limit(files):
+    """At most one block beyond the limit is read."""
+    block_sizes = []
 
-    class Endless:
+    class EndlessStream:
         def read(self, size):
-            served.append(size)
+            block_sizes.append(size)
             return b"x" * size
 
-    with pytest.raises(DocumentTooLarge), files.receive(Endless(), max_bytes=1_000_000):
+    with pytest.raises(DocumentTooLarge), files.receive(EndlessStream(), max_bytes=1_000_000):
         pass
 
-    assert sum(served) <= 1_000_000 + 2 * served[0]
+    assert sum(block_sizes) <= 1_000_000 + 2 * block_sizes[0]
 
 
-def test_the_same_document_twice_at_once_is_one_file(files, tmp_path):
-    threads = [threading.Thread(target=receive, args=(files, b"x" * 500_000)) for _ in range(8)]
+def test_concurrent_saves_of_one_document_leave_one_file(files, tmp_path):
+    """Neither a second file nor a temporary file remains."""
+    threads = [threading.Thread(target=save, args=(files, b"x" * 500_000)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert len(everything(tmp_path)) == 1
+    assert len(all_files(tmp_path)) == 1
 
 
-def test_a_removed_document_is_gone_and_may_be_removed_again(files, tmp_path):
-    receive(files, b"data")
+def test_a_document_can_be_removed_twice(files, tmp_path):
+    """The second removal is not an error; reading the document then raises FileNotFoundError."""
+    save(files, b"data")
     files.remove(DOCUMENT)
     files.remove(DOCUMENT)
 
-    assert everything(tmp_path) == []
+    assert all_files(tmp_path) == []
     with pytest.raises(FileNotFoundError), files.local_copy(DOCUMENT):
         pass
 
 
-def test_a_store_that_cannot_be_used_is_told_from_a_file_that_is_gone(tmp_path):
-    """The one is worth another attempt, the other is not."""
-    (tmp_path / "store").write_text("no folder")
+def test_an_unusable_store_is_distinguished_from_a_missing_file(tmp_path):
+    """Another attempt may help with the first, but not with the second."""
+    (tmp_path / "store").write_text("not a folder")
     with pytest.raises(FilesUnavailable):
-        receive(Files(f"file://{tmp_path}/store", tmp_path / "documents"), b"data")
+        save(Files(f"file://{tmp_path}/store", tmp_path / "documents"), b"data")
 
     with pytest.raises(FileNotFoundError), Files(f"file://{tmp_path}", tmp_path / "documents").local_copy(DOCUMENT):
         pass
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "doc_" + "0" * 31, "doc_" + "0" * 32 + "\n", ""])
-def test_only_a_documents_id_becomes_a_path(files, name):
+def test_only_a_document_id_becomes_a_path(files, name):
+    """Any other text, such as one with path separators, is rejected."""
     assert not is_document_id(name)
-    with pytest.raises(ValueError, match="not a document's id"):
+    with pytest.raises(ValueError, match="not a document id"):
         files.remove(name)
 
 
-def test_what_a_dead_process_left_behind_is_swept(files, tmp_path):
-    """Only what is old: another process may be receiving."""
+def test_stale_incoming_files_are_swept(files, tmp_path):
+    """Only old files are removed, because another process may be receiving a new one."""
     incoming = tmp_path / "documents" / "incoming"
     incoming.mkdir(parents=True)
     (incoming / "old").write_bytes(b"x")
@@ -186,7 +198,7 @@ def test_what_a_dead_process_left_behind_is_swept(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sent", "shown"),
+    ("filename", "display_name"),
     [
         ("report.pdf", "report.pdf"),
         ("../../etc/passwd", "passwd"),
@@ -199,12 +211,13 @@ def test_what_a_dead_process_left_behind_is_swept(files, tmp_path):
         ("x" * 500, "x" * 200),
     ],
 )
-def test_a_name_is_shown_without_what_could_harm(sent, shown):
-    assert clean_filename(sent) == shown
+def test_a_display_name_has_no_paths_controls_or_bidi_marks(filename, display_name):
+    """The name is shown to users and given to models, so it must not deceive either."""
+    assert clean_filename(filename) == display_name
 
 
 def test_no_two_documents_share_an_id():
-    """What is left of a deleted document must never pass for its successor's."""
+    """Leftover data of a deleted document must never belong to a new document."""
     first, second = new_document_id(), new_document_id()
 
     assert first != second

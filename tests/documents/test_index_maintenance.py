@@ -1,4 +1,4 @@
-"""Upkeep makes searches fast and nothing else: what is found stays the same, whoever is killed or late meanwhile."""
+"""Index maintenance changes only the speed of a search, never its results, even if processes are killed or late."""
 
 import asyncio
 import os
@@ -10,27 +10,27 @@ import numpy as np
 import pytest
 from lancedb.index import IvfSq
 
-from documents import index_maintenance
-from documents.chunk_table import ChunkTable
+from documents.chunks import index_maintenance
+from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel
-from tests.documents.test_chunk_table import TEXTS, _wait_for_a_commit, ask, put, started
+from tests.documents.test_chunk_table import TEXTS, ask, put, start_process, wait_for_commit
 
-DOCUMENTS, EACH = 8, 600
+DOCUMENTS, CHUNKS_EACH = 8, 600
 WIDE = EmbeddingModel("wide", 64)
 
 
 @pytest.fixture
 def early_index(monkeypatch):
-    """With the last document, and of as many partitions as a table of a million would have."""
-    monkeypatch.setattr(index_maintenance, "MAX_EXACT_SEARCH_ROWS", DOCUMENTS * EACH - 1)
+    """Build the vector index with the last document, with as many partitions as a table of a million rows has."""
+    monkeypatch.setattr(index_maintenance, "MAX_EXACT_SEARCH_ROWS", DOCUMENTS * CHUNKS_EACH - 1)
     monkeypatch.setattr(index_maintenance, "IvfSq", partial(IvfSq, num_partitions=128))
 
 
 def vectors_about(topics, count, seed):
-    """Near their topics, as texts are."""
+    """Random vectors near the topics, as those of texts are."""
     rng = np.random.default_rng(seed)
-    found = topics[rng.integers(len(topics), size=count)] + 0.8 * rng.standard_normal((count, topics.shape[1]))
-    return found.astype("<f4")
+    vectors = topics[rng.integers(len(topics), size=count)] + 0.8 * rng.standard_normal((count, topics.shape[1]))
+    return vectors.astype("<f4")
 
 
 TOPICS = np.random.default_rng(1).standard_normal((30, WIDE.dimensions))
@@ -38,83 +38,89 @@ TOPICS = np.random.default_rng(1).standard_normal((30, WIDE.dimensions))
 
 async def fill(table, documents=DOCUMENTS):
     for number in range(documents):
-        vectors = [vector.tobytes() for vector in vectors_about(TOPICS, EACH, number)]
-        chunks = [Chunk(index, 1, 0, 4, "text") for index in range(EACH)]
+        vectors = [vector.tobytes() for vector in vectors_about(TOPICS, CHUNKS_EACH, number)]
+        chunks = [Chunk(index, 1, 0, 4, "text") for index in range(CHUNKS_EACH)]
         await table.replace(f"doc_{number}", "t", WIDE, chunks, vectors)
 
 
-async def lance_table(table):
-    (found,) = await table._all_tables()
-    return found
+async def only_lance_table(table):
+    (lance_table,) = await table._all_tables()
+    return lance_table
 
 
-def exact_neighbours(asked, documents):
-    """Who is nearest, by looking at each."""
-    vectors = np.concatenate([vectors_about(TOPICS, EACH, number) for number in documents])
-    keys = [(f"doc_{number}", index) for number in documents for index in range(EACH)]
-    order = np.argsort(-(vectors @ asked) / np.linalg.norm(vectors, axis=1))
-    return {keys[place] for place in order[:20]}
+def exact_neighbours(query_vector, documents):
+    """The 20 nearest chunks, by comparing every vector."""
+    vectors = np.concatenate([vectors_about(TOPICS, CHUNKS_EACH, number) for number in documents])
+    keys = [(f"doc_{number}", index) for number in documents for index in range(CHUNKS_EACH)]
+    order = np.argsort(-(vectors @ query_vector) / np.linalg.norm(vectors, axis=1))
+    return {keys[position] for position in order[:20]}
 
 
 @pytest.mark.parametrize("documents", [range(DOCUMENTS), range(3), [5]])
-def test_the_index_of_vectors_finds_what_looking_at_each_finds(with_table, early_index, documents):
-    """Of all documents and of a few, which an index that looks at the nearest partitions alone would miss."""
+def test_the_vector_index_finds_what_an_exact_search_finds(with_table, early_index, documents):
+    """For all documents and for a few, which an index that reads only the nearest partitions would miss."""
     ids = [f"doc_{number}" for number in documents]
 
     async def work(table):
         await fill(table)
-        questions = vectors_about(TOPICS, 20, 99)
-        found = [await table.search("of the", asked.tobytes(), WIDE, "t", ids) for asked in questions]
-        assert (await (await lance_table(table)).index_stats("vector_idx")).index_type == "IVF_SQ"
+        query_vectors = vectors_about(TOPICS, 20, 99)
+        results = [await table.search("of the", query.tobytes(), WIDE, "t", ids) for query in query_vectors]
+        assert (await (await only_lance_table(table)).index_stats("vector_idx")).index_type == "IVF_SQ"
         return [
-            len({(hit.document_id, hit.chunk.index) for hit in hits} & exact_neighbours(asked, documents)) / 20
-            for asked, hits in zip(questions, found, strict=True)
+            len({(hit.document_id, hit.chunk.index) for hit in hits} & exact_neighbours(query, documents)) / 20
+            for query, hits in zip(query_vectors, results, strict=True)
         ]
 
     assert np.mean(with_table(work)) >= 0.99
 
 
-def test_what_came_or_went_after_the_index_is_known_at_once(with_table, early_index, monkeypatch):
+def test_rows_added_or_removed_after_indexing_are_visible_immediately(with_table, early_index, monkeypatch):
+    """A search never depends on maintenance, only its speed does."""
+
     async def work(table):
         await fill(table)
         monkeypatch.setattr(index_maintenance, "_MAX_SECONDS", 0.0)
-        asked = vectors_about(TOPICS, 1, 42)[0]
-        await table.replace("doc_new", "t", WIDE, [Chunk(0, 1, 0, 4, "text")], [asked.tobytes()])
-        came = await table.search("of the", asked.tobytes(), WIDE, "t")
+        query = vectors_about(TOPICS, 1, 42)[0]
+        await table.replace("doc_new", "t", WIDE, [Chunk(0, 1, 0, 4, "text")], [query.tobytes()])
+        hits_with = await table.search("of the", query.tobytes(), WIDE, "t")
         await table.remove("doc_new")
-        return came, await table.search("of the", asked.tobytes(), WIDE, "t")
+        return hits_with, await table.search("of the", query.tobytes(), WIDE, "t")
 
-    came, went = with_table(work)
-    assert came[0].document_id == "doc_new"
-    assert "doc_new" not in {hit.document_id for hit in went}
+    hits_with, hits_without = with_table(work)
+    assert hits_with[0].document_id == "doc_new"
+    assert "doc_new" not in {hit.document_id for hit in hits_without}
 
 
-def test_an_upkeep_out_of_time_costs_no_chunk_and_is_made_up_for_later(with_table, monkeypatch):
+def test_maintenance_that_runs_out_of_time_loses_no_chunk(with_table, monkeypatch):
+    """Unindexed chunks are found all the same, and a later ingest indexes them."""
+
     async def work(table):
         monkeypatch.setattr(index_maintenance, "_MAX_SECONDS", 0.0)
         await put(table, texts=TEXTS * 60)
-        late = await (await lance_table(table)).index_stats("search_text_idx")
-        found = await ask(table, "lamp")
+        before = await unindexed_rows(table)
+        hits = await ask(table, "lamp")
         monkeypatch.undo()
         await put(table, "doc_b")
-        return (
-            late.num_unindexed_rows,
-            found,
-            (await (await lance_table(table)).index_stats("search_text_idx")).num_unindexed_rows,
-        )
+        return before, hits, await unindexed_rows(table)
 
-    late, found, later = with_table(work)
-    assert late == len(TEXTS) * 60
-    assert found
-    assert later == 0
+    before, hits, after = with_table(work)
+    assert before == len(TEXTS) * 60
+    assert hits
+    assert after == 0
 
 
-def test_a_table_of_an_older_version_gets_the_index_that_it_lacks(with_table):
+async def unindexed_rows(table):
+    return (await (await only_lance_table(table)).index_stats("search_text_idx")).num_unindexed_rows
+
+
+def test_a_table_of_an_older_version_gets_its_missing_index(with_table):
+    """A new index needs no migration: the next ingest creates it."""
+
     async def work(table):
         await put(table)
-        await (await lance_table(table)).drop_index("tenant_idx")
+        await (await only_lance_table(table)).drop_index("tenant_idx")
         await put(table, "doc_b")
-        return {column for index in await (await lance_table(table)).list_indices() for column in index.columns}
+        return {column for index in await (await only_lance_table(table)).list_indices() for column in index.columns}
 
     assert with_table(work) == {"search_text", "document_id", "tenant"}
 
@@ -123,7 +129,8 @@ def test_a_table_of_an_older_version_gets_the_index_that_it_lacks(with_table):
     ("indexed", "unindexed", "files", "is_due"),
     [(0, 100, 1, False), (0, 101, 1, True), (100_000, 390, 1, False), (100_000, 391, 1, True), (0, 0, 129, True)],
 )
-def test_the_table_is_put_in_order_when_it_pays(indexed, unindexed, files, is_due):
+def test_the_table_is_optimized_only_when_it_is_worth_the_cost(indexed, unindexed, files, is_due):
+    """Too many unindexed rows or too many files slow down every search."""
     assert index_maintenance.needs_optimization(indexed, unindexed, files) is is_due
 
 
@@ -138,11 +145,12 @@ def test_the_table_is_put_in_order_when_it_pays(indexed, unindexed, files, is_du
         (9, 17, False),
     ],
 )
-def test_vectors_are_indexed_from_a_size_on_and_again_when_the_index_is_in_many_parts(rows, parts, is_due):
+def test_the_vector_index_is_built_for_large_tables_and_rebuilt_from_many_parts(rows, parts, is_due):
+    """A small table is searched exactly, and an index of many parts becomes slow."""
     assert index_maintenance.needs_vector_index(rows, parts) is is_due
 
 
-def _upkeep_for_ever(url: str) -> None:
+def _maintain_forever(url: str) -> None:
     index_maintenance.MAX_EXACT_SEARCH_ROWS = 1
     index_maintenance._MAX_UNINDEXED_ROWS = 0
 
@@ -154,13 +162,14 @@ def _upkeep_for_ever(url: str) -> None:
     asyncio.run(write())
 
 
-def test_writers_that_are_killed_while_they_index_leave_a_whole_set(table_url, with_table):
-    """Two at once, which also come in each other's way; after each kill one document is there, once and whole."""
+def test_writers_that_are_killed_while_indexing_leave_a_complete_set(table_url, with_table):
+    """Two concurrent writers, which also conflict; after each kill the document is stored once and completely."""
     rng = random.Random(3)
+    with_table(lambda table: put(table, texts=TEXTS * 70))  # a writer may be killed after it has created the table
     counts = []
     for _ in range(6):
-        writers = [started(_upkeep_for_ever, table_url) for _ in range(2)]
-        _wait_for_a_commit(table_url)
+        writers = [start_process(_maintain_forever, table_url) for _ in range(2)]
+        wait_for_commit(table_url)
         writers[0].join(rng.random() * 0.5)
         for writer in writers:
             os.kill(writer.pid, signal.SIGKILL)
@@ -173,25 +182,25 @@ def test_writers_that_are_killed_while_they_index_leave_a_whole_set(table_url, w
 
 
 async def _is_indexed(table):
-    return await (await lance_table(table)).index_stats("vector_idx") is not None
+    return await (await only_lance_table(table)).index_stats("vector_idx") is not None
 
 
-def test_one_process_does_one_upkeep_at_a_time(with_table, monkeypatch):
-    """Two would each undo what the other has written, and leave the files of it behind."""
-    running, most = 0, 0
+def test_one_process_runs_one_maintenance_at_a_time(with_table, monkeypatch):
+    """Two concurrent runs would undo each other's work and leave unused files behind."""
+    running, max_running = 0, 0
 
-    async def watched(_table):
-        nonlocal running, most
+    async def count_runs(_table):
+        nonlocal running, max_running
         running += 1
-        most = max(most, running)
+        max_running = max(max_running, running)
         await asyncio.sleep(0.05)
         running -= 1
 
-    monkeypatch.setattr(index_maintenance, "maintain_indexes", watched)
+    monkeypatch.setattr(index_maintenance, "maintain_indexes", count_runs)
 
-    async def ingest_at_once(table):
+    async def put_concurrently(table):
         await put(table, "doc_first")
         await asyncio.gather(*(put(table, f"doc_{number}") for number in range(5)))
 
-    with_table(ingest_at_once)
-    assert most == 1
+    with_table(put_concurrently)
+    assert max_running == 1

@@ -1,4 +1,4 @@
-"""An ingest that is done once more: by a late task, after a loss, and not at all where it would be paid for in vain."""
+"""Repeated ingests: late retries, lost files, and no retry that could only cost money."""
 
 import resource
 
@@ -10,70 +10,71 @@ from tests.documents.factories import make_pdf
 from tests.documents.in_process import stored_files
 from tests.offline import calls, key
 
-SMALL_FILES = 100_000  # bytes; above what is written on the way, below what the chunks take
+SMALL_FILES = 100_000  # bytes; more than intermediate files need, less than the chunks need
 
 
-def refused_once(name, pages=1):
-    text = [f"The bell {number} weighs nine tons.\n" * 20 for number in range(pages)]
-    return make_pdf([f"[[offline key={name} status=401 times=1]] {text[0]}", *text[1:]])
+def pdf_refused_once(name, pages=1):
+    """A PDF whose first embedding call fails with 401."""
+    texts = [f"The bell {number} weighs nine tons.\n" * 20 for number in range(pages)]
+    return make_pdf([f"[[offline key={name} status=401 times=1]] {texts[0]}", *texts[1:]])
 
 
-def test_a_failed_ingest_that_is_retried_late_leaves_the_ready_document_as_it_is(
-    env, documents_client, chunks, model_url
-):
-    """The content was uploaded again meanwhile: there is nothing to do, and nothing to pay for."""
+def test_a_late_retry_of_a_failed_ingest_leaves_the_ready_document_unchanged(env, documents_client, chunks, model_url):
+    """The content was uploaded again in the meantime, so the retry must not pay for the embeddings again."""
     name = key()
     with in_process.worker(env):
         failed = documents_client.wait_until_ingested(
-            documents_client.upload(refused_once(name))[1]["document"]["document_id"]
+            documents_client.upload(pdf_refused_once(name))[1]["document"]["document_id"]
         )
-        document_id = documents_client.upload_and_ingest(refused_once(name))
-        ready, paid = documents_client.document(document_id), calls(model_url, name)["calls"]
+        document_id = documents_client.upload_and_ingest(pdf_refused_once(name))
+        ready, calls_before = documents_client.document(document_id), calls(model_url, name)["calls"]
         late = documents_client.call("POST", f"/tasks/{failed['task_id']}/retry")[1]["task_id"]
-        ended = documents_client.call("GET", f"/tasks/{late}/result?wait=30")[1]
+        result = documents_client.call("GET", f"/tasks/{late}/result?wait=30")[1]
 
-    assert failed["error"]["message"].endswith("see OPENAI_API_KEY")  # its own advice is the last word
-    assert (ended["status"], ended["result"]["chunks"]) == ("completed", ready["chunks"])
-    assert calls(model_url, name)["calls"] == paid
+    assert failed["error"]["message"].endswith("see OPENAI_API_KEY")  # the message ends with the advice of its code
+    assert (result["status"], result["result"]["chunks"]) == ("completed", ready["chunks"])
+    assert calls(model_url, name)["calls"] == calls_before
     assert documents_client.document(document_id) == ready
     assert len(chunks(document_id)) == ready["chunks"]
 
 
-def test_a_retried_ingest_leaves_a_document_to_the_task_that_has_it(env, documents_client, model_url):
+def test_a_retried_ingest_leaves_the_document_to_its_owner_task(env, documents_client, model_url):
+    """Two tasks never ingest one document: the retry finds it ready or owned by the other task."""
     name = key()
     with in_process.worker(env):
         failed = documents_client.wait_until_ingested(
-            documents_client.upload(refused_once(name))[1]["document"]["document_id"]
+            documents_client.upload(pdf_refused_once(name))[1]["document"]["document_id"]
         )
-    running = documents_client.upload(refused_once(name))[1]["task"]["task_id"]  # nobody does it yet
+    running = documents_client.upload(pdf_refused_once(name))[1]["task"]["task_id"]  # no worker runs yet
     late = documents_client.call("POST", f"/tasks/{failed['task_id']}/retry")[1]["task_id"]
     with in_process.worker(env):
         ready = documents_client.wait_until_ingested(failed["document_id"])
-        ended = documents_client.call("GET", f"/tasks/{late}?wait=30")[1]
+        late_task = documents_client.call("GET", f"/tasks/{late}?wait=30")[1]
 
     assert (ready["status"], ready["task_id"]) == ("ready", running)
-    assert ended["status"] == "completed" or ended["error_code"] == "document_taken"
+    assert late_task["status"] == "completed" or late_task["error_code"] == "document_taken"
 
 
-def test_a_document_whose_file_was_lost_is_ready_once_it_is_sent_again(env, documents_client, folder):
+def test_a_document_whose_file_was_lost_is_repaired_by_another_upload(env, documents_client, folder):
+    """The retry fails with file_lost; an upload of the same content saves the file again."""
     name = key()
     with in_process.worker(env):
         failed = documents_client.wait_until_ingested(
-            documents_client.upload(refused_once(name))[1]["document"]["document_id"]
+            documents_client.upload(pdf_refused_once(name))[1]["document"]["document_id"]
         )
         (folder / "documents" / "files" / failed["document_id"]).unlink()
         late = documents_client.call("POST", f"/tasks/{failed['task_id']}/retry")[1]["task_id"]
-        lost = documents_client.call("GET", f"/tasks/{late}?wait=30")[1]
+        late_task = documents_client.call("GET", f"/tasks/{late}?wait=30")[1]
         document = documents_client.document(failed["document_id"])
 
-        assert (lost["error_code"], document["error"]["code"]) == ("file_lost", "file_lost")
-        assert documents_client.upload_and_ingest(refused_once(name)) == failed["document_id"]
+        assert (late_task["error_code"], document["error"]["code"]) == ("file_lost", "file_lost")
+        assert documents_client.upload_and_ingest(pdf_refused_once(name)) == failed["document_id"]
     assert stored_files(folder) == [failed["document_id"]]
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
-def test_a_full_disk_fails_an_ingest_at_once_and_its_chunks_are_paid_for_once(env, documents_client, model_url):
-    """Its process may write small files only; another attempt would embed everything again."""
+def test_a_full_disk_fails_an_ingest_without_a_retry(env, documents_client, model_url):
+    """Each attempt would pay for all embeddings again, and none could succeed."""
     name = key()
     with in_process.worker(env) as worker:
         documents_client.upload_and_ingest(b"The table is made.", "first.txt")
@@ -86,5 +87,5 @@ def test_a_full_disk_fails_an_ingest_at_once_and_its_chunks_are_paid_for_once(en
 
     assert (failed["status"], failed["error"]["code"]) == ("failed", "storage_full")
     assert task["attempts"] == 1
-    assert calls(model_url, name)["calls"] == 2  # refused once, and then embedded once
+    assert calls(model_url, name)["calls"] == 2  # refused once, then embedded once
     assert "errno=EFBIG" in worker.output

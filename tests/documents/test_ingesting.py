@@ -1,4 +1,4 @@
-"""An ingest may end anywhere and run again: one complete set of chunks remains, no doubles, nothing half."""
+"""An ingest may be interrupted anywhere and run again: one complete set of chunks remains."""
 
 import asyncio
 import multiprocessing
@@ -8,10 +8,10 @@ import time
 import psutil
 import pytest
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.errors import NoText
 from documents.ingesting import IngestJob, ingest
-from documents.reading import TextReader
+from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, MODEL, SIZE, embed_by_hashing
 from tests.documents.factories import make_pdf
 
@@ -19,7 +19,7 @@ PAGES = [f"Page {number} speaks of the wine of year {1900 + number}.\n" * 40 for
 
 
 async def ignore_progress(_done: int, _count: int) -> None:
-    """Progress that nobody watches."""
+    """Discard progress reports."""
 
 
 @pytest.fixture
@@ -29,54 +29,59 @@ def job(tmp_path):
     return IngestJob("doc_a", "t", path, "pdf", MODEL.name)
 
 
-async def run(table, job, embed=embed_by_hashing, progress=ignore_progress):
-    return await ingest(job, TextReader(1, LIMITS, SIZE), table, embed, progress)
+async def run(table, job, embed=embed_by_hashing, report_progress=ignore_progress):
+    return await ingest(job, TextReader(1, LIMITS, SIZE), table, embed, report_progress)
 
 
-def test_an_ingest_says_what_it_found_and_leaves_it_in_the_table(with_table, job):
+def test_an_ingest_reports_its_result_and_stores_all_chunks(with_table, job):
+    """The numbers that the document shows are those of the table."""
+
     async def work(table):
         return await run(table, job), await table.count("doc_a")
 
-    ingested, count = with_table(work)
-    assert (ingested.pages, ingested.pages_without_text, ingested.damaged_pages) == (60, (), ())
-    assert ingested.model == MODEL
-    assert ingested.chunks == count > 60
+    result, count = with_table(work)
+    assert (result.pages, result.pages_without_text, result.damaged_pages) == (60, (), ())
+    assert result.model == MODEL
+    assert result.chunks == count > 60
 
 
-def test_pages_without_text_are_named(with_table, job):
+def test_pages_without_text_are_reported(with_table, job):
+    """The user learns which pages no question can find."""
     job.path.write_bytes(make_pdf(["One.", "", "Three.", ""]))
 
     assert with_table(lambda table: run(table, job)).pages_without_text == (2, 4)
 
 
-def test_progress_is_told_in_pages_and_ends_with_all(with_table, job):
+def test_progress_is_reported_in_pages_and_ends_with_all_pages(with_table, job):
+    """Progress never goes backwards."""
     reported = []
 
-    async def note(done, count):
+    async def record(done, count):
         reported.append((done, count))
 
-    with_table(lambda table: run(table, job, progress=note))
+    with_table(lambda table: run(table, job, report_progress=record))
     assert len(reported) > 2
     assert reported == sorted(reported)
     assert reported[-1] == (60, 60)
 
 
-def test_texts_are_embedded_in_batches_in_order_and_once(with_table, job):
+def test_texts_are_embedded_once_in_batches(with_table, job):
+    """No text is paid for twice, and no batch exceeds its size."""
     batches = []
 
     async def embed(texts):
         batches.append(list(texts))
         return await embed_by_hashing(texts)
 
-    ingested = with_table(lambda table: run(table, job, embed))
-    assert sum(map(len, batches)) == ingested.chunks
+    result = with_table(lambda table: run(table, job, embed))
+    assert sum(map(len, batches)) == result.chunks
     assert max(map(len, batches)) <= 64
     assert all("\n" not in text for batch in batches for text in batch)
 
 
 @pytest.mark.parametrize("failing", [1, 3])
-def test_an_ingest_that_fails_leaves_what_was_before(with_table, job, failing):
-    """No half of a document is ever found."""
+def test_a_failed_ingest_leaves_the_table_unchanged(with_table, job, failing):
+    """A partial document is never found, and a second attempt stores all of it."""
     calls = []
 
     async def fail(texts):
@@ -89,15 +94,16 @@ def test_an_ingest_that_fails_leaves_what_was_before(with_table, job, failing):
         with pytest.raises(ConnectionError):
             await run(table, job, fail)
         before = await table.count("doc_a")
-        ingested = await run(table, job)
-        return before, ingested.chunks, await table.count("doc_a")
+        result = await run(table, job)
+        return before, result.chunks, await table.count("doc_a")
 
     before, chunks, after = with_table(work)
     assert before == 0
     assert after == chunks
 
 
-def test_a_document_without_text_leaves_nothing(with_table, job):
+def test_a_document_without_text_stores_no_chunks(with_table, job):
+    """The ingest fails before its commit."""
     job.path.write_bytes(make_pdf(["", ""]))
 
     async def work(table):
@@ -108,7 +114,9 @@ def test_a_document_without_text_leaves_nothing(with_table, job):
     assert with_table(work) == 0
 
 
-def test_a_cancelled_ingest_stops_reading_and_leaves_nothing(with_table, job):
+def test_a_cancelled_ingest_stops_reading_and_stores_no_chunks(with_table, job):
+    """Cancelling during an embedding call ends the reading process too."""
+
     async def work(table):
         started = asyncio.Event()
 
@@ -124,7 +132,7 @@ def test_a_cancelled_ingest_stops_reading_and_leaves_nothing(with_table, job):
         return await table.count("doc_a")
 
     assert with_table(work) == 0
-    assert [child for child in psutil.Process().children() if "documents.reading_process" in child.cmdline()] == []
+    assert [child for child in psutil.Process().children() if "documents.reading.process" in child.cmdline()] == []
 
 
 def _ingest_in_a_process(url: str, job: IngestJob) -> None:
@@ -135,7 +143,7 @@ def _ingest_in_a_process(url: str, job: IngestJob) -> None:
 
 
 def test_ten_kills_at_random_moments_leave_one_complete_set(table_url, with_table, job):
-    """kill -9 from before the first page to the commit; after each, all is there or nothing is."""
+    """Each kill -9, from before the first page to the commit, leaves either all chunks or none."""
     rng = random.Random(11)
     spawn = multiprocessing.get_context("spawn")
     started = time.monotonic()

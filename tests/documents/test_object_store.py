@@ -1,4 +1,4 @@
-"""Documents in an object store that speaks S3's protocol: everything that a folder does, with nothing on disk."""
+"""Documents in an S3-compatible object store: all features of a local folder, with no data left on the local disk."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ PAGES = ["The harbour has nine piers.", "The harbour master sleeps on pier seven
 
 @pytest.fixture(scope="module")
 def store_url():
-    """Of a server with one bucket, `library`."""
+    """The URL of an S3 server with one bucket, `library`."""
     with running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], ready="Running on") as server:
         url = server.wait_for("Running on").split()[-1]
         urllib.request.urlopen(urllib.request.Request(f"{url}/library", method="PUT"), timeout=10).close()
@@ -31,7 +31,7 @@ def store_url():
 
 @pytest.fixture
 def env(env, store_url):
-    """With a folder of the bucket for each test."""
+    """The environment with a separate folder in the bucket for each test."""
     return env | {
         "CHATQUEUE_DOCUMENTS_URL": f"s3://library{env['CHATQUEUE_DATA_DIR']}",
         "AWS_ENDPOINT_URL": store_url,
@@ -43,73 +43,72 @@ def env(env, store_url):
 
 
 @pytest.fixture
-def originals(env, store_url):
-    """Names of the files that the bucket holds for this test."""
+def uploaded_files(env, store_url):
+    """Returns the names of the files in this test's folder of the bucket."""
 
     def names():
         prefix = env["CHATQUEUE_DOCUMENTS_URL"].removeprefix("s3://library/") + "/files/"
-        with urllib.request.urlopen(f"{store_url}/library?list-type=2&prefix={prefix}", timeout=10) as reply:
-            keys = re.findall(r"<Key>(.*?)</Key>", reply.read().decode())
+        with urllib.request.urlopen(f"{store_url}/library?list-type=2&prefix={prefix}", timeout=10) as response:
+            keys = re.findall(r"<Key>(.*?)</Key>", response.read().decode())
         return sorted(key.removeprefix(prefix) for key in keys if key != prefix)
 
     return names
 
 
 @pytest.fixture
-def kept_chunks(env, settings, monkeypatch):
-    """How many chunks of a document the bucket holds."""
+def count_chunks(env, settings, monkeypatch):
+    """Counts the chunks of a document in the bucket."""
     for name in (name for name in env if name.startswith("AWS_")):
         monkeypatch.setenv(name, env[name])
-    mine = settings.model_copy(update={"documents_url": env["CHATQUEUE_DOCUMENTS_URL"]})
+    store_settings = settings.model_copy(update={"documents_url": env["CHATQUEUE_DOCUMENTS_URL"]})
 
     async def count(document_id):
-        return await (await open_chunk_table(mine)).count(document_id)
+        return await (await open_chunk_table(store_settings)).count(document_id)
 
     return lambda document_id: asyncio.run(count(document_id))
 
 
-def test_a_document_is_uploaded_ingested_asked_and_deleted(env, documents_client, originals, kept_chunks, folder):
-    """On disk is only what passes through."""
+def test_a_document_is_uploaded_ingested_asked_and_deleted(env, documents_client, uploaded_files, count_chunks, folder):
+    """The object store holds the file and the chunks; the local disk is used only in passing."""
     with in_process.worker(env):
         document_id = documents_client.upload_and_ingest(make_pdf(PAGES), "harbour.pdf")
-        assert originals() == [document_id]
-        assert kept_chunks(document_id) == 2
+        assert uploaded_files() == [document_id]
+        assert count_chunks(document_id) == 2
         (citation,) = documents_client.ask("Where does the harbour master sleep?", [document_id])[1]["citations"]
         assert (citation["page"], citation["quote"]) == (2, PAGES[1])
 
         removal = documents_client.call("DELETE", f"/documents/{document_id}")[1]["task_id"]
         assert documents_client.call("GET", f"/tasks/{removal}?wait=30")[1]["status"] == "completed"
         assert documents_client.call("GET", f"/documents/{document_id}")[0] == 404
-    assert originals() == []
-    assert kept_chunks(document_id) == 0
+    assert uploaded_files() == []
+    assert count_chunks(document_id) == 0
     assert [path for path in (folder / "documents").rglob("*") if path.is_file()] == []
 
 
-def test_a_store_that_is_away_is_said_so_and_holds_up_no_other_request(env, folder):
-    """Arrow tries for seconds, in which the same web process goes on answering."""
+def test_an_unreachable_store_is_reported_and_blocks_no_other_request(env, folder):
+    """Arrow retries for seconds, during which the same web process continues to answer."""
     with (
         in_process.web(env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}) as documents_client,
         ThreadPoolExecutor(1) as pool,
     ):
         upload = pool.submit(documents_client.upload, b"The tide is out.", "tide.txt")
-        answered = 0
+        answered_requests = 0
         while not upload.done():
-            answered += documents_client.call("GET", "/queue/stats")[0] == 200
+            answered_requests += documents_client.call("GET", "/queue/stats")[0] == 200
 
     status, problem = upload.result()
     assert (status, problem["error"]["code"]) == (503, "files_unavailable")
-    assert answered > 20
+    assert answered_requests > 20
     assert [path for path in (folder / "documents").rglob("*") if path.is_file()] == []
 
 
-def test_workers_that_commit_at_once_lose_nothing_of_each_other(env, documents_client):
-    """The store refuses the second of two puts of one version; who was refused commits again."""
+def test_concurrent_commits_of_two_workers_lose_no_document(env, documents_client):
+    """The store rejects the second put of a version, and the worker whose put was rejected commits again."""
     texts = [f"Ship number {number} carries {cargo}." for number, cargo in enumerate(CARGOES)]
     with in_process.worker(env), in_process.worker(env):
-        sent = [documents_client.upload(text.encode(), "ship.txt")[1]["document"]["document_id"] for text in texts]
-        assert [documents_client.wait_until_ingested(document_id)["status"] for document_id in sent] == ["ready"] * len(
-            texts
-        )
-        asked = [documents_client.ask(f"What does ship number {number} carry?")[1] for number in range(len(texts))]
+        ids = [documents_client.upload(text.encode(), "ship.txt")[1]["document"]["document_id"] for text in texts]
+        states = [documents_client.wait_until_ingested(document_id)["status"] for document_id in ids]
+        assert states == ["ready"] * len(texts)
+        jobs = [documents_client.ask(f"What does ship number {number} carry?")[1] for number in range(len(texts))]
 
-    assert [job["citations"][0]["document_id"] for job in asked] == sent
+    assert [job["citations"][0]["document_id"] for job in jobs] == ids

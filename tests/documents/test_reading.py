@@ -1,4 +1,4 @@
-"""A file's text page by page; and whatever is wrong with a file costs that file only."""
+"""Reading: the text of a file page by page, and faults that affect only the file that has them."""
 
 import asyncio
 import json
@@ -21,18 +21,18 @@ from documents.errors import (
     DocumentError,
     EmptyDocument,
     EncryptedDocument,
-    ExpandsTooMuch,
+    ExpandedDocumentTooLarge,
     NoPages,
     NoText,
     ReadingInterrupted,
-    TakesTooLong,
+    ReadingTimedOut,
     TooManyPages,
     UnknownEncoding,
     UnreadableDocument,
     UnsupportedDocument,
 )
 from documents.file_type import sniff_type
-from documents.reading import TextReader
+from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
 from tests.waiting import until
@@ -50,12 +50,12 @@ def save(tmp_path):
     return write
 
 
-def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "documents.reading_process" in child.cmdline()]
+def reading_processes() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "documents.reading.process" in child.cmdline()]
 
 
 def test_each_page_has_its_own_text_and_number(save):
-    """A citation is worth its page number."""
+    """A citation names a page, so text must never be attributed to the wrong one."""
     pages = [read_page.page for read_page in read(save(make_pdf(FACTS)))]
 
     assert [(page.number, page.count, page.text) for page in pages] == [
@@ -63,8 +63,8 @@ def test_each_page_has_its_own_text_and_number(save):
     ]
 
 
-def test_chunks_are_literally_on_their_page(save):
-    """Indexes run on through the document, without gaps."""
+def test_chunks_are_verbatim_on_their_page(save):
+    """Chunk indexes continue through the document, without gaps."""
     pages = read(save(make_pdf(["\n".join(f"{fact} Line {n}." for n in range(60)) for fact in FACTS])))
     chunks = [chunk for page in pages for chunk in page.chunks]
 
@@ -73,14 +73,15 @@ def test_chunks_are_literally_on_their_page(save):
     assert all(chunk.text == page.page.text[chunk.start : chunk.end] for page in pages for chunk in page.chunks)
 
 
-def test_a_page_without_text_is_named_and_the_others_are_read(save):
-    """Scanned pages are not silently skipped."""
+def test_a_page_without_text_is_reported_and_the_others_are_read(save):
+    """Scanned pages are not skipped silently."""
     pages = [read_page.page for read_page in read(save(make_pdf([FACTS[0], "", FACTS[2]])))]
 
     assert [page.problem for page in pages] == [None, "no_text", None]
 
 
-def test_a_page_that_is_damaged_costs_itself_only(save):
+def test_a_damaged_page_does_not_affect_the_others(save):
+    """The other pages are read as if nothing had happened."""
     data = make_pdf(FACTS).replace(b"/Type /Page /Parent 2 0 R /MediaBox", b"/Type /Nope", 1)
 
     assert [read_page.page.text for read_page in read(save(data))][1:] == FACTS[1:]
@@ -90,56 +91,58 @@ def test_a_page_that_is_damaged_costs_itself_only(save):
     ("data", "error"),
     [
         (make_pdf(["", ""]), NoText),
-        (make_pdf(FACTS, locked=True), EncryptedDocument),
+        (make_pdf(FACTS, encrypted=True), EncryptedDocument),
         (make_pdf([]), NoPages),
         (make_pdf(FACTS)[:60], DamagedDocument),
         (b"%PDF-1.7\n" + b"\xff" * 5_000, DamagedDocument),
         (make_pdf(["x"] * 501), TooManyPages),
-        (make_pdf(["\n".join(["many characters"] * 150_000)]), ExpandsTooMuch),
-        (make_pdf(["\n".join(["words " * 15] * 70)] * 450), ExpandsTooMuch),
+        (make_pdf(["\n".join(["many characters"] * 150_000)]), ExpandedDocumentTooLarge),
+        (make_pdf(["\n".join(["words " * 15] * 70)] * 450), ExpandedDocumentTooLarge),
     ],
     ids=[
         "scanned",
-        "locked",
+        "encrypted",
         "no pages",
-        "cut off",
-        "nonsense",
+        "truncated",
+        "random bytes",
         "too many pages",
-        "text bomb of a page",
-        "too much text",
+        "too much text on a page",
+        "too much text in total",
     ],
 )
-def test_each_fault_has_an_error_of_its_own(save, data, error):
+def test_each_fault_of_a_file_has_its_own_error(save, data, error):
+    """The caller learns from the code what is wrong with the file."""
     with pytest.raises(error):
         read(save(data))
 
 
-def test_a_decompression_bomb_ends_within_its_memory(save):
-    """Half a megabyte that unfolds to half a gigabyte, in a process that has less."""
+def test_a_decompression_bomb_stays_within_its_memory_limit(save):
+    """Half a megabyte that expands to half a gigabyte, in a process that has less memory than that."""
     path = save(assemble([zlib.compress(b"%" + b" " * 500_000_000)]))
 
     assert path.stat().st_size < 1_000_000
     with pytest.raises(UnreadableDocument):
         read(path, memory_bytes=384 * 1024**2)
-    assert children() == []
+    assert reading_processes() == []
 
 
-def test_a_reader_that_takes_too_long_is_ended(save):
-    with pytest.raises(TakesTooLong):
+def test_a_reader_that_exceeds_its_time_limit_is_killed(save):
+    """A hanging parser must not occupy a slot of the worker forever."""
+    with pytest.raises(ReadingTimedOut):
         read(save(make_pdf(FACTS)), seconds=0.001)
-    assert children() == []
+    assert reading_processes() == []
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGSEGV, DamagedDocument), (signal.SIGKILL, ReadingInterrupted)])
-def test_a_crash_of_the_reader_is_the_documents_doing_and_a_kill_is_not(save, number, error):
-    """What was killed from outside is worth another attempt."""
+def test_a_crash_of_the_reader_is_final_and_a_kill_is_retried(save, number, error):
+    """A crash is caused by the document. A process killed from outside justifies another attempt."""
 
     def kill_reader():
-        process = until(lambda: next(iter(children()), None))
+        process = until(lambda: next(iter(reading_processes()), None))
         process.send_signal(number)
 
     async def read_and_kill():
-        reading = asyncio.create_task(_all(save(make_pdf(["word " * 500] * 500))))
+        reading = asyncio.create_task(_read_all(save(make_pdf(["word " * 500] * 500))))
         await asyncio.to_thread(kill_reader)
         await reading
 
@@ -147,27 +150,27 @@ def test_a_crash_of_the_reader_is_the_documents_doing_and_a_kill_is_not(save, nu
         asyncio.run(read_and_kill())
 
 
-async def _all(path):
+async def _read_all(path):
     async with aclosing(TextReader(1, LIMITS, SIZE).read(path, "pdf")) as pages:
         return [page async for page in pages]
 
 
-def test_a_reading_that_is_cut_short_leaves_no_process(save):
-    """A cancelled ingest reads no further."""
+def test_a_cancelled_reading_leaves_no_process(save):
+    """A cancelled ingest does not keep reading in the background."""
 
     async def first_page():
         async with aclosing(TextReader(1, LIMITS, SIZE).read(save(make_pdf(FACTS * 100)), "pdf")) as pages:
             return await anext(pages)
 
     assert asyncio.run(first_page()).page.text == FACTS[0]
-    assert children() == []
+    assert reading_processes() == []
 
 
-def test_the_reader_ends_with_its_worker(save):
-    """It hears of a worker's death by the end of its input: a reader of nobody would read on."""
+def test_the_reading_process_exits_with_its_worker(save):
+    """It detects the death of its worker by the end of its input; otherwise it would keep reading for nobody."""
     request = {"path": str(save(make_pdf(FACTS * 100))), "file_type": "pdf", "size": asdict(SIZE), **asdict(LIMITS)}
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-m", "documents.reading_process"], stdin=pipe, stdout=pipe) as process:
+    with subprocess.Popen([sys.executable, "-m", "documents.reading.process"], stdin=pipe, stdout=pipe) as process:
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
         process.stdout.readline()
@@ -176,21 +179,21 @@ def test_the_reader_ends_with_its_worker(save):
         assert process.wait(timeout=15) == 1
 
 
-def test_the_event_loop_runs_on_while_a_document_is_read(save):
-    """The worker's other calls wait for nothing: the parser is in a process of its own."""
+def test_the_event_loop_is_not_blocked_while_a_document_is_read(save):
+    """Other jobs of the worker are not delayed: the parser runs in a process of its own."""
     path = save(make_pdf(["\n".join(["word " * 20] * 60)] * 100))
 
     async def watch():
-        loop, gaps, reading = asyncio.get_running_loop(), [], asyncio.create_task(_all(path))
+        loop, gaps, reading = asyncio.get_running_loop(), [], asyncio.create_task(_read_all(path))
         while not reading.done():
             before = loop.time()
             await asyncio.sleep(0)
             gaps.append(loop.time() - before)
         return len(reading.result()), max(gaps)
 
-    pages, longest = asyncio.run(watch())
+    pages, longest_gap = asyncio.run(watch())
     assert pages == 100
-    assert longest < 1
+    assert longest_gap < 1
 
 
 @pytest.mark.parametrize(
@@ -205,6 +208,7 @@ def test_the_event_loop_runs_on_while_a_document_is_read(save):
     ],
 )
 def test_text_is_read_in_every_marked_encoding(save, data, texts):
+    """Byte order marks are honoured, line ends are normalized, and form feeds separate pages."""
     assert [read_page.page.text for read_page in read(save(data), "text")] == texts
 
 
@@ -217,25 +221,25 @@ def test_text_is_read_in_every_marked_encoding(save, data, texts):
         (b"a\0b", UnsupportedDocument),
     ],
 )
-def test_text_that_would_have_to_be_guessed_is_refused(save, data, error):
-    """Nonsense in the index is worse than a clear refusal."""
+def test_text_of_unknown_encoding_is_rejected(save, data, error):
+    """An error is better than garbage in the index."""
     with pytest.raises(error):
         read(save(data), "text")
 
 
-def test_a_text_of_too_many_pages_is_refused_at_once(save):
-    """Form feeds cost a byte each; the bound on pages is the same as for a PDF."""
-    whole = save(b"words\f" * 500 + b"words")
+def test_a_text_of_too_many_pages_is_rejected_quickly(save):
+    """A form feed is a single byte, so a small file can have millions of pages; the limit is that of a PDF."""
+    path = save(b"words\f" * 500 + b"words")
 
-    assert len(read(whole, "text", max_pages=501)) == 501
+    assert len(read(path, "text", max_pages=501)) == 501
     with pytest.raises(TooManyPages):
-        read(whole, "text", max_pages=500)
+        read(path, "text", max_pages=500)
     with pytest.raises(TooManyPages):
         read(save(b"words" + b"\f" * 5_000_000), "text", seconds=10)
 
 
 @pytest.mark.parametrize(
-    ("head", "name", "kind"),
+    ("head", "name", "file_type"),
     [
         (b"%PDF-1.4", "a.txt", "pdf"),
         (b"junk before\n%PDF-1.4", "a", "pdf"),
@@ -248,40 +252,42 @@ def test_a_text_of_too_many_pages_is_refused_at_once(save):
         ("words".encode("utf-16"), "a.txt", "text"),
     ],
 )
-def test_the_kind_is_told_by_the_content(head, name, kind):
-    assert sniff_type(head, name) == kind
+def test_the_file_type_is_detected_from_the_content(head, name, file_type):
+    """The file name only distinguishes Markdown from text, and a text that mentions PDF from a PDF."""
+    assert sniff_type(head, name) == file_type
 
 
 @pytest.mark.parametrize("head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0"])
-def test_what_is_neither_pdf_nor_text_is_refused(head):
+def test_files_that_are_neither_pdf_nor_text_are_rejected(head):
+    """The extension .pdf does not make an archive, image or program a document."""
     with pytest.raises(UnsupportedDocument):
         sniff_type(head, "fine.pdf")
 
 
 def mutate(data: bytes, seed: int) -> bytes:
-    """Bytes changed, cut out, doubled, and the end cut off."""
-    rng, bad = random.Random(seed), bytearray(data)
+    """Overwrite, delete and duplicate random bytes, and truncate the end."""
+    rng, mutated = random.Random(seed), bytearray(data)
     for _ in range(rng.choice([1, 5, 30, 200])):
-        at, length = rng.randrange(len(bad)), rng.randrange(1, 200)
-        change = rng.choice(["set", "set", "cut", "double", "end"])
+        at, length = rng.randrange(len(mutated)), rng.randrange(1, 200)
+        change = rng.choice(["set", "set", "delete", "duplicate", "truncate"])
         if change == "set":
-            bad[at] = rng.randrange(256)
-        elif change == "cut":
-            bad[at : at + length] = b""
-        elif change == "double":
-            bad[at:at] = bad[at : at + length]
+            mutated[at] = rng.randrange(256)
+        elif change == "delete":
+            mutated[at : at + length] = b""
+        elif change == "duplicate":
+            mutated[at:at] = mutated[at : at + length]
         else:
-            del bad[max(at, 50) :]
-        if len(bad) < 50:
+            del mutated[max(at, 50) :]
+        if len(mutated) < 50:
             break
-    return b"%PDF-1.4\n" + bytes(bad)
+    return b"%PDF-1.4\n" + bytes(mutated)
 
 
-def test_mutated_pdfs_are_read_or_refused_and_nothing_else(save, tmp_path):
-    """No crash, no hang, no file left: 60 files, each broken in its own way."""
+def test_mutated_pdfs_are_read_or_rejected(save, tmp_path):
+    """None of 60 files, each damaged in its own way, causes a crash, a hang or a leftover file."""
     pdf = assemble([draw(f"{fact}\n" * 40) for fact in FACTS])
 
-    async def try_each():
+    async def read_each():
         reader, outcomes = TextReader(2, LIMITS, SIZE), []
         for seed in range(60):
             path = save(mutate(pdf, seed), "mutated.pdf")
@@ -292,22 +298,22 @@ def test_mutated_pdfs_are_read_or_refused_and_nothing_else(save, tmp_path):
                 outcomes.append(type(error))
         return outcomes
 
-    outcomes = asyncio.run(try_each())
+    outcomes = asyncio.run(read_each())
 
     assert ReadingInterrupted not in outcomes
     assert len(set(outcomes)) > 2
-    assert children() == []
+    assert reading_processes() == []
     assert [path.name for path in tmp_path.iterdir()] == ["mutated.pdf"]
 
 
 def installed_pdfs() -> list[Path]:
-    """What Debian and Python packages brought along; more with CHATQUEUE_TEST_PDFS, a folder."""
+    """The PDFs of installed Debian and Python packages, and those in the folder CHATQUEUE_TEST_PDFS."""
     folders = ["/usr/share/doc", *site.getsitepackages(), os.environ.get("CHATQUEUE_TEST_PDFS", "")]
     return [path for folder in folders if folder for path in sorted(Path(folder).rglob("*.pdf"))]
 
 
 def test_every_installed_pdf_is_read():
-    """Real documents: most pages have text, and every chunk is on its page."""
+    """In real documents most pages have text, and every chunk is verbatim on its page."""
     paths = installed_pdfs()
     if not paths:
         pytest.skip("no package on this machine ships a PDF; Debian's libtasn1-doc and shared-mime-info do")

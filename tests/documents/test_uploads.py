@@ -1,4 +1,4 @@
-"""Uploads over real sockets: what breaks off, is malformed or too slow is refused, and leaves nothing."""
+"""Uploads over real sockets: incomplete, malformed and slow ones are rejected and leave no file."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ HEAD = b"POST /api/v1/documents?filename=a.txt HTTP/1.1\r\nHost: a\r\nContent-Ty
 TEXT = b"The anchor weighs two tons.\n" * 1_000
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
 FORM = HEAD.replace(b"text/plain", b"multipart/form-data; boundary=b")
-HALF = {
+INCOMPLETE = {
     "raw": HEAD + b"Content-Length: %d\r\n\r\n" % len(TEXT) + TEXT[: len(TEXT) // 2],
     "form": FORM + b"Content-Length: %d\r\n\r\n" % (len(TEXT) + 200) + PART + TEXT[: len(TEXT) // 2],
     "chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1000\r\n" + TEXT[:1_000],
@@ -24,12 +24,12 @@ HALF = {
 
 @pytest.fixture
 def send(documents_client):
-    """Bytes as they are; answers status and code, once the web has answered."""
+    """Sends raw bytes and returns status and body. `close_after` closes the sending side afterwards."""
 
-    def call(sent, *, leave=True):
+    def call(request, *, close_after=True):
         with _connected(documents_client) as connection:
-            connection.sendall(sent)
-            if leave:
+            connection.sendall(request)
+            if close_after:
                 connection.shutdown(socket.SHUT_WR)
             return _read(connection)
 
@@ -42,23 +42,23 @@ def _connected(documents_client):
 
 
 def _read(connection):
-    with connection.makefile("rb") as reply:
-        return _answer(reply)
+    with connection.makefile("rb") as response:
+        return _parse(response)
 
 
-def _answer(reply):
-    status = int(reply.readline().split()[1])
+def _parse(response):
+    status = int(response.readline().split()[1])
     length = 0
-    while (line := reply.readline().strip().lower()) != b"":
+    while (line := response.readline().strip().lower()) != b"":
         name, _, value = line.partition(b":")
         length = int(value) if name == b"content-length" else length
-    return status, json.loads(reply.read(length))
+    return status, json.loads(response.read(length))
 
 
-@pytest.mark.parametrize("how", HALF)
-def test_an_upload_that_breaks_off_is_no_document(send, documents_client, folder, how):
-    """However much had come: it would be asked as if it were whole."""
-    status, problem = send(HALF[how])
+@pytest.mark.parametrize("form", INCOMPLETE)
+def test_an_incomplete_upload_creates_no_document(send, documents_client, folder, form):
+    """It must be rejected however much has arrived: otherwise it would be asked as if it were complete."""
+    status, problem = send(INCOMPLETE[form])
 
     assert (status, problem["error"]["code"]) == (400, "malformed_upload")
     assert documents_client.call("GET", "/documents")[1]["documents"] == []
@@ -66,26 +66,28 @@ def test_an_upload_that_breaks_off_is_no_document(send, documents_client, folder
 
 
 @pytest.mark.parametrize("chunk", [b"zz\r\nhello\r\n0\r\n\r\n", b"5\r\nhello!!\r\n0\r\n\r\n", b"\r\n"])
-def test_malformed_chunks_are_the_senders_fault(send, folder, chunk):
-    status, problem = send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk, leave=False)
+def test_malformed_chunked_encoding_is_a_client_error(send, folder, chunk):
+    """It returns 400 and leaves no file, instead of failing as a server error."""
+    status, problem = send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk, close_after=False)
 
     assert (status, problem["error"]["code"]) == (400, "malformed_upload")
     assert stored_files(folder) == []
 
 
-def test_an_upload_in_well_formed_chunks_is_accepted(send):
+def test_an_upload_with_chunked_encoding_is_accepted(send):
+    """A client may stream a body whose length it does not know."""
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(TEXT), TEXT)
     status, accepted = send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
 
     assert (status, accepted["document"]["size"]) == (202, len(TEXT))
 
 
-@pytest.mark.parametrize("how", HALF)
-def test_an_upload_that_stalls_is_cut_off_when_its_time_is_up(env, how, folder):
-    """Its sender is told, and what it had sent is gone."""
+@pytest.mark.parametrize("form", INCOMPLETE)
+def test_a_stalled_upload_is_rejected_at_its_time_limit(env, form, folder):
+    """The client gets an error, and the received part is deleted."""
     with in_process.web(env | {"CHATQUEUE_DOCUMENT_UPLOAD_SECONDS": "1"}) as documents_client:
         with _connected(documents_client) as connection:
-            connection.sendall(HALF[how])
+            connection.sendall(INCOMPLETE[form])
             status, problem = _read(connection)
         until(lambda: stored_files(folder) == [])
 

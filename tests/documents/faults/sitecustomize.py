@@ -1,7 +1,8 @@
-"""Put first on the PYTHONPATH, with the project behind it: the process dies where DIES_AT says, as if by a power cut.
+"""Kills the process at the point named by CRASH_AT, like a power cut. Must come first on the PYTHONPATH.
 
-``keep``    an upload's file is kept, its task not made
-``commit``  a document's chunks are committed; before that it is frozen, until the file ``go_on`` is in DIES_IN
+``save``    after an upload's file is saved, before its task is created
+``commit``  after a document's chunks are committed; before the commit, the process is frozen until the file
+            ``continue`` exists in CRASH_FOLDER
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from documents.chunk_table import ChunkTable
+from documents.chunks.table import ChunkTable
 from documents.files import Files
 
 _save, _replace = Files.save, ChunkTable.replace
@@ -27,18 +28,18 @@ def _save_and_die(self, *args):
 
 
 async def _freeze_commit_and_die(self, *args):
-    """Nothing else in the process runs meanwhile: it hears of no cancel."""
-    folder = Path(os.environ["DIES_IN"])
+    """While frozen, nothing else runs in the process, so it does not notice a cancel."""
+    folder = Path(os.environ["CRASH_FOLDER"])
     (folder / "frozen").touch()
-    while not (folder / "go_on").exists():
-        time.sleep(0.01)  # noqa: ASYNC251  # that is the fault
+    while not (folder / "continue").exists():
+        time.sleep(0.01)  # noqa: ASYNC251  # blocking the loop is the fault
     commit = threading.Thread(target=lambda: asyncio.run(_replace(self, *args)))
     commit.start()
     commit.join()
     _die()
 
 
-if os.environ.get("DIES_AT") == "keep":
+if os.environ.get("CRASH_AT") == "save":
     Files.save = _save_and_die
-elif os.environ.get("DIES_AT") == "commit":
+elif os.environ.get("CRASH_AT") == "commit":
     ChunkTable.replace = _freeze_commit_and_die

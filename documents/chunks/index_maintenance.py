@@ -1,12 +1,12 @@
-"""Upkeep of a table of chunks: its indexes are made, told of what has come, and kept few, so that searches stay fast.
+"""Index maintenance of a chunk table: creates the indexes, adds new rows to them and merges them to keep searches fast.
 
-    words         full text; a row that it does not know yet is found by looking at it, which takes 0.03 ms
+    search_text   full text; an unindexed row is found by scanning it, which takes 0.03 ms
     document_id   B-tree
     tenant        bitmap
-    vector        IVF_SQ, once it pays: until then each search looks at every vector, which is exact
+    vector        IVF_SQ, for large tables only; in smaller ones each search compares every vector, which is exact
 
-It follows an ingest's commit and belongs to it, yet nothing but speed rests on it: cut short, or ahead of it another
-process that does the same, a chunk is found all the same. LanceDB's own threads do the work, not the event loop.
+Maintenance runs after the commit of an ingest. It affects only speed: every chunk is found even if maintenance is
+interrupted or another process does the same work first. LanceDB's own threads do the work, not the event loop.
 """
 
 import asyncio
@@ -18,16 +18,14 @@ from lancedb.index import FTS, Bitmap, BTree, IvfSq
 
 from documents.errors import ChunksUnavailable
 
-MAX_EXACT_SEARCH_ROWS: Final = 20_000  # vectors that are all looked at: 20 ms; by an index 15 ms, of any number
-_MAX_INDEX_PARTS: Final = 16  # of the vectors' index: each upkeep adds one, and searches look into each
+MAX_EXACT_SEARCH_ROWS: Final = 20_000  # comparing all vectors takes 20 ms; an index takes 15 ms at any size
+_MAX_INDEX_PARTS: Final = 16  # of the vector index: each maintenance run adds one, and searches read each
 _MAX_UNINDEXED_ROWS: Final = 100
-_MAX_UNINDEXED_SHARE: Final = 1 / 256  # of a large table: the index of its words is written anew, 1 s of CPU at 100,000
-_MAX_FRAGMENTS: Final = 128  # each commit adds one, and a search spends 0.1 ms on each
-_VERSION_RETENTION: Final = timedelta(
-    minutes=10
-)  # nobody reads one version for so long; to clear it away would break him
+_MAX_UNINDEXED_SHARE: Final = 1 / 256  # of a large table: the text index is rewritten, 1 s of CPU at 100,000 rows
+_MAX_FRAGMENTS: Final = 128  # each commit adds one, and each costs a search 0.1 ms
+_VERSION_RETENTION: Final = timedelta(minutes=10)  # longer than any read: deleting a version breaks its readers
 _MAX_SECONDS: Final = 60.0
-_MAX_INDEX_ATTEMPTS: Final = 10  # as many processes may make the table at the same moment
+_MAX_INDEX_ATTEMPTS: Final = 10  # processes that may create the indexes simultaneously
 _SCALAR_INDEXES: Final[dict[str, FTS | BTree | Bitmap]] = {
     "search_text": FTS(with_position=False),
     "document_id": BTree(),
@@ -36,7 +34,7 @@ _SCALAR_INDEXES: Final[dict[str, FTS | BTree | Bitmap]] = {
 
 
 async def create_indexes(table: AsyncTable) -> None:
-    """Those that every table has; where several processes make them at the same moment, all but one look again."""
+    """Create the scalar indexes. When several processes do so simultaneously, all but one fail and look again."""
     for _ in range(_MAX_INDEX_ATTEMPTS):
         indexed_columns = {column for index in await table.list_indices() for column in index.columns}
         missing = [column for column in _SCALAR_INDEXES if column not in indexed_columns]
@@ -46,11 +44,14 @@ async def create_indexes(table: AsyncTable) -> None:
             await table.create_index(missing[0], config=_SCALAR_INDEXES[missing[0]], replace=False)
         except RuntimeError:  # another process was faster
             continue
-    raise ChunksUnavailable("the chunks' table could not be made; try again")
+    raise ChunksUnavailable("the indexes of the chunk table could not be created; try again")
 
 
 async def maintain_indexes(table: AsyncTable) -> None:
-    """What is due. Ends in time: what it does not get done, or another process prevents, a later ingest does."""
+    """Do the maintenance that is due, for at most a minute.
+
+    A later ingest does what does not fit into that time or fails because of another process.
+    """
     try:
         async with asyncio.timeout(_MAX_SECONDS):
             await create_indexes(table)
@@ -61,7 +62,7 @@ async def maintain_indexes(table: AsyncTable) -> None:
 
 
 async def compact(table: AsyncTable) -> None:
-    """Clear the texts of what was removed from the disk, as far as whole files, or a tenth of one, are concerned."""
+    """Delete removed rows from the disk, in files of which at least a tenth is removed."""
     try:
         async with asyncio.timeout(_MAX_SECONDS):
             await table.optimize(cleanup_older_than=_VERSION_RETENTION)
@@ -70,7 +71,7 @@ async def compact(table: AsyncTable) -> None:
 
 
 async def _optimize(table: AsyncTable) -> None:
-    """Index what has come, merge the small files of many small documents, and clear old versions away."""
+    """Index new rows, merge the small files of many small documents, and delete old versions."""
     text_stats = await table.index_stats("search_text_idx")
     files = (await table.stats())["fragment_stats"]["num_fragments"]  # type: ignore[index]  # a dict at run time
     if text_stats is not None and needs_optimization(text_stats.num_indexed_rows, text_stats.num_unindexed_rows, files):
@@ -81,14 +82,14 @@ async def _index_vectors(table: AsyncTable) -> None:
     index = await table.index_stats("vector_idx")
     if needs_vector_index(await table.count_rows(), (index.num_indices or 0) if index else 0):
         config = IvfSq(distance_type="cosine")
-        await table.create_index("vector", config=config)  # type: ignore[arg-type]  # forgotten in the annotation
+        await table.create_index("vector", config=config)  # type: ignore[arg-type]  # missing from the annotation
 
 
 def needs_optimization(indexed: int, unindexed: int, files: int) -> bool:
-    """Whether searches have become slow enough to pay for putting the table in order."""
+    """Whether searches have become slow enough to justify optimizing the table."""
     return unindexed > max(_MAX_UNINDEXED_ROWS, indexed * _MAX_UNINDEXED_SHARE) or files > _MAX_FRAGMENTS
 
 
 def needs_vector_index(rows: int, parts: int) -> bool:
-    """Whether to make it, or to make it anew, of one part and with as many partitions as the table's size asks for."""
+    """Whether to create the vector index, or to rebuild it as one part with the number of partitions for this size."""
     return rows > MAX_EXACT_SEARCH_ROWS and not 0 < parts <= _MAX_INDEX_PARTS

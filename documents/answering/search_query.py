@@ -1,8 +1,8 @@
-"""The question: what is searched for, with what the asker said before it.
+"""Builds the search query from the question and the user's earlier messages.
 
-"And in the second year?" says too little by itself. So the messages before it are searched for as well, in the same
-call for vectors; they weigh less, so that a change of subject finds the new one. A question with nothing before it is
-searched for as it is.
+"And in the second year?" is too vague on its own, so the earlier messages are searched for as well. They are embedded
+in the same provider call and have less weight, so a change of subject finds the new subject. A question without
+earlier messages is searched for unchanged.
 """
 
 import math
@@ -11,36 +11,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-_MAX_MESSAGE_CHARS: Final = 8_000  # characters of the message; embedding models take about 8,000 tokens
+_MAX_MESSAGE_CHARS: Final = 8_000  # embedding models accept about 8,000 tokens
 _MAX_PREVIOUS_MESSAGES: Final = 3  # enough for "and in the third?" after "and in the second year?"
-_MAX_PREVIOUS_CHARS: Final = 2_000  # characters of these together, the latest of them
-_PREVIOUS_WEIGHT: Final = 0.5  # of their vector: the cosine of a chunk that is near to them alone is less than halved
+_MAX_PREVIOUS_CHARS: Final = 2_000  # of the earlier messages together; the latest are kept
+_PREVIOUS_WEIGHT: Final = 0.5  # of their vector: a chunk near to them alone keeps less than half its cosine
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
     text: str = field(repr=False)
-    previous_text: str = field(default="", repr=False)  # '': it is the first
+    previous_text: str = field(default="", repr=False)  # '' for the first question
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What has to be embedded."""
+        """The texts to embed."""
         return (self.text, self.previous_text) if self.previous_text else (self.text,)
 
     @property
     def search_text(self) -> str:
-        """What is searched for by words."""
+        """The text for full-text search."""
         return "\n".join(self.texts)
 
 
 def build_query(message: str, previous_messages: Sequence[str]) -> SearchQuery:
-    """`previous_messages`: what the asker has said, the latest last."""
+    """`previous_messages` are the user's earlier messages, the latest last."""
     previous_text = "\n".join(previous_messages[-_MAX_PREVIOUS_MESSAGES:])
     return SearchQuery(message[:_MAX_MESSAGE_CHARS], previous_text[-_MAX_PREVIOUS_CHARS:].strip())
 
 
 def combine(vectors: Sequence["array[float]"]) -> "array[float]":
-    """One vector to search by, out of those of the question's texts."""
+    """The weighted sum of the vectors of `SearchQuery.texts`, which is the vector to search by."""
     if len(vectors) == 1:
         return vectors[0]
     question_vector, previous_vector = vectors

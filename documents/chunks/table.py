@@ -1,17 +1,18 @@
-"""Where chunks and their vectors are kept: one LanceDB table for each embedding model.
+"""Stores chunks and their vectors: one LanceDB table per embedding model.
 
-    chunks_<digest of the model>   key (primary), document_id, tenant, index, page, start, end, text, words, vector
-                                   `words` is the text as it is searched; the model's name stands in the schema
+    chunks_<digest of the model>   columns: see rows.py; the schema's metadata contains the model's name
 
-A document is replaced in one commit, keyed by document and index: all its chunks are there, or none. So an ingest that
-dies needs no clearing up and no mark of completeness, and two that run at once leave one set: Lance sees that both
-wrote the same keys, and lets the second try again over the first. Any number of processes may read and write.
+A document is replaced in one commit, keyed by document and chunk index: either all its chunks are stored or none. An
+interrupted ingest therefore needs no clean-up and no completeness flag. Two concurrent ingests leave one set: Lance
+detects that both wrote the same keys and retries the second on top of the first. Any number of processes may read and
+write.
 
-One table for each model, so that vectors of two models can never be compared; a search finds nothing of a document
-that was kept with another, and whoever searches asks for such.
+There is one table per model, so vectors of two models can never be compared. A search does not find documents that were
+stored with another model; the caller checks for them with `documents_of_other_models`.
 
-Imports LanceDB (1.6 s, 130 MB) at the first use, in the process that uses it: never before a fork, never in the web
-process, whose greenlets its threads do not know.
+LanceDB (1.6 s, 130 MB) is imported on first use, in the process that uses it. It must never be imported before a fork,
+nor in the web process, because its threads do not work with greenlets. That is why functions here import rows.py,
+search.py and index_maintenance.py, which need LanceDB.
 """
 
 import asyncio
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from lancedb.expr import Expr
 
 _PREFIX: Final = "chunks_"
-_MAX_CREATE_ATTEMPTS: Final = 10  # as many processes may make a table at the same moment
-_INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's own limits are 6 GB and 1 GB a process
+_MAX_CREATE_ATTEMPTS: Final = 10  # processes that may create a table simultaneously
+_INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's defaults are 6 GB and 1 GB per process
 _METADATA_CACHE_BYTES: Final = 64 * 1024**2
 
 
@@ -40,58 +41,58 @@ class ChunkTable:
 
     def __init__(self, connection: "AsyncConnection") -> None:
         self._connection = connection
-        self._open_tables: dict[str, AsyncTable] = {}  # each looks for itself whether others have committed
+        self._open_tables: dict[str, AsyncTable] = {}  # each detects commits of other processes
         self._maintenance_lock = asyncio.Lock()
 
     @classmethod
     async def open(cls, url: str) -> "ChunkTable":
-        """At a folder or an object store's URL (s3://, gs://, abfss://), whose credentials are in the environment."""
+        """Open a folder or the URL of an object store (s3://, gs://, abfss://; credentials from the environment)."""
         try:
             lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
         except ImportError:
             raise DocumentsNotInstalled from None
-        no_staleness = timedelta(0)  # what another process has committed is seen by the next call
+        no_staleness = timedelta(0)  # each call sees what other processes have committed
         caches = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
         return cls(await lancedb.connect_async(url, read_consistency_interval=no_staleness, session=caches))
 
     async def replace(
         self, document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
     ) -> None:
-        """Keep these chunks, and no others, as the document's; all at once. May be done twice, also at the same time.
+        """Replace all chunks of the document in one commit. May run twice, also concurrently.
 
-        A vector is as many little-endian float32 as the model has dimensions.
+        A vector is packed as little-endian float32, one per dimension of the model.
         """
-        from documents.chunk_rows import build_rows, document_filter
-        from documents.index_maintenance import maintain_indexes
+        from documents.chunks.index_maintenance import maintain_indexes
+        from documents.chunks.rows import build_rows, document_filter
 
         rows = await asyncio.to_thread(build_rows, document_id, tenant, model, chunks, vectors)
         table = await self._open_or_create(model)
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(document_filter(document_id)).execute(rows)
         await self._remove_from_other_tables(document_id, model)
-        if (
-            not self._maintenance_lock.locked()
-        ):  # two at once would undo each other's work; the next ingest does the rest
+        # Two concurrent maintenance runs would undo each other's work; the next ingest does what this one skips.
+        if not self._maintenance_lock.locked():
             async with self._maintenance_lock:
                 await maintain_indexes(table)
 
     async def remove(self, document_id: str) -> None:
-        """Under whichever model. A document that has no chunks is no error."""
+        """Remove the document's chunks of every model. A document without chunks is not an error."""
         await self._remove_from_other_tables(document_id, None)
 
     async def compact(self) -> None:
-        """Clear what was removed some time ago from the disk too: until then no search finds it, but it is there.
+        """Delete rows from the disk that were removed some time ago. Until then they are on disk, but not searchable.
 
-        Rows that are less than a tenth of a file of a hundred thousand stay in it until more of them are removed.
+        If less than a tenth of the rows of a file is removed, they stay in that file (of up to 100,000 rows) until more
+        of them are.
         """
-        from documents.index_maintenance import compact
+        from documents.chunks.index_maintenance import compact
 
         async with self._maintenance_lock:
             for table in await self._all_tables():
                 await compact(table)
 
     async def count(self, document_id: str) -> int:
-        from documents.chunk_rows import document_filter
+        from documents.chunks.rows import document_filter
 
         where = document_filter(document_id).to_sql()
         return sum([await table.count_rows(where) for table in await self._all_tables()])
@@ -105,11 +106,11 @@ class ChunkTable:
         document_ids: Collection[str] | None = None,
         limit: int = 20,
     ) -> list[SearchHit]:
-        """The chunks that fit best by meaning and by words, the best first; of these documents, or all the tenant's.
+        """The chunks that best match the question by vector and by full text, best first.
 
-        Of those that were kept with this model.
+        Only chunks stored with this model are searched. `document_ids` None means all documents of the tenant.
         """
-        from documents.chunk_search import search_table
+        from documents.chunks.search import search_table
 
         where = _scope_filter(tenant, document_ids)
         table = await self._open_existing(_table_name(model))
@@ -120,8 +121,8 @@ class ChunkTable:
     async def documents_of_other_models(
         self, model: EmbeddingModel, tenant: str, document_ids: Collection[str] | None = None
     ) -> dict[str, str]:
-        """The documents of which there are chunks of another model, with that model; of these, or all the tenant's."""
-        from documents.chunk_rows import stored_model
+        """The documents with chunks of another model, mapped to that model. None means all documents of the tenant."""
+        from documents.chunks.rows import stored_model
 
         where, models = _scope_filter(tenant, document_ids), dict[str, str]()
         for table in await self._all_tables():
@@ -131,7 +132,7 @@ class ChunkTable:
         return models
 
     async def _remove_from_other_tables(self, document_id: str, current_model: EmbeddingModel | None) -> None:
-        from documents.chunk_rows import document_filter
+        from documents.chunks.rows import document_filter
 
         for table in await self._all_tables():
             if current_model is None or table.name != _table_name(current_model):
@@ -143,7 +144,7 @@ class ChunkTable:
         return [table for table in tables if table is not None]
 
     async def _open_existing(self, name: str) -> "AsyncTable | None":
-        """None for a table that another process is just making: its folder is there before its first version."""
+        """None for a table that another process is still creating: its folder appears before its first version."""
         if name not in self._open_tables:
             try:
                 self._open_tables[name] = await self._connection.open_table(name)
@@ -152,8 +153,8 @@ class ChunkTable:
         return self._open_tables[name]
 
     async def _open_or_create(self, model: EmbeddingModel) -> "AsyncTable":
-        from documents.chunk_rows import chunk_schema
-        from documents.index_maintenance import create_indexes
+        from documents.chunks.index_maintenance import create_indexes
+        from documents.chunks.rows import chunk_schema
 
         if (table := self._open_tables.get(_table_name(model))) is None:
             table = await self._create_table(_table_name(model), chunk_schema(model))
@@ -161,13 +162,13 @@ class ChunkTable:
         return table
 
     async def _create_table(self, name: str, schema: "pa.Schema") -> "AsyncTable":
-        """Also when other processes do it at the same moment: all but one are told to look again."""
+        """Create or open the table. When several processes create it simultaneously, all but one fail and retry."""
         for _ in range(_MAX_CREATE_ATTEMPTS):
             try:
                 return await self._connection.create_table(name, schema=schema, exist_ok=True)
             except RuntimeError:
                 continue
-        raise ChunksUnavailable("the chunks' table could not be made; try again")
+        raise ChunksUnavailable("the chunk table could not be created; try again")
 
 
 def _table_name(model: EmbeddingModel) -> str:
@@ -175,7 +176,7 @@ def _table_name(model: EmbeddingModel) -> str:
 
 
 def _scope_filter(tenant: str, document_ids: Collection[str] | None) -> "Expr":
-    from documents.chunk_rows import documents_filter, tenant_filter
+    from documents.chunks.rows import documents_filter, tenant_filter
 
     where = tenant_filter(tenant)
     return where if document_ids is None else where & documents_filter(sorted(document_ids))

@@ -1,8 +1,8 @@
-"""Chunks as rows of a LanceDB table, and back: the one place that spells the columns.
+"""Converts chunks to rows of a LanceDB table and back. The only module that names the columns.
 
-key          document and index; the primary key, so that two writers of one document are told from each other
-words        the text as it is searched: split words whole, in one line
-vector       float32, as many as the model has dimensions; the model stands in the schema's metadata
+key          document id and chunk index; the primary key, by which Lance detects two writers of one document
+search_text  the text for full-text search: hyphenated words joined, on one line
+vector       float32, one per dimension of the model; the schema's metadata contains the model's name
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ import pyarrow as pa
 from lancedb.expr import Expr, col, lit
 
 from documents.models import Chunk, EmbeddingModel
-from documents.words import normalize_text
+from documents.text import normalize_text
 
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
 _MODEL_KEY: Final = b"embedding_model"
-_PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's own name for it
+_PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's key for it
 
 
 def chunk_schema(model: EmbeddingModel) -> pa.Schema:
@@ -44,7 +44,7 @@ def stored_model(schema: pa.Schema) -> str:
 def build_rows(
     document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
 ) -> pa.Table:
-    """Raises ValueError where a chunk has no vector, or one of another length."""
+    """Raises ValueError if a chunk has no vector, or if a vector has the wrong length."""
     if len(chunks) != len(vectors) or any(len(vector) != 4 * model.dimensions for vector in vectors):
         raise ValueError(f"each chunk needs one vector of {model}")
     schema = chunk_schema(model)

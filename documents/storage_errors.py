@@ -1,4 +1,4 @@
-"""A disk or an object store that refuses, told in the documents' own errors: who is to help is not the caller."""
+"""Translates errors of a disk, an object store or Lance, which an operator must fix, into errors of documents/."""
 
 import errno
 import logging
@@ -11,19 +11,19 @@ from documents.errors import ChunksUnavailable, FilesUnavailable, StorageFull
 
 logger = logging.getLogger(__name__)
 
-# Nothing can be written until somebody has made room, or set things right.
+# Nothing can be written until an operator frees space or fixes permissions.
 _STORAGE_FULL_ERRNOS: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 )
-_LANCE_PREFIX: Final = "lance error:"  # how its errors begin, which are plain RuntimeErrors
-_OS_ERROR_NUMBER: Final = re.compile(r"\(os error (\d+)\)")  # in the text of what is written in Rust
+_LANCE_PREFIX: Final = "lance error:"  # its errors are plain RuntimeErrors that start with this
+_OS_ERROR_NUMBER: Final = re.compile(r"\(os error (\d+)\)")  # in the text of errors from Rust
 
 
 @contextmanager
 def translate_storage_errors(default_error: type[FilesUnavailable | ChunksUnavailable]) -> Iterator[None]:
-    """Raise StorageFull, or otherwise this, for what a disk or a store refuses inside; the log says which error it was.
+    """Raise StorageFull or `default_error` for an error of a disk or store inside the block, and log the original.
 
-    FileNotFoundError stays as it is: that something is not there is no fault of the store.
+    FileNotFoundError passes unchanged: a missing file is not a storage error.
     """
     try:
         yield
@@ -33,7 +33,9 @@ def translate_storage_errors(default_error: type[FilesUnavailable | ChunksUnavai
         if isinstance(error, RuntimeError) and not str(error).startswith(_LANCE_PREFIX):
             raise
         number = _errno(error)
-        safe_text = error if isinstance(error, OSError) else "lance"  # host, bucket, path; Lance's text may quote a row
+        safe_text = (
+            error if isinstance(error, OSError) else "lance"
+        )  # an OSError names host, bucket or path; Lance may quote a row
         logger.warning("storage_failed errno=%s error=%s", errno.errorcode.get(number, "-"), safe_text)
         if number in _STORAGE_FULL_ERRNOS:
             raise StorageFull from None
@@ -41,7 +43,7 @@ def translate_storage_errors(default_error: type[FilesUnavailable | ChunksUnavai
 
 
 def _errno(error: Exception) -> int:
-    """0 when nobody knows."""
+    """The error number; 0 if unknown."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     match = _OS_ERROR_NUMBER.search(str(error))

@@ -1,4 +1,4 @@
-"""The search itself: by meaning and by words, each question to one table."""
+"""Hybrid search in one table: by vector and by full text, fused into one ranking."""
 
 import asyncio
 from collections import defaultdict
@@ -10,17 +10,14 @@ import pyarrow as pa
 from lancedb import AsyncTable
 from lancedb.expr import Expr
 
-from documents.chunk_rows import READ_COLUMNS, row_to_chunk
+from documents.chunks.rows import READ_COLUMNS, row_to_chunk
 from documents.models import SearchHit
-from documents.words import stems
+from documents.text import stems
 
-_CANDIDATES: Final = 50  # of each search, before they are fused
-_MIN_PROBES: Final = 20  # partitions that are always looked into; more, up to all, while too few candidates have come
-_REFINE_FACTOR: Final = (
-    2  # times as many candidates, rounded to a byte a number in the index, are compared by their vectors
-)
-
-_RANK_CONSTANT: Final = 60  # the usual one: how soon later ranks count as much as earlier ones
+_CANDIDATES: Final = 50  # per search, before fusion
+_MIN_PROBES: Final = 20  # index partitions that are always searched; more, up to all, while candidates are too few
+_REFINE_FACTOR: Final = 2  # times as many candidates of the index (one byte per number) are compared by full vector
+_RANK_CONSTANT: Final = 60  # the usual k of reciprocal rank fusion: a larger k flattens the difference between ranks
 
 
 async def search_table(table: AsyncTable, question: str, vector: bytes, where: Expr, limit: int) -> list[SearchHit]:
@@ -35,9 +32,9 @@ async def search_table(table: AsyncTable, question: str, vector: bytes, where: E
 
 
 async def _search_by_vector(table: AsyncTable, query_vector: np.ndarray, where: Expr) -> pa.Table:
-    """Exact in a table without an index of vectors, and in others all but so (documents/index_maintenance.py).
+    """Exact in a table without a vector index, and nearly exact with one (see index_maintenance).
 
-    Without a limit to the partitions: the nearest ones may hold little of one tenant's or one document's.
+    The number of partitions has no upper limit: the nearest ones may contain few chunks of this tenant or document.
     """
     query = table.query().nearest_to(query_vector).distance_type("cosine").where(where).limit(_CANDIDATES)
     query = query.minimum_nprobes(_MIN_PROBES).maximum_nprobes(0).refine_factor(_REFINE_FACTOR)
@@ -50,7 +47,7 @@ async def _search_by_text(table: AsyncTable, question: str, where: Expr) -> pa.T
 
 
 def _rows_with_similarity(result: pa.Table, query_vector: np.ndarray) -> list[dict[str, Any]]:
-    """With the cosine of question and chunk, which the search by words does not know."""
+    """The rows with the cosine of question and chunk, which the full-text search does not return."""
     vectors = result["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, len(query_vector))
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query_vector)
     similarities = (vectors @ query_vector) / np.where(lengths > 0, lengths, 1)
@@ -63,10 +60,10 @@ def _to_hit(row: dict[str, Any], score: float) -> SearchHit:
 
 
 def _fuse(rankings: Sequence[Sequence[str]]) -> list[tuple[str, float]]:
-    """One ranking out of several, by reciprocal rank: keys with their scores, best first, ties in key order.
+    """Reciprocal rank fusion: the keys of all rankings with their scores, best first, ties in key order.
 
-    LanceDB can fuse rankings itself, but then returns neither the cosine nor the candidates of each search; both are
-    needed to decide whether anything fits the question at all.
+    LanceDB can fuse rankings itself, but then returns neither the cosine nor the candidates of each search. Both are
+    needed to decide whether any chunk matches the question at all.
     """
     scores: dict[str, float] = defaultdict(float)
     for ranking in rankings:

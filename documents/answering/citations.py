@@ -1,4 +1,4 @@
-"""Citing: from the numbers in an answer to quotes that stand on a page; and an answer made of quotes alone."""
+"""Citations: turns the source numbers in an answer into quotes, and builds an answer from quotes without a model."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Self
 
+from documents.answering.source_selection import weigh
 from documents.models import Source, SourceQuote
-from documents.source_selection import weigh
-from documents.words import keywords, normalize_text, sentence_spans
+from documents.text import keywords, normalize_text, sentence_spans
 
 _MARKER: Final = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
-_MAX_CITATIONS: Final = 100  # numbers of one answer: each is weighed against all sentences of its source
-_MAX_CLAIM_CHARS: Final = 1_000  # characters before a number
-_MAX_QUOTE_CHARS: Final = 400  # characters
-_MAX_SENTENCES: Final = 3
+_MAX_CITATIONS: Final = 100  # per answer: each is compared with all sentences of its source
+_MAX_CLAIM_CHARS: Final = 1_000  # read before a source number
+_MAX_QUOTE_CHARS: Final = 400
+_MAX_SENTENCES: Final = 3  # of an extracted answer
 _MIN_RELATIVE_COVERAGE: Final = 0.6  # of the best sentence's coverage
 EXTRACTED_NOTICE: Final = (
-    "No language model wrote this: these are the sentences of the documents that fit the question best."
+    "No language model wrote this answer: it quotes the sentences of the documents that best match the question."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _SourceSentences:
-    """A source in sentences, each with its telling words."""
+    """A source split into sentences, with the keywords of each."""
 
     source: Source
     sentences: tuple[str, ...]
-    words: tuple[AbstractSet[str], ...]
+    keywords: tuple[AbstractSet[str], ...]
 
     @classmethod
     def from_source(cls, source: Source) -> Self:
@@ -36,18 +36,18 @@ class _SourceSentences:
         return cls(source, sentences, tuple(map(keywords, sentences)))
 
     def cite(self, claim_keywords: AbstractSet[str]) -> SourceQuote:
-        """With the sentence that has most of these words."""
-        coverage = weigh(claim_keywords, self.words).coverage
-        best = max(range(len(self.sentences)), key=lambda number: coverage(self.words[number]))
+        """Quote the sentence that covers most of these keywords."""
+        coverage = weigh(claim_keywords, self.keywords).coverage
+        best = max(range(len(self.sentences)), key=lambda index: coverage(self.keywords[index]))
         source = self.source
         return SourceQuote(source.document_id, source.filename, source.page, self.sentences[best], source.score)
 
 
 def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> tuple[SourceQuote, ...]:
-    """What the answer cites, in its order, as far as its first hundred numbers that name a source.
+    """The citations of the answer, in order, from the first hundred numbers that refer to a source.
 
-    Numbers that name none are left out; so is a place cited twice. The quote is the sentence of the source that has
-    most of what the citing sentence and the question say. Takes up to some tenths of a second of CPU time.
+    Other numbers are ignored, and a quote that is cited twice is returned once. The quote is the sentence of the source
+    that covers most keywords of the citing sentence and the question. Takes up to a few tenths of a second of CPU time.
     """
     sources_by_number = {source.number: _SourceSentences.from_source(source) for source in sources}
     question_keywords = keywords(question)
@@ -59,7 +59,7 @@ def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> 
 
 
 def extract_answer(question: str, sources: Sequence[Source]) -> str:
-    """The best-fitting sentences with their numbers, for a model that can only look things up."""
+    """An answer without a language model: the best-matching sentences, each with its source number."""
     sentences = [
         (source.number, normalize_text(source.text[start:end]))
         for source in sources
@@ -70,36 +70,36 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
     coverages = list(map(weights.coverage, sentence_keywords))
     min_coverage = max(coverages) * _MIN_RELATIVE_COVERAGE
     ranked = sorted(zip(coverages, sentences, strict=True), key=lambda pair: -pair[0])
-    number_of: dict[str, int] = {}
+    number_by_text: dict[str, int] = {}
     for coverage, (number, text) in ranked:
         if coverage >= min_coverage:
-            number_of.setdefault(text, number)
-    lines = [f"{text} [{number}]" for text, number in islice(number_of.items(), _MAX_SENTENCES)]
+            number_by_text.setdefault(text, number)
+    lines = [f"{text} [{number}]" for text, number in islice(number_by_text.items(), _MAX_SENTENCES)]
     return "\n\n".join([EXTRACTED_NOTICE, *lines])
 
 
-def _claims(answer: str, known: Collection[int]) -> Iterator[tuple[str, int]]:
-    """Each known number that the answer cites, with the sentence that it stands behind; '' where it stands alone."""
-    begin = 0
+def _claims(answer: str, source_numbers: Collection[int]) -> Iterator[tuple[str, int]]:
+    """Each source number that the answer cites, with the sentence before it ('' if there is none)."""
+    start = 0
     for marker in _MARKER.finditer(answer):
-        numbers = [number for number in map(int, marker[1].split(",")) if number in known]
+        numbers = [number for number in map(int, marker[1].split(",")) if number in source_numbers]
         if numbers:
-            claim = _last_sentence(answer, max(begin, marker.start() - _MAX_CLAIM_CHARS), marker.start())
+            claim = _last_sentence(answer, max(start, marker.start() - _MAX_CLAIM_CHARS), marker.start())
             yield from ((claim, number) for number in numbers)
-        begin = marker.end()
+        start = marker.end()
 
 
-def _last_sentence(text: str, begin: int, end: int) -> str:
-    spans = list(sentence_spans(text, begin, end))
+def _last_sentence(text: str, start: int, end: int) -> str:
+    spans = list(sentence_spans(text, start, end))
     return text[slice(*spans[-1])] if spans else ""
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Those of bearable length; of a longer one its beginning, up to a blank."""
+    """The span of each sentence; one longer than a quote may be is cut at whitespace."""
     for start, end in sentence_spans(text):
         yield start, end if end - start <= _MAX_QUOTE_CHARS else _last_whitespace(text, start, start + _MAX_QUOTE_CHARS)
 
 
 def _last_whitespace(text: str, start: int, end: int) -> int:
-    blank = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
-    return blank if blank > start else end
+    position = max(text.rfind(" ", start, end), text.rfind("\n", start, end))
+    return position if position > start else end

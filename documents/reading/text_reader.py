@@ -1,7 +1,7 @@
-"""Reading: a file's pages, as they come, out of a process that is bounded in time and memory.
+"""Reads the pages of a file incrementally, in a child process whose time and memory are limited.
 
-A parser that crashes, hangs or swells on a hostile file costs that file only. The pattern is the quarantine's: a
-child process, JSON lines over pipes; the child is gone when the reading ends, in whichever way.
+A parser that crashes, hangs or exhausts memory on a hostile file affects only that file. As in the quarantine, parent
+and child exchange JSON lines over pipes, and the child is gone when the reading ends for any reason.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from documents.chunking import ChunkSize
-from documents.errors import READER_ERRORS_BY_CODE, DamagedDocument, DocumentError, ReadingInterrupted, TakesTooLong
+from documents.errors import READER_ERRORS_BY_CODE, DamagedDocument, DocumentError, ReadingInterrupted, ReadingTimedOut
 from documents.models import Chunk, FileType, TextPage
+from documents.reading.chunking import ChunkSize
 
-_MAX_LINE_BYTES: Final = 256 * 1024 * 1024  # bytes; a text without form feeds is one page, and so one line
-_EXIT_SECONDS: Final = 5  # for an interpreter to end in
+_MAX_LINE_BYTES: Final = 256 * 1024 * 1024  # a text without form feeds is one page and thus one line
+_EXIT_SECONDS: Final = 5  # for the interpreter to shut down
 _EXTERNAL_SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -27,20 +27,20 @@ _EXTERNAL_SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signa
 class ReadingLimits:
     max_pages: int
     max_chars: int  # of all pages together
-    memory_bytes: int  # address space of the reading process, interpreter included
-    seconds: float  # that the process may take over the whole document
+    memory_bytes: int  # address space of the reading process, including the interpreter
+    seconds: float  # for the whole document
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkedPage:
-    """A page and its chunks; their indexes run on through the document."""
+    """A page and its chunks. Chunk indexes continue through the document."""
 
     page: TextPage
     chunks: tuple[Chunk, ...]
 
 
 class TextReader:
-    """Reads at most so many documents at a time; a further one waits for its turn."""
+    """Reads at most `max_processes` documents at a time; others wait."""
 
     def __init__(self, max_processes: int, limits: ReadingLimits, size: ChunkSize) -> None:
         self._slots = asyncio.Semaphore(max_processes)
@@ -48,7 +48,7 @@ class TextReader:
         self._size = size
 
     async def read(self, path: Path, file_type: FileType) -> AsyncGenerator[ChunkedPage, None]:
-        """The pages in order. Raises an UnreadableDocument, at the first page or later: pages before it are void."""
+        """The pages in order. Raises DocumentError, possibly after some pages, which are then invalid."""
         request = {"path": str(path), "file_type": file_type, "size": asdict(self._size), **asdict(self._limits)}
         async with (
             self._slots,
@@ -72,10 +72,10 @@ def _to_chunks(page: TextPage, chunk_spans: list[tuple[int, int]], index: int) -
 
 @asynccontextmanager
 async def _reader_process() -> AsyncIterator[asyncio.subprocess.Process]:
-    """It is gone when the block ends."""
+    """The reading process, which is killed when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "documents.reading_process", stdin=pipe, stdout=pipe, limit=_MAX_LINE_BYTES
+        sys.executable, "-m", "documents.reading.process", stdin=pipe, stdout=pipe, limit=_MAX_LINE_BYTES
     )
     try:
         yield process
@@ -88,18 +88,18 @@ async def _reader_process() -> AsyncIterator[asyncio.subprocess.Process]:
 async def _read_messages(
     process: asyncio.subprocess.Process, request: dict[str, Any], seconds: float
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """What the child says of the pages. `seconds` is for the child: what the caller does with a page is not counted."""
+    """The child's messages, one per page. `seconds` limits the child; the caller's work on a page is not counted."""
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
     process.stdin.write(json.dumps(request).encode() + b"\n")
     clock = asyncio.get_running_loop().time
     while True:
         started_at = clock()
-        raw = await _read_line(process.stdout, seconds)
+        line = await _read_line(process.stdout, seconds)
         seconds -= clock() - started_at
-        if not raw:
+        if not line:
             raise _exit_error(await process.wait())
-        message = json.loads(raw)
+        message = json.loads(line)
         if "page" not in message:
             await _wait_for_exit(process)
             if "error" in message:
@@ -109,7 +109,7 @@ async def _read_messages(
 
 
 async def _wait_for_exit(process: asyncio.subprocess.Process) -> None:
-    """It has said its last word. To kill what has just died by itself makes asyncio complain of an unknown child."""
+    """Wait after the last message. Killing a process that has just exited makes asyncio warn of an unknown child."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_EXIT_SECONDS):
             await process.wait()
@@ -120,13 +120,17 @@ async def _read_line(stdout: asyncio.StreamReader, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             return await stdout.readline()
     except TimeoutError:
-        raise TakesTooLong("the document was not read in the time that a document may take") from None
+        raise _timed_out() from None
+
+
+def _timed_out() -> ReadingTimedOut:
+    return ReadingTimedOut("reading the document takes longer than allowed")
 
 
 def _exit_error(returncode: int) -> DocumentError:
-    """A crash is the document's doing; what came from outside, or is a fault of ours, is worth another attempt."""
+    """A crash is caused by the document. A signal from outside, or a bug of ours, justifies another attempt."""
     if returncode == -signal.SIGXCPU:
-        return TakesTooLong("the document was not read in the time that a document may take")
+        return _timed_out()
     if returncode >= 0 or -returncode in _EXTERNAL_SIGNALS:
         return ReadingInterrupted("the process that read the document ended early")
-    return DamagedDocument("the document breaks the reader: it is damaged, or takes more memory than it may")
+    return DamagedDocument("the document crashes the reader: it is damaged, or takes more memory than allowed")

@@ -1,11 +1,11 @@
-"""Cutting: pages into chunks that can be searched, quoted and put before a model.
+"""Splits pages into chunks that can be searched, quoted and given to a model.
 
-A chunk never crosses a page. A citation names one page and its quote must stand on it, literally; a chunk of two
-pages would have to be taken apart again to be cited. The price is the sentence that runs over a page's end: each
-half is found by itself.
+A chunk never crosses a page boundary. A citation names one page, and its quote must be verbatim on that page; a chunk
+of two pages would have to be split again to be cited. The cost: a sentence that runs over a page boundary is found as
+two separate halves.
 
-Within a page a chunk ends where a paragraph ends if it can, else where a sentence ends, else between words, and
-inside a word only if that word is longer than a whole chunk. The same text and sizes give the same chunks always.
+Within a page a chunk ends at the end of a paragraph if possible, else at the end of a sentence, else between words, and
+inside a word only if the word is longer than a chunk. The same text and sizes always give the same chunks.
 """
 
 import re
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from documents.models import Chunk, TextPage
-from documents.words import BYTES_PER_TOKEN, count_tokens, sentence_spans
+from documents.text import BYTES_PER_TOKEN, count_tokens, sentence_spans
 
 _BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n\s*")
-_MIN_FILL: Final = 0.5  # of a chunk: from here on it rather ends with its paragraph than takes half of the next
+_MIN_FILL: Final = 0.5  # of a chunk: from this fill on, it ends with its paragraph rather than splitting the next
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """In approximate tokens. The overlap is whole sentences of one paragraph: where one ends, nothing is torn apart."""
+    """In approximate tokens. The overlap consists of whole sentences of one paragraph; paragraphs do not overlap."""
 
     tokens: int
     overlap: int
@@ -37,12 +37,12 @@ class _Span:
     start: int
     end: int
     tokens: int
-    starts_paragraph: bool  # a paragraph begins here
-    paragraph_tokens: int = 0  # tokens from here to the paragraph's end
+    starts_paragraph: bool
+    paragraph_tokens: int = 0  # from the start of this span to the end of its paragraph
 
 
 def chunk_pages(pages: Iterable[TextPage], size: ChunkSize) -> Iterator[Chunk]:
-    """The chunks of these pages, in order. Every character that is no blank is in at least one."""
+    """The chunks of these pages, in order. Every non-whitespace character is in at least one chunk."""
     index = 0
     for page in pages:
         for chunk in chunk_page(page, size, index):
@@ -58,7 +58,7 @@ def chunk_page(page: TextPage, size: ChunkSize, first_index: int) -> Iterator[Ch
 
 
 def _span_ranges(spans: list[_Span], size: ChunkSize) -> Iterator[tuple[int, int]]:
-    """First and last span of each chunk."""
+    """The first and the last span of each chunk."""
     first = 0
     while first < len(spans):
         last = _last_span(spans, first, size.tokens)
@@ -69,31 +69,31 @@ def _span_ranges(spans: list[_Span], size: ChunkSize) -> Iterator[tuple[int, int
 
 
 def _last_span(spans: list[_Span], first: int, limit: int) -> int:
-    """As far as the limit allows, but not into a paragraph that does not fit when the chunk is full enough."""
+    """The last span within the limit. A chunk that is full enough does not start a paragraph that exceeds the limit."""
     tokens = spans[first].tokens
-    for number in range(first + 1, len(spans)):
-        span = spans[number]
+    for index in range(first + 1, len(spans)):
+        span = spans[index]
         if tokens + span.tokens > limit:
-            return number - 1
+            return index - 1
         if span.starts_paragraph and tokens >= limit * _MIN_FILL and tokens + span.paragraph_tokens > limit:
-            return number - 1
+            return index - 1
         tokens += span.tokens
     return len(spans) - 1
 
 
 def _next_first_span(spans: list[_Span], first: int, last: int, size: ChunkSize) -> int:
-    """Where the next chunk begins: a few sentences back in its paragraph, if the next still fits with them."""
+    """The first span of the next chunk: a few sentences back in the same paragraph, if the next span still fits."""
     tokens = 0
     budget = min(size.overlap, size.tokens - spans[last + 1].tokens)
-    begin = last + 1
-    while begin - 1 > first and not spans[begin].starts_paragraph and tokens + spans[begin - 1].tokens <= budget:
-        begin -= 1
-        tokens += spans[begin].tokens
-    return begin
+    start = last + 1
+    while start - 1 > first and not spans[start].starts_paragraph and tokens + spans[start - 1].tokens <= budget:
+        start -= 1
+        tokens += spans[start].tokens
+    return start
 
 
 def _spans(text: str, limit: int) -> Iterator[_Span]:
-    """The sentences of the page, those that are longer than a chunk in parts."""
+    """The sentences of the page; a sentence longer than a chunk is split into parts."""
     for start, end in _paragraphs(text):
         parts = [
             part for sentence in sentence_spans(text, start, end) for part in _split_sentence(text, *sentence, limit)
@@ -114,13 +114,13 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _split_sentence(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
-    """The sentence, or as many words at a time as fit into a chunk; a word of a chunk's length is more than one."""
-    begin, part_bytes = start, 0
+    """The sentence in parts that fit into a chunk, split between words; a word longer than a chunk is split too."""
+    part_start, part_bytes = start, 0
     for word in re.compile(rf"\s*\S{{1,{limit}}}").finditer(text, start, end):
         size = len(word[0].encode())
         if part_bytes and part_bytes + size > limit * BYTES_PER_TOKEN:
-            yield begin, word.start()
-            begin, part_bytes = word.end() - len(word[0].lstrip()), 0
+            yield part_start, word.start()
+            part_start, part_bytes = word.end() - len(word[0].lstrip()), 0
         part_bytes += size
-    if begin < end:
-        yield begin, end
+    if part_start < end:
+        yield part_start, end

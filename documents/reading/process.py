@@ -1,10 +1,10 @@
-"""The process that reads one document and ends: what it may use is bounded, and what it breaks is itself.
+"""The process that reads one document and exits. Its resources are limited, and a crash affects only itself.
 
-    worker   the order ──(stdin, one JSON line)──> this process
-    worker   <──(stdout, one JSON line each)── pages with their chunk_spans, "ended", or the error's code and message
+    worker   ──(stdin: one JSON line)──>          the request
+    worker   <──(stdout: one JSON line each)──    pages with their chunk_spans, "ended", or an error's code and message
 
-Everything that grows with the text is done here, cutting included, so that the worker only passes it on. The process
-ends with its worker: when its standard input closes.
+All work that grows with the text, chunking included, is done here, so that the worker only passes it on. The process
+exits with its worker, when its standard input closes.
 """
 
 import json
@@ -17,18 +17,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from documents.chunking import ChunkSize, chunk_page
-from documents.errors import DocumentError, ExpandsTooMuch
+from documents.errors import DocumentError, ExpandedDocumentTooLarge
 from documents.models import TextPage
-from documents.pdf import read_pdf
-from documents.plain_text import read_text
+from documents.reading.chunking import ChunkSize, chunk_page
+from documents.reading.pdf import read_pdf
+from documents.reading.plain_text import read_text
 
-_IGNORED_SIGNALS: Final = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-)  # a stop that reaches the group is the worker's business
-_NICE: Final = 10  # whoever waits for an answer comes before whoever waits for an ingest
+# When the process group is told to stop, the worker decides when this process ends.
+_IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_NICE: Final = 10  # answering a question has priority over an ingest
 
 
 def main() -> None:
@@ -37,7 +34,7 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_with_worker, daemon=True).start()
     output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever prints, prints to standard error
+    os.dup2(2, 1)  # prints of libraries go to standard error
     _limit_resources(request["memory_bytes"], request["seconds"])
     for message in _messages(request):
         print(json.dumps(message), file=output)
@@ -54,7 +51,7 @@ def _messages(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     except DocumentError as error:
         yield _error_message(error)
     except (MemoryError, RecursionError):
-        yield _error_message(ExpandsTooMuch("the document takes more memory to read than a document may"))
+        yield _error_message(ExpandedDocumentTooLarge("reading the document takes more memory than allowed"))
     else:
         yield {"ended": True}
 
@@ -75,12 +72,12 @@ def _limit_chars(pages: Iterator[TextPage], max_chars: int) -> Iterator[TextPage
     for page in pages:
         chars_left -= len(page.text)
         if chars_left < 0:
-            raise ExpandsTooMuch(f"the document holds more than {max_chars} characters")
+            raise ExpandedDocumentTooLarge(f"the document contains more than {max_chars} characters")
         yield page
 
 
 def _limit_resources(memory_bytes: int, seconds: float) -> None:
-    """Where the system has limits. The worker's own clock stands above these: they hold when it is dead."""
+    """Set the limits that the system supports. The worker has a timeout of its own; these hold when it is dead."""
     os.nice(_NICE)
     try:
         import resource
@@ -89,11 +86,11 @@ def _limit_resources(memory_bytes: int, seconds: float) -> None:
     for limit, value in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, int(seconds) + 1),
-        (resource.RLIMIT_FSIZE, 0),  # it reads; it has nothing to write
+        (resource.RLIMIT_FSIZE, 0),  # the process writes no files
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(limit)[1]
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        hard_limit = resource.getrlimit(limit)[1]
+        allowed = value if hard_limit == resource.RLIM_INFINITY else min(value, hard_limit)
         try:
             resource.setrlimit(limit, (allowed, allowed))
         except (ValueError, OSError):  # macOS refuses RLIMIT_AS
@@ -101,7 +98,7 @@ def _limit_resources(memory_bytes: int, seconds: float) -> None:
 
 
 def _exit_with_worker() -> None:
-    while os.read(0, 1):  # not sys.stdin: a thread in its lock would break the interpreter's end
+    while os.read(0, 1):  # not sys.stdin: a thread that holds its lock breaks the interpreter's shutdown
         pass
     os._exit(1)
 

@@ -1,0 +1,1 @@
+"""From a question to a cited answer: search query, sources, prompt, citations. Pure functions, no I/O."""

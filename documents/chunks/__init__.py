@@ -1,0 +1,1 @@
+"""Chunks and their vectors in LanceDB: storing, searching, index maintenance."""

@@ -1,0 +1,1 @@
+"""Reading a file in a process of its own: text by page, and the pages cut into chunks."""
