@@ -11,7 +11,7 @@ from jobs.storage import keys
 from jobs.storage.commands import script_names
 from tests.processes import PROJECT_ROOT
 
-PACKAGES = ("api", "documents", "jobs", "local", "tasks")
+PACKAGES = ("api", "documents", "jobs", "local", "openai_format", "tasks")
 
 
 def sources():
