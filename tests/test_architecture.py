@@ -13,7 +13,7 @@ from jobs.storage import keys
 from jobs.storage.scripts import script_names
 from tests.processes import PROJECT_ROOT
 
-PACKAGES = ("api", "documents", "jobs", "local", "tasks")
+PACKAGES = ("api", "documents", "jobs", "local", "openai_format", "tasks")
 
 
 def sources():

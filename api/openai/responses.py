@@ -9,7 +9,7 @@ from api.openai.blueprint import OpenAIBlueprint
 from api.openai.delivery import track_delivery
 from api.openai.encoding import items
 from api.openai.encoding.response import pending_response, response_object
-from api.openai.encoding.response_events import EventObject, ResponseEventBuilder
+from api.openai.encoding.response_events import ResponseEventBuilder
 from api.openai.errors import BadParameter
 from api.openai.previous_items import with_previous_items
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
@@ -23,6 +23,7 @@ from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
 from jobs.storage import transitions
+from openai_format.types import EventObject
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI's responses")
 

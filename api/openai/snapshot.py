@@ -1,4 +1,4 @@
-"""A conversation as a front shows it: the job, what was asked, what came of it."""
+"""A conversation as an API shows it: the job, its request and its outcome."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ class JobSnapshot:
 
     @property
     def created_at(self) -> int:
-        """In seconds."""
+        """In Unix seconds."""
         return self.record.created_at_ms // 1000
 
     @property
@@ -35,7 +35,7 @@ def snapshot_of(view: JobView, request: Conversation) -> JobSnapshot:
 
 
 def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobSnapshot:
-    """Any conversation by its id, whichever front took it. Raises JobNotFound, RequestUnreadable, StoreUnavailable."""
+    """Any conversation, whichever API created it. Raises JobNotFound, RequestUnreadable, StoreUnavailable."""
     if not is_job_id(job_id):
         raise no_such_job(param)
     commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.request(job_id)]
@@ -49,7 +49,7 @@ def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobS
 
 
 def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:
-    """The same without what was asked, which nobody may be able to read any more."""
+    """The record alone, for a conversation whose request may be unreadable. Raises JobNotFound, StoreUnavailable."""
     record = store.run(queries.record(job_id)) if is_job_id(job_id) else None
     if record is None or record.kind not in CONVERSATION_KINDS:
         raise no_such_job(param)

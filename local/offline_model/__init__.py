@@ -1,1 +1,1 @@
-"""An OpenAI-compatible server that is no model and misbehaves on request: for `make up`, tests, bench."""
+"""An OpenAI-compatible stub server without a model, which fails on request: for `make up`, tests and bench."""

@@ -13,7 +13,7 @@ from local.offline_model.server import raise_file_limit, serve
 
 
 def main() -> int:
-    """Serve until told to stop: 0. When it cannot start: one line that says what to do, and 1."""
+    """Returns 0 after a signal. If the server cannot start, prints one line of advice and returns 1."""
     try:
         settings = get_settings()
     except ValidationError as error:

@@ -1,15 +1,17 @@
-"""What the offline model says: pure functions from request to words. A token is a word with its spaces."""
+"""The offline model's answers: pure functions from request to tokens. A token is a word with its spaces."""
 
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from documents.answering.citations import extract_answer
 from documents.answering.prompting import parse_prompt
 from local.offline_model.bodies import ChatBody, ResponseFormat
 from local.offline_model.directive import Directive
 from local.offline_model.schema_faker import fake_value
+from openai_format.types import JsonObject
+from openai_format.usage import TokenCounts
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
@@ -20,15 +22,15 @@ _QUOTED_CHARS = 80
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """Of a function that the request offers."""
+    """A call of a function that the request offers."""
 
     name: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Joined, the tokens are the text, to the character."""
+    """The tokens, joined, are exactly the text."""
 
     tokens: tuple[str, ...]
     finish_reason: FinishReason
@@ -39,9 +41,15 @@ class Answer:
     def text(self) -> str:
         return "".join(self.tokens)
 
+    @property
+    def counts(self) -> TokenCounts:
+        """Function calls count as zero tokens."""
+        output_tokens = len(self.tokens)
+        return TokenCounts(self.prompt_tokens, output_tokens, self.prompt_tokens + output_tokens)
+
 
 def generate_answer(body: ChatBody, directive: Directive, prompt: str) -> Answer:
-    """The same answer for the same request. `prompt` is the user's text without the directive."""
+    """Deterministic. `prompt` is the user's text without the directive."""
     limit = body.token_limit
     calls = _function_calls(body, directive)
     if calls:
@@ -54,7 +62,7 @@ def generate_answer(body: ChatBody, directive: Directive, prompt: str) -> Answer
 
 
 def _function_calls(body: ChatBody, directive: Directive) -> tuple[FunctionCall, ...]:
-    """Of the first functions that the request offers, unless one has answered already."""
+    """Calls of the first functions that the request offers; none if the last message is a function's output."""
     if not body.is_user_turn:
         return ()
     functions = [tool.function for tool in body.tools[: directive.calls]]
@@ -79,7 +87,7 @@ def _default_text(prompt: str) -> str:
 
 
 def _describe_prompt(prompt: str) -> str:
-    """No one must take this for a model's answer."""
+    """A text that nobody can mistake for a model's answer."""
     words = prompt.split()
     notice = "This is the offline model of chatqueue: no language model wrote this."
     if not words:

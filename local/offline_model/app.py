@@ -1,9 +1,8 @@
-"""The routes of the offline model. Each handler reads the body, counts the call and hands over the answer."""
+"""The routes of the offline model. Each handler parses the body, counts the call and sends the answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
@@ -15,10 +14,11 @@ from local.offline_model.calls import CallLog, TrackedCall, default_key
 from local.offline_model.directive import Directive, DirectiveError, parse_directive
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed, to_base64
 from local.offline_model.responses import ResponsesBody, ResponsesStreamEncoder, response_body
+from openai_format.types import JsonObject
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
-# Well above what chatqueue itself accepts (2 MiB a request), since a conversation adds up.
+# Well above what chatqueue itself accepts (2 MiB a request): a conversation accumulates many requests.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +57,7 @@ async def _respond(
     request: web.Request,
     body: ChatBody,
     encoder: delivery.StreamEncoder,
-    to_body: Callable[[str, Answer], dict[str, Any]],
+    to_body: Callable[[str, Answer], JsonObject],
 ) -> web.StreamResponse:
     directive, prompt = _parse_prompt(body.prompt)
     with request.app[CALLS].track(directive.key or default_key(body.prompt)) as call:
@@ -84,7 +84,7 @@ async def create_embeddings(request: web.Request) -> web.StreamResponse:
 
 
 def _parse_prompt(prompt: str) -> tuple[Directive, str]:
-    """The directive and the prompt without it. What a document says orders nothing: only the question may."""
+    """The directive and the prompt without it. Only the question may have one: a document's text is ignored."""
     parsed = prompting.parse_prompt(prompt)
     if parsed is None:
         return parse_directive(prompt)
@@ -118,7 +118,7 @@ async def reset_calls(request: web.Request) -> web.Response:
 
 
 async def _delay_and_fail(request: web.Request, directive: Directive, *, is_stream: bool) -> web.StreamResponse | None:
-    """Sit out the delay; then what is answered in place of an answer, if the prompt ordered such."""
+    """Wait for the delay. Returns the response that replaces the answer if the directive asks for one."""
     if directive.delay_seconds:
         await asyncio.sleep(directive.delay_seconds)
     if directive.status is not None:
@@ -136,14 +136,14 @@ async def _respond_embeddings(
     for text in texts:
         vector = embed(text, body.dimensions or DEFAULT_DIMENSIONS)
         vectors.append(to_base64(vector) if body.encoding_format == "base64" else vector)
-        await asyncio.sleep(0)  # two thousand long texts must not hold up the streams
+        await asyncio.sleep(0)  # two thousand long texts must not block the streams
     words = sum(len(text.split()) for text in body.texts)
     return wire.json_response(wire.embeddings(body.model, vectors, words))
 
 
 @web.middleware
 async def _error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Each refusal in OpenAI's shape."""
+    """Errors in OpenAI's format."""
     try:
         return await handler(request)
     except BodyError as error:
@@ -156,7 +156,7 @@ async def _error_middleware(request: web.Request, handler: Handler) -> web.Strea
 
 @web.middleware
 async def _require_api_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Any key will do, but a client that forgot to send one should learn of it here and not in production."""
+    """Any key is accepted. A client that sends none fails here, before it fails in production."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if request.path.startswith("/v1/") and (scheme.lower() != "bearer" or not key.strip()):
         return wire.error_response(401, "You didn't provide an API key: send Authorization: Bearer, any key will do.")

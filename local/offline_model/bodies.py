@@ -1,15 +1,17 @@
-"""The request bodies that the offline model reads. What it has no use for (temperature, seed) it ignores."""
+"""The request bodies of the offline model. Parameters without effect here, such as temperature, are ignored."""
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
+
+from openai_format.types import JsonObject
 
 Text = Annotated[str, Field(min_length=1)]
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 
 class BodyError(ValueError):
-    """The body is malformed or lacks something. `param` names the field, None when it is no JSON."""
+    """The body is malformed or lacks a field. `param` names the field; it is None if the body is not JSON."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -17,7 +19,7 @@ class BodyError(ValueError):
 
 
 class ContentPart(BaseModel):
-    """A piece of a message; images and files have no text."""
+    """A part of a message. Images and files have no text."""
 
     text: str = ""
 
@@ -35,7 +37,7 @@ class ChatMessage(BaseModel):
 
 class ToolFunction(BaseModel):
     name: str
-    parameters: dict[str, Any] | None = None
+    parameters: JsonObject | None = None
 
 
 class Tool(BaseModel):
@@ -43,7 +45,7 @@ class Tool(BaseModel):
 
 
 class JsonSchema(BaseModel):
-    schema_dict: Annotated[dict[str, Any], Field(alias="schema")] = {}
+    schema_dict: Annotated[JsonObject, Field(alias="schema")] = {}
 
 
 class ResponseFormat(BaseModel):
@@ -51,8 +53,8 @@ class ResponseFormat(BaseModel):
     json_schema: JsonSchema = JsonSchema()
 
     @classmethod
-    def from_responses_format(cls, text_format: dict[str, Any]) -> Self:
-        """As the other API has it, where the schema is no level deeper."""
+    def from_responses_format(cls, text_format: JsonObject) -> Self:
+        """From the format of a response's request, which is not nested in ``json_schema``."""
         return cls.model_validate({"type": text_format.get("type", "text"), "json_schema": text_format})
 
 
@@ -72,12 +74,12 @@ class ChatBody(BaseModel):
 
     @property
     def prompt(self) -> str:
-        """The last message of the user, the only one that may carry a directive."""
+        """The last message of the user, the only one that may contain a directive."""
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
     @property
     def is_user_turn(self) -> bool:
-        """The user spoke last, and no tool."""
+        """The last message is the user's, not a tool's output."""
         return self.messages[-1].role == "user"
 
     @property
@@ -90,7 +92,7 @@ class ChatBody(BaseModel):
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a stream reports usage in a last chunk."""
+        """Whether the last chunk of a stream reports usage."""
         return self.stream_options is not None and self.stream_options.include_usage
 
 
@@ -102,13 +104,13 @@ class EmbeddingsBody(BaseModel):
 
     @property
     def texts(self) -> list[str]:
-        """Tokens are words like any other, to who knows no tokens."""
+        """Token ids are treated as words."""
         inputs = [self.input] if isinstance(self.input, str) else self.input
         return [text if isinstance(text, str) else " ".join(map(str, text)) for text in inputs]
 
 
 def parse_body(kind: type[BodyModel], data: bytes) -> BodyModel:
-    """Raises BodyError, which tells the field and the reason and never repeats the body."""
+    """Raises BodyError, which names the field and the reason and never quotes the body."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Which calls came, which are open, which were left early: what a test asks of the far side of the wire."""
+"""Counts of calls received, open and abandoned by the client, for tests that check the provider's side."""
 
 import asyncio
 import hashlib
@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MAX_KEYS = 10_000
-# A longer prompt is counted under its hash: ten thousand long ones must not fill the memory.
+# A longer prompt is counted under its hash, because ten thousand long prompts would fill the memory.
 MAX_KEY_CHARS = 200
 
 
 @dataclass(slots=True)
 class CallCounts:
-    """`closed_early`: the client left before the answer was whole. Times are Unix seconds."""
+    """`closed_early` counts disconnects before the answer was complete. Times are Unix seconds."""
 
     calls: int = 0
     open: int = 0
@@ -26,30 +26,30 @@ class CallCounts:
 
 @dataclass(slots=True)
 class TrackedCall:
-    """One request in the works."""
+    """One request in progress."""
 
     number: int  # among the calls of its key, from 1
-    is_finished: bool = False  # the answer is whole, or we broke it off ourselves: the client may leave
+    is_finished: bool = False  # the answer was sent, or the server aborted it: a disconnect is expected
 
     def finish(self) -> None:
         self.is_finished = True
 
 
 class CallLog:
-    """Counts by key, the last `max_keys` of them by use. For one event loop; not for threads."""
+    """Counts for the `max_keys` most recently used keys. For one event loop; not thread-safe."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything. A call that is still open counts nowhere any more."""
+        """Forget everything. A call that is still open is no longer counted."""
         self._total = CallCounts()
         self._by_key: OrderedDict[str, CallCounts] = OrderedDict()
 
     @contextmanager
     def track(self, key: str) -> Iterator[TrackedCall]:
-        """Count one call from here to the end of the block, which an early leave of the client breaks off."""
+        """Count one call for the duration of the block. A disconnect of the client aborts the block."""
         affected_counts = (self._total, self._counts(key))
         for counts in affected_counts:
             counts.calls += 1
@@ -83,7 +83,7 @@ class CallLog:
 
 
 def default_key(prompt: str) -> str:
-    """The key of a prompt that names none: itself, or its hash when it is long."""
+    """The key for a prompt without one: the prompt itself, or its hash if the prompt is long."""
     if len(prompt) <= MAX_KEY_CHARS:
         return prompt
     return "sha256:" + hashlib.sha256(prompt.encode()).hexdigest()

@@ -1,10 +1,10 @@
-"""How an answer leaves: whole, as a stream in its own time, or broken off as the prompt ordered.
+"""How an answer is sent: complete, as a timed stream, or aborted as the directive asks.
 
-Each wait in here ends with CancelledError or ConnectionError as soon as the client has left.
+Every wait ends with CancelledError or ConnectionError as soon as the client disconnects.
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -12,8 +12,9 @@ from local.offline_model import wire
 from local.offline_model.answers import Answer
 from local.offline_model.calls import TrackedCall
 from local.offline_model.directive import Directive
+from openai_format.types import JsonObject
 
-# Tokens written before other streams get their turn, about 60 kB.
+# Tokens written before other streams continue, about 60 kB.
 _BURST_TOKENS = 256
 _SSE_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 _GARBAGE = {
@@ -24,7 +25,7 @@ _GARBAGE = {
 
 
 class StreamEncoder(Protocol):
-    """The pieces of a stream, in one shape or the other."""
+    """The parts of a stream, in the format of one API."""
 
     def start(self) -> bytes: ...
     def encode_tokens(self, tokens: tuple[str, ...]) -> bytes: ...
@@ -32,9 +33,9 @@ class StreamEncoder(Protocol):
 
 
 async def send_json(
-    request: web.Request, call: TrackedCall, body: dict[str, Any], answer: Answer, directive: Directive
+    request: web.Request, call: TrackedCall, body: JsonObject, answer: Answer, directive: Directive
 ) -> web.Response:
-    """The answer as one JSON body, after the time that its stream would take."""
+    """The answer as one JSON body, sent after the time that a stream would take."""
     await inject_fault(request, call, directive)
     await asyncio.sleep(directive.interval_seconds * max(0, len(answer.tokens) - 1))
     return wire.json_response(body)
@@ -43,7 +44,7 @@ async def send_json(
 async def send_stream(
     request: web.Request, call: TrackedCall, encoder: StreamEncoder, answer: Answer, directive: Directive
 ) -> web.StreamResponse:
-    """The answer as server-sent events, one a token."""
+    """The answer as server-sent events, one per token."""
     response = await _open_stream(request)
     await response.write(encoder.start())
     await _write_tokens(response, encoder, answer.tokens[: directive.fault_after], directive.interval_seconds)
@@ -54,7 +55,7 @@ async def send_stream(
 
 
 async def send_garbage(request: web.Request, kind: int, *, is_stream: bool) -> web.StreamResponse:
-    """200, and nothing that a client can use."""
+    """Status 200 with a body that no client can use."""
     content_type, text = _GARBAGE[kind]
     if not is_stream or content_type == "text/html":
         return web.Response(text=text, content_type=content_type)
@@ -64,7 +65,7 @@ async def send_garbage(request: web.Request, kind: int, *, is_stream: bool) -> w
 
 
 async def inject_fault(request: web.Request, call: TrackedCall, directive: Directive) -> None:
-    """Stall or cut, if that is ordered: then it does not return."""
+    """Stall or close the connection if the directive asks for it. Does not return in that case."""
     if directive.stall_after is not None:
         await _wait_for_disconnect()
     if directive.cut_after is not None:
@@ -80,10 +81,10 @@ async def _open_stream(request: web.Request) -> web.StreamResponse:
 async def _write_tokens(
     response: web.StreamResponse, encoder: StreamEncoder, tokens: tuple[str, ...], interval_seconds: float
 ) -> None:
-    """Token i is due i intervals after the first. Tokens that are overdue are written together.
+    """Token i is due i intervals after the first. Overdue tokens are written together.
 
-    So a server that is short of CPU falls behind by some milliseconds and not further: one write costs
-    much the same for one token as for ten.
+    One write costs about the same for one token as for ten. Under CPU pressure the stream therefore falls behind by
+    some milliseconds and not further.
     """
     loop = asyncio.get_running_loop()
     started_at, sent = loop.time(), 0
@@ -96,7 +97,7 @@ async def _write_tokens(
 
 
 def _tokens_due(elapsed_seconds: float, interval_seconds: float, sent: int) -> int:
-    """How many tokens should have been written; at least one more, since its time was waited for."""
+    """The number of tokens due, at least one more than were sent: the caller has waited for that one."""
     if interval_seconds == 0:
         return sent + _BURST_TOKENS
     return max(sent + 1, int(elapsed_seconds / interval_seconds) + 1)
@@ -107,7 +108,7 @@ async def _wait_for_disconnect() -> None:
 
 
 async def _close_connection(request: web.Request, call: TrackedCall) -> None:
-    """Close the connection under the answer. What was written before still arrives: a test counts it."""
+    """Close the connection mid-answer. Bytes already written still arrive, and tests count them."""
     call.finish()
     if request.transport is not None:
         request.transport.close()

@@ -1,21 +1,21 @@
-"""What a prompt may ask of the offline model: ``[[offline key=value key="two words" ...]]`` in its text.
+"""Instructions to the offline model, written into a prompt: ``[[offline key=value key="two words" ...]]``.
 
 The answer
     ``delay=S``       seconds before the first token or the answer, or before a status
     ``interval=S``    seconds between tokens; an answer that is not streamed takes as long
     ``tokens=N``      an answer of N numbered words, ``w0 w1 ...``
     ``say=TEXT``      exactly that text
-    ``call=N``        calls of the first N functions that the request offers, once for each thing the user says
+    ``call=N``        calls of the first N functions that the request offers, once per message of the user
     ``filter=1``      the answer ends with finish_reason ``content_filter``
-A fault, one at most
-    ``status=CODE``   an error in OpenAI's shape; with it ``retry_after=S`` and ``code=NAME`` (``error.code``)
-    ``stall=N``       nothing more after N tokens, until the client leaves
-    ``cut=N``         the connection is closed after N tokens, in the midst of the body
-    ``end=N``         a stream ends after N tokens as if it were whole: no final chunk, no ``[DONE]``
-    ``garbage=KIND``  200 and: 1 broken JSON, 2 JSON that is no answer, 3 a page of HTML
+A fault, at most one
+    ``status=CODE``   an error in OpenAI's format; optionally ``retry_after=S`` and ``code=NAME`` (``error.code``)
+    ``stall=N``       nothing more after N tokens, until the client disconnects
+    ``cut=N``         the connection is closed after N tokens, in the middle of the body
+    ``end=N``         a stream ends normally after N tokens, but without final chunk and ``[DONE]``
+    ``garbage=KIND``  status 200 with 1 broken JSON, 2 JSON that is not an answer, 3 an HTML page
 How often
-    ``times=K``       the fault meets only the first K calls of the same key; later ones are answered
-    ``key=NAME``      the name under which calls are counted; not given: the whole prompt
+    ``times=K``       only the first K calls of the same key get the fault; later calls are answered
+    ``key=NAME``      the key under which calls are counted; default: the whole prompt
 """
 
 import math
@@ -32,18 +32,18 @@ MAX_NAME_CHARS = 200
 STATUSES = (400, 401, 403, 404, 408, 409, 429, 500, 502, 503)
 
 _DIRECTIVE_START = re.compile(r"\[\[offline(?=[\s\]])")
-# Possessive: an unclosed directive before two megabytes of text costs one pass.
+# Possessive, so that an unclosed directive before two megabytes of text costs a single pass.
 _DIRECTIVE = re.compile(r"\[\[offline(?=[\s\]])((?:\"[^\"]*\"|[^\"\]]|\](?!\]))*+)\]\]")
 _PAIR = re.compile(r"\s*(?P<key>[^\s=\"]+)=(?:\"(?P<quoted>[^\"]*)\"|(?P<bare>[^\s\"]+))(?=\s|$)")
 
 
 class DirectiveError(ValueError):
-    """The prompt's directive cannot be read; the message says why, for whoever wrote it."""
+    """The prompt's directive is invalid. The message gives the reason to the prompt's author."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """One prompt's wishes. The default is the plain answer, at once."""
+    """The instructions of one prompt. The default is the plain answer without delay."""
 
     delay_seconds: float = 0.0
     interval_seconds: float = 0.0
@@ -62,14 +62,14 @@ class Directive:
     key: str | None = None
 
     def for_call(self, number: int) -> "Directive":
-        """The wishes that hold for the call of that number, counted from 1: faults end after `times`."""
+        """The instructions for one call of the key, numbered from 1. Faults end after `times` calls."""
         if self.times is None or number <= self.times:
             return self
         return replace(self, status=None, stall_after=None, cut_after=None, end_after=None, garbage=None)
 
     @property
     def fault_after(self) -> int | None:
-        """Tokens after which a stream goes wrong; None: it does not."""
+        """The number of tokens after which a stream fails; None if it does not."""
         breaks = (self.stall_after, self.cut_after, self.end_after)
         return next((after for after in breaks if after is not None), None)
 
@@ -80,7 +80,7 @@ class Directive:
 
 
 def parse_directive(text: str) -> tuple[Directive, str]:
-    """The directive that stands in the text, and the text without it.
+    """The directive in the text, and the text without it.
 
     Raises DirectiveError when it is not closed, comes twice, names an unknown key, has a bad value or
     contradicts itself: a test that misspells its fault must not pass as if the fault had been met.
@@ -151,7 +151,7 @@ def _seconds(text: str) -> float:
 
 def _integer_between(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        # A bound on the digits, too: int() refuses more than 4,300 with a message of its own.
+        # The number of digits is limited, because int() raises its own message above 4,300 digits.
         if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)

@@ -1,19 +1,22 @@
-"""The same model for clients that speak Responses: switched on with --responses."""
+"""The same answers through the responses API, which --responses enables."""
 
 import json
 import secrets
 import time
-from typing import Any
 
 from pydantic import BaseModel
 
-from local.offline_model.answers import Answer
+from local.offline_model.answers import Answer, FunctionCall
 from local.offline_model.bodies import ChatBody, ChatMessage, ContentPart, ResponseFormat, Text, Tool, ToolFunction
 from local.offline_model.wire import dumps
+from openai_format import events
+from openai_format.items import function_call_item, message_item, output_text_part
+from openai_format.types import EventObject, Item, JsonObject
+from openai_format.usage import response_usage
 
 
 class InputItem(BaseModel):
-    """Of the input: a message, or one of a kind that has no role."""
+    """An input item: a message, or an item without a role."""
 
     type: str = "message"
     role: str | None = None
@@ -31,10 +34,10 @@ class ResponsesBody(BaseModel):
     stream: bool | None = None
     max_output_tokens: int | None = None
     tools: list[ToolFunction] = []
-    text: dict[str, Any] = {}
+    text: JsonObject = {}
 
     def to_chat(self) -> ChatBody:
-        """What the model itself reads: it is the same one."""
+        """The request as that of a chat completion, from which the answer is generated."""
         items = [InputItem(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         messages = [item.message() for item in items]
         if self.instructions:
@@ -50,76 +53,59 @@ class ResponsesBody(BaseModel):
 
 
 class ResponsesStreamEncoder:
-    """The server-sent events of one stream, as ``wire.ChatStreamEncoder`` are of the other kind."""
+    """The server-sent events of one stream of a response, as ``wire.ChatStreamEncoder`` for chat completions."""
 
     def __init__(self, model: str) -> None:
         self._head = _head(model)
-        self._message_id = f"msg_{secrets.token_hex(16)}"
-        self._number = 0
+        self._numbering = events.EventNumbering()
+        self._message_id = _message_id()
+        self._position = events.part_position(self._message_id, 0)
         self._is_open = False
 
     def start(self) -> bytes:
         started = self._head | {"status": "in_progress"}
-        return self._event("response.created", response=started) + self._event("response.in_progress", response=started)
+        return self._encode([events.response_event(kind, started) for kind in ("created", "in_progress")])
 
     def encode_tokens(self, tokens: tuple[str, ...]) -> bytes:
-        opening_events = b"" if self._is_open or not tokens else self._open()
-        return opening_events + b"".join(
-            self._event("response.output_text.delta", **self._position(), delta=token, logprobs=[]) for token in tokens
-        )
+        opening = b"" if self._is_open or not tokens else self._open()
+        return opening + self._encode([events.output_text_delta(self._position, token) for token in tokens])
 
     def end(self, answer: Answer) -> bytes:
-        events = self._close(answer.text) if self._is_open else b""
-        output = [message_item(self._message_id, answer)] if self._is_open else []
-        for call in answer.calls:
-            item = call_item(call.name, call.arguments)
-            events += self._call(item, len(output))
-            output.append(item)
-        final = final_response(self._head, answer, output)
-        return events + self._event(f"response.{final['status']}", response=final)
+        output: list[Item] = []
+        closing: list[EventObject] = []
+        if self._is_open:
+            output = [_message(self._message_id, answer)]
+            closing = events.close_text("output_text", output[0], 0, answer.text)
+        for call in map(_call_item, answer.calls):
+            closing += _call_events(call, len(output))
+            output.append(call)
+        response = _final_response(self._head, answer, output)
+        return self._encode([*closing, events.response_event(response["status"], response)])
 
     def _open(self) -> bytes:
         self._is_open = True
-        item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
-        return self._event("response.output_item.added", output_index=0, item=item) + self._event(
-            "response.content_part.added", **self._position(), part=text_part("")
-        )
+        return self._encode(events.open_text("output_text", message_item(self._message_id, [], "in_progress"), 0))
 
-    def _close(self, text: str) -> bytes:
-        item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "completed"}
-        return (
-            self._event("response.output_text.done", **self._position(), text=text, logprobs=[])
-            + self._event("response.content_part.done", **self._position(), part=text_part(text))
-            + self._event("response.output_item.done", output_index=0, item=item | {"content": [text_part(text)]})
-        )
-
-    def _call(self, item: dict[str, Any], index: int) -> bytes:
-        position = {"item_id": item["id"], "output_index": index}
-        started, arguments = item | {"status": "in_progress", "arguments": ""}, item["arguments"]
-        return (
-            self._event("response.output_item.added", output_index=index, item=started)
-            + self._event("response.function_call_arguments.delta", **position, delta=arguments)
-            + self._event("response.function_call_arguments.done", **position, arguments=arguments, name=item["name"])
-            + self._event("response.output_item.done", output_index=index, item=item)
-        )
-
-    def _position(self) -> dict[str, Any]:
-        return {"item_id": self._message_id, "output_index": 0, "content_index": 0}
-
-    def _event(self, kind: str, **fields: Any) -> bytes:
-        data = {"type": kind, "sequence_number": self._number, **fields}
-        self._number += 1
-        return f"event: {kind}\ndata: {dumps(data)}\n\n".encode()
+    def _encode(self, unnumbered: list[EventObject]) -> bytes:
+        numbered = map(self._numbering.number, unnumbered)
+        return "".join([f"event: {event['type']}\ndata: {dumps(event)}\n\n" for event in numbered]).encode()
 
 
-def response_body(model: str, answer: Answer) -> dict[str, Any]:
+def _call_events(call: Item, output_index: int) -> list[EventObject]:
+    return [
+        events.item_added(output_index, {**call, "status": "in_progress", "arguments": ""}),
+        events.arguments_delta(call["id"], output_index, call["arguments"]),
+        *events.close_call(call, output_index),
+    ]
+
+
+def response_body(model: str, answer: Answer) -> JsonObject:
     """The answer as one object."""
-    output = [message_item(f"msg_{secrets.token_hex(16)}", answer)] if answer.tokens else []
-    output += [call_item(call.name, call.arguments) for call in answer.calls]
-    return final_response(_head(model), answer, output)
+    output = [_message(_message_id(), answer)] if answer.tokens else []
+    return _final_response(_head(model), answer, [*output, *map(_call_item, answer.calls)])
 
 
-def _head(model: str) -> dict[str, Any]:
+def _head(model: str) -> JsonObject:
     return {
         "id": f"resp_{secrets.token_hex(16)}",
         "object": "response",
@@ -132,39 +118,24 @@ def _head(model: str) -> dict[str, Any]:
     }
 
 
-def final_response(head: dict[str, Any], answer: Answer, output: list[dict[str, Any]]) -> dict[str, Any]:
+def _final_response(head: JsonObject, answer: Answer, output: list[Item]) -> JsonObject:
     incomplete_reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(answer.finish_reason)
-    output_tokens = len(answer.tokens)
-    usage = {
-        "input_tokens": answer.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": answer.prompt_tokens + output_tokens,
-    }
     return head | {
         "status": "incomplete" if incomplete_reason else "completed",
         "incomplete_details": {"reason": incomplete_reason} if incomplete_reason else None,
         "output": output,
-        "usage": usage,
+        "usage": response_usage(answer.counts),
     }
 
 
-def text_part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _message_id() -> str:
+    return f"msg_{secrets.token_hex(16)}"
 
 
-def message_item(item_id: str, answer: Answer) -> dict[str, Any]:
-    content = [text_part(answer.text)]
-    return {"id": item_id, "type": "message", "role": "assistant", "status": "completed", "content": content}
+def _message(item_id: str, answer: Answer) -> Item:
+    return message_item(item_id, [output_text_part(answer.text)], "completed")
 
 
-def call_item(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": f"fc_{secrets.token_hex(16)}",
-        "type": "function_call",
-        "status": "completed",
-        "call_id": f"call_{secrets.token_hex(12)}",
-        "name": name,
-        "arguments": json.dumps(arguments),
-    }
+def _call_item(call: FunctionCall) -> Item:
+    item_id, call_id = f"fc_{secrets.token_hex(16)}", f"call_{secrets.token_hex(12)}"
+    return function_call_item(item_id, call_id, call.name, json.dumps(call.arguments), "completed")

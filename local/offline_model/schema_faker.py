@@ -1,12 +1,12 @@
-"""Values that fit a JSON Schema, without a thought behind them: for structured output and the arguments of calls."""
+"""Placeholder values that match a JSON Schema, for structured output and the arguments of function calls."""
 
 from typing import Any
 
-MAX_DEPTH = 8  # a schema may refer to itself
+MAX_DEPTH = 8  # levels; a schema may refer to itself
 
 
 def fake_value(schema: dict[str, Any], root: dict[str, Any] | None = None, depth: int = 0) -> Any:
-    """The same value for the same schema. What it does not know of a schema, it ignores."""
+    """The same value for the same schema. Unknown keywords are ignored."""
     root = schema if root is None else root
     schema = _resolve(schema, root)
     if "const" in schema or schema.get("enum"):

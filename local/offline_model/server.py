@@ -1,4 +1,4 @@
-"""Opens the port, serves until it is told to stop, and stops at once."""
+"""Opens the port, serves until a signal arrives, and then stops without waiting for open streams."""
 
 import asyncio
 import contextlib
@@ -8,22 +8,22 @@ import signal
 
 from aiohttp import web
 
-# Two thousand clients that connect at the same moment; the kernel may allow less.
+# Enough for two thousand clients that connect simultaneously; the kernel may allow fewer.
 BACKLOG = 4_096
-# How long running handlers may go on after SIGTERM, seconds. Open streams are cut: nobody needs their end.
+# How long handlers may continue after SIGTERM, seconds. Open streams are cut, because nobody needs their end.
 _GRACE_SECONDS = 0.1
 _STOP_SECONDS = 1.5
 
 
 async def serve(app: web.Application, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Port 0 takes a free one. Prints one line when it listens.
+    """Serve until SIGTERM or SIGINT. Port 0 selects a free port. Prints one line when it listens.
 
-    Raises OSError when the address cannot be listened on.
+    Raises OSError if it cannot listen on the address.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    # handler_cancellation: without it a stalled or delayed call would outlive its client.
+    # Without handler_cancellation, a stalled or delayed call would outlive its client.
     runner = web.AppRunner(
         app,
         handler_cancellation=True,
@@ -42,14 +42,14 @@ async def serve(app: web.Application, host: str, port: int) -> None:
 
 
 def raise_file_limit() -> None:
-    """Each open stream is a file; the soft limit is often 1,024."""
+    """Each open stream is a file, and the soft limit is often 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS calls it unlimited and refuses to set that
+    with contextlib.suppress(ValueError, OSError):  # macOS reports no hard limit and rejects that as a soft limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _ContentFreeFormatter(logging.Formatter):
-    """An exception is named and not quoted: aiohttp's tell the bytes that they could not parse."""
+    """Logs the type of an exception without its text: aiohttp's exceptions quote the unparsable bytes."""
 
     def format(self, record: logging.LogRecord) -> str:
         kind = record.exc_info[0] if record.exc_info else None

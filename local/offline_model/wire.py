@@ -1,26 +1,29 @@
-"""OpenAI's JSON, byte for byte what its clients expect. Counts of tokens are counts of words."""
+"""Answers as chat completions, errors and embeddings, as OpenAI's clients expect them. A word counts as a token."""
 
 import json
 import math
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from aiohttp import web
 
 from local.offline_model.answers import Answer
 from local.offline_model.directive import Directive
+from openai_format import completions
+from openai_format.types import JsonObject
+from openai_format.usage import chat_usage
 
 DONE = b"data: [DONE]\n\n"
 SYSTEM_FINGERPRINT = "fp_offline"
+
+_CONTENT = "\0token"  # stands for a token in the template of a chunk
 
 _TYPES = {429: "requests", 500: "server_error", 502: "server_error", 503: "server_error"}
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
-def dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def json_response(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -46,7 +49,7 @@ def error_response(
 
 
 def directive_error(directive: Directive) -> web.Response:
-    """The error that the directive's `status` orders."""
+    """The error with the directive's `status`."""
     status = directive.status or 500
     return error_response(
         status,
@@ -56,103 +59,84 @@ def directive_error(directive: Directive) -> web.Response:
     )
 
 
-def completion(model: str, answer: Answer) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": answer.text,
-        "refusal": None,
-        "annotations": [],
-    }
-    if answer.calls:
-        message |= {"content": None, "tool_calls": tool_calls(answer)}
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
-    return {**_head("chat.completion", model), "choices": [choice], "usage": _usage(answer)}
+def completion(model: str, answer: Answer) -> JsonObject:
+    message = completions.assistant_message(None if answer.calls else answer.text, _tool_calls(answer))
+    choice = completions.choice(message | {"annotations": []}, answer.finish_reason)
+    return {**_head(model), "choices": [choice], "usage": _usage(answer)}
 
 
-def tool_calls(answer: Answer) -> list[dict[str, Any]]:
+def _tool_calls(answer: Answer) -> list[JsonObject]:
     return [
-        {
-            "id": f"call_{secrets.token_hex(12)}",
-            "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
-        }
+        {**completions.tool_call(f"call_{secrets.token_hex(12)}", call.name, json.dumps(call.arguments))}
         for call in answer.calls
     ]
 
 
-def _call_deltas(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Of each call the head, then its arguments in two halves, as a stream has them."""
-    for call in calls:
+def _call_deltas(answer: Answer) -> Iterator[JsonObject]:
+    """For each call its id and name, then its arguments in two halves."""
+    for index, call in enumerate(_tool_calls(answer)):
         arguments = call["function"]["arguments"]
-        yield call | {"function": call["function"] | {"arguments": ""}}
+        yield {"index": index, **call, "function": call["function"] | {"arguments": ""}}
         for part in (arguments[: len(arguments) // 2], arguments[len(arguments) // 2 :]):
-            yield {"index": call["index"], "function": {"arguments": part}}
+            yield {"index": index, "function": {"arguments": part}}
 
 
-def embeddings(model: str, vectors: list[list[float] | str], words: int) -> dict[str, Any]:
+def embeddings(model: str, vectors: list[list[float] | str], words: int) -> JsonObject:
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     usage = {"prompt_tokens": words, "total_tokens": words}
     return {"object": "list", "data": data, "model": model, "usage": usage}
 
 
-def model_card(name: str) -> dict[str, Any]:
+def model_card(name: str) -> JsonObject:
     return {"id": name, "object": "model", "created": 0, "owned_by": "chatqueue-offline"}
 
 
 class ChatStreamEncoder:
-    """The server-sent events of one stream. What all have in common is encoded once: tokens are many."""
+    """The server-sent events of one stream. The fields that all chunks share are encoded once, for speed."""
 
     def __init__(self, model: str, *, wants_usage: bool) -> None:
-        head = dumps(_head("chat.completion.chunk", model))[:-1]
-        usage = ',"usage":null' if wants_usage else ""
-        self._head = head
+        self._head = _head(model, is_chunk=True)
         self._wants_usage = wants_usage
-        self._chunk_prefix = f'data: {head},"choices":[{{"index":0,"delta":'
-        self._chunk_suffix = f',"logprobs":null,"finish_reason":null}}]{usage}}}\n\n'
-        self._content_prefix = self._chunk_prefix + '{"content":'
-        self._content_suffix = "}" + self._chunk_suffix
+        content = self._chunk(completions.chunk_choice({"content": _CONTENT}))
+        self._content_prefix, _, self._content_suffix = content.rpartition(dumps(_CONTENT))
 
     def start(self) -> bytes:
         """The role, before any token."""
-        return f'{self._chunk_prefix}{{"role":"assistant","content":"","refusal":null}}{self._chunk_suffix}'.encode()
+        return self._chunk(completions.chunk_choice(completions.assistant_message(""))).encode()
 
     def encode_tokens(self, tokens: tuple[str, ...]) -> bytes:
-        """One event a token."""
+        """One event per token."""
         return "".join(
             [f"{self._content_prefix}{json.dumps(token)}{self._content_suffix}" for token in tokens]
         ).encode()
 
     def end(self, answer: Answer) -> bytes:
-        """The reason, the usage if it was asked for, and ``[DONE]``."""
-        after = self._chunk_suffix.replace('"finish_reason":null', f'"finish_reason":"{answer.finish_reason}"')
-        indexed_calls = [{"index": index, **call} for index, call in enumerate(tool_calls(answer))]
-        events = [
-            f'{self._chunk_prefix}{{"tool_calls":[{dumps(delta)}]}}{self._chunk_suffix}'
-            for delta in _call_deltas(indexed_calls)
-        ]
-        events.append(f"{self._chunk_prefix}{{}}{after}")
+        """The calls, the finish reason, the usage if it was requested, and ``[DONE]``."""
+        choices = [completions.chunk_choice({"tool_calls": [delta]}) for delta in _call_deltas(answer)]
+        choices.append(completions.chunk_choice({}, answer.finish_reason))
+        chunks = "".join(map(self._chunk, choices))
         if self._wants_usage:
-            events.append(f'data: {self._head},"choices":[],"usage":{dumps(_usage(answer))}}}\n\n')
-        return "".join(events).encode() + DONE
+            chunks += _event({**self._head, "choices": [], "usage": _usage(answer)})
+        return chunks.encode() + DONE
+
+    def _chunk(self, choice: JsonObject) -> str:
+        usage = {"usage": None} if self._wants_usage else {}
+        return _event({**self._head, "choices": [choice], **usage})
 
 
-def _head(kind: str, model: str) -> dict[str, Any]:
+def _event(data: JsonObject) -> str:
+    return f"data: {dumps(data)}\n\n"
+
+
+def _head(model: str, *, is_chunk: bool = False) -> JsonObject:
+    completion_id = f"chatcmpl-{secrets.token_hex(12)}"
+    head = completions.completion_head(completion_id, int(time.time()), model, is_chunk=is_chunk)
+    return head | {"service_tier": "default", "system_fingerprint": SYSTEM_FINGERPRINT}
+
+
+def _usage(answer: Answer) -> JsonObject:
     return {
-        "id": f"chatcmpl-{secrets.token_hex(12)}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": model,
-        "service_tier": "default",
-        "system_fingerprint": SYSTEM_FINGERPRINT,
-    }
-
-
-def _usage(answer: Answer) -> dict[str, Any]:
-    completion_tokens = len(answer.tokens)
-    return {
-        "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": answer.prompt_tokens + completion_tokens,
+        **chat_usage(answer.counts),
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
@@ -164,7 +148,7 @@ def _usage(answer: Answer) -> dict[str, Any]:
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:
-    """HTTP knows whole seconds only, so a fraction goes into OpenAI's own header as well."""
+    """HTTP has whole seconds only, so a fraction is sent in OpenAI's own header as well."""
     if seconds is None:
         return {}
     headers = {"Retry-After": str(math.ceil(seconds))}

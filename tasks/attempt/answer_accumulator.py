@@ -11,10 +11,10 @@ from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.kinds.ingest import IngestAnswer
 from jobs.kinds.removal import RemovalAnswer
 from jobs.kinds.response import ResponseAnswer, ResponseTask
+from openai_format.items import output_text_of
 from tasks.attempt.event_writer import EventWriter
 from tasks.documents.answer import citations
 from tasks.provider.formats.delta import Delta
-from tasks.provider.formats.response_accumulator import output_text_of
 
 
 @dataclass

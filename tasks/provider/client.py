@@ -18,8 +18,9 @@ from jobs.kinds import Conversation
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
+from openai_format.text import MALFORMED, read_text
 from tasks.provider.errors import lacks_endpoint, protocol_error, stream_cut, translate_errors
-from tasks.provider.formats.delta import MALFORMED, Delta, StreamParser, read_text, read_usage, sanitize
+from tasks.provider.formats.delta import Delta, StreamParser, read_usage, sanitize
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
 from tasks.provider.limits import read_event
 from tasks.provider.sse import SSEDecoder

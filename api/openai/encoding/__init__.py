@@ -1,1 +1,1 @@
-"""Jobs as OpenAI's objects and events. Pure: no request, no store."""
+"""Jobs as OpenAI's objects and events. Pure: no request, no store. The wire format itself is in `openai_format`."""

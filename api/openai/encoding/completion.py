@@ -1,49 +1,35 @@
 """A conversation as the object `chat.completion`. Pure."""
 
-from typing import Any
-
 from api.openai.encoding.items import output
 from api.openai.snapshot import JobSnapshot
 from jobs.kinds.completion import CompletionAnswer
-from jobs.results import Usage
+from openai_format import completions
+from openai_format.types import Item, JsonObject
+from openai_format.usage import chat_usage
 
 
-def completion_object(snapshot: JobSnapshot) -> dict[str, Any]:
-    """As the provider said it, under our id; from the text alone where it did not end."""
+def completion_object(snapshot: JobSnapshot) -> JsonObject:
+    """The provider's completion under the job's id; without one, a completion built from the text."""
     answer = snapshot.answer
     body = (answer.body if isinstance(answer, CompletionAnswer) else None) or {"choices": [_choice(snapshot)]}
     usage = answer.usage if answer else None
     return {
-        "usage": usage_object(usage) if usage else None,
+        "usage": chat_usage(usage, is_estimated=usage.estimated) if usage else None,
         **body,
-        "id": snapshot.record.job_id,
-        "object": "chat.completion",
-        "created": snapshot.created_at,
-        "model": snapshot.model,
+        **completions.completion_head(snapshot.record.job_id, snapshot.created_at, snapshot.model),
         "metadata": snapshot.request.metadata,
     }
 
 
-def _choice(snapshot: JobSnapshot) -> dict[str, Any]:
-    """Of what is no chat completion."""
+def _choice(snapshot: JobSnapshot) -> JsonObject:
+    """The choice of a conversation that is not a chat completion, or that ended without the provider's body."""
     answer = snapshot.answer
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text if answer else None, "refusal": None}
+    calls = [_tool_call(item) for item in output(snapshot) if item["type"] == "function_call"]
     reason = answer.finish_reason if answer else None
-    if calls := [_tool_call(item) for item in output(snapshot) if item["type"] == "function_call"]:
-        message["tool_calls"] = calls
-        reason = "tool_calls" if reason == "stop" else reason
-    return {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    message = completions.assistant_message(answer.text if answer else None, calls)
+    return completions.choice(message, "tool_calls" if calls and reason == "stop" else reason)
 
 
-def _tool_call(item: dict[str, Any]) -> dict[str, Any]:
-    function = {"name": item.get("name"), "arguments": item.get("arguments")}
-    return {"id": item.get("call_id"), "type": "function", "function": function}
-
-
-def usage_object(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.total_tokens,
-        **({"estimated": True} if usage.estimated else {}),
-    }
+def _tool_call(item: Item) -> JsonObject:
+    """The item comes from a provider: it may lack a field."""
+    return {**completions.tool_call(item.get("call_id") or "", item.get("name") or "", item.get("arguments") or "")}

@@ -1,16 +1,18 @@
 """A conversation as the object `response`. Pure."""
 
-from typing import Any, Final
+from typing import Final
 
 from api.openai.encoding import items
 from api.openai.snapshot import JobSnapshot
 from jobs.kinds import Conversation
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
-from jobs.results import JobError, Usage
+from jobs.results import JobError
 from jobs.states import State
+from openai_format.types import JsonObject
+from openai_format.usage import ResponseUsage, response_usage
 
-_DEFAULTS: Final[dict[str, Any]] = {
+_DEFAULTS: Final[JsonObject] = {
     "instructions": None,
     "max_output_tokens": None,
     "parallel_tool_calls": True,
@@ -26,7 +28,7 @@ _DEFAULTS: Final[dict[str, Any]] = {
 _ECHOED_FIELDS: Final = frozenset(
     {*_DEFAULTS, "max_tool_calls", "prompt", "prompt_cache_key", "safety_identifier", "user"}
 )
-# Of what a provider that speaks Responses says: what it knows of our job and what we say ourselves.
+# Left out of a provider's response: fields about its own job, and fields that are set from ours.
 _OWN_FIELDS: Final = frozenset(
     {"id", "object", "created_at", "completed_at", "status", "background", "store", "metadata", "output"}
     | {"previous_response_id", "error", "incomplete_details"}
@@ -37,7 +39,7 @@ _ERROR_CODES: Final = {
 }
 
 
-def response_object(snapshot: JobSnapshot) -> dict[str, Any]:
+def response_object(snapshot: JobSnapshot) -> JsonObject:
     record, request = snapshot.record, snapshot.request
     ended_at = record.finished_at_ms if record.state is State.COMPLETED else None
     return {
@@ -59,19 +61,19 @@ def response_object(snapshot: JobSnapshot) -> dict[str, Any]:
     }
 
 
-def _storage_fields(request: Conversation) -> dict[str, Any]:
-    """What the native API submits runs in the background, and is stored."""
+def _storage_fields(request: Conversation) -> JsonObject:
+    """A conversation from another API counts as stored and running in the background."""
     if not isinstance(request, ResponseTask):
         return {"background": True, "store": True, "previous_response_id": None}
     previous = request.previous_response_id
     return {"background": request.background, "store": request.store, "previous_response_id": previous}
 
 
-def pending_response(snapshot: JobSnapshot, status: State) -> dict[str, Any]:
-    """The same before there is an answer: what the first events of a stream hold."""
+def pending_response(snapshot: JobSnapshot, status: State) -> JsonObject:
+    """The response before it has an answer, for the first events of a stream."""
     response = response_object(JobSnapshot(snapshot.record, snapshot.request))
     return response | {
-        "model": snapshot.request.model,  # the record's becomes the provider's in the end
+        "model": snapshot.request.model,  # the record's model becomes the provider's name for it in the end
         "status": status.value,
         "completed_at": None,
         "usage": None,
@@ -79,7 +81,7 @@ def pending_response(snapshot: JobSnapshot, status: State) -> dict[str, Any]:
     }
 
 
-def _request_fields(snapshot: JobSnapshot) -> dict[str, Any]:
+def _request_fields(snapshot: JobSnapshot) -> JsonObject:
     request = snapshot.request
     if isinstance(request, ChatTask):
         limit = request.max_output_tokens
@@ -87,38 +89,27 @@ def _request_fields(snapshot: JobSnapshot) -> dict[str, Any]:
     return {name: value for name, value in request.body.items() if name in _ECHOED_FIELDS and value is not None}
 
 
-def _answer_fields(snapshot: JobSnapshot) -> dict[str, Any]:
+def _answer_fields(snapshot: JobSnapshot) -> JsonObject:
     body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
     return {name: value for name, value in (body or {}).items() if name not in _OWN_FIELDS}
 
 
-def _usage(snapshot: JobSnapshot) -> dict[str, Any] | None:
-    """As the provider said it; else as we know it, or estimate it."""
+def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
+    """The provider's own object if it sent one, else the counts of the answer or the record, which may be estimates."""
     body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
-    reported: dict[str, Any] | None = (body or {}).get("usage")
+    reported: JsonObject | None = (body or {}).get("usage")
     usage = snapshot.answer.usage if snapshot.answer else None
     if usage is None and snapshot.record.state.is_final:
         usage = snapshot.record.usage
-    return reported or (usage_object(usage) if usage else None)
+    return reported or (response_usage(usage, is_estimated=usage.estimated) if usage else None)
 
 
-def usage_object(usage: Usage) -> dict[str, Any]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": usage.total_tokens,
-        **({"estimated": True} if usage.estimated else {}),
-    }
-
-
-def _error(error: JobError) -> dict[str, Any]:
-    """OpenAI's code where it has one for it; ours stands in the message."""
+def _error(error: JobError) -> JsonObject:
+    """OpenAI's code if it has an equivalent one. Our code is in the message."""
     return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
 
 
-def _incomplete_details(snapshot: JobSnapshot) -> dict[str, Any] | None:
+def _incomplete_details(snapshot: JobSnapshot) -> JsonObject | None:
     if snapshot.record.state is not State.INCOMPLETE:
         return None
     is_filtered = snapshot.answer is not None and snapshot.answer.finish_reason == "content_filter"

@@ -1,5 +1,8 @@
-"""What is said to a provider and how its words are read: pure, one file for each way of speaking.
+"""How a job's request becomes a provider call, and how the provider's stream becomes Deltas. Pure.
 
-request ── route ──> ProviderCall(path, body, parser)      what to send, and who reads what comes back
-the stream's data ── StreamParser ──> Delta                 what every conversation is made of
+request ── route ──────────────> ProviderCall(path, body, parser)
+data of the stream ── parser ──> Delta
+
+The wire format itself is in `openai_format`. Here stands what is ours: Deltas, the size budget, and which errors end
+an attempt.
 """

@@ -1,21 +1,23 @@
-"""A chat of the native API, as a chat completion of which only the text matters."""
+"""A chat of the native API as a chat completion. Of the answer, only the text is kept."""
 
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from jobs.kinds.chat import ChatTask
+from openai_format.text import SurrogateJoiner, read_content, read_text
+from openai_format.types import JsonObject
 from tasks.provider.errors import stream_cut
-from tasks.provider.formats.delta import Delta, SurrogateJoiner, read_content, read_model, read_text, read_usage
+from tasks.provider.formats.delta import Delta, read_model, read_usage
 from tasks.provider.limits import SizeBudget
 
 
-def chat_body(request: ChatTask) -> dict[str, Any]:
-    messages = [{"role": turn.role, "content": turn.content} for turn in request.history]
+def chat_body(request: ChatTask) -> JsonObject:
+    messages = [{"role": message.role, "content": message.content} for message in request.history]
     if request.system is not None:
         messages.insert(0, {"role": "system", "content": request.system})
     messages.append({"role": "user", "content": request.message})
-    body: dict[str, Any] = {"messages": messages}
+    body: JsonObject = {"messages": messages}
     if request.temperature is not None:
         body["temperature"] = request.temperature
     if request.max_output_tokens is not None:
@@ -24,7 +26,7 @@ def chat_body(request: ChatTask) -> dict[str, Any]:
 
 
 class ChatParser:
-    """Of chunks: the text of the first choice, its finish reason, and the usage."""
+    """Reads from chunks the text of the first choice, its finish reason, the model and the usage."""
 
     is_over = False
 

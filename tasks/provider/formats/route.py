@@ -1,7 +1,8 @@
-"""Which call answers which request."""
+"""Which provider call answers which request."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 from jobs.errors import ProviderRejected
 from jobs.kinds import Conversation
@@ -9,46 +10,69 @@ from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
-from tasks.provider.formats import chat, responses_to_chat
+from openai_format.chat_request import chat_request
+from openai_format.items import input_items
+from openai_format.messages import NotInChatFormat
+from openai_format.text import MALFORMED
+from openai_format.types import JsonObject
+from tasks.provider.formats.chat import ChatParser, chat_body
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser
 from tasks.provider.formats.completion import CompletionParser
-from tasks.provider.formats.delta import MALFORMED, StreamParser
+from tasks.provider.formats.delta import StreamParser
 from tasks.provider.formats.response import ResponseParser
+
+_REJECTED_CODE: Final = "provider_rejected_request"
+_NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 
 
 @dataclass(frozen=True)
 class ProviderCall:
-    """What to send where, and who reads the stream that comes back. For one use."""
+    """What to send, and the parser for the stream that comes back. For one use."""
 
     path: str
-    body: dict[str, Any] = field(repr=False)
+    body: JsonObject = field(repr=False)
     parser: StreamParser
 
 
 def completion_call(request: Conversation, settings: Settings) -> ProviderCall:
-    """Any conversation as a chat completion, which every provider speaks. Raises ProviderRejected."""
+    """Any conversation as a chat completion, which every provider supports. Raises ProviderRejected."""
     body, parser = _chat_body_and_parser(request, settings.max_answer_chars)
     options = {**(body.get("stream_options") or {}), "include_usage": True}
-    streamed = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
-    return ProviderCall("/chat/completions", body | streamed, parser)
+    own_fields = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
+    return ProviderCall("/chat/completions", body | own_fields, parser)
 
 
-def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[dict[str, Any], StreamParser]:
+def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonObject, StreamParser]:
     match request:
         case ChatTask():
-            return chat.chat_body(request), chat.ChatParser(max_chars)
+            return chat_body(request), ChatParser(max_chars)
         case CompletionTask():
             return request.body, CompletionParser(max_chars)
+    return _converted_body(request), ChatToResponseParser(max_chars)
+
+
+def _converted_body(request: ResponseTask) -> JsonObject:
     try:
-        return responses_to_chat.chat_body(request.body, request.previous_items), ChatToResponseParser(max_chars)
+        return chat_request(request.body, request.previous_items)
+    except NotInChatFormat as error:
+        raise _unsupported(error.part) from None
     except MALFORMED:
-        raise ProviderRejected("the input or the tools are malformed", code="provider_rejected_request") from None
+        raise ProviderRejected("the input or the tools are malformed", code=_REJECTED_CODE) from None
+
+
+def _unsupported(part: str) -> ProviderRejected:
+    """Quotes the request only where the quote looks like a name: it could contain anything."""
+    quote = part if _NAME.fullmatch(part) else "a part of it"
+    return ProviderRejected(
+        f"the provider supports chat completions only, which cannot express {quote} of the request",
+        code=_REJECTED_CODE,
+    )
 
 
 def response_call(request: ResponseTask, settings: Settings) -> ProviderCall:
-    """As it came, with the previous items; kept by nobody but us."""
+    """The request unchanged, with the previous items before its input. The provider is asked to store nothing."""
     new_input = request.body.get("input")
-    full_input = [*request.previous_items, *responses_to_chat.items(new_input)] if request.previous_items else new_input
+    full_input = [*request.previous_items, *input_items(new_input)] if request.previous_items else new_input
     own_fields = {"model": request.model or settings.chat_model, "stream": True, "store": False}
     body = request.body | ({} if full_input is None else {"input": full_input}) | own_fields
     return ProviderCall("/responses", body, ResponseParser(settings.max_answer_chars))

@@ -9,7 +9,7 @@ from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
 from jobs.states import State
-from tasks.provider.formats.responses_to_chat import messages
+from openai_format.messages import to_messages
 
 CALLED = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 ASKED = {"role": "user", "content": "hi"}
@@ -44,7 +44,7 @@ def test_the_thought_behind_a_call_goes_back_to_the_provider_with_it(name, is_an
     previous_items = to_previous_items(
         completion(assistant_message) if is_answer else completion({"role": "assistant"}, assistant_message)
     )
-    (sent_message,) = [message for message in messages(None, previous_items) if message.get("tool_calls")]
+    (sent_message,) = [message for message in to_messages(None, previous_items) if message.get("tool_calls")]
 
     assert (sent_message["reasoning_content"], sent_message["tool_calls"]) == ("because", [CALLED])
 
@@ -56,7 +56,9 @@ def test_a_refusal_is_part_of_the_conversation(is_answer):
         completion(assistant_message) if is_answer else completion({"role": "assistant"}, assistant_message)
     )
 
-    assert {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]} in messages(None, previous_items)
+    assert {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]} in to_messages(
+        None, previous_items
+    )
 
 
 @pytest.mark.parametrize("function", [{"name": "f", "arguments": None}, {"name": "f"}])
@@ -66,7 +68,7 @@ def test_a_conversation_goes_on_after_a_call_without_arguments(function, is_answ
     previous_items = to_previous_items(
         completion(assistant_message) if is_answer else completion({"role": "assistant"}, assistant_message)
     )
-    (sent_message,) = [message for message in messages(None, previous_items) if message.get("tool_calls")]
+    (sent_message,) = [message for message in to_messages(None, previous_items) if message.get("tool_calls")]
 
     assert sent_message["tool_calls"][0]["function"] == {"name": "f", "arguments": ""}
 

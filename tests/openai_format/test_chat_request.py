@@ -1,29 +1,24 @@
-"""A response's request as a chat completion's: everything that has a counterpart, and a clear no for the rest."""
+"""The request of a response as that of a chat completion: every parameter with a counterpart is converted."""
 
 import pytest
 
-from jobs.errors import ProviderRejected
-from jobs.kinds.completion import CompletionTask
-from jobs.kinds.response import ResponseTask
-from jobs.settings import Settings
-from tasks.provider.formats.responses_to_chat import chat_body
-from tasks.provider.formats.route import completion_call, response_call
-
-SETTINGS = Settings()
+from openai_format.chat_request import chat_request
 
 
 def translated(**body):
-    return chat_body(body, ())
+    return chat_request(body, ())
 
 
-def test_a_text_is_what_the_user_says_and_instructions_go_first():
+def test_a_text_is_a_message_of_the_user_and_instructions_come_first():
+    """The shortest request of a response keeps its meaning."""
     assert translated(input="hi", instructions="Be brief.")["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "hi"},
     ]
 
 
-def test_items_become_messages_and_calls_join_what_the_assistant_said():
+def test_items_become_messages_and_calls_join_the_assistants_text():
+    """Text and calls of one turn are one message; a developer's message becomes a system message."""
     items = [
         {"role": "developer", "content": "Be brief."},
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]},
@@ -49,7 +44,8 @@ def test_items_become_messages_and_calls_join_what_the_assistant_said():
 
 
 @pytest.mark.parametrize("content", ["one", [{"type": "output_text", "text": "one"}]])
-def test_an_output_follows_its_call_whatever_was_said_after_the_call(content):
+def test_an_output_follows_its_call_despite_a_text_after_the_call(content):
+    """Providers reject a tool message that does not directly follow the message with its call."""
     call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
     answered = {"type": "function_call_output", "call_id": "c1", "output": "1"}
     spoken = {"role": "assistant", "content": content}
@@ -61,22 +57,22 @@ def test_an_output_follows_its_call_whatever_was_said_after_the_call(content):
     assert [message["content"] for message in (after[0], around[0])] == ["one", "one\none"]
 
 
-def test_nothing_is_said_of_calls_where_there_is_nothing_to_call():
-    """Some providers refuse it."""
+def test_options_of_calls_are_left_out_without_tools():
+    """Some providers reject a tool_choice without tools."""
     assert translated(input="hi", parallel_tool_calls=True, tool_choice="auto").keys() == {"messages"}
 
 
-def thought(text):
+def reasoning(text):
     return {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
 
 
-def test_a_thought_goes_back_with_the_calls_that_it_led_to():
-    """Some providers refuse such calls without it."""
+def test_reasoning_goes_back_with_the_calls_that_it_led_to():
+    """Some providers reject such calls without their reasoning."""
     call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
     answered = {"type": "function_call_output", "call_id": "c1", "output": "one"}
     spoken = {"role": "assistant", "content": "Let me see."}
     first, second = (
-        translated(input=[thought("first"), call, answered, thought("second"), spoken, call | {"call_id": "c2"}])[
+        translated(input=[reasoning("first"), call, answered, reasoning("second"), spoken, call | {"call_id": "c2"}])[
             "messages"
         ]
     )[::2]
@@ -85,15 +81,16 @@ def test_a_thought_goes_back_with_the_calls_that_it_led_to():
     assert (second["reasoning_content"], second["tool_calls"][0]["id"]) == ("second", "c2")
 
 
-def test_a_thought_that_led_to_no_call_is_left_out():
-    """Some providers refuse a message that has one."""
+def test_reasoning_that_led_to_no_call_is_left_out():
+    """Some providers reject a message with reasoning."""
     call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
-    asked = [thought("so"), {"role": "assistant", "content": "42"}, {"role": "user", "content": "and?"}]
+    asked = [reasoning("so"), {"role": "assistant", "content": "42"}, {"role": "user", "content": "and?"}]
 
     assert not any("reasoning_content" in message for message in translated(input=[*asked, call])["messages"])
 
 
-def test_what_is_no_text_stays_a_part():
+def test_content_with_an_image_stays_a_list_of_parts():
+    """An image must not be lost by joining the parts to a text."""
     shown = [{"type": "input_text", "text": "what?"}, {"type": "input_image", "image_url": "data:x", "detail": "low"}]
 
     assert translated(input=[{"role": "user", "content": shown}])["messages"][0]["content"] == [
@@ -102,7 +99,8 @@ def test_what_is_no_text_stays_a_part():
     ]
 
 
-def test_options_get_their_other_names_and_unknown_ones_pass():
+def test_options_are_renamed_and_unknown_options_are_forwarded():
+    """Every option with a counterpart is converted; options without effect on the answer are left out."""
     body = translated(
         input="hi",
         max_output_tokens=5,
@@ -130,57 +128,3 @@ def test_options_get_their_other_names_and_unknown_ones_pass():
         "top_logprobs": 2,
         "top_k": 5,
     }
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"tools": [{"type": "web_search"}]},
-        {"tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "allowed_tools"}},
-        {"input": [{"type": "item_reference", "id": "x"}]},
-        {"input": [{"role": "user", "content": [{"type": "input_video"}]}]},
-        {"prompt": {"id": "p"}},
-        {"truncation": "auto"},
-        {"context_management": [{"type": "compaction"}]},
-    ],
-    ids=str,
-)
-def test_what_a_chat_completion_has_no_words_for_is_refused(body):
-    with pytest.raises(ProviderRejected, match="no words for"):
-        chat_body({"input": "hi"} | body, ())
-
-
-@pytest.mark.parametrize("item", [{}, {"role": "user"}, {"type": "function_call"}, {"role": "user", "content": [5]}])
-def test_what_is_malformed_is_refused_and_crashes_nothing(item):
-    with pytest.raises(ProviderRejected, match="malformed"):
-        completion_call(ResponseTask(kind="response", body={"input": [item]}), SETTINGS)
-
-
-def test_a_provider_that_speaks_responses_is_told_what_was_said_before_and_keeps_nothing():
-    previous_items = ({"role": "user", "content": "one"},)
-    call = response_call(
-        ResponseTask(kind="response", body={"input": "two", "top_k": 5}, previous_items=previous_items), SETTINGS
-    )
-
-    assert call.path == "/responses"
-    assert call.body == {
-        "input": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}],
-        "top_k": 5,
-        "model": SETTINGS.chat_model,
-        "stream": True,
-        "store": False,
-    }
-
-
-def test_a_completion_passes_as_it_came():
-    body = {"messages": [{"role": "user", "content": "hi"}], "stream_options": {"x": 1}, "top_k": 5}
-    call = completion_call(CompletionTask(kind="completion", model="m", body=body), SETTINGS)
-
-    assert call.body == body | {"model": "m", "stream": True, "stream_options": {"x": 1, "include_usage": True}}
-
-
-def test_a_refusal_repeats_no_more_of_a_request_than_a_name():
-    with pytest.raises(ProviderRejected) as refused:
-        chat_body({"input": [{"type": "Canary 4711"}]}, ())
-
-    assert "Canary" not in refused.value.message

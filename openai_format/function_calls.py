@@ -1,18 +1,19 @@
-"""Which call of a function a fragment of a chat completion's stream belongs to: the same rule for every reader."""
+"""The rule for which function call a fragment of a chat completion's stream belongs to."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.provider.formats.delta import MALFORMED
+from openai_format.text import MALFORMED
+from openai_format.types import JsonObject
 
 
-def call_index(fragment: dict[str, Any], calls: Sequence[dict[str, Any]]) -> int:
-    """Of the call that goes on, as its index and id say, else the latest. One beyond the last: a new one begins.
+def call_index(fragment: JsonObject, calls: Sequence[JsonObject]) -> int:
+    """The position of the call that the fragment continues; ``len(calls)`` if the fragment begins a new call.
 
-    Some providers give all calls the same index, or none; some repeat id and name in each fragment, or give each
-    fragment an
-    id of its own; some send no ids, and each call whole.
+    The fragment's index and id decide, else it continues the latest call. Some providers give all calls the same
+    index, or none. Some repeat id and name in each fragment, or give each fragment an id of its own. Some send no
+    ids, and each call in one fragment.
     """
     index, call_id = fragment.get("index"), fragment.get("id")
     candidates = [n for n, call in enumerate(calls) if index is None or call.get("index") in (None, index)]
@@ -25,21 +26,21 @@ def call_index(fragment: dict[str, Any], calls: Sequence[dict[str, Any]]) -> int
 
 
 def is_complete(arguments: Any) -> bool:
-    """An object in JSON that is whole cannot become another one; anything else still may."""
+    """Whether the arguments are a complete JSON object, which no continuation can turn into another object."""
     try:
         return isinstance(json.loads(arguments), dict)
     except MALFORMED:
         return False
 
 
-def _is_continuation(fragment: dict[str, Any]) -> bool:
-    """Whatever its id is: no call begins without a name."""
+def _is_continuation(fragment: JsonObject) -> bool:
+    """Whatever its id: no call begins without a name."""
     function = _function_of(fragment)
     return bool(function) and not function.get("name")
 
 
-def _is_new_call(fragment: dict[str, Any], call: dict[str, Any]) -> bool:
-    """It has no id, but a name; which some providers only repeat, until the arguments are whole."""
+def _is_new_call(fragment: JsonObject, call: JsonObject) -> bool:
+    """For a fragment without an id. Some providers repeat the name until the arguments are complete."""
     function, known_function = _function_of(fragment), _function_of(call)
     name, known_name = function.get("name"), known_function.get("name")
     if not name or fragment.get("index") is None:
@@ -50,9 +51,9 @@ def _is_new_call(fragment: dict[str, Any], call: dict[str, Any]) -> bool:
 
 
 def _starts_object(arguments: Any) -> bool:
-    """Looked at first, for it costs less than to read all there is with each fragment."""
+    """A cheap check, made first: parsing all known arguments with each fragment would cost quadratic time."""
     return isinstance(arguments, str) and arguments.lstrip().startswith("{")
 
 
-def _function_of(fragment: dict[str, Any]) -> dict[str, Any]:
+def _function_of(fragment: JsonObject) -> JsonObject:
     return fragment.get("function") or fragment.get("custom") or {}

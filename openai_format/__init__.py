@@ -1,0 +1,14 @@
+"""OpenAI's wire format in one place: pure functions and small state machines over JSON objects.
+
+The web encodes jobs with it, the provider adapter reads and writes provider calls with it, and the offline model
+answers with it. It imports nothing of ours. The SDK's types are imported for type checkers only, because the web
+process must not load the SDK.
+
+items, events, completions, usage     constructors and readers of the objects on the wire
+messages                              messages <-> items
+chat_request                          the request of a response -> the request of a chat completion
+response_accumulator                  events -> items
+completion_accumulator                chunks -> chat completion
+chunk_converter                       chunks -> events
+function_calls, text, types           shared by the modules above
+"""

@@ -1,0 +1,79 @@
+"""The request of a response as that of a chat completion, for a provider that supports chat completions only."""
+
+from typing import Any, Final
+
+from openai_format.items import input_items
+from openai_format.messages import NotInChatFormat, to_messages
+from openai_format.types import Item, JsonObject
+
+_RENAMED: Final = {"max_output_tokens": "max_completion_tokens"}
+# Converted below, or left out because they have no counterpart and change no answer.
+_NOT_COPIED: Final = frozenset(
+    {"input", "instructions", "text", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "include"}
+    | {"max_tool_calls", "truncation", "stream_options"}
+)
+_UNSUPPORTED: Final = ("prompt", "conversation", "context_management")
+_LOGPROBS: Final = "message.output_text.logprobs"
+
+
+def chat_request(body: JsonObject, previous_items: tuple[Item, ...]) -> JsonObject:
+    """Raises NotInChatFormat, and one of MALFORMED for a malformed body.
+
+    Unknown parameters are forwarded unchanged.
+    """
+    chat_body = {_RENAMED.get(name, name): value for name, value in body.items() if name not in _NOT_COPIED}
+    _reject_unsupported(body)
+    chat_body["messages"] = to_messages(body.get("instructions"), [*previous_items, *input_items(body.get("input"))])
+    chat_body |= _tool_options(body) | _text_options(body.get("text") or {})
+    if _LOGPROBS in (body.get("include") or ()) or body.get("top_logprobs") is not None:
+        chat_body["logprobs"] = True
+    if (body.get("reasoning") or {}).get("effort") is not None:
+        chat_body["reasoning_effort"] = body["reasoning"]["effort"]
+    return {name: value for name, value in chat_body.items() if value is not None}
+
+
+def _reject_unsupported(body: JsonObject) -> None:
+    for name in _UNSUPPORTED:
+        if body.get(name):
+            raise NotInChatFormat(name)
+    if body.get("truncation") not in (None, "disabled"):
+        raise NotInChatFormat("truncation")
+
+
+def _tool_options(body: JsonObject) -> JsonObject:
+    """Nothing without tools: some providers refuse a ``tool_choice`` then."""
+    if not body.get("tools"):
+        return {}
+    return {
+        "tools": [_tool(tool) for tool in body["tools"]],
+        "tool_choice": _tool_choice(body.get("tool_choice", "auto")),
+        "parallel_tool_calls": body.get("parallel_tool_calls"),
+    }
+
+
+def _tool(tool: JsonObject) -> JsonObject:
+    if tool["type"] != "function":
+        raise NotInChatFormat(f"a tool of type {tool['type']}")
+    return {"type": "function", "function": _without_type(tool)}
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, str):
+        return choice
+    if choice["type"] != "function":
+        raise NotInChatFormat(f"a tool_choice of type {choice['type']}")
+    return {"type": "function", "function": {"name": choice["name"]}}
+
+
+def _text_options(text: JsonObject) -> JsonObject:
+    text_format = text.get("format") or {"type": "text"}
+    options: JsonObject = {"verbosity": text.get("verbosity")}
+    if text_format["type"] == "json_schema":
+        options["response_format"] = {"type": "json_schema", "json_schema": _without_type(text_format)}
+    elif text_format["type"] != "text":
+        options["response_format"] = {"type": text_format["type"]}
+    return options
+
+
+def _without_type(given: JsonObject) -> JsonObject:
+    return {name: value for name, value in given.items() if name != "type" and value is not None}

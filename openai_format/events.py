@@ -1,0 +1,108 @@
+"""Events of a response's stream, without their sequence numbers: these are given when a stream is written."""
+
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from openai_format.items import part_of
+from openai_format.types import EventObject, Item, Part, TextKind
+
+TEXT_DELTA = "response.output_text.delta"
+TEXT_DONE = "response.output_text.done"
+ITEM_ADDED = "response.output_item.added"
+ITEM_DONE = "response.output_item.done"
+PART_ADDED = "response.content_part.added"
+PART_DONE = "response.content_part.done"
+ARGUMENTS_DELTA = "response.function_call_arguments.delta"
+ARGUMENTS_DONE = "response.function_call_arguments.done"
+
+
+class PartPosition(TypedDict):
+    """Where a part stands in a response."""
+
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+def part_position(item_id: str, output_index: int, content_index: int = 0) -> PartPosition:
+    return {"item_id": item_id, "output_index": output_index, "content_index": content_index}
+
+
+class EventNumbering:
+    """Numbers the events of one stream from 0, without gaps."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def number(self, event: EventObject) -> EventObject:
+        numbered = {"type": event["type"], "sequence_number": self._next, **event}
+        numbered["sequence_number"] = self._next  # an event that a provider sent may bring a number of its own
+        self._next += 1
+        return numbered
+
+
+def response_event(kind: str, response: Item) -> EventObject:
+    """A change of the whole response: ``created``, ``queued``, ``in_progress`` or a final status."""
+    return {"type": f"response.{kind}", "response": response}
+
+
+def item_added(output_index: int, item: Item) -> EventObject:
+    return {"type": ITEM_ADDED, "output_index": output_index, "item": item}
+
+
+def item_done(output_index: int, item: Item) -> EventObject:
+    return {"type": ITEM_DONE, "output_index": output_index, "item": item}
+
+
+def part_added(position: PartPosition, part: Part) -> EventObject:
+    return {"type": PART_ADDED, **position, "part": part}
+
+
+def part_done(position: PartPosition, part: Part) -> EventObject:
+    return {"type": PART_DONE, **position, "part": part}
+
+
+def output_text_delta(position: PartPosition, text: str, logprobs: Iterable[Any] = ()) -> EventObject:
+    return {"type": TEXT_DELTA, **position, "delta": text, "logprobs": list(logprobs)}
+
+
+def text_delta(kind: TextKind, position: PartPosition, text: str, logprobs: Iterable[Any] = ()) -> EventObject:
+    if kind == "output_text":
+        return output_text_delta(position, text, logprobs)
+    return {"type": f"response.{kind}.delta", **position, "delta": text}
+
+
+def text_done(kind: TextKind, position: PartPosition, text: str, logprobs: Iterable[Any] = ()) -> EventObject:
+    event: EventObject = {"type": f"response.{kind}.done", **position}
+    if kind == "output_text":
+        return event | {"text": text, "logprobs": list(logprobs)}
+    return event | {"refusal" if kind == "refusal" else "text": text}
+
+
+def open_text(kind: TextKind, item: Item, output_index: int) -> list[EventObject]:
+    """An item with one empty part is opened."""
+    return [item_added(output_index, item), part_added(part_position(item["id"], output_index), part_of(kind, ""))]
+
+
+def close_text(
+    kind: TextKind, item: Item, output_index: int, text: str, logprobs: Iterable[Any] = ()
+) -> list[EventObject]:
+    """The item, as it ends, and its one part are closed."""
+    position = part_position(item["id"], output_index)
+    logprobs = list(logprobs)
+    return [
+        text_done(kind, position, text, logprobs),
+        part_done(position, part_of(kind, text, logprobs)),
+        item_done(output_index, item),
+    ]
+
+
+def arguments_delta(item_id: str, output_index: int, arguments: str) -> EventObject:
+    return {"type": ARGUMENTS_DELTA, "item_id": item_id, "output_index": output_index, "delta": arguments}
+
+
+def close_call(call: Item, output_index: int) -> list[EventObject]:
+    """The function call, as it ends, is closed."""
+    position = {"item_id": call["id"], "output_index": output_index}
+    done = {"type": ARGUMENTS_DONE, **position, "name": call["name"], "arguments": call["arguments"]}
+    return [done, item_done(output_index, call)]

@@ -1,0 +1,158 @@
+"""Messages of a chat completion as items of a response, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from openai_format.completions import tool_call
+from openai_format.items import input_message, reasoning_input, refusal_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from openai_format.types import Item, JsonObject, Part
+
+_REASONING_FIELDS: Final = ("reasoning_content", "reasoning")  # neither is standard: DeepSeek's name and vLLM's
+_PART_TYPES: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
+
+
+class NotInChatFormat(Exception):
+    """A part of a response's request that a chat completion cannot express. ``part`` may contain the caller's words."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+
+def reasoning_of(message: JsonObject) -> str:
+    """The reasoning in a message or in a chunk's delta. Some providers send it under both names."""
+    candidates = (message.get(name) for name in _REASONING_FIELDS)
+    return next((reasoning for reasoning in candidates if reasoning and isinstance(reasoning, str)), "")
+
+
+def to_items(messages: Iterable[JsonObject]) -> list[JsonObject]:
+    """Content without a counterpart stays unchanged: the provider decides whether to accept it."""
+    return [item for message in messages for item in _items_of(message)]
+
+
+def _items_of(message: JsonObject) -> Iterator[JsonObject]:
+    role = message.get("role", "user")
+    content = _to_item_content(role, message.get("content"))
+    if role == "tool":
+        yield {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": content}
+        return
+    if reasoning := reasoning_of(message):
+        yield reasoning_input(reasoning)
+    if refusal := message.get("refusal"):
+        content = [*_assistant_parts(content), refusal_part(refusal)]
+    if content:
+        yield input_message(role, content)
+    for call in message.get("tool_calls") or ():
+        function = {name: value for name, value in (call.get("function") or {}).items() if value is not None}
+        yield {"type": "function_call", "call_id": call.get("id"), "arguments": "", **function}
+
+
+def _assistant_parts(content: Any) -> list[Any]:
+    if isinstance(content, list):
+        return content
+    return [{"type": "output_text", "text": content, "annotations": []}] if content else []
+
+
+def _to_item_content(role: str, content: Any) -> Any:
+    return [_to_item_part(role, part) for part in content] if isinstance(content, list) else content or ""
+
+
+def _to_item_part(role: str, part: Any) -> Any:
+    match part:
+        case {"type": "text", "text": text}:
+            return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+        case {"type": "image_url", "image_url": {"url": url, **rest}}:
+            return {"type": "input_image", "image_url": url, "detail": rest.get("detail", "auto")}
+        case {"type": "file", "file": dict(file)}:
+            return {"type": "input_file", **file}
+    return part
+
+
+def to_messages(instructions: str | None, items: Iterable[Item]) -> list[JsonObject]:
+    """The items as messages, with the instructions first. Raises NotInChatFormat.
+
+    Consecutive texts and calls of the assistant become one message, because outputs must directly follow the message
+    with their calls. Reasoning goes back with the calls that it led to, because some providers refuse calls without
+    it. Other reasoning is left out, because some providers refuse a message that has any.
+    """
+    messages: list[JsonObject] = [{"role": "system", "content": instructions}] if instructions else []
+    reasoning = ""
+    for item in items:
+        match item.get("type", "message"):
+            case "message":
+                _add_message(messages, _to_message_role(item["role"]), _to_message_content(item["content"]))
+                reasoning = reasoning if item["role"] == "assistant" else ""
+            case "function_call":
+                _add_call(messages, item, reasoning)
+                reasoning = ""
+            case "function_call_output":
+                output = _to_message_content(item["output"])
+                messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": output})
+            case "reasoning":
+                reasoning = "".join(part["text"] for part in item.get("content") or ())
+            case other:
+                raise NotInChatFormat(f"an input item of type {other}")
+    return messages
+
+
+def _add_message(messages: list[JsonObject], role: str, content: Any) -> None:
+    if role == "assistant" and messages and "tool_calls" in messages[-1]:
+        messages[-1]["content"] = _join_contents(messages[-1]["content"], content)
+    else:
+        messages.append({"role": role, "content": content})
+
+
+def _join_contents(first: Any, second: Any) -> Any:
+    if first is None:
+        return second
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n{second}"
+    return _message_parts(first) + _message_parts(second)
+
+
+def _message_parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _add_call(messages: list[JsonObject], item: Item, reasoning: str) -> None:
+    if not messages or messages[-1]["role"] != "assistant":
+        messages.append({"role": "assistant", "content": None})
+    message = messages[-1]
+    call = tool_call(item["call_id"], item["name"], item["arguments"])
+    message.setdefault("tool_calls", []).append(call)
+    if reasoning:
+        message["reasoning_content"] = message.get("reasoning_content", "") + reasoning
+
+
+def _to_message_role(role: str) -> str:
+    return "system" if role == "developer" else role
+
+
+def _to_message_content(content: Any) -> Any:
+    """A plain text if all parts are text: many servers accept nothing else."""
+    if isinstance(content, str):
+        return content
+    parts = [_to_message_part(part) for part in content]
+    if all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
+def _to_message_part(part: Part) -> Part:
+    kind = part["type"]
+    if kind in _PART_TYPES:
+        name = _PART_TYPES[kind]
+        return {"type": name, name: part[name]}
+    if kind == "input_image" and part.get("image_url"):
+        image = {"url": part["image_url"], "detail": part.get("detail")}
+        return {"type": "image_url", "image_url": {name: value for name, value in image.items() if value}}
+    if kind == "input_file" and (part.get("file_data") or part.get("file_id")):
+        return {"type": "file", "file": {name: value for name, value in part.items() if name != "type"}}
+    if kind == "input_audio":
+        return part
+    raise NotInChatFormat(f"content of type {kind}")

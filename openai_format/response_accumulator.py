@@ -1,0 +1,181 @@
+"""The events of a response, accumulated to its items.
+
+A provider's events repeat a finished text up to three times. `strip` removes from an event a text that the deltas have
+already delivered, so that a log holds it once; `fill` puts it back when the log is read.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from openai_format import events
+from openai_format.events import PartPosition, part_position
+from openai_format.items import is_valid_item, is_valid_part, output_text_part
+from openai_format.types import EventObject, Item, JsonObject, Part
+
+_PartChange: TypeAlias = Callable[[Part, int, int], Part]  # of a part, its output index and its content index
+
+_PART_FIELDS: Final = frozenset({"output_index", "content_index", "part"})
+_ITEM_FIELDS: Final = frozenset({"output_index", "item"})
+_NO_FIELDS: Final[frozenset[str]] = frozenset()
+_REQUIRED_FIELDS: Final = {
+    events.ITEM_ADDED: _ITEM_FIELDS,
+    events.ITEM_DONE: _ITEM_FIELDS,
+    events.PART_ADDED: _PART_FIELDS,
+    events.PART_DONE: _PART_FIELDS,
+    events.TEXT_DONE: frozenset({"output_index", "content_index"}),
+}
+_REASONING_DELTAS: Final = {  # list of the reasoning item, index into it, and type of its part
+    "response.reasoning_text.delta": ("content", "content_index", "reasoning_text"),
+    "response.reasoning_summary_text.delta": ("summary", "summary_index", "summary_text"),
+}
+
+
+def is_valid_event(event: EventObject) -> bool:
+    """Whether the event has the positions, items and parts that a reader of the response needs."""
+    has_required = event.keys() >= _REQUIRED_FIELDS.get(event["type"], _NO_FIELDS)
+    return has_required and all(is_valid(event[name]) for name, is_valid in _FIELD_CHECKS.items() if name in event)
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _is_output_item(value: Any) -> bool:
+    if not (is_valid_item(value) and isinstance(value.get("id"), str)):
+        return False
+    return not value.get("content") or all(map(is_valid_part, value["content"]))
+
+
+_FIELD_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
+    "output_index": _is_index,
+    "content_index": _is_index,
+    "summary_index": _is_index,
+    "item": _is_output_item,
+    "part": is_valid_part,
+}
+
+
+class ResponseAccumulator:
+    """For one response, or one attempt at it."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, Item] = {}
+        self._open: set[int] = set()
+        self._open_parts: dict[int, PartPosition] = {}  # by output index, the text part opened last at the end
+        self._texts: dict[tuple[int, int], list[str]] = defaultdict(list)
+        self._arguments: dict[int, list[str]] = defaultdict(list)
+        self._reasoning: dict[tuple[int, str, int, str], list[str]] = defaultdict(list)
+
+    def add(self, event: EventObject) -> None:
+        """Take a valid event that is no delta."""
+        index = event.get("output_index", 0)
+        match event["type"]:
+            case events.ITEM_ADDED:
+                self._add_item(index, event["item"])
+            case events.ITEM_DONE:
+                self._items[index] = event["item"]
+                self._open.discard(index)
+                self._open_parts.pop(index, None)
+            case events.PART_ADDED if event["part"].get("type") == "output_text" and index in self._open:
+                self._open_part(index, event["content_index"], event["part"].get("text"))
+            case events.PART_DONE:
+                self._open_parts.pop(index, None)
+
+    def add_text(self, output_index: int, content_index: int, text: str) -> None:
+        """Take a delta of an output text."""
+        self._texts[output_index, content_index].append(text)
+
+    def add_delta(self, event: EventObject, delta: str) -> None:
+        """Take a delta of anything else; the event is given without it."""
+        index = event.get("output_index", 0)
+        if event["type"] == events.ARGUMENTS_DELTA:
+            self._arguments[index].append(delta)
+        elif event["type"] in _REASONING_DELTAS:
+            list_name, number, kind = _REASONING_DELTAS[event["type"]]
+            self._reasoning[index, list_name, event.get(number, 0), kind].append(delta)
+
+    @property
+    def open_part(self) -> PartPosition | None:
+        """The open text part that was opened last: deltas without a position belong to it."""
+        return next(reversed(self._open_parts.values()), None)
+
+    def text_at(self, output_index: int, content_index: int) -> str:
+        return "".join(self._texts.get((output_index, content_index), ()))
+
+    def open_items(self) -> list[tuple[int, Item]]:
+        """Output index and item of all that are open, as incomplete items."""
+        return [(index, self._incomplete_item(index)) for index in sorted(self._open)]
+
+    def output(self) -> list[Item]:
+        """All items so far; the open ones are incomplete."""
+        return [
+            self._incomplete_item(index) if index in self._open else item for index, item in sorted(self._items.items())
+        ]
+
+    def strip(self, event: EventObject) -> EventObject:
+        """The event without the texts that equal their deltas."""
+        return _change_parts(event, self._without_known_text)
+
+    def fill(self, event: EventObject) -> EventObject:
+        """The event with the texts that `strip` has removed."""
+        return _change_parts(event, self._with_known_text)
+
+    def _add_item(self, index: int, item: Item) -> None:
+        if index in self._items:  # the index is used again: the deltas so far belong to the earlier item
+            for position in [position for position in self._texts if position[0] == index]:
+                del self._texts[position]
+        self._items[index] = item
+        self._open.add(index)
+
+    def _open_part(self, index: int, content_index: int, text: str | None) -> None:
+        self._open_parts.pop(index, None)
+        self._open_parts[index] = part_position(self._items[index]["id"], index, content_index)
+        self._texts[index, content_index] = [text] if text else []
+
+    def _incomplete_item(self, index: int) -> Item:
+        item = self._items[index]
+        fields: JsonObject = {}
+        if item["type"] == "message":
+            fields = {"content": [output_text_part(text) for text in self._texts_of(index) if text]}
+        elif item["type"] == "function_call" and index in self._arguments:
+            fields = {"arguments": "".join(self._arguments[index])}
+        elif item["type"] == "reasoning":
+            fields = self._reasoning_fields(index)
+        return {**item, **fields, "status": "incomplete"}
+
+    def _texts_of(self, index: int) -> list[str]:
+        return ["".join(deltas) for position, deltas in sorted(self._texts.items()) if position[0] == index]
+
+    def _reasoning_fields(self, index: int) -> JsonObject:
+        """Some providers send the reasoning, some a summary, some both."""
+        fields: JsonObject = defaultdict(list)
+        for (position, list_name, _, kind), deltas in sorted(self._reasoning.items()):
+            if position == index:
+                fields[list_name].append({"type": kind, "text": "".join(deltas)})
+        return fields
+
+    def _without_known_text(self, part: Part, output_index: int, content_index: int) -> Part:
+        text = self.text_at(output_index, content_index)
+        if not text or part.get("text") != text:
+            return part
+        return {name: value for name, value in part.items() if name != "text"}
+
+    def _with_known_text(self, part: Part, output_index: int, content_index: int) -> Part:
+        if "text" in part or (output_index, content_index) not in self._texts:
+            return part
+        return {**part, "text": self.text_at(output_index, content_index)}
+
+
+def _change_parts(event: EventObject, change: _PartChange) -> EventObject:
+    """The event with its text parts changed. An event ``output_text.done`` is a text part itself."""
+    index = event.get("output_index", 0)
+    match event["type"]:
+        case events.TEXT_DONE:
+            return dict(change(event, index, event["content_index"]))
+        case events.PART_DONE:
+            return event | {"part": change(event["part"], index, event["content_index"])}
+        case events.ITEM_DONE if isinstance(event["item"].get("content"), list):
+            parts = [change(part, index, number) for number, part in enumerate(event["item"]["content"])]
+            return event | {"item": {**event["item"], "content": parts}}
+    return event

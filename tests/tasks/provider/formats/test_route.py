@@ -1,0 +1,70 @@
+"""Which provider call answers which request."""
+
+import pytest
+
+from jobs.errors import ProviderRejected
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.response import ResponseTask
+from jobs.settings import Settings
+from tasks.provider.formats.route import completion_call, response_call
+
+SETTINGS = Settings()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tools": [{"type": "web_search"}]},
+        {"tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "allowed_tools"}},
+        {"input": [{"type": "item_reference", "id": "x"}]},
+        {"input": [{"role": "user", "content": [{"type": "input_video"}]}]},
+        {"prompt": {"id": "p"}},
+        {"truncation": "auto"},
+        {"context_management": [{"type": "compaction"}]},
+    ],
+    ids=str,
+)
+def test_a_request_that_a_chat_completion_cannot_express_is_rejected(body):
+    """Dropping such a part silently would answer a different question."""
+    with pytest.raises(ProviderRejected, match="cannot express"):
+        completion_call(ResponseTask(kind="response", body={"input": "hi"} | body), SETTINGS)
+
+
+@pytest.mark.parametrize("item", [{}, {"role": "user"}, {"type": "function_call"}, {"role": "user", "content": [5]}])
+def test_a_malformed_item_is_rejected(item):
+    """A malformed item is the caller's error: it must not look like a fault of the worker and be retried."""
+    with pytest.raises(ProviderRejected, match="malformed"):
+        completion_call(ResponseTask(kind="response", body={"input": [item]}), SETTINGS)
+
+
+def test_a_provider_of_responses_gets_the_previous_items_and_stores_nothing():
+    """The history is sent in full, unknown parameters are forwarded, and the provider keeps no copy."""
+    previous_items = ({"role": "user", "content": "one"},)
+    call = response_call(
+        ResponseTask(kind="response", body={"input": "two", "top_k": 5}, previous_items=previous_items), SETTINGS
+    )
+
+    assert call.path == "/responses"
+    assert call.body == {
+        "input": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}],
+        "top_k": 5,
+        "model": SETTINGS.chat_model,
+        "stream": True,
+        "store": False,
+    }
+
+
+def test_a_completion_is_forwarded_unchanged():
+    """Only the model and the options of streaming are set; other stream options survive."""
+    body = {"messages": [{"role": "user", "content": "hi"}], "stream_options": {"x": 1}, "top_k": 5}
+    call = completion_call(CompletionTask(kind="completion", model="m", body=body), SETTINGS)
+
+    assert call.body == body | {"model": "m", "stream": True, "stream_options": {"x": 1, "include_usage": True}}
+
+
+def test_a_rejection_quotes_no_more_of_a_request_than_a_name():
+    """The type of an item is the caller's text and may contain private data."""
+    with pytest.raises(ProviderRejected) as error:
+        completion_call(ResponseTask(kind="response", body={"input": [{"type": "Canary 4711"}]}), SETTINGS)
+
+    assert "Canary" not in error.value.message
