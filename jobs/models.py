@@ -7,11 +7,12 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 
 from jobs.base import FrozenModel
-from jobs.kinds import AnyAnswer, JobRequest, Kind
+from jobs.kinds import JOB_ID_PREFIXES, KindName
+from jobs.kinds.base import Answer, JobRequest
 from jobs.results import JobError, Usage
 from jobs.states import State
 
-JOB_ID_PATTERN: Final = r"^(job|resp|chatcmpl|embd)_[0-9a-f]{32}$"
+JOB_ID_PATTERN: Final = rf"^({'|'.join(JOB_ID_PREFIXES)})_[0-9a-f]{{32}}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 DEFAULT_TENANT: Final = "default"  # of every job, until callers have keys of their own
 PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values of at most 64 bytes)
@@ -101,7 +102,7 @@ class JobRecord(FrozenModel):
     """A job as it is written down, without its request and its answer."""
 
     job_id: str
-    kind: Kind
+    kind: KindName
     tenant: str
     queue: str
     state: State
@@ -157,7 +158,7 @@ class JobView(FrozenModel):
     """A record together with what came of it."""
 
     record: JobRecord
-    answer: AnyAnswer | None = Field(default=None, repr=False)
+    answer: Answer | None = Field(default=None, repr=False)
     error: JobError | None = None
 
 

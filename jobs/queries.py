@@ -4,7 +4,8 @@ import json
 import time
 from typing import Any, Final
 
-from jobs.kinds import AnyAnswer, JobRequest, read_request
+from jobs.kinds import read_request
+from jobs.kinds.base import Answer, JobRequest
 from jobs.models import FailedAttempt, JobRecord, QueuePosition
 from jobs.results import JobError
 from jobs.states import State
@@ -12,7 +13,7 @@ from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
 
 RATE_MINUTES: Final = 5  # whole minutes behind the rates of the stats, plus the one that runs
-Outcome = tuple[AnyAnswer | None, JobError | None]
+Outcome = tuple[Answer | None, JobError | None]
 
 
 def record(job_id: str) -> Command[JobRecord | None]:

@@ -7,9 +7,8 @@ from kombu.exceptions import OperationalError
 
 from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
-from jobs.kinds import JobRequest
-from jobs.kinds.completion import CompletionTask
-from jobs.kinds.response import ResponseTask
+from jobs.kinds import KINDS
+from jobs.kinds.base import JobRequest
 from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
 from jobs.requests import Limits
 from jobs.settings import Settings
@@ -21,11 +20,6 @@ from tasks import app
 from tasks.queue_message import make_message_template, publish_through_celery
 
 logger = logging.getLogger(__name__)
-
-
-def is_stored(request: JobRequest) -> bool:
-    """False when the caller wants the answer once, and nothing kept."""
-    return not isinstance(request, ResponseTask) or request.store
 
 
 class Submitter:
@@ -80,7 +74,7 @@ class Submitter:
 
     def _new_job(self, request: JobRequest, tenant: str, job_id: str, **fields: Any) -> NewJob:
         limits = request.limits or Limits()
-        ttl_seconds = None if is_stored(request) else self._settings.unstored_ttl_seconds
+        ttl_seconds = None if request.is_stored else self._settings.unstored_ttl_seconds
         return NewJob(
             job_id=job_id,
             tenant=tenant,
@@ -97,7 +91,7 @@ class Submitter:
 
     def _events_ttl_seconds(self, request: JobRequest, ttl_seconds: int | None) -> int | None:
         """The numbers of a response's events, and a stream's calls, are in the log alone: it lives as the answer."""
-        if isinstance(request, ResponseTask | CompletionTask):
+        if KINDS[request.kind].keeps_events_with_answer:
             return ttl_seconds or self._settings.result_ttl_seconds
         return ttl_seconds
 

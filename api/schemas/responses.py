@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 
 from jobs.base import FrozenModel
 from jobs.events import Event
-from jobs.kinds import Kind
+from jobs.kinds import KindName
+from jobs.kinds.base import TextAnswer
 from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
@@ -17,7 +18,7 @@ from jobs.kinds.removal import RemovalAnswer
 from jobs.kinds.response import ResponseAnswer
 from jobs.lookup import JobPage, Stats
 from jobs.models import JobDetails, JobRecord, JobView, Progress
-from jobs.results import Citation, JobError, TextAnswer, Usage
+from jobs.results import Citation, JobError, Usage
 from jobs.states import State
 from jobs.storage.transitions import Created
 from jobs.vectors import unpack
@@ -105,7 +106,7 @@ class Task(FrozenModel):
     """A task, without its request and its result."""
 
     task_id: str
-    kind: Kind
+    kind: KindName
     status: State
     created_at: datetime
     started_at: datetime | None
@@ -227,7 +228,7 @@ class TaskResult(FrozenModel):
     """What came of a task. A failed or cancelled chat keeps the text that it had."""
 
     task_id: str
-    kind: Kind
+    kind: KindName
     status: State
     result: Result | None = Field(repr=False)
     error: JobError | None

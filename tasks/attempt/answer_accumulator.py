@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from documents.models import Source
-from jobs.kinds import JobRequest
+from jobs.kinds.base import JobRequest
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.embeddings import EmbeddingsAnswer

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
-from jobs.kinds import Conversation, input_chars
+from jobs.kinds.base import Conversation
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.kinds.ingest import IngestTask
@@ -32,7 +32,7 @@ async def run_handler(runtime: Runtime, claim: Claim, accumulator: AnswerAccumul
             accumulator.full_answer = await provider.embed(request, timeouts)
         case ChatTask(documents=documents) as request if documents is not None:
             await _answer_from_documents(runtime, claim, request, provider, timeouts, accumulator)
-        case request:
+        case Conversation() as request:
             await _stream_chat(provider, request, timeouts, accumulator)
 
 
@@ -49,7 +49,7 @@ async def _answer_from_documents(
     accumulator.sources = await answer.find_sources(runtime, claim.lease.job_id, request, provider, timeouts)
     if accumulator.sources:
         grounded_request = answer.with_sources(request, accumulator.sources)
-        accumulator.writer.input_chars = input_chars(grounded_request)
+        accumulator.writer.input_chars = grounded_request.input_chars
         await _stream_chat(provider, grounded_request, timeouts.after(clock() - started_at), accumulator)
     else:
         accumulator.add(await answer.not_found_delta(runtime, claim.lease.job_id, request))

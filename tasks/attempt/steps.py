@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
-from jobs.kinds import input_chars
 from jobs.models import Claim, Lease
 from jobs.results import JobError
 from jobs.states import State
@@ -97,7 +96,7 @@ async def _finalize_unreadable(runtime: Runtime, claim: UnreadableClaim) -> Outc
 
 async def _run(runtime: Runtime, claim: Claim, running_attempt: RunningAttempt) -> Outcome:
     interval_seconds = runtime.settings.append_interval_seconds
-    writer = EventWriter(running_attempt, runtime.store, interval_seconds, input_chars(claim.request))
+    writer = EventWriter(running_attempt, runtime.store, interval_seconds, claim.request.input_chars)
     accumulator = AnswerAccumulator(claim.request, writer)
     try:
         await running_attempt.run(_call_handler(runtime, claim, accumulator))

@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from api.openai.encoding.messages_to_items import to_items
 from api.openai.snapshot import JobSnapshot
+from jobs.errors import InternalError
+from jobs.kinds.base import TextAnswer
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
-from jobs.results import TextAnswer
 from jobs.states import State
 
 _TYPES_WITHOUT_IDS: Final = frozenset(
@@ -86,6 +87,7 @@ def input_items(snapshot: JobSnapshot) -> list[dict[str, Any]]:
             raw_input = response.body.get("input")
             own = [_input_message("user", raw_input)] if isinstance(raw_input, str) else list(raw_input or ())
             return [*response.previous_items, *own]
+    raise InternalError(f"a job of kind {snapshot.request.kind} has no input items")
 
 
 def _input_message(role: str, content: Any) -> dict[str, Any]:

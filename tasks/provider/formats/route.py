@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.errors import ProviderRejected
-from jobs.kinds import Conversation
+from jobs.errors import InternalError, ProviderRejected
+from jobs.kinds.base import Conversation
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
@@ -39,8 +39,14 @@ def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[dict[s
             return chat.chat_body(request), chat.ChatParser(max_chars)
         case CompletionTask():
             return request.body, CompletionParser(max_chars)
+        case ResponseTask():
+            return _translated_body(request), ChatToResponseParser(max_chars)
+    raise InternalError(f"no provider call answers a job of kind {request.kind}")
+
+
+def _translated_body(request: ResponseTask) -> dict[str, Any]:
     try:
-        return responses_to_chat.chat_body(request.body, request.previous_items), ChatToResponseParser(max_chars)
+        return responses_to_chat.chat_body(request.body, request.previous_items)
     except MALFORMED:
         raise ProviderRejected("the input or the tools are malformed", code="provider_rejected_request") from None
 
