@@ -9,7 +9,7 @@ from jobs.errors import ProviderBroken
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.settings import Settings
 from jobs.vectors import pack
-from tasks.documents.ingest import Embedder
+from tasks.documents.embedder import Embedder
 
 
 class Provider:

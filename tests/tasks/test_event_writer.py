@@ -5,7 +5,7 @@ import json
 from types import SimpleNamespace
 
 from jobs.models import Lease
-from tasks.attempt.event_writer import EventWriter
+from tasks.event_writer import EventWriter
 from tasks.provider.formats.delta import Delta, sanitize
 
 
@@ -28,7 +28,7 @@ def lines_written(*deltas):
 
     async def write():
         running_attempt = SimpleNamespace(lease=SimpleNamespace(log_length=0), has_lost_lease=False)
-        writer = EventWriter(running_attempt, store=None, interval_seconds=0.0, input_chars=0)
+        writer = EventWriter(running_attempt, store=None, interval_seconds=0.0)
         for delta in deltas:
             writer.add(delta)
         await writer.close()
@@ -73,7 +73,7 @@ def test_the_first_words_wait_for_no_interval_whatever_comes_before_them():
             lease=Lease(job_id="j", queue="q", token=1, attempt=1, log_length=0), has_lost_lease=False
         )
         store = CountingStore()
-        writer = EventWriter(running_attempt, store, interval_seconds=60, input_chars=0)
+        writer = EventWriter(running_attempt, store, interval_seconds=60)
         for delta in (Delta(data={"role": 1}), Delta(data={"part": 1}), Delta(text="Hello"), Delta(text=" there")):
             writer.add(delta)
             for _ in range(5):  # turns of the loop: nothing here takes time
