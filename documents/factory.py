@@ -4,13 +4,14 @@ from documents.chunk_table import ChunkTable
 from documents.chunking import ChunkSize
 from documents.files import Files
 from documents.reading import ReadingLimits, TextReader
+from jobs.document_id import is_document_id
 from jobs.settings import Settings
 
 _MAX_CHARS = 10_000_000  # of one document: three thousand pages of print
 
 
 def open_files(settings: Settings) -> Files:
-    return Files(settings.documents_url, settings.data_dir / "documents")
+    return Files(settings.documents_url, settings.data_dir / "documents", is_document_id)
 
 
 async def open_chunk_table(settings: Settings) -> ChunkTable:

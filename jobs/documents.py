@@ -20,14 +20,12 @@ One rule: **a document is in the hands of one job, until it is where that is to 
 
 import json
 from enum import StrEnum
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 from jobs.base import FrozenModel
 from jobs.models import JobRecord
 from jobs.results import JobError
 from jobs.states import State
-
-DocumentKind: TypeAlias = Literal["pdf", "text", "markdown"]
 
 
 class DocumentState(StrEnum):
@@ -46,7 +44,7 @@ class DocumentRecord(FrozenModel):
     job_id: str  # of the job that ingests or removes it, or did so last
     seq: int  # order of upload, unique
     filename: str
-    kind: DocumentKind
+    kind: str  # a documents.models.FileType; jobs only stores it
     size: int  # bytes
     sha256: str
     created_at_ms: int
@@ -72,7 +70,7 @@ class NewDocument(FrozenModel):
     tenant: str
     job_id: str
     filename: str
-    kind: DocumentKind
+    kind: str  # a documents.models.FileType; jobs only stores it
     size: int
     sha256: str
 

@@ -8,6 +8,7 @@ committed them checks whether the document still exists, and otherwise removes t
 import asyncio
 from contextlib import suppress
 
+from documents.file_type import parse_file_type
 from documents.ingesting import IngestJob, IngestResult, ingest
 from jobs import document_lookup, queries
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
@@ -92,9 +93,8 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
     with translate_document_errors():
         table = await services.storage.chunks()
         async with services.storage.local_copy(document_id) as path:
-            ingest_job = IngestJob(
-                document_id, record.tenant, path, record.kind, services.settings.document_embedding_model
-            )
+            file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
+            ingest_job = IngestJob(document_id, record.tenant, path, file_type, model)
             return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
 
 
