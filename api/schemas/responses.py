@@ -1,21 +1,19 @@
 """What the native API answers, built from records, with times in ISO 8601 UTC."""
 
 import math
+import operator
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, Self
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from jobs.base import FrozenModel
 from jobs.events import Event
-from jobs.kinds import KindName
-from jobs.kinds.base import TextAnswer
+from jobs.kinds import KINDS, KindName
+from jobs.kinds.base import Answer, TextAnswer
 from jobs.kinds.chat import ChatAnswer
-from jobs.kinds.completion import CompletionAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
-from jobs.kinds.ingest import IngestAnswer
-from jobs.kinds.removal import RemovalAnswer
-from jobs.kinds.response import ResponseAnswer
 from jobs.lookup import JobPage, Stats
 from jobs.models import JobDetails, JobRecord, JobView, Progress
 from jobs.results import Citation, JobError, Usage
@@ -218,10 +216,11 @@ class Embeddings(FrozenModel):
         return cls(vectors=vectors, model=answer.model, usage=answer.usage)
 
 
-Result = Annotated[
-    ChatAnswer | Embeddings | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    Result: TypeAlias = Answer | Embeddings
+else:
+    _MODELS = (Embeddings if kind.answer is EmbeddingsAnswer else kind.answer for kind in KINDS.values())
+    Result = Annotated[reduce(operator.or_, _MODELS), Field(discriminator="kind")]
 
 
 class TaskResult(FrozenModel):
