@@ -11,7 +11,6 @@ from jobs.kinds.ingest import IngestTask
 from jobs.kinds.response import ResponseTask
 from jobs.models import is_job_id, new_job_id
 from jobs.results import Citation
-from tasks.kinds import WORK
 
 DOCUMENT_ID = "doc_" + "0" * 32
 CHAT = ChatTask(kind="chat", message="last", system="first", history=({"role": "user", "content": "then"},))
@@ -25,11 +24,6 @@ def test_a_kind_has_the_name_that_its_models_are_told_apart_by(kind):
     """A stored request or answer whose name is that of another kind would be read as something else."""
     assert kind.request.model_fields["kind"].annotation.__args__ == (kind.name,)
     assert kind.answer.model_fields["kind"].default == kind.name
-
-
-def test_every_kind_has_its_work():
-    """A job of a kind that no worker can do would fail in every attempt."""
-    assert WORK.keys() == KINDS.keys()
 
 
 def test_conversations_are_the_kinds_that_are_answered_with_text():
