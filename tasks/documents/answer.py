@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 _MAX_NAMED: Final = 10  # documents in one message
 
 
-class Embeds(Protocol):
+class EmbeddingsProvider(Protocol):
     async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer: ...
 
 
 async def find_sources(
-    services: DocumentServices, job_id: str, request: ChatTask, provider: Embeds, timeouts: Timeouts
+    services: DocumentServices, job_id: str, request: ChatTask, provider: EmbeddingsProvider, timeouts: Timeouts
 ) -> tuple[Source, ...]:
     """The sources to answer from, the best first; none when the answer is not in the documents.
 
@@ -99,7 +99,7 @@ async def _load_tenant(services: DocumentServices, job_id: str) -> str:
 
 
 async def _embed_question(
-    services: DocumentServices, question: SearchQuery, provider: Embeds, timeouts: Timeouts
+    services: DocumentServices, question: SearchQuery, provider: EmbeddingsProvider, timeouts: Timeouts
 ) -> "array[float]":
     model = services.settings.document_embedding_model
     request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
