@@ -16,8 +16,9 @@ from api.services import Services, services
 from documents.factory import open_files
 from documents.file_type import sniff_type
 from documents.files import Files, StoredUpload
-from documents.identity import clean_filename, new_document_id
+from documents.identity import clean_filename
 from jobs import document_lookup, queries
+from jobs.document_id import new_document_id
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.kinds.ingest import IngestTask

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from documents.factory import open_chunk_table
-from documents.identity import new_document_id
 from documents.models import Chunk, EmbeddingModel
+from jobs.document_id import new_document_id
 from jobs.documents import NewDocument
 from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings

@@ -4,13 +4,14 @@ from documents.chunks.table import ChunkTable
 from documents.files import Files
 from documents.reading.chunking import ChunkSize
 from documents.reading.text_reader import ReadingLimits, TextReader
+from jobs.document_id import is_document_id
 from jobs.settings import Settings
 
 _MAX_CHARS = 10_000_000  # per document, about 3,000 printed pages
 
 
 def open_files(settings: Settings) -> Files:
-    return Files(settings.documents_url, settings.data_dir / "documents")
+    return Files(settings.documents_url, settings.data_dir / "documents", is_document_id)
 
 
 async def open_chunk_table(settings: Settings) -> ChunkTable:

@@ -5,7 +5,7 @@ The file name is used only to tell Markdown from text, and a text that mentions 
 
 import codecs
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, get_args
 
 from documents.errors import EmptyDocument, UnsupportedDocument
 from documents.models import FileType
@@ -16,6 +16,12 @@ _WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # byte orde
 _BINARY_BYTES: Final = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b")
 _MARKDOWN_SUFFIXES: Final = frozenset({".md", ".markdown", ".mdown"})
 _TEXT_SUFFIXES: Final = _MARKDOWN_SUFFIXES | {".txt", ".text"}
+
+
+def parse_file_type(name: str) -> FileType:
+    """The file type of that name. Raises ValueError when there is none."""
+    file_types: tuple[FileType, ...] = get_args(FileType)
+    return file_types[file_types.index(name)]
 
 
 def sniff_type(head: bytes, filename: str) -> FileType:

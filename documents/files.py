@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any, Final, Protocol
 
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.file_type import HEAD_BYTES
-from documents.identity import is_document_id
 from documents.storage_errors import translate_storage_errors
 
 _BLOCK_BYTES: Final = 256 * 1024
@@ -45,7 +44,8 @@ class StoredUpload:
 class Files:
     """Blocking: coroutines must call it in a thread. Raises StorageFull and FilesUnavailable."""
 
-    def __init__(self, url: str | None, folder: Path) -> None:
+    def __init__(self, url: str | None, folder: Path, is_document_id: Callable[[str], bool]) -> None:
+        self._is_document_id = is_document_id
         self._incoming = folder / "incoming"
         self._backend = _open_object_store(url) if url else _LocalBackend(folder / "files")
 
@@ -69,21 +69,27 @@ class Files:
     def save(self, upload: StoredUpload, document_id: str) -> None:
         """Save atomically and durably. Saving the same document twice concurrently leaves one file."""
         with translate_storage_errors(FilesUnavailable):
-            self._backend.put(upload.path, _validated_id(document_id))
+            self._backend.put(upload.path, self._validated_id(document_id))
 
     @contextmanager
     def local_copy(self, document_id: str) -> Iterator[Path]:
         """A path that can be read within the block. Raises FileNotFoundError if the document was removed."""
         with (
             translate_storage_errors(FilesUnavailable),
-            self._backend.local_path(_validated_id(document_id), self._incoming) as path,
+            self._backend.local_path(self._validated_id(document_id), self._incoming) as path,
         ):
             yield path
 
     def remove(self, document_id: str) -> None:
         """Remove the file. A missing file is not an error."""
         with translate_storage_errors(FilesUnavailable):
-            self._backend.remove(_validated_id(document_id))
+            self._backend.remove(self._validated_id(document_id))
+
+    def _validated_id(self, document_id: str) -> str:
+        """Nothing but the id of a document becomes part of a path."""
+        if not self._is_document_id(document_id):
+            raise ValueError("not a document id")
+        return document_id
 
     def sweep(self) -> int:
         """Remove the incoming files of dead processes. Returns how many."""
@@ -161,12 +167,6 @@ def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
     file.flush()
     os.fsync(file.fileno())
     return size, digest.hexdigest(), head
-
-
-def _validated_id(document_id: str) -> str:
-    if not is_document_id(document_id):
-        raise ValueError("not a document id")
-    return document_id
 
 
 def _age_seconds(path: Path) -> float:

@@ -21,14 +21,12 @@ One rule: **one job owns a document until the document is where that job is to b
 
 import json
 from enum import StrEnum
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 from jobs.base import FrozenModel
 from jobs.models import JobRecord
 from jobs.results import JobError
 from jobs.states import State
-
-DocumentKind: TypeAlias = Literal["pdf", "text", "markdown"]
 
 
 class DocumentState(StrEnum):
@@ -47,7 +45,7 @@ class DocumentRecord(FrozenModel):
     job_id: str  # the owner job: it ingests or removes the document, or did so last
     seq: int  # order of upload, unique
     filename: str
-    kind: DocumentKind
+    kind: str  # a documents.models.FileType; jobs only stores it
     size: int  # bytes
     sha256: str
     created_at_ms: int
@@ -73,7 +71,7 @@ class NewDocument(FrozenModel):
     tenant: str
     job_id: str
     filename: str
-    kind: DocumentKind
+    kind: str  # a documents.models.FileType; jobs only stores it
     size: int
     sha256: str
 

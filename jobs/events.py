@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Field, TypeAdapter
 
 from jobs.base import FrozenModel
-from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.base import TextAnswer
 from jobs.models import JobView
-from jobs.results import Citation, JobError, TextAnswer, Usage
+from jobs.results import Citation, JobError, Usage
 from jobs.states import FINAL_STATES, State
 from jobs.storage import keys
 
@@ -112,8 +112,7 @@ def _last_event(number: int, view: JobView) -> Event:
     return Event(
         sequence_number=number,
         type=state.value,
-        finish_reason=answer.finish_reason if isinstance(answer, TextAnswer) else None,
         usage=answer.usage if answer else None,
         error=view.error,
-        citations=answer.citations if isinstance(answer, ChatAnswer) else None,
+        **(answer.event_fields() if answer else {}),
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from jobs.kinds import JobRequest
+from jobs.kinds.base import JobRequest
 
 
 def fingerprint(request: JobRequest) -> str:
@@ -11,7 +11,7 @@ def fingerprint(request: JobRequest) -> str:
 
     Neither do the items of a previous response, which may have expired when the request is repeated.
     """
-    dumped = request.model_dump(mode="json", exclude_none=True, exclude={"previous_items"})
+    dumped = request.model_dump(mode="json", exclude_none=True, exclude=set(request.unfingerprinted_fields))
     fields = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 counts
     return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 

@@ -5,7 +5,8 @@ import time
 from typing import Any, Final
 
 from jobs.documents import DocumentRecord
-from jobs.kinds import AnyAnswer, JobRequest, read_request
+from jobs.kinds import read_request
+from jobs.kinds.base import Answer, JobRequest
 from jobs.models import FailedAttempt, JobRecord, QueuePosition
 from jobs.results import JobError
 from jobs.states import State
@@ -13,7 +14,7 @@ from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
 
 RATE_MINUTES: Final = 5  # whole minutes that the rates of the stats cover; the running minute is not among them
-Outcome = tuple[AnyAnswer | None, JobError | None]
+Outcome = tuple[Answer | None, JobError | None]
 
 
 def record(job_id: str) -> Command[JobRecord | None]:

@@ -1,7 +1,7 @@
-"""What people ask for: the kinds of requests, validated once where they come in."""
+"""The fields and shapes that the requests of several kinds share, validated once at the API."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,14 +11,15 @@ from pydantic import (
 )
 
 from jobs.base import FrozenModel
+from jobs.document_id import DOCUMENT_ID_PATTERN
 from jobs.settings import get_settings
 
-_NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
-MAX_METADATA = 16  # pairs, OpenAI's own limit
+_NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # no space in Python's nor in JSON Schema's (ECMA) regexes
+MAX_METADATA = 16  # pairs: OpenAI's own limit
 
 
 class RequestModel(FrozenModel):
-    """A shape that people send: strict types, unknown fields refused."""
+    """A part of a request body: strict types, unknown fields rejected."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -33,12 +34,12 @@ def _validate_text(text: str) -> str:
 
 
 def _describe_text(schema: dict[str, Any]) -> None:
-    """What _validate_text asks for, as JSON Schema says it."""
+    """Add the rules of _validate_text to the JSON schema."""
     schema |= {"pattern": _NON_BLANK.pattern, "maxLength": get_settings().max_message_chars}
 
 
 def _integral(value: Any) -> Any:
-    """JSON knows no integers: 5.0 is the number 5, and JSON Schema calls it an integer."""
+    """JSON has no integers: 5.0 is the number 5, and an integer in JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -58,38 +59,43 @@ Duration = Annotated[float, Field(gt=0, le=604_800)]  # seconds, up to a week
 
 
 class Message(RequestModel):
-    """One earlier turn of the conversation."""
+    """One earlier message of the conversation."""
 
-    role: Literal["user", "assistant"] = Field(description="Who spoke.")
-    content: Text = Field(description="What was said.", repr=False)
+    role: Literal["user", "assistant"] = Field(description="The author of the message.")
+    content: Text = Field(description="The text of the message.", repr=False)
 
 
 class Limits(RequestModel):
-    """How patient the server is with this job; what is absent is the server's default."""
+    """Limits of this job. The server's default applies to each absent one."""
 
     max_attempts: Annotated[int, Field(ge=1, le=50), IntegralFloat] | None = Field(
-        default=None, description="Attempts that may fail with an error before the job does."
+        default=None, description="Failed attempts after which the job fails."
     )
     deadline_seconds: Duration | None = Field(
-        default=None, description="Time from submit to the end, waiting and retries included; then the job fails."
+        default=None, description="Seconds from submit after which the job fails, waiting and retries included."
     )
     start_by_seconds: Duration | None = Field(
-        default=None, description="Time from submit to its first attempt; if none has begun by then, the job fails."
+        default=None, description="Seconds from submit after which the job fails unless an attempt has started."
     )
     cancel_after_seconds: Duration | None = Field(
-        default=None, description="Time from submit after which the job is cancelled, queued or running."
+        default=None, description="Seconds from submit after which the job is cancelled, whether queued or running."
     )
-    attempt_seconds: Duration | None = Field(default=None, description="Longest single call to the provider.")
-    first_token_seconds: Duration | None = Field(default=None, description="Longest wait for the first token.")
-    idle_seconds: Duration | None = Field(default=None, description="Longest silence between two tokens.")
+    attempt_seconds: Duration | None = Field(
+        default=None, description="Maximum duration of one call to the provider, in seconds."
+    )
+    first_token_seconds: Duration | None = Field(
+        default=None, description="Maximum wait for the first token, in seconds."
+    )
+    idle_seconds: Duration | None = Field(default=None, description="Maximum wait between two tokens, in seconds.")
 
 
 class JobOptions(RequestModel):
-    """What every kind of job may carry."""
+    """The options of every kind of job."""
 
-    metadata: Metadata = Field(default={}, description="Up to 16 pairs of your own, kept with the job.", repr=False)
-    limits: Limits | None = Field(default=None, description="How patient the server is with this job.")
+    metadata: Metadata = Field(
+        default={}, description="Up to 16 key-value pairs of your own, stored with the job.", repr=False
+    )
+    limits: Limits | None = Field(default=None, description="Limits of this job.")
 
 
-DOCUMENT_ID_PATTERN: Final = r"^doc_[0-9a-f]{32}$"
 DocumentId = Annotated[str, Field(pattern=DOCUMENT_ID_PATTERN)]

@@ -1,4 +1,4 @@
-"""What comes of a request: answers, errors and the tokens that they took."""
+"""The parts of a job's outcome that several kinds share: token usage, citations and errors."""
 
 import math
 from typing import Annotated, Self
@@ -9,24 +9,25 @@ from jobs.base import FrozenModel
 
 
 class Usage(FrozenModel):
-    """Tokens."""
+    """Tokens used by an attempt."""
 
     input_tokens: Annotated[int, Field(ge=0)]
     output_tokens: Annotated[int, Field(ge=0)]
     total_tokens: Annotated[int, Field(ge=0)]
     estimated: bool = Field(
         default=False,
-        description="Not counted by the provider: 4 characters of input, or a piece of the stream, for a token.",
+        description="True when the provider has not counted. "
+        "An input token is then 4 characters, an output token one delta of the stream.",
     )
 
     @classmethod
-    def estimate(cls, input_chars: int, pieces: int) -> Self:
-        """Before the provider has counted. Four characters a token is OpenAI's own rule of thumb for English."""
+    def estimate(cls, input_chars: int, deltas: int) -> Self:
+        """Used until the provider has counted. Four characters a token is OpenAI's own rule of thumb for English."""
         input_tokens = math.ceil(input_chars / 4)
-        return cls(input_tokens=input_tokens, output_tokens=pieces, total_tokens=input_tokens + pieces, estimated=True)
+        return cls(input_tokens=input_tokens, output_tokens=deltas, total_tokens=input_tokens + deltas, estimated=True)
 
     def to_string(self) -> str:
-        """As the record's hash keeps it: short, so that the hash stays in Redis' compact encoding."""
+        """The form in the record's hash: short, so that the hash stays in Redis' compact encoding."""
         return f"{self.input_tokens} {self.output_tokens} {self.estimated:d}"
 
     @classmethod
@@ -40,27 +41,18 @@ class Usage(FrozenModel):
         )
 
 
-class TextAnswer(FrozenModel):
-    """What every conversation comes to; for an incomplete or cancelled job its text is what there was."""
-
-    text: str = Field(repr=False)
-    model: str | None
-    finish_reason: str | None
-    usage: Usage | None
-
-
 class Citation(FrozenModel):
-    """A place that an answer rests on."""
+    """A passage that supports an answer."""
 
     document_id: str
     filename: str
     page: int
-    quote: str = Field(repr=False, description="Literally on that page.")
-    score: float = Field(description="0 to 1: how well the place fits the question.")
+    quote: str = Field(repr=False, description="Verbatim text of that page.")
+    score: float = Field(description="0 to 1: how well the passage matches the question.")
 
 
 class JobError(FrozenModel):
-    """Why a job failed. Holds no prompt, answer or secret."""
+    """Why a job failed. Contains no prompt, answer or secret."""
 
     code: str
     message: str

@@ -1,7 +1,7 @@
-"""The heartbeat of a worker process: renews all its leases in one call, and learns which of them are lost.
+"""The heartbeat of a worker process: renews all its leases in one call, and detects lost leases.
 
-A lease is lost when its job was cancelled, deleted, or claimed by another worker. The attempt is then stopped at
-once: its upstream connection closes, and whatever it would still write is refused by the token anyway.
+A lease is lost when its job is cancelled, deleted, or claimed by another worker. The attempt is then stopped
+immediately: its connection to the provider closes, and the token refuses whatever the attempt would still write.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -20,15 +20,16 @@ from jobs.settings import Settings
 from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _LISTEN_RETRY_SECONDS: Final = 1.0
 
 
 class StopReason(Enum):
-    """Why an attempt is stopped before the provider has ended."""
+    """Why an attempt is stopped before the provider has finished."""
 
-    LEASE_LOST = "lease_lost"  # it may not write any more
+    LEASE_LOST = "lease_lost"  # the attempt may not write any more
     WORKER_STOPPING = "worker_stopping"  # the grace period is over: the job goes back to the queue
 
 
@@ -46,26 +47,36 @@ class RunningAttempt:
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self._reason: StopReason | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._finishes_despite_drain = False
 
     @property
     def has_lost_lease(self) -> bool:
         return self._reason is StopReason.LEASE_LOST
 
-    async def run(self, attempt_task: Coroutine[Any, Any, None]) -> None:
-        """Do the attempt's task; raises AttemptStopped as soon as ``stop`` is called."""
-        self._task = asyncio.ensure_future(attempt_task)
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work of the attempt. Raises AttemptStopped as soon as ``stop`` is called."""
+        self._task = task = asyncio.ensure_future(work)
         if self._reason is not None:
-            self._task.cancel()
+            task.cancel()
         try:
-            await self._task
+            return await task
         except asyncio.CancelledError:
             if self._reason is None:
                 raise
             raise AttemptStopped(self._reason) from None
 
+    def finish_despite_drain(self) -> None:
+        """The provider's answer is complete and paid for: a stopping worker lets the attempt write it."""
+        self._finishes_despite_drain = True
+
     def stop(self, reason: StopReason) -> None:
-        """The task is cancelled, which closes its upstream connection. The first reason stays, but a loss wins."""
+        """Cancel the work, which closes its connection to the provider.
+
+        The first reason is kept, except that a lost lease replaces any other.
+        """
+        if reason is StopReason.WORKER_STOPPING and self._finishes_despite_drain:
+            return
         if self._reason is None or reason is StopReason.LEASE_LOST:
             self._reason = reason
         if self._task is not None:
@@ -87,12 +98,12 @@ class Heartbeat:
         return running_attempt
 
     def untrack(self, running_attempt: RunningAttempt) -> None:
-        """The attempt has ended. A later attempt of the same job on this worker keeps its own entry."""
-        if self._running_attempts.get(running_attempt.lease.job_id) is running_attempt:
+        """The attempt has ended. A later attempt of the same job on this worker stays tracked."""
+        if self._is_tracked(running_attempt):
             del self._running_attempts[running_attempt.lease.job_id]
 
     def drain(self) -> None:
-        """The worker stops: every attempt that still runs ends, and its job goes back to the queue."""
+        """The worker stops: every running attempt ends, and its job goes back to the queue."""
         for running_attempt in list(self._running_attempts.values()):
             logger.info("attempt_released job_id=%s", running_attempt.lease.job_id)
             running_attempt.stop(StopReason.WORKER_STOPPING)
@@ -104,29 +115,25 @@ class Heartbeat:
                 await self._renew_leases()
             except StoreUnavailable:
                 logger.info("heartbeat_stopped")  # with the process
-            except Exception as error:  # noqa: BLE001  # one beat that fails must not cost every lease
+            except Exception as error:  # noqa: BLE001  # one failed heartbeat must not cost every lease
                 logger.error("heartbeat_failed error=%s", type(error).__name__)  # noqa: TRY400
             await asyncio.sleep(max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - started)))
 
     async def _renew_leases(self) -> None:
         running_attempts = list(self._running_attempts.values())
-        lost = await self._store.run(
-            transitions.renew(
-                self._worker, [running_attempt.lease for running_attempt in running_attempts], self._settings
-            )
-        )
+        leases = [running_attempt.lease for running_attempt in running_attempts]
+        lost_ids = await self._store.run(transitions.renew(self._worker, leases, self._settings))
         for running_attempt in running_attempts:
-            if (
-                running_attempt.lease.job_id in lost
-                and self._running_attempts.get(running_attempt.lease.job_id) is running_attempt
-            ):  # not ended meanwhile
-                logger.info(
-                    "lease_lost job_id=%s attempt=%d", running_attempt.lease.job_id, running_attempt.lease.attempt
-                )
+            lease = running_attempt.lease
+            if lease.job_id in lost_ids and self._is_tracked(running_attempt):
+                logger.info("lease_lost job_id=%s attempt=%d", lease.job_id, lease.attempt)
                 running_attempt.stop(StopReason.LEASE_LOST)
 
+    def _is_tracked(self, running_attempt: RunningAttempt) -> bool:
+        return self._running_attempts.get(running_attempt.lease.job_id) is running_attempt
+
     async def listen_forever(self) -> None:
-        """Hear of cancels at once; what is missed while Redis is away, the next beat tells."""
+        """Stop cancelled attempts immediately. A cancel missed while Redis is away shows in the next renewal."""
         while True:
             try:
                 async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:

@@ -1,4 +1,4 @@
-"""The task body: what Celery calls for each message."""
+"""The task body, which Celery calls for each message."""
 
 import logging
 from datetime import UTC, datetime
@@ -7,7 +7,8 @@ from typing import Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from tasks import app
-from tasks.attempt.steps import Finished, Outcome, Retrying, Skipped, attempt
+from tasks.attempt.outcomes import Finished, Outcome, Retrying, Skipped
+from tasks.attempt.steps import attempt
 from tasks.celery_ext.event_loop import wait_for
 from tasks.queue_message import RUN_JOB
 from tasks.runtime import runtime
@@ -16,21 +17,21 @@ logger = logging.getLogger(__name__)
 
 
 class JobFailed(Exception):
-    """A job that ended failed, as Celery's state FAILURE. Holds the error's code and no text of anyone."""
+    """The job has failed; Celery's state is FAILURE. Contains the error's code, no prompt and no answer."""
 
 
 @app.task(name=RUN_JOB, bind=True, throws=(JobFailed,))  # type: ignore[untyped-decorator]
 def run_job(self: Any) -> str:
-    """Make one attempt at the job whose id is this task's id; returns its final state.
+    """Make one attempt at the job whose id is this task's id. Returns the job's final state.
 
-    The answer is not returned: it is in the result backend already. Celery is told how it went in its own words
-    (SUCCESS, RETRY, FAILURE), so that events, Flower and monitoring are right.
+    The answer is not returned: it is already in the result backend. The outcome maps to Celery's own states (SUCCESS,
+    RETRY, FAILURE), so that events, Flower and monitoring are correct.
     """
     job_id = self.request.id
     worker_runtime = runtime()
     if worker_runtime.is_stopping:
         raise Reject("worker_stopping", requeue=True)
-    outcome = wait_for(attempt(worker_runtime, job_id))
+    outcome = wait_for(attempt(worker_runtime.services, job_id))
     _log(job_id, outcome)
     if isinstance(outcome, Skipped):
         raise Ignore(outcome.reason)

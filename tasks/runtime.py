@@ -1,4 +1,4 @@
-"""What a worker process has once: its stores, provider client, heartbeat and recovery duties, on its event loop.
+"""The objects that a worker process has once, on its event loop: its attempts' services and its background tasks.
 
 Started when the process is ready for jobs, or by its first job, whichever comes first. A forked child starts its own.
 """
@@ -9,16 +9,18 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from jobs.settings import Settings, get_settings
 from jobs.storage.async_store import AsyncStore
-from jobs.storage.message_template import MessageTemplate
 from jobs.storage.redis_client import connect_async
 from tasks import app
+from tasks.attempt.steps import AttemptServices
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.document_storage import DocumentStorage
+from tasks.documents.services import DocumentServices
 from tasks.leases import Heartbeat
 from tasks.maintenance.document_cleanup import DocumentCleanup
 from tasks.maintenance.model_list import ModelListRefresher
@@ -28,36 +30,27 @@ from tasks.provider.quarantine import Quarantine
 from tasks.queue_message import make_message_template
 
 logger = logging.getLogger(__name__)
-_FINAL_WRITES_SECONDS: Final = 0.5  # for what a stopping worker gives back
+_FINAL_WRITES_SECONDS: Final = 0.5  # that a stopping worker has to release its jobs
 _GC_THRESHOLD: Final = 50_000  # new objects; Python's 700 cost a quarter of all CPU with 1,000 calls in flight
 
 
 @dataclass
 class Runtime:
-    """One for each worker process; everything in it belongs to that process' loop."""
+    """One for each worker process; everything in it belongs to that process' event loop."""
 
-    settings: Settings
-    worker: str
-    store: AsyncStore
-    message_template: MessageTemplate
-    provider: Provider
-    heartbeat: Heartbeat
-    recovery: Recovery
-    quarantine: Quarantine
-    model_list_refresher: ModelListRefresher
-    document_storage: DocumentStorage
-    document_cleanup: DocumentCleanup
-    is_stopping: bool = False  # a message that still comes in goes back to the broker
+    services: AttemptServices
+    background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # each runs until the process ends
+    is_stopping: bool = False  # a message that still arrives goes back to the broker
 
     def drain(self) -> None:
-        """The worker stops and its grace period is over. May be called from any thread, and from a signal handler."""
+        """The worker's grace period is over. May be called from any thread, and from a signal handler."""
         self.is_stopping = True
         loop_thread().loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        """While Redis is away nothing can be given back: then the leases expire, and the worker exits all the same."""
-        self.heartbeat.drain()
-        asyncio.get_running_loop().call_later(_FINAL_WRITES_SECONDS, self.store.stop_waiting)
+        """While Redis is away no job can be released: then the leases expire, and the worker exits nevertheless."""
+        self.services.heartbeat.drain()
+        asyncio.get_running_loop().call_later(_FINAL_WRITES_SECONDS, self.services.store.stop_waiting)
 
 
 _lock = threading.Lock()
@@ -75,7 +68,7 @@ def _start() -> Runtime:
         pid = os.getpid()
         if pid in _by_process:
             return _by_process[pid]
-        _by_process.clear()  # what a fork copied belongs to the parent
+        _by_process.clear()  # a runtime that a fork copied belongs to the parent
         new_runtime = _by_process[pid] = _build(get_settings(), f"{socket.gethostname()}:{pid}")
         loop_thread().loop.call_soon_threadsafe(_start_background_tasks, new_runtime)
         _tune_garbage_collector()
@@ -83,7 +76,7 @@ def _start() -> Runtime:
 
 
 def _tune_garbage_collector() -> None:
-    """Garbage is looked for less often, and not among what the process has loaded, which stays as long as it does."""
+    """Collect less often, and skip everything loaded so far, which lives as long as the process."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
@@ -94,36 +87,35 @@ def _build(settings: Settings, worker: str) -> Runtime:
     message_template = make_message_template(app, settings)
     provider = Provider(settings)
     document_storage = DocumentStorage(settings)
-    return Runtime(
+    heartbeat = Heartbeat(worker, store, connect_async(settings), settings)
+    services = AttemptServices(
         settings=settings,
         worker=worker,
         store=store,
         message_template=message_template,
+        heartbeat=heartbeat,
         provider=provider,
-        heartbeat=Heartbeat(worker, store, connect_async(settings), settings),
-        recovery=Recovery(worker, store, message_template, settings),
         quarantine=Quarantine(settings.quarantine_processes),
-        model_list_refresher=ModelListRefresher(worker, store, provider),
-        document_storage=document_storage,
-        document_cleanup=DocumentCleanup(worker, store, document_storage),
+        documents=DocumentServices(settings, store, document_storage, provider),
     )
+    background_tasks = (
+        heartbeat.renew_forever,
+        heartbeat.listen_forever,
+        Recovery(worker, store, message_template, settings).run_forever,
+        ModelListRefresher(worker, store, provider).run_forever,
+        DocumentCleanup(worker, store, document_storage).run_forever,
+    )
+    return Runtime(services, background_tasks)
 
 
 def _start_background_tasks(new_runtime: Runtime) -> None:
-    for background_task in (
-        new_runtime.heartbeat.renew_forever,
-        new_runtime.heartbeat.listen_forever,
-        new_runtime.recovery.run_forever,
-        new_runtime.model_list_refresher.run_forever,
-        new_runtime.document_cleanup.run_forever,
-    ):
+    for background_task in new_runtime.background_tasks:
         task = asyncio.ensure_future(background_task())
         task.add_done_callback(_stop_worker_if_failed)
 
 
 def _stop_worker_if_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        logger.critical(
-            "background_task_ended error=%s", type(task.exception()).__name__
-        )  # not its text: it may quote an answer
-        os.kill(os.getpid(), 15)  # a worker without its duties is worse than none: stop warmly, be restarted
+        # Only the error's type: its text may quote an answer.
+        logger.critical("background_task_ended error=%s", type(task.exception()).__name__)
+        os.kill(os.getpid(), 15)  # warm stop, to be restarted: a worker without a background task is worse than none

@@ -7,9 +7,8 @@ from kombu.exceptions import OperationalError
 
 from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
-from jobs.kinds import JobRequest
-from jobs.kinds.completion import CompletionTask
-from jobs.kinds.response import ResponseTask
+from jobs.kinds import KINDS
+from jobs.kinds.base import JobRequest
 from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
 from jobs.requests import Limits
 from jobs.settings import Settings
@@ -23,13 +22,8 @@ from tasks.queue_message import make_message_template, publish_through_celery
 logger = logging.getLogger(__name__)
 
 
-def is_stored(request: JobRequest) -> bool:
-    """False when the caller wants the answer once, and nothing kept."""
-    return not isinstance(request, ResponseTask) or request.store
-
-
 class Submitter:
-    """Writes jobs down and rings for them. Opens nothing until the first submit; safe to share between threads."""
+    """Creates jobs and publishes their messages. Opens no connection before the first submit. Thread-safe."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -48,15 +42,14 @@ class Submitter:
     ) -> transitions.Created:
         """Accept a request: once this returns, the job is on record and will reach a final state.
 
-        Raises IdempotencyConflict, QueueFull or StoreUnavailable; after the last, whether the job was written is not
-        known, and the same Idempotency-Key finds out.
+        Raises IdempotencyConflict, QueueFull or StoreUnavailable. After StoreUnavailable the job may or may not have
+        been written; a submit with the same Idempotency-Key finds out.
 
-        ``resend_count``: the key names equal requests, each meant by itself, and this one has been sent so often
-        before.
-        Then its own is, of those of their jobs that nobody has come back to as often, the latest of the least sought;
-        if there is none, a new one.
+        ``resend_count``: how often the client has sent this request before. The key is then shared by equal requests,
+        each of which gets a job of its own. A resend finds, of their jobs that were resent less often, the one resent
+        least, and of several the latest. When none is left, it gets a new job.
 
-        ``job_id``: one that its maker has noted before; such a job is made once, however often it is submitted.
+        ``job_id``: an id that the caller has recorded before. Such a job is made once, however often it is submitted.
         """
         job = self._new_job(
             request, tenant, job_id or new_job_id(id_prefix), resend_count=resend_count, idempotency_key=idempotency_key
@@ -64,11 +57,11 @@ class Submitter:
         return self._create(job)
 
     def retry(self, record: JobRecord) -> transitions.Created:
-        """Submit a job that has ended without a whole answer again, as a new job.
+        """Submit a job that has ended without a complete answer again, as a new job.
 
-        However often: it is made once, even when the new job has been deleted since.
+        May be called repeatedly: one new job is made, even when it has been deleted since.
 
-        Raises NotRetryable, JobNotFound when its request has expired, and what ``submit`` raises.
+        Raises NotRetryable, JobNotFound when the job's request has expired, and the errors of ``submit``.
         """
         if record.state not in RETRYABLE_STATES:
             raise NotRetryable(f"a job that is {record.state} cannot be retried", param="task_id")
@@ -80,7 +73,7 @@ class Submitter:
 
     def _new_job(self, request: JobRequest, tenant: str, job_id: str, **fields: Any) -> NewJob:
         limits = request.limits or Limits()
-        ttl_seconds = None if is_stored(request) else self._settings.unstored_ttl_seconds
+        ttl_seconds = None if request.is_stored else self._settings.unstored_ttl_seconds
         return NewJob(
             job_id=job_id,
             tenant=tenant,
@@ -96,8 +89,8 @@ class Submitter:
         )
 
     def _events_ttl_seconds(self, request: JobRequest, ttl_seconds: int | None) -> int | None:
-        """The numbers of a response's events, and a stream's calls, are in the log alone: it lives as the answer."""
-        if isinstance(request, ResponseTask | CompletionTask):
+        """None: the settings' own."""
+        if KINDS[request.kind].keeps_events_with_answer:
             return ttl_seconds or self._settings.result_ttl_seconds
         return ttl_seconds
 
@@ -108,7 +101,7 @@ class Submitter:
         return created
 
     def _publish(self, job_id: str) -> None:
-        """A message that cannot be published is no error: the record stands, and recovery rings for it."""
+        """A message that cannot be published is no error: the record exists, and recovery publishes its message."""
         try:
             publish_through_celery(app, job_id, DEFAULT_QUEUE)
         except OperationalError:

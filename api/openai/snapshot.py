@@ -5,9 +5,10 @@ from typing import Any
 
 from jobs import queries
 from jobs.errors import no_such_job
-from jobs.kinds import CONVERSATION_KINDS, Conversation
+from jobs.kinds import CONVERSATION_KINDS
+from jobs.kinds.base import Conversation, TextAnswer
 from jobs.models import JobRecord, JobView, is_job_id
-from jobs.results import JobError, TextAnswer
+from jobs.results import JobError
 from jobs.storage.commands import Command
 from jobs.storage.store import Store
 

@@ -22,7 +22,7 @@ from api.services import Services, services
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
 from jobs.idempotency import fingerprint, idempotency_digest
-from jobs.kinds import JobRequest
+from jobs.kinds.base import JobRequest
 from jobs.models import DEFAULT_TENANT, JobRecord, JobView
 from jobs.states import State
 from jobs.storage import transitions

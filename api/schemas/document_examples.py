@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from api.schemas.examples import QUEUED_TASK
-from jobs.requests import DOCUMENT_ID_PATTERN
+from jobs.document_id import DOCUMENT_ID_PATTERN
 
 _ID: Final = "doc_5d41402abc4b2a76b9719d911017c592"
 DOCUMENT_ID: Final = {

@@ -6,9 +6,11 @@ from typing import Final, Literal, Self
 from pydantic import Field
 
 from api.schemas.responses import Task, utc
+from documents.file_type import parse_file_type
+from documents.models import FileType
 from jobs.base import FrozenModel
 from jobs.document_lookup import DocumentPage
-from jobs.documents import DocumentKind, DocumentRecord, DocumentState, DocumentView
+from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.results import JobError
 
 _MAX_PROBLEMS: Final = 100  # told of one document: of a scanned book each page is one
@@ -26,7 +28,7 @@ class Document(FrozenModel):
 
     document_id: str
     filename: str
-    kind: DocumentKind
+    kind: FileType
     status: DocumentState
     size: int = Field(description="Bytes.")
     created_at: datetime
@@ -49,7 +51,7 @@ class Document(FrozenModel):
         return cls(
             document_id=record.document_id,
             filename=record.filename,
-            kind=record.kind,
+            kind=parse_file_type(record.kind),
             status=view.state,
             size=record.size,
             created_at=utc(record.created_at_ms),

@@ -5,7 +5,6 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from jobs.kinds import TaskRequest
 from jobs.kinds.chat import ChatRequest, ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.requests import IntegralFloat, RequestModel
@@ -134,7 +133,7 @@ class DocumentsQuery(RequestParameters):
     )
 
 
-class TaskBody(RootModel[TaskRequest]):
+class TaskBody(RootModel[ChatTask | EmbeddingsTask]):
     """A task of one kind: `chat` or `embeddings`."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, json_schema_extra={"x-request": True})

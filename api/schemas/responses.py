@@ -1,23 +1,22 @@
 """What the native API answers, built from records, with times in ISO 8601 UTC."""
 
 import math
+import operator
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, Self
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from jobs.base import FrozenModel
 from jobs.events import Event
-from jobs.kinds import Kind
+from jobs.kinds import KINDS, KindName
+from jobs.kinds.base import Answer, TextAnswer
 from jobs.kinds.chat import ChatAnswer
-from jobs.kinds.completion import CompletionAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
-from jobs.kinds.ingest import IngestAnswer
-from jobs.kinds.removal import RemovalAnswer
-from jobs.kinds.response import ResponseAnswer
 from jobs.lookup import JobPage, Stats
 from jobs.models import JobDetails, JobRecord, JobView, Progress
-from jobs.results import Citation, JobError, TextAnswer, Usage
+from jobs.results import Citation, JobError, Usage
 from jobs.states import State
 from jobs.storage.transitions import Created
 from jobs.vectors import unpack
@@ -105,7 +104,7 @@ class Task(FrozenModel):
     """A task, without its request and its result."""
 
     task_id: str
-    kind: Kind
+    kind: KindName
     status: State
     created_at: datetime
     started_at: datetime | None
@@ -217,17 +216,18 @@ class Embeddings(FrozenModel):
         return cls(vectors=vectors, model=answer.model, usage=answer.usage)
 
 
-Result = Annotated[
-    ChatAnswer | Embeddings | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    Result: TypeAlias = Answer | Embeddings
+else:
+    _MODELS = (Embeddings if kind.answer is EmbeddingsAnswer else kind.answer for kind in KINDS.values())
+    Result = Annotated[reduce(operator.or_, _MODELS), Field(discriminator="kind")]
 
 
 class TaskResult(FrozenModel):
     """What came of a task. A failed or cancelled chat keeps the text that it had."""
 
     task_id: str
-    kind: Kind
+    kind: KindName
     status: State
     result: Result | None = Field(repr=False)
     error: JobError | None

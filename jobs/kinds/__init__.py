@@ -1,71 +1,47 @@
-"""The kinds of job: what each asks for and what it is answered with."""
+"""The kinds of job: what each one asks for and how it is answered. tasks/kinds does their work."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, TypeAlias
+import operator
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from jobs.base import HIDE_INPUT
+from jobs.base import HIDE_INPUT, FrozenModel
 from jobs.errors import RequestUnreadable
-from jobs.kinds.chat import ChatAnswer, ChatTask
-from jobs.kinds.completion import CompletionAnswer, CompletionTask
-from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
-from jobs.kinds.ingest import IngestAnswer, IngestTask
-from jobs.kinds.removal import RemovalAnswer, RemovalTask
-from jobs.kinds.response import ResponseAnswer, ResponseTask
+from jobs.kinds import chat, completion, embeddings, ingest, removal, response
+from jobs.kinds.base import Answer, JobKind, JobRequest
 
-TaskRequest = Annotated[ChatTask | EmbeddingsTask, Field(discriminator="kind")]
-DocumentTask: TypeAlias = IngestTask | RemovalTask
-Conversation: TypeAlias = ChatTask | CompletionTask | ResponseTask  # what is answered with text, as it comes
-ProviderRequest: TypeAlias = Conversation | EmbeddingsTask  # what one call to the provider answers
-JobRequest: TypeAlias = ProviderRequest | DocumentTask
-Kind: TypeAlias = Literal["chat", "embeddings", "completion", "response", "ingest", "removal"]
-CONVERSATION_KINDS: Final[frozenset[Kind]] = frozenset({"chat", "completion", "response"})  # those of a Conversation
-PROVIDER_REQUEST: Final[TypeAdapter[ProviderRequest]] = TypeAdapter(
-    Annotated[ProviderRequest, Field(discriminator="kind")], config=HIDE_INPUT
-)
-JOB_REQUEST: Final[TypeAdapter[JobRequest]] = TypeAdapter(
-    Annotated[JobRequest, Field(discriminator="kind")], config=HIDE_INPUT
-)
-AnyAnswer: TypeAlias = ChatAnswer | EmbeddingsAnswer | CompletionAnswer | ResponseAnswer | IngestAnswer | RemovalAnswer
-Answer = Annotated[AnyAnswer, Field(discriminator="kind")]
-ANSWER: Final[TypeAdapter[AnyAnswer]] = TypeAdapter(Answer, config=HIDE_INPUT)
+KINDS: Final[Mapping[str, JobKind]] = {
+    kind.name: kind
+    for kind in (
+        chat.KIND,
+        embeddings.KIND,
+        completion.KIND,
+        response.KIND,
+        ingest.KIND,
+        removal.KIND,
+    )
+}
+CONVERSATION_KINDS: Final = frozenset(kind.name for kind in KINDS.values() if kind.is_conversation)
+JOB_ID_PREFIXES: Final = tuple(dict.fromkeys(prefix for kind in KINDS.values() for prefix in kind.id_prefixes))
 
-_TEXT_FIELDS: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
+if TYPE_CHECKING:
+    KindName: TypeAlias = str
+else:
+    KindName = Literal[tuple(KINDS)]
+
+_Model = TypeVar("_Model", bound=FrozenModel)
 
 
-def texts(request: JobRequest) -> Iterator[str]:
-    """All that a request gives the model to read, the latest last; not its images and files."""
-    match request:
-        case EmbeddingsTask():
-            yield from (value for value in request.input if isinstance(value, str))
-        case ChatTask():
-            yield from filter(None, [request.system])
-            yield from (turn.content for turn in request.history)
-            yield request.message
-        case ResponseTask():
-            yield from _collect_texts(list(request.previous_items))
-            yield from _collect_texts(request.body)
-        case CompletionTask():
-            yield from _collect_texts(request.body)
-        case IngestTask() | RemovalTask():
-            return
+def _adapter(models: Iterable[type[_Model]]) -> TypeAdapter[_Model]:
+    """Reads any of the models, told apart by ``kind``."""
+    union: Any = reduce(operator.or_, models)
+    return TypeAdapter(Annotated[union, Field(discriminator="kind")], config=HIDE_INPUT)
 
 
-def _collect_texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _collect_texts(part)
-    elif isinstance(value, dict):
-        for name in _TEXT_FIELDS:
-            yield from _collect_texts(value.get(name))
-
-
-def input_chars(request: JobRequest) -> int:
-    """Length of all that a request gives the model to read."""
-    return sum(map(len, texts(request)))
+JOB_REQUEST: Final[TypeAdapter[JobRequest]] = _adapter(kind.request for kind in KINDS.values())
+ANSWER: Final[TypeAdapter[Answer]] = _adapter(kind.answer for kind in KINDS.values())
 
 
 def read_request(stored: bytes) -> JobRequest:

@@ -1,14 +1,107 @@
-"""What the kinds of job share."""
+"""The base of every kind of job: its request, its answer, and the facts that the rest of the system asks for.
 
-from typing import Any
+A new kind is one module here, one module in tasks/kinds, and one line in the registry of each package.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
+from jobs.base import FrozenModel
 from jobs.requests import JobOptions, ModelName
+from jobs.results import Usage
+
+_TEXT_FIELDS: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
 
 
-class PassthroughRequest(JobOptions):
-    """A body in OpenAI's own shape, less what is ours; what nobody here knows of goes to the provider as it came."""
+class JobRequest(JobOptions):
+    """What a job has to do. Each kind has one subclass; ``kind`` is its name."""
 
+    unfingerprinted_fields: ClassVar[frozenset[str]] = frozenset()  # they may differ in a repeated request
+
+    kind: str
     model: ModelName | None = None
+
+    def texts(self) -> Iterator[str]:
+        """All text that the model is given to read, the latest last. Images and files are left out."""
+        return iter(())
+
+    @property
+    def input_chars(self) -> int:
+        """Length of all text that the model is given to read."""
+        return sum(map(len, self.texts()))
+
+    @property
+    def preview_text(self) -> str:
+        """The text whose first words stand for the job in a list."""
+        return next(iter(deque(self.texts(), maxlen=1)), "")
+
+    @property
+    def is_stored(self) -> bool:
+        """False when the caller needs the answer once: the record then expires soon."""
+        return True
+
+
+class Conversation(JobRequest):
+    """A request that is answered with streamed text. Its partial text is kept when the job is cancelled or fails."""
+
+
+class PassthroughRequest(Conversation):
+    """A body in OpenAI's format without the fields that we handle. Unrecognised fields reach the provider unchanged."""
+
     body: dict[str, Any] = Field(repr=False)
+
+    def texts(self) -> Iterator[str]:
+        return collect_texts(self.body)
+
+
+class Answer(FrozenModel):
+    """The result of a job. Each kind has one subclass; ``kind`` is its name."""
+
+    kind: str
+    model: str | None
+    usage: Usage | None
+
+    def event_fields(self) -> dict[str, Any]:
+        """Fields of this answer in the last event of the job's log, besides its usage."""
+        return {}
+
+
+class TextAnswer(Answer):
+    """The answer to a conversation. For an incomplete, failed or cancelled job it holds the partial text."""
+
+    text: str = Field(repr=False)
+    finish_reason: str | None
+
+    def event_fields(self) -> dict[str, Any]:
+        return {"finish_reason": self.finish_reason}
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job."""
+
+    name: str
+    request: type[JobRequest]
+    answer: type[Answer]
+    id_prefixes: tuple[str, ...] = ("job",)  # of its jobs' ids: one for each endpoint that accepts such jobs
+    keeps_events_with_answer: bool = False  # the event log holds parts that the answer lacks: both expire together
+
+    @property
+    def is_conversation(self) -> bool:
+        return issubclass(self.request, Conversation)
+
+
+def collect_texts(value: Any) -> Iterator[str]:
+    """All text for the model in a part of a body in OpenAI's format."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from collect_texts(part)
+    elif isinstance(value, dict):
+        for name in _TEXT_FIELDS:
+            yield from collect_texts(value.get(name))

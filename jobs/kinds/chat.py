@@ -1,45 +1,55 @@
-"""A chat call: the native API's request and its answer."""
+"""A chat call to the native API."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from jobs.kinds.base import Conversation, JobKind, TextAnswer
 from jobs.requests import DocumentId, IntegralFloat, JobOptions, Message, ModelName, Text
-from jobs.results import Citation, TextAnswer
+from jobs.results import Citation
 
-MAX_HISTORY = 1_000  # turns; far above any model's context, bounds validation time
-MAX_DOCUMENTS = 100  # that one question may name
+MAX_HISTORY: Final = 1_000  # messages; far above any model's context, bounds validation time
+MAX_DOCUMENTS: Final = 100  # that one question may name
 
 DocumentSelection = Annotated[
     Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS), Tag("ids")]
     | Annotated[Literal["all"], Tag("all")],
-    Discriminator(lambda value: "all" if isinstance(value, str) else "ids"),  # of an error: which of them was meant
+    Discriminator(lambda value: "all" if isinstance(value, str) else "ids"),  # an error then names one alternative only
 ]
 
 
 class ChatRequest(JobOptions):
-    """A chat call: one message, and what the model should know before it."""
+    """A chat call: one message with its instructions and its conversation so far."""
 
-    message: Text = Field(description="What to answer.", repr=False, examples=["Why is the sky blue?"])
+    message: Text = Field(description="The message to answer.", repr=False, examples=["Why is the sky blue?"])
     system: Text | None = Field(default=None, description="Instructions to the model.", repr=False)
     history: tuple[Message, ...] = Field(
         default=(),
         max_length=MAX_HISTORY,
-        description="Earlier turns, the oldest first.",
+        description="Earlier messages of the conversation, oldest first.",
         repr=False,
     )
     model: ModelName | None = Field(default=None, description="Model; the server's default when absent.")
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(default=None, description="Passed on to the model.")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        default=None, description="Sampling temperature, forwarded to the model."
+    )
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), IntegralFloat] | None = Field(
-        default=None, description="Longest answer; a cut one ends `incomplete`."
+        default=None, description="Maximum length of the answer in tokens; a truncated answer ends `incomplete`."
     )
     documents: DocumentSelection | None = Field(
-        default=None, description="Answer from these documents, or from `all`, and cite them."
+        default=None, description="Answer from these documents, or from `all` of them, and cite them."
     )
 
 
-class ChatTask(ChatRequest):
+class ChatTask(ChatRequest, Conversation):
     kind: Literal["chat"]
+
+    def texts(self) -> Iterator[str]:
+        if self.system:
+            yield self.system
+        yield from (message.content for message in self.history)
+        yield self.message
 
 
 class ChatAnswer(TextAnswer):
@@ -47,5 +57,13 @@ class ChatAnswer(TextAnswer):
 
     kind: Literal["chat"] = "chat"
     citations: tuple[Citation, ...] | None = Field(
-        default=None, description="Where it stands in the documents that were asked; null when none were."
+        default=None, description="Passages of the documents that support the answer; null without `documents`."
     )
+
+    def event_fields(self) -> dict[str, Any]:
+        if self.citations is None:
+            return super().event_fields()
+        return super().event_fields() | {"citations": [citation.model_dump() for citation in self.citations]}
+
+
+KIND: Final = JobKind("chat", ChatTask, ChatAnswer)

@@ -1,11 +1,10 @@
-"""An OpenAI chat completion: the request and its answer."""
+"""An OpenAI chat completion."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from jobs.kinds.base import PassthroughRequest
-from jobs.results import TextAnswer
+from jobs.kinds.base import JobKind, PassthroughRequest, TextAnswer
 
 
 class CompletionTask(PassthroughRequest):
@@ -15,7 +14,15 @@ class CompletionTask(PassthroughRequest):
 
 
 class CompletionAnswer(TextAnswer):
-    """The answer to a chat completion; ``text`` is what its first choice says."""
+    """The answer to a chat completion; ``text`` is the text of its first choice."""
 
     kind: Literal["completion"] = "completion"
-    body: dict[str, Any] | None = Field(default=None, repr=False, description="The provider's chat.completion.")
+    body: dict[str, Any] | None = Field(
+        default=None, repr=False, description="The provider's `chat.completion` object."
+    )
+
+
+# A streamed tool call is in the log alone.
+KIND: Final = JobKind(
+    "completion", CompletionTask, CompletionAnswer, id_prefixes=("chatcmpl",), keeps_events_with_answer=True
+)

@@ -1,15 +1,15 @@
-"""Texts turned into vectors: the request and its answer."""
+"""Embeddings: texts turned into vectors."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from jobs.base import FrozenModel
+from jobs.kinds.base import Answer, JobKind, JobRequest
 from jobs.requests import IntegralFloat, JobOptions, ModelName, Text
-from jobs.results import Usage
 
-MAX_INPUTS = 2_048  # texts in one embeddings request: OpenAI's own limit
-MAX_TOKENS = 100_000  # of one text; above any model's limit, bounds validation time
+MAX_INPUTS: Final = 2_048  # texts in one embeddings request: OpenAI's own limit
+MAX_TOKENS: Final = 100_000  # of one text; above any model's limit, bounds validation time
 
 Dimensions = Annotated[int, Field(ge=1, le=8_192), IntegralFloat]
 Tokens = Annotated[
@@ -32,31 +32,39 @@ class EmbeddingsRequest(JobOptions):
     """Texts to turn into vectors, in one call."""
 
     input: EmbeddingsInput = Field(
-        description="Texts, or texts as tokens; the vectors come back in the same order.",
+        description="Texts, or texts as token ids. The vectors are returned in the same order.",
         repr=False,
         examples=[["first", "second"]],
     )
     model: ModelName | None = Field(default=None, description="Model; the server's default when absent.")
     dimensions: Dimensions | None = Field(
-        default=None, description="Length of each vector, where the model can choose."
+        default=None, description="Length of each vector, for models that support a choice."
     )
     encoding_format: Literal["float", "base64"] = Field(
         default="float", description="Vectors as numbers, or as base64 of little-endian float32."
     )
     extra_body: dict[str, Any] = Field(
-        default={}, description="What else the provider should be told, passed on as it is.", repr=False
+        default={}, description="Further fields, forwarded to the provider unchanged.", repr=False
     )
 
 
-class EmbeddingsTask(EmbeddingsRequest):
+class EmbeddingsTask(EmbeddingsRequest, JobRequest):
     kind: Literal["embeddings"]
 
+    def texts(self) -> Iterator[str]:
+        return (text for text in self.input if isinstance(text, str))
 
-class EmbeddingsAnswer(FrozenModel):
+    @property
+    def preview_text(self) -> str:
+        return next(self.texts(), "")
+
+
+class EmbeddingsAnswer(Answer):
     """One vector for each input text, in order."""
 
     kind: Literal["embeddings"] = "embeddings"
     vectors: tuple[str, ...] = Field(repr=False, description="Each as base64 of little-endian float32.")
-    encoding_format: Literal["float", "base64"] = Field(default="float", description="How they were asked for.")
-    model: str | None
-    usage: Usage | None
+    encoding_format: Literal["float", "base64"] = Field(default="float", description="The format that was requested.")
+
+
+KIND: Final = JobKind("embeddings", EmbeddingsTask, EmbeddingsAnswer, id_prefixes=("job", "embd"))

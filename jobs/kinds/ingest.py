@@ -1,31 +1,36 @@
-"""The ingest of an uploaded document: the request and its answer."""
+"""The ingest of an uploaded document."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
-from jobs.base import FrozenModel
-from jobs.requests import DocumentId, JobOptions
-from jobs.results import Usage
+from jobs.kinds.base import Answer, JobKind, JobRequest
+from jobs.requests import DocumentId
 
 
-class IngestTask(JobOptions):
-    """Read, cut, embed and keep a document. Its model is that of the settings."""
+class IngestTask(JobRequest):
+    """Read, chunk, embed and store a document. The settings choose its embedding model."""
 
     kind: Literal["ingest"]
     document_id: DocumentId
     filename: str
     model: None = None
 
+    @property
+    def preview_text(self) -> str:
+        return self.filename
 
-class IngestAnswer(FrozenModel):
-    """What has come of a document; it can be asked."""
+
+class IngestAnswer(Answer):
+    """The result of an ingest: the document can be asked."""
 
     kind: Literal["ingest"] = "ingest"
     document_id: str
     pages: int
     chunks: int
-    pages_without_text: tuple[int, ...] = Field(description="Scanned pages above all.")
-    damaged_pages: tuple[int, ...]
-    model: str | None = Field(description="Of its embeddings.")
-    usage: Usage | None
+    pages_without_text: tuple[int, ...] = Field(description="Numbers of the pages without text, mostly scanned ones.")
+    damaged_pages: tuple[int, ...] = Field(description="Numbers of the pages that cannot be read.")
+    model: str | None = Field(description="Model of the document's embeddings.")
+
+
+KIND: Final = JobKind("ingest", IngestTask, IngestAnswer)

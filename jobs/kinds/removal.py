@@ -1,24 +1,31 @@
-"""The removal of a deleted document's data: the request and its answer."""
+"""The removal of a deleted document's data."""
 
-from typing import Literal
+from typing import Final, Literal
 
-from jobs.base import FrozenModel
-from jobs.requests import DocumentId, JobOptions
+from jobs.kinds.base import Answer, JobKind, JobRequest
+from jobs.requests import DocumentId
 
 
-class RemovalTask(JobOptions):
-    """Remove what a deleted document has left: its chunks and its file."""
+class RemovalTask(JobRequest):
+    """Remove the chunks and the file of a deleted document."""
 
     kind: Literal["removal"]
     document_id: DocumentId
     filename: str
     model: None = None
 
+    @property
+    def preview_text(self) -> str:
+        return self.filename
 
-class RemovalAnswer(FrozenModel):
-    """A document's file and chunks are gone."""
+
+class RemovalAnswer(Answer):
+    """The result of a removal: the document's file and chunks no longer exist."""
 
     kind: Literal["removal"] = "removal"
     document_id: str
     model: None = None
     usage: None = None
+
+
+KIND: Final = JobKind("removal", RemovalTask, RemovalAnswer)

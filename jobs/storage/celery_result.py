@@ -8,8 +8,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.kinds import ANSWER, AnyAnswer
-from jobs.results import JobError, TextAnswer
+from jobs.kinds import ANSWER
+from jobs.kinds.base import Answer, TextAnswer
+from jobs.results import JobError
 
 
 def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]
     }
 
 
-def success(job_id: str, answer: AnyAnswer) -> str:
+def success(job_id: str, answer: Answer) -> str:
     """The result of a completed or incomplete job: ``get()`` returns the answer as a dict."""
     return json.dumps(_meta(job_id, "SUCCESS", answer.model_dump(mode="json")), ensure_ascii=False, allow_nan=False)
 
@@ -45,7 +46,7 @@ def revoked_prefix(job_id: str) -> str:
     return json.dumps(_meta(job_id, "REVOKED", raised))[:-1] + ', "partial": '
 
 
-def read(stored: bytes | str) -> tuple[AnyAnswer | None, JobError | None]:
+def read(stored: bytes | str) -> tuple[Answer | None, JobError | None]:
     """The (perhaps partial) answer and the error of a stored result, each None when there is none."""
     meta = json.loads(stored)
     if meta["status"] == "SUCCESS":

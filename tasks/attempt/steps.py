@@ -1,176 +1,179 @@
-"""One attempt at one job, as a list of steps: claim, do the work (for most: call the provider), finalize.
+"""One attempt at one job, step by step: claim, start, run, classify, finalize.
 
-May be started any number of times for the same job, late or twice: the claim decides. May end at any point, by a
-crash too: whatever has not been written under the lease's token did not happen.
+May be made any number of times for one job, late or twice: the claim decides. May end at any point, also by a crash:
+whatever was not written under the lease's token did not happen.
 """
 
 import asyncio
-import logging
 import random
 import uuid
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from jobs.errors import AttemptCrashed, AttemptError, StoreUnavailable
-from jobs.kinds import input_chars
+from jobs.errors import AttemptError, StoreUnavailable
+from jobs.kinds.base import Answer, TextAnswer
 from jobs.models import Claim, Lease
 from jobs.results import JobError
+from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import transitions
-from jobs.storage.transitions import AttemptEnd, NotClaimed, UnreadableClaim
-from tasks.attempt.answer_accumulator import AnswerAccumulator
-from tasks.attempt.event_writer import EventWriter
-from tasks.attempt.handlers import run_handler
-from tasks.documents.ingest import mark_document_failed
-from tasks.leases import AttemptStopped, RunningAttempt, StopReason
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.message_template import MessageTemplate
+from jobs.storage.transitions import AttemptEnd, NotClaimed, PendingEvents, UnreadableClaim
+from tasks.attempt.outcomes import LEASE_LOST, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
+from tasks.documents.services import DocumentServices
+from tasks.event_writer import EventWriter
+from tasks.kinds import WORK
+from tasks.kinds.base import AttemptContext
+from tasks.leases import AttemptStopped, Heartbeat
+from tasks.provider.client import Provider
 from tasks.provider.formats.delta import TRUNCATED_REASONS
+from tasks.provider.quarantine import Quarantine
+from tasks.provider.timeouts import Timeouts
 from tasks.retry import GiveUp, decide
-from tasks.runtime import Runtime
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Finished:
-    state: State
-    error: JobError | None = None
+Context: TypeAlias = AttemptContext[Any]
 
 
 @dataclass(frozen=True)
-class Retrying:
-    """The attempt failed or was given up; the job is queued again."""
+class AttemptServices:
+    """What all attempts of a worker process share, on its event loop."""
 
-    error: JobError | None
-    retry_at_ms: int
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """Not this worker's job, or not any more."""
-
-    reason: str
-
-
-Outcome: TypeAlias = Finished | Retrying | Skipped
+    settings: Settings
+    worker: str  # the name of this process, as leases show it
+    store: AsyncStore
+    message_template: MessageTemplate
+    heartbeat: Heartbeat
+    provider: Provider
+    quarantine: Quarantine
+    documents: DocumentServices
 
 
-async def attempt(runtime: Runtime, job_id: str) -> Outcome:
+async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. Raises nothing that a provider, a lost lease or a stopping worker causes."""
     try:
-        claim = await _claim(runtime, job_id)
+        claim = await _claim(services, job_id)
         if isinstance(claim, NotClaimed):
             return Skipped(claim.reason)
         if isinstance(claim, UnreadableClaim):
-            return await _finalize_unreadable(runtime, claim)
-        return await _run_under_lease(runtime, claim)
+            return await _finalize_unreadable(services, claim)
+        context = _start(services, claim)
+        try:
+            return await _finalize(services, context, await _run(context))
+        finally:
+            services.heartbeat.untrack(context.running_attempt)
     except StoreUnavailable:
-        return Skipped("store_unavailable")  # and the worker ends: the lease expires
+        return Skipped("store_unavailable")  # the worker stops, and the lease expires
 
 
-async def _run_under_lease(runtime: Runtime, claim: Claim) -> Outcome:
-    running_attempt = runtime.heartbeat.track(claim.lease)
-    try:
-        return await _run(runtime, claim, running_attempt)
-    except AttemptStopped as stopped:
-        return Skipped(stopped.reason.value)
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # noqa: BLE001  # finalizing failed: not with this answer, so without one
-        return await _finalize_failure(runtime, claim, _crash_error(claim.lease, error), None)
-    finally:
-        runtime.heartbeat.untrack(running_attempt)
-
-
-async def _claim(runtime: Runtime, job_id: str) -> Claim | NotClaimed | UnreadableClaim:
+async def _claim(services: AttemptServices, job_id: str) -> Claim | NotClaimed | UnreadableClaim:
     claim_id = uuid.uuid4().hex
-    return await runtime.store.run(
-        transitions.claim(job_id, claim_id, runtime.worker, runtime.message_template, runtime.settings)
+    return await services.store.run(
+        transitions.claim(job_id, claim_id, services.worker, services.message_template, services.settings)
     )
 
 
-async def _finalize_unreadable(runtime: Runtime, claim: UnreadableClaim) -> Outcome:
-    """At once: no further attempt could read it either."""
-    if await runtime.store.run(transitions.fail(claim.lease, claim.error, None, runtime.settings)):
-        return Finished(State.FAILED, claim.error)
-    return Skipped(StopReason.LEASE_LOST.value)
+def _start(services: AttemptServices, claim: Claim) -> Context:
+    """Track the lease, and put together what the work may use."""
+    settings, request = services.settings, claim.request
+    is_quarantined = claim.worker_losses >= settings.quarantine_after_worker_losses
+    running_attempt = services.heartbeat.track(claim.lease)
+    return AttemptContext(
+        claim=claim,
+        request=request,
+        provider=services.quarantine if is_quarantined else services.provider,
+        timeouts=Timeouts.of(request.limits, claim.remaining_ms / 1000, settings),
+        running_attempt=running_attempt,
+        writer=EventWriter(running_attempt, services.store, settings.append_interval_seconds),
+        documents=services.documents,
+    )
 
 
-async def _run(runtime: Runtime, claim: Claim, running_attempt: RunningAttempt) -> Outcome:
-    interval_seconds = runtime.settings.append_interval_seconds
-    writer = EventWriter(running_attempt, runtime.store, interval_seconds, input_chars(claim.request))
-    accumulator = AnswerAccumulator(claim.request, writer)
+async def _run(context: Context) -> Answer | Failure:
+    """Do the work, until it ends or the attempt is stopped."""
     try:
-        await running_attempt.run(_call_handler(runtime, claim, accumulator))
-    except AttemptError as error:
-        return await _finalize_failure(runtime, claim, error, accumulator)
-    except AttemptStopped as stopped:
-        if stopped.reason is StopReason.WORKER_STOPPING:
-            return await _release(runtime, claim.lease, None, 0, "refund", accumulator)
-        raise
+        return await context.running_attempt.run(_work(context))
+    except (AttemptStopped, asyncio.CancelledError) as error:
+        return classify(context.job_id, error)
+
+
+async def _work(context: Context) -> Answer | Failure:
+    """No exception but the cancellation leaves this task: a SystemExit would end the event loop of all attempts."""
+    try:
+        return await WORK[context.request.kind].run(context)
     except asyncio.CancelledError:
-        return Skipped("worker_terminated")  # at once: the lease expires
-    return await _finalize_success(runtime, claim.lease, accumulator)
-
-
-async def _call_handler(runtime: Runtime, claim: Claim, accumulator: AnswerAccumulator) -> None:
-    """The call, with whatever it raises made an AttemptError: a SystemExit would end the loop of all the others."""
-    try:
-        await run_handler(runtime, claim, accumulator)
-    except (AttemptError, AttemptStopped, asyncio.CancelledError):
         raise
     except BaseException as error:  # noqa: BLE001
-        raise _crash_error(claim.lease, error) from None
+        return classify(context.job_id, error)
 
 
-def _crash_error(lease: Lease, error: BaseException) -> AttemptCrashed:
-    """Names the error's type alone: its text may quote the answer."""
-    logger.error("attempt_crashed job_id=%s error=%s", lease.job_id, type(error).__name__)
-    return AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server")
+async def _finalize(services: AttemptServices, context: Context, ending: Answer | Failure) -> Outcome:
+    """Write how the attempt has ended. An answer that cannot be written is a crash: the job ends without it."""
+    try:
+        return await _write_ending(services, context, ending, context.writer.tail)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001
+        context.build_partial = None
+        return await _write_ending(services, context, classify(context.job_id, error), None)
 
 
-async def _finalize_success(runtime: Runtime, lease: Lease, accumulator: AnswerAccumulator) -> Outcome:
-    answer = accumulator.full_answer or await accumulator.build_answer()
-    state = State.INCOMPLETE if accumulator.finish_reason in TRUNCATED_REASONS else State.COMPLETED
-    if not await runtime.store.run(transitions.finish(lease, answer, state, runtime.settings, accumulator.writer.tail)):
-        raise AttemptStopped(StopReason.LEASE_LOST)
-    return Finished(state)
-
-
-async def _finalize_failure(
-    runtime: Runtime, claim: Claim, error: AttemptError, accumulator: AnswerAccumulator | None
+async def _write_ending(
+    services: AttemptServices, context: Context, ending: Answer | Failure, tail: PendingEvents | None
 ) -> Outcome:
-    job_error = JobError(code=error.code, message=error.message)
+    lease = context.claim.lease
+    match ending:
+        case Skipped():
+            return ending
+        case Drained():
+            return await _release(services, lease, None, 0, "refund", tail)
+        case AttemptError():
+            return await _write_failure(services, context, ending, tail)
+    is_truncated = isinstance(ending, TextAnswer) and ending.finish_reason in TRUNCATED_REASONS
+    state = State.INCOMPLETE if is_truncated else State.COMPLETED
+    is_written = await services.store.run(transitions.finish(lease, ending, state, services.settings, tail))
+    return Finished(state) if is_written else LEASE_LOST
+
+
+async def _write_failure(
+    services: AttemptServices, context: Context, error: AttemptError, tail: PendingEvents | None
+) -> Outcome:
+    """Queue the job again, or end it as failed with its partial text."""
+    claim = context.claim
     decision = decide(
         error,
         claim.failures + 1,
         claim.max_attempts,
         claim.remaining_ms / 1000,
-        runtime.settings,
+        services.settings,
         random.random(),  # noqa: S311  # spreads retries
     )
     if not isinstance(decision, GiveUp):
-        return await _release(runtime, claim.lease, job_error, decision.wait_seconds, "failures", accumulator)
+        job_error = JobError(code=error.code, message=error.message)
+        return await _release(services, claim.lease, job_error, decision.wait_seconds, "failures", tail)
     job_error = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
-    await mark_document_failed(runtime, claim, job_error)
-    partial = await accumulator.build_answer() if accumulator and accumulator.writer.text else None
-    tail = accumulator.writer.tail if accumulator else None
-    if not await runtime.store.run(transitions.fail(claim.lease, job_error, partial, runtime.settings, pending=tail)):
-        raise AttemptStopped(StopReason.LEASE_LOST)
-    return Finished(State.FAILED, job_error)
+    if on_failed := WORK[context.request.kind].on_failed:
+        await on_failed(context, job_error)
+    partial = await context.build_partial() if context.build_partial and context.writer.text else None
+    command = transitions.fail(claim.lease, job_error, partial, services.settings, pending=tail)
+    return Finished(State.FAILED, job_error) if await services.store.run(command) else LEASE_LOST
 
 
 async def _release(
-    runtime: Runtime,
+    services: AttemptServices,
     lease: Lease,
     error: JobError | None,
     wait_seconds: float,
     how: AttemptEnd,
-    accumulator: AnswerAccumulator | None,
-) -> Retrying:
-    tail = accumulator.writer.tail if accumulator else None
-    retry_at_ms = await runtime.store.run(
-        transitions.release(lease, error, wait_seconds, runtime.message_template, how, tail)
+    tail: PendingEvents | None,
+) -> Outcome:
+    retry_at_ms = await services.store.run(
+        transitions.release(lease, error, wait_seconds, services.message_template, how, tail)
     )
-    if retry_at_ms is None:
-        raise AttemptStopped(StopReason.LEASE_LOST)
-    return Retrying(error, retry_at_ms)
+    return LEASE_LOST if retry_at_ms is None else Retrying(error, retry_at_ms)
+
+
+async def _finalize_unreadable(services: AttemptServices, claim: UnreadableClaim) -> Outcome:
+    """Fail the job without a retry: no further attempt could read it either."""
+    command = transitions.fail(claim.lease, claim.error, None, services.settings)
+    return Finished(State.FAILED, claim.error) if await services.store.run(command) else LEASE_LOST

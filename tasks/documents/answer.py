@@ -1,4 +1,4 @@
-"""A question to documents: what it rests on is found before the provider is asked for the answer."""
+"""A question to documents: its sources are found before the provider is called, and its citations afterwards."""
 
 import asyncio
 import logging
@@ -19,54 +19,57 @@ from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.results import Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
+from tasks.documents.services import DocumentServices
 from tasks.leases import AttemptStopped, StopReason
 from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
-from tasks.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 _MAX_NAMED: Final = 10  # documents in one message
 
 
-class Embeds(Protocol):
+class EmbeddingsProvider(Protocol):
     async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer: ...
 
 
 async def find_sources(
-    runtime: Runtime, job_id: str, request: ChatTask, provider: Embeds, timeouts: Timeouts
+    services: DocumentServices, job_id: str, request: ChatTask, provider: EmbeddingsProvider, timeouts: Timeouts
 ) -> tuple[Source, ...]:
     """The sources to answer from, the best first; none when the answer is not in the documents.
 
     Raises AttemptError: above all DocumentRejected, before any call, for a document that cannot be asked.
     """
-    tenant = await _load_tenant(runtime, job_id)
+    tenant = await _load_tenant(services, job_id)
     document_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
-    await require_filenames(runtime.store, document_ids or (), tenant)
+    await require_filenames(services.store, document_ids or (), tenant)
     question = _build_question(request)
-    vector = await _embed_question(runtime, question, provider, timeouts)
-    found, names = await _search(runtime, question, vector, tenant, document_ids)
-    settings = runtime.settings
+    vector = await _embed_question(services, question, provider, timeouts)
+    found, names = await _search(services, question, vector, tenant, document_ids)
+    settings = services.settings
     max_tokens, min_similarity = settings.document_context_tokens, settings.effective_min_similarity
     return select_sources(question.text, found, names, max_tokens, min_similarity, question.previous_text)
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
-    """The chat as the provider gets it."""
+    """The chat as the provider receives it, with the sources in its prompt."""
     prompt = build_prompt(request.message, sources, request.system)
     return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
 
 
-async def not_found_delta(runtime: Runtime, job_id: str, request: ChatTask) -> Delta:
-    """What is said without a model when no source fits. Who asked all documents hears of those not read yet."""
+async def not_found_delta(services: DocumentServices, job_id: str, request: ChatTask) -> Delta:
+    """The answer when no source matches, written without a model.
+
+    For a question to all documents it mentions how many are still being ingested.
+    """
     unread = (
-        await count_ingesting(runtime.store, await _load_tenant(runtime, job_id)) if request.documents == "all" else 0
+        await count_ingesting(services.store, await _load_tenant(services, job_id)) if request.documents == "all" else 0
     )
     no_usage = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
     return Delta(text=not_in_documents_message(unread), finish_reason="stop", usage=no_usage)
 
 
 async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
-    """In a thread: it takes CPU time. A fault in it costs the citations, never the answer, which has been paid for."""
+    """Runs in a thread, since it takes CPU time. A fault costs the citations, never the answer, which is paid for."""
     try:
         cited = await asyncio.to_thread(extract_citations, text, _build_question(request).text, sources)
     except Exception as error:  # noqa: BLE001
@@ -88,62 +91,71 @@ def _build_question(request: ChatTask) -> SearchQuery:
     return build_query(request.message, [turn.content for turn in request.history if turn.role == "user"])
 
 
-async def _load_tenant(runtime: Runtime, job_id: str) -> str:
-    job = await runtime.store.run(queries.record(job_id))
-    if job is None:  # deleted, and its lease with it
+async def _load_tenant(services: DocumentServices, job_id: str) -> str:
+    job = await services.store.run(queries.record(job_id))
+    if job is None:  # the job was deleted, and its lease with it
         raise AttemptStopped(StopReason.LEASE_LOST)
     return job.tenant
 
 
 async def _embed_question(
-    runtime: Runtime, question: SearchQuery, provider: Embeds, timeouts: Timeouts
+    services: DocumentServices, question: SearchQuery, provider: EmbeddingsProvider, timeouts: Timeouts
 ) -> "array[float]":
-    model = runtime.settings.document_embedding_model
+    model = services.settings.document_embedding_model
     request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
     answer = await provider.embed(request, timeouts)
     return combine([vectors.unpack(vector) for vector in answer.vectors])
 
 
 async def _search(
-    runtime: Runtime, question: SearchQuery, vector: "array[float]", tenant: str, document_ids: Sequence[str] | None
+    services: DocumentServices,
+    question: SearchQuery,
+    vector: "array[float]",
+    tenant: str,
+    document_ids: Sequence[str] | None,
 ) -> tuple[list[SearchHit], dict[str, str]]:
-    """What fits best, and the file's name of each document that may be cited.
+    """The best hits, and the filename of each document that may be cited.
 
-    What is left of documents that may not be cited takes the places of others: then those that may are named.
+    Chunks of documents that may not be cited take the places of others. When any are found, the search is repeated
+    among the citable documents only.
     """
-    model = EmbeddingModel(runtime.settings.document_embedding_model, len(vector))
+    model = EmbeddingModel(services.settings.document_embedding_model, len(vector))
     with translate_document_errors():
-        table = await runtime.document_storage.chunks()
-        await _check_embedding_model(runtime, table, model, tenant, document_ids)
+        table = await services.storage.chunks()
+        await _check_embedding_model(services, table, model, tenant, document_ids)
         found = await table.search(question.search_text, vector.tobytes(), model, tenant, document_ids)
-        names = await _load_filenames(runtime, found, tenant, document_ids)
+        names = await _load_filenames(services, found, tenant, document_ids)
         if any(hit.document_id not in names for hit in found):
-            ready = await citable_document_ids(runtime.store, tenant)
+            ready = await citable_document_ids(services.store, tenant)
             found = await table.search(question.search_text, vector.tobytes(), model, tenant, ready)
-            names = await _load_filenames(runtime, found, tenant, None)
+            names = await _load_filenames(services, found, tenant, None)
     return found, names
 
 
 async def _load_filenames(
-    runtime: Runtime, found: Sequence[SearchHit], tenant: str, document_ids: Sequence[str] | None
+    services: DocumentServices, found: Sequence[SearchHit], tenant: str, document_ids: Sequence[str] | None
 ) -> dict[str, str]:
-    """Raises DocumentRejected where one that was asked by its id has gone since: its answer is not "not there"."""
+    """Raises DocumentRejected when a document that the request names was deleted meanwhile: that is no "not found"."""
     if document_ids is not None:
-        return await require_filenames(runtime.store, document_ids, tenant)
-    return await citable_filenames(runtime.store, dict.fromkeys(hit.document_id for hit in found), tenant)
+        return await require_filenames(services.store, document_ids, tenant)
+    return await citable_filenames(services.store, dict.fromkeys(hit.document_id for hit in found), tenant)
 
 
 async def _check_embedding_model(
-    runtime: Runtime, table: ChunkTable, model: EmbeddingModel, tenant: str, document_ids: Sequence[str] | None
+    services: DocumentServices,
+    table: ChunkTable,
+    model: EmbeddingModel,
+    tenant: str,
+    document_ids: Sequence[str] | None,
 ) -> None:
-    """Rather than answer as if documents that cannot be compared with the question did not exist."""
+    """Raises EmbeddingModelChanged for documents that cannot be compared with the question, rather than skip them."""
     model_by_document = await table.documents_of_other_models(model, tenant, document_ids)
-    names = await citable_filenames(runtime.store, model_by_document, tenant)
+    names = await citable_filenames(services.store, model_by_document, tenant)
     if names:
         raise EmbeddingModelChanged(
-            f"the question comes with {model}, but some documents were kept with another model: "
+            f"the question is embedded with {model}, but some documents were embedded with another model: "
             f"{_join_limited([f'{document_id} with {model_by_document[document_id]}' for document_id in names])}. "
-            "Delete them and send them again"
+            "Delete them and upload them again"
         )
 
 

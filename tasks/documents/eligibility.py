@@ -1,4 +1,4 @@
-"""Which documents may be asked, and cited: their records know it, the table of their chunks does not."""
+"""Which documents may be asked and cited. Their records decide; the table of their chunks contains others too."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -14,7 +14,7 @@ _BATCH_SIZE: Final = 200  # records in one round trip
 
 
 async def require_filenames(store: AsyncStore, document_ids: Sequence[str], tenant: str) -> dict[str, str]:
-    """The file's name of each. Raises DocumentRejected where one of them cannot be asked."""
+    """The filename of each document. Raises DocumentRejected when one of them cannot be asked."""
     names = {}
     for document_id, record in zip(document_ids, await _load_records(store, document_ids), strict=True):
         view = DocumentView(record=record, state=record.state) if record else None
@@ -26,13 +26,13 @@ async def require_filenames(store: AsyncStore, document_ids: Sequence[str], tena
 
 
 async def citable_filenames(store: AsyncStore, document_ids: Iterable[str], tenant: str) -> dict[str, str]:
-    """The file's name of each that may be cited: one that was deleted, or ingested in vain, may not."""
+    """The filename of each citable document. Deleted documents and orphaned ingests are left out."""
     records = await _load_records(store, document_ids)
     return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
 
 
 async def citable_document_ids(store: AsyncStore, tenant: str) -> list[str]:
-    """Of all the tenant's documents."""
+    """The ids of all citable documents of the tenant."""
     return [
         record.document_id
         async for records in _load_all_records(store, tenant)
@@ -42,7 +42,7 @@ async def citable_document_ids(store: AsyncStore, tenant: str) -> list[str]:
 
 
 async def count_ingesting(store: AsyncStore, tenant: str) -> int:
-    """From the newest on, as far as there are such: documents are ingested in the order of their upload."""
+    """Counts from the newest document on, up to the first batch without one: ingests run in the order of upload."""
     ingesting = 0
     async for records in _load_all_records(store, tenant):
         batch_count = await _count_still_ingesting(store, records)
@@ -53,7 +53,7 @@ async def count_ingesting(store: AsyncStore, tenant: str) -> int:
 
 
 async def _load_all_records(store: AsyncStore, tenant: str) -> AsyncIterator[list[DocumentRecord]]:
-    """The newest first, as many at once as are read in one round trip."""
+    """All documents of the tenant, newest first, in batches of one round trip."""
     for start in count(0, _BATCH_SIZE):
         document_ids = await store.run(queries.newest_documents(tenant, start, _BATCH_SIZE))
         if not document_ids:
@@ -69,7 +69,7 @@ async def _count_still_ingesting(store: AsyncStore, records: Sequence[DocumentRe
 
 
 async def _load_records(store: AsyncStore, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
-    """In the order asked for, in one round trip."""
+    """In the order of the ids, in one round trip."""
     return await asyncio.gather(*(store.run(queries.document(document_id)) for document_id in document_ids))
 
 

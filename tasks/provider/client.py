@@ -14,7 +14,7 @@ import httpx2
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from jobs import vectors
-from jobs.kinds import Conversation
+from jobs.kinds.base import Conversation
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings

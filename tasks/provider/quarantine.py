@@ -25,7 +25,8 @@ from typing import Any, Final
 
 from jobs import errors
 from jobs.errors import AttemptCrashed, AttemptError, WorkerLost
-from jobs.kinds import PROVIDER_REQUEST, Conversation, ProviderRequest
+from jobs.kinds import JOB_REQUEST
+from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.results import Usage
 from jobs.settings import get_settings
@@ -82,7 +83,7 @@ class Quarantine:
 
 
 @asynccontextmanager
-async def _child(request: ProviderRequest, timeouts: Timeouts) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
+async def _child(request: JobRequest, timeouts: Timeouts) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
     """Start a child process; yields the lines it writes. The child has ended when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -98,7 +99,7 @@ async def _child(request: ProviderRequest, timeouts: Timeouts) -> AsyncIterator[
 
 
 async def _exchange_lines(
-    process: asyncio.subprocess.Process, request: ProviderRequest, timeouts: Timeouts
+    process: asyncio.subprocess.Process, request: JobRequest, timeouts: Timeouts
 ) -> AsyncGenerator[dict[str, Any], None]:
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
@@ -130,7 +131,7 @@ def main() -> None:
     os.dup2(2, 1)  # stray prints must not mix with the lines for the worker
     asyncio.run(
         _call(
-            PROVIDER_REQUEST.validate_python(job_input["request"], strict=False),
+            JOB_REQUEST.validate_python(job_input["request"], strict=False),
             Timeouts(**job_input["timeouts"]),
             output,
         )
@@ -144,12 +145,12 @@ def _exit_with_worker() -> None:
     os._exit(1)
 
 
-async def _call(request: ProviderRequest, timeouts: Timeouts, output: Any) -> None:
+async def _call(request: JobRequest, timeouts: Timeouts, output: Any) -> None:
     provider = Provider(get_settings())
     try:
         if isinstance(request, EmbeddingsTask):
             print((await provider.embed(request, timeouts)).model_dump_json(), file=output)
-        else:
+        elif isinstance(request, Conversation):
             async with aclosing(provider.chat(request, timeouts)) as deltas:
                 async for delta in deltas:
                     print(json.dumps(_as_line(delta)), file=output)

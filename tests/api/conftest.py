@@ -35,7 +35,7 @@ ANSWER = ChatAnswer(
     finish_reason="stop",
     usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5),
 )
-USAGE_SO_FAR = Usage.estimate(input_chars=12, pieces=1)
+USAGE_SO_FAR = Usage.estimate(input_chars=12, deltas=1)
 ERROR = JobError(code="provider_timeout", message="the provider was silent for too long")
 
 

@@ -8,12 +8,11 @@ import threading
 
 import pytest
 
-from documents import identity
 from documents.errors import ChunksUnavailable, DocumentTooLarge, EmptyDocument, FilesUnavailable, StorageFull
 from documents.files import Files
-from documents.identity import clean_filename, is_document_id, new_document_id
+from documents.identity import clean_filename
 from documents.storage_errors import translate_storage_errors
-from jobs.requests import DOCUMENT_ID_PATTERN
+from jobs.document_id import is_document_id, new_document_id
 
 DOCUMENT = "doc_" + "0" * 32
 
@@ -22,7 +21,7 @@ DOCUMENT = "doc_" + "0" * 32
 def files(request, tmp_path):
     """File storage in a local folder, and through the object store interface."""
     url = f"file://{tmp_path}/store" if request.param == "store" else None
-    return Files(url, tmp_path / "documents")
+    return Files(url, tmp_path / "documents", is_document_id)
 
 
 def all_files(folder) -> list[str]:
@@ -171,9 +170,12 @@ def test_an_unusable_store_is_distinguished_from_a_missing_file(tmp_path):
     """Another attempt may help with the first, but not with the second."""
     (tmp_path / "store").write_text("not a folder")
     with pytest.raises(FilesUnavailable):
-        save(Files(f"file://{tmp_path}/store", tmp_path / "documents"), b"data")
+        save(Files(f"file://{tmp_path}/store", tmp_path / "documents", is_document_id), b"data")
 
-    with pytest.raises(FileNotFoundError), Files(f"file://{tmp_path}", tmp_path / "documents").local_copy(DOCUMENT):
+    with (
+        pytest.raises(FileNotFoundError),
+        Files(f"file://{tmp_path}", tmp_path / "documents", is_document_id).local_copy(DOCUMENT),
+    ):
         pass
 
 
@@ -222,4 +224,3 @@ def test_no_two_documents_share_an_id():
 
     assert first != second
     assert is_document_id(first)
-    assert DOCUMENT_ID_PATTERN == identity.DOCUMENT_ID_PATTERN

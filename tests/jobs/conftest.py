@@ -23,7 +23,7 @@ from jobs.storage.store import Store
 from tasks.maintenance.recovery import Recovery
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
-USAGE = Usage.estimate(input_chars=8, pieces=1)
+USAGE = Usage.estimate(input_chars=8, deltas=1)
 ERROR = JobError(code="provider_unavailable", message="the provider answered 503")
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from jobs.errors import RequestUnreadable
-from jobs.kinds import ANSWER, JOB_REQUEST, PROVIDER_REQUEST, read_request
+from jobs.kinds import ANSWER, JOB_REQUEST, read_request
 
 CANARY = "canary-0c44"
 DAMAGED = [
@@ -14,7 +14,7 @@ DAMAGED = [
 ]
 
 
-@pytest.mark.parametrize("adapter", [JOB_REQUEST, PROVIDER_REQUEST, ANSWER])
+@pytest.mark.parametrize("adapter", [JOB_REQUEST, ANSWER])
 @pytest.mark.parametrize("damaged", DAMAGED)
 def test_a_validation_error_over_several_models_does_not_show_its_input(adapter, damaged):
     """An adapter for a union of models quotes none of a damaged request or answer."""

@@ -12,6 +12,7 @@ from api.openai.encoding.completion import completion_object
 from api.openai.snapshot import JobSnapshot
 from api.openai.stream import frame
 from jobs.events import Event
+from jobs.kinds.completion import CompletionTask
 from jobs.results import JobError
 from jobs.states import State
 
@@ -61,7 +62,8 @@ class ReplayFilter:
 
 class CompletionEventEncoder:
     def __init__(self, snapshot: JobSnapshot) -> None:
-        options = snapshot.request.body.get("stream_options") if snapshot.record.kind == "completion" else None  # type: ignore[union-attr]  # that kind has a body
+        request = snapshot.request
+        options = request.body.get("stream_options") if isinstance(request, CompletionTask) else None
         self._wants_usage = bool((options or {}).get("include_usage"))
         self._chunk_fields: dict[str, Any] = {
             "id": snapshot.record.job_id,

@@ -3,11 +3,12 @@
 from typing import Final
 
 from api.openai.snapshot import JobSnapshot
+from jobs.errors import InternalError
+from jobs.kinds.base import TextAnswer
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
-from jobs.results import TextAnswer
 from jobs.states import State
 from openai_format.items import (
     input_items as openai_input_items,
@@ -76,6 +77,7 @@ def input_items(snapshot: JobSnapshot) -> list[JsonObject]:
             return to_items(completion.body["messages"])
         case ResponseTask() as response:
             return [*response.previous_items, *openai_input_items(response.body.get("input"))]
+    raise InternalError(f"a job of kind {snapshot.request.kind} has no input items")
 
 
 def input_items_with_ids(snapshot: JobSnapshot) -> list[JsonObject]:

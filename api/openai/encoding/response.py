@@ -4,7 +4,7 @@ from typing import Final
 
 from api.openai.encoding import items
 from api.openai.snapshot import JobSnapshot
-from jobs.kinds import Conversation
+from jobs.kinds.base import Conversation, PassthroughRequest
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.results import JobError
@@ -86,7 +86,8 @@ def _request_fields(snapshot: JobSnapshot) -> JsonObject:
     if isinstance(request, ChatTask):
         limit = request.max_output_tokens
         return {"instructions": request.system, "temperature": request.temperature, "max_output_tokens": limit}
-    return {name: value for name, value in request.body.items() if name in _ECHOED_FIELDS and value is not None}
+    body = request.body if isinstance(request, PassthroughRequest) else {}
+    return {name: value for name, value in body.items() if name in _ECHOED_FIELDS and value is not None}
 
 
 def _answer_fields(snapshot: JobSnapshot) -> JsonObject:

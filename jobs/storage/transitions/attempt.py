@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from jobs.errors import RequestUnreadable
-from jobs.kinds import AnyAnswer, read_request
-from jobs.kinds.chat import ChatAnswer
+from jobs.kinds import read_request
+from jobs.kinds.base import Answer, TextAnswer
 from jobs.models import Claim, Lease
-from jobs.results import JobError, TextAnswer, Usage
+from jobs.results import JobError, Usage
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import celery_result, keys
@@ -151,19 +151,15 @@ def upstream_event(data: str, text_delta: str = "", delta: str = "") -> str:
 
 def finish(
     lease: Lease,
-    answer: AnyAnswer,
+    answer: Answer,
     state: State,
     settings: Settings,
     pending: PendingEvents | None = None,
 ) -> Command[bool]:
     """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
-    reason: dict[str, Any] = {"finish_reason": answer.finish_reason} if isinstance(answer, TextAnswer) else {}
-    if isinstance(answer, ChatAnswer) and answer.citations is not None:
-        reason["citations"] = [citation.model_dump() for citation in answer.citations]
-    end = _FinalWrite(
-        state, celery_result.success(lease.job_id, answer), event_json(state, **reason, usage=usage), pending=pending
-    )
+    event = event_json(state, **answer.event_fields(), usage=usage)
+    end = _FinalWrite(state, celery_result.success(lease.job_id, answer), event, pending=pending)
     fields: dict[str, Argument] = {"model": answer.model or ""}
     if answer.usage:
         fields["usage"] = answer.usage.to_string()

@@ -1,15 +1,12 @@
 """create: a request becomes a job."""
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
 from jobs.idempotency import fingerprint, idempotency_digest
-from jobs.kinds import JobRequest, texts
-from jobs.kinds.ingest import IngestTask
-from jobs.kinds.removal import RemovalTask
+from jobs.kinds.base import JobRequest
 from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
 from jobs.settings import Settings
 from jobs.states import State
@@ -189,9 +186,7 @@ def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int,
 
 def preview(request: JobRequest) -> str:
     """The start of the request's text, at most PREVIEW_BYTES bytes long."""
-    said = iter([request.filename]) if isinstance(request, IngestTask | RemovalTask) else texts(request)
-    whole = next(said, "") if request.kind == "embeddings" else next(iter(deque(said, maxlen=1)), "")
-    line = " ".join(whole[: PREVIEW_BYTES * 2].split())
+    line = " ".join(request.preview_text[: PREVIEW_BYTES * 2].split())
     if len(line.encode()) <= PREVIEW_BYTES:
         return line
     return line.encode()[: PREVIEW_BYTES - len("…".encode())].decode(errors="ignore") + "…"

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from jobs.errors import ProviderRejected
-from jobs.kinds import Conversation
+from jobs.errors import InternalError, ProviderRejected
+from jobs.kinds.base import Conversation
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
@@ -48,7 +48,9 @@ def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonOb
             return chat_body(request), ChatParser(max_chars)
         case CompletionTask():
             return request.body, CompletionParser(max_chars)
-    return _converted_body(request), ChatToResponseParser(max_chars)
+        case ResponseTask():
+            return _converted_body(request), ChatToResponseParser(max_chars)
+    raise InternalError(f"no provider call answers a job of kind {request.kind}")
 
 
 def _converted_body(request: ResponseTask) -> JsonObject:

@@ -13,7 +13,7 @@ from jobs.storage import keys, transitions
 from tests.api.streamed import events
 from tests.waiting import until
 
-ESTIMATE = Usage.estimate(input_chars=12, pieces=2)
+ESTIMATE = Usage.estimate(input_chars=12, deltas=2)
 ANSWER = ResponseAnswer(text="an answer", model="theirs", finish_reason="stop", usage=ESTIMATE)
 MESSAGES = [{"role": "user", "content": "hi"}]
 CALLS = [("/v1/responses", {"input": "hi"}), ("/v1/chat/completions", {"messages": MESSAGES})]

@@ -1,4 +1,4 @@
-"""Jobs through a real worker: answered, retried, failed, cancelled; each with its trace in record, log and provider."""
+"""Jobs on a real worker: answered, retried and failed, checked in the record, the event log and the provider."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ def events(redis_client, job_id):
 
 
 def test_a_chat_is_answered_and_its_stream_equals_its_answer(client, redis_client):
-    """Submit to answer: the text in the log, put together, is the stored answer."""
+    """A client that joins the deltas of the stream gets exactly the stored answer."""
     job_id = client.submit("[[offline tokens=40 interval=0.01]] hi")
 
     assert client.ended(job_id).state is State.COMPLETED
@@ -33,8 +33,8 @@ def test_a_chat_is_answered_and_its_stream_equals_its_answer(client, redis_clien
     assert [log[0]["type"], log[-1]["type"]] == ["in_progress", "completed"]
 
 
-def test_tokens_that_come_together_are_written_together(client, redis_client):
-    """Coalescing: far fewer events than tokens, the first one at once."""
+def test_tokens_that_arrive_together_are_written_together(client, redis_client):
+    """Coalescing keeps the number of events, and of writes, far below the number of tokens."""
     job_id = client.submit("[[offline tokens=200 interval=0.002]]")
 
     client.ended(job_id)
@@ -44,6 +44,7 @@ def test_tokens_that_come_together_are_written_together(client, redis_client):
 
 
 def test_embeddings_are_answered(client):
+    """Equal texts get equal vectors, in the order of the input."""
     job_id = client.embed("one text", "another", "one text")
 
     assert client.ended(job_id).state is State.COMPLETED
@@ -51,7 +52,8 @@ def test_embeddings_are_answered(client):
     assert answer.vectors[0] == answer.vectors[2] != answer.vectors[1]
 
 
-def test_an_answer_cut_by_a_limit_is_incomplete(client):
+def test_an_answer_cut_off_by_the_provider_is_incomplete(client):
+    """`completed` means that the answer is complete; the reason says why it is not."""
     job_id = client.submit("[[offline tokens=3 filter=1]]")
 
     assert client.ended(job_id).state is State.INCOMPLETE
@@ -62,8 +64,8 @@ def test_an_answer_cut_by_a_limit_is_incomplete(client):
 @pytest.mark.parametrize(
     ("words", "code"), [("status=400", "provider_rejected_request"), ("status=401", "provider_auth_failed")]
 )
-def test_a_refused_request_fails_at_once(client, model_url, words, code):
-    """No retry, a clear code, no key and no prompt in what is kept."""
+def test_a_rejected_request_fails_without_a_retry(client, model_url, words, code):
+    """One call, a clear code, and neither key nor prompt in the stored error."""
     name = key()
     job_id = client.submit(directive(words, name, CANARY))
 
@@ -76,8 +78,8 @@ def test_a_refused_request_fails_at_once(client, model_url, words, code):
 
 
 @pytest.mark.parametrize("words", ["status=500", "status=429", "cut=3", "end=3", "stall=3"])
-def test_a_passing_fault_is_retried_and_the_answer_is_of_one_attempt(client, model_url, redis_client, words):
-    """Two faults, then the answer: never two attempts' text run together, and the log shows each attempt's end."""
+def test_a_transient_fault_is_retried_and_the_answer_is_of_one_attempt(client, model_url, redis_client, words):
+    """After two faults the answer contains the text of the last attempt only, and the log shows where each ended."""
     name = key()
     job_id = client.submit(directive(f"{words} times=2 say=fine", name))
 
@@ -95,8 +97,8 @@ def test_a_passing_fault_is_retried_and_the_answer_is_of_one_attempt(client, mod
     assert (client.record(job_id).attempts, calls(model_url, name)["calls"]) == (3, 3)
 
 
-def test_a_lasting_fault_fails_with_the_count_of_attempts(client, model_url, redis_client):
-    """After the last attempt the job fails, says how many there were, and lists each."""
+def test_a_permanent_fault_fails_with_the_number_of_attempts(client, model_url, redis_client):
+    """After its last attempt the job fails; the error names the number of attempts, and each one is listed."""
     name = key()
     job_id = client.submit(directive("status=503", name))
 
@@ -110,7 +112,7 @@ def test_a_lasting_fault_fails_with_the_count_of_attempts(client, model_url, red
 
 
 def test_retry_after_is_honoured_and_holds_no_slot(client, model_url, redis_client):
-    """While it waits the job is queued, no lease is held, and the provider is not asked again too soon."""
+    """While it waits the job is queued without a lease, and the provider is not called before the time it asked for."""
     name = key()
     started = time.time()
     job_id = client.submit(directive("status=429 retry_after=1.5 times=1 say=ok", name))
@@ -124,7 +126,7 @@ def test_retry_after_is_honoured_and_holds_no_slot(client, model_url, redis_clie
 
 
 def test_a_stock_celery_client_gets_and_awaits_answers(client, stock):
-    """`AsyncResult(id).get()` with none of our code: at once for a finished job, and it wakes for a running one."""
+    """`AsyncResult(id).get()` needs none of our code: it returns for a finished job, and wakes up for a running one."""
     finished = client.submit("[[offline say=early]]")
     client.ended(finished)
     running = client.submit("[[offline say=later delay=0.5]]")
@@ -134,7 +136,7 @@ def test_a_stock_celery_client_gets_and_awaits_answers(client, stock):
 
 
 def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
-    """At the most talkative log level, through success, retry, refusal, cut and garbage."""
+    """Holds at the most verbose log level, for success, retry, rejection, a cut stream and garbage."""
     prompts = [
         f"[[offline say={CANARY}]] {CANARY}",
         *(directive(f"{words} times=1", key(), CANARY) for words in ("status=500", "cut=2", "stall=1")),
@@ -149,8 +151,8 @@ def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
     assert "canary" not in worker.output
 
 
-def test_a_job_whose_request_cannot_be_read_fails_at_once(client, redis_client, worker):
-    """It is no death of its worker, and nothing of it reaches the log."""
+def test_a_job_whose_request_cannot_be_read_fails_in_its_first_attempt(client, redis_client, worker):
+    """It does not count as a worker loss, and nothing of the request reaches the log."""
     worker.send(signal.SIGSTOP)
     try:
         job_id = client.submit("hi")

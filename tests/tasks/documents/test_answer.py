@@ -1,4 +1,4 @@
-"""What an answer cites, found out beside the worker's loop; and what comes of a fault in that."""
+"""The citations of an answer from documents, and the end of a question whose job is gone."""
 
 import asyncio
 import threading
@@ -8,7 +8,6 @@ import pytest
 
 from documents.models import Source, SourceQuote
 from jobs.kinds.chat import ChatTask
-from tasks.attempt.answer_accumulator import AnswerAccumulator
 from tasks.documents import answer
 from tasks.leases import AttemptStopped
 
@@ -21,7 +20,7 @@ def cite(text="Oil [1]."):
 
 
 def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(monkeypatch):
-    """Other calls go on meanwhile, and the longest message there is costs no more than the longest question."""
+    """Other calls go on meanwhile, and the longest possible message costs no more than the longest question."""
     reads = []
 
     def read(_text, question, _sources):
@@ -37,23 +36,21 @@ def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(
 
 
 @pytest.mark.parametrize("fault", [IndexError, RecursionError, MemoryError])
-def test_a_fault_in_citing_costs_no_answer(monkeypatch, caplog, fault):
-    """It has been paid for. The log names the fault, not what was said."""
+def test_a_fault_in_citing_costs_only_the_citations(monkeypatch, caplog, fault):
+    """The answer is paid for. The log names the fault and quotes nothing of the answer."""
 
     def fail(text, *_):
         raise fault(text)
 
     monkeypatch.setattr(answer, "extract_citations", fail)
-    accumulator = AnswerAccumulator(REQUEST, SimpleNamespace(text="Oil [1].", usage=None), sources=SOURCES)
 
-    assert asyncio.run(accumulator.build_answer()).citations == ()
     assert cite("canary [1]") == ()
     assert fault.__name__ in caplog.text
     assert "canary" not in caplog.text
 
 
-def test_a_question_whose_job_was_deleted_ends_without_a_word():
-    """Its lease is gone with it; above all it is no fault of a document."""
+def test_a_question_whose_job_was_deleted_is_stopped():
+    """The lease is gone with the job; the attempt must not report a fault of a document."""
 
     class NoRecord:
         async def run(self, _command):

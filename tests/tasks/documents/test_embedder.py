@@ -1,4 +1,4 @@
-"""The batches of one ingest: what a provider answers to them must fit together."""
+"""The batches of one ingest: the provider's vectors must have one length."""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,16 +9,16 @@ from jobs.errors import ProviderBroken
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.settings import Settings
 from jobs.vectors import pack
-from tasks.documents.ingest import Embedder
+from tasks.documents.embedder import Embedder
 
 
 class Provider:
-    """Answers each call with vectors of the next length."""
+    """Answers each call with vectors of the next of these lengths."""
 
     def __init__(self, *lengths: int) -> None:
         self.lengths = list(lengths)
 
-    async def embed(self, request, _patience):
+    async def embed(self, request, _timeouts):
         vector = pack([0.5] * self.lengths.pop(0))
         return EmbeddingsAnswer(vectors=(vector,) * len(request.input), model="e", usage=None)
 
@@ -38,14 +38,15 @@ def embed_twice(provider: Provider):
     return asyncio.run(both())
 
 
-def test_batches_of_one_length_are_taken():
+def test_batches_of_one_length_are_accepted():
+    """Each text gets its vector, batch after batch."""
     first, second = embed_twice(Provider(3, 3))
 
     assert [len(vector) for vector in (*first, *second)] == [3, 3, 3]
 
 
-def test_batches_of_unequal_length_are_broken_and_not_asked_for_again():
-    """Each further call would be billed, and answer the same."""
+def test_batches_of_unequal_lengths_fail_without_a_retry():
+    """A retry would be billed and return the same lengths."""
     provider = Provider(3, 4, 3)
     with pytest.raises(ProviderBroken):
         embed_twice(provider)

@@ -1,6 +1,6 @@
-"""Writes an attempt's tokens to the job's event log: the first words at once, then what came within the interval.
+"""Writes an attempt's deltas to the job's event log: the first words immediately, then one batch for each interval.
 
-What has not been written when the answer ends is its tail, and leaves with the write that ends the attempt.
+The deltas not yet written when the answer ends are its tail, which is written together with the attempt's end.
 """
 
 import asyncio
@@ -17,22 +17,17 @@ from tasks.leases import AttemptStopped, RunningAttempt, StopReason
 from tasks.provider.formats.delta import Delta
 
 _MAX_DELTAS_PER_WRITE: Final = 500  # deltas in one write: a script takes some thousand arguments
-_MAX_PREAMBLE_DELTAS: Final = 8  # deltas before the first words that are written at once, each when it comes
+_MAX_PREAMBLE_DELTAS: Final = 8  # deltas before the first words that are written immediately, each on its own
 
 
 class EventWriter:
-    """For one attempt. ``text`` is the answer so far, written or not; ``usage`` may be an estimate.
+    """The event log of one attempt. ``text`` is the answer so far, written or not; ``usage`` may be an estimate."""
 
-    ``input_chars``: of what the provider was given to read.
-    """
-
-    def __init__(
-        self, running_attempt: RunningAttempt, store: AsyncStore, interval_seconds: float, input_chars: int
-    ) -> None:
+    def __init__(self, running_attempt: RunningAttempt, store: AsyncStore, interval_seconds: float) -> None:
         self._running_attempt = running_attempt
         self._store = store
         self._interval_seconds = interval_seconds
-        self.input_chars = input_chars
+        self.input_chars = 0  # length of the text that the provider is given, for the estimate
         self._log_length = running_attempt.lease.log_length
         self._deltas: list[Delta] = []
         self._written = 0
@@ -50,11 +45,11 @@ class EventWriter:
 
     @property
     def tail(self) -> PendingEvents:
-        """Of a closed writer: what is left to be written."""
+        """The events not yet written when the writer is closed."""
         return PendingEvents(self._log_length, _events(self._deltas[self._written :]))
 
     def add(self, delta: Delta) -> None:
-        """Take a delta; its content is in the log within about an interval."""
+        """Accept a delta. Its content is in the log within about one interval."""
         self._reported_usage = delta.usage or self._reported_usage
         if not delta.text and delta.data is None:
             return
@@ -63,7 +58,7 @@ class EventWriter:
             self._flusher = asyncio.create_task(self._flush_until_drained())
 
     async def close(self) -> None:
-        """Let a write that is under way end. Raises AttemptStopped when the log has refused one."""
+        """Wait for a write in progress. Raises AttemptStopped when the log has refused a write."""
         self._closing.set()
         if self._flusher is not None:
             await self._flusher
@@ -72,13 +67,13 @@ class EventWriter:
 
     @property
     def _has_unwritten(self) -> bool:
-        """A closed writer keeps back what one write takes."""
+        """A closed writer leaves as many deltas as fit into one write to the tail."""
         held_back = _MAX_DELTAS_PER_WRITE if self._closing.is_set() else 0
         return len(self._deltas) - self._written > held_back and not self._running_attempt.has_lost_lease
 
     @property
     def _has_content_begun(self) -> bool:
-        """What opens an answer, a role or an item, is told without making the first words wait for the next write."""
+        """The preamble of an answer, a role or an item, must not make the first words wait for an interval."""
         return self._written > _MAX_PREAMBLE_DELTAS or any(
             delta.text or delta.data_delta for delta in self._deltas[: self._written]
         )
@@ -107,7 +102,7 @@ def _events(deltas: Iterable[Delta]) -> tuple[str, ...]:
 
 
 def _group_key(delta: Delta) -> str | int | None:
-    """Texts that come together are one event, and so is what one thing has grown by; other data is one by itself."""
+    """Consecutive texts become one event, and so does the growth of one item. Other data is an event of its own."""
     if delta.data is None:
         return None
     return delta.data_json if delta.data_delta else id(delta)

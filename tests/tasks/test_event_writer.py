@@ -1,16 +1,16 @@
-"""An attempt's deltas on their way into the log: joined where they belong together, put into JSON once."""
+"""An attempt's deltas on their way into the event log: joined where they belong together, serialized once."""
 
 import asyncio
 import json
 from types import SimpleNamespace
 
 from jobs.models import Lease
-from tasks.attempt.event_writer import EventWriter
+from tasks.event_writer import EventWriter
 from tasks.provider.formats.delta import Delta, sanitize
 
 
 class CountingDict(dict):
-    """Counts how often it is gone through, which is once for each time it is put into JSON or shown."""
+    """Counts how often it is iterated: once for each time it is serialized or shown."""
 
     serializations = 0
 
@@ -24,11 +24,11 @@ class CountingDict(dict):
 
 
 def lines_written(*deltas):
-    """The log's lines of these deltas, which all leave with the tail."""
+    """The log's lines for these deltas, which are all in the tail."""
 
     async def write():
         running_attempt = SimpleNamespace(lease=SimpleNamespace(log_length=0), has_lost_lease=False)
-        writer = EventWriter(running_attempt, store=None, interval_seconds=0.0, input_chars=0)
+        writer = EventWriter(running_attempt, store=None, interval_seconds=0.0)
         for delta in deltas:
             writer.add(delta)
         await writer.close()
@@ -41,7 +41,8 @@ def growth(name, delta):
     return Delta(data={"type": "x.delta", "item_id": name}, data_delta=delta)
 
 
-def test_what_comes_together_and_belongs_together_is_one_event():
+def test_consecutive_deltas_of_one_item_become_one_event():
+    """Coalescing must not mix texts with data, nor the growth of two items."""
     other = {"type": "y"}
     lines = lines_written(
         Delta(text="a"), Delta(text="b"), growth("1", "c"), growth("1", '"é'), growth("2", "e"),
@@ -58,22 +59,23 @@ def test_what_comes_together_and_belongs_together_is_one_event():
     ]
 
 
-def test_what_a_provider_said_is_put_into_json_once():
+def test_the_data_of_a_delta_is_serialized_once():
+    """Serializing a large item again for each step of its way would dominate the CPU time of a token."""
     lines = lines_written(sanitize(Delta(data={"item": CountingDict(name="f")})))
 
     assert lines == [{"type": "upstream", "data": {"item": {"name": "f"}}}]
     assert CountingDict.serializations == 1
 
 
-def test_the_first_words_wait_for_no_interval_whatever_comes_before_them():
-    """A role, an item that opens: each is a write of its own, and so are the first words; then the interval holds."""
+def test_the_first_words_are_written_immediately_whatever_precedes_them():
+    """A role or an opening item is a write of its own, so that the first words need not wait for the interval."""
 
     async def write():
         running_attempt = SimpleNamespace(
             lease=Lease(job_id="j", queue="q", token=1, attempt=1, log_length=0), has_lost_lease=False
         )
         store = CountingStore()
-        writer = EventWriter(running_attempt, store, interval_seconds=60, input_chars=0)
+        writer = EventWriter(running_attempt, store, interval_seconds=60)
         for delta in (Delta(data={"role": 1}), Delta(data={"part": 1}), Delta(text="Hello"), Delta(text=" there")):
             writer.add(delta)
             for _ in range(5):  # turns of the loop: nothing here takes time
@@ -85,7 +87,7 @@ def test_the_first_words_wait_for_no_interval_whatever_comes_before_them():
 
 
 class CountingStore:
-    """A store that takes everything."""
+    """Accepts and counts every command."""
 
     count = 0
 

@@ -1,12 +1,12 @@
-"""The answer that is made of what a provider has said."""
+"""The text of a response, streamed or sent in the provider's last event."""
 
 import asyncio
 from types import SimpleNamespace
 
 import pytest
 
-from jobs.kinds.response import ResponseTask
-from tasks.attempt.answer_accumulator import AnswerAccumulator
+from tasks.kinds.conversation import AnswerAccumulator
+from tasks.kinds.response import build_answer
 from tasks.provider.formats.response import ResponseParser
 
 THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
@@ -23,22 +23,23 @@ def text_part(text):
 def answer_text(*output, streamed=""):
     """The text of a response whose last event has that output."""
     completed = {"type": "response.completed", "response": {"status": "completed", "output": list(output)}}
-    accumulator = AnswerAccumulator(
-        ResponseTask(kind="response", body={}), SimpleNamespace(text=streamed, usage=None, add=lambda _: None)
-    )
+    accumulator = AnswerAccumulator(SimpleNamespace(text=streamed, usage=None, add=lambda _: None))
     for delta in ResponseParser().parse(completed):
         accumulator.add(delta)
-    return asyncio.run(accumulator.build_answer()).text
+    return asyncio.run(build_answer(accumulator)).text
 
 
-def test_a_text_that_came_with_the_last_event_alone_is_the_answers():
+def test_a_text_sent_in_the_last_event_only_becomes_the_answer():
+    """A provider that streams no text still gives the caller an answer with text."""
     assert answer_text(THOUGHT, message([text_part("Who"), text_part("le")]), message([text_part("!")])) == "Whole!"
 
 
-def test_a_text_that_was_streamed_is_the_answers_as_it_was_streamed():
+def test_a_streamed_text_becomes_the_answer_unchanged():
+    """The answer equals what clients have seen in the stream, whatever the last event contains."""
     assert answer_text(message([text_part("Whole")]), streamed="Who") == "Who"
 
 
 @pytest.mark.parametrize("content", [None, "x", 5, ["x"], [{"type": "output_text"}], [text_part(5)], [text_part(None)]])
-def test_a_message_that_makes_no_sense_says_nothing(content):
+def test_a_malformed_message_adds_no_text(content):
+    """Malformed data must not fail an answer that is paid for."""
     assert answer_text(message(content), message([text_part("hi")])) == "hi"

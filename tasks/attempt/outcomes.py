@@ -1,0 +1,63 @@
+"""How an attempt ends: what an exception means for the job, and what has become of the job."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from jobs.errors import AttemptCrashed, AttemptError
+from jobs.results import JobError
+from jobs.states import State
+from tasks.leases import AttemptStopped, StopReason
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    state: State
+    error: JobError | None = None
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """The attempt failed or was released; the job is queued again."""
+
+    error: JobError | None
+    retry_at_ms: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Nothing was written: the job is not, or no longer, this worker's."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Finished | Retrying | Skipped
+
+
+@dataclass(frozen=True)
+class Drained:
+    """The worker stops: the job goes back to the queue, and the attempt is not counted."""
+
+
+Failure: TypeAlias = AttemptError | Drained | Skipped  # how an attempt without an answer ends
+
+LEASE_LOST = Skipped(StopReason.LEASE_LOST.value)
+
+
+def classify(job_id: str, error: BaseException) -> Failure:
+    """What an exception means for the job. Any exception that is not ours counts as a crash of the attempt."""
+    match error:
+        case AttemptError():
+            return error
+        case AttemptStopped(reason=StopReason.WORKER_STOPPING):
+            return Drained()
+        case AttemptStopped():
+            return Skipped(error.reason.value)
+        case asyncio.CancelledError():
+            return Skipped("worker_terminated")  # the lease expires
+    # Only the error's type: its text may quote the answer.
+    logger.error("attempt_crashed job_id=%s error=%s", job_id, type(error).__name__)
+    return AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server")

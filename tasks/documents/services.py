@@ -1,0 +1,18 @@
+"""What attempts that work on documents use."""
+
+from dataclasses import dataclass
+
+from jobs.settings import Settings
+from jobs.storage.async_store import AsyncStore
+from tasks.document_storage import DocumentStorage
+from tasks.provider.client import Provider
+
+
+@dataclass(frozen=True)
+class DocumentServices:
+    """One for each worker process, on its event loop."""
+
+    settings: Settings
+    store: AsyncStore
+    storage: DocumentStorage
+    provider: Provider  # embeds the chunks of an ingest

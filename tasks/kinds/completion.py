@@ -1,0 +1,13 @@
+"""An OpenAI chat completion."""
+
+from jobs.kinds.completion import CompletionAnswer, CompletionTask
+from tasks.kinds.base import AttemptContext
+from tasks.kinds.conversation import AnswerAccumulator, stream_answer
+
+
+async def run(context: AttemptContext[CompletionTask]) -> CompletionAnswer:
+    return await stream_answer(context, context.request, context.timeouts, _build_answer)
+
+
+async def _build_answer(accumulator: AnswerAccumulator) -> CompletionAnswer:
+    return CompletionAnswer(**accumulator.answer_fields(), body=accumulator.body)

@@ -1,0 +1,8 @@
+"""Embeddings: texts turned into vectors."""
+
+from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from tasks.kinds.base import AttemptContext
+
+
+async def run(context: AttemptContext[EmbeddingsTask]) -> EmbeddingsAnswer:
+    return await context.provider.embed(context.request, context.timeouts)

@@ -1,0 +1,108 @@
+"""The registry of kinds: one object for each kind, from which adapters, names and ids are built."""
+
+import pytest
+
+from jobs.idempotency import fingerprint
+from jobs.kinds import ANSWER, CONVERSATION_KINDS, KINDS, read_request
+from jobs.kinds.chat import ChatAnswer, ChatTask
+from jobs.kinds.completion import CompletionTask
+from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from jobs.kinds.ingest import IngestTask
+from jobs.kinds.response import ResponseTask
+from jobs.models import is_job_id, new_job_id
+from jobs.results import Citation
+
+DOCUMENT_ID = "doc_" + "0" * 32
+CHAT = ChatTask(kind="chat", message="last", system="first", history=({"role": "user", "content": "then"},))
+EMBEDDINGS = EmbeddingsTask(kind="embeddings", input=("first", (1, 2), "last"))
+RESPONSE = ResponseTask(kind="response", body={"input": "last"}, previous_items=({"content": "first"},))
+INGEST = IngestTask(kind="ingest", document_id=DOCUMENT_ID, filename="a.pdf")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_kind_has_the_name_that_its_models_are_told_apart_by(kind):
+    """A stored request or answer whose name is that of another kind would be read as something else."""
+    assert kind.request.model_fields["kind"].annotation.__args__ == (kind.name,)
+    assert kind.answer.model_fields["kind"].default == kind.name
+
+
+def test_conversations_are_the_kinds_that_are_answered_with_text():
+    """The partial text of these jobs is kept when they are cancelled."""
+    assert {"chat", "completion", "response"} == CONVERSATION_KINDS
+
+
+@pytest.mark.parametrize("prefix", ["job", "resp", "chatcmpl", "embd"])
+def test_an_id_with_the_prefix_of_a_kind_is_well_formed(prefix):
+    """An id that its own API refuses could never be looked up."""
+    assert is_job_id(new_job_id(prefix))
+    assert not is_job_id(new_job_id("other"))
+
+
+@pytest.mark.parametrize("request_model", [CHAT, EMBEDDINGS, RESPONSE, INGEST], ids=lambda model: model.kind)
+def test_a_stored_request_is_read_as_its_own_kind(request_model):
+    """A worker must do the work that was submitted, with nothing lost on the way."""
+    assert read_request(request_model.model_dump_json(exclude_defaults=True).encode()) == request_model
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ChatAnswer(text="a", model="m", finish_reason="stop", usage=None),
+        EmbeddingsAnswer(vectors=("AA==",), model="m", usage=None),
+    ],
+    ids=lambda answer: answer.kind,
+)
+def test_a_stored_answer_is_read_as_its_own_kind(answer):
+    """A caller must get the very answer that a worker wrote."""
+    assert ANSWER.validate_python(answer.model_dump(mode="json")) == answer
+
+
+@pytest.mark.parametrize(
+    ("request_model", "texts"),
+    [
+        (CHAT, ["first", "then", "last"]),
+        (EMBEDDINGS, ["first", "last"]),
+        (RESPONSE, ["first", "last"]),
+        (INGEST, []),
+        (
+            CompletionTask(kind="completion", body={"messages": [{"content": [{"type": "text", "text": "hi"}]}]}),
+            ["hi"],
+        ),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_the_texts_of_a_request_are_all_that_the_model_reads(request_model, texts):
+    """Token estimates count them; the latest comes last."""
+    assert list(request_model.texts()) == texts
+    assert request_model.input_chars == sum(map(len, texts))
+
+
+@pytest.mark.parametrize(
+    ("request_model", "preview"),
+    [(CHAT, "last"), (EMBEDDINGS, "first"), (RESPONSE, "last"), (INGEST, "a.pdf")],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_a_preview_shows_what_the_job_is_about(request_model, preview):
+    """The latest message of a conversation, the first text to embed, the name of a file."""
+    assert request_model.preview_text == preview
+
+
+def test_the_previous_items_of_a_response_leave_its_fingerprint_alone():
+    """A repeated request must be recognised although the previous response has expired meanwhile."""
+    assert fingerprint(RESPONSE) == fingerprint(RESPONSE.model_copy(update={"previous_items": ()}))
+
+
+def test_only_an_unstored_response_is_not_stored():
+    """A caller that asks for `store: false` gets a record that expires soon."""
+    assert RESPONSE.is_stored
+    assert CHAT.is_stored
+    assert not RESPONSE.model_copy(update={"store": False}).is_stored
+
+
+def test_the_last_event_of_a_job_has_the_citations_of_its_answer():
+    """A client that follows the stream sees what a client that polls sees; without documents there is no such field."""
+    citation = Citation(document_id=DOCUMENT_ID, filename="a.pdf", page=1, quote="q", score=0.5)
+    answer = ChatAnswer(text="a", model="m", finish_reason="stop", usage=None, citations=(citation,))
+
+    assert answer.event_fields() == {"finish_reason": "stop", "citations": [citation.model_dump()]}
+    assert answer.model_copy(update={"citations": None}).event_fields() == {"finish_reason": "stop"}

@@ -1,0 +1,39 @@
+"""What each exception means for the job."""
+
+import asyncio
+
+import pytest
+
+from jobs.errors import AttemptCrashed, ProviderRejected, StoreUnavailable
+from tasks.attempt.outcomes import Drained, Skipped, classify
+from tasks.leases import AttemptStopped, StopReason
+
+
+def test_an_error_of_the_attempt_is_charged_to_the_job():
+    """The retry policy decides on the very error that the provider caused."""
+    error = ProviderRejected("no")
+
+    assert classify("j", error) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (AttemptStopped(StopReason.WORKER_STOPPING), Drained()),
+        (AttemptStopped(StopReason.LEASE_LOST), Skipped("lease_lost")),
+        (asyncio.CancelledError(), Skipped("worker_terminated")),
+    ],
+)
+def test_a_stopped_attempt_is_no_failure_of_the_job(error, failure):
+    """A deploy or a cancel must not use up one of the job's attempts."""
+    assert classify("j", error) == failure
+
+
+@pytest.mark.parametrize("error", [KeyError("canary"), SystemExit("canary"), StoreUnavailable("canary")])
+def test_any_other_exception_is_a_crash_that_quotes_nothing(error, caplog):
+    """An exception's text may quote the answer: neither the job's error nor the log contains it."""
+    failure = classify("j", error)
+
+    assert isinstance(failure, AttemptCrashed)
+    assert type(error).__name__ in failure.message
+    assert "canary" not in failure.message + caplog.text

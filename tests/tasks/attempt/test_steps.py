@@ -1,0 +1,190 @@
+"""The steps of an attempt: what is written for each way in which it can end."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from jobs.errors import InternalError, ProviderRejected, ProviderRetryable, StoreUnavailable
+from jobs.kinds.chat import ChatTask
+from jobs.states import State
+from tasks.attempt.outcomes import Finished, Retrying, Skipped
+from tasks.attempt.steps import attempt
+from tasks.kinds import chat
+from tasks.leases import StopReason
+from tasks.provider.formats.delta import Delta
+from tests.tasks.attempt.fakes import ScriptedProvider, ScriptedStore, make_services
+
+JOB_ID = "job_" + "0" * 32
+REQUEST = ChatTask(kind="chat", message="hi").model_dump_json().encode()
+CLAIMED = [b"claimed", 1, 1, 1, 0, 0, 3, 60_000, REQUEST]
+HELLO = Delta(text="Hello")
+
+
+def store(**replies):
+    answers = {
+        "claim": [CLAIMED],
+        "append": [[b"appended", 2]],
+        "finish": [b"finished"],
+        "release": [[b"released", 5]],
+    }
+    return ScriptedStore(**(answers | replies))
+
+
+def run(scripted_store, *deltas):
+    services = make_services(scripted_store, ScriptedProvider(*deltas))
+    outcome = asyncio.run(attempt(services, JOB_ID))
+
+    assert services.heartbeat.tracked == []
+    return outcome
+
+
+def test_an_answer_is_written_once_with_its_events():
+    """The whole attempt costs one claim, the appends of its stream, and one final write."""
+    scripted_store = store()
+
+    assert run(scripted_store, HELLO, Delta(finish_reason="stop")) == Finished(State.COMPLETED)
+    assert [name for name in scripted_store.names if name != "append"] == ["claim", "finish"]
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_truncated_answer_ends_the_job_incomplete(reason):
+    """`completed` means that the answer is complete."""
+    assert run(store(), HELLO, Delta(finish_reason=reason)) == Finished(State.INCOMPLETE)
+
+
+def test_a_failed_job_keeps_its_partial_text():
+    """The text that was streamed before the failure is stored with the error."""
+    scripted_store = store()
+
+    outcome = run(scripted_store, HELLO, ProviderRejected("no"))
+
+    assert (outcome.state, outcome.error.message) == (State.FAILED, "no")
+    assert '"partial": {"kind": "chat"' in scripted_store.sent("finish")
+    assert '"text": "Hello"' in scripted_store.sent("finish")
+
+
+def test_a_job_that_fails_without_text_keeps_no_partial_answer():
+    """An empty partial answer would look like an answer."""
+    scripted_store = store()
+
+    run(scripted_store, ProviderRejected("no"))
+
+    assert '"partial": null' in scripted_store.sent("finish")
+
+
+def test_a_retryable_error_queues_the_job_again():
+    """A bad minute of the provider must not fail the job."""
+    outcome = run(store(), HELLO, ProviderRetryable("busy", code="provider_unavailable"))
+
+    assert isinstance(outcome, Retrying)
+    assert (outcome.error.code, outcome.retry_at_ms) == ("provider_unavailable", 5)
+
+
+@pytest.mark.parametrize("crash", [KeyError("canary"), SystemExit(1), KeyboardInterrupt()])
+def test_a_crash_of_the_work_is_a_failed_attempt(crash):
+    """A SystemExit that left the task would end the event loop, and with it every other attempt of the process."""
+    scripted_store = store()
+
+    outcome = run(scripted_store, HELLO, crash)
+
+    assert outcome.error.code == "attempt_crashed"
+    assert "canary" not in scripted_store.sent("release")
+
+
+def test_an_answer_that_cannot_be_written_costs_the_answer_but_ends_the_attempt():
+    """Without the second write the job would keep its lease until it expires, and count as lost with its worker."""
+    scripted_store = store(finish=[InternalError("half a character")])
+
+    outcome = run(scripted_store, HELLO)
+
+    assert outcome.error.code == "attempt_crashed"
+    assert [name for name in scripted_store.names if name != "append"] == ["claim", "finish", "release"]
+
+
+@pytest.mark.parametrize(
+    ("replies", "deltas"),
+    [
+        ({"finish": [b"lost"]}, [HELLO]),
+        ({"finish": [b"lost"]}, [ProviderRejected("no")]),
+        ({"release": [[b"lost"]]}, [ProviderRetryable("busy")]),
+        ({"finish": [InternalError("x")], "release": [[b"lost"]]}, [HELLO]),
+    ],
+)
+def test_a_lost_lease_is_no_error(replies, deltas):
+    """Another attempt has the job: this one must end without an exception, in whichever write it learns of that."""
+    assert run(store(**replies), *deltas) == Skipped("lease_lost")
+
+
+@pytest.mark.parametrize("script", ["claim", "finish"])
+def test_a_store_that_is_away_skips_the_job(script):
+    """The worker is stopping: the lease expires, and another worker takes the job."""
+    assert run(store(**{script: [StoreUnavailable("away")]}), HELLO) == Skipped("store_unavailable")
+
+
+def test_a_job_of_another_worker_is_skipped():
+    """A late or duplicate message costs one claim and no call to the provider."""
+    scripted_store = store(claim=[[b"busy"]])
+
+    assert run(scripted_store) == Skipped("busy")
+    assert scripted_store.names == ["claim"]
+
+
+def test_a_request_that_cannot_be_read_fails_without_a_retry():
+    """No further attempt could read it either."""
+    outcome = run(store(claim=[[*CLAIMED[:-1], b"{"]]))
+
+    assert (outcome.state, outcome.error.code) == (State.FAILED, "request_unreadable")
+
+
+def stop_at(delta_number, reason):
+    """The outcome of an attempt that is stopped while that delta is awaited."""
+    scripted_store = store()
+    services = make_services(scripted_store, None)
+    provider = StoppedProvider(services.heartbeat, delta_number, reason)
+    return asyncio.run(attempt(replace(services, provider=provider), JOB_ID)), scripted_store
+
+
+class StoppedProvider:
+    """Streams two deltas, and stops the attempt before that one."""
+
+    def __init__(self, heartbeat, delta_number, reason) -> None:
+        self.heartbeat, self.delta_number, self.reason = heartbeat, delta_number, reason
+
+    async def chat(self, _request, _timeouts):
+        for number in range(2):
+            if number == self.delta_number:
+                self.heartbeat.latest.stop(self.reason)
+            await asyncio.sleep(0)
+            yield HELLO
+
+
+def test_a_draining_worker_releases_the_job_uncounted():
+    """A deploy must not use up one of the job's attempts."""
+    outcome, scripted_store = stop_at(1, StopReason.WORKER_STOPPING)
+
+    assert outcome == Retrying(None, 5)
+    assert "refund" in scripted_store.sent("release")
+
+
+def test_a_lost_lease_stops_the_call_and_writes_nothing():
+    """A cancelled job stays cancelled, and its connection to the provider closes."""
+    outcome, scripted_store = stop_at(1, StopReason.LEASE_LOST)
+
+    assert outcome == Skipped("lease_lost")
+    assert not {"finish", "release"} & set(scripted_store.names)
+
+
+def test_a_draining_worker_still_writes_a_complete_answer(monkeypatch):
+    """The answer is paid for: reading its citations must not be cut off, and the job not be run a second time."""
+    build_answer = chat._build_answer
+    services = make_services(store(), ScriptedProvider(HELLO))
+
+    async def build_while_draining(accumulator):
+        services.heartbeat.latest.stop(StopReason.WORKER_STOPPING)
+        await asyncio.sleep(0)
+        return await build_answer(accumulator)
+
+    monkeypatch.setattr(chat, "_build_answer", build_while_draining)
+
+    assert asyncio.run(attempt(services, JOB_ID)) == Finished(State.COMPLETED)

@@ -1,0 +1,77 @@
+"""A chat call answered from documents: with citations, without sources, and with a fault in the citing."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from documents.models import Source
+from jobs.kinds.chat import ChatTask
+from tasks.documents import answer
+from tasks.kinds import chat
+from tasks.provider.formats.delta import Delta
+from tasks.provider.timeouts import Timeouts
+from tests.tasks.attempt.fakes import ScriptedProvider, make_context
+
+SOURCES = (Source(1, "doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
+REQUEST = ChatTask(kind="chat", message="What burns?", documents="all")
+TIMEOUTS = Timeouts(total=60, first_token=60, idle=60)
+
+
+def answer_from(monkeypatch, sources, provider):
+    async def find_sources(*_):
+        return sources
+
+    async def count_ingesting(*_):
+        return 0
+
+    async def load_tenant(*_):
+        return "default"
+
+    monkeypatch.setattr(answer, "find_sources", find_sources)
+    monkeypatch.setattr(answer, "count_ingesting", count_ingesting)
+    monkeypatch.setattr(answer, "_load_tenant", load_tenant)
+
+    async def run():
+        context = make_context(REQUEST, provider=provider, timeouts=TIMEOUTS, documents=SimpleNamespace(store=None))
+        return await chat.run(context), context
+
+    return asyncio.run(run())
+
+
+def test_an_answer_from_documents_cites_its_sources(monkeypatch):
+    """The provider gets the sources in its prompt, and the quote of the answer stands on the cited page."""
+    provider = ScriptedProvider(Delta(text="The lamp burns oil [1]."), Delta(finish_reason="stop", model="m"))
+
+    chat_answer, context = answer_from(monkeypatch, SOURCES, provider)
+
+    (request,) = provider.requests
+    assert request.documents is None
+    assert "The lamp burns oil." in request.message
+    assert context.writer.input_chars == request.input_chars
+    assert [citation.quote for citation in chat_answer.citations] == ["The lamp burns oil."]
+
+
+def test_without_a_source_no_provider_is_called(monkeypatch):
+    """The answer says so, cites nothing and costs nothing."""
+    provider = ScriptedProvider()
+
+    chat_answer, _ = answer_from(monkeypatch, (), provider)
+
+    assert provider.requests == []
+    assert (chat_answer.citations, chat_answer.finish_reason, chat_answer.usage.total_tokens) == ((), "stop", 0)
+    assert chat_answer.text
+
+
+@pytest.mark.parametrize("fault", [IndexError, RecursionError, MemoryError])
+def test_a_fault_in_citing_costs_no_answer(monkeypatch, fault):
+    """The text is paid for: it is answered without citations."""
+
+    def fail(*_):
+        raise fault
+
+    monkeypatch.setattr(answer, "extract_citations", fail)
+
+    chat_answer, _ = answer_from(monkeypatch, SOURCES, ScriptedProvider(Delta(text="Oil [1].")))
+
+    assert (chat_answer.text, chat_answer.citations) == ("Oil [1].", ())

@@ -1,0 +1,9 @@
+"""The registry of the kinds' work."""
+
+from jobs.kinds import KINDS
+from tasks.kinds import WORK
+
+
+def test_every_kind_has_its_work():
+    """A job of a kind that no worker can do would fail in every attempt."""
+    assert WORK.keys() == KINDS.keys()
