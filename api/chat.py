@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Response, url_for
 
 from api.document_checks import check_documents
-from api.http.event_stream import event_stream
 from api.http.long_poll import Poll, view_when_final
 from api.http.problems import JobFailedError
 from api.http.pydantic_smorest import Blueprint
@@ -15,6 +15,8 @@ from api.schemas import examples
 from api.schemas.requests import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
 from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, replayed_header
 from api.services import services
+from api.streaming.engine import FROM_THE_START, JobStream
+from api.streaming.native import NativeEncoder
 from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.kinds import CONVERSATION_KINDS
@@ -25,7 +27,6 @@ from jobs.storage.transitions import Created
 
 blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat calls")
 
-_FROM_THE_START: Final = -1
 ACCEPTED_HEADERS: Final = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
 
 
@@ -128,7 +129,10 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
     record = lookup.record(services().store, job_id)
     _check_kind(record)
     last_seen = headers.last_event_id or query.starting_after
-    return event_stream(record, _FROM_THE_START if last_seen is None else int(last_seen))
+    stream = JobStream(record, NativeEncoder(), after=FROM_THE_START if last_seen is None else int(last_seen))
+    if not stream.first_events() and record.state.is_final:
+        return Response(status=HTTPStatus.NO_CONTENT)
+    return stream.respond()
 
 
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
@@ -141,7 +145,9 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
 def _stream_response(created: Created, on_disconnect: Callable[[], None] | None) -> Response:
     record = created.record or lookup.record(services().store, created.job_id)
     response_headers = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
-    return event_stream(record, _FROM_THE_START, response_headers, on_disconnect)
+    stream = JobStream(record, NativeEncoder(), on_disconnect=on_disconnect)
+    stream.first_events()  # while an error can still be answered as one
+    return stream.respond(response_headers)
 
 
 def _cancel_callback(created: Created) -> Callable[[], None] | None:

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from api.openai import examples, response_schemas, stream
+from api.openai import examples, response_schemas
 from api.openai.blueprint import OpenAIBlueprint
-from api.openai.delivery import track_delivery
 from api.openai.encoding.completion import completion_object
-from api.openai.encoding.completion_chunks import CompletionEventEncoder
 from api.openai.errors import cancelled_error
 from api.openai.request_schemas import CompletionBody
 from api.openai.snapshot import find_snapshot, snapshot_of
-from api.openai.submission import submit, wait_for_final_view
+from api.openai.stream import stream_events
+from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
-from jobs.kinds.completion import CompletionTask
+from api.streaming.completions import CompletionEncoder
 from jobs.models import JobView
 from jobs.states import State
 
@@ -43,7 +42,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     submission = submit(task, "chatcmpl", headers.key)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
-        return stream.stream_events(submission, snapshot, CompletionEventEncoder(snapshot))
+        return stream_events(submission, CompletionEncoder(snapshot))
     view = wait_for_final_view(submission)
     if view.record.state is State.CANCELLED:
         raise cancelled_error(view.record.job_id)

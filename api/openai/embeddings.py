@@ -8,10 +8,9 @@ from flask import Response
 
 from api.openai import examples, response_schemas
 from api.openai.blueprint import OpenAIBlueprint
-from api.openai.delivery import track_delivery
 from api.openai.errors import cancelled_error
 from api.openai.request_schemas import EmbeddingsBody
-from api.openai.submission import submit, wait_for_final_view
+from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.vectors import unpack

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.http import event_stream
-from jobs.kinds.chat import ChatAnswer
-from jobs.results import JobError
+from api.streaming import engine
+from jobs.results import ChatAnswer, JobError
 from jobs.states import State
 from jobs.storage import keys, transitions
 from tests.waiting import until
@@ -173,7 +172,7 @@ def _followers(fake_worker, job_id):
 
 def test_a_queued_job_tells_its_changed_place_in_line(api_client, api_app, fake_worker, submit_chat, monkeypatch):
     """Without an id: a reader that resumes is not sent back to it."""
-    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
     first, second = submit_chat(), submit_chat()
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(f"/api/v1/chat/jobs/{second}/events").text)
@@ -187,8 +186,8 @@ def test_a_queued_job_tells_its_changed_place_in_line(api_client, api_app, fake_
 
 
 def test_a_silent_stream_is_kept_alive(api_app, fake_worker, job_id, path, monkeypatch):
-    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "KEEPALIVE_SECONDS", 0.1)
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(path).text)
         threading.Timer(0.6, fake_worker.complete, [job_id]).start()

@@ -5,8 +5,8 @@ from api.gunicorn_conf import *  # noqa: F403
 
 
 def post_worker_init(worker):
-    from api.http import event_stream
+    from api.streaming import engine
 
     gunicorn_conf.post_worker_init(worker)
-    event_stream.TICK_SECONDS = 0.1
-    event_stream.KEEPALIVE_SECONDS = 0.3
+    engine.TICK_SECONDS = 0.1
+    engine.KEEPALIVE_SECONDS = 0.3

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.http import event_stream
 from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.services import services_of
+from api.streaming import engine
 from jobs import queries
 from jobs.states import State
 from jobs.storage import keys
@@ -157,7 +157,7 @@ def test_a_caller_may_leave_a_sync_chat_to_itself(patient, disconnect, stream):
 
 def test_a_follower_who_leaves_ends_his_stream_alone(patient, fake_worker, submit_chat, server, client, monkeypatch):
     """The reader is let go of, and the job goes on."""
-    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
     job_id = submit_chat()
     with ThreadPoolExecutor() as pool:
         path = f"/api/v1/chat/jobs/{job_id}/events"
@@ -175,7 +175,7 @@ def test_a_follower_who_leaves_ends_his_stream_alone(patient, fake_worker, submi
 
 def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, fake_worker, server, client, monkeypatch):
     """A client that is told to come back to another server leaves this one: its job goes on."""
-    monkeypatch.setattr(event_stream, "DISCONNECT_CHECK_SECONDS", 60)
+    monkeypatch.setattr(engine, "DISCONNECT_CHECK_SECONDS", 60)
     with ThreadPoolExecutor() as pool:
         stream = pool.submit(
             lambda: (

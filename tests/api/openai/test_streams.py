@@ -4,11 +4,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from api.http.event_stream import KEEPALIVE_SECONDS
-from api.openai import first_words
-from api.openai.stream import ServerShutdown
-from jobs.kinds.response import ResponseAnswer
-from jobs.results import JobError, Usage
+from api.streaming import engine
+from api.streaming.encoder import ServerShutdown
+from jobs.results import JobError, ResponseAnswer, Usage
 from jobs.storage import keys, transitions
 from tests.api.streamed import events
 from tests.waiting import until
@@ -73,7 +71,7 @@ def test_a_stream_in_the_background_begins_at_once(start_stream, fake_worker):
 
 
 def test_nobody_is_held_for_longer_than_a_stream_may_be_silent(api_client, fake_worker, monkeypatch):
-    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
     started = api_client.post("/v1/responses", json={"input": "hi", "stream": True}, buffered=False)
 
     assert b"response.created" in next(started.iter_encoded())
@@ -157,10 +155,10 @@ def test_a_server_that_stops_before_the_first_word_is_asked_again(start_stream, 
 
 def test_a_completion_without_a_word_so_far_begins_when_it_is_held_no_longer(start_stream, fake_worker, monkeypatch):
     """With a comment: it has nothing else to say, and would be silent for twice as long as a stream may be."""
-    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
     call = start_stream("/v1/chat/completions", {"messages": MESSAGES}, buffered=False)
     job_id = until(fake_worker.next_queued)
-    started, _ = wait([call], KEEPALIVE_SECONDS * 2 / 3)
+    started, _ = wait([call], engine.KEEPALIVE_SECONDS * 2 / 3)
     fake_worker.complete(job_id)
     received = b"".join(call.result(30).iter_encoded())
 

@@ -4,13 +4,12 @@ import json
 
 import pytest
 
-from api.openai.encoding.completion_chunks import CompletionEventEncoder, ReplayFilter
 from api.openai.snapshot import JobSnapshot
+from api.streaming.completions import CompletionEncoder, ReplayFilter
 from jobs.events import Event
-from jobs.kinds.chat import ChatAnswer
-from jobs.kinds.completion import CompletionTask
-from jobs.models import JobRecord
-from jobs.results import Usage
+from jobs.models import JobRecord, JobView
+from jobs.requests import CompletionTask
+from jobs.results import ChatAnswer, Usage
 from jobs.states import State
 
 JOB = "chatcmpl_" + "0" * 32
@@ -46,10 +45,11 @@ def upstream(data, text=None):
 
 
 def encode_log(*log, final_snapshot=None, **options):
-    encoder = CompletionEventEncoder(snapshot(**options))
+    encoder = CompletionEncoder(snapshot(**options))
     output = b"".join(encoder.encode(entry) for entry in log)
     if not encoder.is_finished:
-        output += encoder.finish(final_snapshot or snapshot(State.COMPLETED, **options))
+        final = final_snapshot or snapshot(State.COMPLETED, **options)
+        output += encoder.finish(JobView(record=final.record, answer=final.answer))
     return [frame.removeprefix("data: ") for frame in output.decode().split("\n\n") if frame]
 
 
