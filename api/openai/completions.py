@@ -17,7 +17,7 @@ from jobs.models import JobView
 from jobs.states import State
 
 blueprint = OpenAIBlueprint(
-    "completions", __name__, url_prefix="/chat/completions", description="OpenAI's chat completions"
+    "completions", __name__, url_prefix="/chat/completions", description="OpenAI-compatible chat completions"
 )
 
 
@@ -26,15 +26,18 @@ blueprint = OpenAIBlueprint(
 @blueprint.arguments(CompletionBody, examples=examples.COMPLETION_REQUESTS)
 @blueprint.event_stream(
     response_schemas.CompletionStreamMessage,
-    description="With `stream`: its chunks.",
+    description="The chunks of the chat completion, if `stream` is true.",
     example=examples.COMPLETION_STREAM,
 )
-@blueprint.response(200, response_schemas.ChatCompletion, example=examples.COMPLETION)
+@blueprint.response(
+    200, response_schemas.ChatCompletion, description="The final chat completion.", example=examples.COMPLETION
+)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
-    """Chat and wait for the answer, or read it as it comes.
+    """Create a chat completion.
 
-    The job is cancelled when the client leaves, unless it sent an Idempotency-Key or sends the request again.
+    The call waits for the chat completion or streams it. Closing the connection cancels the job, unless the request has
+    an Idempotency-Key or the client repeats the request.
     """
     task = CompletionTask(
         kind="completion", model=body.model, metadata=body.metadata or {}, body=body.passthrough_fields()
@@ -50,8 +53,16 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
 
 
 @blueprint.route("/<completion_id>", parameters=[examples.COMPLETION_ID])
-@blueprint.response(200, response_schemas.ChatCompletion, example=examples.COMPLETION)
+@blueprint.response(
+    200,
+    response_schemas.ChatCompletion,
+    description="The chat completion in its current state.",
+    example=examples.COMPLETION,
+)
 @blueprint.problems(400, 404, 503)
 def show_completion(completion_id: str) -> Any:
-    """One that was made earlier, by whichever front; as far as it has come."""
+    """Fetch a chat completion.
+
+    The ids of responses and native chats are accepted too.
+    """
     return completion_object(find_snapshot(services().store, completion_id, "completion_id"))

@@ -65,7 +65,7 @@ def test_a_wrong_field_is_named_with_its_reason(make_api, api_redis_port, read_p
         ({"kind": "chat", "message": "a", "chat": {"message": 1}}, "#/chat", "unknown field"),
         ({"kind": "chat", "message": 1, "chat": {"message": 1}}, "#/message", "input should be a valid string"),
         ({"kind": "embeddings", "input": ["a", " "]}, "#/input/1", "must not be blank"),
-        ({"kind": "embeddings", "input": []}, "#/input", "must hold 1 at least"),
+        ({"kind": "embeddings", "input": []}, "#/input", "must have at least 1 entries"),
     ],
 )
 def test_the_pointer_names_no_branch_of_a_union(api_client, read_problem, body, pointer, detail):

@@ -96,7 +96,8 @@ def test_an_answer_is_served_and_not_logged(api_client, submit_chat, fake_worker
 
 def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, fake_worker, api_services):
     """Tracebacks and test failures show reprs."""
-    from api.schemas.responses import ChatJob, Task, TaskResult
+    from api.schemas.responses import ChatJob
+    from api.schemas.tasks import Task, TaskResult
     from jobs import lookup
 
     job_id = submit_chat(CANARY)

@@ -25,8 +25,8 @@ def test_only_what_is_ready_can_be_asked(client, fake_worker, read_problem):
 
 WRONG_DOCUMENTS = [
     ("ALL", "input should be 'all'"),
-    ([], "must hold 1 at least"),
-    ([UNKNOWN] * 101, "must hold 100 at most"),
+    ([], "must have at least 1 entries"),
+    ([UNKNOWN] * 101, "must have at most 100 entries"),
 ]
 
 
