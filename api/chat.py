@@ -52,7 +52,7 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
 
     The call goes through the same queue as every other call. If the job fails, the response is 502 with the job's error
     code, or 422 if its documents cannot be used. Closing the connection before the end cancels the job, unless
-    `on_disconnect` says otherwise.
+    `on_disconnect` is `continue`.
     """
     created = _submit(body, headers)
     on_disconnect = _cancel_callback(created) if body.cancels_on_disconnect(headers) else None

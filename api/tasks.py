@@ -154,7 +154,7 @@ def cancel_task(task_id: str) -> Any:
 def retry_task(task_id: str) -> Any:
     """Retry a failed, incomplete or cancelled task.
 
-    Creates a new task and leaves the old one unchanged. Needs no body.
+    Creates a new task and does not change the old one. Needs no body.
     """
     app_services = services()
     return _accepted_response(app_services, app_services.submitter.retry(lookup.record(app_services.store, task_id)))

@@ -56,7 +56,7 @@ _STATUS_DESCRIPTIONS: Final = {
     502: "The job failed.",
     503: "The service is temporarily unavailable. Retry later.",
     504: "The job was not final within the time limit, or the provider did not respond in time.",
-    507: "The server has no space left for documents.",
+    507: "The server is out of space for documents.",
 }
 _DOCUMENT_ERROR_CODES: Final = frozenset(  # of a failed job whose caller must choose or upload other documents
     {"document_not_found", "document_not_ready", "document_failed", "embedding_model_changed"}

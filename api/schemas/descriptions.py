@@ -45,12 +45,11 @@ _CHAT: Final = _OPTIONS | {
     "temperature": "Sampling temperature, forwarded to the model.",
     "max_output_tokens": "Maximum length of the answer. An answer that reaches it ends `incomplete`.",
     "documents": "Answer from these documents and cite them: a list of ids, or `all`.",
-    "kind": "Always `chat`.",
 }
 _FIELDS: Final[dict[str, dict[str, str]]] = {
     "SyncChat": _CHAT,
     "AsyncChat": _CHAT,
-    "ChatTask": _CHAT,
+    "ChatTask": _CHAT | {"kind": "Always `chat`."},
     "ChatAnswer": {"citations": "The passages that support the answer; null if no documents were requested."},
     "Citation": {
         "page": "Page number, from 1.",

@@ -48,7 +48,8 @@ def _set(client, name, message=b"1", job_id=JOB):
     client.publish(keys.changed_channel(job_id), message)
 
 
-def test_what_is_done_already_is_answered_at_once(listener):
+def test_a_met_condition_needs_no_wait(listener):
+    """The waiter returns without a subscription."""
     started = time.monotonic()
 
     assert listener.wait(JOB, lambda: "done", 10) == "done"
@@ -56,7 +57,7 @@ def test_what_is_done_already_is_answered_at_once(listener):
 
 
 def test_a_change_wakes_a_waiter_without_polling(listener, client):
-    """Far sooner than the look that a waiter takes anyway."""
+    """The waiter wakes long before its periodic recheck."""
     with ThreadPoolExecutor() as pool:
         waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 10)
         until(lambda: _subscribers(client) == 1)
@@ -67,8 +68,8 @@ def test_a_change_wakes_a_waiter_without_polling(listener, client):
     assert time.monotonic() - started < 1
 
 
-def test_a_waiter_for_the_end_sleeps_through_what_comes_before(listener, client):
-    """A stream of a hundred pieces costs it no look."""
+def test_a_waiter_for_the_end_ignores_earlier_changes(listener, client):
+    """A stream of a hundred deltas causes no reads."""
     looks = []
 
     def look():
@@ -87,8 +88,8 @@ def test_a_waiter_for_the_end_sleeps_through_what_comes_before(listener, client)
     assert len(looks) <= before + 2
 
 
-def test_no_wake_up_is_lost_whenever_the_change_comes(listener, client):
-    """A change at any moment around the subscription is seen within moments: 300 races."""
+def test_no_change_is_missed(listener, client):
+    """300 changes at random moments around the subscription are each noticed promptly."""
     took = []
     for number in range(300):
         job_id, flag = f"job_{number:032x}", f"flag-{number}"
@@ -103,7 +104,7 @@ def test_no_wake_up_is_lost_whenever_the_change_comes(listener, client):
 
 
 def test_many_waiters_share_one_connection_and_one_thread(listener, client):
-    """200 waiters on 20 jobs: one more connection, one more thread, and every one is woken."""
+    """200 waiters on 20 jobs need one more connection and one more thread, and all of them wake."""
     clients, threads = len(client.client_list()), set(threading.enumerate())
     with ThreadPoolExecutor(200) as pool:
         waiters = [
@@ -121,7 +122,8 @@ def test_many_waiters_share_one_connection_and_one_thread(listener, client):
     assert clients >= 1
 
 
-def test_the_last_waiter_to_go_ends_the_subscription(listener, client):
+def test_the_last_waiter_ends_the_subscription(listener, client):
+    """The channel is unsubscribed, so nothing accumulates."""
     with ThreadPoolExecutor() as pool:
         first = pool.submit(listener.wait, JOB, lambda: None, 0.6)
         second = pool.submit(listener.wait, JOB, _reader(client, "flag"), 10)
@@ -134,15 +136,17 @@ def test_the_last_waiter_to_go_ends_the_subscription(listener, client):
     until(lambda: _subscribers(client) == 0)
 
 
-def test_when_the_time_is_up_it_looks_once_more(listener):
-    """A change that nobody announced is found at the deadline."""
+def test_a_timeout_checks_once_more(listener):
+    """A change without a notification is found at the deadline."""
     started = time.monotonic()
     answer = listener.wait(JOB, lambda: "late" if time.monotonic() - started >= 0.8 else None, 0.8)
 
     assert answer == "late"
 
 
-def test_what_a_look_raises_reaches_the_caller_and_leaves_nothing_behind(listener, client):
+def test_an_exception_in_the_check_reaches_the_caller(listener, client):
+    """The subscription is cleaned up."""
+
     def look():
         raise JobNotFound("gone")
 
@@ -152,7 +156,8 @@ def test_what_a_look_raises_reaches_the_caller_and_leaves_nothing_behind(listene
     until(lambda: _subscribers(client) == 0)
 
 
-def test_closing_lets_every_waiter_go(listener, client):
+def test_closing_releases_every_waiter(listener, client):
+    """No waiter stays until its timeout."""
     with ThreadPoolExecutor() as pool:
         waiters = [pool.submit(listener.wait, JOB, lambda: None, 60) for _ in range(5)]
         until(lambda: _subscribers(client) == 1)
@@ -163,7 +168,7 @@ def test_closing_lets_every_waiter_go(listener, client):
 
 
 def test_a_forked_child_gets_a_thread_of_its_own(listener, client):
-    """The parent's thread does not exist in the child: a wait there must start one."""
+    """The parent's thread does not exist in the child, so a wait there must start one."""
     listener.wait(JOB, lambda: None, 0.05)
     pid = os.fork()
     if pid == 0:
@@ -187,8 +192,8 @@ class TestRestarts:
         args = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
         return running([*args, "--save", "", "--appendonly", "yes"], ready="Ready to accept connections")
 
-    def test_waiters_survive_a_restart(self, port, tmp_path):
-        """What changed while Redis was coming back is seen, without an error and without waiting for the slow look."""
+    def test_waiters_survive_a_restart_of_redis(self, port, tmp_path):
+        """A change during the restart is noticed without an error and before the periodic recheck."""
         client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
         listener = ChangeListener(client)
         with ThreadPoolExecutor() as pool:
@@ -204,8 +209,8 @@ class TestRestarts:
                 listener.close()
                 client.close()
 
-    def test_a_wait_that_cannot_begin_says_so(self, port):
-        """Nobody waits for a Redis that was away from the start."""
+    def test_a_wait_that_cannot_begin_raises(self, port):
+        """A waiter must not wait for a Redis that was unavailable from the start."""
         client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
         listener = ChangeListener(client)
         started = time.monotonic()

@@ -37,7 +37,8 @@ REQUESTS = {
 
 @pytest.mark.parametrize("path", ["/api/v1/chat/async", "/api/v1/chat/sync"])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_nothing_that_is_sent_is_logged(api_client, logged, path, name):
+def test_no_request_content_is_logged(api_client, logged, path, name):
+    """Valid and invalid requests are covered, at every log level."""
     api_client.post(path, **REQUESTS[name])
 
     assert CANARY not in logged()
@@ -52,8 +53,8 @@ def test_nothing_that_is_sent_is_logged(api_client, logged, path, name):
         ("/api/v1/tasks", "run"),
     ],
 )
-def test_a_crash_logs_where_it_happened_and_not_what_it_held(api_app, logged, monkeypatch, path, at):
-    """Not even when the exception's own message repeats the request."""
+def test_a_crash_logs_its_place_and_no_content(api_app, logged, monkeypatch, path, at):
+    """Even an exception whose own message repeats the request is logged without it."""
 
     def explode(commands):
         raise RuntimeError(f"{CANARY} in {commands}")
@@ -73,6 +74,7 @@ def test_a_crash_logs_where_it_happened_and_not_what_it_held(api_app, logged, mo
 
 
 def test_an_outage_logs_no_request(make_api, silent_port, logged):
+    """A Redis error must not carry the command's arguments into the log."""
     response = (
         make_api(silent_port, redis_timeout_seconds=0.1)
         .test_client()
@@ -85,6 +87,7 @@ def test_an_outage_logs_no_request(make_api, silent_port, logged):
 
 
 def test_an_answer_is_served_and_not_logged(api_client, submit_chat, fake_worker, logged):
+    """The answer reaches the client only."""
     job_id = submit_chat(CANARY)
     answer = ChatAnswer(text=CANARY, model=None, finish_reason="stop", usage=None)
     fake_worker.complete(job_id, answer)
@@ -95,7 +98,7 @@ def test_an_answer_is_served_and_not_logged(api_client, submit_chat, fake_worker
 
 
 def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, fake_worker, api_services):
-    """Tracebacks and test failures show reprs."""
+    """Tracebacks and test failures contain reprs."""
     from api.schemas.responses import ChatJob
     from api.schemas.tasks import Task, TaskResult
     from jobs import lookup

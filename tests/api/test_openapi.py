@@ -57,11 +57,13 @@ def _operations(document):
 
 
 def test_the_document_is_valid_openapi_3_1(document):
+    """Generators and validators can read it."""
     assert document["openapi"] == "3.1.0"
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-def test_every_route_of_the_api_is_described(api_app, document):
+def test_every_route_of_the_api_is_documented(api_app, document):
+    """The document lists exactly the routes of the app."""
     routes = {
         method + " " + re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule)
         for rule in api_app.url_map.iter_rules()
@@ -72,8 +74,8 @@ def test_every_route_of_the_api_is_described(api_app, document):
     assert routes == {name for name, _ in _operations(document)}
 
 
-def test_every_operation_has_a_summary_and_describes_its_errors(document):
-    """500 everywhere; 503 wherever Redis is asked; the rest where it can happen. OpenAI's word for 422 is 400."""
+def test_every_operation_documents_its_errors(document):
+    """500 everywhere, 503 wherever Redis is used, others where they can occur. /v1 has 400 in place of 422."""
     for name, operation in _operations(document):
         assert operation["summary"], name
         statuses = set(operation["responses"])
@@ -96,6 +98,7 @@ def _media(operation):
 
 
 def test_every_body_has_examples_that_its_model_accepts(document):
+    """An example that does not validate would mislead readers."""
     for name, operation in _operations(document):
         for media in _media(operation):
             if media["schema"].get("$ref", "").endswith("StreamMessage"):
@@ -108,13 +111,15 @@ def test_every_body_has_examples_that_its_model_accepts(document):
             assert examples, name
 
 
-def test_examples_of_errors_are_whole_problems(document):
+def test_examples_of_errors_are_complete_problems(document):
+    """Each is valid for the model Problem."""
     for response in document["components"]["responses"].values():
         media = response["content"]["application/problem+json"]
         Problem.model_validate(media["example"])
 
 
 def test_the_docs_page_needs_no_network(api_client):
+    """All assets of Swagger UI are served by the app."""
     page = api_client.get("/docs").text
 
     assert "http" not in page.replace("<!DOCTYPE html>", "")
@@ -163,8 +168,8 @@ def served(make_api, api_redis_port, fake_worker, tmp_path):
     server.server_close()
 
 
-def test_the_app_keeps_to_its_document(api_app, served, tmp_path):
-    """Schemathesis, every check: whatever it sends, status, headers, content type and body are as described."""
+def test_the_app_conforms_to_its_document(api_app, served, tmp_path):
+    """Schemathesis runs every check: status, headers, content type and body are as documented for any input."""
     st = Path(sys.executable).with_name("st")
     config = PROJECT_ROOT / "tests/api/schemathesis.toml"
 

@@ -114,8 +114,8 @@ def origin(deployment):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package `chromium`")
-def test_an_event_source_that_is_cut_comes_back_by_itself_and_ends_with_the_answer(origin, tmp_path):
-    """With nothing but what every browser has: the second request names the last event of the first."""
+def test_a_cut_event_source_reconnects_and_ends_with_the_answer(origin, tmp_path):
+    """The browser's own reconnect sends the last event id of the first request."""
     flags = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
     flags += ["--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
     flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to start as root with one

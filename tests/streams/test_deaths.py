@@ -23,8 +23,8 @@ def deployment(tmp_path_factory, model_url):
         yield deployment
 
 
-def test_a_worker_killed_in_mid_stream_closes_its_attempt_and_the_next_one_begins_anew(deployment, web):
-    """Never two attempts' text run together; keepalives fill the silence between them."""
+def test_a_killed_workers_attempt_is_closed_before_the_next_begins(deployment, web):
+    """The texts of two attempts never mix, and keep-alives fill the silence between them."""
     job_id = web.submit(directive("tokens=120 interval=0.02", key()))
     reader = web.follow(job_id)
     reader.read_until(b" w20")
@@ -44,8 +44,8 @@ def test_a_worker_killed_in_mid_stream_closes_its_attempt_and_the_next_one_begin
     assert [message.id for message in received] == [str(number) for number in range(len(received))]
 
 
-def test_redis_killed_in_mid_stream_leaves_the_reader_its_connection(deployment, web):
-    """It is kept alive meanwhile, and then gets the rest: each event once."""
+def test_a_killed_redis_does_not_cut_the_stream(deployment, web):
+    """The stream is kept alive during the outage, and then sends each remaining event once."""
     until(lambda: any(worker.is_running for worker in deployment.fleet.workers))
     job_id = web.submit(directive("tokens=200 interval=0.02", key()))
     reader = web.follow(job_id)

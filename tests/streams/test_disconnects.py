@@ -53,8 +53,8 @@ def final_state(deployment, job_id):
 @pytest.mark.parametrize(
     ("call", "stream", "on_disconnect"), [("sync", False, None), ("sync", True, None), ("async", True, "cancel")]
 )
-def test_a_client_that_leaves_has_its_job_cancelled(deployment, web, running_job, name, call, stream, on_disconnect):
-    """Within about two seconds, the provider's call closed; so it is by default where the caller waits."""
+def test_a_disconnect_cancels_the_job(deployment, web, running_job, name, call, stream, on_disconnect):
+    """Within about two seconds, with the provider's call closed. This is the default of a sync chat."""
     body = {"message": directive(LONG, name), "stream": stream}
     client = web.post(call, body | ({"on_disconnect": on_disconnect} if on_disconnect else {}))
     job_id = running_job(name)
@@ -71,8 +71,8 @@ def test_a_client_that_leaves_has_its_job_cancelled(deployment, web, running_job
     ("call", "stream", "on_disconnect"),
     [("sync", False, "continue"), ("sync", True, "continue"), ("async", True, None)],
 )
-def test_a_client_that_leaves_may_let_its_job_go_on(deployment, web, running_job, name, call, stream, on_disconnect):
-    """So it does by default where the answer is fetched later."""
+def test_a_job_can_continue_after_a_disconnect(deployment, web, running_job, name, call, stream, on_disconnect):
+    """This is the default of an async chat."""
     body = {"message": directive(SHORT, name), "stream": stream}
     client = web.post(call, body | ({"on_disconnect": on_disconnect} if on_disconnect else {}))
     job_id = running_job(name)
@@ -82,8 +82,8 @@ def test_a_client_that_leaves_may_let_its_job_go_on(deployment, web, running_job
     assert calls(deployment.model_url, name)["closed_early"] == 0
 
 
-def test_who_sends_an_idempotency_key_means_to_come_back(deployment, web, running_job, name):
-    """A synchronous chat whose connection breaks is not cancelled: the same key finds its answer."""
+def test_an_idempotency_key_keeps_the_job_running(deployment, web, running_job, name):
+    """A sync chat whose connection breaks is not cancelled: the same key finds its answer."""
     body = {"message": directive(SHORT, name)}
     client = web.post("sync", body, **{"Idempotency-Key": name})
     job_id = running_job(name)
@@ -96,8 +96,8 @@ def test_who_sends_an_idempotency_key_means_to_come_back(deployment, web, runnin
     assert calls(deployment.model_url, name)["closed_early"] == 0
 
 
-def test_a_repeated_submit_whose_client_leaves_cancels_nothing_of_the_first(deployment, web, running_job, name):
-    """The same Idempotency-Key: the second client waits for the first one's job, and has no say in it."""
+def test_a_disconnect_of_a_repeated_submit_cancels_nothing(deployment, web, running_job, name):
+    """The second client waits for the first one's job and cannot cancel it by disconnecting."""
     body = {"message": directive("tokens=200 interval=0.02", name)}
     first = web.post("sync", body, **{"Idempotency-Key": name})
     job_id = running_job(name)
@@ -112,8 +112,8 @@ def test_a_repeated_submit_whose_client_leaves_cancels_nothing_of_the_first(depl
     first.close()
 
 
-def test_a_server_that_stops_cancels_nothing(deployment, web, other_web, running_job):
-    """Whoever waited on it, the streams are ended without a final event and the jobs go on."""
+def test_a_shutdown_cancels_nothing(deployment, web, other_web, running_job):
+    """Streams end without a final event, and the jobs continue."""
     names = [key() for _ in range(3)]
     bodies = [{"message": directive("tokens=150 interval=0.02", name)} for name in names]
     waits = web.post("sync", bodies[0])
