@@ -8,14 +8,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    Tag,
-    TypeAdapter,
-    ValidationError,
     ValidationInfo,
 )
 
-from jobs.base import HIDE_INPUT, FrozenModel
-from jobs.errors import RequestUnreadable
+from jobs.base import FrozenModel
 
 _NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # what is no space in Python's and in JSON Schema's (ECMA) regexes
 MAX_METADATA = 16  # pairs, OpenAI's own limit

@@ -13,6 +13,7 @@ from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
 from api.streaming.completions import CompletionEncoder
+from jobs.kinds.completion import CompletionTask
 from jobs.models import JobView
 from jobs.states import State
 

@@ -20,8 +20,8 @@ from api.streaming.responses import ResponseEncoder
 from jobs import queries
 from jobs.errors import JobNotFound
 from jobs.events import read_events
+from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
-from jobs.requests import ResponseTask
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.store import Store

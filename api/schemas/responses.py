@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 
 from jobs.base import FrozenModel
 from jobs.events import Event
+from jobs.kinds.chat import ChatAnswer
 from jobs.models import JobRecord, JobView
-from jobs.results import ChatAnswer, Citation, JobError, TextAnswer, Usage
+from jobs.results import Citation, JobError, TextAnswer, Usage
 from jobs.states import State
 from jobs.storage.transitions import Created
 

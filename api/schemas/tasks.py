@@ -7,19 +7,16 @@ from pydantic import Field
 
 from api.schemas.responses import seconds_or_none, utc, utc_or_none
 from jobs.base import FrozenModel
+from jobs.kinds import Kind
+from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.completion import CompletionAnswer
+from jobs.kinds.embeddings import EmbeddingsAnswer
+from jobs.kinds.ingest import IngestAnswer
+from jobs.kinds.removal import RemovalAnswer
+from jobs.kinds.response import ResponseAnswer
 from jobs.lookup import JobPage
 from jobs.models import JobDetails, JobRecord, JobView, Progress
-from jobs.requests import Kind
-from jobs.results import (
-    ChatAnswer,
-    CompletionAnswer,
-    EmbeddingsAnswer,
-    IngestAnswer,
-    JobError,
-    RemovalAnswer,
-    ResponseAnswer,
-    Usage,
-)
+from jobs.results import JobError, Usage
 from jobs.states import State
 from jobs.vectors import unpack
 

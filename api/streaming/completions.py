@@ -12,8 +12,8 @@ from api.openai.encoding.completion import completion_object
 from api.openai.snapshot import JobSnapshot, snapshot_of
 from api.streaming.encoder import frame, json_frame
 from jobs.events import Event
+from jobs.kinds.completion import CompletionTask
 from jobs.models import JobRecord, JobView
-from jobs.requests import CompletionTask
 from jobs.results import JobError
 from jobs.states import State
 

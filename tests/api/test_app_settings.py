@@ -4,7 +4,7 @@ import pytest
 
 from api import create_app
 from api.services import services_of
-from jobs.requests import JOB_REQUEST
+from jobs.kinds import JOB_REQUEST
 from jobs.settings import Settings
 
 CHAT = "/api/v1/chat/async"

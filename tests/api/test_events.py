@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api.streaming import engine
-from jobs.results import ChatAnswer, JobError
+from jobs.kinds.chat import ChatAnswer
+from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import keys, transitions
 from tests.waiting import until

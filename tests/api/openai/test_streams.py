@@ -6,7 +6,8 @@ import pytest
 
 from api.streaming import engine
 from api.streaming.encoder import ServerShutdown
-from jobs.results import JobError, ResponseAnswer, Usage
+from jobs.kinds.response import ResponseAnswer
+from jobs.results import JobError, Usage
 from jobs.storage import keys, transitions
 from tests.api.streamed import events
 from tests.waiting import until

@@ -7,9 +7,10 @@ import pytest
 from api.openai.snapshot import JobSnapshot
 from api.streaming.completions import CompletionEncoder, ReplayFilter
 from jobs.events import Event
+from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.completion import CompletionTask
 from jobs.models import JobRecord, JobView
-from jobs.requests import CompletionTask
-from jobs.results import ChatAnswer, Usage
+from jobs.results import Usage
 from jobs.states import State
 
 JOB = "chatcmpl_" + "0" * 32
