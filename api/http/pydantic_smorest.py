@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import flask_smorest
 import marshmallow
@@ -263,7 +263,7 @@ class PydanticPlugin(MarshmallowPlugin):
 
     def init_spec(self, spec: Any) -> None:
         super().init_spec(spec)
-        self.converter.options = self._options
+        cast("PydanticConverter", self.converter).options = self._options
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped

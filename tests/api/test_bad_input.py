@@ -1,4 +1,4 @@
-"""Bad input: each kind gets its status, a whole problem+json, a stable code and the field that is wrong."""
+"""Bad input: each kind gets its status, a complete problem+json, a stable code and the invalid field."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Chat over HTTP: accepted calls can be read at once, waits end with the job, outcomes are told apart."""
+"""Chat over HTTP: accepted calls are readable immediately, waits end with the job, and outcomes are distinct."""
 
 import threading
 import time

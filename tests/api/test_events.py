@@ -1,4 +1,4 @@
-"""A chat's events over HTTP: from any point, live and after, by any number of readers, ending in the answer."""
+"""A chat's events over HTTP: from any point, during and after the run, for any number of readers."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ WORKER_LOST = JobError(code="worker_lost", message="the worker died or was cut o
 
 
 def read(text):
-    """What an EventSource makes of it: (id, event, data) of each message."""
+    """The messages as an EventSource parses them: (id, event, data)."""
     messages = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith((":", "retry:")))
@@ -31,7 +31,7 @@ def numbered(text):
 
 
 def final_text(messages):
-    """The text as a reader has it at the end who begins anew with each attempt."""
+    """The final text of a reader that clears its text when an attempt begins."""
     text = ""
     for _, event, data in messages:
         text = "" if event == "in_progress" else text + data.get("text", "")
@@ -50,7 +50,7 @@ def job_id(path):
 
 @pytest.fixture
 def write_answer(fake_worker):
-    """Attempt, two pieces, the end."""
+    """Writes an attempt with two deltas and the end."""
 
     def write(job_id):
         lease = fake_worker.claim(job_id)

@@ -1,4 +1,4 @@
-"""The web as it is deployed: gunicorn with our config, over real sockets."""
+"""The API as it is deployed: gunicorn with our configuration, over real sockets."""
 
 import http.client
 import json

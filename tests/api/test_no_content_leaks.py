@@ -1,4 +1,4 @@
-"""No prompt, answer, key or body in any log record, whatever happens to the request."""
+"""No prompt, answer, key or body is in any log record, whatever happens to the request."""
 
 import logging
 

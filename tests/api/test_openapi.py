@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, true, exampled, and enough to test the app from."""
+"""The OpenAPI document is valid, complete and correct, and its examples validate."""
 
 import json
 import os

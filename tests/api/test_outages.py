@@ -1,4 +1,4 @@
-"""Bad surroundings: Redis away is a clear 503 in under 3 s, a fault of ours a 500 without internals."""
+"""An outage of Redis is a clear 503 in under 3 s, and an unexpected error a 500 without internals."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Stats and health tell the truth, at a cost that does not grow with the number of jobs."""
+"""Stats and health are correct, at a cost that does not grow with the number of jobs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tasks over HTTP: create, one, many, pages, result, cancel, delete."""
+"""Tasks over HTTP: create, show, list, result, cancel, retry, delete."""
 
 import pytest
 

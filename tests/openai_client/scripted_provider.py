@@ -1,4 +1,4 @@
-"""A provider that speaks chat completions alone and says, chunk by chunk, what its script has."""
+"""A provider that supports chat completions only and sends the chunks of its script."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What dies in mid-stream: the worker, or the web process. The client's program does not notice."""
+"""A worker or a web process dies in mid-stream, and the client's program does not notice."""
 
 import signal
 

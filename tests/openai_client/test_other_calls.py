@@ -1,4 +1,4 @@
-"""The unmodified client's embeddings, models and errors; and one job seen through both fronts."""
+"""The unmodified client's embeddings, models and errors, and one job through both APIs."""
 
 import json
 import urllib.request

@@ -1,4 +1,4 @@
-"""The unmodified client's responses: whatever dies, and whichever API the provider speaks."""
+"""The unmodified client's responses, with a provider of either API."""
 
 import json
 import signal

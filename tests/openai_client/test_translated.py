@@ -1,4 +1,4 @@
-"""What only some providers of chat completions say, as the unmodified client's responses."""
+"""Output that only some providers of chat completions send, as responses of the unmodified client."""
 
 from contextlib import contextmanager
 

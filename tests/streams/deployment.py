@@ -1,4 +1,4 @@
-"""chatqueue as it is deployed, for one test module: Redis, API processes and workers, started at the same time."""
+"""chatqueue as it is deployed, for one test module: Redis, API processes and workers, started simultaneously."""
 
 import http.client
 import json

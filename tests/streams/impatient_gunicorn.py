@@ -1,4 +1,4 @@
-"""api/gunicorn_conf.py with a short silence before a keepalive, so that a test need not wait for a quarter minute."""
+"""api/gunicorn_conf.py with frequent keep-alives, so that a test need not wait for 15 seconds."""
 
 from api import gunicorn_conf
 from api.gunicorn_conf import *  # noqa: F403

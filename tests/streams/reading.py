@@ -1,4 +1,4 @@
-"""A reader of server-sent events that keeps what came, to the byte, and can be cut anywhere."""
+"""A reader of server-sent events that keeps every received byte and can be cut anywhere."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A browser's own EventSource: cut in mid-stream it comes back by itself, and ends with the answer."""
+"""A browser's own EventSource: cut in mid-stream, it reconnects by itself and ends with the answer."""
 
 import http.client
 import json
@@ -12,7 +12,6 @@ import pytest
 
 from tests.offline import directive, key
 from tests.processes import running
-from tests.streams.deployment import deployed
 from tests.streams.reading import messages, words
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -96,10 +95,7 @@ class ProxyHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
-    with deployed(tmp_path_factory.mktemp("browser"), model_url, webs=1, workers=1) as deployment:
-        yield deployment
+DEPLOYMENT = {"webs": 1, "workers": 1}
 
 
 @pytest.fixture

@@ -9,22 +9,18 @@ import pytest
 
 from jobs.states import State
 from tests.offline import calls, directive
-from tests.streams.deployment import deployed
 from tests.streams.reading import event_types, final_text, words
 from tests.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
-    with deployed(tmp_path_factory.mktemp("limits"), model_url, webs=1, workers=1) as deployment:
-        yield deployment
+DEPLOYMENT = {"webs": 1, "workers": 1}
 
 
 @contextmanager
 def paused(worker):
-    """It begins nothing meanwhile."""
+    """The worker starts no job during the block."""
     os.kill(worker.pid, signal.SIGSTOP)
     try:
         yield

@@ -1,4 +1,4 @@
-"""One API process: a thousand idle readers cost little, a slow one holds up nobody and piles up nothing."""
+"""One API process: a thousand idle readers cost little, and a slow reader blocks no other and buffers nothing."""
 
 import asyncio
 import resource
@@ -10,7 +10,6 @@ import pytest
 from jobs.storage import keys, transitions
 from jobs.storage.redis_client import MAX_CONNECTIONS
 from tests.jobs.conftest import USAGE, Driver
-from tests.streams.deployment import deployed
 from tests.streams.reading import event_types, messages
 from tests.waiting import until
 
@@ -21,12 +20,15 @@ DELTAS, DELTA_TEXT = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and
 MAX_MB_GROWTH = 30
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
+DEPLOYMENT = {"webs": 1, "workers": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def open_files():
+    """Enough file descriptors for all readers; autouse, so that the deployment inherits the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8 * READERS), hard))
-    with deployed(tmp_path_factory.mktemp("many"), model_url, webs=1, workers=0) as deployment:
-        yield deployment
+    yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 

@@ -1,4 +1,4 @@
-"""A stream can be cut anywhere and resumed on any API process: nothing is lost, doubled or changed by a byte."""
+"""A stream can be cut anywhere and resumed on any API process without losing, repeating or changing a byte."""
 
 import random
 import signal
@@ -9,22 +9,18 @@ from dataclasses import dataclass
 import pytest
 
 from tests.offline import directive, key
-from tests.streams.deployment import deployed
 from tests.streams.reading import event_types, final_text, messages, words
 
 SEED = 20261121
 LIVE, AFTER = 60, 40  # cuts during the run and after it
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
-    with deployed(tmp_path_factory.mktemp("resuming"), model_url, webs=2, workers=1) as deployment:
-        yield deployment
+DEPLOYMENT = {"webs": 2, "workers": 1}
 
 
 @dataclass(frozen=True)
 class Cut:
-    """After that many bytes, on one API process; resumed on one of them, in one of two ways."""
+    """A cut after ``at`` bytes: the API processes before and after it, and how the stream is resumed."""
 
     at: int
     read_on: int

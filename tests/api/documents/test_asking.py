@@ -1,4 +1,4 @@
-"""Chats that name documents: which may be asked, and what is answered."""
+"""Chats with documents: which documents are accepted, and how citations are returned."""
 
 import pytest
 

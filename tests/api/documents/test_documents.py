@@ -1,4 +1,4 @@
-"""Documents on record: how they stand, are listed and deleted, whatever has become of the jobs that look after them."""
+"""Stored documents: their status, listing and deletion, whatever happened to their jobs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a job says of the document that it ingests: heard from the one that has it in hand, and told on the task too."""
+"""The progress and outcome of an ingest: accepted from the owner job only, and shown on the task too."""
 
 import pytest
 

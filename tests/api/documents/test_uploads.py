@@ -1,4 +1,4 @@
-"""Uploads without a worker: what is accepted, what is refused and why, and that nothing is left of it."""
+"""Uploads without a worker: accepted ones, and rejected ones that leave nothing behind."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Whether the client is still there: seen on its connection, without taking a byte from it or waiting for one."""
+"""Disconnects are detected on the connection, without consuming a byte or blocking."""
 
 import socket
 import struct
@@ -22,10 +22,10 @@ HELLO = {"message": "hello"}
 def ends():
     """Both ends of a TCP connection: the server's and the client's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
+        client_socket = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
-    with server, client:
-        yield server, client
+    with server, client_socket:
+        yield server, client_socket
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def server(ends):
 
 
 @pytest.fixture
-def client(ends):
+def client_socket(ends):
     return ends[1]
 
 
@@ -46,7 +46,7 @@ def check(api_app, server):
 
 @pytest.fixture
 def patient(make_api, api_app, api_redis_port):
-    """The API, whose sync chat waits for long."""
+    """The API with a long wait of the sync chat."""
     return make_api(api_redis_port, sync_wait_seconds=30)
 
 
@@ -73,26 +73,26 @@ def test_a_silent_client_is_connected(check, server, timeout):
     assert server.gettimeout() == timeout
 
 
-def test_the_check_does_not_consume_a_further_request(check, server, client):
+def test_the_check_does_not_consume_a_further_request(check, server, client_socket):
     """A pipelined request stays in the socket for the server to read."""
-    client.sendall(b"GET /next")
+    client_socket.sendall(b"GET /next")
     until(lambda: server.recv(1, socket.MSG_PEEK))
 
     assert not is_disconnected(check)
     assert server.recv(100) == b"GET /next"
 
 
-def test_a_client_that_closes_has_disconnected(check, client):
+def test_a_client_that_closes_has_disconnected(check, client_socket):
     """An orderly close is detected."""
-    client.close()
+    client_socket.close()
 
     until(lambda: is_disconnected(check))
 
 
-def test_a_client_whose_connection_is_reset_has_disconnected(check, client):
+def test_a_client_whose_connection_is_reset_has_disconnected(check, client_socket):
     """A reset is detected like an orderly close."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
+    client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client_socket.close()
 
     until(lambda: is_disconnected(check))
 
@@ -113,7 +113,7 @@ def test_a_server_that_hides_the_connection_reports_no_disconnects(api_app):
 
 
 @pytest.fixture
-def disconnect(patient, fake_worker, server, client):
+def disconnect(patient, fake_worker, server, client_socket):
     """Post a chat, see it queued or running, close the connection; the reply and what became of the job."""
 
     def disconnect(call, is_running=False, **body):
@@ -128,7 +128,7 @@ def disconnect(patient, fake_worker, server, client):
             job_id = until(fake_worker.next_queued)
             if is_running:
                 fake_worker.write(lease := fake_worker.claim(job_id), lease.log_length, "half an ans")
-            client.close()
+            client_socket.close()
             if body.get("on_disconnect") == "continue":
                 fake_worker.complete(job_id)
             return *posted.result(10), job_id
@@ -162,7 +162,9 @@ def test_a_sync_chat_can_continue_after_a_disconnect(patient, disconnect, stream
     assert patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json["status"] == "completed"
 
 
-def test_a_disconnected_reader_ends_only_its_own_stream(patient, fake_worker, submit_chat, server, client, monkeypatch):
+def test_a_disconnected_reader_ends_only_its_own_stream(
+    patient, fake_worker, submit_chat, server, client_socket, monkeypatch
+):
     """The stream's resources are released, and the job continues."""
     monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
     job_id = submit_chat()
@@ -172,7 +174,7 @@ def test_a_disconnected_reader_ends_only_its_own_stream(patient, fake_worker, su
             lambda: patient.test_client().get(path, environ_overrides={"gunicorn.socket": server}).text
         )
         until(lambda: is_followed(fake_worker, job_id))
-        client.close()
+        client_socket.close()
         text = stream.result(10)
 
     assert "event: status" in text
@@ -180,7 +182,7 @@ def test_a_disconnected_reader_ends_only_its_own_stream(patient, fake_worker, su
     assert fake_worker.store.run(queries.record(job_id)).state is State.QUEUED
 
 
-def test_a_disconnect_during_shutdown_cancels_nothing(patient, fake_worker, server, client, monkeypatch):
+def test_a_disconnect_during_shutdown_cancels_nothing(patient, fake_worker, server, client_socket, monkeypatch):
     """A client that reconnects to another server disconnects from this one, so its job must continue."""
     monkeypatch.setattr(engine, "DISCONNECT_CHECK_SECONDS", 60)
     with ThreadPoolExecutor() as pool:
@@ -197,7 +199,7 @@ def test_a_disconnect_during_shutdown_cancels_nothing(patient, fake_worker, serv
         )
         job_id = until(fake_worker.next_queued)
         until(lambda: is_followed(fake_worker, job_id))
-        client.close()
+        client_socket.close()
         services_of(patient).listener.close()
         stream.result(10)
 

@@ -1,4 +1,4 @@
-"""Waiting for a job over HTTP, on each of its three addresses: woken by the end itself, told apart by ETag."""
+"""Long polls on each of the three endpoints of a job: ended by the final state, with ETags for every change."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""/v1 without a worker: what is kept how long, what is shown of what, what is refused."""
+"""/v1 without a worker: lifetimes of stored data, the objects that are returned, and rejected calls."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""/v1: what is taken and what is refused, so that whatever was taken can be read again."""
+"""/v1: accepted and rejected input. Every accepted request can be read again."""
 
 import gzip
 import json

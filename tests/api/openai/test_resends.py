@@ -1,4 +1,4 @@
-"""Calls that a client sends again: each finds the job of its first try, and none that of another call."""
+"""Requests that a client resends: each finds the job of its first try, and never the job of another call."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""/v1's streams where something goes wrong: each ends with an error that its client sees."""
+"""Streams of /v1 that fail: each ends with an error that the client notices."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -22,7 +22,7 @@ REFUSED = JobError(code="provider_rejected_request", message="the provider answe
 
 @pytest.fixture
 def start_stream(api_app):
-    """Reads a streamed call to its end while the test plays the worker."""
+    """Reads a streamed call to its end while the test acts as the worker."""
     with ThreadPoolExecutor() as pool:
 
         def read(path, body, buffered=True):

@@ -1,4 +1,4 @@
-"""A job's log as the chunks of a chat completion: nothing is told twice, and nothing is taken back."""
+"""A job's log as the chunks of a chat completion: no text is repeated, and none is taken back."""
 
 import json
 
