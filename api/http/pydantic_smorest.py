@@ -7,7 +7,7 @@ Api                         ── PydanticConverter ──> OpenAPI 3.1   pydan
 
 Public extension points, but for four: ``Api`` overrides ``_register_error_handlers``, ``_register_responses`` and
 ``_register_pagination_header``, and ``alt_response`` writes a view's ``_apidoc``. They have no public counterpart, so
-pyproject.toml bounds flask-smorest to the minor version that this module was written for.
+pyproject.toml limits flask-smorest to the minor version that this module was written for.
 """
 
 from collections.abc import Callable, Mapping

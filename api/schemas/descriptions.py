@@ -1,4 +1,4 @@
-"""Descriptions in the OpenAPI document of what has none of its own for API users.
+"""Descriptions of schemas and fields in the OpenAPI document that have none of their own for API users.
 
 The models of jobs/ have docstrings for developers; they never reach the document. Fields that mean the same in every
 schema are described once, by their name.

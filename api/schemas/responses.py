@@ -1,4 +1,4 @@
-"""The chat responses and streams of the native API, and what all its responses share. Times are ISO 8601 in UTC."""
+"""The chat responses and streams of the native API, and helpers for all responses. Times are ISO 8601 in UTC."""
 
 import math
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from jobs.states import State
 from jobs.storage.transitions import Created
 
 POLL_SECONDS: Final = 1  # Retry-After of a job that runs, or starts as soon as a worker is free
-MAX_POLL_SECONDS: Final = 60  # Retry-After of a job that waits long for its next attempt: it may be cancelled meanwhile
+MAX_POLL_SECONDS: Final = 60  # Retry-After of a job that waits long for its next attempt, and may be cancelled
 
 
 class ChatJob(FrozenModel):

@@ -35,7 +35,7 @@ class EventEncoder(Protocol):
         ...
 
     def shutdown(self) -> bytes:
-        """The end of the stream on this server, while the job goes on. May raise ServerShutdown."""
+        """The end of the stream on this server, while the job continues. May raise ServerShutdown."""
         ...
 
 

@@ -183,7 +183,7 @@ def test_a_forked_child_gets_a_thread_of_its_own(listener, store_client):
 
 
 class TestRestarts:
-    """A Redis of its own, which goes away."""
+    """A Redis server of its own, which is stopped and restarted."""
 
     @pytest.fixture
     def port(self):

@@ -12,7 +12,7 @@ CANARY = "canary-7f3a9"
 
 @pytest.fixture
 def logged(caplog):
-    """All that the records logged so far would show, with arguments, extras and tracebacks."""
+    """The full text of all log records so far, with arguments, extras and tracebacks."""
     caplog.set_level(logging.DEBUG)
 
     def read():

@@ -38,7 +38,7 @@ MODEL_MODULES = (
     embeddings_kind,
     openai_answers,
     openai_shapes,
-)  # where the models of bodies live
+)  # the models of request and response bodies
 METHODS = {"get", "post", "delete", "put", "patch"}
 
 
@@ -135,11 +135,11 @@ VECTORS = EmbeddingsAnswer(vectors=(pack([0.5]),), model="e", usage=None)
 
 class QuietHandler(WSGIRequestHandler):
     def log_request(self, *args):
-        """Thousands of lines would hide what failed."""
+        """Does not log: thousands of lines would hide the failure."""
 
 
 def _end_queued_jobs(fake_worker, stop_event):
-    """A worker that answers everything, and cancels what came too late, so that every stream ends."""
+    """A worker that completes every job, and cancels the others, so that every stream ends."""
     while not stop_event.wait(0.02):
         while (job_id := fake_worker.next_queued()) is not None:
             try:
@@ -150,7 +150,7 @@ def _end_queued_jobs(fake_worker, stop_event):
 
 @pytest.fixture
 def served(make_api, api_redis_port, fake_worker, tmp_path):
-    """The app behind a real socket, with limits small enough for a machine to try to exceed them."""
+    """The app behind a real socket, with limits low enough for generated input to exceed them."""
     app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02, data_dir=tmp_path)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     stop_event = threading.Event()

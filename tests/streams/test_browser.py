@@ -33,7 +33,7 @@ for (const type of ["completed", "incomplete", "failed", "cancelled"])
 
 
 class Origin(ThreadingHTTPServer):
-    """Serves the page and the API under one origin; cuts the first stream that passes through it."""
+    """Serves the page and the API under one origin; cuts the first stream."""
 
     daemon_threads = True
 
@@ -42,7 +42,7 @@ class Origin(ThreadingHTTPServer):
         self.api_port = api_port
         self.page = PAGE.replace("JOB", job_id).encode()
         self.resumed_after = []  # Last-Event-ID of each request for the stream
-        self.forwarded = [b""]  # what the browser was sent before the cut
+        self.forwarded = [b""]  # the bytes sent to the browser before the cut
         self.reported = None
         self.has_reported = threading.Event()
 
@@ -114,7 +114,7 @@ def test_a_cut_event_source_reconnects_and_ends_with_the_answer(origin, tmp_path
     """The browser's own reconnect sends the last event id of the first request."""
     flags = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
     flags += ["--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
-    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to start as root with one
+    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start as root with a sandbox
     env = {"HOME": str(tmp_path)}
     with running([CHROMIUM, *flags, origin.url], ready="DevTools listening", env=env) as browser:
         assert origin.has_reported.wait(30), browser.output

@@ -14,7 +14,7 @@ from tests.streams.reading import event_types, messages
 from tests.waiting import until
 
 READERS = 1_000
-MAX_CONCURRENT_OPENS = 50  # that open their connection at the same time
+MAX_CONCURRENT_OPENS = 50  # connections that are opened simultaneously
 MAX_KB_PER_READER = 200
 DELTAS, DELTA_TEXT = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and the deque of a reader hold
 MAX_MB_GROWTH = 30
@@ -42,7 +42,7 @@ def memory_mb(web):
 
 
 class IdleReaders:
-    """Idle readers, each of a job of its own; ``connected`` of them have been told where their job stands."""
+    """Idle readers, each with its own job; ``connected`` of them have received the status of their job."""
 
     def __init__(self, port, job_ids):
         self.connected = 0
@@ -51,7 +51,7 @@ class IdleReaders:
         self._job_ids = job_ids
 
     def read_to_end(self):
-        """All that each was told."""
+        """Everything that each reader received."""
         return asyncio.run(self._read_all())
 
     async def _read_all(self):
@@ -71,7 +71,7 @@ class IdleReaders:
 
 @contextmanager
 def idle_readers(deployment, web, job_ids):
-    """While the block lasts all of them read; then their jobs are cancelled. Yields the future of what they read."""
+    """All readers read during the block; then their jobs are cancelled. Yields the future of the received data."""
     crowd = IdleReaders(web.port, job_ids)
     with ThreadPoolExecutor(1) as pool:
         reads = pool.submit(crowd.read_to_end)
@@ -125,7 +125,7 @@ def test_a_slow_reader_blocks_no_other_and_buffers_nothing(web, jobs):
 
 
 def write(jobs, lease, deltas=DELTAS, batch=50):
-    """As a worker would, only more; and the end."""
+    """Writes more deltas than a worker would, and the end."""
     event = transitions.delta_event(DELTA_TEXT)
     for written in range(0, deltas, batch):
         tails = [transitions.PendingEvents(lease.log_length + written + i, (event,)) for i in range(batch)]

@@ -69,4 +69,4 @@ def test_a_ready_document_stays_ready(client, fake_worker):
     run(transitions.document.record_progress(document_id, task_id, 1, 2))
     run(transitions.document.mark_failed(document_id, task_id, JobError(code="a", message="b")))
     assert client.get(f"{PATH}/{document_id}").json == ready
-    mark_ready(fake_worker, document_id, task_id)  # sent again, it is told the same
+    mark_ready(fake_worker, document_id, task_id)  # repeated, with the same outcome

@@ -114,7 +114,7 @@ def test_a_server_that_hides_the_connection_reports_no_disconnects(api_app):
 
 @pytest.fixture
 def disconnect(patient, fake_worker, server, client_socket):
-    """Post a chat, see it queued or running, close the connection; the reply and what became of the job."""
+    """Posts a chat, closes the connection while it is queued or running, and returns the reply and the final state."""
 
     def disconnect(call, is_running=False, **body):
         def post():

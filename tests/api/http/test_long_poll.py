@@ -21,7 +21,7 @@ ADDRESSES = {
 
 @pytest.fixture(params=ADDRESSES)
 def address(request):
-    """Of each kind: the path and the status of an answer for a job that has not ended."""
+    """The path of each endpoint, and its status for a job that is not final."""
     return ADDRESSES[request.param]
 
 
@@ -42,7 +42,7 @@ def unfinished(address):
 
 @pytest.fixture
 def waits(fake_worker):
-    """True once somebody waits for that job."""
+    """True once a request waits for that job."""
     client = fake_worker.store._client
     return lambda job_id: client.pubsub_numsub(keys.changed_channel(job_id))[0][1] == 1
 
@@ -138,7 +138,7 @@ def test_a_wait_reads_the_job_only_at_its_beginning_and_end(get, fake_worker, wa
         assert fake_worker.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, fake_worker.settings))
         assert waited.result(20).json["status"] == "completed"
 
-    assert len(reads) <= 3  # one may still have been due when the counting began
+    assert len(reads) <= 3  # one read may have been due when the counting began
 
 
 def test_a_final_job_is_read_once(get, fake_worker, job_id, path, monkeypatch):
@@ -192,7 +192,7 @@ def test_the_etag_holds_until_something_changes(get, fake_worker, submit_chat, a
 
 
 def etag_of(get, path):
-    """The ETag, which holds: asked with it, the answer is 304 and empty, in each way that it may be sent."""
+    """The current ETag, for which each form of If-None-Match is answered with an empty 304."""
     tag = get(path).headers["ETag"]
     for sent in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
         same = get(path, **{"If-None-Match": sent})

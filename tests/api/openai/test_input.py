@@ -25,7 +25,7 @@ def post_raw(client, body, **headers):
 
 
 def nested(levels):
-    inner = levels - 1  # the body itself is one
+    inner = levels - 1  # the body itself is one level
     return b'{"background":true,"input":"hi","extra":' + b'{"a":' * inner + b"1" + b"}" * inner + b"}"
 
 
@@ -72,7 +72,7 @@ def test_a_model_may_have_a_space_in_its_name(api_client):
 
 @pytest.fixture
 def unreadable(api_client, fake_worker, api_services):
-    """A response that failed since its request is damaged."""
+    """A response that failed because its stored request is damaged."""
     response_id = post(api_client, input="hi").json["id"]
     api_services.store._client.set(keys.request(response_id), f'{{"input":"{CANARY}",,')
     claimed = fake_worker.store.run(
