@@ -68,7 +68,7 @@ def test_other_outcomes_are_200_and_differ_by_status(api_client, submit_chat, fa
 
 
 def test_a_cancelled_chat_keeps_its_partial_text(api_client, submit_chat, fake_worker):
-    """The text so far and its usage can be fetched."""
+    """The text that was written before the cancellation can be fetched."""
     job_id = submit_chat()
     lease = fake_worker.claim(job_id)
     fake_worker.write(lease, lease.log_length, "half an ans")

@@ -102,7 +102,7 @@ def test_a_shutdown_releases_long_polls_with_the_current_state(web):
 
 
 def test_a_body_over_the_limit_is_413_over_a_real_socket(web):
-    """The client receives the response, although it is still sending."""
+    """The client gets the problem, not a broken connection."""
     status, body = web.call("POST", "/api/v1/chat/async", b"x" * (3 * 1024 * 1024))
 
     assert (status, body["error"]["code"]) == (413, "body_too_large")

@@ -49,7 +49,7 @@ def _set(store_client, name, message=b"1", job_id=JOB):
 
 
 def test_a_met_condition_needs_no_wait(listener):
-    """The waiter returns without a subscription."""
+    """The waiter returns immediately instead of waiting for a change."""
     started = time.monotonic()
 
     assert listener.wait(JOB, lambda: "done", 10) == "done"

@@ -34,7 +34,7 @@ def test_stats_count_by_state_and_priority(api_client, submit_chat, fake_worker)
 
 
 def test_stats_of_an_empty_queue(api_client):
-    """All figures are zero or null, and none is missing."""
+    """Counts are zero and not missing, and the oldest wait is null."""
     stats = api_client.get("/api/v1/queue/stats").json
 
     assert set(stats["counts"].values()) == {0}

@@ -125,7 +125,7 @@ def test_a_result_that_does_not_exist_yet_is_202(api_client, submit_chat):
 
 
 def test_a_failed_task_has_its_error(api_client, submit_chat, fake_worker):
-    """The result is null, and the error has the code and the message."""
+    """The result and the status of the task have the same code."""
     job_id = submit_chat()
     fake_worker.fail(job_id)
 
@@ -155,7 +155,7 @@ def test_cancel_does_not_change_a_final_task(api_client, submit_chat, fake_worke
 
 @pytest.mark.parametrize("state", ["queued", "in_progress", "completed"])
 def test_a_deleted_task_is_gone_whatever_its_state(api_client, submit_chat, fake_worker, state):
-    """Its record, request and result are all 404 afterwards."""
+    """It is a 404 and not listed afterwards."""
     job_id = submit_chat()
     if state == "in_progress":
         fake_worker.claim(job_id)

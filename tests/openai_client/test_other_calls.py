@@ -76,7 +76,7 @@ def test_a_provider_error_raises_the_matching_class(client, raised):
 
 
 def test_an_exhausted_quota_is_a_rate_limit_error(client):
-    """The client's RateLimitError has the code of the quota."""
+    """The provider's 429 is not turned into a server error."""
     with pytest.raises(openai.RateLimitError):
         client.responses.create(model="m", input="[[offline status=429 code=insufficient_quota]]")
 

@@ -189,7 +189,7 @@ def test_a_running_response_can_be_deleted(client):
 
 
 def test_input_items_are_listed_page_by_page(client):
-    """Each item is listed once, in both orders."""
+    """Following the pages lists each item once, in either order."""
     prompt = [{"role": "user", "content": f"message {number}"} for number in range(5)]
     response = client.responses.create(model="m", input=prompt)
 
@@ -217,7 +217,7 @@ def test_a_conversation_continues(client):
 
 
 def test_an_unknown_previous_response_is_rejected(client):
-    """The error has OpenAI's code and names the parameter."""
+    """So is a malformed id and one of a response without an answer yet."""
     running = client.responses.create(model="m", input="[[offline delay=20]]", background=True)
     for previous in ("resp_" + "0" * 32, "nonsense", running.id):
         with pytest.raises(openai.BadRequestError) as refused:
@@ -273,7 +273,7 @@ def test_structured_output_is_parsed(client):
 
 
 def test_an_incomplete_response_has_its_reason(client):
-    """A length limit is reported in `incomplete_details`."""
+    """A length limit and a content filter are both reported, and the stream agrees with the response."""
     for words, limit, reason in (("tokens=9", 4, "max_output_tokens"), ("filter=1 say=x", None, "content_filter")):
         response = client.responses.create(model="m", input=f"[[offline {words}]]", max_output_tokens=limit)
         assert (response.status, response.incomplete_details.reason) == ("incomplete", reason)
@@ -284,7 +284,7 @@ def test_an_incomplete_response_has_its_reason(client):
 
 
 def test_a_failed_response_has_its_error(client):
-    """The status is failed, and the error has OpenAI's code."""
+    """It raises in the foreground, and is a failed response with OpenAI's code in the background."""
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model="m", input="[[offline status=400]]")
     response = wait_until_final(
@@ -321,8 +321,8 @@ def test_a_restarted_attempt_leaves_the_stream_valid(client):
     assert [item.id for item in client.responses.retrieve(final.id).output] == [added[1].item.id]
 
 
-def test_an_unstored_response_cannot_be_continued_later(client):
-    """`store: false` keeps nothing beyond a few minutes."""
+def test_an_unstored_response_cannot_run_in_the_background(client):
+    """A background response is fetched later, so `store: false` is rejected for it."""
     response = client.responses.create(model="m", input="hi", store=False)
 
     assert response.store is False

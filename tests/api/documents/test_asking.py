@@ -10,7 +10,7 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 
 
 def test_only_ready_documents_can_be_used(client, fake_worker, read_problem):
-    """A chat with a document that is not ready is rejected with the document's state as its code."""
+    """A chat with a document that is being ingested or has failed is a 422 with its own code."""
     document = send(client).json["document"]
     document_id, task_id = document["document_id"], document["task_id"]
 

@@ -153,7 +153,7 @@ def test_a_malformed_form_is_rejected_without_a_trace(client, files, read_proble
 
 @pytest.mark.parametrize("content_type", ["application/json", "image/png", "multipart/form-data", ""])
 def test_a_body_of_another_type_is_rejected(client, read_problem, content_type):
-    """The 415 lists the supported content types."""
+    """Only forms with a boundary and the documented types of a file are read."""
     read_problem(client.post(PATH, data=b"x", content_type=content_type), 415, "unsupported_media_type")
 
 

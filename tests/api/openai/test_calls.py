@@ -176,7 +176,7 @@ def test_models_are_those_of_the_settings_before_the_first_list(api_client, api_
 
 
 def test_an_outage_of_redis_is_503(make_api, silent_port):
-    """Every call of /v1 reports the outage in OpenAI's error format."""
+    """The error member has the stable code of an outage."""
     client = make_api(silent_port, redis_timeout_seconds=0.2).test_client()
     refused = client.post("/v1/responses", json={"input": "hi"})
 

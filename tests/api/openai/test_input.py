@@ -57,7 +57,7 @@ def test_nan_and_infinity_are_rejected(api_client, number):
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/api/v1/chat/async"])
 def test_a_compressed_body_is_rejected(api_client, path):
-    """The 415 names Content-Encoding, not the JSON that could not be parsed."""
+    """The body is not parsed as JSON, so the error must not be about its syntax."""
     body = gzip.compress(b'{"message":"hi"}')
     refused = api_client.post(path, data=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
@@ -65,7 +65,7 @@ def test_a_compressed_body_is_rejected(api_client, path):
 
 
 def test_a_model_may_have_a_space_in_its_name(api_client):
-    """Some providers use such names."""
+    """Some providers use such names; a space at the beginning is still invalid."""
     assert post(api_client, input="hi", model="my model").json["model"] == "my model"
     assert post(api_client, input="hi", model=" m").status_code == 400
 
