@@ -1,17 +1,19 @@
-"""Takes requests: the Flask app. Never imports openai or a task body."""
+"""The Flask app, which accepts requests. Never imports openai or a task body."""
 
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, queue, tasks
-from api.http.pydantic_smorest import Api
+from api.http.pydantic_smorest import Api, SchemaOptions
+from api.schemas.descriptions import describe
 from api.services import install
+from jobs.requests import CONTEXT_MAX_LENGTH, MAX_MESSAGE_CHARS
 from jobs.settings import Settings, get_settings
 
 PREFIX = "/api/v1"
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The app, with nothing opened yet: `gunicorn "api:create_app()"`, `flask --app api run`."""
+    """The app, without any open connection: `gunicorn "api:create_app()"`, `flask --app api run`."""
     settings = settings or get_settings()
     app = Flask("api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
@@ -19,7 +21,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.from_mapping(docs.OPENAPI)
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
-    api = Api(app)
+    api = Api(app, SchemaOptions({MAX_MESSAGE_CHARS: settings.max_message_chars}, CONTEXT_MAX_LENGTH, describe))
     for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)

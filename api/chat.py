@@ -1,13 +1,13 @@
-"""Chat over HTTP: wait for the answer, or fetch it later."""
+"""Chat over HTTP: wait for the answer, fetch it later, or stream it."""
 
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Response, url_for
 
 from api.document_checks import check_documents
-from api.http.event_stream import event_stream
 from api.http.long_poll import Poll, view_when_final
 from api.http.problems import JobFailedError
 from api.http.pydantic_smorest import Blueprint
@@ -15,6 +15,8 @@ from api.schemas import examples
 from api.schemas.requests import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
 from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, replayed_header
 from api.services import services
+from api.streaming.engine import FROM_THE_START, JobStream
+from api.streaming.native import NativeEncoder
 from jobs import lookup
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.kinds import CONVERSATION_KINDS
@@ -23,9 +25,8 @@ from jobs.models import JobRecord, JobView
 from jobs.states import State
 from jobs.storage.transitions import Created
 
-blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat calls")
+blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat with a model")
 
-_FROM_THE_START: Final = -1
 ACCEPTED_HEADERS: Final = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
 
 
@@ -36,12 +37,12 @@ def _event_stream(description: str) -> Callable[..., Any]:
 @blueprint.route("/sync", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(SyncChat, examples=examples.CHAT_REQUESTS)
-@_event_stream("With `stream`: its events until the end.")
+@_event_stream("If `stream` is true: the job's events until it is final.")
 @blueprint.response(200, ChatJob, description="The job is final.", examples=examples.FINAL_CHATS)
 @blueprint.alt_response(
     202,
     schema=ChatJob,
-    description="Not final within the server's limit: it goes on, fetch it at Location.",
+    description="The job is not final within the server's time limit. It continues; fetch it from `Location`.",
     example=examples.QUEUED_CHAT,
     headers=ACCEPTED_HEADERS,
 )
@@ -49,9 +50,9 @@ def _event_stream(description: str) -> Callable[..., Any]:
 def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     """Chat and wait for the answer.
 
-    The call goes through the same queue as any other. A job that fails is answered 502 with its own code, and 422 where
-    its documents cannot be asked. When the caller closes the connection before the end, the job is cancelled: see
-    `on_disconnect`.
+    The call goes through the same queue as every other call. If the job fails, the response is 502 with the job's error
+    code, or 422 if its documents cannot be used. Closing the connection before the end cancels the job, unless
+    `on_disconnect` is `continue`.
     """
     created = _submit(body, headers)
     on_disconnect = _cancel_callback(created) if body.cancels_on_disconnect(headers) else None
@@ -68,17 +69,20 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
 @blueprint.route("/async", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(AsyncChat, examples=examples.CHAT_REQUESTS)
-@_event_stream("With `stream`: its events until the end; a reader that leaves may resume them.")
+@_event_stream("If `stream` is true: the job's events until it is final. A stream that was cut can be resumed.")
 @blueprint.response(
     202,
     ChatJob,
-    description="Accepted: it will be seen through.",
+    description="Accepted for processing.",
     example=examples.QUEUED_CHAT,
     headers=ACCEPTED_HEADERS,
 )
 @blueprint.problems(400, 413, 415, 422, 429, 501, 503)
 def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
-    """Chat and fetch the answer later."""
+    """Submit a chat and fetch the answer later.
+
+    The call returns as soon as the job is stored. Fetch the answer from the URL in `Location`, or stream its events.
+    """
     created = _submit(body, headers)
     if body.stream:
         return _stream_response(created, _cancel_callback(created) if body.on_disconnect == "cancel" else None)
@@ -99,14 +103,17 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
 @blueprint.alt_response(
     202,
     schema=ChatJob,
-    description="Not final yet.",
+    description="The job is not final yet.",
     example=examples.QUEUED_CHAT,
     headers=examples.headers("ETag", "Retry-After", "Preference-Applied"),
 )
-@blueprint.alt_response(304, description="As the ETag says.")
+@blueprint.alt_response(304, description="Not modified: the ETag still matches.")
 @blueprint.problems(404, 422, 503)
 def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
-    """Fetch the answer, or wait for it."""
+    """Fetch a chat's answer, or wait for it.
+
+    With `wait`, the call returns once the job is final or the time is up.
+    """
     poll = Poll.of(query, headers)
     view = view_when_final(job_id, poll.wait_seconds)
     _check_kind(view.record)
@@ -116,19 +123,25 @@ def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
 @blueprint.route("/jobs/<job_id>/events", parameters=[examples.JOB_ID])
 @blueprint.arguments(EventsQuery, location="query")
 @blueprint.arguments(EventsHeaders, location="headers")
-@_event_stream("The job's events, from the first or from where the reader left off, until the end.")
-@blueprint.alt_response(204, description="The reader has seen the last one: an EventSource does not come back.")
+@_event_stream("The job's events after the given number, or from the first one, until the job is final.")
+@blueprint.alt_response(
+    204, description="The client has already received the last event. An EventSource then stops reconnecting."
+)
 @blueprint.problems(404, 422, 503)
 def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Response:
-    """Follow the answer as it comes.
+    """Stream a chat's events.
 
-    Any number of readers may, during the run and after it, from any event on; one that leaves cancels nothing. When
-    the log has expired, which it does before the answer, the text comes in one piece.
+    Any number of clients can stream the same job, while it runs and afterwards, from any event on. Closing the
+    connection does not cancel the job. Once the events have expired, which happens before the answer expires, the whole
+    text is sent as one event.
     """
     record = lookup.record(services().store, job_id)
     _check_kind(record)
     last_seen = headers.last_event_id or query.starting_after
-    return event_stream(record, _FROM_THE_START if last_seen is None else int(last_seen))
+    stream = JobStream(record, NativeEncoder(), after=FROM_THE_START if last_seen is None else int(last_seen))
+    if not stream.first_events() and record.state.is_final:
+        return Response(status=HTTPStatus.NO_CONTENT)
+    return stream.respond()
 
 
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
@@ -141,11 +154,13 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
 def _stream_response(created: Created, on_disconnect: Callable[[], None] | None) -> Response:
     record = created.record or lookup.record(services().store, created.job_id)
     response_headers = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
-    return event_stream(record, _FROM_THE_START, response_headers, on_disconnect)
+    stream = JobStream(record, NativeEncoder(), on_disconnect=on_disconnect)
+    stream.first_events()  # while an error can still be answered as one
+    return stream.respond(response_headers)
 
 
 def _cancel_callback(created: Created) -> Callable[[], None] | None:
-    """What a client that leaves causes. A job that another request has made, under the same key, goes on."""
+    """Cancels the job when the client disconnects. None for a job that an earlier request with the same key created."""
     if created.record is None:
         return None
     app_services, record = services(), created.record
@@ -159,7 +174,7 @@ def _cancel_callback(created: Created) -> Callable[[], None] | None:
 
 def _check_kind(record: JobRecord) -> None:
     if record.kind not in CONVERSATION_KINDS:
-        raise JobNotFound("this job is no chat call; see /api/v1/tasks", param="job_id")
+        raise JobNotFound("this job is not a chat; see /api/v1/tasks", param="job_id")
 
 
 def _accepted_response(view: JobView, created: Created) -> Any:

@@ -1,4 +1,4 @@
-"""Swagger UI at /docs from a package on this machine, the OpenAPI document at /openapi.json."""
+"""Swagger UI at /docs, served from an installed package, and the OpenAPI document at /openapi.json."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +18,8 @@ OPENAPI: Final[dict[str, Any]] = {
     "OPENAPI_SWAGGER_UI_URL": f"{_ASSETS}/",
     "API_SPEC_OPTIONS": {
         "info": {
-            "description": "Durable LLM calls behind a queue: what is accepted with a 2xx is seen through, "
-            "whatever dies. Errors are problem+json with OpenAI's `error` member."
+            "description": "Durable LLM calls behind a queue. Every call accepted with a 2xx status reaches a final "
+            "state, even if a process dies. Errors are `application/problem+json` with OpenAI's `error` member."
         }
     },
 }

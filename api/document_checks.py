@@ -1,4 +1,4 @@
-"""A chat that names documents is looked at before it becomes a job: what cannot be asked is said at once."""
+"""Checks the documents of a chat before it becomes a job, so that an unusable one is rejected immediately."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _ALL: Final = "all"
 
 
 class DocumentNotAvailable(InvalidRequest):
-    """A document is unknown, deleted, still being ingested, or has failed. ``code`` says which."""
+    """A document is unknown, deleted, still being ingested, or has failed; ``code`` distinguishes these."""
 
     def __init__(self, code: str, message: str, param: str) -> None:
         super().__init__(message, param=param)
@@ -22,7 +22,7 @@ class DocumentNotAvailable(InvalidRequest):
 
 
 def check_documents(request: ChatRequest) -> None:
-    """Raises DocumentNotAvailable. The worker looks again: a document may be deleted while the job waits."""
+    """Raises DocumentNotAvailable. The worker checks again: a document may be deleted while the job waits."""
     if request.documents is None:
         return
     check_installed()

@@ -1,4 +1,4 @@
-"""Documents over HTTP: upload, look at, delete. The work on them is done by jobs like any other."""
+"""Documents over HTTP: upload, show, delete. They are ingested and removed by jobs like any other."""
 
 from typing import Any, Final
 
@@ -11,7 +11,8 @@ from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
 from api.schemas.requests import DocumentsQuery, UploadQuery
-from api.schemas.responses import POLL_SECONDS, Task
+from api.schemas.responses import POLL_SECONDS
+from api.schemas.tasks import Task
 from api.services import Services, services
 from documents.factory import open_files
 from documents.file_type import sniff_type
@@ -26,21 +27,25 @@ from jobs.kinds.removal import RemovalTask
 from jobs.models import DEFAULT_TENANT, new_job_id
 from jobs.storage import transitions
 
-blueprint = Blueprint("documents", __name__, url_prefix="/documents", description="Documents to ask")
+blueprint = Blueprint(
+    "documents", __name__, url_prefix="/documents", description="Documents that chats can use and cite"
+)
 blueprint.before_request(check_installed)
 
 _ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
-_MAX_TRIES: Final = 5  # of an upload whose content is deleted each time that it is found
+_MAX_TRIES: Final = 5  # of an upload whose document is deleted again each time it is found
 
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(UploadQuery, location="query")
 @blueprint.raw_body(UPLOAD_BODY)
-@blueprint.response(200, AcceptedDocument, description="It was there, and is ready.", example=examples.KNOWN)
+@blueprint.response(
+    200, AcceptedDocument, description="The document already exists and is ready.", example=examples.KNOWN
+)
 @blueprint.alt_response(
     202,
     schema=AcceptedDocument,
-    description="It will be ingested, whether by this upload or an earlier one of the same content.",
+    description="The document will be ingested, from this upload or an earlier one with the same content.",
     example=examples.ACCEPTED,
     headers=_ACCEPTED_HEADERS,
 )
@@ -48,8 +53,8 @@ _MAX_TRIES: Final = 5  # of an upload whose content is deleted each time that it
 def upload_document(query: UploadQuery) -> Any:
     """Upload a document: a PDF, or text or Markdown in UTF-8, UTF-16 or UTF-32.
 
-    As the file of a form, or as the body itself. The same content is the same document, however often and under
-    whichever name it is sent; one that has failed is tried again.
+    Send the file as a form field or as the request body. Uploads with the same content are one document, whatever their
+    filenames. Uploading a failed document again starts a new attempt to ingest it.
     """
     app_services = services()
     with document_errors(), open_upload(request, query.filename or "", app_services.settings) as upload:
@@ -64,18 +69,24 @@ def upload_document(query: UploadQuery) -> Any:
 
 @blueprint.route("")
 @blueprint.arguments(DocumentsQuery, location="query")
-@blueprint.response(200, DocumentList, example=examples.LIST)
+@blueprint.response(200, DocumentList, description="One page of documents.", example=examples.LIST)
 @blueprint.problems(422, 501, 503)
 def list_documents(query: DocumentsQuery) -> Any:
-    """The documents, the newest first, page by page; a deleted one until nothing is left of it."""
+    """List the documents, newest first.
+
+    A deleted document is listed until all of its data has been removed.
+    """
     return DocumentList.of_page(document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
 
 
 @blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
-@blueprint.response(200, Document, example=examples.DOCUMENT)
+@blueprint.response(200, Document, description="The document.", example=examples.DOCUMENT)
 @blueprint.problems(404, 501, 503)
 def show_document(document_id: str) -> Any:
-    """How a document stands: progress in pages, pages without text, errors."""
+    """Show a document: its status, progress, pages with problems, and error.
+
+    While a document is `ingesting`, `pages_done` shows the progress.
+    """
     return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
 
 
@@ -83,13 +94,16 @@ def show_document(document_id: str) -> Any:
 @blueprint.response(
     202,
     Task,
-    description="No question finds it any more; this task removes its chunks, vectors and file.",
+    description="Chats can no longer use the document. This task removes its chunks, vectors and file.",
     example=examples.REMOVAL,
     headers=_ACCEPTED_HEADERS,
 )
 @blueprint.problems(404, 429, 501, 503)
 def delete_document(document_id: str) -> Any:
-    """Delete a document, and cancel its ingest. May be repeated until it is gone."""
+    """Delete a document and cancel its ingest.
+
+    May be repeated until the document no longer exists.
+    """
     app_services = services()
     view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
     is_orphaned = view.state is DocumentState.DELETING and view.is_orphaned
@@ -108,7 +122,7 @@ def delete_document(document_id: str) -> Any:
 
 
 def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
-    """The document that this file is: a new one, or the one with the same content. Raises DocumentError."""
+    """The document of this file: a new one, or the existing one with the same content. Raises DocumentError."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
     with files.receive(upload, app_services.settings.document_max_bytes) as stored_upload:
@@ -116,7 +130,7 @@ def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
         for _ in range(_MAX_TRIES):
             if view := _ensure_ingest_job(app_services, files, stored_upload, document):
                 return view
-    raise StoreUnavailable("the document is being deleted again and again; send it later", retry_after_seconds=1)
+    raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
 def _new_document(raw_filename: str, stored_upload: StoredUpload) -> NewDocument:
@@ -135,9 +149,9 @@ def _new_document(raw_filename: str, stored_upload: StoredUpload) -> NewDocument
 def _ensure_ingest_job(
     app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
 ) -> DocumentView | None:
-    """On record and, unless it is ready, in the hands of a job: its own, or one that is made once it has the file.
+    """The document's record; unless the document is ready, an ingest job owns it and has the file.
 
-    None: it was deleted meanwhile. Deleted after that, it is as if the upload had come first.
+    None if the document was deleted in the meantime. A later deletion counts as one after the upload.
     """
     view = _live_view(app_services, app_services.store.run(transitions.document.add(document)))
     if view is None or not view.is_orphaned:
@@ -156,7 +170,7 @@ def _ensure_ingest_job(
 
 
 def _live_view(app_services: Services, document_id: str) -> DocumentView | None:
-    """None for one that is deleted."""
+    """None for a deleted document."""
     (view,) = document_lookup.views(app_services.store, [document_id])
     return None if view is None or view.state is DocumentState.DELETING else view
 
@@ -168,4 +182,4 @@ def _cancel(app_services: Services, job_id: str, *, unless: str) -> None:
 
 
 def _not_found() -> DocumentNotFound:
-    return DocumentNotFound("the document was deleted meanwhile", param="document_id")
+    return DocumentNotFound("the document was deleted in the meantime", param="document_id")

@@ -1,6 +1,6 @@
-"""How gunicorn runs the web: `gunicorn -c api/gunicorn_conf.py "api:create_app()"`. Nobody imports this file.
+"""gunicorn's configuration: `gunicorn -c api/gunicorn_conf.py "api:create_app()"`. No module imports this file.
 
-A greenlet per connection, since a long poll only waits. No access log: paths and queries hold what people send.
+One greenlet per connection, since a long poll only waits. No access log: paths and queries contain user data.
 """
 
 import gc
@@ -12,7 +12,7 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 
 from jobs.settings import get_settings
 
-GC_THRESHOLD = 50_000  # new objects; Python's 700 looks for garbage among thousands of waiting requests all the time
+GC_THRESHOLD = 50_000  # new objects; with Python's default of 700, thousands of waiting requests are scanned constantly
 
 _settings = get_settings()
 
@@ -23,23 +23,23 @@ message.MAX_REQUEST_LINE = 64 * 1024
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 worker_class = "gevent"
-worker_connections = 5_000  # long polls and streams that one process holds at once
+worker_connections = 5_000  # simultaneous long polls and streams per process
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
-graceful_timeout = 10  # seconds for requests under way; waiting ones are let go at once, see post_worker_init
+graceful_timeout = 10  # seconds for running requests; waiting ones are released immediately, see post_worker_init
 loglevel = _settings.log_level.lower()
 proc_name = "chatqueue-web"
-control_socket_disable = True  # it would lie in the home directory, shared by every gunicorn of this user
+control_socket_disable = True  # the socket would be in the home directory, shared by every gunicorn of this user
 
 
 def post_worker_init(worker: Any) -> None:
-    """Once per worker process: logs, and a stop that lets long polls go with what they have."""
+    """Once per worker process: set up logging, and a SIGTERM handler that releases waiting long polls."""
     import gevent
 
     from api.services import services_of
 
     gc.collect()
-    gc.freeze()  # what is loaded stays as long as the process
+    gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)
     logging.basicConfig(level=_settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     listener = services_of(worker.wsgi).listener

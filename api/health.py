@@ -1,22 +1,25 @@
-"""Is it up? For load balancers (live, ready) and for people (full)."""
+"""Health checks: live and ready for load balancers, the full report for people."""
 
 from typing import Any
 
 from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
-from api.schemas.responses import Alive, Health, RedisHealth
+from api.schemas.health import Alive, Health, RedisHealth
 from api.services import services
 from jobs import lookup
 from jobs.states import State
 
-blueprint = Blueprint("health", __name__, url_prefix="/health", description="Is it up?")
+blueprint = Blueprint("health", __name__, url_prefix="/health", description="Health checks")
 
 
 @blueprint.route("")
-@blueprint.response(200, Health, example=examples.HEALTH)
+@blueprint.response(200, Health, description="The service accepts requests.", example=examples.HEALTH)
 @blueprint.problems(503)
 def show_health() -> Any:
-    """Redis, the queue and the workers."""
+    """Show the state of Redis, the queue and the workers.
+
+    The status is `degraded` if no worker is alive. The response is 503 if Redis is unavailable.
+    """
     app_services = services()
     latency_ms = lookup.probe(app_services.store)
     stats = lookup.stats(app_services.store, app_services.settings)
@@ -31,17 +34,23 @@ def show_health() -> Any:
 
 
 @blueprint.route("/live")
-@blueprint.response(200, Alive, example=examples.ALIVE)
+@blueprint.response(200, Alive, description="The process responds.", example=examples.ALIVE)
 @blueprint.problems()
 def show_live() -> Any:
-    """The process answers; touches nothing else."""
+    """Check that the process responds.
+
+    Use it as a liveness probe. It does not depend on Redis.
+    """
     return Alive(status="ok")
 
 
 @blueprint.route("/ready")
-@blueprint.response(200, Alive, example=examples.ALIVE)
+@blueprint.response(200, Alive, description="The service accepts requests.", example=examples.ALIVE)
 @blueprint.problems(503)
 def show_ready() -> Any:
-    """Requests can be accepted: Redis takes writes."""
+    """Check that requests can be accepted.
+
+    Use it as a readiness probe. The response is 503 if Redis does not accept writes.
+    """
     lookup.probe(services().store)
     return Alive(status="ok")

@@ -1,4 +1,4 @@
-"""What the views work with, built once per app. Nothing here is opened before its first use."""
+"""The services that the views use, built once per app. No connection is opened before its first use."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Services:
     listener: ChangeListener
 
     def cancel(self, record: JobRecord) -> None:
-        """May be repeated; a job that has ended otherwise stays as it is. Raises StoreUnavailable, QueueFull."""
+        """Cancel a job. May be repeated; a final job does not change. Raises StoreUnavailable, QueueFull."""
         self.store.run(transitions.cancel(record.job_id, record.queue, self.settings))
 
     def close(self) -> None:
@@ -43,5 +43,5 @@ def services_of(app: Flask) -> Services:
 
 
 def services() -> Services:
-    """Of the app that answers this request."""
+    """The services of the app that handles this request."""
     return services_of(current_app)

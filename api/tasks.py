@@ -1,4 +1,4 @@
-"""Tasks over HTTP: any kind of job, one or many."""
+"""Tasks over HTTP: jobs of every kind, singly or in bulk."""
 
 from typing import Any
 
@@ -11,15 +11,8 @@ from api.http.pydantic_smorest import Blueprint
 from api.http.validation import InvalidFields
 from api.schemas import examples
 from api.schemas.requests import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
-from api.schemas.responses import (
-    RetriedTask,
-    RetryReport,
-    Task,
-    TaskDetails,
-    TaskList,
-    TaskResult,
-    accepted_headers,
-)
+from api.schemas.responses import accepted_headers
+from api.schemas.tasks import RetriedTask, RetryReport, Task, TaskDetails, TaskList, TaskResult
 from api.services import Services, services
 from jobs import lookup
 from jobs.errors import JobNotFound, RequestUnreadable
@@ -31,12 +24,12 @@ from jobs.storage.transitions import Created
 
 
 class IdConverter(BaseConverter):
-    """Any one part of a path that is not the name of a call beside the ids."""
+    """One segment of a path that is not the name of a bulk operation."""
 
     regex = r"(?!retry(?:/|$))[^/]+"
 
 
-blueprint = Blueprint("tasks", __name__, url_prefix="/tasks", description="Tasks of any kind")
+blueprint = Blueprint("tasks", __name__, url_prefix="/tasks", description="Tasks of every kind")
 
 ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
 
@@ -47,13 +40,16 @@ ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Repl
 @blueprint.response(
     202,
     Task,
-    description="Accepted: it will be seen through.",
+    description="Accepted for processing.",
     example=examples.QUEUED_TASK,
     headers=ACCEPTED_HEADERS,
 )
 @blueprint.problems(400, 413, 415, 422, 429, 501, 503)
 def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
-    """Submit a task."""
+    """Submit a task.
+
+    The call returns as soon as the task is stored. Fetch its status from the URL in `Location`.
+    """
     app_services = services()
     if isinstance(body.root, ChatTask):
         check_documents(body.root)
@@ -62,12 +58,12 @@ def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
 
 @blueprint.route("")
 @blueprint.arguments(TasksQuery, location="query")
-@blueprint.response(200, TaskList, example=examples.TASK_LIST)
+@blueprint.response(200, TaskList, description="One page of tasks, or the requested ones.", example=examples.TASK_LIST)
 @blueprint.problems(422, 503)
 def list_tasks(query: TasksQuery) -> Any:
-    """Many tasks at once, or the recent ones.
+    """List tasks.
 
-    With `ids`: those tasks, in the order asked for. Without: the newest first, page by page.
+    With `ids`, returns those tasks in the given order. Without `ids`, returns all tasks page by page, newest first.
     """
     store = services().store
     if query.ids is None:
@@ -81,12 +77,19 @@ def list_tasks(query: TasksQuery) -> Any:
 @blueprint.arguments(WaitQuery, location="query")
 @blueprint.arguments(PollHeaders, location="headers")
 @blueprint.response(
-    200, TaskDetails, example=examples.TASK_DETAILS, headers=examples.headers("ETag", "Preference-Applied")
+    200,
+    TaskDetails,
+    description="The task.",
+    example=examples.TASK_DETAILS,
+    headers=examples.headers("ETag", "Preference-Applied"),
 )
-@blueprint.alt_response(304, description="As the ETag says.")
+@blueprint.alt_response(304, description="Not modified: the ETag still matches.")
 @blueprint.problems(404, 422, 503)
 def show_task(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
-    """The status of a task, and what each of its failed attempts met with; with `wait`, once it has ended."""
+    """Show the status of a task and its failed attempts.
+
+    With `wait`, the call returns once the task is final or the time is up.
+    """
     poll = Poll.of(query, headers)
     details = details_when_final(task_id, poll.wait_seconds)
     return poll.respond(details.record, lambda: TaskDetails.of_details(details), unfinished_status=200)
@@ -105,26 +108,34 @@ def show_task(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
 @blueprint.alt_response(
     202,
     schema=TaskResult,
-    description="Not final yet.",
+    description="The task is not final yet.",
     example=examples.NO_RESULT,
     headers=examples.headers("ETag", "Retry-After", "Preference-Applied"),
 )
-@blueprint.alt_response(304, description="As the ETag says.")
+@blueprint.alt_response(304, description="Not modified: the ETag still matches.")
 @blueprint.problems(404, 422, 503)
 def show_result(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
-    """What came of a task, or wait for it."""
+    """Fetch the result of a task, or wait for it.
+
+    With `wait`, the call returns once the task is final or the time is up.
+    """
     poll = Poll.of(query, headers)
     view = view_when_final(task_id, poll.wait_seconds)
     return poll.respond(view.record, lambda: TaskResult.of(view))
 
 
 @blueprint.route("/<id:task_id>/cancel", methods=["POST"], parameters=[examples.TASK_ID])
-@blueprint.response(200, Task, description="Cancelled, or ended before.", example=examples.CANCELLED_TASK)
+@blueprint.response(
+    200,
+    Task,
+    description="The task, now cancelled, or unchanged if it was already final.",
+    example=examples.CANCELLED_TASK,
+)
 @blueprint.problems(404, 503)
 def cancel_task(task_id: str) -> Any:
     """Cancel a task.
 
-    Needs no body and may be repeated. A task that has ended otherwise stays as it is.
+    Needs no body and may be repeated. A task that is already final does not change.
     """
     app_services = services()
     app_services.cancel(lookup.record(app_services.store, task_id))
@@ -135,15 +146,15 @@ def cancel_task(task_id: str) -> Any:
 @blueprint.response(
     202,
     Task,
-    description="The new task, made once however often it is asked for.",
+    description="The new task. Repeated calls return the same new task.",
     example=examples.QUEUED_TASK,
     headers=ACCEPTED_HEADERS,
 )
 @blueprint.problems(404, 422, 429, 503)
 def retry_task(task_id: str) -> Any:
-    """Submit a task that has ended without a whole answer again.
+    """Retry a failed, incomplete or cancelled task.
 
-    Makes a new task and leaves the old one as it is. Needs no body.
+    Creates a new task and does not change the old one. Needs no body.
     """
     app_services = services()
     return _accepted_response(app_services, app_services.submitter.retry(lookup.record(app_services.store, task_id)))
@@ -151,12 +162,13 @@ def retry_task(task_id: str) -> Any:
 
 @blueprint.route("/retry", methods=["POST"])
 @blueprint.arguments(RetryFilter, examples=examples.RETRY_FILTERS)
-@blueprint.response(200, RetryReport, example=examples.RETRY_REPORT)
+@blueprint.response(200, RetryReport, description="The retried tasks.", example=examples.RETRY_REPORT)
 @blueprint.problems(400, 413, 415, 422, 429, 503)
 def retry_tasks(body: RetryFilter) -> Any:
-    """Submit many tasks that have ended without a whole answer again.
+    """Retry many failed, incomplete or cancelled tasks.
 
-    Each is retried once, however often this is sent. When the queue is full in between, what was retried stays so.
+    Each task is retried only once, however often the call is repeated. If the queue becomes full during the call, the
+    response is 429 and the tasks retried so far remain retried.
     """
     app_services = services()
     found = lookup.retryable(app_services.store, State(body.status), body.error_code, body.limit)
@@ -167,10 +179,13 @@ def retry_tasks(body: RetryFilter) -> Any:
 
 
 @blueprint.route("/<id:task_id>", methods=["DELETE"], parameters=[examples.TASK_ID])
-@blueprint.response(204, description="Forgotten; one that was queued or running is cancelled first.")
+@blueprint.response(204, description="The task was deleted.")
 @blueprint.problems(404, 503)
 def delete_task(task_id: str) -> Any:
-    """Forget a task, its request and its result."""
+    """Delete a task with its request and its result.
+
+    A task that is queued or running is cancelled first.
+    """
     app_services = services()
     record = lookup.record(app_services.store, task_id)
     if not record.state.is_final:
@@ -185,7 +200,7 @@ def _accepted_response(app_services: Services, created: Created) -> Any:
 
 
 def _retry_or_none(app_services: Services, record: JobRecord) -> RetriedTask | None:
-    """None for a task that was deleted, or has expired, since it was listed, or whose request cannot be read."""
+    """None for a task that was deleted or has expired since it was listed, and for one with an unreadable request."""
     try:
         return RetriedTask(task_id=record.job_id, retried_as=app_services.submitter.retry(record).job_id)
     except (JobNotFound, RequestUnreadable):
@@ -195,6 +210,6 @@ def _retry_or_none(app_services: Services, record: JobRecord) -> RetriedTask | N
 def _check_ids(query: TasksQuery) -> None:
     conflicts = [name for name in ("status", "cursor") if name in query.model_fields_set]
     if conflicts:
-        raise InvalidFields.in_query(conflicts, "not together with ids")
+        raise InvalidFields.in_query(conflicts, "cannot be combined with ids")
     if len(query.id_list) > MAX_IDS:
-        raise InvalidFields.in_query(["ids"], f"at most {MAX_IDS} ids at once")
+        raise InvalidFields.in_query(["ids"], f"must have at most {MAX_IDS} ids")

@@ -1,21 +1,23 @@
 """The fields and shapes that the requests of several kinds share, validated once at the API."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
 )
 
 from jobs.base import FrozenModel
 from jobs.document_id import DOCUMENT_ID_PATTERN
-from jobs.settings import get_settings
 
 _NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # no space in Python's nor in JSON Schema's (ECMA) regexes
 MAX_METADATA = 16  # pairs: OpenAI's own limit
+MAX_MESSAGE_CHARS: Final = "max_message_chars"  # names the limit in the validation context
+CONTEXT_MAX_LENGTH: Final = "x-max-length"  # in a JSON Schema: the name of the limit that is its maxLength
 
 
 class RequestModel(FrozenModel):
@@ -24,18 +26,19 @@ class RequestModel(FrozenModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
-def _validate_text(text: str) -> str:
+def _validate_text(text: str, info: ValidationInfo) -> str:
+    """The length is limited by the validation context alone: a stored request stays readable under a lower limit."""
     if not _NON_BLANK.search(text):
         raise ValueError("must not be blank")
-    limit = get_settings().max_message_chars
-    if len(text) > limit:
+    limit = (info.context or {}).get(MAX_MESSAGE_CHARS)
+    if limit is not None and len(text) > limit:
         raise ValueError(f"must have at most {limit} characters")
     return text
 
 
 def _describe_text(schema: dict[str, Any]) -> None:
-    """Add the rules of _validate_text to the JSON schema."""
-    schema |= {"pattern": _NON_BLANK.pattern, "maxLength": get_settings().max_message_chars}
+    """Add the rules of _validate_text to the JSON schema. The publisher of the schema replaces CONTEXT_MAX_LENGTH."""
+    schema |= {"pattern": _NON_BLANK.pattern, CONTEXT_MAX_LENGTH: MAX_MESSAGE_CHARS}
 
 
 def _integral(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether the client of this request is still there: asked while it waits, since nothing else would tell."""
+"""Detects that a client has disconnected. A waiting request must check, since WSGI does not report it."""
 
 import contextlib
 import socket
@@ -9,20 +9,20 @@ from flask import request
 
 from jobs.errors import ChatqueueError
 
-SOCKET_KEY: Final = "gunicorn.socket"  # of the connection, in the environment of the request; no other server has it
+SOCKET_KEY: Final = "gunicorn.socket"  # of the connection, in the WSGI environment; other servers do not set it
 
 
 class ClientDisconnected(ChatqueueError):
-    """Nobody reads the answer any more. 499, as nginx has it: it only shows in logs."""
+    """The client has disconnected. The status is nginx's 499, which appears in logs only."""
 
     code = "client_disconnected"
     http_status = 499
 
 
 def disconnect_check() -> Callable[[], None]:
-    """A check for the client of this request, which raises ClientDisconnected when it has closed its connection.
+    """A check that raises ClientDisconnected once the client of this request has closed its connection.
 
-    Under a server that hides the connection nobody ever leaves.
+    Under a server that hides the connection, the check never raises.
     """
     connection = request.environ.get(SOCKET_KEY)
 
@@ -34,7 +34,7 @@ def disconnect_check() -> Callable[[], None]:
 
 
 def _is_closed(connection: socket.socket) -> bool:
-    """Look at what comes next without taking it or waiting for it: the end, a further request, or nothing yet."""
+    """Peeks at the connection without blocking: it is closed, has a further request, or has nothing yet."""
     timeout = connection.gettimeout()
     try:
         connection.settimeout(0)

@@ -1,4 +1,4 @@
-"""Long polling: how long a request waits for a job to end, and how the response is built."""
+"""Long polling: waits for a job to become final, and builds the response."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from jobs.models import JobDetails, JobRecord, JobView
 
 @dataclass(frozen=True)
 class Poll:
-    """``?wait=N`` or ``Prefer: wait=N``; the query goes before the preference."""
+    """``?wait=N`` or ``Prefer: wait=N``. The query takes precedence."""
 
     wait_seconds: float
     preferred_seconds: int | None
@@ -29,7 +29,7 @@ class Poll:
         return cls(query.wait or preferred or 0, preferred)
 
     def respond(self, record: JobRecord, body: Callable[[], Any], unfinished_status: int = 202) -> Any:
-        """What flask-smorest takes for an answer; 304 without a body when the client has this version."""
+        """The return value of a flask-smorest view; 304 without a body if the client has this version."""
         response_headers = {"ETag": _etag(record)}
         if self.preferred_seconds is not None:
             response_headers["Preference-Applied"] = f"wait={self.preferred_seconds}"
@@ -41,13 +41,13 @@ class Poll:
 
 
 def _etag(record: JobRecord) -> str:
-    """Weak: the record's version, and for a job in line its place, which changes without a write to the record."""
+    """A weak ETag: the record's version and the queue position, which changes without a write to the record."""
     position = "" if record.queue_position is None else f"-{record.queue_position}"
     return f'W/"{record.version}{position}"'
 
 
 class Snapshot(Protocol):
-    """What one look at a job shows."""
+    """The state of a job at one moment."""
 
     @property
     def record(self) -> JobRecord: ...
@@ -59,10 +59,10 @@ AnySnapshot = TypeVar("AnySnapshot", bound=Snapshot)
 def view_when_final(
     job_id: str, seconds: float, on_disconnect: Callable[[], None] | None = None, *, known: JobRecord | None = None
 ) -> JobView:
-    """The job as soon as it is final, or as it is when the time is up.
+    """The job as soon as it is final, or in its current state when the time is up.
 
-    ``on_disconnect`` is called when the client disconnects before that; with None, disconnects are not noticed.
-    ``known``: the job's record as just read, which saves a query. Raises ClientDisconnected then, JobNotFound and
+    ``on_disconnect`` is called when the client disconnects before that, and ClientDisconnected is raised. With None,
+    disconnects are not noticed. ``known``, a record that was just read, saves a query. Raises JobNotFound and
     StoreUnavailable.
     """
     fetch = partial(lookup.view, services().store, job_id)
@@ -71,7 +71,7 @@ def view_when_final(
 
 
 def details_when_final(job_id: str, seconds: float) -> JobDetails:
-    """The same without the answer, which may be long, and with the failed attempts."""
+    """As ``view_when_final``, with the failed attempts and without the answer, which may be long."""
     fetch = partial(lookup.details, services().store, job_id)
     return _when_final(fetch, fetch(), seconds)
 

@@ -1,6 +1,6 @@
-"""Every error of the web, in one shape: RFC 9457 problem+json, with OpenAI's ``error`` member beside it.
+"""Every error response, in one format: RFC 9457 problem+json with OpenAI's ``error`` member.
 
-The `openai` client reads only ``error``; everyone else reads the rest. Nothing here shows or logs what was sent.
+The `openai` client reads only ``error``; other clients read the rest. Request content is neither returned nor logged.
 """
 
 import logging
@@ -22,9 +22,9 @@ from jobs.results import JobError
 
 logger = logging.getLogger(__name__)
 
-MIN_SERVER_ERROR_STATUS: Final = 500  # and above: ours to look after, so they are logged
+MIN_SERVER_ERROR_STATUS: Final = 500  # errors of the server, which are logged
 _MAX_TRACEBACK_FRAMES: Final = 6
-_FORWARDED_HEADERS: Final = frozenset({"Allow", "Retry-After"})  # headers of werkzeug's errors that clients need
+_FORWARDED_HEADERS: Final = frozenset({"Allow", "Retry-After"})  # the headers of werkzeug's errors that clients need
 _CODE_BY_STATUS: Final = {
     error.http_status: error.code
     for error in (
@@ -44,37 +44,51 @@ _EXAMPLE_CODES: Final = {
     502: "provider_timeout",
     503: errors.StoreUnavailable.code,
 }
-_DOCUMENT_ERROR_CODES: Final = frozenset(  # codes of a failed job whose caller has to ask for others, or mend them
+_STATUS_DESCRIPTIONS: Final = {
+    400: "The request is malformed or invalid.",
+    404: "The requested object does not exist, or has expired.",
+    413: "The request body is too large.",
+    415: "The content type or the encoding of the request body is not supported.",
+    422: "The request is invalid.",
+    429: "The queue is full, or the provider's rate limit was exceeded. Retry later.",
+    500: "Internal server error.",
+    501: "Document support is not installed on this server.",
+    502: "The job failed.",
+    503: "The service is temporarily unavailable. Retry later.",
+    504: "The job was not final within the time limit, or the provider did not respond in time.",
+    507: "The server is out of space for documents.",
+}
+_DOCUMENT_ERROR_CODES: Final = frozenset(  # of a failed job whose caller must choose or upload other documents
     {"document_not_found", "document_not_ready", "document_failed", "embedding_model_changed"}
 )
 
 
 class OpenAIError(BaseModel):
-    """The error as the `openai` client reads it."""
+    """The error in OpenAI's format."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str
+    message: str = Field(description="An explanation for people; its wording may change.")
+    type: str = Field(description="OpenAI's type of the error, for example `invalid_request_error`.")
+    param: str | None = Field(description="The invalid parameter; null if the error concerns none.")
+    code: str = Field(description="A stable error code.")
 
 
 class Problem(BaseModel):
-    """What went wrong. ``code`` in ``error`` is stable, and so is ``type``: programs may switch on either."""
+    """An error. Programs can rely on `type` and on `error.code`, which are stable."""
 
-    type: str = Field(description="Names the kind of problem: /problems/{code}.")
-    title: str
-    status: int
-    detail: str
+    type: str = Field(description="The type of the problem: `/problems/{code}`.")
+    title: str = Field(description="A short title of the type of problem.")
+    status: int = Field(description="The HTTP status code.")
+    detail: str = Field(description="An explanation of this occurrence for people; its wording may change.")
     instance: str = Field(description="The path of the request.")
-    errors: list[FieldError] | None = Field(default=None, description="Each field that is wrong.")
-    job_id: str | None = Field(default=None, description="The job that failed, where one did.")
-    error: OpenAIError
+    errors: list[FieldError] | None = Field(default=None, description="The invalid fields, if there are any.")
+    job_id: str | None = Field(default=None, description="Id of the failed job, if a job failed.")
+    error: OpenAIError = Field(description="The same error in OpenAI's format.")
 
 
 class JobFailedError(ChatqueueError):
-    """A caller waited for a job, and it failed. ``code`` is the job's own.
+    """The job that the caller waited for has failed. ``code`` is the job's own.
 
-    502, or 422 where the documents that it names cannot be asked: as if that had been so when it was submitted.
+    The status is 502, or 422 if the job's documents cannot be used, as it would have been at submission.
     """
 
     http_status = 502
@@ -88,7 +102,7 @@ class JobFailedError(ChatqueueError):
 
 
 def register(app: Flask) -> None:
-    """Let this module answer for everything that goes wrong in the app."""
+    """Install the error handlers of the app."""
     app.before_request(_assign_request_id)
     app.after_request(_add_headers)
     app.register_error_handler(ChatqueueError, render)
@@ -97,7 +111,7 @@ def register(app: Flask) -> None:
 
 
 def render(error: ChatqueueError, status: int | None = None) -> Response:
-    """``status`` in place of the error's own, where another API has another one for it."""
+    """The error as a response. ``status`` replaces the error's own status, for an API that uses another one."""
     response = _problem_response(
         _problem(
             status or error.http_status,
@@ -111,14 +125,14 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if isinstance(error, JobFailedError):
-        response.headers["x-should-retry"] = "false"  # the job was tried again as often as it is worth
+        response.headers["x-should-retry"] = "false"  # the job has already been retried
     elif error.http_status >= MIN_SERVER_ERROR_STATUS:
         logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
     return response
 
 
 def example(status: HTTPStatus) -> dict[str, Any]:
-    """For the documentation: what this status looks like."""
+    """A sample problem with this status, for the OpenAPI document."""
     is_invalid = status.value == errors.InvalidRequest.http_status
     field_errors = [FieldError(pointer="#/message", detail="must not be blank")] if is_invalid else None
     problem = _problem(
@@ -132,8 +146,13 @@ def example(status: HTTPStatus) -> dict[str, Any]:
     return _body(problem)
 
 
+def status_description(status: HTTPStatus) -> str:
+    """The meaning of an error status in this API, for the OpenAPI document."""
+    return _STATUS_DESCRIPTIONS.get(status, status.phrase)
+
+
 def _assign_request_id() -> None:
-    """Our own number: a caller's could hold anything, and it goes into the log."""
+    """Our own id: an id from the caller could contain anything, and the id is logged."""
     g.request_id = f"req_{uuid.uuid4().hex}"
 
 
@@ -144,7 +163,7 @@ def _add_headers(response: Response) -> Response:
 
 
 def _render_http(error: HTTPException) -> Response:
-    """Flask's and werkzeug's own: no such path, wrong method, a body too large."""
+    """The errors of Flask and werkzeug: unknown path, wrong method, body too large."""
     status = error.code or MIN_SERVER_ERROR_STATUS
     response = _problem_response(_problem(status, _code(status), _detail(error)))
     for name, value in error.get_headers():
@@ -160,7 +179,7 @@ def _detail(error: HTTPException) -> str:
 
 
 def _render_unexpected(error: Exception) -> Response:
-    """A fault of ours. Its message stays here: it may hold what was sent; where it happened is enough to find it."""
+    """An unexpected exception. Its message may contain request content, so only its type and place are logged."""
     logger.error(
         "request_failed request_id=%s endpoint=%s error=%s at=%s",
         g.request_id,
@@ -169,12 +188,12 @@ def _render_unexpected(error: Exception) -> Response:
         traceback_location(error),
     )
     return _problem_response(
-        _problem(MIN_SERVER_ERROR_STATUS, errors.InternalError.code, "an error of the server; it has been logged")
+        _problem(MIN_SERVER_ERROR_STATUS, errors.InternalError.code, "internal server error; it has been logged")
     )
 
 
 def traceback_location(error: Exception) -> str:
-    """Files, lines and functions, the innermost last; nothing of what they worked on."""
+    """Files, lines and functions, innermost last, without any data."""
     frames = traceback.extract_tb(error.__traceback__)[-_MAX_TRACEBACK_FRAMES:]
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
 
@@ -212,7 +231,7 @@ def _openai_type(status: int) -> str:
 
 
 def _body(problem: Problem) -> dict[str, Any]:
-    """Without what is not there, except for ``param``: the `openai` client expects a null."""
+    """The problem without absent fields, except for ``param``: the `openai` client expects a null."""
     return problem.model_dump(exclude_none=True) | {"error": problem.error.model_dump()}
 
 

@@ -1,15 +1,20 @@
-"""flask-smorest with pydantic models in place of marshmallow schemas, through public extension points only.
+"""flask-smorest with pydantic models in place of marshmallow schemas.
 
 Blueprint.arguments(Model)  ── schema_of ──> PydanticSchema.load   request bodies from the raw JSON, query and
                                                                    headers from strings
 Blueprint.response(Model)   ── schema_of ──> PydanticSchema.dump
 Api                         ── PydanticConverter ──> OpenAPI 3.1   pydantic's own JSON Schema
+
+Public extension points, but for four: ``Api`` overrides ``_register_error_handlers``, ``_register_responses`` and
+``_register_pagination_header``, and ``alt_response`` writes a view's ``_apidoc``. They have no public counterpart, so
+pyproject.toml limits flask-smorest to the minor version that this module was written for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import flask_smorest
 import marshmallow
@@ -29,6 +34,34 @@ from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 View = TypeVar("View", bound=Callable[..., Any])
 PROBLEM_TYPE = "application/problem+json"
 _REF = "#/components/schemas/{model}"
+_EXTENSION = "pydantic_context"  # of the app: the context of every validation
+
+
+@dataclass(frozen=True)
+class SchemaOptions:
+    """How an app validates and documents its models.
+
+    ``context`` is pydantic's validation context. A JSON Schema with ``context_max_length: name`` gets the value of that
+    name as its maxLength. ``describe`` completes the descriptions of the schema of that name.
+    """
+
+    context: Mapping[str, int] = field(default_factory=dict)
+    context_max_length: str = "x-max-length"
+    describe: Callable[[str, dict[str, Any]], None] = lambda _name, _schema: None
+
+    def complete(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        completed: dict[str, Any] = self._with_limits(schema)
+        self.describe(name, completed)
+        return completed
+
+    def _with_limits(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._with_limits(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        limits = {"maxLength": self.context[value[self.context_max_length]]} if self.context_max_length in value else {}
+        rest = {name: self._with_limits(item) for name, item in value.items() if name != self.context_max_length}
+        return rest | limits
 
 
 class PydanticSchema(marshmallow.Schema):
@@ -44,7 +77,7 @@ class PydanticSchema(marshmallow.Schema):
         try:
             if not isinstance(data, bytes):
                 return self.model.model_validate_strings(data)
-            loaded = self.model.model_validate_json(data)
+            loaded = self.model.model_validate_json(data, context=current_app.extensions[_EXTENSION])
         except ValidationError as error:
             raise from_validation_error(error, data, self.model) from None  # the original may hold the input
         check_depth(data)
@@ -60,19 +93,19 @@ def schema_of(model: type[BaseModel]) -> type[PydanticSchema]:
 
 
 def _to_schema(schema: Any) -> Any:
-    """An instance: webargs would make one of a class with every request."""
+    """An instance, not a class: webargs would instantiate a class for every request."""
     is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
     return schema_of(schema)() if is_model else schema
 
 
 class Parser(FlaskParser):
-    """Hands over what came in as it came in; webargs would parse JSON itself and drop types on the way."""
+    """Passes the raw input on. webargs would parse JSON itself, and lose types on the way."""
 
     def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
         if not is_json(req.mimetype):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
         if req.content_encoding is not None:
-            raise UnsupportedMediaType("the body must be sent as it is, without Content-Encoding")
+            raise UnsupportedMediaType("the body must be sent uncompressed, without Content-Encoding")
         return _read_body(req)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
@@ -89,7 +122,7 @@ def _read_body(req: Request) -> bytes:
         body = req.get_data()
         if req.content_length is None and req.stream.read(1):
             raise BodyTooLarge("the body is too large")
-    except (OSError, ClientDisconnected):  # malformed chunks, a connection that ended early
+    except (OSError, ClientDisconnected):  # malformed chunks, or a connection that ended early
         raise MalformedJson("the body is not a well-formed chunked transfer, or ended early") from None
     return body
 
@@ -102,7 +135,7 @@ def _single_values(values: "MultiDict[str, str]") -> dict[str, str]:
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
-    """Takes pydantic models where flask-smorest takes schemas. Refuses query arguments that no view asked for."""
+    """Accepts pydantic models where flask-smorest accepts schemas. Rejects unknown query arguments."""
 
     ARGUMENTS_PARSER = Parser()
     REJECT_UNKNOWN_QUERY = True
@@ -132,7 +165,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
     def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
-        """The description alone: flask-smorest's wrapper does nothing, and would cost every request a call."""
+        """Adds the description without flask-smorest's wrapper, which would cost each request a useless call."""
         options["schema"] = _to_schema(options.get("schema"))
         describe = super().alt_response(status_code, response, **options)
 
@@ -143,19 +176,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
     def event_stream(self, message: type[BaseModel], **options: Any) -> Callable[[View], View]:
-        """Document 200 as a stream of server-sent events, besides what else it may be.
+        """Document 200 as a stream of server-sent events, in addition to other content types.
 
-        OpenAPI before 3.2 has no words for a stream: the schema is that of one message.
+        OpenAPI before 3.2 cannot describe a stream, so the schema describes one message.
         """
         return self.alt_response(200, schema=message, content_type="text/event-stream", **options)
 
     def raw_body(self, request_body: dict[str, Any]) -> Callable[[View], View]:
-        """Document a body that no model reads, as OpenAPI describes it."""
+        """Document a body that no model validates. ``request_body`` is an OpenAPI Request Body Object."""
         decorator: Callable[[View], View] = self.doc(requestBody=request_body)
         return decorator
 
     def problems(self, *statuses: int) -> Callable[[View], View]:
-        """Document the errors of a view; those of every view (500) are added."""
+        """Document the errors of a view. 500 is added to every view."""
 
         def decorator(view: View) -> View:
             for status in sorted({*statuses, 500}):
@@ -172,7 +205,9 @@ def _reject_unknown_query() -> None:
 
 
 class PydanticConverter(OpenAPIConverter):
-    """Documents PydanticSchemas by the JSON Schema of their model; a model is in requests or in responses."""
+    """Documents PydanticSchemas by the JSON Schema of their model. A model is used in requests or in responses only."""
+
+    options = SchemaOptions()
 
     def resolve_nested_schema(self, schema: Any) -> Any:
         model = getattr(schema, "model", None)
@@ -193,18 +228,18 @@ class PydanticConverter(OpenAPIConverter):
     def _register(self, model: type[BaseModel]) -> None:
         if model.__name__ in self.spec.components.schemas:
             return
-        is_request = model.model_config.get("extra") in ("forbid", "allow")  # it is only read, strictly or loosely
+        is_request = model.model_config.get("extra") in ("forbid", "allow")  # response models set neither
         json_schema = model.model_json_schema(ref_template=_REF, mode="validation" if is_request else "serialization")
         self._register_all(json_schema.pop("$defs", {}) | {model.__name__: json_schema})
 
     def _register_all(self, definitions: dict[str, Any]) -> None:
         for name, definition in definitions.items():
             if name not in self.spec.components.schemas:
-                self.spec.components.schema(name, definition)
+                self.spec.components.schema(name, self.options.complete(name, definition))
 
 
 def _parameter(name: str, location: str, required: bool, property_schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that may be left out is never null: there is no null in a query or a header."""
+    """An optional parameter is never null: a query or a header cannot contain null."""
     options = [option for option in property_schema.pop("anyOf", []) if option != {"type": "null"}]
     if options:
         property_schema |= options[0]
@@ -222,15 +257,24 @@ def _parameter(name: str, location: str, required: bool, property_schema: dict[s
 class PydanticPlugin(MarshmallowPlugin):
     Converter = PydanticConverter
 
+    def __init__(self, options: SchemaOptions) -> None:
+        super().__init__()
+        self._options = options
+
+    def init_spec(self, spec: Any) -> None:
+        super().init_spec(spec)
+        cast("PydanticConverter", self.converter).options = self._options
+
 
 class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped
-    """Describes errors as problem+json, and leaves out what flask-smorest would describe but nobody here uses."""
+    """Describes errors as problem+json, without the schemas of flask-smorest that are not used here."""
 
     ERROR_SCHEMA = schema_of(problems.Problem)
     DEFAULT_ERROR_RESPONSE_NAME = None
 
-    def __init__(self, app: Flask) -> None:
-        super().__init__(app, spec_kwargs={"marshmallow_plugin": PydanticPlugin()})
+    def __init__(self, app: Flask, options: SchemaOptions) -> None:
+        app.extensions[_EXTENSION] = options.context
+        super().__init__(app, spec_kwargs={"marshmallow_plugin": PydanticPlugin(options)})
 
     def _register_error_handlers(self) -> None:
         problems.register(self._app)
@@ -238,8 +282,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped
     def _register_responses(self) -> None:
         for status in HTTPStatus:
             body = {"schema": self.ERROR_SCHEMA, "example": problems.example(status)}
-            response = {"description": status.phrase, "content": {PROBLEM_TYPE: body}}
+            response = {"description": problems.status_description(status), "content": {PROBLEM_TYPE: body}}
             self.spec.components.response(status.name, response, lazy=True)
 
     def _register_pagination_header(self) -> None:
-        """None: pages have cursors, in the body."""
+        """No header: pages have cursors, in the body."""

@@ -1,4 +1,4 @@
-"""Work that waits without gevent's knowing, for a disk or an object store: it must not hold up all other requests."""
+"""Runs blocking work, such as disk or object store access, which gevent cannot switch away from."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def run_in_threadpool(function: Callable[..., T], *args: object) -> T:
-    """Its answer, or what it raises. Where requests are greenlets, a thread does it; elsewhere each has one anyway."""
+    """Calls the function, in a thread if requests are greenlets. Otherwise each request has its own thread already."""
     if not monkey.is_module_patched("threading"):
         return function(*args)
     result: T = get_hub().threadpool.apply(function, args)

@@ -1,6 +1,6 @@
-"""A file that comes in with a request, as a stream: on its way to the disk no more than a block of it is in memory.
+"""Streams an uploaded file from the request. No more than one block of it is in memory.
 
-Either as the file of a form (multipart/form-data), or as the whole body, with its name in the query.
+The file is either a form field (multipart/form-data), or the whole body, with its name in the query.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,9 +41,14 @@ _STATUS_BY_ERROR: Final = {
 }
 _DEFAULT_STATUS: Final = 422
 
-_FILE: Final = {"type": "string", "contentMediaType": "application/octet-stream"}
+_FILE: Final = {
+    "type": "string",
+    "contentMediaType": "application/octet-stream",
+    "description": "The content of the file.",
+}
 UPLOAD_BODY: Final = {
     "required": True,
+    "description": "The file, as a form field or as the body itself.",
     "content": {
         _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
         **{name: {"schema": _FILE | {"contentMediaType": name}} for name in _RAW_TYPES},
@@ -52,7 +57,7 @@ UPLOAD_BODY: Final = {
 
 
 class DocumentRejected(ChatqueueError):
-    """A document's fault, with a status: ``code`` is the document error's own."""
+    """A document error with an HTTP status. ``code`` is the document error's own."""
 
     def __init__(self, error: DocumentError) -> None:
         super().__init__(error.message, param="file" if isinstance(error, UnreadableDocument) else None)
@@ -62,7 +67,7 @@ class DocumentRejected(ChatqueueError):
 
 @contextmanager
 def document_errors() -> Iterator[None]:
-    """Raise DocumentRejected for whatever the documents' room raises inside."""
+    """Raises DocumentRejected for each DocumentError raised in the block."""
     try:
         yield
     except DocumentError as error:
@@ -70,7 +75,7 @@ def document_errors() -> Iterator[None]:
 
 
 def check_installed() -> None:
-    """Raises DocumentRejected where the extra is missing. Looks only: LanceDB must never be loaded here."""
+    """Raises DocumentRejected if the extra `documents` is missing. Imports nothing: LanceDB must not be loaded here."""
     if not _is_installed():
         raise DocumentRejected(DocumentsNotInstalled())
 
@@ -82,7 +87,7 @@ def _is_installed() -> bool:
 
 @dataclass(frozen=True)
 class Upload:
-    """``read`` as of a file; b"" at its end. Raises DocumentTooLarge, and MalformedUpload if it is not whole."""
+    """``read`` returns b"" at the end. It raises DocumentTooLarge, and MalformedUpload if the file is incomplete."""
 
     filename: str
     read: Callable[[int], bytes]
@@ -90,7 +95,7 @@ class Upload:
 
 @contextmanager
 def open_upload(request: Request, filename: str, settings: Settings) -> Iterator[Upload]:
-    """The request's file, while the block lasts. Raises UnsupportedMediaType, MalformedUpload and DocumentTooLarge."""
+    """The request's file, open during the block. Raises UnsupportedMediaType, MalformedUpload and DocumentTooLarge."""
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype not in _RAW_TYPES and (request.mimetype != _FORM_TYPE or not boundary):
         raise UnsupportedMediaType(f"send the file as {_FORM_TYPE} with a boundary, or as {', '.join(_RAW_TYPES)}")
@@ -103,7 +108,7 @@ def open_upload(request: Request, filename: str, settings: Settings) -> Iterator
 
 
 class _Form:
-    """The one file of a form; what else is in it is passed over."""
+    """The only file of a form. Other fields are ignored."""
 
     def __init__(self, body: UploadBody, boundary: str) -> None:
         self._body = body
@@ -113,7 +118,7 @@ class _Form:
         self._is_in_file = False
 
     def open(self) -> str:
-        """Go to the file; answers its name."""
+        """Skips to the file and returns its name."""
         event = self._next()
         while not isinstance(event, File):
             if isinstance(event, Epilogue):
@@ -135,7 +140,7 @@ class _Form:
     def _check_rest(self) -> None:
         while not isinstance(event := self._next(), Epilogue):
             if isinstance(event, File):
-                raise MalformedUpload("one file at a time", param="file")
+                raise MalformedUpload("the form must have one file only", param="file")
 
     def _next(self) -> Event:
         while isinstance(event := self._decode_event(), NeedData):
@@ -156,6 +161,6 @@ def _form_errors() -> Iterator[None]:
     try:
         yield
     except RequestEntityTooLarge:
-        raise MalformedUpload(f"a form of more than {_MAX_PARTS} parts, or with too long a head of one") from None
-    except (ValueError, AttributeError):  # the latter: a part without a line of its own, in werkzeug 3.1
-        raise MalformedUpload("the body is not a well-formed form, or ended early") from None
+        raise MalformedUpload(f"the form has more than {_MAX_PARTS} parts, or a part with too long headers") from None
+    except (ValueError, AttributeError):  # AttributeError: a part without a header line, in werkzeug 3.1
+        raise MalformedUpload("the body is not a well-formed form, or it ended early") from None

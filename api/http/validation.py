@@ -1,17 +1,17 @@
-"""Pydantic's errors in the terms of who sent the input: which field, and why, without repeating what was sent."""
+"""Translates pydantic's errors for API users: the field and the reason, without repeating the input."""
 
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
 
-MAX_ERRORS: Final = 20  # shown in one answer; a body of a thousand wrong fields is not worth a thousand lines
-MAX_DEPTH: Final = 150  # of a body; pydantic reads up to 200, and what is kept and answered has a body inside
+MAX_ERRORS: Final = 20  # shown in one response, however many fields of a body are invalid
+MAX_DEPTH: Final = 150  # of a body; pydantic reads up to 200, and stored and returned objects nest the body
 _DEPTH_MARGIN: Final = 200 - MAX_DEPTH
 _MESSAGES: Final = {
     "extra_forbidden": "unknown field",
@@ -20,21 +20,21 @@ _MESSAGES: Final = {
 }
 
 _LENGTH_MESSAGES: Final = {
-    "too_short": "must hold {min_length} at least",
-    "too_long": "must hold {max_length} at most",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
 }
 
 
 class FieldError(BaseModel):
-    """One thing wrong: ``pointer`` into the JSON body, or the ``parameter`` of the query or the headers."""
+    """An invalid field of the body, or an invalid query parameter or header."""
 
-    detail: str
-    pointer: str | None = None
-    parameter: str | None = None
+    detail: str = Field(description="The reason.")
+    pointer: str | None = Field(default=None, description="JSON Pointer to the field of the body.")
+    parameter: str | None = Field(default=None, description="Name of the query parameter or header.")
 
 
 class InvalidFields(InvalidRequest):
-    """One or more fields of a request are wrong; ``errors`` holds each."""
+    """One or more fields of a request are invalid; ``errors`` lists them."""
 
     def __init__(self, param: str, errors: list[FieldError]) -> None:
         super().__init__(f"{param}: {errors[0].detail}" if param else errors[0].detail, param=param or None)
@@ -47,7 +47,7 @@ class InvalidFields(InvalidRequest):
 
 
 def check_depth(body: bytes) -> None:
-    """Raises MalformedJson for valid JSON that could not be read again once it has been written down."""
+    """Raises MalformedJson for JSON so deeply nested that it could not be read again once it is stored."""
     if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
         return
     try:
@@ -59,7 +59,7 @@ def check_depth(body: bytes) -> None:
 def from_validation_error(
     error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]
 ) -> ChatqueueError:
-    """Our error for pydantic's, given the input that it refused."""
+    """Our error for pydantic's error about this input."""
     failures = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
     if failures[0]["type"] == "json_invalid":
         return MalformedJson(f"the body is not valid JSON: {failures[0]['ctx']['error']}")
@@ -81,13 +81,13 @@ def from_validation_error(
 
 @cache
 def _discriminator(model: type[BaseModel]) -> str | None:
-    """The field that tells the shapes of a body apart, when the body is one of several."""
+    """The discriminator field of a body that is a union of models; None for any other body."""
     name: str | None = model.model_json_schema().get("discriminator", {}).get("propertyName")
     return name
 
 
 def _path(error: ErrorDetails, document: Any, discriminator: str | None) -> list[str | int]:
-    """Where in the document: pydantic's ``loc`` without the names of union branches that it holds as well."""
+    """The path into the document: pydantic's ``loc`` without the names of union branches."""
     loc = list(error["loc"])
     if error["type"].startswith("union_tag") and discriminator:
         return [discriminator]
@@ -114,12 +114,12 @@ def _pointer(path: list[str | int]) -> str:
 
 
 def _param(path: list[str | int]) -> str:
-    """The same as OpenAI writes it: ``history[0].content``."""
+    """The path in OpenAI's notation: ``history[0].content``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 def _detail(error: ErrorDetails) -> str:
-    """Why, in words that never repeat the input."""
+    """The reason, which never repeats the input."""
     if error["type"] == "union_tag_invalid":
         return f"must be one of {error['ctx']['expected_tags']}"
     if error["type"] == "value_error":

@@ -1,10 +1,10 @@
-"""The API of OpenAI under /v1, for clients that know no other: a front of the same jobs, and no second system.
+"""The OpenAI-compatible API under /v1. It is another front end to the same jobs.
 
-    a body ── shapes ──> a task ── submitting ──> a job
-    the job's log ── streams, *_events ──> the events or chunks that the client reads
-    the job ── *_object ──> the object that the client reads
+    request body ── request_schemas ──> task ── submission ──> job
+    event log of the job ── stream, api/streaming ──> the events or chunks that the client reads
+    job ── snapshot, encoding ──> the object that the client reads
 
-What OpenAI answers 400 is 400 here, where the native API says 422.
+Invalid requests are answered 400, as OpenAI does, where the native API answers 422.
 """
 
 from api.openai import completions, embeddings, models, responses

@@ -1,4 +1,4 @@
-"""flask-smorest as the API of OpenAI has it: loose where the native API is strict, and 400 where that says 422."""
+"""The blueprint of /v1: lenient where the native API is strict, and 400 where the native API answers 422."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -15,12 +15,12 @@ class OpenAIParser(pydantic_smorest.Parser):
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # webargs' signature
-        """What is given twice, as clients write lists, is none of what we read."""
+        """The first value of each parameter. Clients repeat a parameter to send a list, which no view reads."""
         return dict(req.args.items())
 
 
 class OpenAIBlueprint(pydantic_smorest.Blueprint):
-    """Views answer objects as OpenAI shapes them: a response's model describes them, and touches them not."""
+    """Views return objects in OpenAI's format. The model of a response documents them and does not serialize them."""
 
     ARGUMENTS_PARSER = OpenAIParser()
     REJECT_UNKNOWN_QUERY = False

@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from api.openai import examples, response_schemas, stream
+from api.openai import examples, response_schemas
 from api.openai.blueprint import OpenAIBlueprint
-from api.openai.delivery import track_delivery
 from api.openai.encoding.completion import completion_object
-from api.openai.encoding.completion_chunks import CompletionEventEncoder
 from api.openai.errors import cancelled_error
 from api.openai.request_schemas import CompletionBody
 from api.openai.snapshot import find_snapshot, snapshot_of
-from api.openai.submission import submit, wait_for_final_view
+from api.openai.stream import stream_events
+from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
+from api.streaming.completions import CompletionEncoder
 from jobs.kinds.completion import CompletionTask
 from jobs.models import JobView
 from jobs.states import State
 
 blueprint = OpenAIBlueprint(
-    "completions", __name__, url_prefix="/chat/completions", description="OpenAI's chat completions"
+    "completions", __name__, url_prefix="/chat/completions", description="OpenAI-compatible chat completions"
 )
 
 
@@ -27,15 +27,18 @@ blueprint = OpenAIBlueprint(
 @blueprint.arguments(CompletionBody, examples=examples.COMPLETION_REQUESTS)
 @blueprint.event_stream(
     response_schemas.CompletionStreamMessage,
-    description="With `stream`: its chunks.",
+    description="The chunks of the chat completion, if `stream` is true.",
     example=examples.COMPLETION_STREAM,
 )
-@blueprint.response(200, response_schemas.ChatCompletion, example=examples.COMPLETION)
+@blueprint.response(
+    200, response_schemas.ChatCompletion, description="The final chat completion.", example=examples.COMPLETION
+)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
-    """Chat and wait for the answer, or read it as it comes.
+    """Create a chat completion.
 
-    The job is cancelled when the client leaves, unless it sent an Idempotency-Key or sends the request again.
+    The call waits for the chat completion or streams it. Closing the connection cancels the job, unless the request has
+    an Idempotency-Key or the client repeats the request.
     """
     task = CompletionTask(
         kind="completion", model=body.model, metadata=body.metadata or {}, body=body.passthrough_fields()
@@ -43,7 +46,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     submission = submit(task, "chatcmpl", headers.key)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
-        return stream.stream_events(submission, snapshot, CompletionEventEncoder(snapshot))
+        return stream_events(submission, CompletionEncoder(snapshot))
     view = wait_for_final_view(submission)
     if view.record.state is State.CANCELLED:
         raise cancelled_error(view.record.job_id)
@@ -51,8 +54,16 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
 
 
 @blueprint.route("/<completion_id>", parameters=[examples.COMPLETION_ID])
-@blueprint.response(200, response_schemas.ChatCompletion, example=examples.COMPLETION)
+@blueprint.response(
+    200,
+    response_schemas.ChatCompletion,
+    description="The chat completion in its current state.",
+    example=examples.COMPLETION,
+)
 @blueprint.problems(400, 404, 503)
 def show_completion(completion_id: str) -> Any:
-    """One that was made earlier, by whichever front; as far as it has come."""
+    """Fetch a chat completion.
+
+    The ids of responses and native chats are accepted too.
+    """
     return completion_object(find_snapshot(services().store, completion_id, "completion_id"))

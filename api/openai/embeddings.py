@@ -8,15 +8,16 @@ from flask import Response
 
 from api.openai import examples, response_schemas
 from api.openai.blueprint import OpenAIBlueprint
-from api.openai.delivery import track_delivery
 from api.openai.errors import cancelled_error
 from api.openai.request_schemas import EmbeddingsBody
-from api.openai.submission import submit, wait_for_final_view
+from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.vectors import unpack
 
-blueprint = OpenAIBlueprint("embeddings", __name__, url_prefix="/embeddings", description="OpenAI's embeddings")
+blueprint = OpenAIBlueprint(
+    "embeddings", __name__, url_prefix="/embeddings", description="OpenAI-compatible embeddings"
+)
 
 _HANDLED_FIELDS: Final = ("input", "dimensions", "encoding_format")
 
@@ -24,10 +25,13 @@ _HANDLED_FIELDS: Final = ("input", "dimensions", "encoding_format")
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(EmbeddingsBody, examples=examples.EMBEDDINGS_REQUESTS)
-@blueprint.response(200, response_schemas.EmbeddingList, example=examples.EMBEDDINGS)
+@blueprint.response(200, response_schemas.EmbeddingList, description="The vectors.", example=examples.EMBEDDINGS)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
-    """Turn texts into vectors and wait for them."""
+    """Create embeddings and wait for them.
+
+    Closing the connection cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
+    """
     task = EmbeddingsTask.model_construct(  # validated already
         kind="embeddings",
         input=body.input,
@@ -46,7 +50,7 @@ def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
 
 
 def _embeddings(answer: EmbeddingsAnswer, encoding_format: str) -> Iterator[str]:
-    """In pieces: thousands of vectors at once would hold up everybody else."""
+    """Generated incrementally: thousands of vectors in one step would block all other requests."""
     yield '{"object":"list","data":['
     for index, vector in enumerate(answer.vectors):
         embedding = vector if encoding_format == "base64" else list(unpack(vector))

@@ -1,4 +1,4 @@
-"""What is answered in place of an answer, as errors that the client turns into its own classes."""
+"""Errors of /v1. The client maps their statuses to its own exception classes."""
 
 from http import HTTPStatus
 from typing import Final
@@ -18,7 +18,7 @@ _STATUS: Final = {
 
 
 class BadParameter(InvalidRequest):
-    """What OpenAI refuses, or we cannot do."""
+    """A parameter that OpenAI rejects, or that is not supported here."""
 
     http_status = 400
 
@@ -36,14 +36,14 @@ class ModelNotFound(NotFound):
 
 
 class StillRunning(ChatqueueError):
-    """The wait is over and the job is not. The client sends its request again, and waits for the same job."""
+    """The job is not final within the time limit. The client repeats its request, and waits for the same job."""
 
     code = "still_running"
     http_status = 504
 
 
 class OpenAIJobFailedError(JobFailedError):
-    """As the provider would have answered: 400, 404, 429 where it did so; it is not worth sending again."""
+    """The job failed. The status is the provider's, for example 400, 404 or 429. The client should not retry."""
 
     def __init__(self, job_id: str, error: JobError) -> None:
         super().__init__(job_id, error)
@@ -55,4 +55,4 @@ def cancelled_error(job_id: str) -> OpenAIJobFailedError:
 
 
 def still_running_error(job_id: str) -> StillRunning:
-    return StillRunning(f"{job_id} has not ended yet and goes on; send the same request again, or fetch it by its id")
+    return StillRunning(f"{job_id} is still running; repeat the same request, or fetch it by its id")

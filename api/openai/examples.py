@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document of /v1; a test holds each to its model."""
+"""Examples of /v1 for the OpenAPI document. A test validates each against its model."""
 
 from typing import Any, Final
 
@@ -12,9 +12,16 @@ _MODEL: Final = "gpt-5-mini"
 _CREATED: Final = 1_795_255_200
 _USER: Final = {"role": "user", "content": _QUESTION}
 
-RESPONSE_ID: Final = id_parameter("response_id", _RESPONSE)
-COMPLETION_ID: Final = id_parameter("completion_id", _COMPLETION)
-MODEL_NAME: Final = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "example": _MODEL}
+RESPONSE_ID: Final = id_parameter("response_id", "Id of the response.", _RESPONSE)
+COMPLETION_ID: Final = id_parameter("completion_id", "Id of the chat completion.", _COMPLETION)
+MODEL_NAME: Final = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "Name of the model.",
+    "schema": {"type": "string"},
+    "example": _MODEL,
+}
 
 RESPONSE_REQUESTS: Final = named(
     blocking={"model": _MODEL, "input": _QUESTION},

@@ -1,4 +1,4 @@
-"""/v1/models: what the workers have seen the provider list, or the models that the settings name."""
+"""/v1/models: the models that the workers last read from the provider, or the models of the settings."""
 
 from typing import Any
 
@@ -8,25 +8,31 @@ from api.openai.errors import ModelNotFound
 from api.services import services
 from jobs import queries
 
-blueprint = OpenAIBlueprint("models", __name__, url_prefix="/models", description="The provider's models")
+blueprint = OpenAIBlueprint("models", __name__, url_prefix="/models", description="OpenAI-compatible list of models")
 
 
 @blueprint.route("")
-@blueprint.response(200, response_schemas.ModelList, example=examples.MODELS)
+@blueprint.response(200, response_schemas.ModelList, description="The models.", example=examples.MODELS)
 @blueprint.problems(503)
 def list_models() -> Any:
-    """The models that the provider lists."""
+    """List the models of the provider.
+
+    Before the first list of the provider has been read, the list contains the server's default models.
+    """
     return {"object": "list", "data": _models()}
 
 
 @blueprint.route("/<path:name>", parameters=[examples.MODEL_NAME])
-@blueprint.response(200, response_schemas.ModelObject, example=examples.ONE_MODEL)
+@blueprint.response(200, response_schemas.ModelObject, description="The model.", example=examples.ONE_MODEL)
 @blueprint.problems(404, 503)
 def show_model(name: str) -> Any:
-    """One of them."""
+    """Show a model.
+
+    Only models in the list are found.
+    """
     match = next((model for model in _models() if model["id"] == name), None)
     if match is None:
-        raise ModelNotFound("no such model, as far as the provider has told", param="model")
+        raise ModelNotFound("the provider does not list this model", param="model")
     return match
 
 

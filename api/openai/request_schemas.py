@@ -1,4 +1,4 @@
-"""What we read of a body in OpenAI's shape; all the rest of it is the provider's to judge."""
+"""The fields of OpenAI's request bodies that are read here. The provider validates all others."""
 
 import json
 from typing import Annotated, Any, Final, Literal
@@ -14,48 +14,53 @@ _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
 class RequestBody(FrozenModel):
-    """What is read here; whatever else is said goes to the provider as it came."""
+    """The fields that are read here. All others are forwarded to the provider unchanged."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", hide_input_in_errors=True)
 
-    model: ModelName | None = Field(default=None, description="The server's default when absent.")
-    metadata: Metadata | None = Field(default=None, description="Up to 16 pairs, kept with the job.", repr=False)
-    stream: bool | None = Field(default=None, description="Answer with server-sent events as they come.")
+    model: ModelName | None = Field(default=None, description="Name of the model; the server's default if absent.")
+    metadata: Metadata | None = Field(
+        default=None, description="Up to 16 key-value pairs, stored with the job.", repr=False
+    )
+    stream: bool | None = Field(default=None, description="Stream the output as server-sent events.")
 
     def passthrough_fields(self, *handled: str) -> dict[str, Any]:
-        """All that was said, less what is ours. Raises MalformedJson for a number that JSON has no word for."""
+        """The fields to forward to the provider. Raises MalformedJson for NaN and Infinity."""
         fields = self.model_dump(exclude_unset=True, exclude={*_HANDLED_FIELDS, *handled})
         try:
             json.dumps(fields, allow_nan=False)
         except ValueError:
-            raise MalformedJson("a number in the body is none, or is infinite") from None
+            raise MalformedJson("NaN and Infinity are not allowed in the request body") from None
         return fields
 
 
 class CompletionBody(RequestBody):
-    """A chat completion. Only what is read here is listed; all the rest goes to the provider as it came."""
+    """A chat completion request. All fields that are not listed are forwarded to the provider unchanged."""
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1)] = Field(
-        description="The conversation, as OpenAI has it.", repr=False
+        description="The messages of the conversation, as OpenAI defines them.", repr=False
     )
-    stream_options: dict[str, Any] | None = Field(default=None, description="`include_usage` is heeded.")
+    stream_options: dict[str, Any] | None = Field(
+        default=None, description="Set `include_usage` to get the usage at the end of the stream."
+    )
 
 
 class ResponseBody(RequestBody):
-    """A response. Only what is read here is listed; all the rest goes to the provider as it came."""
+    """A request for a response. All fields that are not listed are forwarded to the provider unchanged."""
 
     input: str | list[dict[str, Any]] | None = Field(
         default=None,
-        description="A text, or items as OpenAI has them; required unless there is a `prompt` or a previous response.",
+        description="A text, or items as OpenAI defines them. "
+        "Required unless there is a `prompt` or a previous response.",
         repr=False,
     )
-    background: bool | None = Field(default=None, description="Answer at once; fetch the response by its id.")
-    store: bool | None = Field(default=None, description="`false`: the answer is kept for minutes only.")
-    previous_response_id: str | None = Field(default=None, description="The conversation goes on from there.")
+    background: bool | None = Field(default=None, description="Return immediately; fetch the response later by its id.")
+    store: bool | None = Field(default=None, description="If false, the response is kept for a few minutes only.")
+    previous_response_id: str | None = Field(default=None, description="Id of the response that this one continues.")
 
 
 def _to_list(value: Any) -> Any:
-    """One text, or one list of tokens, is a list of one."""
+    """Wraps a single text, or a single list of tokens, in a list."""
     values = [value] if isinstance(value, str) or _is_tokens(value) else value
     return (
         tuple(tuple(item) if isinstance(item, list) else item for item in values)
@@ -69,31 +74,34 @@ def _is_tokens(value: Any) -> bool:
 
 
 class EmbeddingsBody(RequestBody):
-    """Texts to turn into vectors. Only what is read here is listed; all the rest goes to the provider as it came."""
+    """A request for embeddings. All fields that are not listed are forwarded to the provider unchanged."""
 
     input: Annotated[
         EmbeddingsInput, BeforeValidator(_to_list, json_schema_input_type=Text | Tokens | EmbeddingsInput)
-    ] = Field(description="One text or many, or tokens in their place.", repr=False)
-    dimensions: Dimensions | None = Field(default=None, description="Length of each vector, where it can be chosen.")
+    ] = Field(description="One text or a list of texts. A text can be given as a list of tokens.", repr=False)
+    dimensions: Dimensions | None = Field(
+        default=None, description="Length of each vector, if the model supports a choice."
+    )
     encoding_format: Literal["float", "base64"] = Field(
-        default="float", description="Vectors as numbers, or as base64 of little-endian float32."
+        default="float",
+        description="`float`: vectors as numbers. `base64`: vectors as base64 of little-endian float32.",
     )
 
 
 class StreamQuery(FrozenModel):
-    """Of GET /v1/responses/{id}; what else a client asks to be included is there, or cannot be had any more."""
+    """The query of GET /v1/responses/{id}. Other parameters, such as `include`, are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    stream: bool = Field(default=False, description="Its events, live until the end.")
+    stream: bool = Field(default=False, description="Stream the events, live until the response is final.")
     starting_after: Annotated[int, Field(ge=0, le=10**15)] | None = Field(
-        default=None, description="Only events after this sequence number."
+        default=None, description="Send only events after this sequence number."
     )
 
 
 class ItemsQuery(FrozenModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Longest page.")
-    order: Literal["asc", "desc"] = Field(default="desc", description="`desc`: the latest first.")
-    after: str | None = Field(default=None, description="`last_id` of the page before.")
+    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Maximum number of items per page.")
+    order: Literal["asc", "desc"] = Field(default="desc", description="`desc`: latest first. `asc`: earliest first.")
+    after: str | None = Field(default=None, description="The `last_id` of the previous page.")

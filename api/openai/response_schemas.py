@@ -1,4 +1,4 @@
-"""What /v1 answers, as far as it is the same whichever provider speaks; for the documentation, and open to more."""
+"""The documented fields of the responses of /v1. Further fields depend on the provider."""
 
 from typing import Any, Literal
 
@@ -9,52 +9,60 @@ from jobs.states import State
 
 
 class ResponseObject(BaseModel):
-    """A response, as it stands."""
+    """A response in its current state."""
 
     id: str
     object: Literal["response"]
-    created_at: int = Field(description="Seconds since 1970.")
+    created_at: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
     status: State
     model: str | None
-    output: list[dict[str, Any]] = Field(description="Messages, function calls, reasoning; what was finished so far.")
+    output: list[dict[str, Any]] = Field(
+        description="The output items finished so far: messages, function calls and reasoning."
+    )
     error: dict[str, Any] | None
-    incomplete_details: dict[str, Any] | None
-    usage: dict[str, Any] | None = Field(description="Tokens.")
-    metadata: dict[str, str]
-    background: bool
-    store: bool
-    previous_response_id: str | None
+    incomplete_details: dict[str, Any] | None = Field(
+        description="Why the response is incomplete; null if it is not incomplete."
+    )
+    usage: dict[str, Any] | None
+    metadata: dict[str, str] = Field(description="The key-value pairs of the request.")
+    background: bool = Field(description="Whether the response was requested in the background.")
+    store: bool = Field(description="Whether the response is stored.")
+    previous_response_id: str | None = Field(description="Id of the response that this one continues.")
 
 
 class ResponseEvent(BaseModel):
-    """`response.created` to `response.completed`, or how else it ended."""
+    """An event of a response, as OpenAI defines it."""
 
-    type: str
-    sequence_number: int = Field(description="From 0 without a gap; what `starting_after` names.")
+    type: str = Field(description="The type of the event, for example `response.completed`.")
+    sequence_number: int = Field(
+        description="Number of the event, from 0 without gaps. Send it as `starting_after` to resume after the event."
+    )
 
 
 class ResponseStreamMessage(BaseModel):
-    """One message of a response's stream."""
+    """One message of a response's event stream."""
 
     model_config = ConfigDict(extra="forbid")
-    event: str = Field(description="The type of what `data` holds.")
-    data: Json[ResponseEvent]
+    event: str = Field(description="The type of the event in `data`.")
+    data: Json[ResponseEvent] = Field(description="The event as JSON.")
 
 
 class DeletedResponse(BaseModel):
+    """A deleted response."""
+
     id: str
     object: Literal["response.deleted"]
-    deleted: bool
+    deleted: bool = Field(description="Always true.")
 
 
 class InputItems(BaseModel):
-    """One page of what the model was given."""
+    """A page of input items."""
 
     object: Literal["list"]
-    data: list[dict[str, Any]]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+    data: list[dict[str, Any]] = Field(description="The items.")
+    first_id: str | None = Field(description="Id of the first item of the page; null if the page is empty.")
+    last_id: str | None = Field(description="Id of the last item of the page. Pass it as `after` to get the next page.")
+    has_more: bool = Field(description="True if there are further pages.")
 
 
 class ChatCompletion(BaseModel):
@@ -62,56 +70,66 @@ class ChatCompletion(BaseModel):
 
     id: str
     object: Literal["chat.completion"]
-    created: int = Field(description="Seconds since 1970.")
+    created: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
     model: str | None
     choices: list[dict[str, Any]]
-    usage: dict[str, Any] | None = Field(description="Tokens.")
+    usage: dict[str, Any] | None
 
 
 class CompletionChunk(BaseModel):
-    """A piece of a chat completion."""
+    """A chunk of a streamed chat completion."""
 
     id: str
     object: Literal["chat.completion.chunk"]
-    created: int = Field(description="Seconds since 1970.")
+    created: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
     model: str | None
     choices: list[dict[str, Any]]
 
 
 class StreamError(BaseModel):
-    """Why a stream ends without its end."""
+    """The reason why a stream ended early."""
 
-    error: OpenAIError
+    error: OpenAIError = Field(description="The reason in OpenAI's format.")
 
 
 class CompletionStreamMessage(BaseModel):
-    """One message of a chat completion's stream; the last one is `[DONE]`, or an error."""
+    """One message of a chat completion's event stream. The last message is `[DONE]` or an error."""
 
     model_config = ConfigDict(extra="forbid")
-    event: Literal["message"] = Field(default="message", description="Not sent: it is what no name stands for.")
-    data: Json[CompletionChunk | StreamError] | Literal["[DONE]"]
+    event: Literal["message"] = Field(
+        default="message", description="Not sent: `message` is the default type of an event."
+    )
+    data: Json[CompletionChunk | StreamError] | Literal["[DONE]"] = Field(
+        description="A chunk or an error as JSON, or `[DONE]`."
+    )
 
 
 class EmbeddingObject(BaseModel):
+    """The embedding of one input."""
+
     object: Literal["embedding"]
-    index: int
-    embedding: list[float] | str = Field(description="Numbers, or base64 of little-endian float32.")
+    index: int = Field(description="Index of the input.")
+    embedding: list[float] | str = Field(description="The vector: numbers, or base64 of little-endian float32.")
 
 
 class EmbeddingList(BaseModel):
-    """A vector for each input, in order."""
+    """The embeddings of all inputs."""
 
     object: Literal["list"]
-    data: list[EmbeddingObject]
+    data: list[EmbeddingObject] = Field(description="One embedding per input, in order.")
     model: str | None
     usage: dict[str, Any]
 
 
 class ModelObject(BaseModel):
+    """A model."""
+
     id: str
     object: Literal["model"]
 
 
 class ModelList(BaseModel):
+    """The models of the provider."""
+
     object: Literal["list"]
-    data: list[ModelObject]
+    data: list[ModelObject] = Field(description="The models.")

@@ -2,32 +2,33 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from api.openai import examples, response_schemas, stream
+from api.openai import examples, response_schemas
 from api.openai.blueprint import OpenAIBlueprint
-from api.openai.delivery import track_delivery
 from api.openai.encoding import items
-from api.openai.encoding.response import pending_response, response_object
-from api.openai.encoding.response_events import ResponseEventBuilder
-from api.openai.errors import BadParameter
-from api.openai.previous_items import with_previous_items
+from api.openai.encoding.response import response_object
+from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseEventBuilder
+from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of
-from api.openai.submission import Submission, submit, wait_for_final_view
-from api.openai.told import response_with_partial_output
+from api.openai.stream import stream_events
+from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
-from jobs.events import Event
+from api.streaming.responses import ResponseEncoder
+from jobs import queries
+from jobs.errors import JobNotFound
+from jobs.events import read_events
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
-from jobs.results import JobError
+from jobs.states import State
 from jobs.storage import transitions
-from openai_format.types import EventObject
+from jobs.storage.store import Store
 
-blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI's responses")
+blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
 
-_FROM_THE_START = -1
+_PREVIOUS: Final = "previous_response_id"
 
 
 def _event_stream(description: str) -> Callable[..., Any]:
@@ -36,91 +37,73 @@ def _event_stream(description: str) -> Callable[..., Any]:
     )
 
 
-class ResponseEventEncoder:
-    """The events of a response after a number, framed."""
-
-    def __init__(self, snapshot: JobSnapshot, after: int = _FROM_THE_START) -> None:
-        self._events = ResponseEventBuilder(snapshot.record.job_id, lambda state: pending_response(snapshot, state))
-        self._after = after
-        self.is_finished = False
-
-    def start(self) -> bytes:
-        return self._encode_events(self._events.start())
-
-    def encode(self, event: Event) -> bytes:
-        return self._encode_events(self._events.translate(event))
-
-    def finish(self, final_snapshot: JobSnapshot) -> bytes:
-        self.is_finished = True
-        return self._encode_events(self._events.finish(response_object(final_snapshot)))
-
-    def fail(self, error: JobError) -> bytes:
-        self.is_finished = True
-        return self._encode_events(self._events.fail(error))
-
-    def shutdown(self) -> bytes:
-        """No event: it would have a number, after which nobody could resume."""
-        raise stream.ServerShutdown
-
-    def _encode_events(self, events: list[EventObject]) -> bytes:
-        return b"".join(
-            stream.frame(event, event["type"]) for event in events if event["sequence_number"] > self._after
-        )
-
-
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(ResponseBody, examples=examples.RESPONSE_REQUESTS)
-@_event_stream("With `stream`: its events.")
-@blueprint.response(200, response_schemas.ResponseObject, examples=examples.RESPONSES)
+@_event_stream("The response's events, if `stream` is true.")
+@blueprint.response(
+    200,
+    response_schemas.ResponseObject,
+    description="The final response, or the queued one if `background` is true.",
+    examples=examples.RESPONSES,
+)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     """Create a response.
 
-    In the background: answered at once. Else the client waits, or reads, and its leaving cancels the job.
+    With `background`, the call returns immediately. Otherwise it waits for the response or streams it, and closing the
+    connection cancels the job unless the request carried an Idempotency-Key.
     """
     task = _task(body)
     submission = submit(task, "resp", headers.key, is_background=task.background, load_history=_history_loader(task))
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
-        return stream.stream_events(submission, snapshot, ResponseEventEncoder(snapshot))
+        return stream_events(submission, ResponseEncoder(snapshot))
     if task.background:
-        response = (
-            _load_response(snapshot.record.job_id) if snapshot.record.state.is_final else response_object(snapshot)
+        is_final = snapshot.record.state.is_final
+        return track_delivery(
+            submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
         )
-        return track_delivery(submission, response)
     view = wait_for_final_view(submission)
-    return track_delivery(submission, response_with_partial_output(services().store, snapshot_of(view, task)))
+    return track_delivery(submission, _response_with_partial_output(snapshot_of(view, task)))
 
 
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(StreamQuery, location="query")
-@_event_stream("With `stream`: its events after a number, live until the end.")
-@blueprint.response(200, response_schemas.ResponseObject, examples=examples.RESPONSES)
+@_event_stream("If `stream` is true: the events after `starting_after`, live until the response is final.")
+@blueprint.response(
+    200, response_schemas.ResponseObject, description="The response in its current state.", examples=examples.RESPONSES
+)
 @blueprint.problems(400, 404, 503)
 def show_response(query: StreamQuery, response_id: str) -> Any:
-    """A response as it is, or its events. Leaving cancels nothing."""
+    """Fetch a response, or stream its events.
+
+    Closing the connection does not cancel the response.
+    """
     snapshot = find_snapshot(services().store, response_id)
     if not query.stream:
-        return response_with_partial_output(services().store, snapshot)
-    after = _FROM_THE_START if query.starting_after is None else query.starting_after
-    return stream.stream_events(Submission(snapshot.record), snapshot, ResponseEventEncoder(snapshot, after))
+        return _response_with_partial_output(snapshot)
+    return stream_events(Submission(snapshot.record), ResponseEncoder(snapshot, query.starting_after))
 
 
 @blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
 @blueprint.response(
-    200, response_schemas.ResponseObject, description="Cancelled, or ended before.", example=examples.CANCELLED
+    200,
+    response_schemas.ResponseObject,
+    description="The response, now cancelled, or unchanged if it was already final.",
+    example=examples.CANCELLED,
 )
 @blueprint.problems(400, 404, 503)
 def cancel_response(response_id: str) -> Any:
-    """Cancel a response that runs in the background.
+    """Cancel a background response.
 
-    Needs no body and may be repeated. One that has ended otherwise stays as it is.
+    Needs no body and may be repeated. A response that is already final does not change.
     """
     snapshot = find_snapshot(services().store, response_id)
     if isinstance(snapshot.request, ResponseTask) and not snapshot.request.background:
         raise BadParameter(
-            "only a response that was created with background=true can be cancelled; to end another, leave it",
+            "only a response created with background=true can be cancelled; "
+            "to cancel another one, close the connection of its call",
             param="response_id",
         )
     _cancel(snapshot.record)
@@ -128,10 +111,15 @@ def cancel_response(response_id: str) -> Any:
 
 
 @blueprint.route("/<response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
-@blueprint.response(200, response_schemas.DeletedResponse, example=examples.DELETED)
+@blueprint.response(
+    200, response_schemas.DeletedResponse, description="The response was deleted.", example=examples.DELETED
+)
 @blueprint.problems(404, 503)
 def delete_response(response_id: str) -> Any:
-    """Forget it; one that is queued or runs is cancelled first."""
+    """Delete a response.
+
+    A response that is queued or in progress is cancelled first.
+    """
     store = services().store
     record = find_record(store, response_id)
     _cancel(record)
@@ -141,10 +129,13 @@ def delete_response(response_id: str) -> Any:
 
 @blueprint.route("/<response_id>/input_items", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(ItemsQuery, location="query")
-@blueprint.response(200, response_schemas.InputItems, example=examples.INPUT_ITEMS)
+@blueprint.response(200, response_schemas.InputItems, description="One page of items.", example=examples.INPUT_ITEMS)
 @blueprint.problems(400, 404, 503)
 def list_input_items(query: ItemsQuery, response_id: str) -> Any:
-    """All that the model was given: what came before in the conversation too."""
+    """List the input items of a response.
+
+    The list includes the earlier items of the conversation.
+    """
     input_items = items.input_items_with_ids(find_snapshot(services().store, response_id))
     if query.order == "desc":
         input_items.reverse()
@@ -167,13 +158,13 @@ def _page(input_items: list[dict[str, Any]], query: ItemsQuery) -> dict[str, Any
 
 
 def _task(body: ResponseBody) -> ResponseTask:
-    """Without what was said before. Raises BadParameter for what cannot be."""
-    passthrough = body.passthrough_fields("background", "store", "previous_response_id")
+    """The task without the earlier items of its conversation. Raises BadParameter for combinations that cannot be."""
+    passthrough = body.passthrough_fields("background", "store", _PREVIOUS)
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
         (body.input is not None or "prompt" in passthrough or previous is not None, "input", "is required"),
-        (passthrough.get("conversation") is None, "conversation", "is not supported; use previous_response_id"),
-        (store or not background, "store", "must not be false with background: the answer is there to be fetched"),
+        (passthrough.get("conversation") is None, "conversation", f"is not supported; use {_PREVIOUS}"),
+        (store or not background, "store", "must not be false with background: the response is fetched later"),
     )
     for is_valid, param, message in rules:
         if not is_valid:
@@ -193,14 +184,48 @@ def _history_loader(task: ResponseTask) -> Callable[[], ResponseTask] | None:
     if task.previous_response_id is None:
         return None
     app_services = services()
-    return partial(
-        with_previous_items, app_services.store, task, task.previous_response_id, app_services.settings.max_body_bytes
-    )
+    max_bytes = app_services.settings.max_body_bytes
+    return partial(_with_previous_items, app_services.store, task, task.previous_response_id, max_bytes)
+
+
+def _with_previous_items(store: Store, task: ResponseTask, previous_id: str, max_bytes: int) -> ResponseTask:
+    """The task with a copy of all earlier items of its conversation.
+
+    Raises PreviousResponseNotFound, also for a response that has expired or was not stored, BadParameter for a response
+    without an answer, and ConversationTooLong.
+    """
+    try:
+        previous = find_snapshot(store, previous_id, _PREVIOUS)
+    except JobNotFound:
+        message = "the previous response was not found: it has expired, or never existed"
+        raise PreviousResponseNotFound(message, param=_PREVIOUS) from None
+    state = previous.record.state
+    if state not in (State.COMPLETED, State.INCOMPLETE):
+        raise BadParameter(f"the previous response is {state} and has no answer to continue from", param=_PREVIOUS)
+    full_task = task.model_copy(update={"previous_items": tuple(items.to_previous_items(previous))})
+    if len(full_task.model_dump_json(exclude_defaults=True).encode()) > max_bytes:
+        raise ConversationTooLong(f"the conversation exceeds {max_bytes} bytes", param=_PREVIOUS)
+    return full_task
 
 
 def _load_response(response_id: str) -> dict[str, Any]:
-    store = services().store
-    return response_with_partial_output(store, find_snapshot(store, response_id))
+    return _response_with_partial_output(find_snapshot(services().store, response_id))
+
+
+def _response_with_partial_output(snapshot: JobSnapshot) -> dict[str, Any]:
+    """The response object. A failed or cancelled one has the finished items of its last attempt, and its text so far.
+
+    These are in the event log alone, which is read for such a response only. A log that has expired adds nothing.
+    """
+    response, record = response_object(snapshot), snapshot.record
+    if record.state in STATES_WITHOUT_ANSWER:
+        begin = max(0, record.log_start - 1)  # the number of the event that begins the last attempt
+        lines = services().store.run(queries.events(record.job_id, begin, record.log_length or 0))
+        events = ResponseEventBuilder(record.job_id, lambda _: {})
+        for event in read_events(lines, begin):
+            events.translate(event)
+        response["output"] = events.output() or response["output"]
+    return response
 
 
 def _cancel(record: JobRecord) -> None:

@@ -1,21 +1,23 @@
-"""How a call becomes a job, and how it waits for its end.
+"""How an OpenAI-compatible call becomes a job, waits for its end, and delivers its answer.
 
-An openai client repeats a request by itself when the connection broke, and names no key. What it repeats is known by
-its body, its caller and its count: so it finds the job of its first try, or one of an equal call that was sent at the
-same time and has no answer yet; no two of them find the same. Two equal calls that are meant are two jobs.
+An openai client repeats a request by itself when its connection broke, and sends no idempotency key. The repeated
+request is recognised by its body, its caller and its retry count. It finds the job of its first try, or the job of an
+identical call that was sent at the same time and has no answer yet. No two requests find the same job, so two identical
+calls that are both intended make two jobs.
 """
 
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from flask import request
+from flask import Response, jsonify, request
 
+from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.http.long_poll import view_when_final
 from api.openai.errors import OpenAIJobFailedError, still_running_error
 from api.services import Services, services
@@ -30,10 +32,8 @@ from jobs.storage.transitions import Created
 
 _RETRY_COUNT_HEADER: Final = "x-stainless-retry-count"
 _RETRY_COUNT_PATTERN: Final = re.compile(r"[0-9]{1,3}")
-_FIRST_RETRY_WAIT_SECONDS: Final = (
-    0.5  # the client's own numbers: before its first retry, doubled before each further one
-)
-_MAX_RETRY_WAIT_SECONDS: Final = 8.0
+_FIRST_RETRY_WAIT_SECONDS: Final = 0.5  # the client's own wait before its first retry, doubled before each further one
+_MAX_RETRY_WAIT_SECONDS: Final = 8.0  # the client's own limit
 _RECONNECT_MARGIN_SECONDS: Final = 1.5  # for a new connection
 
 
@@ -43,9 +43,10 @@ def _no_op() -> None:
 
 @dataclass(frozen=True)
 class Submission:
-    """``on_disconnect`` is what to do when the client leaves before the end, ``mark_answered`` when it has its answer.
+    """A job and the client that waits for it.
 
-    ``is_foreground``: its caller wants the job's own answer, not only its id.
+    ``on_disconnect`` is called when the client disconnects before the end, ``mark_answered`` when it has its answer.
+    ``is_foreground``: the client wants the job's own answer, not only its id.
     """
 
     record: JobRecord
@@ -55,7 +56,7 @@ class Submission:
 
     @property
     def on_disconnect_after_grace(self) -> Callable[[], None] | None:
-        """Of a client without any answer so far, which may send its request again."""
+        """``on_disconnect`` for a client that has no answer so far, and may send its request again."""
         return partial(_disconnect_after_grace, self.on_disconnect) if self.on_disconnect else None
 
 
@@ -67,9 +68,9 @@ def submit(
     is_background: bool = False,
     load_history: Callable[[], JobRequest] | None = None,
 ) -> Submission:
-    """Submit a task. Its job is cancelled when the client leaves, unless it ``is_background``, or has a key of its own.
+    """Submit a task. A disconnect cancels the job, unless the call ``is_background`` or has an idempotency key.
 
-    ``load_history`` makes the whole of the task, if it lacks anything; not for a key that has made the job before.
+    ``load_history`` returns the task with its conversation. It is not called for a key that already has a job.
     """
     app_services = services()
     existing = _find_existing(app_services, task, key) if key and load_history else None
@@ -81,8 +82,9 @@ def submit(
 
 
 def wait_for_final_view(submission: Submission) -> JobView:
-    """The job once it is final. Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and
-    StoreUnavailable.
+    """The job once it is final.
+
+    Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and StoreUnavailable.
     """
     record, seconds = submission.record, services().settings.client_wait_seconds
     view = view_when_final(record.job_id, seconds, submission.on_disconnect_after_grace, known=record)
@@ -94,8 +96,24 @@ def wait_for_final_view(submission: Submission) -> JobView:
     return view
 
 
+def track_delivery(submission: Submission, answer: dict[str, Any] | Response) -> Response:
+    """The answer as a response that marks the call as answered once a connected client has received all of it."""
+    response = answer if isinstance(answer, Response) else jsonify(answer)
+    response.response = _mark_when_sent(response.response, disconnect_check(), submission.mark_answered)
+    return response
+
+
+def _mark_when_sent(
+    parts: Iterable[Any], check_disconnect: Callable[[], None], mark_answered: Callable[[], None]
+) -> Iterator[Any]:
+    with suppress(ClientDisconnected):
+        check_disconnect()
+        yield from parts
+        mark_answered()
+
+
 def _disconnect_after_grace(on_disconnect: Callable[[], None]) -> None:
-    """Not before the client has had the time to send its request again."""
+    """Calls ``on_disconnect`` after the time that the client needs to send its request again."""
     time.sleep(_resend_grace_seconds())
     on_disconnect()
 
@@ -123,7 +141,7 @@ def _submit_deduplicated(app_services: Services, task: JobRequest, id_prefix: st
     if not app_services.settings.resend_window_seconds:
         return app_services.submitter.submit(task, id_prefix=id_prefix)
     key, retry_count = _dedup_token(), _client_retry_count()
-    while True:  # each time another job, at last a new one
+    while True:  # each round finds another existing job, and the last one creates a new job
         created = app_services.submitter.submit(
             task, idempotency_key=key, resend_count=retry_count, id_prefix=id_prefix
         )
@@ -132,13 +150,13 @@ def _submit_deduplicated(app_services: Services, task: JobRequest, id_prefix: st
 
 
 def _client_retry_count() -> int:
-    """Of this same request, as its client counts."""
+    """How often the client has already sent this request, by its own count."""
     count = request.headers.get(_RETRY_COUNT_HEADER, "")
     return int(count) if _RETRY_COUNT_PATTERN.fullmatch(count) else 0
 
 
 def _resend_grace_seconds() -> float:
-    """How long an openai client waits before it sends a request again, and a little more; others do not come back."""
+    """The time after which an openai client sends a request again, plus a margin; 0 for other clients, which do not."""
     if _RETRY_COUNT_HEADER not in request.headers:
         return 0
     wait: float = min(_MAX_RETRY_WAIT_SECONDS, _FIRST_RETRY_WAIT_SECONDS * 2 ** _client_retry_count())
@@ -146,7 +164,7 @@ def _resend_grace_seconds() -> float:
 
 
 def _dedup_token() -> str:
-    """Names a request by its path, caller and body; kept as a digest, from which nothing can be read."""
+    """Identifies a request by its path, caller and body. It is a digest, from which none of them can be read."""
     digest = hashlib.blake2b(digest_size=32)
     for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), request.get_data()):
         digest.update(len(part).to_bytes(8, "big") + part)
@@ -154,14 +172,14 @@ def _dedup_token() -> str:
 
 
 def _is_reusable(app_services: Services, job_id: str) -> bool:
-    """False for a job that was cancelled when its client left, or has expired."""
+    """False for a job that has expired, or was cancelled when its client disconnected."""
     with suppress(JobNotFound):
         return lookup.record(app_services.store, job_id).state is not State.CANCELLED
     return False
 
 
 def _cancel_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
-    """Cancels the job unless the client has sent its request again since, and waits for the same one."""
+    """Cancels the job, unless the client has sent its request again and waits for the same job."""
     digest, retry_count = idempotency_digest(_dedup_token()), _client_retry_count()
 
     def on_disconnect() -> None:
@@ -173,7 +191,7 @@ def _cancel_callback(app_services: Services, record: JobRecord) -> Callable[[], 
 
 
 def _mark_answered_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
-    """Notes that this call is answered: what is sent again from now on is another one."""
+    """Records that the call is answered: the same request sent later is a new call."""
     key = _dedup_token()
 
     def mark_answered() -> None:

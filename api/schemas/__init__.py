@@ -1,1 +1,1 @@
-"""The shapes of the native API: what requests may contain and what responses contain."""
+"""The requests and responses of the native API, with their descriptions and examples."""

@@ -1,4 +1,4 @@
-"""Examples for the documents' part of the OpenAPI document; a test holds each to its model."""
+"""Examples of the document endpoints for the OpenAPI document. A test validates each against its model."""
 
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ DOCUMENT_ID: Final = {
     "name": "document_id",
     "in": "path",
     "required": True,
+    "description": "Id of the document.",
     "schema": {"type": "string", "pattern": DOCUMENT_ID_PATTERN},
     "example": _ID,
 }

@@ -1,11 +1,12 @@
-"""What the documents' endpoints answer, built from records."""
+"""The responses of the document endpoints, built from records."""
 
 from datetime import datetime
 from typing import Final, Literal, Self
 
 from pydantic import Field
 
-from api.schemas.responses import Task, utc
+from api.schemas.responses import utc
+from api.schemas.tasks import Task
 from documents.file_type import parse_file_type
 from documents.models import FileType
 from jobs.base import FrozenModel
@@ -13,36 +14,38 @@ from jobs.document_lookup import DocumentPage
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.results import JobError
 
-_MAX_PROBLEMS: Final = 100  # told of one document: of a scanned book each page is one
+_MAX_PROBLEMS: Final = 100  # shown per document; a scanned book has one per page
 
 
 class PageProblem(FrozenModel):
-    """A page that no question will find."""
+    """A page whose content chats cannot use."""
 
-    page: int
-    problem: Literal["no_text", "damaged"] = Field(description="`no_text`: scanned, or empty.")
+    page: int = Field(description="Page number, from 1.")
+    problem: Literal["no_text", "damaged"] = Field(
+        description="`no_text`: the page is scanned or empty. `damaged`: the page cannot be read."
+    )
 
 
 class Document(FrozenModel):
-    """A document. It can be asked once it is `ready`."""
+    """A document. Chats can use it once its status is `ready`."""
 
     document_id: str
     filename: str
-    kind: FileType
+    kind: FileType = Field(description="The file type.")
     status: DocumentState
-    size: int = Field(description="Bytes.")
-    created_at: datetime
-    task_id: str = Field(description="The task that ingests it, or removes it, or did so last.")
-    pages: int | None = Field(description="Null until the first of them have been read.")
-    pages_done: int = Field(description="Read and embedded; all of them once it is ready.")
-    chunks: int | None
-    embedding_model: str | None
+    size: int = Field(description="Size of the file in bytes.")
+    created_at: datetime = Field(description="Time of the upload (UTC).")
+    task_id: str = Field(description="Id of the latest task that ingests or removes the document.")
+    pages: int | None = Field(description="Number of pages; null until the first pages have been read.")
+    pages_done: int = Field(description="Number of pages read and embedded so far.")
+    chunks: int | None = Field(description="Number of chunks the text was divided into; null until known.")
+    embedding_model: str | None = Field(description="The model of the embeddings; null until known.")
     page_problems: tuple[PageProblem, ...] = Field(
-        description=f"The first {_MAX_PROBLEMS}; the result of the task that ingested it names all of these pages."
+        description=f"The first {_MAX_PROBLEMS} pages with a problem. The result of the ingest task lists all of them."
     )
-    problem_pages: int = Field(description="Pages with a problem, in all.")
+    problem_pages: int = Field(description="Total number of pages with a problem.")
     error: JobError | None = Field(
-        description="Why it failed; uploaded again, it is tried again. While `deleting`: why it is still there."
+        description="Why the document failed, or is not yet removed. Upload a failed document again to retry."
     )
 
     @classmethod
@@ -67,15 +70,17 @@ class Document(FrozenModel):
 
 
 class AcceptedDocument(FrozenModel):
-    """A document and the task that ingests it."""
+    """An uploaded document and the task that ingests it."""
 
-    document: Document
-    task: Task | None = Field(description="Null when it was done long ago and is forgotten.")
+    document: Document = Field(description="The document.")
+    task: Task | None = Field(description="The task that ingests the document; null if it has expired.")
 
 
 class DocumentList(FrozenModel):
-    documents: tuple[Document, ...]
-    next_cursor: str | None = Field(description="For the next page; null on the last one.")
+    """A page of documents."""
+
+    documents: tuple[Document, ...] = Field(description="The documents, newest first.")
+    next_cursor: str | None
 
     @classmethod
     def of_page(cls, page: DocumentPage) -> Self:

@@ -1,4 +1,4 @@
-"""Examples and descriptions for the OpenAPI document; a test holds each to its model."""
+"""Examples, headers and path parameters of the OpenAPI document. A test validates each example against its model."""
 
 import json
 from typing import Any, Final
@@ -8,14 +8,14 @@ from jobs.models import JOB_ID_PATTERN
 _ID: Final = "job_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _EMBEDDINGS_ID: Final = "job_a1b2c3d4e5f60718293a4b5c6d7e8f90"
 _USAGE: Final = {"input_tokens": 13, "output_tokens": 21, "total_tokens": 34, "estimated": False}
-_ERROR: Final = {"code": "provider_timeout", "message": "the provider was silent for too long; 4 attempts made"}
+_ERROR: Final = {"code": "provider_timeout", "message": "the provider did not respond in time; 4 attempts made"}
 _ANSWER: Final = "Air scatters blue light more than red."
 
 _HEADERS: Final = {
-    "Location": "Where the job can be fetched.",
-    "Retry-After": "Seconds until it is worth asking again.",
-    "Idempotency-Replayed": "`true` when the Idempotency-Key had made the job before.",
-    "ETag": "Version of the job, for If-None-Match.",
+    "Location": "URL of the new job or document.",
+    "Retry-After": "Seconds to wait before the next request.",
+    "Idempotency-Replayed": "`true` if an earlier request with this Idempotency-Key created the job.",
+    "ETag": "Version of the job, for `If-None-Match`.",
     "Preference-Applied": "The `Prefer: wait=N` that was honoured.",
 }
 
@@ -25,11 +25,12 @@ def headers(*names: str) -> dict[str, Any]:
     return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
-def id_parameter(name: str, example: str = _ID) -> dict[str, Any]:
+def id_parameter(name: str, description: str, example: str = _ID) -> dict[str, Any]:
     return {
         "name": name,
         "in": "path",
         "required": True,
+        "description": description,
         "schema": {"type": "string", "pattern": JOB_ID_PATTERN},
         "example": example,
     }
@@ -39,8 +40,8 @@ def named(**values: Any) -> dict[str, Any]:
     return {name: {"value": value} for name, value in values.items()}
 
 
-JOB_ID: Final = id_parameter("job_id")
-TASK_ID: Final = id_parameter("task_id")
+JOB_ID: Final = id_parameter("job_id", "Id of the job.")
+TASK_ID: Final = id_parameter("task_id", "Id of the task.")
 
 CHAT_REQUESTS: Final = named(
     short={"message": "Why is the sky blue?"},

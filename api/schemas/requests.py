@@ -1,4 +1,4 @@
-"""What is asked of the native API in a query, a header or a body; the bodies of submits are in jobs.models."""
+"""Queries, headers and bodies of the native API. The fields of a submitted job are defined in jobs/requests.py."""
 
 import re
 from typing import Annotated, Final, Literal
@@ -21,7 +21,7 @@ _PREFERRED_WAIT: Final = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?
 
 
 class RequestParameters(BaseModel):
-    """Query or headers: read from strings, unknown names refused."""
+    """Query parameters or headers: parsed from strings. Unknown query parameters are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -30,14 +30,15 @@ class SubmitHeaders(RequestParameters):
     idempotency_key: Annotated[str, Field(pattern=_IDEMPOTENCY_KEY_PATTERN)] | None = Field(
         default=None,
         alias="Idempotency-Key",
-        description="Same key and same body: the same job, also for concurrent requests. Bare or quoted.",
+        description="Requests with the same key and the same body share one job, even concurrent ones. "
+        "With or without quotes.",
         examples=["order-4711"],
         repr=False,
     )
 
     @property
     def key(self) -> str | None:
-        """Bare, whichever way it was sent."""
+        """The key without quotes and escapes."""
         raw_key = self.idempotency_key
         if raw_key is None or not raw_key.startswith('"'):
             return raw_key
@@ -46,26 +47,30 @@ class SubmitHeaders(RequestParameters):
 
 class WaitQuery(RequestParameters):
     wait: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] | None = Field(
-        default=None, description="Seconds to wait for the end of the job before answering 202."
+        default=None, description="Seconds to wait for the job to become final."
     )
 
 
 class PollHeaders(RequestParameters):
-    prefer: str | None = Field(default=None, alias="Prefer", description="`wait=N` asks for the same as ?wait=N.")
+    prefer: str | None = Field(
+        default=None, alias="Prefer", description="`wait=N` has the same effect as the query parameter `wait`."
+    )
     if_none_match: str | None = Field(
-        default=None, alias="If-None-Match", description="The ETag of an earlier answer: 304 while it still holds."
+        default=None,
+        alias="If-None-Match",
+        description="The ETag of an earlier response. The response is 304 if it still matches.",
     )
 
     @property
     def wait_seconds(self) -> int | None:
-        """Of `Prefer: wait=N`, at most MAX_WAIT_SECONDS; what is malformed is no preference."""
+        """The N of `Prefer: wait=N`, at most MAX_WAIT_SECONDS. A malformed preference is ignored."""
         match = _PREFERRED_WAIT.search(self.prefer or "")
         return min(int(match[1]), MAX_WAIT_SECONDS) if match else None
 
 
 class EventsQuery(RequestParameters):
     starting_after: Annotated[int, Field(ge=0, le=MAX_SEQUENCE_NUMBER)] | None = Field(
-        default=None, description="Only events after this sequence number."
+        default=None, description="Send only events after this sequence number."
     )
 
 
@@ -73,21 +78,22 @@ class EventsHeaders(RequestParameters):
     last_event_id: Annotated[str, Field(pattern=r"^\d{1,15}$")] | None = Field(
         default=None,
         alias="Last-Event-ID",
-        description="As an EventSource sends it when it comes back: goes before starting_after.",
+        description="Send only events after this id. An EventSource sets it when it reconnects. "
+        "It takes precedence over `starting_after`.",
     )
 
 
 class _StreamOption(RequestModel):
-    stream: bool = Field(default=False, description="Answer with the job's events as they come (text/event-stream).")
+    stream: bool = Field(default=False, description="Stream the job's events (text/event-stream).")
 
 
 class SyncChat(ChatRequest, _StreamOption):
-    """A chat call whose caller waits."""
+    """A chat call that waits for the answer."""
 
     on_disconnect: Literal["cancel", "continue"] | None = Field(
         default=None,
-        description="What becomes of the job when the caller leaves before its end. "
-        "When absent it is cancelled, unless it was sent with an Idempotency-Key: who sends one means to come back.",
+        description="What happens to the job if the client disconnects before the end. By default it is cancelled, "
+        "or continues if the request has an Idempotency-Key, so that a retry can find it.",
     )
 
     def cancels_on_disconnect(self, headers: SubmitHeaders) -> bool:
@@ -95,24 +101,24 @@ class SyncChat(ChatRequest, _StreamOption):
 
 
 class AsyncChat(ChatRequest, _StreamOption):
-    """A chat call whose answer is fetched later, or followed."""
+    """A chat call whose answer is fetched later or streamed."""
 
     on_disconnect: Literal["cancel", "continue"] | None = Field(
         default=None,
-        description="What becomes of the job when who follows its stream leaves before its end. "
-        "When absent it goes on.",
+        description="What happens to the job if the client of the stream disconnects before the end. "
+        "By default it continues.",
     )
 
 
 class TasksQuery(RequestParameters):
     ids: str | None = Field(
         default=None,
-        description=f"Up to {MAX_IDS} ids, separated by commas; not together with status or cursor.",
+        description=f"Up to {MAX_IDS} task ids, separated by commas. Cannot be combined with `status` or `cursor`.",
     )
-    status: State | None = Field(default=None, description="Only tasks of this status.")
-    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Longest page.")
+    status: State | None = Field(default=None, description="Return only tasks with this status.")
+    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Maximum number of entries per page.")
     cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{1,15}$")] | None = Field(
-        default=None, description="next_cursor of the page before."
+        default=None, description="The `next_cursor` of the previous page."
     )
 
     @property
@@ -122,32 +128,36 @@ class TasksQuery(RequestParameters):
 
 class UploadQuery(RequestParameters):
     filename: Annotated[str, Field(max_length=1_000)] | None = Field(
-        default=None, description="Name of a file that is the body itself; a form has it beside the file.", repr=False
+        default=None,
+        description="Filename, if the file is the request body. A form carries its own filename.",
+        repr=False,
     )
 
 
 class DocumentsQuery(RequestParameters):
-    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Longest page.")
+    limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Maximum number of entries per page.")
     cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{1,15}$")] | None = Field(
-        default=None, description="next_cursor of the page before."
+        default=None, description="The `next_cursor` of the previous page."
     )
 
 
 class TaskBody(RootModel[ChatTask | EmbeddingsTask]):
-    """A task of one kind: `chat` or `embeddings`."""
+    """A task of the kind `chat` or `embeddings`."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, json_schema_extra={"x-request": True})
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
     root: ChatTask | EmbeddingsTask = Field(discriminator="kind")
 
 
 class RetryFilter(RequestModel):
-    """Which ended tasks to submit again."""
+    """Selects the tasks to retry."""
 
-    status: Literal["failed", "incomplete", "cancelled"] = Field(default="failed", description="How they ended.")
+    status: Literal["failed", "incomplete", "cancelled"] = Field(
+        default="failed", description="Retry tasks with this status."
+    )
     error_code: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="Only those that failed with this code.", examples=["provider_unavailable"]
+        default=None, description="Retry only tasks with this error code.", examples=["provider_unavailable"]
     )
     limit: Annotated[int, Field(ge=1, le=MAX_IDS), IntegralFloat] = Field(
-        default=100, description="Most tasks to retry."
+        default=100, description="Maximum number of tasks to retry."
     )
-    dry_run: bool = Field(default=False, description="Only say how many there are.")
+    dry_run: bool = Field(default=False, description="Count the matching tasks without retrying them.")

@@ -1,4 +1,4 @@
-"""The app over a Redis of our own, and a worker's hands: jobs are driven by the verbs, no worker runs here."""
+"""The app over our own Redis, and a fake worker: jobs are moved by storage transitions, and no worker runs."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ ERROR = JobError(code="provider_timeout", message="the provider was silent for t
 
 @dataclass
 class FakeWorker:
-    """Moves jobs as a worker would."""
+    """Moves jobs through their states as a worker would."""
 
     store: Store
     settings: Settings
@@ -89,13 +89,13 @@ class FakeWorker:
 
 @pytest.fixture(scope="session")
 def api_redis_port(redis_url: str) -> int:
-    """Of the suite's own server."""
+    """The port of the suite's own Redis server."""
     return int(urlsplit(redis_url).port or 0)
 
 
 @pytest.fixture
 def make_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
-    """Builds the app for a Redis port and settings by their names; closes what it opened."""
+    """Builds apps for a Redis port and settings, and closes them after the test."""
     apps: list[Flask] = []
 
     def make(redis_port: int, **settings: Any) -> Flask:
@@ -149,7 +149,7 @@ def submit_chat(api_client: FlaskClient) -> Callable[..., str]:
 
 @pytest.fixture
 def create_response(api_client: FlaskClient) -> Callable[..., TestResponse]:
-    """POST /v1/responses, in the background unless the test says otherwise."""
+    """POST /v1/responses, in the background by default."""
 
     def create(headers: dict[str, str] | None = None, *, buffered: bool = True, **body: Any) -> TestResponse:
         request_body = {"input": "hi", "background": True} | body
@@ -165,7 +165,7 @@ def redis_client_of_api(api_services: Services) -> redis.Redis:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A server that accepts connections and never says a word."""
+    """The port of a server that accepts connections and never sends anything."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -189,5 +189,5 @@ def _read_problem(response: TestResponse, status: int, code: str) -> dict[str, A
 
 @pytest.fixture
 def read_problem() -> Callable[[TestResponse, int, str], dict[str, Any]]:
-    """Checks that a response is a whole problem+json with `error`; answers its body."""
+    """Checks that a response is a complete problem+json with `error`, and returns its body."""
     return _read_problem

@@ -1,4 +1,4 @@
-"""For schemathesis: what the app refuses by rules that OpenAPI cannot express is not sent; waits are kept short."""
+"""Hooks of schemathesis: input that violates rules OpenAPI cannot express is not sent, and waits are short."""
 
 import re
 import uuid

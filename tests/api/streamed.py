@@ -1,4 +1,4 @@
-"""What was sent as server-sent events, read back."""
+"""Reads the data of server-sent events."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Chat over HTTP: accepted calls can be read at once, waits end with the job, outcomes are told apart."""
+"""Chat over HTTP: accepted calls are readable immediately, waits end with the job, and outcomes are distinct."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ import pytest
 UNKNOWN = "job_" + "0" * 32
 
 
-def test_an_accepted_chat_is_readable_at_once(api_client):
-    """202 with Location; the first GET there finds the job, with its place in line."""
+def test_an_accepted_chat_is_readable_immediately(api_client):
+    """The first GET of the 202's Location finds the job with its queue position."""
     accepted = api_client.post("/api/v1/chat/async", json={"message": "hello"})
     read = api_client.get(accepted.headers["Location"])
 
@@ -24,14 +24,15 @@ def test_an_accepted_chat_is_readable_at_once(api_client):
     assert datetime.fromisoformat(read.json["created_at"]).utcoffset().total_seconds() == 0
 
 
-def test_a_job_behind_others_knows_its_place(api_client, submit_chat):
+def test_a_job_behind_others_has_a_queue_position(api_client, submit_chat):
     """queue_position counts the jobs that go first."""
     ids = [submit_chat() for _ in range(3)]
 
     assert [api_client.get(f"/api/v1/chat/jobs/{i}").json["queue_position"] for i in ids] == [0, 1, 2]
 
 
-def test_a_finished_chat_answers_200_with_the_answer(api_client, submit_chat, fake_worker):
+def test_a_final_chat_is_200_with_the_answer(api_client, submit_chat, fake_worker):
+    """The answer, the model, the usage and the times are all set."""
     job_id = submit_chat()
     fake_worker.complete(job_id)
 
@@ -54,8 +55,8 @@ def test_a_finished_chat_answers_200_with_the_answer(api_client, submit_chat, fa
         ("fail", "failed", {"code": "provider_timeout", "message": "the provider was silent for too long"}),
     ],
 )
-def test_other_ends_are_200_and_told_apart_by_status(api_client, submit_chat, fake_worker, end, status, error):
-    """A failed or cut job is an answer, not an HTTP error: its status and error say what it is."""
+def test_other_outcomes_are_200_and_differ_by_status(api_client, submit_chat, fake_worker, end, status, error):
+    """A failed or incomplete job is not an HTTP error: its status and error show the outcome."""
     job_id = submit_chat()
     getattr(fake_worker, end)(job_id)
 
@@ -67,6 +68,7 @@ def test_other_ends_are_200_and_told_apart_by_status(api_client, submit_chat, fa
 
 
 def test_a_cancelled_chat_keeps_its_partial_text(api_client, submit_chat, fake_worker):
+    """The text that was written before the cancellation can be fetched."""
     job_id = submit_chat()
     lease = fake_worker.claim(job_id)
     fake_worker.write(lease, lease.log_length, "half an ans")
@@ -78,8 +80,8 @@ def test_a_cancelled_chat_keeps_its_partial_text(api_client, submit_chat, fake_w
     assert (response.json["status"], response.json["answer"]) == ("cancelled", "half an ans")
 
 
-def test_a_job_that_waits_for_its_next_attempt_says_when(api_client, submit_chat, fake_worker):
-    """next_attempt_at is set, and Retry-After does not ask to come back before."""
+def test_a_job_that_waits_for_its_next_attempt_shows_the_time(api_client, submit_chat, fake_worker):
+    """next_attempt_at is set, and Retry-After is not earlier."""
     job_id = submit_chat()
     fake_worker.release_for_retry(job_id, 30)
 
@@ -90,8 +92,8 @@ def test_a_job_that_waits_for_its_next_attempt_says_when(api_client, submit_chat
     assert 28 <= int(response.headers["Retry-After"]) <= 30
 
 
-def test_a_wait_ends_when_the_job_does(api_client, submit_chat, fake_worker):
-    """?wait=N answers within moments of the last write, although pieces were written before."""
+def test_a_wait_ends_when_the_job_becomes_final(api_client, submit_chat, fake_worker):
+    """?wait=N returns within moments of the last write, although deltas were written before."""
     job_id = submit_chat()
     lease = fake_worker.claim(job_id)
 
@@ -120,7 +122,8 @@ def _finish(fake_worker, lease):
     return transitions.finish(lease, answer, State.COMPLETED, fake_worker.settings)
 
 
-def test_a_wait_that_runs_out_answers_202(api_client, submit_chat):
+def test_a_wait_that_times_out_is_202(api_client, submit_chat):
+    """The job is not affected."""
     started = time.monotonic()
     response = api_client.get(f"/api/v1/chat/jobs/{submit_chat()}?wait=0.2")
 
@@ -130,7 +133,8 @@ def test_a_wait_that_runs_out_answers_202(api_client, submit_chat):
 
 
 @pytest.mark.parametrize("prefer", ["wait=1", "respond-async, wait=1", 'wait="1"', "WAIT = 1 ; x=y"])
-def test_prefer_wait_is_honoured_and_said_so(api_client, submit_chat, fake_worker, prefer):
+def test_prefer_wait_is_honoured(api_client, submit_chat, fake_worker, prefer):
+    """Preference-Applied confirms it."""
     job_id = submit_chat()
     fake_worker.complete(job_id)
 
@@ -139,7 +143,8 @@ def test_prefer_wait_is_honoured_and_said_so(api_client, submit_chat, fake_worke
     assert response.headers["Preference-Applied"] == "wait=1"
 
 
-def test_a_preference_that_cannot_be_read_is_none(api_client, submit_chat):
+def test_a_malformed_preference_is_ignored(api_client, submit_chat):
+    """RFC 7240 requires it."""
     response = api_client.get(f"/api/v1/chat/jobs/{submit_chat()}", headers={"Prefer": "wait=soon"})
 
     assert response.status_code == 202
@@ -158,8 +163,8 @@ def test_an_unchanged_job_is_304(api_client, submit_chat, fake_worker):
     assert after.status_code == 200
 
 
-def test_sync_answers_with_the_answer(make_api, api_app, api_redis_port, fake_worker):
-    """One request: 200 and the answer, through the same queue."""
+def test_sync_returns_the_answer(make_api, api_app, api_redis_port, fake_worker):
+    """One request returns 200 and the answer, through the same queue."""
     client = make_api(api_redis_port, sync_wait_seconds=10).test_client()
     worker = threading.Thread(target=_serve_next, args=(fake_worker, fake_worker.complete))
     worker.start()
@@ -170,8 +175,8 @@ def test_sync_answers_with_the_answer(make_api, api_app, api_redis_port, fake_wo
     assert (response.json["status"], response.json["answer"]) == ("completed", "an answer")
 
 
-def test_sync_past_its_limit_is_202_and_nothing_is_lost(api_client, fake_worker):
-    """The job goes on, and its answer is found at Location."""
+def test_sync_past_its_time_limit_is_202(api_client, fake_worker):
+    """The job continues, and its answer is found at Location."""
     response = api_client.post("/api/v1/chat/sync", json={"message": "hello"})
     fake_worker.complete(response.json["job_id"])
 
@@ -181,7 +186,7 @@ def test_sync_past_its_limit_is_202_and_nothing_is_lost(api_client, fake_worker)
 
 
 def test_sync_of_a_failed_job_is_502_with_its_code(make_api, api_app, api_redis_port, fake_worker, read_problem):
-    """The problem names the job and its code; no client should try it again."""
+    """The problem has the job's id and code, and clients should not retry."""
     client = make_api(api_redis_port, sync_wait_seconds=10).test_client()
     worker = threading.Thread(target=_serve_next, args=(fake_worker, fake_worker.fail))
     worker.start()
@@ -195,7 +200,7 @@ def test_sync_of_a_failed_job_is_502_with_its_code(make_api, api_app, api_redis_
 
 
 def test_sync_of_a_cancelled_job_is_200(make_api, api_app, api_redis_port, fake_worker):
-    """Never 409: the openai client would send it again."""
+    """Never 409: the openai client would retry it."""
     app = make_api(api_redis_port, sync_wait_seconds=10)
     other = app.test_client()
     worker = threading.Thread(
@@ -223,7 +228,7 @@ def _serve_next(fake_worker, move):
 @pytest.mark.parametrize("path", ["/api/v1/chat/async", "/api/v1/chat/sync"])
 @pytest.mark.parametrize("again", ["order-1", '"order-1"'])
 def test_the_same_key_and_body_is_the_same_job(api_client, path, again):
-    """Bare and quoted are one key; the repetition says so in a header."""
+    """Bare and quoted keys are equal, and a header marks the repetition."""
     first = api_client.post(path, json={"message": "hello"}, headers={"Idempotency-Key": "order-1"})
     second = api_client.post(path, json={"message": "hello"}, headers={"Idempotency-Key": again})
 
@@ -232,7 +237,8 @@ def test_the_same_key_and_body_is_the_same_job(api_client, path, again):
     assert second.json["job_id"] == first.json["job_id"]
 
 
-def test_a_job_of_another_kind_is_no_chat(api_client, read_problem):
+def test_a_job_of_another_kind_is_not_a_chat(api_client, read_problem):
+    """Its id is a 404 under /chat/jobs."""
     task = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
 
     read_problem(api_client.get(f"/api/v1/chat/jobs/{task}"), 404, "job_not_found")

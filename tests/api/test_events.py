@@ -1,4 +1,4 @@
-"""A chat's events over HTTP: from any point, live and after, by any number of readers, ending in the answer."""
+"""A chat's events over HTTP: from any point, during and after the run, for any number of readers."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.http import event_stream
+from api.streaming import engine
 from jobs.kinds.chat import ChatAnswer
 from jobs.results import JobError
 from jobs.states import State
@@ -17,7 +17,7 @@ WORKER_LOST = JobError(code="worker_lost", message="the worker died or was cut o
 
 
 def read(text):
-    """What an EventSource makes of it: (id, event, data) of each message."""
+    """The messages as an EventSource parses them: (id, event, data)."""
     messages = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith((":", "retry:")))
@@ -31,7 +31,7 @@ def numbered(text):
 
 
 def final_text(messages):
-    """The text as a reader has it at the end who begins anew with each attempt."""
+    """The final text of a reader that clears its text when an attempt begins."""
     text = ""
     for _, event, data in messages:
         text = "" if event == "in_progress" else text + data.get("text", "")
@@ -50,7 +50,7 @@ def job_id(path):
 
 @pytest.fixture
 def write_answer(fake_worker):
-    """Attempt, two pieces, the end."""
+    """Writes an attempt with two deltas and the end."""
 
     def write(job_id):
         lease = fake_worker.claim(job_id)
@@ -62,7 +62,8 @@ def write_answer(fake_worker):
     return write
 
 
-def test_a_stream_tells_the_job_from_its_place_in_line_to_its_end(api_client, job_id, path, write_answer):
+def test_a_stream_has_all_events_of_a_job(api_client, job_id, path, write_answer):
+    """It begins with the status and ends with the final event."""
     write_answer(job_id)
 
     response = api_client.get(path)
@@ -79,8 +80,8 @@ def test_a_stream_tells_the_job_from_its_place_in_line_to_its_end(api_client, jo
     assert read(response.text)[-1][2] == {"sequence_number": 3, "type": "completed", "finish_reason": "stop"}
 
 
-def test_who_has_seen_the_end_is_told_not_to_come_back(api_client, path, job_id, write_answer):
-    """204 is how an EventSource is stopped."""
+def test_a_client_that_has_all_events_gets_204(api_client, path, job_id, write_answer):
+    """204 stops an EventSource from reconnecting."""
     write_answer(job_id)
 
     for after in (3, 4, 1000):
@@ -90,8 +91,8 @@ def test_who_has_seen_the_end_is_told_not_to_come_back(api_client, path, job_id,
 
 @pytest.mark.parametrize("after", range(3))
 @pytest.mark.parametrize("how", ["query", "header", "both"])
-def test_a_resumed_stream_goes_on_where_it_was_cut(api_client, job_id, path, write_answer, after, how):
-    """After the end too; the header, which is the newer one when an EventSource comes back, wins."""
+def test_a_resumed_stream_continues_where_it_was_cut(api_client, job_id, path, write_answer, after, how):
+    """The header takes precedence: it is newer when an EventSource reconnects."""
     write_answer(job_id)
     all_events = numbered(api_client.get(path).text)
     query = {"query": f"?starting_after={after}", "both": "?starting_after=0"}.get(how, "")
@@ -103,7 +104,7 @@ def test_a_resumed_stream_goes_on_where_it_was_cut(api_client, job_id, path, wri
 
 
 def test_live_readers_on_two_processes_agree(make_api, api_app, api_redis_port, job_id, path, write_answer):
-    """They read while it is written; each sees every event once."""
+    """They read while events are written, and each receives every event once."""
     clients = [app.test_client() for app in (api_app, make_api(api_redis_port)) for _ in range(3)]
     with ThreadPoolExecutor(len(clients)) as pool:
         readers = [pool.submit(lambda client: client.get(path).text, client) for client in clients]
@@ -115,7 +116,7 @@ def test_live_readers_on_two_processes_agree(make_api, api_app, api_redis_port, 
 
 
 def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, job_id, path, write_answer):
-    """From wherever the reader was: the text begins anew, in one piece, under numbers that go on."""
+    """The text restarts and comes in one event, with numbers that continue."""
     write_answer(job_id)
     before = numbered(api_client.get(path).text)
     with api_services.store._client.pipeline() as pipeline:
@@ -130,7 +131,7 @@ def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, jo
         assert numbers == sorted(set(numbers))
 
 
-def test_two_attempts_are_never_run_together(api_client, fake_worker, job_id, path):
+def test_two_attempts_are_never_merged(api_client, fake_worker, job_id, path):
     """A dead attempt is closed as incomplete before the next one begins."""
     lease = fake_worker.claim(job_id)
     fake_worker.write(lease, lease.log_length, "half an ")
@@ -152,6 +153,7 @@ def test_two_attempts_are_never_run_together(api_client, fake_worker, job_id, pa
 
 @pytest.mark.parametrize("end", ["cancel", "fail", "delete"])
 def test_every_stream_ends_with_a_final_event(api_client, api_app, fake_worker, job_id, path, end):
+    """A failure, a cancellation and a deletion each end an open stream."""
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(path).text)
         if end == "fail":
@@ -171,9 +173,9 @@ def _followers(fake_worker, job_id):
     return dict(fake_worker.store._client.pubsub_numsub(channel))[channel.encode()]
 
 
-def test_a_queued_job_tells_its_changed_place_in_line(api_client, api_app, fake_worker, submit_chat, monkeypatch):
-    """Without an id: a reader that resumes is not sent back to it."""
-    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
+def test_a_queued_job_shows_its_changed_queue_position(api_client, api_app, fake_worker, submit_chat, monkeypatch):
+    """The status has no id, so a reader does not resume from it."""
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
     first, second = submit_chat(), submit_chat()
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(f"/api/v1/chat/jobs/{second}/events").text)
@@ -187,8 +189,9 @@ def test_a_queued_job_tells_its_changed_place_in_line(api_client, api_app, fake_
 
 
 def test_a_silent_stream_is_kept_alive(api_app, fake_worker, job_id, path, monkeypatch):
-    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
+    """Comments keep proxies from closing the connection."""
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "KEEPALIVE_SECONDS", 0.1)
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(path).text)
         threading.Timer(0.6, fake_worker.complete, [job_id]).start()
@@ -199,8 +202,8 @@ def test_a_silent_stream_is_kept_alive(api_app, fake_worker, job_id, path, monke
 
 
 @pytest.mark.parametrize("call", ["async", "sync"])
-def test_a_submit_may_ask_for_the_stream(api_app, fake_worker, call):
-    """200 with the events, the first of which names the job; Location as ever."""
+def test_a_submission_can_be_streamed(api_app, fake_worker, call):
+    """The response is 200 with the events, and has the same Location as without a stream."""
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(
             lambda: api_app.test_client().post(f"/api/v1/chat/{call}", json={"message": "hello", "stream": True})
@@ -225,13 +228,15 @@ def test_a_submit_may_ask_for_the_stream(api_app, fake_worker, call):
         ("", {"Last-Event-ID": "9" * 16}, "Last-Event-ID"),
     ],
 )
-def test_a_cursor_that_is_none_is_refused(api_client, read_problem, path, query, headers, param):
+def test_an_invalid_cursor_is_rejected(api_client, read_problem, path, query, headers, param):
+    """The error names the parameter or header."""
     problem = read_problem(api_client.get(path + query, headers=headers), 422, "invalid_request")
 
     assert problem["error"]["param"] == param
 
 
-def test_no_stream_of_what_is_no_chat(api_client, read_problem):
+def test_only_chats_have_a_stream(api_client, read_problem):
+    """An embeddings job, an unknown id and a malformed id are all 404."""
     task = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
 
     for job_id in (task, "job_" + "0" * 32, "nonsense"):

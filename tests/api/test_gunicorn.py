@@ -1,4 +1,4 @@
-"""The web as it is deployed: gunicorn with our config, over real sockets."""
+"""The API as it is deployed: gunicorn with our configuration, over real sockets."""
 
 import http.client
 import json
@@ -53,14 +53,14 @@ def web(redis_client, redis_url):
 
 
 def test_a_hundred_long_polls_are_held_cheaply_and_end_together(web, redis_client):
-    """One process: no connection to Redis per wait, next to no CPU, and the cancel is heard by all at once."""
+    """One process needs no Redis connection per wait and next to no CPU, and one cancel ends all waits."""
     job_id, other_id = web.submit(), web.submit()
     with ThreadPoolExecutor(WAITERS) as pool:
         waits = [pool.submit(web.call, "GET", f"/api/v1/chat/jobs/{job_id}?wait=60") for _ in range(WAITERS)]
         until(lambda: len(web.worker.net_connections()) > WAITERS)
         until(lambda: redis_client.pubsub_numsub(f"cq:changed:{job_id}")[0][1] == 1)
         cpu = sum(web.worker.cpu_times()[:2])
-        web.call("GET", f"/api/v1/chat/jobs/{other_id}?wait=2")  # while that one waits, nothing happens
+        web.call("GET", f"/api/v1/chat/jobs/{other_id}?wait=2")  # waits in the background
         cpu = sum(web.worker.cpu_times()[:2]) - cpu
         subscribers = [client for client in redis_client.client_list() if int(client["sub"]) > 0]
         started = time.monotonic()
@@ -75,6 +75,7 @@ def test_a_hundred_long_polls_are_held_cheaply_and_end_together(web, redis_clien
 
 
 def test_a_thousand_ids_fit_into_the_request_line(web):
+    """gunicorn's default limit would reject a request line of 42 KB."""
     known = web.submit()
     ids = [known] + [f"job_{number:032x}" for number in range(999)]
 
@@ -85,8 +86,8 @@ def test_a_thousand_ids_fit_into_the_request_line(web):
     assert len(body["unknown"]) == 999
 
 
-def test_a_stop_lets_long_polls_go_with_what_they_have(web):
-    """SIGTERM: a waiting client gets its 202 at once, not a broken connection after the grace."""
+def test_a_shutdown_releases_long_polls_with_the_current_state(web):
+    """On SIGTERM a waiting client gets its 202 immediately, not a broken connection."""
     job_id = web.submit()
     with ThreadPoolExecutor() as pool:
         waits = [pool.submit(web.call, "GET", f"/api/v1/chat/jobs/{job_id}?wait=60") for _ in range(5)]
@@ -101,13 +102,14 @@ def test_a_stop_lets_long_polls_go_with_what_they_have(web):
 
 
 def test_a_body_over_the_limit_is_413_over_a_real_socket(web):
+    """The client gets the problem, not a broken connection."""
     status, body = web.call("POST", "/api/v1/chat/async", b"x" * (3 * 1024 * 1024))
 
     assert (status, body["error"]["code"]) == (413, "body_too_large")
 
 
-def test_its_log_holds_no_request(web):
-    """Not the body, not the query, not a header, whatever becomes of the request."""
+def test_the_log_contains_no_request(web):
+    """No body, query or header is logged, whatever the outcome of the request."""
     web.call("POST", "/api/v1/chat/async", {"message": "canary-1"}, {"Idempotency-Key": "canary-2"})
     web.call("POST", "/api/v1/chat/sync?message=canary-3", {"message": ["canary-4"]})
     web.call("GET", "/api/v1/tasks?ids=canary-5")

@@ -1,4 +1,4 @@
-"""Waiting for changes: no lost wake-up, one connection and one thread for all, nothing left behind."""
+"""Waiting for changes: no missed change, one connection and one thread for all, and no leftovers."""
 
 import os
 import threading
@@ -21,99 +21,101 @@ JOB = "job_" + "1" * 32
 
 
 @pytest.fixture
-def client(api_redis_port):
-    with connect(Settings(REDIS_URL=f"redis://127.0.0.1:{api_redis_port}/0")) as client:
-        client.flushall()
-        yield client
+def store_client(api_redis_port):
+    with connect(Settings(REDIS_URL=f"redis://127.0.0.1:{api_redis_port}/0")) as store_client:
+        store_client.flushall()
+        yield store_client
 
 
 @pytest.fixture
-def listener(client):
-    listener = ChangeListener(client)
+def listener(store_client):
+    listener = ChangeListener(store_client)
     yield listener
     listener.close()
 
 
-def _subscribers(client, job_id=JOB):
+def _subscribers(store_client, job_id=JOB):
     channel = keys.changed_channel(job_id)
-    return dict(client.pubsub_numsub(channel))[channel.encode()]
+    return dict(store_client.pubsub_numsub(channel))[channel.encode()]
 
 
-def _reader(client, name):
-    return lambda: client.get(name)
+def _reader(store_client, name):
+    return lambda: store_client.get(name)
 
 
-def _set(client, name, message=b"1", job_id=JOB):
-    client.set(name, "done")
-    client.publish(keys.changed_channel(job_id), message)
+def _set(store_client, name, message=b"1", job_id=JOB):
+    store_client.set(name, "done")
+    store_client.publish(keys.changed_channel(job_id), message)
 
 
-def test_what_is_done_already_is_answered_at_once(listener):
+def test_a_met_condition_needs_no_wait(listener):
+    """The waiter returns immediately instead of waiting for a change."""
     started = time.monotonic()
 
     assert listener.wait(JOB, lambda: "done", 10) == "done"
     assert time.monotonic() - started < 1
 
 
-def test_a_change_wakes_a_waiter_without_polling(listener, client):
-    """Far sooner than the look that a waiter takes anyway."""
+def test_a_change_wakes_a_waiter_without_polling(listener, store_client):
+    """The waiter wakes long before its periodic recheck."""
     with ThreadPoolExecutor() as pool:
-        waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 10)
-        until(lambda: _subscribers(client) == 1)
+        waiter = pool.submit(listener.wait, JOB, _reader(store_client, "flag"), 10)
+        until(lambda: _subscribers(store_client) == 1)
         started = time.monotonic()
-        _set(client, "flag")
+        _set(store_client, "flag")
 
         assert waiter.result(RECHECK_SECONDS) == b"done"
     assert time.monotonic() - started < 1
 
 
-def test_a_waiter_for_the_end_sleeps_through_what_comes_before(listener, client):
-    """A stream of a hundred pieces costs it no look."""
+def test_a_waiter_for_the_end_ignores_earlier_changes(listener, store_client):
+    """A stream of a hundred deltas causes no reads."""
     looks = []
 
     def look():
         looks.append(1)
-        return client.get("flag")
+        return store_client.get("flag")
 
     with ThreadPoolExecutor() as pool:
         waiter = pool.submit(listener.wait, JOB, look, 10, until_final=True)
-        until(lambda: _subscribers(client) == 1 and looks)
+        until(lambda: _subscribers(store_client) == 1 and looks)
         before = len(looks)
         for length in range(100):
-            client.publish(keys.changed_channel(JOB), str(length))
-        _set(client, "flag", keys.FINAL_CHANGE_PREFIX)
+            store_client.publish(keys.changed_channel(JOB), str(length))
+        _set(store_client, "flag", keys.FINAL_CHANGE_PREFIX)
 
         assert waiter.result(RECHECK_SECONDS) == b"done"
     assert len(looks) <= before + 2
 
 
-def test_no_wake_up_is_lost_whenever_the_change_comes(listener, client):
-    """A change at any moment around the subscription is seen within moments: 300 races."""
+def test_no_change_is_missed(listener, store_client):
+    """300 changes at random moments around the subscription are each noticed promptly."""
     took = []
     for number in range(300):
         job_id, flag = f"job_{number:032x}", f"flag-{number}"
-        writer = threading.Timer((number % 30) * 0.0002, _set, (client, flag, b"1", job_id))
+        writer = threading.Timer((number % 30) * 0.0002, _set, (store_client, flag, b"1", job_id))
         writer.start()
         started = time.monotonic()
-        assert listener.wait(job_id, _reader(client, flag), 10) == b"done"
+        assert listener.wait(job_id, _reader(store_client, flag), 10) == b"done"
         took.append(time.monotonic() - started)
         writer.join()
 
     assert max(took) < 2
 
 
-def test_many_waiters_share_one_connection_and_one_thread(listener, client):
-    """200 waiters on 20 jobs: one more connection, one more thread, and every one is woken."""
-    clients, threads = len(client.client_list()), set(threading.enumerate())
+def test_many_waiters_share_one_connection_and_one_thread(listener, store_client):
+    """200 waiters on 20 jobs need one more connection and one more thread, and all of them wake."""
+    clients, threads = len(store_client.client_list()), set(threading.enumerate())
     with ThreadPoolExecutor(200) as pool:
         waiters = [
-            pool.submit(listener.wait, f"job_{i % 20:032x}", _reader(client, f"flag-{i % 20}"), 20) for i in range(200)
+            pool.submit(listener.wait, f"job_{i % 20:032x}", _reader(store_client, f"flag-{i % 20}"), 20)
+            for i in range(200)
         ]
-        until(lambda: all(_subscribers(client, f"job_{i:032x}") == 1 for i in range(20)))
-        subscribers = [connection for connection in client.client_list() if int(connection["sub"]) > 0]
+        until(lambda: all(_subscribers(store_client, f"job_{i:032x}") == 1 for i in range(20)))
+        subscribers = [connection for connection in store_client.client_list() if int(connection["sub"]) > 0]
         own = [t for t in set(threading.enumerate()) - threads if t.name == "change-listener"]
         for i in range(20):
-            _set(client, f"flag-{i}", job_id=f"job_{i:032x}")
+            _set(store_client, f"flag-{i}", job_id=f"job_{i:032x}")
         answers = [waiter.result(RECHECK_SECONDS) for waiter in waiters]
 
     assert answers == [b"done"] * 200
@@ -121,63 +123,67 @@ def test_many_waiters_share_one_connection_and_one_thread(listener, client):
     assert clients >= 1
 
 
-def test_the_last_waiter_to_go_ends_the_subscription(listener, client):
+def test_the_last_waiter_ends_the_subscription(listener, store_client):
+    """The channel is unsubscribed, so nothing accumulates."""
     with ThreadPoolExecutor() as pool:
         first = pool.submit(listener.wait, JOB, lambda: None, 0.6)
-        second = pool.submit(listener.wait, JOB, _reader(client, "flag"), 10)
+        second = pool.submit(listener.wait, JOB, _reader(store_client, "flag"), 10)
         first.result(5)
-        assert _subscribers(client) == 1
-        _set(client, "flag")
+        assert _subscribers(store_client) == 1
+        _set(store_client, "flag")
         second.result(5)
 
     listener.wait("job_" + "2" * 32, lambda: None, 0.05)
-    until(lambda: _subscribers(client) == 0)
+    until(lambda: _subscribers(store_client) == 0)
 
 
-def test_when_the_time_is_up_it_looks_once_more(listener):
-    """A change that nobody announced is found at the deadline."""
+def test_a_timeout_checks_once_more(listener):
+    """A change without a notification is found at the deadline."""
     started = time.monotonic()
     answer = listener.wait(JOB, lambda: "late" if time.monotonic() - started >= 0.8 else None, 0.8)
 
     assert answer == "late"
 
 
-def test_what_a_look_raises_reaches_the_caller_and_leaves_nothing_behind(listener, client):
+def test_an_exception_in_the_check_reaches_the_caller(listener, store_client):
+    """The subscription is cleaned up."""
+
     def look():
         raise JobNotFound("gone")
 
     with pytest.raises(JobNotFound):
         listener.wait(JOB, look, 10)
     listener.wait("job_" + "2" * 32, lambda: None, 0.05)
-    until(lambda: _subscribers(client) == 0)
+    until(lambda: _subscribers(store_client) == 0)
 
 
-def test_closing_lets_every_waiter_go(listener, client):
+def test_closing_releases_every_waiter(listener, store_client):
+    """No waiter stays until its timeout."""
     with ThreadPoolExecutor() as pool:
         waiters = [pool.submit(listener.wait, JOB, lambda: None, 60) for _ in range(5)]
-        until(lambda: _subscribers(client) == 1)
+        until(lambda: _subscribers(store_client) == 1)
         listener.close()
 
         assert [waiter.result(5) for waiter in waiters] == [None] * 5
     assert not [thread for thread in threading.enumerate() if thread.name == "change-listener"]
 
 
-def test_a_forked_child_gets_a_thread_of_its_own(listener, client):
-    """The parent's thread does not exist in the child: a wait there must start one."""
+def test_a_forked_child_gets_a_thread_of_its_own(listener, store_client):
+    """The parent's thread does not exist in the child, so a wait there must start one."""
     listener.wait(JOB, lambda: None, 0.05)
     pid = os.fork()
     if pid == 0:
         with ThreadPoolExecutor() as pool:
-            waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 4)
-            until(lambda: _subscribers(client) >= 1)
-            _set(client, "flag")
+            waiter = pool.submit(listener.wait, JOB, _reader(store_client, "flag"), 4)
+            until(lambda: _subscribers(store_client) >= 1)
+            _set(store_client, "flag")
             os._exit(0 if waiter.result(3) == b"done" else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 class TestRestarts:
-    """A Redis of its own, which goes away."""
+    """A Redis server of its own, which is stopped and restarted."""
 
     @pytest.fixture
     def port(self):
@@ -187,14 +193,14 @@ class TestRestarts:
         args = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
         return running([*args, "--save", "", "--appendonly", "yes"], ready="Ready to accept connections")
 
-    def test_waiters_survive_a_restart(self, port, tmp_path):
-        """What changed while Redis was coming back is seen, without an error and without waiting for the slow look."""
-        client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
-        listener = ChangeListener(client)
+    def test_waiters_survive_a_restart_of_redis(self, port, tmp_path):
+        """A change during the restart is noticed without an error and before the periodic recheck."""
+        store_client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        listener = ChangeListener(store_client)
         with ThreadPoolExecutor() as pool:
             with self._server(port, tmp_path):
-                waiter = pool.submit(listener.wait, JOB, _reader(client, "flag"), 20)
-                until(lambda: _subscribers(client) == 1)
+                waiter = pool.submit(listener.wait, JOB, _reader(store_client, "flag"), 20)
+                until(lambda: _subscribers(store_client) == 1)
             with self._server(port, tmp_path):
                 with redis.Redis(port=port) as other:
                     other.set("flag", "done")
@@ -202,12 +208,12 @@ class TestRestarts:
                 assert waiter.result(10) == b"done"
                 assert time.monotonic() - started < 2
                 listener.close()
-                client.close()
+                store_client.close()
 
-    def test_a_wait_that_cannot_begin_says_so(self, port):
-        """Nobody waits for a Redis that was away from the start."""
-        client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
-        listener = ChangeListener(client)
+    def test_a_wait_that_cannot_begin_raises(self, port):
+        """A waiter must not wait for a Redis that was unavailable from the start."""
+        store_client = connect(Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        listener = ChangeListener(store_client)
         started = time.monotonic()
 
         def look():
@@ -217,4 +223,4 @@ class TestRestarts:
             listener.wait(JOB, look, 30)
         assert time.monotonic() - started < 3
         listener.close()
-        client.close()
+        store_client.close()

@@ -1,4 +1,4 @@
-"""No prompt, answer, key or body in any log record, whatever happens to the request."""
+"""No prompt, answer, key or body is in any log record, whatever happens to the request."""
 
 import logging
 
@@ -12,7 +12,7 @@ CANARY = "canary-7f3a9"
 
 @pytest.fixture
 def logged(caplog):
-    """All that the records logged so far would show, with arguments, extras and tracebacks."""
+    """The full text of all log records so far, with arguments, extras and tracebacks."""
     caplog.set_level(logging.DEBUG)
 
     def read():
@@ -37,7 +37,8 @@ REQUESTS = {
 
 @pytest.mark.parametrize("path", ["/api/v1/chat/async", "/api/v1/chat/sync"])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_nothing_that_is_sent_is_logged(api_client, logged, path, name):
+def test_no_request_content_is_logged(api_client, logged, path, name):
+    """Each kind of valid or invalid request leaves no trace of its content in the log."""
     api_client.post(path, **REQUESTS[name])
 
     assert CANARY not in logged()
@@ -52,8 +53,8 @@ def test_nothing_that_is_sent_is_logged(api_client, logged, path, name):
         ("/api/v1/tasks", "run"),
     ],
 )
-def test_a_crash_logs_where_it_happened_and_not_what_it_held(api_app, logged, monkeypatch, path, at):
-    """Not even when the exception's own message repeats the request."""
+def test_a_crash_logs_its_place_and_no_content(api_app, logged, monkeypatch, path, at):
+    """Even an exception whose own message repeats the request is logged without it."""
 
     def explode(commands):
         raise RuntimeError(f"{CANARY} in {commands}")
@@ -73,6 +74,7 @@ def test_a_crash_logs_where_it_happened_and_not_what_it_held(api_app, logged, mo
 
 
 def test_an_outage_logs_no_request(make_api, silent_port, logged):
+    """A Redis error must not carry the command's arguments into the log."""
     response = (
         make_api(silent_port, redis_timeout_seconds=0.1)
         .test_client()
@@ -85,6 +87,7 @@ def test_an_outage_logs_no_request(make_api, silent_port, logged):
 
 
 def test_an_answer_is_served_and_not_logged(api_client, submit_chat, fake_worker, logged):
+    """The answer reaches the client only."""
     job_id = submit_chat(CANARY)
     answer = ChatAnswer(text=CANARY, model=None, finish_reason="stop", usage=None)
     fake_worker.complete(job_id, answer)
@@ -95,8 +98,9 @@ def test_an_answer_is_served_and_not_logged(api_client, submit_chat, fake_worker
 
 
 def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, fake_worker, api_services):
-    """Tracebacks and test failures show reprs."""
-    from api.schemas.responses import ChatJob, Task, TaskResult
+    """Tracebacks and test failures contain reprs."""
+    from api.schemas.responses import ChatJob
+    from api.schemas.tasks import Task, TaskResult
     from jobs import lookup
 
     job_id = submit_chat(CANARY)

@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, true, exampled, and enough to test the app from."""
+"""The OpenAPI document is valid, complete and correct, and its examples validate."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from api.http.problems import Problem
 from api.openai import request_schemas as openai_shapes
 from api.openai import response_schemas as openai_answers
-from api.schemas import documents, requests, responses
+from api.schemas import documents, health, requests, responses, tasks
 from jobs import models
 from jobs import requests as job_requests
 from jobs.kinds import chat as chat_kind
@@ -28,6 +28,8 @@ from tests.processes import PROJECT_ROOT
 
 MODEL_MODULES = (
     responses,
+    tasks,
+    health,
     documents,
     requests,
     models,
@@ -36,7 +38,7 @@ MODEL_MODULES = (
     embeddings_kind,
     openai_answers,
     openai_shapes,
-)  # where the models of bodies live
+)  # the models of request and response bodies
 METHODS = {"get", "post", "delete", "put", "patch"}
 
 
@@ -55,11 +57,13 @@ def _operations(document):
 
 
 def test_the_document_is_valid_openapi_3_1(document):
+    """Generators and validators can read it."""
     assert document["openapi"] == "3.1.0"
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-def test_every_route_of_the_api_is_described(api_app, document):
+def test_every_route_of_the_api_is_documented(api_app, document):
+    """The document lists exactly the routes of the app."""
     routes = {
         method + " " + re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule)
         for rule in api_app.url_map.iter_rules()
@@ -70,8 +74,8 @@ def test_every_route_of_the_api_is_described(api_app, document):
     assert routes == {name for name, _ in _operations(document)}
 
 
-def test_every_operation_has_a_summary_and_describes_its_errors(document):
-    """500 everywhere; 503 wherever Redis is asked; the rest where it can happen. OpenAI's word for 422 is 400."""
+def test_every_operation_documents_its_errors(document):
+    """500 everywhere, 503 wherever Redis is used, others where they can occur. /v1 has 400 in place of 422."""
     for name, operation in _operations(document):
         assert operation["summary"], name
         statuses = set(operation["responses"])
@@ -94,6 +98,7 @@ def _media(operation):
 
 
 def test_every_body_has_examples_that_its_model_accepts(document):
+    """An example that does not validate would mislead readers."""
     for name, operation in _operations(document):
         for media in _media(operation):
             if media["schema"].get("$ref", "").endswith("StreamMessage"):
@@ -106,13 +111,15 @@ def test_every_body_has_examples_that_its_model_accepts(document):
             assert examples, name
 
 
-def test_examples_of_errors_are_whole_problems(document):
+def test_examples_of_errors_are_complete_problems(document):
+    """Each is valid for the model Problem."""
     for response in document["components"]["responses"].values():
         media = response["content"]["application/problem+json"]
         Problem.model_validate(media["example"])
 
 
 def test_the_docs_page_needs_no_network(api_client):
+    """All assets of Swagger UI are served by the app."""
     page = api_client.get("/docs").text
 
     assert "http" not in page.replace("<!DOCTYPE html>", "")
@@ -128,11 +135,11 @@ VECTORS = EmbeddingsAnswer(vectors=(pack([0.5]),), model="e", usage=None)
 
 class QuietHandler(WSGIRequestHandler):
     def log_request(self, *args):
-        """Thousands of lines would hide what failed."""
+        """Does not log: thousands of lines would hide the failure."""
 
 
 def _end_queued_jobs(fake_worker, stop_event):
-    """A worker that answers everything, and cancels what came too late, so that every stream ends."""
+    """A worker that completes every job, and cancels the others, so that every stream ends."""
     while not stop_event.wait(0.02):
         while (job_id := fake_worker.next_queued()) is not None:
             try:
@@ -143,7 +150,7 @@ def _end_queued_jobs(fake_worker, stop_event):
 
 @pytest.fixture
 def served(make_api, api_redis_port, fake_worker, tmp_path):
-    """The app behind a real socket, with limits small enough for a machine to try to exceed them."""
+    """The app behind a real socket, with limits low enough for generated input to exceed them."""
     app = make_api(api_redis_port, max_message_chars=200, sync_wait_seconds=0.02, data_dir=tmp_path)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     stop_event = threading.Event()
@@ -161,8 +168,8 @@ def served(make_api, api_redis_port, fake_worker, tmp_path):
     server.server_close()
 
 
-def test_the_app_keeps_to_its_document(api_app, served, tmp_path):
-    """Schemathesis, every check: whatever it sends, status, headers, content type and body are as described."""
+def test_the_app_conforms_to_its_document(api_app, served, tmp_path):
+    """Schemathesis runs every check: status, headers, content type and body are as documented for any input."""
     st = Path(sys.executable).with_name("st")
     config = PROJECT_ROOT / "tests/api/schemathesis.toml"
 

@@ -1,4 +1,4 @@
-"""Bad surroundings: Redis away is a clear 503 in under 3 s, a fault of ours a 500 without internals."""
+"""An outage of Redis is a clear 503 in under 3 s, and an unexpected error a 500 without internals."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +28,8 @@ CALLS = [
 
 
 @pytest.mark.parametrize("redis_is", ["refusing", "silent"])
-def test_redis_away_is_503_in_under_3_seconds(make_api, silent_port, read_problem, redis_is):
-    """Every call of the API that needs Redis, all at the same time."""
+def test_an_outage_of_redis_is_503_in_under_3_seconds(make_api, silent_port, read_problem, redis_is):
+    """Every call that needs Redis is tried simultaneously."""
     app = make_api(silent_port if redis_is == "silent" else free_port())
 
     def call(method, path, body):
@@ -47,8 +47,8 @@ def test_redis_away_is_503_in_under_3_seconds(make_api, silent_port, read_proble
         assert int(response.headers["Retry-After"]) >= 1
 
 
-def test_live_needs_nothing(make_api, silent_port):
-    """A load balancer must not kill a web process for an outage of Redis."""
+def test_the_liveness_check_needs_no_redis(make_api, silent_port):
+    """A load balancer must not kill a web process during an outage of Redis."""
     started = time.monotonic()
     response = make_api(silent_port).test_client().get("/health/live")
 
@@ -56,8 +56,8 @@ def test_live_needs_nothing(make_api, silent_port):
     assert time.monotonic() - started < 0.5
 
 
-def test_a_redis_that_takes_no_writes_is_not_ready(make_api, api_redis_port, api_app, read_problem):
-    """It answers pings, but nothing could be accepted."""
+def test_a_redis_without_writes_is_not_ready(make_api, api_redis_port, api_app, read_problem):
+    """It answers pings, but no request could be accepted."""
     client = services_of(api_app).store._client
     client.config_set("maxmemory", 1)
     try:
@@ -69,7 +69,9 @@ def test_a_redis_that_takes_no_writes_is_not_ready(make_api, api_redis_port, api
 
 
 @pytest.mark.parametrize("path", ["/api/v1/queue/stats", "/health", f"/api/v1/tasks?ids={UNKNOWN}"])
-def test_a_fault_of_ours_is_500_without_internals(api_app, monkeypatch, read_problem, path):
+def test_an_unexpected_error_is_500_without_internals(api_app, monkeypatch, read_problem, path):
+    """The body has no traceback and no exception text."""
+
     def explode(*_args):
         raise RuntimeError("the inner secret")
 

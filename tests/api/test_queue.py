@@ -1,11 +1,12 @@
-"""Stats and health tell the truth, at a cost that does not grow with the number of jobs."""
+"""Stats and health are correct, at a cost that does not grow with the number of jobs."""
 
 import pytest
 
 from jobs.storage.keys import DEFAULT_QUEUE
 
 
-def test_stats_count_by_state_and_lane(api_client, submit_chat, fake_worker):
+def test_stats_count_by_state_and_priority(api_client, submit_chat, fake_worker):
+    """Each job is counted in its state, and each waiting job in its priority."""
     ids = [submit_chat() for _ in range(6)]
     fake_worker.claim(ids[0])
     fake_worker.complete(ids[1])
@@ -33,14 +34,15 @@ def test_stats_count_by_state_and_lane(api_client, submit_chat, fake_worker):
 
 
 def test_stats_of_an_empty_queue(api_client):
+    """Counts are zero and not missing, and the oldest wait is null."""
     stats = api_client.get("/api/v1/queue/stats").json
 
     assert set(stats["counts"].values()) == {0}
     assert (stats["oldest_queued_seconds"], stats["workers_alive"], stats["totals"]) == (None, 0, {})
 
 
-def test_rates_are_of_whole_minutes(api_client, api_services, monkeypatch):
-    """The running minute, of which nobody knows how much is over, does not count."""
+def test_rates_cover_full_minutes(api_client, api_services, monkeypatch):
+    """The current minute does not count, since it has not ended."""
     store = api_services.store._client
     monkeypatch.setattr("jobs.lookup.time.time", lambda: 600.0)
     for minute, created in [(10, 1000), (9, 5), (5, 10), (4, 1000)]:
@@ -71,6 +73,7 @@ def _commands(services, call):
 
 
 def test_health_is_ok_with_a_worker_and_degraded_without(api_client, fake_worker, submit_chat):
+    """A worker counts as alive while its heartbeat is recent."""
     submit_chat()
     alone = api_client.get("/health")
     fake_worker.heartbeat()
@@ -83,7 +86,8 @@ def test_health_is_ok_with_a_worker_and_degraded_without(api_client, fake_worker
     assert together.json["redis"]["latency_ms"] > 0
 
 
-def test_ready_says_so(api_client):
+def test_the_readiness_check_succeeds(api_client):
+    """The response is 200 while Redis accepts writes."""
     assert (api_client.get("/health/ready").status_code, api_client.get("/health/ready").json) == (
         200,
         {"status": "ok"},
@@ -91,6 +95,7 @@ def test_ready_says_so(api_client):
 
 
 def test_every_response_has_a_request_id_of_its_own(api_client):
+    """A caller's own id is never used, since the id is logged."""
     ids = {api_client.get(path).headers["X-Request-Id"] for path in ["/health/live", "/docs", "/nowhere", "/"]}
 
     assert len(ids) == 4

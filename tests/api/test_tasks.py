@@ -1,8 +1,7 @@
-"""Tasks over HTTP: create, one, many, pages, result, cancel, delete."""
+"""Tasks over HTTP: create, show, list, result, cancel, delete."""
 
 import pytest
 
-from jobs import lookup
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.vectors import pack
 
@@ -14,7 +13,7 @@ def _ids(response):
 
 
 def test_a_task_of_each_kind_is_accepted_and_readable(api_client):
-    """202 with Location; the task shows a preview, never the whole request."""
+    """The response is 202 with Location, and the task has a preview, never the whole request."""
     for body in ({"kind": "chat", "message": "hi " * 100}, {"kind": "embeddings", "input": ["a", "b"]}):
         accepted = api_client.post("/api/v1/tasks", json=body)
         read = api_client.get(accepted.headers["Location"])
@@ -34,8 +33,8 @@ def _line(body):
     return 0 if body["kind"] == "chat" else 1
 
 
-def test_many_are_answered_in_the_order_asked_with_the_unknown_apart(api_client, submit_chat):
-    """Unknown and malformed ids are listed, ids asked for twice are answered once."""
+def test_tasks_by_id_are_returned_in_the_given_order(api_client, submit_chat):
+    """Unknown and malformed ids are listed separately, and repeated ids are returned once."""
     a, b = submit_chat(), submit_chat()
 
     response = api_client.get(f"/api/v1/tasks?ids={b},{UNKNOWN},nonsense,{a},{b}")
@@ -46,7 +45,8 @@ def test_many_are_answered_in_the_order_asked_with_the_unknown_apart(api_client,
     assert response.json["next_cursor"] is None
 
 
-def test_a_thousand_ids_are_answered(api_client, submit_chat):
+def test_a_thousand_ids_are_accepted(api_client, submit_chat):
+    """The documented maximum works."""
     known = [submit_chat() for _ in range(3)]
     unknown = [f"job_{number:032x}" for number in range(997)]
 
@@ -57,8 +57,8 @@ def test_a_thousand_ids_are_answered(api_client, submit_chat):
     assert response.json["unknown"] == unknown
 
 
-def test_pages_hold_each_task_once_the_newest_first(api_client, submit_chat):
-    """Following next_cursor visits all, in order, and ends."""
+def test_pages_list_each_task_once_newest_first(api_client, submit_chat):
+    """Following next_cursor visits all tasks in order, and ends."""
     ids = [submit_chat() for _ in range(5)]
     seen, cursor = [], ""
     while cursor is not None:
@@ -70,13 +70,15 @@ def test_pages_hold_each_task_once_the_newest_first(api_client, submit_chat):
 
 
 def test_a_full_last_page_has_no_cursor(api_client, submit_chat):
+    """A client must not have to fetch an empty page to find the end."""
     for _ in range(2):
         submit_chat()
 
     assert api_client.get("/api/v1/tasks?limit=2").json["next_cursor"] is None
 
 
-def test_pages_can_be_of_one_status(api_client, submit_chat, fake_worker):
+def test_pages_can_be_filtered_by_status(api_client, submit_chat, fake_worker):
+    """Only tasks with that status are listed."""
     done, queued = submit_chat(), submit_chat()
     fake_worker.complete(done)
 
@@ -86,7 +88,7 @@ def test_pages_can_be_of_one_status(api_client, submit_chat, fake_worker):
 
 
 def test_index_entries_of_expired_records_are_skipped(api_client, submit_chat, fake_worker, api_services):
-    """Pages go on behind what has expired, and still end."""
+    """Pages continue after the expired entries, and still end."""
     ids = [submit_chat() for _ in range(12)]
     for job_id in ids[2:]:
         fake_worker.complete(job_id)
@@ -99,6 +101,7 @@ def test_index_entries_of_expired_records_are_skipped(api_client, submit_chat, f
 
 
 def test_a_result_is_typed_by_kind(api_client, submit_chat, fake_worker):
+    """`kind` distinguishes the results of chats and embeddings."""
     chat = submit_chat()
     embeddings = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
     fake_worker.complete(chat)
@@ -112,14 +115,16 @@ def test_a_result_is_typed_by_kind(api_client, submit_chat, fake_worker):
     assert text.json["error"] is None
 
 
-def test_a_result_that_is_not_there_yet_is_202(api_client, submit_chat):
+def test_a_result_that_does_not_exist_yet_is_202(api_client, submit_chat):
+    """The response has a Retry-After."""
     response = api_client.get(f"/api/v1/tasks/{submit_chat()}/result")
 
     assert (response.status_code, response.json["result"]) == (202, None)
     assert response.headers["Retry-After"] == "1"
 
 
-def test_a_failed_task_tells_its_error(api_client, submit_chat, fake_worker):
+def test_a_failed_task_has_its_error(api_client, submit_chat, fake_worker):
+    """The result and the status of the task have the same code."""
     job_id = submit_chat()
     fake_worker.fail(job_id)
 
@@ -128,6 +133,7 @@ def test_a_failed_task_tells_its_error(api_client, submit_chat, fake_worker):
 
 
 def test_cancel_needs_no_body_and_may_be_repeated(api_client, submit_chat):
+    """A repeated cancel returns the same cancelled task."""
     job_id = submit_chat()
     first = api_client.post(f"/api/v1/tasks/{job_id}/cancel")
     second = api_client.post(f"/api/v1/tasks/{job_id}/cancel")
@@ -136,8 +142,8 @@ def test_cancel_needs_no_body_and_may_be_repeated(api_client, submit_chat):
     assert second.json == first.json
 
 
-def test_cancel_leaves_what_has_ended_otherwise(api_client, submit_chat, fake_worker):
-    """200 with the task as it is, not a conflict."""
+def test_cancel_does_not_change_a_final_task(api_client, submit_chat, fake_worker):
+    """The response is 200 with the unchanged task, not a conflict."""
     job_id = submit_chat()
     fake_worker.complete(job_id)
 
@@ -148,6 +154,7 @@ def test_cancel_leaves_what_has_ended_otherwise(api_client, submit_chat, fake_wo
 
 @pytest.mark.parametrize("state", ["queued", "in_progress", "completed"])
 def test_a_deleted_task_is_gone_whatever_its_state(api_client, submit_chat, fake_worker, state):
+    """It is a 404 and not listed afterwards."""
     job_id = submit_chat()
     if state == "in_progress":
         fake_worker.claim(job_id)
@@ -162,6 +169,7 @@ def test_a_deleted_task_is_gone_whatever_its_state(api_client, submit_chat, fake
 
 
 def test_a_deleted_task_frees_its_idempotency_key(api_client):
+    """The same key then creates a new task."""
     headers = {"Idempotency-Key": "k"}
     body = {"kind": "chat", "message": "hello"}
     first = api_client.post("/api/v1/tasks", json=body, headers=headers).json["task_id"]
@@ -174,93 +182,10 @@ def test_a_deleted_task_frees_its_idempotency_key(api_client):
 
 
 def test_a_repeated_submit_is_the_same_task(api_client):
+    """The same idempotency key and body never create a second task."""
     body, headers = {"kind": "embeddings", "input": ["a"]}, {"Idempotency-Key": "k"}
     first = api_client.post("/api/v1/tasks", json=body, headers=headers)
     second = api_client.post("/api/v1/tasks", json=body, headers=headers)
 
     assert second.json["task_id"] == first.json["task_id"]
     assert second.headers["Idempotency-Replayed"] == "true"
-
-
-def test_a_failed_task_is_retried_as_a_new_one_made_once(api_client, submit_chat, fake_worker):
-    """202 with the new task, the same however often it is asked for; the old one stays failed."""
-    job_id = submit_chat()
-    fake_worker.fail(job_id)
-
-    first = api_client.post(f"/api/v1/tasks/{job_id}/retry")
-    second = api_client.post(f"/api/v1/tasks/{job_id}/retry")
-    old = api_client.get(f"/api/v1/tasks/{job_id}").json
-
-    assert (first.status_code, first.json["status"], first.json["retry_of"]) == (202, "queued", job_id)
-    assert first.headers["Location"] == f"/api/v1/tasks/{first.json['task_id']}"
-    assert second.json["task_id"] == first.json["task_id"]
-    assert second.headers["Idempotency-Replayed"] == "true"
-    assert (old["status"], old["retried_as"]) == ("failed", first.json["task_id"])
-
-
-def test_a_task_that_is_not_over_or_ended_well_is_not_retried(api_client, submit_chat, fake_worker, read_problem):
-    queued, completed = submit_chat(), submit_chat()
-    fake_worker.complete(completed)
-
-    for job_id in (queued, completed):
-        read_problem(api_client.post(f"/api/v1/tasks/{job_id}/retry"), 422, "not_retryable")
-
-
-def test_a_task_lists_what_each_failed_attempt_met(api_client, fake_worker, submit_chat):
-    """Code, time and message of each; no prompt."""
-    job_id = submit_chat("a-canary")
-    fake_worker.release_for_retry(job_id, 60)
-
-    (failed,) = api_client.get(f"/api/v1/tasks/{job_id}").json["failed_attempts"]
-    assert (failed["attempt"], failed["code"]) == (1, "provider_timeout")
-    assert "canary" not in failed["message"]
-
-
-def test_many_failed_tasks_are_retried_once_each(api_client, fake_worker, submit_chat):
-    """A dry run counts and does nothing; a second click finds nothing left to do."""
-    failed = [submit_chat() for _ in range(3)]
-    for job_id in failed:
-        fake_worker.fail(job_id)
-    submit_chat()
-
-    def retry(**body):
-        response = api_client.post("/api/v1/tasks/retry", json=body)
-        assert response.status_code == 200, response.text
-        return response.json
-
-    assert retry(dry_run=True) == {"matched": 3, "has_more": False, "dry_run": True, "retried": []}
-    assert retry(error_code="another")["matched"] == 0
-    first = retry(limit=2, error_code="provider_timeout")
-    assert (first["matched"], first["has_more"]) == (2, True)
-    second = retry()
-    assert (second["matched"], second["has_more"]) == (1, False)
-    assert retry()["matched"] == 0
-    done = {task["task_id"]: task["retried_as"] for task in first["retried"] + second["retried"]}
-    assert set(done) == set(failed)
-    for task_id, retried_as in done.items():
-        assert api_client.get(f"/api/v1/tasks/{task_id}").json["retried_as"] == retried_as
-        assert api_client.get(f"/api/v1/tasks/{retried_as}").json["retry_of"] == task_id
-
-
-def test_a_retry_filter_is_checked(api_client, read_problem):
-    for body in ({"status": "completed"}, {"limit": 0}, {"limit": 1_001}, {"surplus": 1}, {"dry_run": "yes"}):
-        read_problem(api_client.post("/api/v1/tasks/retry", json=body), 422, "invalid_request")
-
-
-def test_a_task_deleted_in_between_does_not_stop_the_others_from_being_retried(
-    api_client, fake_worker, submit_chat, monkeypatch
-):
-    """What was retried is reported, whatever has become of the rest."""
-    kept, gone = submit_chat(), submit_chat()
-    for job_id in (kept, gone):
-        fake_worker.fail(job_id)
-    listed = lookup.retryable
-
-    def listed_then_deleted(*args):
-        found = listed(*args)
-        api_client.delete(f"/api/v1/tasks/{gone}")
-        return found
-
-    monkeypatch.setattr(lookup, "retryable", listed_then_deleted)
-    report = api_client.post("/api/v1/tasks/retry", json={}).json
-    assert [task["task_id"] for task in report["retried"]] == [kept]

@@ -1,4 +1,4 @@
-"""The `openai` client as it is, in the tests' own process."""
+"""The unmodified `openai` client, in the tests' own process."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A provider that speaks chat completions alone and says, chunk by chunk, what its script has."""
+"""A provider that supports chat completions only and sends the chunks of its script."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def scripted(*chunks: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Its base URL, and the bodies that it was sent so far."""
+    """Yields the provider's base URL, and the request bodies it has received so far."""
     requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -26,7 +26,7 @@ def scripted(*chunks: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
                 self.wfile.write("".join([*frames, "data: [DONE]\n\n"]).encode())
 
         def log_message(self, *args):
-            """Nothing to tell."""
+            """Does not log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)

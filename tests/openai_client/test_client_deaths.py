@@ -1,4 +1,4 @@
-"""What dies in mid-stream: the worker, or the web process. The client's program does not notice."""
+"""A worker or a web process dies in mid-stream, and the client's program does not notice."""
 
 import signal
 
@@ -14,8 +14,8 @@ SIXTY = " ".join(f"w{number}" for number in range(60))
 SLOW = "[[offline tokens=60 interval=0.05]]"
 
 
-def test_the_worker_is_killed_and_the_helper_ends_with_the_right_text(stack):
-    """SIGKILL: another worker starts over under new items, and the numbers have no gap."""
+def test_the_stream_helper_survives_a_killed_worker(stack):
+    """Another worker starts over under new items, and the sequence numbers have no gap."""
     with (
         stack.worker() as victim,
         stack.worker() as other,
@@ -41,8 +41,8 @@ def _kill_who_runs_it(client, job_id, *workers):
     owner.send(signal.SIGKILL)
 
 
-def test_a_chat_stream_goes_on_where_the_dead_worker_stood(stack):
-    """The next attempt says the same over again: that is not told twice."""
+def test_a_chat_stream_continues_after_a_killed_worker(stack):
+    """The next attempt repeats the text, which must not be sent twice."""
     with stack.client() as client, stack.worker() as victim, stack.worker() as other:
         stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": SLOW}], stream=True)
         texts = []
@@ -55,7 +55,7 @@ def test_a_chat_stream_goes_on_where_the_dead_worker_stood(stack):
 
 
 def test_a_stream_is_resumed_at_another_web_process(stack):
-    """The first is killed in mid-stream. Before the cut plus after it equals the whole, to the last field."""
+    """The first process is killed in mid-stream. The events before and after the cut equal the whole."""
     port = free_port()
     with stack.client() as client, stack.worker():
         with running(GUNICORN, ready="Booting worker", env=stack.env | {"CHATQUEUE_WEB_PORT": str(port)}) as web:
@@ -72,8 +72,8 @@ def test_a_stream_is_resumed_at_another_web_process(stack):
     assert rest[-1].response.output_text == SIXTY
 
 
-def test_a_web_process_that_stops_cuts_no_stream_silently(stack):
-    """SIGTERM, as in every deploy: each client gets an error and can go on elsewhere, and the log has no traceback."""
+def test_a_shutdown_never_cuts_a_stream_silently(stack):
+    """On SIGTERM, as in every deploy, each client gets an error and can continue at another process."""
     port = free_port()
     request = {"model": "m", "messages": [{"role": "user", "content": SLOW}], "stream": True}
     with stack.client() as client, stack.worker():

@@ -29,7 +29,8 @@ def chat_request(text, **more):
     return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
 
 
-def test_a_completion_is_waited_for(client):
+def test_a_completion_is_returned_when_final(client):
+    """A call without a stream returns the whole completion."""
     completion = client.chat.completions.create(**chat_request("hello", temperature=0, seed=7, metadata={"a": "b"}))
 
     assert "no language model" in completion.choices[0].message.content
@@ -38,7 +39,8 @@ def test_a_completion_is_waited_for(client):
     assert client.chat.completions.retrieve(completion.id) == completion
 
 
-def test_a_stream_has_its_chunks_and_usage_last_when_it_is_asked_for(client):
+def test_a_stream_has_its_usage_last_if_requested(client):
+    """`include_usage` adds one chunk at the end."""
     plain = list(client.chat.completions.create(**chat_request("[[offline tokens=4 interval=0.05]]", stream=True)))
     counted = list(
         client.chat.completions.create(
@@ -55,14 +57,16 @@ def test_a_stream_has_its_chunks_and_usage_last_when_it_is_asked_for(client):
     assert {chunk.usage for chunk in plain} == {None}
 
 
-def test_the_helper_streams(client):
+def test_the_stream_helper_works(client):
+    """The client's own accumulator accepts every chunk."""
     with client.chat.completions.stream(**chat_request("[[offline tokens=9 interval=0.02]]")) as stream:
         final = stream.get_final_completion()
 
     assert final.choices[0].message.content == " ".join(f"w{number}" for number in range(9))
 
 
-def test_a_function_is_called_and_its_output_read(client):
+def test_a_function_call_and_its_output_round_trip(client):
+    """The model's call reaches the client, and the output reaches the model."""
     request = chat_request("[[offline call=2]] How is the weather?", tools=[WEATHER, {**WEATHER}])
     message = client.chat.completions.create(**request).choices[0].message
     with client.chat.completions.stream(**request) as stream:
@@ -78,6 +82,8 @@ def test_a_function_is_called_and_its_output_read(client):
 
 
 def test_structured_output_is_parsed(client):
+    """The client's `parse` returns an instance of the model."""
+
     class City(BaseModel):
         name: str
         people: int
@@ -87,14 +93,15 @@ def test_structured_output_is_parsed(client):
     assert completion.choices[0].message.parsed == City(name="offline", people=1)
 
 
-def test_a_completion_that_was_cut_says_why(client):
+def test_an_incomplete_completion_has_its_finish_reason(client):
+    """A length limit is reported as `length`."""
     cut = client.chat.completions.create(**chat_request("[[offline tokens=9]]", max_completion_tokens=4)).choices[0]
 
     assert (cut.message.content, cut.finish_reason) == ("w0 w1 w2 w3", "length")
 
 
-def test_an_attempt_that_was_cut_is_not_told_twice(client):
-    """The next attempt says the same over again: the reader hears on from where the stream stood."""
+def test_a_repeated_attempt_is_not_sent_twice(client):
+    """The next attempt repeats the text, and the stream continues where it stood."""
     prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
     chunks = list(client.chat.completions.create(**chat_request(prompt, stream=True)))
 
@@ -103,14 +110,16 @@ def test_an_attempt_that_was_cut_is_not_told_twice(client):
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_a_refusal_of_a_streamed_completion_is_of_the_clients_own_class(client):
+def test_a_rejected_streamed_completion_raises_the_clients_own_class(client):
+    """The error comes as a status, since no event has been sent."""
     with pytest.raises(openai.BadRequestError) as raised:
         client.chat.completions.create(**chat_request("[[offline status=400]]", stream=True))
 
     assert raised.value.code == "provider_rejected_request"
 
 
-def test_who_leaves_a_stream_cancels_it(stack, client):
+def test_closing_a_stream_cancels_the_job(stack, client):
+    """The provider's call is closed, so no further tokens are paid for."""
     name = key()
     stream = client.chat.completions.create(**chat_request(directive("tokens=600 interval=0.05", name), stream=True))
     next(iter(stream))

@@ -1,4 +1,4 @@
-"""The unmodified client's embeddings, models and errors; and one job seen through both fronts."""
+"""The unmodified client's embeddings, models and errors, and one job through both APIs."""
 
 import json
 import urllib.request
@@ -17,7 +17,8 @@ def native(stack, path, body=None):
         return json.load(reply)
 
 
-def test_vectors_are_the_same_whichever_way_they_are_asked_for(client):
+def test_vectors_are_the_same_in_both_formats(client):
+    """Numbers and base64 decode to the same vectors."""
     texts = ["first text", "second"]
     by_default = client.embeddings.create(model="e", input=texts)
     as_numbers = client.embeddings.create(model="e", input=texts, encoding_format="float", dimensions=384, user="u")
@@ -29,7 +30,8 @@ def test_vectors_are_the_same_whichever_way_they_are_asked_for(client):
     assert (by_default.usage.prompt_tokens, by_default.model) == (3, "e")
 
 
-def test_one_text_and_tokens_are_taken_too(client):
+def test_a_single_text_and_tokens_are_accepted(client):
+    """Every input shape of OpenAI's API works."""
     single = client.embeddings.create(model="e", input="first text")
     tokens = client.embeddings.create(model="e", input=[1, 2, 3])
     many = client.embeddings.create(model="e", input=[[1, 2, 3], [4]])
@@ -39,6 +41,7 @@ def test_one_text_and_tokens_are_taken_too(client):
 
 
 def test_the_models_are_those_that_the_provider_lists(client):
+    """The list and a single model come from the provider."""
     listed = until(lambda: [model for model in client.models.list() if model.owned_by == "chatqueue-offline"])
 
     assert [model.id for model in listed] == ["gpt-5-mini", "text-embedding-3-small"]
@@ -56,8 +59,8 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("raised", ERRORS, ids=lambda kind: kind.__name__)
-def test_a_refusal_of_the_provider_is_raised_as_the_class_for_it(client, raised):
-    """The server's key being wrong is no fault of the caller's."""
+def test_a_provider_error_raises_the_matching_class(client, raised):
+    """An invalid key of the server is not reported as the caller's mistake."""
     status, code = ERRORS[raised]
     prompt = f"[[offline status={status}]]"
     for call in (
@@ -72,7 +75,8 @@ def test_a_refusal_of_the_provider_is_raised_as_the_class_for_it(client, raised)
         assert refused.value.request_id.startswith("req_")
 
 
-def test_a_quota_that_is_used_up_is_a_rate_limit_error(client):
+def test_an_exhausted_quota_is_a_rate_limit_error(client):
+    """The provider's 429 is not turned into a server error."""
     with pytest.raises(openai.RateLimitError):
         client.responses.create(model="m", input="[[offline status=429 code=insufficient_quota]]")
 
@@ -88,14 +92,16 @@ def test_a_quota_that_is_used_up_is_a_rate_limit_error(client):
         ({"input": "hi", "metadata": {"a": 5}}, "metadata.a"),
     ],
 )
-def test_an_impossible_parameter_is_refused_by_name(client, body, param):
+def test_an_unsupported_parameter_is_rejected_by_name(client, body, param):
+    """The error has the parameter in `param`."""
     with pytest.raises(openai.BadRequestError) as refused:
         client.post("/responses", body=body, cast_to=object)
 
     assert refused.value.param == param
 
 
-def test_a_path_that_is_not_there_and_a_body_that_is_no_json(client):
+def test_an_unknown_path_and_an_invalid_body_raise_the_clients_own_classes(client):
+    """Errors outside of any view have OpenAI's format too."""
     with pytest.raises(openai.NotFoundError):
         client.get("/no/such", cast_to=object)
     with pytest.raises(openai.NotFoundError) as missing:
@@ -108,8 +114,8 @@ def test_a_path_that_is_not_there_and_a_body_that_is_no_json(client):
     assert refused.value.code == "malformed_json"
 
 
-def test_what_nobody_here_knows_of_goes_to_the_provider(client):
-    """It answers as ever; a directive in the model's own words shows nothing else."""
+def test_unrecognised_parameters_are_forwarded_to_the_provider(client):
+    """The provider receives them, and the answer is not affected."""
     extra = {"top_k": 5, "vendor": {"safe": True}}
     assert client.responses.create(model="m", input="hi", extra_body=extra).status == "completed"
     completion = client.chat.completions.create(
@@ -118,7 +124,8 @@ def test_what_nobody_here_knows_of_goes_to_the_provider(client):
     assert completion.choices[0].finish_reason == "stop"
 
 
-def test_one_job_is_seen_through_both_fronts(stack, client):
+def test_one_job_is_visible_through_both_apis(stack, client):
+    """/v1 and the native API show the same job."""
     chat = native(stack, "/chat/async", {"message": "hello", "system": "Be brief."})
     native(stack, f"/chat/jobs/{chat['job_id']}?wait=20")
     chat_response = client.responses.retrieve(chat["job_id"])
@@ -137,8 +144,8 @@ def test_one_job_is_seen_through_both_fronts(stack, client):
     assert follow_up.usage.input_tokens > chat_response.usage.output_tokens
 
 
-def test_a_call_that_the_client_sends_again_is_made_once(stack, client):
-    """Its connection broke, or its patience did: the second try waits for the job of the first."""
+def test_a_call_that_the_client_retries_is_made_once(stack, client):
+    """After a broken connection or a timeout, the retry waits for the job of the first try."""
     name = key()
     prompt = directive("delay=2.5 say=once", name)
     short_timeout_client = client.with_options(timeout=1, max_retries=3)
@@ -152,7 +159,8 @@ def test_a_call_that_the_client_sends_again_is_made_once(stack, client):
     }
 
 
-def test_two_equal_calls_that_are_meant_are_two_jobs(stack, client):
+def test_two_intended_identical_calls_are_two_jobs(stack, client):
+    """Deduplication applies to retries only."""
     name = key()
     first, second = (client.responses.create(model="m", input=directive("say=x", name)) for _ in range(2))
 
@@ -161,8 +169,8 @@ def test_two_equal_calls_that_are_meant_are_two_jobs(stack, client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_that_has_been_read_is_not_given_to_a_later_retry(client, stream):
-    """Over a real connection: an equal call whose first try never came gets a job of its own."""
+def test_a_delivered_answer_is_not_given_to_a_later_retry(client, stream):
+    """Over a real connection, an identical call whose first try was lost gets its own job."""
 
     def ask(count):
         headers = {"x-stainless-retry-count": str(count)}

@@ -1,4 +1,4 @@
-"""The unmodified client's responses: whatever dies, and whichever API the provider speaks."""
+"""The unmodified client's responses, with a provider of either API."""
 
 import json
 import signal
@@ -33,7 +33,8 @@ def _final(response):
     return None if response.status in ("queued", "in_progress") else response
 
 
-def test_a_response_is_waited_for(client):
+def test_a_response_is_returned_when_final(client):
+    """A call without a stream returns the whole response."""
     response = client.responses.create(model="m", input="hello", instructions="Be brief.", metadata={"a": "b"})
 
     assert "no language model" in response.output_text
@@ -42,7 +43,8 @@ def test_a_response_is_waited_for(client):
     assert response.output[0].status == "completed"
 
 
-def test_a_background_response_is_answered_at_once_and_polled(client):
+def test_a_background_response_returns_immediately_and_is_polled(client):
+    """It is queued first, and completed when polled later."""
     response = client.responses.create(model="m", input="[[offline delay=0.5 say=done]]", background=True)
 
     assert (response.status, response.output, response.background) == ("queued", [], True)
@@ -50,6 +52,7 @@ def test_a_background_response_is_answered_at_once_and_polled(client):
 
 
 def test_a_stream_has_every_event_in_order(client):
+    """The sequence numbers have no gap, and the last event has the whole response."""
     events = list(client.responses.create(model="m", input="[[offline tokens=3 interval=0.05]]", stream=True))
 
     kinds = [event.type.removeprefix("response.") for event in events]
@@ -62,7 +65,8 @@ def test_a_stream_has_every_event_in_order(client):
     assert events[-1].response == client.responses.retrieve(events[0].response.id)
 
 
-def test_the_helper_streams(client):
+def test_the_stream_helper_works(client):
+    """The client's own accumulator accepts every event."""
     with client.responses.stream(model="m", input=SLOW) as stream:
         snapshots = [event.snapshot for event in stream if event.type == "response.output_text.delta"]
         final = stream.get_final_response()
@@ -70,7 +74,8 @@ def test_the_helper_streams(client):
     assert snapshots[-1] == final.output_text == THIRTY
 
 
-def test_a_cut_stream_goes_on_after_any_number_as_if_it_had_not_been_cut(client):
+def test_a_stream_can_be_resumed_after_any_number(client):
+    """The events after the number equal those of an uncut stream."""
     all_events = list(client.responses.create(model="m", input=SLOW, background=True, stream=True))
     response_id = all_events[0].response.id
 
@@ -81,6 +86,7 @@ def test_a_cut_stream_goes_on_after_any_number_as_if_it_had_not_been_cut(client)
 
 
 def test_a_background_stream_is_cut_and_resumed_while_it_runs(client):
+    """No event is lost or repeated."""
     stream = client.responses.create(model="m", input=SLOW, background=True, stream=True)
     head = []
     for event in stream:
@@ -95,7 +101,8 @@ def test_a_background_stream_is_cut_and_resumed_while_it_runs(client):
     assert "".join(deltas) == rest[-1].response.output_text == THIRTY
 
 
-def test_the_helper_resumes_by_id(client):
+def test_the_stream_helper_resumes_by_id(client):
+    """The client's helper accepts a resumed stream."""
     response = client.responses.create(model="m", input=SLOW, background=True)
 
     with client.responses.stream(response_id=response.id, starting_after=6) as stream:
@@ -104,7 +111,8 @@ def test_the_helper_resumes_by_id(client):
     assert min(numbers(events)) == 7
 
 
-def test_a_queued_response_is_cancelled_and_never_called(stack, client, worker):
+def test_a_cancelled_queued_response_never_calls_the_provider(stack, client, worker):
+    """No call is paid for."""
     name = key()
     worker.send(signal.SIGSTOP)
     try:
@@ -119,7 +127,8 @@ def test_a_queued_response_is_cancelled_and_never_called(stack, client, worker):
     assert calls(stack.model_url, name)["calls"] == 0
 
 
-def test_a_running_response_is_cancelled_with_what_it_had(stack, client):
+def test_a_cancelled_running_response_keeps_its_output(stack, client):
+    """The partial text stays in the response."""
     name = key()
     stream = client.responses.create(
         model="m", input=directive("tokens=600 interval=0.05", name), background=True, stream=True
@@ -140,14 +149,15 @@ def test_a_running_response_is_cancelled_with_what_it_had(stack, client):
     until(lambda: calls(stack.model_url, name)["closed_early"] == 1)
 
 
-def test_a_response_that_ended_stays_as_it_is_when_it_is_cancelled(client):
+def test_cancelling_a_final_response_changes_nothing(client):
+    """The call returns the unchanged response."""
     response = wait_until_final(client, client.responses.create(model="m", input="hi", background=True))
 
     assert client.responses.cancel(response.id) == response
 
 
-def test_a_foreground_response_is_ended_by_leaving_it(stack, client):
-    """Its cancel is refused; who leaves its stream, or its wait, cancels it."""
+def test_a_foreground_response_is_cancelled_by_a_disconnect(stack, client):
+    """Its cancel call is rejected; closing its stream or its wait cancels it."""
     name = key()
     waited = client.responses.create(model="m", input="hi")
     with pytest.raises(openai.BadRequestError, match="background"):
@@ -165,7 +175,8 @@ def test_a_foreground_response_is_ended_by_leaving_it(stack, client):
     until(lambda: calls(stack.model_url, name)["closed_early"] == 1)
 
 
-def test_a_response_is_deleted_also_while_it_runs(client):
+def test_a_running_response_can_be_deleted(client):
+    """It is cancelled first, and is a 404 afterwards."""
     ended_one = client.responses.create(model="m", input="hi")
     running = client.responses.create(model="m", input="[[offline tokens=600 interval=0.05]]", background=True)
 
@@ -178,6 +189,7 @@ def test_a_response_is_deleted_also_while_it_runs(client):
 
 
 def test_input_items_are_listed_page_by_page(client):
+    """Following the pages lists each item once, in either order."""
     prompt = [{"role": "user", "content": f"message {number}"} for number in range(5)]
     response = client.responses.create(model="m", input=prompt)
 
@@ -190,8 +202,8 @@ def test_input_items_are_listed_page_by_page(client):
     assert oldest.data[0].content[0].text == "message 0"
 
 
-def test_a_conversation_goes_on(client):
-    """The words that the provider read say that it was told all of it."""
+def test_a_conversation_continues(client):
+    """The word count of the provider proves that it received all earlier messages."""
     first = client.responses.create(model="m", input="one two", instructions="only here")
     second = client.responses.create(model="m", input="three", previous_response_id=first.id)
     third = client.responses.create(model="m", input="four", previous_response_id=second.id)
@@ -204,7 +216,8 @@ def test_a_conversation_goes_on(client):
     assert roles == ["user", "assistant", "user", "assistant", "user"]
 
 
-def test_a_conversation_cannot_go_on_from_what_is_not_there(client):
+def test_an_unknown_previous_response_is_rejected(client):
+    """So is a malformed id and one of a response without an answer yet."""
     running = client.responses.create(model="m", input="[[offline delay=20]]", background=True)
     for previous in ("resp_" + "0" * 32, "nonsense", running.id):
         with pytest.raises(openai.BadRequestError) as refused:
@@ -213,8 +226,8 @@ def test_a_conversation_cannot_go_on_from_what_is_not_there(client):
     client.responses.cancel(running.id)
 
 
-def test_a_function_is_called_and_its_output_read(client):
-    """Streamed and not; then the answer that stands on its output."""
+def test_a_function_call_and_its_output_round_trip(client):
+    """The call works streamed and not, and the next answer uses its output."""
     prompt = "[[offline call=1]] How is the weather?"
     response = client.responses.create(model="m", input=prompt, tools=[WEATHER])
     with client.responses.stream(model="m", input=prompt, tools=[WEATHER]) as stream:
@@ -233,7 +246,8 @@ def test_a_function_is_called_and_its_output_read(client):
     assert "no language model" in by_hand.output_text
 
 
-def test_several_functions_are_called_at_once(client):
+def test_several_functions_are_called_in_parallel(client):
+    """Each call is an item of its own."""
     tools = [WEATHER, WEATHER | {"name": "tides"}]
     with client.responses.stream(model="m", input="[[offline call=2]] How is it?", tools=tools) as stream:
         events = list(stream)
@@ -244,6 +258,8 @@ def test_several_functions_are_called_at_once(client):
 
 
 def test_structured_output_is_parsed(client):
+    """The client's `parse` returns an instance of the model."""
+
     class City(BaseModel):
         name: str
         people: int
@@ -256,7 +272,8 @@ def test_structured_output_is_parsed(client):
     assert parsed == streamed == City(name="offline", people=1, rivers=["offline"])
 
 
-def test_a_response_that_was_cut_is_incomplete_and_says_why(client):
+def test_an_incomplete_response_has_its_reason(client):
+    """A length limit and a content filter are both reported, and the stream agrees with the response."""
     for words, limit, reason in (("tokens=9", 4, "max_output_tokens"), ("filter=1 say=x", None, "content_filter")):
         response = client.responses.create(model="m", input=f"[[offline {words}]]", max_output_tokens=limit)
         assert (response.status, response.incomplete_details.reason) == ("incomplete", reason)
@@ -266,7 +283,8 @@ def test_a_response_that_was_cut_is_incomplete_and_says_why(client):
         assert events[-1].response == response
 
 
-def test_a_failure_is_told_as_one(client):
+def test_a_failed_response_has_its_error(client):
+    """It raises in the foreground, and is a failed response with OpenAI's code in the background."""
     with pytest.raises(openai.BadRequestError) as refused:
         client.responses.create(model="m", input="[[offline status=400]]")
     response = wait_until_final(
@@ -280,13 +298,14 @@ def test_a_failure_is_told_as_one(client):
 
 
 @pytest.mark.parametrize(("status", "error"), REFUSALS)
-def test_a_refusal_of_a_streamed_response_is_of_the_clients_own_class(client, status, error):
+def test_a_rejected_streamed_response_raises_the_clients_own_class(client, status, error):
+    """The error comes as a status, since no event has been sent."""
     with pytest.raises(error):
         client.responses.create(model="m", input=f"[[offline status={status}]]", stream=True)
 
 
-def test_an_attempt_that_was_cut_leaves_the_stream_valid(client):
-    """The provider breaks off after some tokens, the next attempt starts over: only its text counts."""
+def test_a_restarted_attempt_leaves_the_stream_valid(client):
+    """The provider breaks off, and only the text of the next attempt counts."""
     prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
     with client.responses.stream(model="m", input=prompt) as stream:
         events = list(stream)
@@ -302,7 +321,8 @@ def test_an_attempt_that_was_cut_leaves_the_stream_valid(client):
     assert [item.id for item in client.responses.retrieve(final.id).output] == [added[1].item.id]
 
 
-def test_what_is_not_to_be_stored_cannot_be_fetched_later(client):
+def test_an_unstored_response_cannot_run_in_the_background(client):
+    """A background response is fetched later, so `store: false` is rejected for it."""
     response = client.responses.create(model="m", input="hi", store=False)
 
     assert response.store is False

@@ -1,4 +1,4 @@
-"""What only some providers of chat completions say, as the unmodified client's responses."""
+"""Output that only some providers of chat completions send, as responses of the unmodified client."""
 
 from contextlib import contextmanager
 
@@ -24,8 +24,8 @@ def served(redis_url, provider_url):
 
 
 @pytest.mark.usefixtures("redis_client")
-def test_thoughts_calls_and_refusals_reach_the_helper_and_go_back(redis_url):
-    """The thought goes back to the provider with the calls that it led to, in a conversation that goes on."""
+def test_reasoning_calls_and_refusals_reach_the_helper_and_the_provider(redis_url):
+    """In a continued conversation the provider gets the reasoning back with the calls it led to."""
     chunks = [
         chunk(role="assistant", reasoning_content="Let me "),
         chunk(reasoning_content="see."),

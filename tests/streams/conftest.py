@@ -1,9 +1,19 @@
-"""What every module here may use; each brings its own ``deployment``."""
+"""A deployment for each module, as its constant ``DEPLOYMENT`` describes it, and fixtures around it."""
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.offline import key
-from tests.streams.deployment import Deployment, WebServer
+from tests.streams.deployment import Deployment, WebServer, deployed
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_url: str
+) -> Iterator[Deployment]:
+    with deployed(tmp_path_factory.mktemp("deployment"), model_url, **request.module.DEPLOYMENT) as deployment:
+        yield deployment
 
 
 @pytest.fixture
@@ -13,5 +23,5 @@ def web(deployment: Deployment) -> WebServer:
 
 @pytest.fixture
 def name() -> str:
-    """Under which the offline model counts this test's calls."""
+    """The name under which the offline model counts this test's calls."""
     return key()

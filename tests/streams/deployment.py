@@ -1,4 +1,4 @@
-"""chatqueue as it is deployed, for one test module: Redis, API processes and workers, started at the same time."""
+"""chatqueue as it is deployed, for one test module: Redis, API processes and workers, started simultaneously."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ CONFIG = "api/gunicorn_conf.py"
 
 
 class WebServer:
-    """One gunicorn with one process behind it. After an end it may be started again, on the same port."""
+    """One gunicorn with one worker process. It can be restarted on the same port."""
 
     def __init__(self, env: Mapping[str, str], config: str = CONFIG) -> None:
         self.port = free_port()
@@ -41,7 +41,7 @@ class WebServer:
         self.process: Process
 
     def start(self) -> None:
-        """Returns at once; see ``wait_until_ready``."""
+        """Returns immediately; see ``wait_until_ready``."""
         self.process = Process(self._args, self._env)
 
     def wait_until_ready(self) -> None:
@@ -49,18 +49,18 @@ class WebServer:
         until(self._is_live)
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """SIGTERM to the master as a deployment sends it, SIGKILL to all; does not wait for the end."""
+        """Sends SIGTERM to the master, as a deployment does, or SIGKILL to all processes, without waiting."""
         os.killpg(self.process.pid, number) if number == signal.SIGKILL else self.process.send(number)
         self.ended.append(self.process)
 
     def restart(self) -> None:
-        """After ``end``: when it is gone, again."""
+        """Starts the server again after ``end``, once the old process is gone."""
         self.process.wait()
         self.start()
         self.wait_until_ready()
 
     def close(self) -> None:
-        """Not gently: that is tested, and takes seconds."""
+        """Kills the process: a graceful stop is tested elsewhere and takes seconds."""
         for process in {*self.ended, self.process}:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -68,7 +68,7 @@ class WebServer:
 
     @property
     def output(self) -> str:
-        """Of all its lives."""
+        """The output of all its starts."""
         return "".join(process.output for process in {*self.ended, self.process})
 
     @property
@@ -92,7 +92,7 @@ class WebServer:
         return dict(self.call("GET", f"/api/v1/chat/jobs/{job_id}?wait=30")[1])
 
     def follow(self, job_id: str, after: str | None = None, how: str = "header") -> StreamReader:
-        """``how`` the reader says where it left off: in the header, as an EventSource does, or in the query."""
+        """``how``: where to send the last event id, in the header as an EventSource does, or in the query."""
         path = f"/api/v1/chat/jobs/{job_id}/events"
         if after is None:
             return StreamReader(self.port, path)
@@ -101,7 +101,7 @@ class WebServer:
         return StreamReader(self.port, path, headers={"Last-Event-ID": after})
 
     def post(self, path: str, body: Any, **headers: str) -> StreamReader:
-        """A submit whose connection stays open."""
+        """A submission whose connection stays open."""
         request_headers = {"Content-Type": "application/json", **headers}
         return StreamReader(self.port, f"/api/v1/chat/{path}", "POST", json.dumps(body), request_headers)
 
@@ -153,12 +153,12 @@ class Deployment:
         return record
 
     def owner(self, job_id: str) -> Worker:
-        """The worker that runs the job, once one does."""
+        """The worker that runs the job, as soon as there is one."""
         owner = until(lambda: self.record(job_id).owner)
         return next(worker for worker in self.fleet.workers if owner.endswith(f":{worker.pid}"))
 
     def cancel(self, *job_ids: str) -> None:
-        """All in one round trip."""
+        """Cancels all jobs in one round trip."""
         self.store.run_all([transitions.cancel(job_id, DEFAULT_QUEUE, self.settings) for job_id in job_ids])
 
     def client(self) -> redis.Redis:

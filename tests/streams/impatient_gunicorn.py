@@ -1,12 +1,12 @@
-"""api/gunicorn_conf.py with a short silence before a keepalive, so that a test need not wait for a quarter minute."""
+"""api/gunicorn_conf.py with frequent keep-alives, so that a test need not wait for 15 seconds."""
 
 from api import gunicorn_conf
 from api.gunicorn_conf import *  # noqa: F403
 
 
 def post_worker_init(worker):
-    from api.http import event_stream
+    from api.streaming import engine
 
     gunicorn_conf.post_worker_init(worker)
-    event_stream.TICK_SECONDS = 0.1
-    event_stream.KEEPALIVE_SECONDS = 0.3
+    engine.TICK_SECONDS = 0.1
+    engine.KEEPALIVE_SECONDS = 0.3

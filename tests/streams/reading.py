@@ -1,4 +1,4 @@
-"""A reader of server-sent events that keeps what came, to the byte, and can be cut anywhere."""
+"""A reader of server-sent events that keeps every received byte and can be cut anywhere."""
 
 import http.client
 import json
@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from jobs.states import FINAL_STATES
 
-SILENCE_TIMEOUT_SECONDS = 30.0  # of silence, before a reader gives up
+SILENCE_TIMEOUT_SECONDS = 30.0  # of silence, after which a reader fails
 
 
 @dataclass(frozen=True)
 class ServerSentEvent:
-    """What an EventSource would dispatch; ``data`` as it came over the wire."""
+    """An event as an EventSource dispatches it, with ``data`` as received."""
 
     id: str | None
     event: str
@@ -28,7 +28,7 @@ class ServerSentEvent:
 
 
 class StreamReader:
-    """One connection. ``received`` grows as it is read; ``ended`` says how the server ended it, if it did."""
+    """One connection. ``received`` has all bytes read so far; ``ended`` is how the server ended it, if it did."""
 
     def __init__(
         self, port: int, path: str, method: str = "GET", body: str | None = None, headers: dict[str, str] | None = None
@@ -56,13 +56,13 @@ class StreamReader:
         return next((message.id for message in reversed(self.numbered)), None)
 
     def response(self) -> http.client.HTTPResponse:
-        """Status and headers, as soon as they are there."""
+        """The status and headers, as soon as they have arrived."""
         if self._response is None:
             self._response = self._connection.getresponse()
         return self._response
 
     def read(self, count: int) -> bytes:
-        """That many bytes more, fewer when the stream ends before; all received so far."""
+        """Reads that many further bytes, or fewer if the stream ends, and returns all received bytes."""
         end = len(self._received) + count
         while len(self._received) < end and self.ended is None:
             self._receive(end - len(self._received))
@@ -80,7 +80,7 @@ class StreamReader:
         return self.received
 
     def close(self) -> None:
-        """The connection is cut from this side."""
+        """Cuts the connection from the client's side."""
         if self._response is not None:
             self._response.close()
         self._connection.close()
@@ -97,7 +97,7 @@ class StreamReader:
 
 
 def messages(received: bytes) -> list[ServerSentEvent]:
-    """The whole ones; what has been cut is none."""
+    """The complete messages, without one that was cut."""
     parsed = []
     for block in received.split(b"\n\n")[:-1]:
         fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if not line.startswith((b":", b"retry")))
@@ -108,7 +108,7 @@ def messages(received: bytes) -> list[ServerSentEvent]:
 
 
 def final_text(received_messages: list[ServerSentEvent]) -> str:
-    """The text as a reader has it at the end who begins anew with each attempt."""
+    """The final text of a reader that clears its text when an attempt begins."""
     text = ""
     for message in received_messages:
         text = "" if message.event == "in_progress" else text + message.payload.get("text", "")
@@ -116,10 +116,10 @@ def final_text(received_messages: list[ServerSentEvent]) -> str:
 
 
 def event_types(received_messages: list[ServerSentEvent]) -> list[str]:
-    """The events but for the text's pieces."""
+    """The types of all events except deltas."""
     return [message.event for message in received_messages if message.event not in {"delta", "status"}]
 
 
 def words(count: int) -> str:
-    """What the offline model says with ``tokens=count``."""
+    """The output of the offline model for ``tokens=count``."""
     return " ".join(f"w{number}" for number in range(count))

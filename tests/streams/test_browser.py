@@ -1,4 +1,4 @@
-"""A browser's own EventSource: cut in mid-stream it comes back by itself, and ends with the answer."""
+"""A browser's own EventSource: cut in mid-stream, it reconnects by itself and ends with the answer."""
 
 import http.client
 import json
@@ -12,7 +12,6 @@ import pytest
 
 from tests.offline import directive, key
 from tests.processes import running
-from tests.streams.deployment import deployed
 from tests.streams.reading import messages, words
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -34,7 +33,7 @@ for (const type of ["completed", "incomplete", "failed", "cancelled"])
 
 
 class Origin(ThreadingHTTPServer):
-    """Serves the page and the API under one origin; cuts the first stream that passes through it."""
+    """Serves the page and the API under one origin; cuts the first stream."""
 
     daemon_threads = True
 
@@ -43,7 +42,7 @@ class Origin(ThreadingHTTPServer):
         self.api_port = api_port
         self.page = PAGE.replace("JOB", job_id).encode()
         self.resumed_after = []  # Last-Event-ID of each request for the stream
-        self.forwarded = [b""]  # what the browser was sent before the cut
+        self.forwarded = [b""]  # the bytes sent to the browser before the cut
         self.reported = None
         self.has_reported = threading.Event()
 
@@ -96,10 +95,7 @@ class ProxyHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
-    with deployed(tmp_path_factory.mktemp("browser"), model_url, webs=1, workers=1) as deployment:
-        yield deployment
+DEPLOYMENT = {"webs": 1, "workers": 1}
 
 
 @pytest.fixture
@@ -114,11 +110,11 @@ def origin(deployment):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package `chromium`")
-def test_an_event_source_that_is_cut_comes_back_by_itself_and_ends_with_the_answer(origin, tmp_path):
-    """With nothing but what every browser has: the second request names the last event of the first."""
+def test_a_cut_event_source_reconnects_and_ends_with_the_answer(origin, tmp_path):
+    """The browser's own reconnect sends the last event id of the first request."""
     flags = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
     flags += ["--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
-    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # it refuses to start as root with one
+    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start as root with a sandbox
     env = {"HOME": str(tmp_path)}
     with running([CHROMIUM, *flags, origin.url], ready="DevTools listening", env=env) as browser:
         assert origin.has_reported.wait(30), browser.output

@@ -9,22 +9,18 @@ import pytest
 
 from jobs.states import State
 from tests.offline import calls, directive
-from tests.streams.deployment import deployed
 from tests.streams.reading import event_types, final_text, words
 from tests.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
-    with deployed(tmp_path_factory.mktemp("limits"), model_url, webs=1, workers=1) as deployment:
-        yield deployment
+DEPLOYMENT = {"webs": 1, "workers": 1}
 
 
 @contextmanager
 def paused(worker):
-    """It begins nothing meanwhile."""
+    """The worker starts no job during the block."""
     os.kill(worker.pid, signal.SIGSTOP)
     try:
         yield
@@ -36,8 +32,8 @@ def task(web, job_id):
     return web.call("GET", f"/api/v1/tasks/{job_id}")[1]
 
 
-def test_a_running_job_is_cancelled_at_its_time_and_keeps_what_it_had(deployment, web, name):
-    """The provider's call is closed; text and usage so far stay, and are what the stream told."""
+def test_a_job_cancelled_by_its_time_limit_keeps_its_output(deployment, web, name):
+    """The provider's call is closed, and the stored text and usage equal those of the stream."""
     job_id = web.submit(directive(LONG, name), limits={"cancel_after_seconds": 1})
     reader = web.follow(job_id)
     reader.read_to_end()
@@ -61,7 +57,8 @@ def test_a_running_job_is_cancelled_at_its_time_and_keeps_what_it_had(deployment
         ({"deadline_seconds": 30, "cancel_after_seconds": 0.6}, State.CANCELLED, None),
     ],
 )
-def test_the_first_limit_to_pass_says_how_a_running_job_ends(deployment, web, name, limits, state, code):
+def test_the_first_limit_to_pass_decides_the_outcome(deployment, web, name, limits, state, code):
+    """A running job has several limits, and the earliest one decides its state and code."""
     job_id = web.submit(directive(LONG, name), limits=limits)
 
     until(lambda: deployment.record(job_id).state.is_final)
@@ -69,7 +66,8 @@ def test_the_first_limit_to_pass_says_how_a_running_job_ends(deployment, web, na
     until(lambda: calls(deployment.model_url, name)["closed_early"] == 1)
 
 
-def test_a_job_that_has_begun_in_time_is_not_failed_while_it_waits_for_its_next_attempt(web, name):
+def test_start_by_does_not_apply_to_later_attempts(web, name):
+    """A job that began in time must not fail while it waits for its next attempt."""
     job_id = web.submit(
         directive("status=503 retry_after=1.2 times=1 say=fine", name), limits={"start_by_seconds": 0.6}
     )
@@ -77,8 +75,8 @@ def test_a_job_that_has_begun_in_time_is_not_failed_while_it_waits_for_its_next_
     assert (web.chat(job_id)["answer"], task(web, job_id)["attempts"]) == ("fine", 2)
 
 
-def test_usage_is_an_estimate_while_the_job_runs_and_the_providers_count_after(web, name):
-    """It grows; each running piece counts for a token."""
+def test_usage_is_estimated_until_the_provider_reports_it(web, name):
+    """The estimate grows, and each streamed chunk counts as a token."""
     job_id = web.submit(directive("tokens=50 interval=0.02", name))
     first = until(lambda: task(web, job_id)["usage"])
     later = until(lambda: (now := task(web, job_id)["usage"])["output_tokens"] > first["output_tokens"] and now)
@@ -109,8 +107,8 @@ ALL_OPTIONS = {
 }
 
 
-def test_what_a_submit_answers_is_what_is_read_back(deployment, web, name):
-    """With all options, while it waits: nothing of it is made up, and the limits stand as times."""
+def test_a_submission_returns_the_stored_job(deployment, web, name):
+    """With all options, while it waits: the limits are shown as times, and nothing is made up."""
     body = {"kind": "chat", "message": directive("say=ok", name), **ALL_OPTIONS}
     with paused(deployment.fleet.workers[0]):
         answered = web.call("POST", "/api/v1/tasks", body, **{"Idempotency-Key": name})
@@ -125,7 +123,8 @@ def test_what_a_submit_answers_is_what_is_read_back(deployment, web, name):
 
 @pytest.mark.parametrize("limit", ["deadline_seconds", "start_by_seconds", "cancel_after_seconds"])
 @pytest.mark.parametrize("value", [0, -1, 604_801, "5", True])
-def test_a_limit_that_is_no_time_is_refused_by_its_name(web, limit, value):
+def test_an_invalid_limit_is_rejected_by_name(web, limit, value):
+    """The error points to the limit."""
     for path, more in (("chat/async", {}), ("chat/sync", {}), ("tasks", {"kind": "chat"})):
         status, problem = web.call("POST", f"/api/v1/{path}", {"message": "m", "limits": {limit: value}, **more})
 

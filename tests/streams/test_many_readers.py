@@ -1,4 +1,4 @@
-"""One API process: a thousand idle readers cost little, a slow one holds up nobody and piles up nothing."""
+"""One API process: a thousand idle readers cost little, and a slow reader blocks no other and buffers nothing."""
 
 import asyncio
 import resource
@@ -10,23 +10,25 @@ import pytest
 from jobs.storage import keys, transitions
 from jobs.storage.redis_client import MAX_CONNECTIONS
 from tests.jobs.conftest import USAGE, Driver
-from tests.streams.deployment import deployed
 from tests.streams.reading import event_types, messages
 from tests.waiting import until
 
 READERS = 1_000
-MAX_CONCURRENT_OPENS = 50  # that open their connection at the same time
+MAX_CONCURRENT_OPENS = 50  # connections that are opened simultaneously
 MAX_KB_PER_READER = 200
 DELTAS, DELTA_TEXT = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and the deque of a reader hold
 MAX_MB_GROWTH = 30
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
+DEPLOYMENT = {"webs": 1, "workers": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def open_files():
+    """Enough file descriptors for all readers; autouse, so that the deployment inherits the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8 * READERS), hard))
-    with deployed(tmp_path_factory.mktemp("many"), model_url, webs=1, workers=0) as deployment:
-        yield deployment
+    yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -40,7 +42,7 @@ def memory_mb(web):
 
 
 class IdleReaders:
-    """Idle readers, each of a job of its own; ``connected`` of them have been told where their job stands."""
+    """Idle readers, each with its own job; ``connected`` of them have received the status of their job."""
 
     def __init__(self, port, job_ids):
         self.connected = 0
@@ -49,7 +51,7 @@ class IdleReaders:
         self._job_ids = job_ids
 
     def read_to_end(self):
-        """All that each was told."""
+        """Everything that each reader received."""
         return asyncio.run(self._read_all())
 
     async def _read_all(self):
@@ -69,7 +71,7 @@ class IdleReaders:
 
 @contextmanager
 def idle_readers(deployment, web, job_ids):
-    """While the block lasts all of them read; then their jobs are cancelled. Yields the future of what they read."""
+    """All readers read during the block; then their jobs are cancelled. Yields the future of the received data."""
     crowd = IdleReaders(web.port, job_ids)
     with ThreadPoolExecutor(1) as pool:
         reads = pool.submit(crowd.read_to_end)
@@ -80,8 +82,8 @@ def idle_readers(deployment, web, job_ids):
             deployment.cancel(*job_ids)
 
 
-def test_a_thousand_idle_readers_share_a_few_connections_and_all_hear_of_the_end(deployment, web, jobs):
-    """Cheap in memory too; a submit works meanwhile, and a cancel of all their jobs at once reaches each of them."""
+def test_a_thousand_idle_readers_share_a_few_connections(deployment, web, jobs):
+    """Memory stays low, submits still work, and simultaneous cancels reach every reader."""
     job_ids = [jobs.create() for _ in range(READERS)]
     before = memory_mb(web)
     with idle_readers(deployment, web, job_ids) as reads, deployment.client() as redis:
@@ -99,8 +101,8 @@ def test_a_thousand_idle_readers_share_a_few_connections_and_all_hear_of_the_end
     assert each <= MAX_KB_PER_READER, cost
 
 
-def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, jobs):
-    """When it reads at last it gets every event: from the log, where its own have been left out."""
+def test_a_slow_reader_blocks_no_other_and_buffers_nothing(web, jobs):
+    """Once it reads again it gets every event, from the log where its own were dropped."""
     lease = jobs.lease()
     slow = web.follow(lease.job_id)
     slow.read_until(b"in_progress")
@@ -123,7 +125,7 @@ def test_a_reader_that_does_not_read_holds_up_nobody_and_piles_up_nothing(web, j
 
 
 def write(jobs, lease, deltas=DELTAS, batch=50):
-    """As a worker would, only more; and the end."""
+    """Writes more deltas than a worker would, and the end."""
     event = transitions.delta_event(DELTA_TEXT)
     for written in range(0, deltas, batch):
         tails = [transitions.PendingEvents(lease.log_length + written + i, (event,)) for i in range(batch)]

@@ -1,4 +1,4 @@
-"""A stream can be cut anywhere and resumed on any API process: nothing is lost, doubled or changed by a byte."""
+"""A stream can be cut anywhere and resumed on any API process without losing, repeating or changing a byte."""
 
 import random
 import signal
@@ -9,22 +9,18 @@ from dataclasses import dataclass
 import pytest
 
 from tests.offline import directive, key
-from tests.streams.deployment import deployed
 from tests.streams.reading import event_types, final_text, messages, words
 
 SEED = 20261121
 LIVE, AFTER = 60, 40  # cuts during the run and after it
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory, model_url):
-    with deployed(tmp_path_factory.mktemp("resuming"), model_url, webs=2, workers=1) as deployment:
-        yield deployment
+DEPLOYMENT = {"webs": 2, "workers": 1}
 
 
 @dataclass(frozen=True)
 class Cut:
-    """After that many bytes, on one API process; resumed on one of them, in one of two ways."""
+    """A cut after ``at`` bytes: the API processes before and after it, and how the stream is resumed."""
 
     at: int
     read_on: int
@@ -67,8 +63,8 @@ def read_whole(web, job_id):
     return reader.received, ended_at
 
 
-def test_a_hundred_random_cuts_lose_double_and_change_nothing(deployment):
-    """During the run and after it, on two API processes; those who were never cut agree with one another too."""
+def test_a_hundred_random_cuts_lose_and_repeat_nothing(deployment):
+    """During the run and after it, on two API processes; uncut readers agree with one another."""
     rng, webs = random.Random(SEED), deployment.webs
     job_id = webs[0].submit(directive("tokens=250 interval=0.016", key()))
     with ThreadPoolExecutor(LIVE + 2) as pool:
@@ -89,8 +85,8 @@ def test_a_hundred_random_cuts_lose_double_and_change_nothing(deployment):
     assert final_text(expected) == webs[1].chat(job_id)["answer"] == words(250)
 
 
-def test_a_stop_and_a_kill_of_the_api_in_mid_stream_cost_a_reader_nothing(deployment):
-    """Told to stop, it ends the stream properly and without a final event; the reader goes on elsewhere or here."""
+def test_a_reader_survives_a_stop_and_a_kill_of_the_api(deployment):
+    """A stopped process ends the stream without a final event, and the reader resumes anywhere."""
     stopped, killed = deployment.webs
     job_id = stopped.submit(directive("tokens=450 interval=0.02", key()))
     readers = [web.follow(job_id) for web in (stopped, killed)]
@@ -121,7 +117,7 @@ def test_a_stop_and_a_kill_of_the_api_in_mid_stream_cost_a_reader_nothing(deploy
     "text", ["a\n\ndata: b\nid: 7\n\n", "a\r\rb\r\nc", "\x85\u2028\u2029 \ufeff", "🙂 a🙃 \x00\x1f"]
 )
 def test_no_text_breaks_out_of_its_event(deployment, text):
-    """Line breaks of every kind, ends of messages, what is no text at all: it comes as it was said."""
+    """Line breaks of every kind, message ends and invalid text arrive unchanged."""
     web = deployment.webs[0]
     job_id = web.submit(directive(f'say="{text}"', key()))
     reader = web.follow(job_id)

@@ -1,4 +1,4 @@
-"""The app with room for documents, and no worker: a test plays it."""
+"""The app with documents, and a fake worker."""
 
 import pytest
 
@@ -15,5 +15,5 @@ def client(app):
 
 @pytest.fixture
 def files(tmp_path):
-    """Names of all files that the documents' room holds, half-received ones too."""
+    """Names of all stored document files, including partial uploads."""
     return lambda: sorted(path.name for path in (tmp_path / "documents").rglob("*") if path.is_file())

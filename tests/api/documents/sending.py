@@ -1,4 +1,4 @@
-"""How a document is sent, and how an ingest ends."""
+"""Sends documents and finishes ingests."""
 
 import io
 

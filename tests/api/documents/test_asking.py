@@ -1,4 +1,4 @@
-"""Chats that name documents: which may be asked, and what is answered."""
+"""Chats with documents: which documents are accepted, and how citations are returned."""
 
 import pytest
 
@@ -9,7 +9,8 @@ from tests.api.documents.sending import UNKNOWN, mark_ready, send
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
 
-def test_only_what_is_ready_can_be_asked(client, fake_worker, read_problem):
+def test_only_ready_documents_can_be_used(client, fake_worker, read_problem):
+    """A chat with a document that is being ingested or has failed is a 422 with its own code."""
     document = send(client).json["document"]
     document_id, task_id = document["document_id"], document["task_id"]
 
@@ -25,13 +26,14 @@ def test_only_what_is_ready_can_be_asked(client, fake_worker, read_problem):
 
 WRONG_DOCUMENTS = [
     ("ALL", "input should be 'all'"),
-    ([], "must hold 1 at least"),
-    ([UNKNOWN] * 101, "must hold 100 at most"),
+    ([], "must have at least 1 entries"),
+    ([UNKNOWN] * 101, "must have at most 100 entries"),
 ]
 
 
 @pytest.mark.parametrize(("documents", "detail"), WRONG_DOCUMENTS)
-def test_it_is_said_in_plain_words_what_documents_may_be(client, read_problem, documents, detail):
+def test_an_invalid_documents_field_is_explained(client, read_problem, documents, detail):
+    """The error message states which values `documents` accepts."""
     answer = client.post("/api/v1/chat/async", json={"message": "a", "documents": documents})
 
     assert read_problem(answer, 422, "invalid_request")["detail"] == f"documents: {detail}"
@@ -39,12 +41,14 @@ def test_it_is_said_in_plain_words_what_documents_may_be(client, read_problem, d
 
 @pytest.mark.parametrize("documents", [["doc_1"], ["job_" + "0" * 32], "some", 1, [1], UNKNOWN, {"a": 1}])
 def test_documents_that_are_no_list_of_ids_are_invalid(client, read_problem, documents):
+    """Anything but a list of well-formed ids or `all` is a 422."""
     answer = client.post("/api/v1/chat/async", json={"message": "a", "documents": documents})
 
     assert read_problem(answer, 422, "invalid_request")["error"]["param"].startswith("documents")
 
 
 def test_citations_are_in_the_chat_the_result_and_the_last_event(client, fake_worker, submit_chat):
+    """Each way to read the answer returns the same citations."""
     cited = Citation(document_id=UNKNOWN, filename="a.pdf", page=2, quote="Canary.", score=0.5)
     job_id = submit_chat("hello")
     fake_worker.complete(

@@ -1,4 +1,4 @@
-"""Documents on record: how they stand, are listed and deleted, whatever has become of the jobs that look after them."""
+"""Stored documents: their status, listing and deletion, whatever happened to their jobs."""
 
 import pytest
 
@@ -10,7 +10,8 @@ from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
 
-def test_without_the_extra_each_call_says_what_to_install(client, read_problem, monkeypatch):
+def test_without_the_extra_every_call_is_501(client, read_problem, monkeypatch):
+    """The error names the extra to install."""
     monkeypatch.setattr(upload, "_is_installed", lambda: False)
 
     answers = [send(client), client.get(PATH), client.get(f"{PATH}/{UNKNOWN}"), client.delete(f"{PATH}/{UNKNOWN}")]
@@ -21,6 +22,7 @@ def test_without_the_extra_each_call_says_what_to_install(client, read_problem, 
 
 
 def test_documents_are_listed_page_by_page_the_newest_first(client):
+    """Following `next_cursor` visits every document once."""
     document_ids = [send(client, f"text {i}".encode(), f"{i}.txt").json["document"]["document_id"] for i in range(5)]
 
     listed, cursor = [], {}
@@ -33,12 +35,13 @@ def test_documents_are_listed_page_by_page_the_newest_first(client):
 
 @pytest.mark.parametrize("document_id", [UNKNOWN, "nonsense"])
 def test_an_unknown_document_is_not_found(client, read_problem, document_id):
+    """An unknown or malformed id is a 404 with its own code."""
     read_problem(client.get(f"{PATH}/{document_id}"), 404, "document_not_found")
     read_problem(client.delete(f"{PATH}/{document_id}"), 404, "document_not_found")
 
 
-def test_a_deleted_document_is_found_by_nobody_and_its_ingest_is_cancelled(client, read_problem):
-    """It is listed as long as there is something left of it."""
+def test_a_deleted_document_is_unusable_and_its_ingest_is_cancelled(client, read_problem):
+    """It stays listed until all of its data has been removed."""
     document = send(client).json["document"]
     path = f"{PATH}/{document['document_id']}"
 
@@ -53,7 +56,8 @@ def test_a_deleted_document_is_found_by_nobody_and_its_ingest_is_cancelled(clien
     read_problem(response, 422, "document_not_found")
 
 
-def test_what_was_deleted_and_is_sent_again_is_another_document(client):
+def test_uploading_deleted_content_again_makes_another_document(client):
+    """The new document has its own id, even while the old one is being removed."""
     first = send(client).json["document"]["document_id"]
     client.delete(f"{PATH}/{first}")
 
@@ -67,7 +71,8 @@ def test_what_was_deleted_and_is_sent_again_is_another_document(client):
     ("end", "code"),
     [("cancel", "removal_cancelled"), ("fail", "provider_timeout"), ("delete", "removal_lost")],
 )
-def test_a_removal_that_has_ended_in_vain_is_told_and_taken_up_again(client, fake_worker, end, code):
+def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, end, code):
+    """A removal that ended without success shows its error, and a further DELETE starts another one."""
     path = f"{PATH}/{send(client).json['document']['document_id']}"
     removal = client.delete(path).json["task_id"]
     assert client.get(path).json["error"] is None
@@ -84,7 +89,8 @@ def test_a_removal_that_has_ended_in_vain_is_told_and_taken_up_again(client, fak
     assert client.get(path).json["error"] is None
 
 
-def test_a_cancelled_ingest_is_a_failed_document_and_an_upload_tries_again(client):
+def test_a_cancelled_ingest_fails_the_document_until_the_next_upload(client):
+    """Uploading the same content again starts a new ingest of the same document."""
     document = send(client).json["document"]
     client.post(f"/api/v1/tasks/{document['task_id']}/cancel")
 
@@ -96,8 +102,8 @@ def test_a_cancelled_ingest_is_a_failed_document_and_an_upload_tries_again(clien
     assert again.json["task"]["status"] == "queued"
 
 
-def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(client, fake_worker):
-    """As after a web process that died between the two writes, or a queue that was full."""
+def test_an_upload_repairs_a_document_without_a_task(client, fake_worker):
+    """A web process may die between the two writes, or the queue may be full."""
     document = send(client).json["document"]
     client.delete(f"/api/v1/tasks/{document['task_id']}")
 
@@ -105,7 +111,8 @@ def test_a_document_whose_task_was_never_made_is_healed_by_the_next_upload(clien
     assert send(client).json["task"]["status"] == "queued"
 
 
-def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, fake_worker):
+def test_a_failed_document_keeps_its_error_after_its_task_is_deleted(client, fake_worker):
+    """The error is stored with the document, not only with the task."""
     document = send(client).json["document"]
     error = JobError(code="encrypted_document", message="it needs a password")
     fake_worker.store.run(transitions.document.mark_failed(document["document_id"], document["task_id"], error))
@@ -115,7 +122,8 @@ def test_an_ingest_that_failed_says_why_also_when_its_task_is_forgotten(client, 
     assert (failed["status"], failed["error"]) == ("failed", error.model_dump())
 
 
-def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(client, fake_worker):
+def test_a_ready_document_lists_its_pages_with_problems(client, fake_worker):
+    """Pages without text and damaged pages are listed, since chats cannot use them."""
     document = send(client).json["document"]
     mark_ready(fake_worker, document["document_id"], document["task_id"])
 
@@ -127,8 +135,8 @@ def test_a_ready_document_tells_its_pages_and_those_that_no_question_finds(clien
     assert ready["problem_pages"] == 2
 
 
-def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, fake_worker):
-    """A book that was scanned on one side, in a list of a hundred such."""
+def test_only_the_first_hundred_page_problems_are_shown(client, fake_worker):
+    """A list of scanned books must stay small; the total is still reported."""
     document = send(client).json["document"]
     no_text, damaged = tuple(range(2, 2_000, 2)), (3, 1_999)
     mark_ready(fake_worker, document["document_id"], document["task_id"], pages=2_000, no_text=no_text, damaged=damaged)
@@ -139,7 +147,7 @@ def test_of_a_document_full_of_problems_the_first_hundred_are_told(client, fake_
 
 
 def test_a_cancelled_ingest_has_no_partial_answer(client):
-    """It has no text; its result can be read all the same."""
+    """An ingest has no text, and its result can still be read."""
     task_id = send(client).json["task"]["task_id"]
     client.post(f"/api/v1/tasks/{task_id}/cancel")
 

@@ -1,4 +1,4 @@
-"""What a job says of the document that it ingests: heard from the one that has it in hand, and told on the task too."""
+"""The progress and outcome of an ingest: accepted from the owner job only, and shown on the task too."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from tests.api.documents.sending import PATH, mark_ready, send
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
 
-def test_the_task_tells_its_progress_too_alone_and_among_others(client, fake_worker):
-    """In pages; with another ETag for each step, and no more of it once the task has ended."""
+def test_a_task_shows_the_progress_of_its_ingest(client, fake_worker):
+    """Each step changes the ETag, and a final task shows no progress."""
     document = send(client).json["document"]
     document_id, task_id = document["document_id"], document["task_id"]
     path = f"/api/v1/tasks/{task_id}"
@@ -29,7 +29,8 @@ def test_the_task_tells_its_progress_too_alone_and_among_others(client, fake_wor
     assert client.get(path).json["progress"] == {"pages_done": 1, "pages": 3}
 
 
-def test_another_attempt_begins_its_progress_anew(client, fake_worker):
+def test_the_next_attempt_restarts_the_progress(client, fake_worker):
+    """The progress of a failed attempt is not carried over."""
     document = send(client).json["document"]
     document_id, task_id = document["document_id"], document["task_id"]
     fake_worker.claim(task_id)
@@ -41,8 +42,8 @@ def test_another_attempt_begins_its_progress_anew(client, fake_worker):
     assert client.get(f"/api/v1/tasks/{task_id}").json["progress"] == {"pages_done": 3, "pages": 3}
 
 
-def test_only_the_job_that_has_the_document_writes_to_it(client, fake_worker):
-    """A job that was cancelled, while another has taken its place, changes nothing any more."""
+def test_only_the_owner_job_writes_to_the_document(client, fake_worker):
+    """A cancelled job that was replaced by another can no longer change the document."""
     document = send(client).json["document"]
     run, document_id, old = fake_worker.store.run, document["document_id"], document["task_id"]
 
@@ -55,8 +56,8 @@ def test_only_the_job_that_has_the_document_writes_to_it(client, fake_worker):
     assert client.get(f"{PATH}/{document_id}").json["pages_done"] == 1
 
 
-def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, fake_worker):
-    """Its own, started once more, or one that comes from before."""
+def test_a_ready_document_stays_ready(client, fake_worker):
+    """Neither a repeated run of its own job nor an earlier job can change it."""
     document = send(client).json["document"]
     run, document_id, task_id = fake_worker.store.run, document["document_id"], document["task_id"]
     mark_ready(fake_worker, document_id, task_id)
@@ -68,4 +69,4 @@ def test_what_is_ready_stays_ready_whatever_a_job_says_of_it(client, fake_worker
     run(transitions.document.record_progress(document_id, task_id, 1, 2))
     run(transitions.document.mark_failed(document_id, task_id, JobError(code="a", message="b")))
     assert client.get(f"{PATH}/{document_id}").json == ready
-    mark_ready(fake_worker, document_id, task_id)  # sent again, it is told the same
+    mark_ready(fake_worker, document_id, task_id)  # repeated, with the same outcome

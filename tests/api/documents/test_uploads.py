@@ -1,4 +1,4 @@
-"""Uploads without a worker: what is accepted, what is refused and why, and that nothing is left of it."""
+"""Uploads without a worker: accepted ones, and rejected ones that leave nothing behind."""
 
 import errno
 import os
@@ -14,6 +14,7 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 
 
 def test_an_upload_is_answered_with_the_document_and_its_task(client, files):
+    """The 202 response has the document, the task that ingests it, and a Location."""
     response = send(client, filename="C:\\secret\\../handbook.pdf")
 
     assert response.status_code == 202
@@ -28,7 +29,7 @@ def test_an_upload_is_answered_with_the_document_and_its_task(client, files):
 
 
 def test_a_file_may_be_the_body_itself(client):
-    """Its name in the query; of a name's control characters and folders nothing is kept."""
+    """The filename comes from the query, without control characters and folders."""
     name = {"filename": "../x/\x00a\n\u202e.md"}
     response = client.post(PATH, data="# Hello", content_type="text/markdown", query_string=name)
 
@@ -37,6 +38,7 @@ def test_a_file_may_be_the_body_itself(client):
 
 
 def test_the_same_content_is_the_same_document_and_the_same_task(client, files):
+    """Neither the filename nor the number of uploads makes a difference."""
     first, second = send(client), send(client, filename="other.pdf")
 
     assert second.json["document"] == first.json["document"]
@@ -44,7 +46,8 @@ def test_the_same_content_is_the_same_document_and_the_same_task(client, files):
     assert len(files()) == 1
 
 
-def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(app, files, fake_worker):
+def test_ten_simultaneous_uploads_of_one_file_make_one_document(app, files, fake_worker):
+    """Concurrent uploads also share one task and one stored file."""
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: send(app.test_client()), range(10)))
 
@@ -55,8 +58,8 @@ def test_the_same_file_ten_times_at_once_is_one_document_one_task_and_one_file(a
     assert len(fake_worker.store.run(queries.page(None, None, 100))) == 1
 
 
-def test_a_document_that_is_deleted_under_its_upload_is_uploaded_as_another(client, files, monkeypatch):
-    """Between finding it and looking at it; however often."""
+def test_an_upload_survives_the_deletion_of_its_document(client, files, monkeypatch):
+    """A deletion between finding the document and reading it makes the upload a new document."""
     views, deleted = document_lookup.views, []
 
     def delete_first(store, document_ids):
@@ -74,15 +77,16 @@ def test_a_document_that_is_deleted_under_its_upload_is_uploaded_as_another(clie
     assert files() == [document["document_id"]]
 
 
-def test_a_document_that_is_deleted_each_time_is_refused_as_unavailable(client, monkeypatch, read_problem, files):
+def test_an_upload_whose_document_is_always_deleted_is_503(client, monkeypatch, read_problem, files):
+    """The number of tries is bounded, so the upload cannot loop forever."""
     monkeypatch.setattr(document_lookup, "views", lambda _, ids: [None for _ in ids])
 
     read_problem(send(client), 503, "store_unavailable")
     assert files() == []
 
 
-def test_an_upload_brings_a_failed_document_the_file_that_it_has_lost(client, files, tmp_path):
-    """Ready or being ingested, it keeps the one that it has."""
+def test_an_upload_restores_the_lost_file_of_a_failed_document(client, files, tmp_path):
+    """A document that is ready or being ingested keeps the file that it has."""
     document = send(client).json["document"]
     stored_file = tmp_path / "documents" / "files" / document["document_id"]
     stored_file.unlink()
@@ -94,7 +98,9 @@ def test_an_upload_brings_a_failed_document_the_file_that_it_has_lost(client, fi
     assert stored_file.read_bytes() == PDF
 
 
-def test_a_full_disk_is_named_and_sent_again_the_upload_is_accepted(client, monkeypatch, read_problem, files, caplog):
+def test_a_full_disk_is_507_and_a_later_upload_succeeds(client, monkeypatch, read_problem, files, caplog):
+    """The failed upload leaves nothing that blocks the next one."""
+
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -115,7 +121,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_cannot_be_a_document_is_refused_and_leaves_nothing(client, files, read_problem, name):
+def test_an_unsupported_file_is_rejected_without_a_trace(client, files, read_problem, name):
+    """Neither a file nor a record remains."""
     content, status, code = BAD[name]
 
     assert read_problem(send(client, content), status, code)["error"]["param"] == "file"
@@ -136,7 +143,8 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_form_is_refused_and_leaves_nothing(client, files, read_problem, name):
+def test_a_malformed_form_is_rejected_without_a_trace(client, files, read_problem, name):
+    """Neither a file nor a record remains."""
     response = client.post(PATH, data=MALFORMED[name], content_type="multipart/form-data; boundary=b")
 
     read_problem(response, 400, "malformed_upload")
@@ -144,12 +152,13 @@ def test_a_malformed_form_is_refused_and_leaves_nothing(client, files, read_prob
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "image/png", "multipart/form-data", ""])
-def test_a_body_of_another_type_is_refused(client, read_problem, content_type):
+def test_a_body_of_another_type_is_rejected(client, read_problem, content_type):
+    """Only forms with a boundary and the documented types of a file are read."""
     read_problem(client.post(PATH, data=b"x", content_type=content_type), 415, "unsupported_media_type")
 
 
-def test_fuzzed_forms_are_accepted_or_refused_and_never_a_fault(client):
-    """Bytes flipped, cut out and doubled, boundaries included: 300 of them."""
+def test_fuzzed_forms_never_cause_a_server_error(client):
+    """300 forms with flipped, removed and duplicated bytes, including the boundaries."""
     chance = random.Random(4)
     valid_form = b"--b\r\nContent-Disposition: form-data; name=f; filename=a.pdf\r\n\r\n" + PDF + b"\r\n--b--\r\n"
     for _ in range(300):

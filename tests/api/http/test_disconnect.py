@@ -1,4 +1,4 @@
-"""Whether the client is still there: seen on its connection, without taking a byte from it or waiting for one."""
+"""Disconnects are detected on the connection, without consuming a byte or blocking."""
 
 import socket
 import struct
@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.http import event_stream
 from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.services import services_of
+from api.streaming import engine
 from jobs import queries
 from jobs.states import State
 from jobs.storage import keys
@@ -22,10 +22,10 @@ HELLO = {"message": "hello"}
 def ends():
     """Both ends of a TCP connection: the server's and the client's."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname())
+        client_socket = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
-    with server, client:
-        yield server, client
+    with server, client_socket:
+        yield server, client_socket
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def server(ends):
 
 
 @pytest.fixture
-def client(ends):
+def client_socket(ends):
     return ends[1]
 
 
@@ -46,7 +46,7 @@ def check(api_app, server):
 
 @pytest.fixture
 def patient(make_api, api_app, api_redis_port):
-    """The API, whose sync chat waits for long."""
+    """The API with a long wait of the sync chat."""
     return make_api(api_redis_port, sync_wait_seconds=30)
 
 
@@ -63,8 +63,8 @@ def is_followed(fake_worker, job_id):
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0, 0.0])
-def test_a_silent_client_is_there_and_is_not_waited_for(check, server, timeout):
-    """The connection is left as patient as it was."""
+def test_a_silent_client_is_connected(check, server, timeout):
+    """The check does not block, and restores the timeout of the connection."""
     server.settimeout(timeout)
     started = time.monotonic()
 
@@ -73,34 +73,39 @@ def test_a_silent_client_is_there_and_is_not_waited_for(check, server, timeout):
     assert server.gettimeout() == timeout
 
 
-def test_a_further_request_is_not_taken_from_a_client_that_is_there(check, server, client):
-    client.sendall(b"GET /next")
+def test_the_check_does_not_consume_a_further_request(check, server, client_socket):
+    """A pipelined request stays in the socket for the server to read."""
+    client_socket.sendall(b"GET /next")
     until(lambda: server.recv(1, socket.MSG_PEEK))
 
     assert not is_disconnected(check)
     assert server.recv(100) == b"GET /next"
 
 
-def test_a_client_that_closes_has_left(check, client):
-    client.close()
+def test_a_client_that_closes_has_disconnected(check, client_socket):
+    """An orderly close is detected."""
+    client_socket.close()
 
     until(lambda: is_disconnected(check))
 
 
-def test_a_client_whose_connection_is_reset_has_left(check, client):
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
+def test_a_client_whose_connection_is_reset_has_disconnected(check, client_socket):
+    """A reset is detected like an orderly close."""
+    client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client_socket.close()
 
     until(lambda: is_disconnected(check))
 
 
-def test_a_connection_that_the_server_has_closed_itself_counts_as_left(check, server):
+def test_a_connection_closed_by_the_server_is_disconnected(check, server):
+    """The check must not fail on a closed socket."""
     server.close()
 
     assert is_disconnected(check)
 
 
-def test_under_a_server_that_hides_the_connection_nobody_leaves(api_app):
+def test_a_server_that_hides_the_connection_reports_no_disconnects(api_app):
+    """Without gunicorn's socket the check never raises."""
     with api_app.test_request_context():
         check = disconnect_check()
 
@@ -108,8 +113,8 @@ def test_under_a_server_that_hides_the_connection_nobody_leaves(api_app):
 
 
 @pytest.fixture
-def disconnect(patient, fake_worker, server, client):
-    """Post a chat, see it queued or running, close the connection; the reply and what became of the job."""
+def disconnect(patient, fake_worker, server, client_socket):
+    """Posts a chat, closes the connection while it is queued or running, and returns the reply and the final state."""
 
     def disconnect(call, is_running=False, **body):
         def post():
@@ -123,7 +128,7 @@ def disconnect(patient, fake_worker, server, client):
             job_id = until(fake_worker.next_queued)
             if is_running:
                 fake_worker.write(lease := fake_worker.claim(job_id), lease.log_length, "half an ans")
-            client.close()
+            client_socket.close()
             if body.get("on_disconnect") == "continue":
                 fake_worker.complete(job_id)
             return *posted.result(10), job_id
@@ -133,8 +138,8 @@ def disconnect(patient, fake_worker, server, client):
 
 @pytest.mark.parametrize("is_running", [False, True])
 @pytest.mark.parametrize("body", [{"stream": False}, {"stream": True}])
-def test_a_caller_who_leaves_a_sync_chat_cancels_it(patient, disconnect, is_running, body, api_services):
-    """Queued or running; the text so far is kept."""
+def test_a_disconnect_cancels_a_sync_chat(patient, disconnect, is_running, body, api_services):
+    """The job is cancelled whether queued or running, and keeps its partial text."""
     reply, _, job_id = disconnect("sync", is_running, **body)
 
     chat = patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json
@@ -142,22 +147,26 @@ def test_a_caller_who_leaves_a_sync_chat_cancels_it(patient, disconnect, is_runn
     assert reply.status_code == (200 if body["stream"] else 499)
 
 
-def test_who_leaves_is_told_off_with_a_code_that_only_logs_show(disconnect, read_problem):
+def test_a_disconnect_is_499(disconnect, read_problem):
+    """The client is gone, so the code appears in logs only."""
     reply, _, _ = disconnect("sync")
 
     read_problem(reply, 499, "client_disconnected")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_caller_may_leave_a_sync_chat_to_itself(patient, disconnect, stream):
+def test_a_sync_chat_can_continue_after_a_disconnect(patient, disconnect, stream):
+    """`on_disconnect: continue` keeps the job running."""
     _, _, job_id = disconnect("sync", on_disconnect="continue", stream=stream)
 
     assert patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json["status"] == "completed"
 
 
-def test_a_follower_who_leaves_ends_his_stream_alone(patient, fake_worker, submit_chat, server, client, monkeypatch):
-    """The reader is let go of, and the job goes on."""
-    monkeypatch.setattr(event_stream, "TICK_SECONDS", 0.05)
+def test_a_disconnected_reader_ends_only_its_own_stream(
+    patient, fake_worker, submit_chat, server, client_socket, monkeypatch
+):
+    """The stream's resources are released, and the job continues."""
+    monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
     job_id = submit_chat()
     with ThreadPoolExecutor() as pool:
         path = f"/api/v1/chat/jobs/{job_id}/events"
@@ -165,7 +174,7 @@ def test_a_follower_who_leaves_ends_his_stream_alone(patient, fake_worker, submi
             lambda: patient.test_client().get(path, environ_overrides={"gunicorn.socket": server}).text
         )
         until(lambda: is_followed(fake_worker, job_id))
-        client.close()
+        client_socket.close()
         text = stream.result(10)
 
     assert "event: status" in text
@@ -173,9 +182,9 @@ def test_a_follower_who_leaves_ends_his_stream_alone(patient, fake_worker, submi
     assert fake_worker.store.run(queries.record(job_id)).state is State.QUEUED
 
 
-def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, fake_worker, server, client, monkeypatch):
-    """A client that is told to come back to another server leaves this one: its job goes on."""
-    monkeypatch.setattr(event_stream, "DISCONNECT_CHECK_SECONDS", 60)
+def test_a_disconnect_during_shutdown_cancels_nothing(patient, fake_worker, server, client_socket, monkeypatch):
+    """A client that reconnects to another server disconnects from this one, so its job must continue."""
+    monkeypatch.setattr(engine, "DISCONNECT_CHECK_SECONDS", 60)
     with ThreadPoolExecutor() as pool:
         stream = pool.submit(
             lambda: (
@@ -190,7 +199,7 @@ def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, fa
         )
         job_id = until(fake_worker.next_queued)
         until(lambda: is_followed(fake_worker, job_id))
-        client.close()
+        client_socket.close()
         services_of(patient).listener.close()
         stream.result(10)
 
@@ -199,7 +208,8 @@ def test_a_server_that_stops_while_the_client_leaves_cancels_nothing(patient, fa
 
 @pytest.mark.parametrize("value", ["stop", "", 1, True])
 @pytest.mark.parametrize("call", ["sync", "async"])
-def test_any_other_wish_is_refused(api_client, read_problem, call, value):
+def test_an_unknown_on_disconnect_value_is_rejected(api_client, read_problem, call, value):
+    """Only `cancel` and `continue` are accepted."""
     problem = read_problem(
         api_client.post(f"/api/v1/chat/{call}", json=HELLO | {"on_disconnect": value}), 422, "invalid_request"
     )

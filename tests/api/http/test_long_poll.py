@@ -1,4 +1,4 @@
-"""Waiting for a job over HTTP, on each of its three addresses: woken by the end itself, told apart by ETag."""
+"""Long polls on each of the three endpoints of a job: ended by the final state, with ETags for every change."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ ADDRESSES = {
 
 @pytest.fixture(params=ADDRESSES)
 def address(request):
-    """Of each kind: the path and the status of an answer for a job that has not ended."""
+    """The path of each endpoint, and its status for a job that is not final."""
     return ADDRESSES[request.param]
 
 
@@ -42,7 +42,7 @@ def unfinished(address):
 
 @pytest.fixture
 def waits(fake_worker):
-    """True once somebody waits for that job."""
+    """True once a request waits for that job."""
     client = fake_worker.store._client
     return lambda job_id: client.pubsub_numsub(keys.changed_channel(job_id))[0][1] == 1
 
@@ -53,8 +53,8 @@ def get(api_app):
 
 
 @pytest.mark.parametrize(("query", "prefer"), [("?wait=20", {}), ("", {"Prefer": "wait=20"})])
-def test_a_wait_ends_when_the_job_does(get, fake_worker, waits, job_id, path, query, prefer):
-    """Far sooner than a look that is taken anyway."""
+def test_a_wait_ends_when_the_job_becomes_final(get, fake_worker, waits, job_id, path, query, prefer):
+    """The response comes long before the periodic recheck."""
     with ThreadPoolExecutor() as pool:
         waited = pool.submit(get, path + query, **prefer)
         until(lambda: waits(job_id))
@@ -69,7 +69,8 @@ def test_a_wait_ends_when_the_job_does(get, fake_worker, waits, job_id, path, qu
     assert took < RECHECK_SECONDS - 1
 
 
-def test_a_wait_that_runs_out_tells_how_the_job_stands_and_when_to_ask_again(get, path, unfinished):
+def test_a_wait_that_times_out_returns_the_current_state(get, path, unfinished):
+    """The response has a Retry-After."""
     started = time.monotonic()
     response = get(path + "?wait=0.2")
 
@@ -78,8 +79,8 @@ def test_a_wait_that_runs_out_tells_how_the_job_stands_and_when_to_ask_again(get
     assert time.monotonic() - started >= 0.2
 
 
-def test_the_query_goes_before_the_preference(get, path, unfinished):
-    """Answered at once, and not said to have been waited for."""
+def test_the_query_takes_precedence_over_prefer(get, path, unfinished):
+    """With `wait=0` the response is immediate and has no Preference-Applied."""
     response = get(path + "?wait=0", Prefer="wait=60")
 
     assert response.status_code == unfinished
@@ -90,20 +91,23 @@ def test_the_query_goes_before_the_preference(get, path, unfinished):
     ("prefer", "applied"),
     [("wait=7", "wait=7"), ("wait=9999", "wait=60"), ("respond-async, wait=0", "wait=0"), ("wait=-1", None)],
 )
-def test_a_preference_is_honoured_up_to_a_minute_and_said_so(get, fake_worker, job_id, path, prefer, applied):
+def test_a_preference_is_honoured_up_to_a_minute(get, fake_worker, job_id, path, prefer, applied):
+    """Preference-Applied states the wait that was applied."""
     fake_worker.complete(job_id)
 
     assert get(path, Prefer=prefer).headers.get("Preference-Applied") == applied
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "x", "", "nan", "inf"])
-def test_a_wait_that_is_none_is_refused(get, read_problem, path, wait):
+def test_an_invalid_wait_is_rejected(get, read_problem, path, wait):
+    """A wait that is not a number between 0 and the maximum is a 422."""
     problem = read_problem(get(f"{path}?wait={wait}"), 422, "invalid_request")
 
     assert problem["error"]["param"] == "wait"
 
 
-def test_nobody_waits_for_a_job_that_there_is_none_of(get, read_problem, address):
+def test_a_wait_for_an_unknown_job_is_404_immediately(get, read_problem, address):
+    """A wait must not hold the request for a job that does not exist."""
     started = time.monotonic()
     for unknown in (UNKNOWN, "nonsense"):
         read_problem(get(address[0].format(unknown) + "?wait=30"), 404, "job_not_found")
@@ -111,7 +115,8 @@ def test_nobody_waits_for_a_job_that_there_is_none_of(get, read_problem, address
     assert time.monotonic() - started < 3
 
 
-def test_a_job_deleted_meanwhile_ends_the_wait(get, api_client, waits, job_id, path):
+def test_deleting_the_job_ends_the_wait(get, api_client, waits, job_id, path):
+    """The waiting request gets a 404 instead of waiting until its timeout."""
     with ThreadPoolExecutor() as pool:
         waited = pool.submit(get, path + "?wait=30")
         until(lambda: waits(job_id))
@@ -121,8 +126,8 @@ def test_a_job_deleted_meanwhile_ends_the_wait(get, api_client, waits, job_id, p
     assert response.status_code == 404 or response.json["status"] == "cancelled"
 
 
-def test_a_wait_takes_a_look_at_its_beginning_and_at_its_end_only(get, fake_worker, waits, job_id, path, monkeypatch):
-    """Whatever is written meanwhile: a stream of a hundred pieces costs a waiter nothing."""
+def test_a_wait_reads_the_job_only_at_its_beginning_and_end(get, fake_worker, waits, job_id, path, monkeypatch):
+    """A stream of a hundred deltas causes no reads by a waiting request."""
     lease = fake_worker.claim(job_id)
     with ThreadPoolExecutor() as pool:
         waited = pool.submit(get, path + "?wait=30")
@@ -133,10 +138,11 @@ def test_a_wait_takes_a_look_at_its_beginning_and_at_its_end_only(get, fake_work
         assert fake_worker.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, fake_worker.settings))
         assert waited.result(20).json["status"] == "completed"
 
-    assert len(reads) <= 3  # one may still have been due when the counting began
+    assert len(reads) <= 3  # one read may have been due when the counting began
 
 
-def test_a_job_that_has_ended_is_read_once(get, fake_worker, job_id, path, monkeypatch):
+def test_a_final_job_is_read_once(get, fake_worker, job_id, path, monkeypatch):
+    """A wait for a final job costs one read."""
     fake_worker.complete(job_id)
     reads = count_reads(fake_worker.store, job_id, monkeypatch)
 
@@ -157,6 +163,7 @@ def count_reads(store, job_id, monkeypatch):
 
 
 def test_waiters_on_all_addresses_are_woken_by_one_cancel(get, api_client, waits, job_id):
+    """Every endpoint that can wait is notified of the same cancellation."""
     paths = [form.format(job_id) + "?wait=30" for form, _ in ADDRESSES.values() for _ in range(5)]
     with ThreadPoolExecutor(len(paths)) as pool:
         waited = [pool.submit(get, path) for path in paths]
@@ -168,7 +175,7 @@ def test_waiters_on_all_addresses_are_woken_by_one_cancel(get, api_client, waits
 
 
 def test_the_etag_holds_until_something_changes(get, fake_worker, submit_chat, address):
-    """Its place in line, a claim, a piece of text, the end: each of them is a change."""
+    """The queue position, a claim, a delta and the end each change the ETag."""
     form, _ = address
     first, job_id = submit_chat(), submit_chat()
     seen = [etag_of(get, form.format(job_id))]
@@ -185,7 +192,7 @@ def test_the_etag_holds_until_something_changes(get, fake_worker, submit_chat, a
 
 
 def etag_of(get, path):
-    """The ETag, which holds: asked with it, the answer is 304 and empty, in each way that it may be sent."""
+    """The current ETag, for which each form of If-None-Match is answered with an empty 304."""
     tag = get(path).headers["ETag"]
     for sent in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
         same = get(path, **{"If-None-Match": sent})
@@ -194,8 +201,8 @@ def etag_of(get, path):
     return tag
 
 
-def test_a_wait_with_an_etag_tells_what_has_changed(get, fake_worker, waits, job_id, path):
-    """And when nothing has, 304 at its end."""
+def test_a_wait_with_an_etag_returns_the_changed_job(get, fake_worker, waits, job_id, path):
+    """If nothing changed, the response is 304 at the end of the wait."""
     tag = get(path).headers["ETag"]
     unchanged = get(path + "?wait=0.2", **{"If-None-Match": tag})
     with ThreadPoolExecutor() as pool:

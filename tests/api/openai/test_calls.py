@@ -1,4 +1,4 @@
-"""/v1 without a worker: what is kept how long, what is shown of what, what is refused."""
+"""/v1 without a worker: lifetimes of stored data, the objects that are returned, and rejected calls."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ def ttl(redis_client_of_api):
 
 
 def test_the_events_of_a_response_live_as_long_as_its_answer(create_response, fake_worker, api_client, ttl):
-    """Their numbers are told by the log alone, so a reader may come back as long as there is an answer."""
+    """Their numbers exist in the log alone, so a reader can resume for as long as there is an answer."""
     response_id = create_response().json["id"]
     fake_worker.complete(response_id, ANSWER)
 
@@ -35,7 +35,8 @@ def test_the_events_of_a_response_live_as_long_as_its_answer(create_response, fa
     assert all_events[-1]["response"]["output"][0]["content"][0]["text"] == "an answer"
 
 
-def test_what_is_not_to_be_stored_is_kept_for_minutes(create_response, fake_worker, api_client, ttl):
+def test_an_unstored_response_expires_within_minutes(create_response, fake_worker, api_client, ttl):
+    """`store: false` shortens the lifetime of everything the job has stored."""
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(create_response, background=False, store=False)
         job_id = until(fake_worker.next_queued)
@@ -46,7 +47,8 @@ def test_what_is_not_to_be_stored_is_kept_for_minutes(create_response, fake_work
         assert 0 < ttl(key) <= 300
 
 
-def test_a_wait_that_is_over_is_an_error_that_the_client_sends_again(make_api, api_redis_port, api_services):
+def test_a_wait_that_times_out_is_an_error_the_client_retries(make_api, api_redis_port, api_services):
+    """The 504 makes an openai client repeat its request and wait for the same job."""
     client = make_api(api_redis_port, client_wait_seconds=0.1).test_client()
     first = client.post("/v1/chat/completions", json=COMPLETION)
     again = client.post("/v1/chat/completions", json=COMPLETION, headers={"x-stainless-retry-count": "1"})
@@ -56,7 +58,8 @@ def test_a_wait_that_is_over_is_an_error_that_the_client_sends_again(make_api, a
     assert "x-should-retry" not in first.headers
 
 
-def test_a_conversation_whose_beginning_has_expired_is_told_so(create_response, api_client, fake_worker):
+def test_an_expired_previous_response_is_reported(create_response, api_client, fake_worker):
+    """The error has the code that OpenAI uses for an unknown previous response."""
     first = create_response().json["id"]
     fake_worker.complete(first, ANSWER)
     second = create_response(previous_response_id=first)
@@ -71,8 +74,8 @@ def test_a_conversation_whose_beginning_has_expired_is_told_so(create_response, 
     )
 
 
-def test_thoughts_that_nobody_can_read_are_not_retold(create_response, api_client, fake_worker):
-    """Nor the ids that a provider which keeps nothing does not know."""
+def test_unreadable_reasoning_is_not_sent_again(create_response, api_client, fake_worker):
+    """Neither are the ids of items, which a provider that stores nothing does not know."""
     call = {
         "id": "fc_1",
         "type": "function_call",
@@ -98,7 +101,8 @@ def test_thoughts_that_nobody_can_read_are_not_retold(create_response, api_clien
     assert items[3]["id"] != "fc_1"
 
 
-def test_a_stream_of_what_is_deleted_ends_with_an_error(create_response, api_app, api_client, api_services):
+def test_deleting_the_job_ends_its_stream_with_an_error(create_response, api_app, api_client, api_services):
+    """The client must not take the stream for a complete one."""
     response_id = create_response().json["id"]
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: api_app.test_client().get(f"/v1/responses/{response_id}?stream=true").text)
@@ -111,8 +115,8 @@ def test_a_stream_of_what_is_deleted_ends_with_an_error(create_response, api_app
     assert [event["sequence_number"] for event in received] == list(range(len(received)))
 
 
-def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create_response, api_client, fake_worker):
-    """As its stream has told them, whichever way it is asked for."""
+def test_a_cancelled_response_keeps_its_finished_calls(create_response, api_client, fake_worker):
+    """Every way to fetch the response returns the items that its stream contained."""
     response_id = create_response().json["id"]
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "status": "in_progress"}
     done = call | {"arguments": "{}", "status": "completed"}
@@ -132,7 +136,8 @@ def test_a_response_that_was_cancelled_keeps_the_calls_that_were_finished(create
     assert events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)[-1]["response"] == shown
 
 
-def test_a_native_chat_has_events_also_when_its_log_has_expired(api_client, submit_chat, fake_worker, api_services):
+def test_a_native_chat_has_events_after_its_log_has_expired(api_client, submit_chat, fake_worker, api_services):
+    """The events are rebuilt from the answer."""
     job_id = submit_chat("hello")
     fake_worker.complete(job_id, ChatAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE))
     api_services.store._client.delete(keys.events(job_id))
@@ -144,14 +149,16 @@ def test_a_native_chat_has_events_also_when_its_log_has_expired(api_client, subm
     assert added["item"]["id"] == received[-1]["response"]["output"][0]["id"]
 
 
-def test_embeddings_are_no_response(api_client, fake_worker, submit_chat):
+def test_an_embeddings_job_is_not_a_response(api_client, fake_worker, submit_chat):
+    """Its id is a 404 under /v1/responses."""
     task = api_client.post("/api/v1/tasks", json={"kind": "embeddings", "input": ["a"]}).json["task_id"]
     fake_worker.complete(task, EmbeddingsAnswer(vectors=(pack([1.0]),), model="e", usage=None))
 
     assert api_client.get(f"/v1/responses/{task}").status_code == 404
 
 
-def test_embeddings_of_the_native_api_come_as_they_were_asked_for(api_client, fake_worker):
+def test_native_embeddings_have_the_requested_format(api_client, fake_worker):
+    """Vectors are numbers or base64, as requested."""
     for wanted, shown in (("float", [[0.5, -1.0]]), ("base64", [pack([0.5, -1.0])])):
         body = {"kind": "embeddings", "input": ["a", [1, 2]], "encoding_format": wanted}
         task = api_client.post("/api/v1/tasks", json=body).json["task_id"]
@@ -160,21 +167,24 @@ def test_embeddings_of_the_native_api_come_as_they_were_asked_for(api_client, fa
         assert api_client.get(f"/api/v1/tasks/{task}/result").json["result"]["vectors"] == shown
 
 
-def test_models_are_those_of_the_settings_until_a_worker_has_asked(api_client, api_services):
+def test_models_are_those_of_the_settings_before_the_first_list(api_client, api_services):
+    """No worker has read the provider's list yet."""
     settings = api_services.settings
     listed = api_client.get("/v1/models").json
 
     assert [model["id"] for model in listed["data"]] == [settings.chat_model, settings.embedding_model]
 
 
-def test_it_says_when_redis_is_away(make_api, silent_port):
+def test_an_outage_of_redis_is_503(make_api, silent_port):
+    """The error member has the stable code of an outage."""
     client = make_api(silent_port, redis_timeout_seconds=0.2).test_client()
     refused = client.post("/v1/responses", json={"input": "hi"})
 
     assert (refused.status_code, refused.json["error"]["code"]) == (503, "store_unavailable")
 
 
-def test_a_retry_of_a_failed_response_is_made_as_a_response(api_client, create_response, fake_worker):
+def test_a_retry_of_a_response_is_a_response(api_client, create_response, fake_worker):
+    """The new job can be fetched under /v1/responses."""
     failed = create_response().json["id"]
     fake_worker.fail(failed)
     again = api_client.post(f"/api/v1/tasks/{failed}/retry").json["task_id"]

@@ -1,4 +1,4 @@
-"""/v1: what is taken and what is refused, so that whatever was taken can be read again."""
+"""/v1: accepted and rejected input. Every accepted request can be read again."""
 
 import gzip
 import json
@@ -25,7 +25,7 @@ def post_raw(client, body, **headers):
 
 
 def nested(levels):
-    inner = levels - 1  # the body itself is one
+    inner = levels - 1  # the body itself is one level
     return b'{"background":true,"input":"hi","extra":' + b'{"a":' * inner + b"1" + b"}" * inner + b"}"
 
 
@@ -35,7 +35,8 @@ def answered(client, fake_worker, **body):
     return response_id
 
 
-def test_what_is_nested_as_deep_as_may_be_can_be_read_again(api_client, fake_worker):
+def test_the_deepest_accepted_body_can_be_read_again(api_client, fake_worker):
+    """The stored request and the returned object nest the body in further levels."""
     accepted = post_raw(api_client, nested(150))
     refused = post_raw(api_client, nested(151))
     fake_worker.complete(accepted.json["id"], ANSWER)
@@ -47,14 +48,16 @@ def test_what_is_nested_as_deep_as_may_be_can_be_read_again(api_client, fake_wor
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999"])
-def test_a_number_that_json_has_no_word_for_is_refused(api_client, number):
+def test_nan_and_infinity_are_rejected(api_client, number):
+    """A value that JSON cannot express could not be stored."""
     refused = post_raw(api_client, b'{"background":true,"input":"hi","temperature":' + number + b"}")
 
     assert (refused.status_code, refused.json["error"]["code"]) == (400, "malformed_json")
 
 
 @pytest.mark.parametrize("path", ["/v1/responses", "/api/v1/chat/async"])
-def test_a_compressed_body_is_refused_as_one(api_client, path):
+def test_a_compressed_body_is_rejected(api_client, path):
+    """The body is not parsed as JSON, so the error must not be about its syntax."""
     body = gzip.compress(b'{"message":"hi"}')
     refused = api_client.post(path, data=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
@@ -62,13 +65,14 @@ def test_a_compressed_body_is_refused_as_one(api_client, path):
 
 
 def test_a_model_may_have_a_space_in_its_name(api_client):
+    """Some providers use such names; a space at the beginning is still invalid."""
     assert post(api_client, input="hi", model="my model").json["model"] == "my model"
     assert post(api_client, input="hi", model=" m").status_code == 400
 
 
 @pytest.fixture
 def unreadable(api_client, fake_worker, api_services):
-    """A response that failed since its request is damaged."""
+    """A response that failed because its stored request is damaged."""
     response_id = post(api_client, input="hi").json["id"]
     api_services.store._client.set(keys.request(response_id), f'{{"input":"{CANARY}",,')
     claimed = fake_worker.store.run(
@@ -80,8 +84,8 @@ def unreadable(api_client, fake_worker, api_services):
     return response_id
 
 
-def test_a_job_whose_request_cannot_be_read_is_shown_refused_and_forgotten(api_client, unreadable):
-    """What needs no request answers as ever."""
+def test_a_job_with_an_unreadable_request_can_be_shown_and_deleted(api_client, unreadable):
+    """Only calls that need the request fail."""
     task = api_client.get(f"/api/v1/tasks/{unreadable}").json
     response = api_client.get(f"/v1/responses/{unreadable}")
     retried = api_client.post(f"/api/v1/tasks/{unreadable}/retry")
@@ -107,8 +111,8 @@ def test_a_job_whose_request_cannot_be_read_is_shown_refused_and_forgotten(api_c
         ("get", "/v1/chat/completions/{}"),
     ],
 )
-def test_an_ingest_is_no_conversation(api_client, api_services, method, path):
-    """And stays as it is."""
+def test_an_ingest_is_not_a_conversation(api_client, api_services, method, path):
+    """/v1/responses neither shows, cancels nor deletes it."""
     task = IngestTask(kind="ingest", document_id="doc_" + "0" * 32, filename="a.txt")
     job_id = api_services.submitter.submit(task).job_id
 
@@ -116,13 +120,15 @@ def test_an_ingest_is_no_conversation(api_client, api_services, method, path):
     assert api_client.get(f"/api/v1/tasks/{job_id}").json["status"] == State.QUEUED
 
 
-def test_a_conversation_goes_on_without_further_input(api_client, fake_worker):
+def test_a_conversation_continues_without_further_input(api_client, fake_worker):
+    """`previous_response_id` alone is a valid request."""
     first = answered(api_client, fake_worker, input="hi")
 
     assert post(api_client, previous_response_id=first).status_code == 200
 
 
 def test_a_conversation_may_be_as_long_as_a_body(make_api, api_redis_port, fake_worker):
+    """The limit of a request body applies to the whole conversation."""
     client = make_api(api_redis_port, max_body_bytes=2_000).test_client()
     first = answered(client, fake_worker, input="x" * 900)
     second = answered(client, fake_worker, input="y" * 500, previous_response_id=first)
@@ -132,7 +138,8 @@ def test_a_conversation_may_be_as_long_as_a_body(make_api, api_redis_port, fake_
     assert refused.json["error"]["param"] == "previous_response_id"
 
 
-def test_the_length_of_a_conversation_is_that_of_its_bytes(make_api, api_redis_port, fake_worker):
+def test_the_length_of_a_conversation_is_counted_in_bytes(make_api, api_redis_port, fake_worker):
+    """A character of several bytes counts as several."""
     client = make_api(api_redis_port, max_body_bytes=2_000).test_client()
     first = answered(client, fake_worker, input="x" * 900)
     body = json.dumps({"background": True, "input": "\u00fc" * 600, "previous_response_id": first}, ensure_ascii=False)
@@ -141,7 +148,8 @@ def test_the_length_of_a_conversation_is_that_of_its_bytes(make_api, api_redis_p
     assert (refused.status_code, refused.json["error"]["code"]) == (400, "conversation_too_long")
 
 
-def test_an_idempotency_key_finds_its_job_when_what_it_continued_is_gone(api_client, fake_worker):
+def test_an_idempotency_key_finds_its_job_after_the_previous_response_is_gone(api_client, fake_worker):
+    """A repeated request must not fail because its history has expired."""
     first = answered(api_client, fake_worker, input="hi")
     headers = {"Idempotency-Key": "k"}
     second = post(api_client, headers, input="and?", previous_response_id=first).json["id"]
@@ -164,7 +172,8 @@ MESSAGES = [
 ]
 
 
-def test_a_completion_with_tools_and_images_goes_on_as_a_response(api_client, fake_worker, api_services):
+def test_a_completion_with_tools_and_images_continues_as_a_response(api_client, fake_worker, api_services):
+    """All of its messages have a counterpart among the items of a response."""
     task = CompletionTask(kind="completion", body={"messages": MESSAGES})
     completion = api_services.submitter.submit(task, id_prefix="chatcmpl").job_id
     fake_worker.complete(completion, ANSWER)
@@ -183,7 +192,8 @@ def test_a_completion_with_tools_and_images_goes_on_as_a_response(api_client, fa
 
 
 @pytest.mark.parametrize("output", [None, [None, {"id": "x"}, {"type": 5}]])
-def test_a_response_that_makes_no_sense_is_shown_without_it(api_client, fake_worker, output):
+def test_malformed_output_of_the_provider_is_left_out(api_client, fake_worker, output):
+    """The rest of the response is still shown."""
     response_id = post(api_client, input="hi").json["id"]
     fake_worker.complete(response_id, ANSWER.model_copy(update={"body": {"output": output}}))
 

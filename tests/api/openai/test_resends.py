@@ -1,4 +1,4 @@
-"""Calls that a client sends again: each finds the job of its first try, and none that of another call."""
+"""Requests that a client resends: each finds the job of its first try, and never the job of another call."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage
 
 
 def send(create_response, count=None, caller="Bearer a", **body):
-    """A call whose answer is lost on its way: why clients send again."""
+    """A call whose answer is lost in transit, which makes clients resend it."""
     headers = {"Authorization": caller} | ({} if count is None else {"x-stainless-retry-count": str(count)})
     response = create_response(headers, buffered=False, **body)
     payload = json.loads(next(response.iter_encoded()))
@@ -22,22 +22,23 @@ def send(create_response, count=None, caller="Bearer a", **body):
     return payload["id"]
 
 
-def test_what_a_client_sends_again_is_the_job_of_its_first_try(create_response):
+def test_a_resent_request_finds_the_job_of_its_first_try(create_response):
+    """A retry of the openai client must not start a second job."""
     first = send(create_response, 0)
 
     assert send(create_response, 1) == send(create_response, 2) == first
 
 
-def test_what_is_sent_once_more_on_purpose_is_another_job(create_response):
-    """And a retry is of the latest."""
+def test_an_intended_repetition_is_another_job(create_response):
+    """A retry finds the latest of them."""
     first, second = send(create_response, 0), send(create_response, 0)
 
     assert first != second
     assert send(create_response, 1) == second
 
 
-def test_equal_calls_that_are_all_sent_again_find_a_job_each(create_response):
-    """However often; one of which the first try never came gets a new one."""
+def test_identical_calls_that_are_all_resent_find_one_job_each(create_response):
+    """A call whose first try was lost gets a new job."""
     first_tries = {send(create_response, 0) for _ in range(3)}
 
     assert {send(create_response, 1) for _ in range(3)} == first_tries
@@ -47,22 +48,23 @@ def test_equal_calls_that_are_all_sent_again_find_a_job_each(create_response):
     assert send(create_response, 2) == late
 
 
-def test_a_call_that_is_sent_again_takes_no_job_that_another_has_taken_while_one_is_left(create_response):
-    """Though its count is higher: the retry before this one never came."""
+def test_a_resent_call_prefers_a_job_that_no_other_call_has_taken(create_response):
+    """This holds even if its retry count is higher, because an earlier retry was lost."""
     first_tries = {send(create_response, 0), send(create_response, 0)}
 
     assert {send(create_response, 1), send(create_response, 2)} == first_tries
 
 
-def test_a_retry_that_finds_one_cancelled_takes_the_other(create_response, api_client):
+def test_a_retry_skips_a_cancelled_job(create_response, api_client):
+    """It takes the other job of an identical call."""
     other, cancelled = send(create_response, 0), send(create_response, 0)
     api_client.post(f"/v1/responses/{cancelled}/cancel")
 
     assert send(create_response, 1) == other
 
 
-def test_only_the_latest_equal_calls_are_remembered(create_response, redis_client_of_api):
-    """Nobody sends more of them again within the window, and the memory of them stays small."""
+def test_only_the_latest_identical_calls_are_remembered(create_response, redis_client_of_api):
+    """The stored list stays small, however many identical calls there are."""
     for _ in range(40):
         send(create_response, 0)
     (remembered,) = redis_client_of_api.scan_iter("cq:resends:*")
@@ -71,15 +73,15 @@ def test_only_the_latest_equal_calls_are_remembered(create_response, redis_clien
     assert 0 < redis_client_of_api.ttl(remembered) <= 1_800
 
 
-def test_a_retry_never_gets_an_answer_that_an_earlier_call_has_had(create_response, api_client):
-    """An equal call whose own first try never came: it is a call of its own."""
+def test_a_retry_never_gets_an_answer_that_was_delivered_to_another_call(create_response, api_client):
+    """An identical call whose first try was lost is a call of its own."""
     had = create_response({"x-stainless-retry-count": "0"}).json["id"]
 
     assert send(create_response, 1, caller="") != had
 
 
-def test_a_stream_that_has_begun_is_an_answer(create_response, fake_worker):
-    """No openai client sends such a call again."""
+def test_a_stream_that_has_begun_counts_as_answered(create_response, fake_worker):
+    """An openai client never resends a call whose stream has begun."""
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(lambda: create_response(stream=True).text)
         had = until(fake_worker.next_queued)
@@ -91,8 +93,8 @@ def test_a_stream_that_has_begun_is_an_answer(create_response, fake_worker):
     retry.close()
 
 
-def test_a_call_that_comes_back_for_its_answer_is_left_to_nobody_else(create_response, fake_worker):
-    """Its retry has it; the job of an equal call that waits still is found."""
+def test_a_job_found_by_a_retry_is_not_given_to_another_call(create_response, fake_worker):
+    """The job of an identical call that still waits can be found."""
     lost, other = send(create_response, 0, caller=""), send(create_response, 0, caller="")
     retry = {"x-stainless-retry-count": "1"}
 
@@ -102,17 +104,20 @@ def test_a_call_that_comes_back_for_its_answer_is_left_to_nobody_else(create_res
 
 
 @pytest.mark.parametrize("other", [{"caller": "Bearer b"}, {"input": "ho"}, {"store": True}])
-def test_what_another_caller_sends_or_with_another_body_is_another_job(create_response, other):
+def test_another_caller_or_another_body_is_another_job(create_response, other):
+    """Deduplication compares the caller and the whole body."""
     first = send(create_response, 0)
 
     assert send(create_response, 1, **other) != first
 
 
-def test_a_retry_whose_first_try_never_came_is_a_new_job(create_response):
+def test_a_retry_whose_first_try_was_lost_is_a_new_job(create_response):
+    """There is no job to find, so the retry creates one."""
     assert send(create_response, 2).startswith("resp_")
 
 
-def test_a_retry_of_what_was_cancelled_or_deleted_is_a_new_job(create_response, api_client):
+def test_a_retry_of_a_cancelled_or_deleted_job_is_a_new_job(create_response, api_client):
+    """The client still wants an answer."""
     first = send(create_response, 0)
     api_client.post(f"/v1/responses/{first}/cancel")
     second = send(create_response, 1)
@@ -121,7 +126,8 @@ def test_a_retry_of_what_was_cancelled_or_deleted_is_a_new_job(create_response, 
     assert len({first, second, send(create_response, 1)}) == 3
 
 
-def test_that_retries_find_their_job_can_be_switched_off(make_api, api_redis_port, api_services):
+def test_deduplication_can_be_switched_off(make_api, api_redis_port, api_services):
+    """With `resend_window_seconds=0` every request is a new job."""
     client = make_api(api_redis_port, resend_window_seconds=0).test_client()
 
     def post(count):
@@ -131,7 +137,8 @@ def test_that_retries_find_their_job_can_be_switched_off(make_api, api_redis_por
     assert post("0") != post("1")
 
 
-def test_an_idempotency_key_names_a_call_whatever_its_count(create_response):
+def test_an_idempotency_key_overrides_the_retry_count(create_response):
+    """The same key is the same job, whatever the client's retry count."""
     headers = {"Idempotency-Key": "k"}
     first = create_response(headers).json["id"]
 
@@ -140,8 +147,8 @@ def test_an_idempotency_key_names_a_call_whatever_its_count(create_response):
     assert (refused.status_code, refused.json["error"]["code"]) == (400, "idempotency_conflict")
 
 
-def test_a_key_of_a_caller_is_in_no_key_and_no_value_of_the_store(create_response, redis_client_of_api):
-    """Not even as it was sent: it only goes into a digest."""
+def test_an_api_key_is_never_stored(create_response, redis_client_of_api):
+    """It only enters a digest, and is in no key and no value of the store."""
     send(create_response, 0, caller="Bearer sk-canary")
     dump = b" ".join(
         bytes(name) + (redis_client_of_api.dump(name) or b"") for name in redis_client_of_api.scan_iter("*")

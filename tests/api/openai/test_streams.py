@@ -1,12 +1,11 @@
-"""/v1's streams where something goes wrong: each ends with an error that its client sees."""
+"""Streams of /v1 that fail: each ends with an error that the client notices."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from api.http.event_stream import KEEPALIVE_SECONDS
-from api.openai import first_words
-from api.openai.stream import ServerShutdown
+from api.streaming import engine
+from api.streaming.encoder import ServerShutdown
 from jobs.kinds.response import ResponseAnswer
 from jobs.results import JobError, Usage
 from jobs.storage import keys, transitions
@@ -23,7 +22,7 @@ REFUSED = JobError(code="provider_rejected_request", message="the provider answe
 
 @pytest.fixture
 def start_stream(api_app):
-    """Reads a streamed call to its end while the test plays the worker."""
+    """Reads a streamed call to its end while the test acts as the worker."""
     with ThreadPoolExecutor() as pool:
 
         def read(path, body, buffered=True):
@@ -40,8 +39,8 @@ def write(fake_worker, lease, *lines):
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
-def test_a_refusal_before_the_first_word_is_answered_as_one(start_stream, fake_worker, path, body):
-    """As the call without a stream is: by its status the client makes a class of its own of it."""
+def test_a_failure_before_any_output_has_its_own_status(start_stream, fake_worker, path, body):
+    """The client chooses its exception class by the status, as it does without a stream."""
     call = start_stream(path, body)
     lease = fake_worker.claim(until(fake_worker.next_queued))
     assert fake_worker.store.run(transitions.fail(lease, REFUSED, None, fake_worker.settings))
@@ -52,7 +51,8 @@ def test_a_refusal_before_the_first_word_is_answered_as_one(start_stream, fake_w
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
-def test_a_failure_after_the_first_word_is_told_in_the_stream(start_stream, fake_worker, path, body):
+def test_a_failure_after_the_first_output_ends_the_stream_with_an_error(start_stream, fake_worker, path, body):
+    """The status 200 has been sent, so the error is the last event."""
     call = start_stream(path, body)
     lease = fake_worker.claim(until(fake_worker.next_queued))
     write(fake_worker, lease, transitions.delta_event("so far"))
@@ -65,15 +65,17 @@ def test_a_failure_after_the_first_word_is_told_in_the_stream(start_stream, fake
     assert last.get("type") == "response.failed" or last["error"]["code"] == "provider_rejected_request"
 
 
-def test_a_stream_in_the_background_begins_at_once(start_stream, fake_worker):
+def test_a_background_stream_begins_immediately(start_stream, fake_worker):
+    """Only foreground streams are held back until there is output."""
     call = start_stream("/v1/responses", {"input": "hi", "background": True})
     fake_worker.fail(until(fake_worker.next_queued))
 
     assert [event["type"] for event in events(call.result(30).text)][-1] == "response.failed"
 
 
-def test_nobody_is_held_for_longer_than_a_stream_may_be_silent(api_client, fake_worker, monkeypatch):
-    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+def test_a_stream_is_not_held_longer_than_it_may_be_silent(api_client, fake_worker, monkeypatch):
+    """A proxy would close the connection."""
+    monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
     started = api_client.post("/v1/responses", json={"input": "hi", "stream": True}, buffered=False)
 
     assert b"response.created" in next(started.iter_encoded())
@@ -90,10 +92,8 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("malformed", MALFORMED)
-def test_what_cannot_be_told_ends_the_stream_with_an_error_and_a_line_in_the_log(
-    start_stream, fake_worker, caplog, malformed
-):
-    """The line holds nothing of it."""
+def test_a_malformed_event_ends_the_stream_with_an_error(start_stream, fake_worker, caplog, malformed):
+    """The error is logged without any content of the event."""
     call = start_stream(*CALLS["choices" in malformed])
     job_id = until(fake_worker.next_queued)
     lease = fake_worker.claim(job_id)
@@ -110,8 +110,8 @@ def test_what_cannot_be_told_ends_the_stream_with_an_error_and_a_line_in_the_log
     assert CANARY not in caplog.text
 
 
-def test_a_stream_names_the_model_that_was_asked_for_until_its_end(api_client, fake_worker):
-    """Live and in a replay, when the record has the provider's."""
+def test_a_stream_has_the_requested_model_until_its_end(api_client, fake_worker):
+    """This holds live and in a replay, when the record already has the provider's model."""
     response_id = api_client.post("/v1/responses", json={"model": "ours", "input": "hi", "background": True}).json["id"]
     fake_worker.complete(response_id, ANSWER)
     received = events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)
@@ -119,7 +119,8 @@ def test_a_stream_names_the_model_that_was_asked_for_until_its_end(api_client, f
     assert [received[0]["response"]["model"], received[-1]["response"]["model"]] == ["ours", "theirs"]
 
 
-def test_tokens_that_nobody_counted_are_an_estimate(api_client, fake_worker, start_stream):
+def test_uncounted_tokens_are_marked_as_an_estimate(api_client, fake_worker, start_stream):
+    """A client can distinguish estimated usage from counted usage."""
     response_id = api_client.post("/v1/responses", json={"input": "hi", "background": True}).json["id"]
     fake_worker.complete(response_id, ANSWER)
     call = start_stream("/v1/chat/completions", {"messages": MESSAGES, "stream_options": {"include_usage": True}})
@@ -130,8 +131,8 @@ def test_tokens_that_nobody_counted_are_an_estimate(api_client, fake_worker, sta
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
-def test_a_server_that_stops_ends_no_stream_as_if_it_were_whole(start_stream, fake_worker, api_services, path, body):
-    """A completion ends with an error, a response in mid-air, since that is resumed after its last number."""
+def test_a_shutdown_never_ends_a_stream_as_if_it_were_complete(start_stream, fake_worker, api_services, path, body):
+    """A completion ends with an error. A response is cut, since it is resumed after its last number."""
     call = start_stream(path, body, buffered=False)
     write(fake_worker, fake_worker.claim(until(fake_worker.next_queued)), transitions.delta_event("so far"))
     received = call.result(30).iter_encoded()
@@ -146,7 +147,8 @@ def test_a_server_that_stops_ends_no_stream_as_if_it_were_whole(start_stream, fa
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
-def test_a_server_that_stops_before_the_first_word_is_asked_again(start_stream, fake_worker, api_services, path, body):
+def test_a_shutdown_before_any_output_is_504(start_stream, fake_worker, api_services, path, body):
+    """The client repeats its request at another server."""
     call = start_stream(path, body)
     until(fake_worker.next_queued)
     api_services.listener.close()
@@ -155,12 +157,12 @@ def test_a_server_that_stops_before_the_first_word_is_asked_again(start_stream, 
     assert (refused.status_code, refused.json["error"]["code"]) == (504, "still_running")
 
 
-def test_a_completion_without_a_word_so_far_begins_when_it_is_held_no_longer(start_stream, fake_worker, monkeypatch):
-    """With a comment: it has nothing else to say, and would be silent for twice as long as a stream may be."""
-    monkeypatch.setattr(first_words, "HOLD_SECONDS", 0.01)
+def test_a_held_completion_begins_with_a_comment(start_stream, fake_worker, monkeypatch):
+    """It has nothing else to send, and would be silent for twice as long as a stream may be."""
+    monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
     call = start_stream("/v1/chat/completions", {"messages": MESSAGES}, buffered=False)
     job_id = until(fake_worker.next_queued)
-    started, _ = wait([call], KEEPALIVE_SECONDS * 2 / 3)
+    started, _ = wait([call], engine.KEEPALIVE_SECONDS * 2 / 3)
     fake_worker.complete(job_id)
     received = b"".join(call.result(30).iter_encoded())
 
@@ -169,8 +171,8 @@ def test_a_completion_without_a_word_so_far_begins_when_it_is_held_no_longer(sta
     assert received.endswith(b"data: [DONE]\n\n")
 
 
-def test_a_completion_read_again_long_after_is_told_as_the_first_time(api_client, fake_worker, api_services):
-    """Its calls are in the log alone, which lives as long as the answer that the same key leads to."""
+def test_the_log_of_a_completion_lives_as_long_as_its_answer(api_client, fake_worker, api_services):
+    """Its tool calls are in the log alone, and the same idempotency key must replay them."""
     with ThreadPoolExecutor() as pool:
         request_body = {"json": {"messages": MESSAGES, "stream": True}, "headers": {"Idempotency-Key": "k"}}
         call = pool.submit(lambda: api_client.post("/v1/chat/completions", **request_body).text)

@@ -1,37 +1,38 @@
-"""A job's log as the chunks of a chat completion. Pure.
+"""The stream of /v1/chat/completions: a job's log as the chunks of a chat completion.
 
-Chunks cannot be taken back. So when an attempt ends without an answer, the next one is heard silently as long as it
-says the same over again, which a model at temperature 0 mostly does, and goes on where the stream stood. Where it says
-anything else, the stream ends with an error that says so; the whole answer is there to be fetched.
+Chunks cannot be taken back. When an attempt ends without an answer, the next attempt is filtered as long as it repeats
+the text that was already sent, which a model at temperature 0 mostly does. The stream continues where the repetition
+ends. When the next attempt differs, the stream ends with an error that says so. The complete answer can be fetched.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from api.openai.encoding.completion import completion_object
-from api.openai.snapshot import JobSnapshot
-from api.openai.stream import frame
+from api.openai.snapshot import JobSnapshot, snapshot_of
+from api.streaming.encoder import frame, json_frame
 from jobs.events import Event
 from jobs.kinds.completion import CompletionTask
+from jobs.models import JobRecord, JobView
 from jobs.results import JobError
 from jobs.states import State
 
-_COMMON_FIELDS: Final = frozenset({"model", "service_tier", "system_fingerprint"})  # each chunk has them
-_DONE: Final = b"data: [DONE]\n\n"
+_COMMON_FIELDS: Final = frozenset({"model", "service_tier", "system_fingerprint"})  # in every chunk
+_DONE: Final = frame("[DONE]")
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
 _FINISH_REASONS: Final = frozenset({"stop", "length", "content_filter"})
 _RESTARTED: Final = JobError(
     code="answer_restarted",
-    message="the answer was begun anew and differs from what was streamed; fetch it by its id, or ask again",
+    message="the answer was restarted and differs from the streamed text; fetch it by its id, or send a new request",
 )
 _STOPPED: Final = JobError(
-    code="server_stopped", message="the server stops; the completion goes on: fetch it by its id"
+    code="server_stopped", message="the server is shutting down; the completion continues: fetch it by its id"
 )
 _CANCELLED: Final = JobError(code="cancelled", message="the completion was cancelled")
 
 
 class ReplayFilter:
-    """What an attempt has said so far, and how much of it an earlier attempt had said already."""
+    """Removes from a new attempt what an earlier attempt has already sent."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -40,10 +41,11 @@ class ReplayFilter:
         self._replayed_chunks = 0
 
     def restart(self) -> None:
+        """A new attempt begins."""
         self._replayed_chars = self._replayed_chunks = 0
 
     def new_text(self, text: str) -> str | None:
-        """The part of it that nobody has heard; None when it contradicts what was heard."""
+        """The part of the text that has not been sent; None when the text contradicts what has been sent."""
         known = self._text[self._replayed_chars : self._replayed_chars + len(text)]
         self._replayed_chars += len(text)
         if not text.startswith(known):
@@ -52,7 +54,7 @@ class ReplayFilter:
         return text[len(known) :]
 
     def is_new(self, choices: Any) -> bool | None:
-        """Of choices that say more than text; None when they contradict what was heard."""
+        """Whether choices that carry more than text have not been sent; None when they contradict what has been."""
         self._replayed_chunks += 1
         if self._replayed_chunks <= len(self._chunks):
             return None if self._chunks[self._replayed_chunks - 1] != choices else False
@@ -60,10 +62,13 @@ class ReplayFilter:
         return True
 
 
-class CompletionEventEncoder:
+class CompletionEncoder:
+    shows_queue_position = False
+
     def __init__(self, snapshot: JobSnapshot) -> None:
         request = snapshot.request
         options = request.body.get("stream_options") if isinstance(request, CompletionTask) else None
+        self._request = request
         self._wants_usage = bool((options or {}).get("include_usage"))
         self._chunk_fields: dict[str, Any] = {
             "id": snapshot.record.job_id,
@@ -76,7 +81,10 @@ class CompletionEventEncoder:
         self._has_finish_reason = False
         self.is_finished = False
 
-    def start(self) -> bytes:
+    def start(self, _record: JobRecord) -> bytes:
+        return b""
+
+    def encode_record(self, _record: JobRecord) -> bytes:
         return b""
 
     def encode(self, event: Event) -> bytes:
@@ -89,11 +97,11 @@ class CompletionEventEncoder:
                 return self._encode_data(event.text or "", event.data)
         return b""
 
-    def finish(self, final_snapshot: JobSnapshot) -> bytes:
-        """The finish reason unless it was told, the usage if it was asked for; or the error."""
+    def finish(self, view: JobView) -> bytes:
+        """The finish reason unless it has been sent, then the usage if the request wants it; or the error."""
         self.is_finished = True
-        record = final_snapshot.record
-        if record.state not in (State.COMPLETED, State.INCOMPLETE):
+        final_snapshot = snapshot_of(view, self._request)
+        if view.record.state not in (State.COMPLETED, State.INCOMPLETE):
             return self.fail(final_snapshot.error or _CANCELLED)
         completion = completion_object(final_snapshot)
         self._chunk_fields["model"] = completion["model"]
@@ -102,12 +110,12 @@ class CompletionEventEncoder:
             reason = final_snapshot.answer.finish_reason if final_snapshot.answer else None
             last = self._encode_chunk([_choice({}, reason if reason in _FINISH_REASONS else "stop")])
         if self._wants_usage:
-            last += frame({**self._chunk_fields, "choices": [], "usage": completion["usage"]})
+            last += json_frame({**self._chunk_fields, "choices": [], "usage": completion["usage"]})
         return last + _DONE
 
     def fail(self, error: JobError) -> bytes:
         self.is_finished = True
-        return frame({"error": {"type": "server_error", "param": None, **error.model_dump()}})
+        return json_frame({"error": {"type": "server_error", "param": None, **error.model_dump()}})
 
     def shutdown(self) -> bytes:
         return self.fail(_STOPPED)
@@ -138,7 +146,7 @@ class CompletionEventEncoder:
             self._has_sent_role = True
             choices[0]["delta"] = {"role": "assistant"} | choices[0]["delta"]
         usage = {"usage": None} if self._wants_usage else {}
-        return frame({**self._chunk_fields, **extra_fields, "choices": choices, **usage})
+        return json_frame({**self._chunk_fields, **extra_fields, "choices": choices, **usage})
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

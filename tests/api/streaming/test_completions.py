@@ -1,15 +1,15 @@
-"""A job's log as the chunks of a chat completion: nothing is told twice, and nothing is taken back."""
+"""A job's log as the chunks of a chat completion: no text is repeated, and none is taken back."""
 
 import json
 
 import pytest
 
-from api.openai.encoding.completion_chunks import CompletionEventEncoder, ReplayFilter
 from api.openai.snapshot import JobSnapshot
+from api.streaming.completions import CompletionEncoder, ReplayFilter
 from jobs.events import Event
 from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionTask
-from jobs.models import JobRecord
+from jobs.models import JobRecord, JobView
 from jobs.results import Usage
 from jobs.states import State
 
@@ -46,10 +46,11 @@ def upstream(data, text=None):
 
 
 def encode_log(*log, final_snapshot=None, **options):
-    encoder = CompletionEventEncoder(snapshot(**options))
+    encoder = CompletionEncoder(snapshot(**options))
     output = b"".join(encoder.encode(entry) for entry in log)
     if not encoder.is_finished:
-        output += encoder.finish(final_snapshot or snapshot(State.COMPLETED, **options))
+        final = final_snapshot or snapshot(State.COMPLETED, **options)
+        output += encoder.finish(JobView(record=final.record, answer=final.answer))
     return [frame.removeprefix("data: ") for frame in output.decode().split("\n\n") if frame]
 
 
@@ -58,7 +59,8 @@ def content(frames):
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
 
 
-def test_chunks_bear_our_id_and_end_as_the_protocol_wants():
+def test_chunks_have_our_id_and_end_with_done():
+    """The finish reason comes in the last chunk, then the usage, then [DONE]."""
     frames = encode_log(begins(), upstream(ROLE), says("hi"), upstream(STOP), stream_options={"include_usage": True})
 
     *chunks, usage = map(json.loads, frames[:-1])
@@ -70,15 +72,16 @@ def test_chunks_bear_our_id_and_end_as_the_protocol_wants():
     assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 3)
 
 
-def test_the_first_text_says_whose_it_is_and_the_end_why_where_nobody_did():
-    """Of an answer that we cut, and of a chat of the native API."""
+def test_a_missing_role_and_finish_reason_are_added():
+    """A native chat and an answer cut by us have neither in their log."""
     first, last = map(json.loads, encode_log(begins(), says("hi"))[:-1])
 
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "hi"}
     assert last["choices"][0]["finish_reason"] == "length"
 
 
-def test_what_the_next_attempt_says_over_again_is_told_once_however_it_is_cut():
+def test_text_repeated_by_the_next_attempt_is_sent_once():
+    """The deltas of the attempts may be divided differently."""
     frames = encode_log(
         begins(), upstream(ROLE), says("one two"), event("attempt_incomplete"),
         begins(), upstream(ROLE), says("one"), says(" two thr"), says("ee"), upstream(STOP),
@@ -89,14 +92,16 @@ def test_what_the_next_attempt_says_over_again_is_told_once_however_it_is_cut():
 
 
 @pytest.mark.parametrize("second", [says("two"), upstream({"choices": [{"index": 0, "delta": {"x": 1}}]})])
-def test_an_attempt_that_says_something_else_ends_the_stream_with_an_error(second):
+def test_a_differing_attempt_ends_the_stream_with_an_error(second):
+    """Chunks that were sent cannot be taken back."""
     frames = encode_log(begins(), upstream(ROLE), says("one"), event("attempt_incomplete"), begins(), second)
 
     assert json.loads(frames[-1])["error"]["code"] == "answer_restarted"
     assert content(frames) == "one"
 
 
-def test_text_that_came_with_more_keeps_its_place():
+def test_text_keeps_its_place_among_other_fields():
+    """The log probabilities of a text stay in the same chunk."""
     data = {"choices": [{"index": 0, "delta": {"content": "hi"}, "logprobs": {"content": [{"token": "hi"}]}}]}
     chunk = json.loads(encode_log(begins(), upstream(data, "hi"))[0])
 
@@ -104,13 +109,15 @@ def test_text_that_came_with_more_keeps_its_place():
     assert chunk["choices"][0]["logprobs"]["content"][0]["token"] == "hi"
 
 
-def test_a_cancelled_one_ends_with_an_error():
+def test_a_cancelled_completion_ends_with_an_error():
+    """The client must not take the partial text for a complete answer."""
     frames = encode_log(begins(), says("so far"), final_snapshot=snapshot(State.CANCELLED))
 
     assert json.loads(frames[-1])["error"]["code"] == "cancelled"
 
 
-def test_what_was_heard_is_heard_once():
+def test_the_replay_filter_passes_new_output_only():
+    """Repeated output is empty, new output passes, and a contradiction is None."""
     replay_filter = ReplayFilter()
     assert (replay_filter.new_text("abc"), replay_filter.is_new([1])) == ("abc", True)
     replay_filter.restart()
@@ -121,7 +128,8 @@ def test_what_was_heard_is_heard_once():
     assert (replay_filter.new_text("x"), replay_filter.is_new([3])) == (None, None)
 
 
-def test_a_finish_reason_is_told_once_whatever_comes_after_it():
+def test_a_finish_reason_is_sent_once():
+    """A chunk after it must not cause a second one."""
     frames = encode_log(
         begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1})
     )
@@ -129,8 +137,8 @@ def test_a_finish_reason_is_told_once_whatever_comes_after_it():
     assert sum('"finish_reason":"' in frame for frame in frames) == 1
 
 
-def test_what_comes_before_any_choice_is_told_once():
-    """A provider's verdict on the prompt."""
+def test_a_chunk_without_choices_is_sent_once():
+    """A provider's verdict on the prompt comes before any choice."""
     verdict = upstream({"model": "m2", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
     first, *others = map(json.loads, encode_log(begins(), verdict, upstream(ROLE), says("hi"), upstream(STOP))[:-1])
 

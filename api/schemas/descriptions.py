@@ -1,0 +1,166 @@
+"""Descriptions of schemas and fields in the OpenAPI document that have none of their own for API users.
+
+The models of jobs/ have docstrings for developers; they never reach the document. Fields that mean the same in every
+schema are described once, by their name.
+"""
+
+from typing import Any, Final
+
+_SCHEMAS: Final = {
+    "ChatAnswer": "The result of a chat task.",
+    "ChatTask": "A chat call, submitted as a task.",
+    "Citation": "A passage of a document that supports the answer.",
+    "CompletionAnswer": "The result of a chat completion; `text` is the text of its first choice.",
+    "DocumentState": "The status of a document. "
+    "`ingesting`: its text is being read and embedded. `ready`: chats can use it. `failed`: chats cannot use it, and "
+    "`error` has the reason. `deleting`: chats can no longer use it, and its data is being removed.",
+    "EmbeddingsTask": "A request for embeddings, submitted as a task.",
+    "Event": "One event of a job. A field that does not apply to the event's type is absent.",
+    "IngestAnswer": "The result of ingesting a document, which is now `ready`.",
+    "JobError": "The reason why a job or document failed. It contains no prompt, answer or secret.",
+    "Limits": "Limits for this job. The server's default applies to each absent field.",
+    "Message": "An earlier message of the conversation.",
+    "Progress": "The progress of an ingest.",
+    "QueueDepth": "The number of jobs that wait in a queue.",
+    "Rates": "Jobs per minute, averaged over the last five full minutes.",
+    "RemovalAnswer": "The result of removing a document: its file and chunks are deleted.",
+    "ResponseAnswer": "The result of a response; `text` is the text of its messages.",
+    "State": "The status of a job. "
+    "`queued`: waiting for a worker or for its next attempt. `in_progress`: running. `completed`: the answer is "
+    "complete. `incomplete`: the answer was cut off by a length limit or a content filter. `failed`: there is no "
+    "answer, and `error` has the reason. `cancelled`: cancelled on request; partial text is kept. The last four are "
+    "final.",
+    "Usage": "The number of tokens used.",
+}
+
+_OPTIONS: Final = {
+    "limits": "Limits for this job.",
+    "metadata": "Up to 16 key-value pairs, stored with the job.",
+    "model": "Name of the model; the server's default if absent.",
+}
+_CHAT: Final = _OPTIONS | {
+    "message": "The user's message.",
+    "system": "Instructions for the model.",
+    "history": "Earlier messages of the conversation, oldest first.",
+    "temperature": "Sampling temperature, forwarded to the model.",
+    "max_output_tokens": "Maximum length of the answer. An answer that reaches it ends `incomplete`.",
+    "documents": "Answer from these documents and cite them: a list of ids, or `all`.",
+}
+_FIELDS: Final[dict[str, dict[str, str]]] = {
+    "SyncChat": _CHAT,
+    "AsyncChat": _CHAT,
+    "ChatTask": _CHAT | {"kind": "Always `chat`."},
+    "ChatAnswer": {"citations": "The passages that support the answer; null if no documents were requested."},
+    "Citation": {
+        "page": "Page number, from 1.",
+        "quote": "A verbatim quote from that page.",
+        "score": "Relevance of the passage to the question, from 0 to 1.",
+    },
+    "CompletionAnswer": {"body": "The provider's `chat.completion` object."},
+    "EmbeddingsTask": _OPTIONS
+    | {
+        "input": "The texts, or texts as lists of tokens. The vectors are returned in the same order.",
+        "dimensions": "Length of each vector, if the model supports a choice.",
+        "encoding_format": "`float`: vectors as numbers. `base64`: vectors as base64 of little-endian float32.",
+        "extra_body": "Further parameters, forwarded to the provider unchanged.",
+        "kind": "Always `embeddings`.",
+    },
+    "Event": {
+        "sequence_number": "Number of the event, from 0. Send it as `Last-Event-ID` or `starting_after` to resume "
+        "after the event. Absent for an event that only restarts the text of a replayed answer.",
+        "type": "The event's type. `in_progress`: an attempt begins, and the text restarts from empty. `delta`: the "
+        "next part of the text. `upstream`: other output of the provider. `attempt_incomplete`: the attempt ended "
+        "without an answer and another one follows. All others are final.",
+        "attempt": "Number of the attempt that begins or ended, from 1.",
+        "text": "The next part of the answer's text.",
+        "data": "A chunk of a chat completion, or an event of a response, as sent by the provider.",
+        "citations": "The passages that support the answer, in the final event of a chat with documents.",
+    },
+    "IngestAnswer": {
+        "pages": "Number of pages.",
+        "chunks": "Number of chunks the text was divided into.",
+        "pages_without_text": "Pages without text, usually scanned pages.",
+        "damaged_pages": "Pages that could not be read.",
+        "model": "The model of the embeddings.",
+    },
+    "JobError": {"code": "A stable error code.", "message": "An explanation for people; its wording may change."},
+    "Limits": {
+        "max_attempts": "Number of attempts that may fail before the job fails.",
+        "deadline_seconds": "Seconds from submission, including waiting and retries, after which the job fails.",
+        "start_by_seconds": "Seconds from submission after which the job fails if no attempt has begun.",
+        "cancel_after_seconds": "Seconds from submission after which the job is cancelled, queued or running.",
+        "attempt_seconds": "Maximum duration of a single call to the provider, in seconds.",
+        "first_token_seconds": "Maximum wait for the first token, in seconds.",
+        "idle_seconds": "Maximum wait between two tokens, in seconds.",
+    },
+    "Message": {"role": "The author of the message.", "content": "The text of the message."},
+    "Progress": {"pages_done": "Pages read and embedded so far.", "pages": "Number of pages."},
+    "QueueDepth": {
+        "name": "Name of the queue.",
+        "depth": "Number of waiting jobs.",
+        "high": "Number of waiting jobs with high priority: recovered and retried jobs, which run first.",
+    },
+    "QueueStats": {
+        "counts": "Number of stored jobs by status.",
+        "queues": "The depth of each queue.",
+        "waiting_for_retry": "Number of queued jobs that wait for the time of their next attempt.",
+        "oldest_queued_seconds": "Time the oldest queued job has waited; null if none waits.",
+        "totals": "Number of jobs by outcome since the start, including jobs that are no longer stored.",
+        "rates_per_minute": "Current rates.",
+    },
+    "Rates": {
+        "created": "Jobs submitted per minute.",
+        "completed": "Jobs completed per minute.",
+        "failed": "Jobs failed per minute.",
+    },
+    "ResponseAnswer": {
+        "body": "The provider's `response` object. A message in it that has neither id nor text has the text in `text`."
+    },
+    "Usage": {
+        "input_tokens": "Tokens of the input.",
+        "output_tokens": "Tokens of the output.",
+        "total_tokens": "Tokens in total.",
+        "estimated": "True if the provider reported no usage. The estimate counts four characters of input, or one "
+        "chunk of streamed output, as one token.",
+    },
+}
+
+# Fields that mean the same wherever they occur.
+_COMMON_FIELDS: Final = {
+    "attempts": "Number of attempts begun so far.",
+    "choices": "The choices, as OpenAI defines them.",
+    "created_at": "Time of submission (UTC).",
+    "document_id": "Id of the document.",
+    "error": "The reason of the failure; null if there is none.",
+    "estimated_wait_seconds": "Estimated seconds until the job is first in the queue, based on recent throughput; "
+    "null if unknown.",
+    "filename": "Name of the file.",
+    "finish_reason": "Why the answer ended, as reported by the provider, for example `stop` or `length`.",
+    "finished_at": "Time at which the job became final; null before that.",
+    "id": "Unique id of the object.",
+    "job_id": "Id of the job.",
+    "kind": "The kind of task.",
+    "model": "Name of the model.",
+    "next_attempt_at": "Time of the next attempt; null unless the job waits for one.",
+    "next_cursor": "Pass it as `cursor` to get the next page; null on the last page.",
+    "object": "The type of the object.",
+    "queue_position": "Number of jobs ahead in the queue; null if the job does not wait in the queue.",
+    "started_at": "Time at which the latest attempt began; null before the first one.",
+    "status": "The current status.",
+    "task_id": "Id of the task.",
+    "text": "The text of the answer; the partial text if the answer did not finish.",
+    "usage": "Tokens used; null if unknown.",
+    "workers": "Names of the worker processes that are alive.",
+    "workers_alive": "Number of worker processes that are alive.",
+}
+
+
+def describe(name: str, schema: dict[str, Any]) -> None:
+    """Add or replace the descriptions of the schema of that name."""
+    if name in _SCHEMAS:
+        schema["description"] = _SCHEMAS[name]
+    own = _FIELDS.get(name, {})
+    for field, definition in schema.get("properties", {}).items():
+        text = own.get(field) or definition.get("description") or _COMMON_FIELDS.get(field)
+        if text:
+            definition["description"] = text

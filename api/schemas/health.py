@@ -1,0 +1,44 @@
+"""The responses about the queue and the server's health."""
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from jobs.base import FrozenModel
+from jobs.lookup import Stats
+
+
+class QueueStats(Stats):
+    """The current state of the queue."""
+
+    workers_alive: int
+
+    @classmethod
+    def of(cls, stats: Stats) -> Self:
+        return cls(**dict(stats), workers_alive=len(stats.workers))
+
+
+class Alive(FrozenModel):
+    """The check succeeded."""
+
+    status: Literal["ok"] = Field(description="Always `ok`.")
+
+
+class RedisHealth(FrozenModel):
+    """The state of the Redis server."""
+
+    ok: Literal[True] = Field(description="Always true; an unavailable server is reported as 503.")
+    latency_ms: float = Field(description="Duration of one write, in milliseconds.")
+
+
+class Health(FrozenModel):
+    """The state of the service."""
+
+    status: Literal["ok", "degraded"] = Field(
+        description="`degraded`: requests are accepted, but no worker is alive to process them."
+    )
+    redis: RedisHealth = Field(description="The Redis server that stores the jobs.")
+    queued: int = Field(description="Number of queued jobs.")
+    in_progress: int = Field(description="Number of running jobs.")
+    workers_alive: int
+    workers: tuple[str, ...]

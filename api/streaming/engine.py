@@ -1,0 +1,195 @@
+"""The stream of one job to one reader: followed, kept alive, and ended, whichever encoder writes its bytes.
+
+    the job's event log ── follow ──> batches of events ── encoder ──> bytes ── keep-alive, disconnect ──> the client
+
+The engine owns everything that needs the store, the clock or the connection: outages, deleted jobs, faults in the log,
+the shutdown of the server, and holding a stream back until there is output.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Final
+
+from flask import Response
+
+from api.http.disconnect import ClientDisconnected, disconnect_check
+from api.http.problems import traceback_location
+from api.services import services
+from api.streaming.encoder import EventEncoder
+from jobs import lookup
+from jobs.errors import InternalError, JobNotFound, StoreUnavailable
+from jobs.events import Event
+from jobs.models import JobRecord, JobView
+from jobs.results import JobError
+from jobs.watch.follow import follow
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "text/event-stream"
+FROM_THE_START: Final = -1
+KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close a connection that is silent for longer
+HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # a stream that is held back cannot send a comment
+TICK_SECONDS: Final = 5.0  # between two reads of the queue position
+DISCONNECT_CHECK_SECONDS: Final = 1.0  # between two checks of the connection, where a disconnect has consequences
+RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis is unavailable
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
+_KEEPALIVE: Final = b": keepalive\n\n"
+_OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
+_DELETED: Final = JobError(code=JobNotFound.code, message="the job was deleted while its stream was open")
+_INTERNAL_ERROR: Final = JobError(code=InternalError.code, message="internal server error; it has been logged")
+
+
+class JobStream:
+    """One reader's stream of a job's events with numbers above ``after``.
+
+    Begin it with ``first_events`` or ``hold_until_output``, then either ``respond`` or ``close``. Once it has begun,
+    an outage of Redis is waited out. ``on_disconnect`` is called when the client disconnects before the end, and
+    ``on_first_bytes`` when the client has taken the first bytes.
+    """
+
+    def __init__(
+        self,
+        record: JobRecord,
+        encoder: EventEncoder,
+        *,
+        after: int = FROM_THE_START,
+        on_disconnect: Callable[[], None] | None = None,
+        on_first_bytes: Callable[[], None] | None = None,
+    ) -> None:
+        self._services = services()
+        self._record = record
+        self._encoder = encoder
+        self._on_disconnect = on_disconnect
+        self._on_first_bytes = on_first_bytes
+        self._check_disconnect = disconnect_check()
+        self._batches = follow(
+            self._services.store,
+            self._services.listener,
+            record.job_id,
+            after,
+            DISCONNECT_CHECK_SECONDS if on_disconnect else TICK_SECONDS,
+            is_running=not record.state.is_final,
+        )
+        self._first_events: tuple[Event, ...] = ()
+        self._status_read_at = time.monotonic()
+
+    @property
+    def is_shutting_down(self) -> bool:
+        return self._services.listener.is_closed
+
+    def first_events(self) -> tuple[Event, ...]:
+        """The events up to now, none of a job that runs. Raises JobNotFound and StoreUnavailable."""
+        self._first_events = next(self._batches)
+        return self._first_events
+
+    def hold_until_output(self, on_disconnect: Callable[[], None] | None) -> tuple[Event, ...]:
+        """The events up to the first output, the end of the job, or HOLD_SECONDS.
+
+        Raises ClientDisconnected after calling ``on_disconnect``, JobNotFound and StoreUnavailable.
+        """
+        deadline = time.monotonic() + HOLD_SECONDS
+        for events in self._batches:
+            self._first_events += events
+            if has_output(events) or time.monotonic() >= deadline:
+                break
+            try:
+                self._check_disconnect()
+            except ClientDisconnected:
+                if on_disconnect is not None:
+                    on_disconnect()
+                raise
+        return self._first_events
+
+    def close(self) -> None:
+        """Stop following the job without a response."""
+        self._batches.close()
+
+    def respond(self, headers: dict[str, str] | None = None) -> Response:
+        return Response(self._frames(), content_type=CONTENT_TYPE, headers=_HEADERS | (headers or {}))
+
+    def _frames(self) -> Iterator[bytes]:
+        """The chunks, and a comment after each KEEPALIVE_SECONDS of silence.
+
+        A shutdown of the server is not a disconnect: its readers reconnect to another server.
+        """
+        last_sent_at, on_first_bytes = time.monotonic(), self._on_first_bytes
+        with closing(self._batches), closing(self._chunks()) as chunks:
+            try:
+                for chunk in chunks:
+                    self._check_disconnect()
+                    now = time.monotonic()
+                    if frames := chunk or (_KEEPALIVE if now - last_sent_at >= KEEPALIVE_SECONDS else b""):
+                        last_sent_at = now
+                        yield frames
+                        if on_first_bytes is not None:
+                            on_first_bytes()
+                            on_first_bytes = None
+            except (GeneratorExit, ClientDisconnected):
+                if self._on_disconnect is not None and not self.is_shutting_down:
+                    self._on_disconnect()
+
+    def _chunks(self) -> Generator[bytes]:
+        """One chunk for each batch, empty when there is nothing to send. The last one ends the stream."""
+        try:
+            yield self._first_chunk()
+            while not self._encoder.is_finished and (events := next(self._batches, None)) is not None:
+                yield self._encode_batch(events) if events else self._refreshed_status()
+        except Exception as error:  # noqa: BLE001  # whatever the log holds: a client takes a cut stream for a whole one
+            yield self._fail(error)
+        if not self._encoder.is_finished:
+            yield self._encoder.shutdown() if self.is_shutting_down else self._encoder.fail(_DELETED)
+
+    def _first_chunk(self) -> bytes:
+        """Not empty, unless it is the end: the response headers leave with it, and may have been held back."""
+        chunk = self._encoder.start(self._record) + self._encode_batch(self._first_events)
+        return chunk if chunk or self._encoder.is_finished else _KEEPALIVE
+
+    def _encode_batch(self, events: tuple[Event, ...]) -> bytes:
+        return b"".join(map(self._encode_event, events))
+
+    def _encode_event(self, event: Event) -> bytes:
+        if self._encoder.is_finished:
+            return b""
+        try:
+            chunk = self._encoder.encode(event)
+            return chunk if self._encoder.is_finished or not event.is_final else chunk + self._finish()
+        except Exception as error:  # noqa: BLE001  # as above; the events before this one are still sent
+            return self._fail(error)
+
+    def _finish(self) -> bytes:
+        view = self._final_view()
+        return self._encoder.fail(_DELETED) if view is None else self._encoder.finish(view)
+
+    def _fail(self, error: Exception) -> bytes:
+        """Logs the error's type and place alone: its message may contain part of the answer."""
+        job_id, name = self._record.job_id, type(error).__name__
+        logger.error("stream_failed job_id=%s error=%s at=%s", job_id, name, traceback_location(error))
+        return self._encoder.fail(_INTERNAL_ERROR)
+
+    def _final_view(self) -> JobView | None:
+        """The job with its answer. None when the job was deleted after its final event."""
+        while True:
+            try:
+                return lookup.view(self._services.store, self._record.job_id)
+            except JobNotFound:
+                return None
+            except StoreUnavailable:
+                time.sleep(RETRY_SECONDS)
+
+    def _refreshed_status(self) -> bytes:
+        """The job's status, read again every TICK_SECONDS for an encoder that shows the queue position."""
+        now = time.monotonic()
+        if not self._encoder.shows_queue_position or now - self._status_read_at < TICK_SECONDS:
+            return b""
+        self._status_read_at = now
+        try:
+            return self._encoder.encode_record(lookup.record(self._services.store, self._record.job_id))
+        except (JobNotFound, StoreUnavailable):
+            return b""
+
+
+def has_output(events: tuple[Event, ...]) -> bool:
+    """Whether any of them carries part of an answer."""
+    return any(event.type in _OUTPUT_TYPES for event in events)
