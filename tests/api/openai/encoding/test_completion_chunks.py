@@ -1,4 +1,4 @@
-"""A job's log as the chunks of a chat completion: nothing is told twice, and nothing is taken back."""
+"""A job's log as the chunks of a chat completion: nothing is sent twice, and nothing is taken back."""
 
 import json
 
@@ -33,11 +33,11 @@ def event(kind, **fields):
     return Event(sequence_number=None, type=kind, **fields)
 
 
-def begins():
+def attempt_started():
     return event("in_progress")
 
 
-def says(text):
+def text_event(text):
     return event("delta", text=text)
 
 
@@ -58,8 +58,11 @@ def content(frames):
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
 
 
-def test_chunks_bear_our_id_and_end_as_the_protocol_wants():
-    frames = encode_log(begins(), upstream(ROLE), says("hi"), upstream(STOP), stream_options={"include_usage": True})
+def test_chunks_have_the_jobs_id_and_end_with_usage_and_done():
+    """Id, time and model are the same in all chunks; a stream with usage ends with it and [DONE]."""
+    frames = encode_log(
+        attempt_started(), upstream(ROLE), text_event("hi"), upstream(STOP), stream_options={"include_usage": True}
+    )
 
     *chunks, usage = map(json.loads, frames[:-1])
     assert frames[-1] == "[DONE]"
@@ -70,47 +73,54 @@ def test_chunks_bear_our_id_and_end_as_the_protocol_wants():
     assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 3)
 
 
-def test_the_first_text_says_whose_it_is_and_the_end_why_where_nobody_did():
-    """Of an answer that we cut, and of a chat of the native API."""
-    first, last = map(json.loads, encode_log(begins(), says("hi"))[:-1])
+def test_role_and_finish_reason_are_added_where_the_provider_sent_none():
+    """This happens for an answer that was cut and for a chat of the native API."""
+    first, last = map(json.loads, encode_log(attempt_started(), text_event("hi"))[:-1])
 
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "hi"}
     assert last["choices"][0]["finish_reason"] == "length"
 
 
-def test_what_the_next_attempt_says_over_again_is_told_once_however_it_is_cut():
+def test_text_that_the_next_attempt_repeats_is_sent_once():
+    """The boundaries of the deltas may differ between the attempts."""
     frames = encode_log(
-        begins(), upstream(ROLE), says("one two"), event("attempt_incomplete"),
-        begins(), upstream(ROLE), says("one"), says(" two thr"), says("ee"), upstream(STOP),
+        attempt_started(), upstream(ROLE), text_event("one two"), event("attempt_incomplete"),
+        attempt_started(), upstream(ROLE), text_event("one"), text_event(" two thr"), text_event("ee"), upstream(STOP),
     )  # fmt: skip
 
     assert content(frames) == "one two three"
     assert sum("assistant" in frame for frame in frames) == 1
 
 
-@pytest.mark.parametrize("second", [says("two"), upstream({"choices": [{"index": 0, "delta": {"x": 1}}]})])
-def test_an_attempt_that_says_something_else_ends_the_stream_with_an_error(second):
-    frames = encode_log(begins(), upstream(ROLE), says("one"), event("attempt_incomplete"), begins(), second)
+@pytest.mark.parametrize("second", [text_event("two"), upstream({"choices": [{"index": 0, "delta": {"x": 1}}]})])
+def test_an_attempt_with_a_different_text_ends_the_stream_with_an_error(second):
+    """Chunks cannot be taken back, so a client must not receive two texts joined."""
+    frames = encode_log(
+        attempt_started(), upstream(ROLE), text_event("one"), event("attempt_incomplete"), attempt_started(), second
+    )
 
     assert json.loads(frames[-1])["error"]["code"] == "answer_restarted"
     assert content(frames) == "one"
 
 
-def test_text_that_came_with_more_keeps_its_place():
+def test_text_with_log_probabilities_stays_in_its_chunk():
+    """Text and log-probabilities of a token are in the same chunk."""
     data = {"choices": [{"index": 0, "delta": {"content": "hi"}, "logprobs": {"content": [{"token": "hi"}]}}]}
-    chunk = json.loads(encode_log(begins(), upstream(data, "hi"))[0])
+    chunk = json.loads(encode_log(attempt_started(), upstream(data, "hi"))[0])
 
     assert chunk["choices"][0]["delta"]["content"] == "hi"
     assert chunk["choices"][0]["logprobs"]["content"][0]["token"] == "hi"
 
 
-def test_a_cancelled_one_ends_with_an_error():
-    frames = encode_log(begins(), says("so far"), final_snapshot=snapshot(State.CANCELLED))
+def test_a_cancelled_completion_ends_with_an_error():
+    """A client must not take a partial answer for a complete one."""
+    frames = encode_log(attempt_started(), text_event("so far"), final_snapshot=snapshot(State.CANCELLED))
 
     assert json.loads(frames[-1])["error"]["code"] == "cancelled"
 
 
-def test_what_was_heard_is_heard_once():
+def test_the_replay_filter_passes_everything_once():
+    """Repeated text and chunks are filtered, and a contradiction is reported."""
     replay_filter = ReplayFilter()
     assert (replay_filter.new_text("abc"), replay_filter.is_new([1])) == ("abc", True)
     replay_filter.restart()
@@ -121,18 +131,25 @@ def test_what_was_heard_is_heard_once():
     assert (replay_filter.new_text("x"), replay_filter.is_new([3])) == (None, None)
 
 
-def test_a_finish_reason_is_told_once_whatever_comes_after_it():
+def test_a_finish_reason_is_sent_once():
+    """A chunk after the finish reason must not cause a second one."""
     frames = encode_log(
-        begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1})
+        attempt_started(),
+        upstream(ROLE),
+        text_event("hi"),
+        upstream(STOP),
+        upstream({"choices": [{"index": 0}], "x": 1}),
     )
 
     assert sum('"finish_reason":"' in frame for frame in frames) == 1
 
 
-def test_what_comes_before_any_choice_is_told_once():
-    """A provider's verdict on the prompt."""
+def test_a_chunk_before_any_choice_is_sent_once():
+    """Content-filter results for the prompt are in their own chunk only."""
     verdict = upstream({"model": "m2", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
-    first, *others = map(json.loads, encode_log(begins(), verdict, upstream(ROLE), says("hi"), upstream(STOP))[:-1])
+    first, *others = map(
+        json.loads, encode_log(attempt_started(), verdict, upstream(ROLE), text_event("hi"), upstream(STOP))[:-1]
+    )
 
     assert (first["choices"], first["prompt_filter_results"]) == ([], [{"prompt_index": 0}])
     assert others[0]["choices"][0]["delta"]["role"] == "assistant"
