@@ -147,7 +147,8 @@ class ChunkConverter:
     def convert(self, choice: JsonObject) -> Iterator[EventObject]:
         """The events for a chunk's choice. Reasoning comes before the text that it led to."""
         delta = choice.get("delta") or {}
-        logprobs = (choice.get("logprobs") or {}).get("content") or []
+        logprobs = choice.get("logprobs")
+        logprobs = logprobs.get("content") or [] if logprobs else []
         if reasoning := reasoning_of(delta):
             yield from self._add_text("reasoning_text", self._joiners["reasoning_text"].join(reasoning), logprobs)
         if text := read_content(delta.get("content")):

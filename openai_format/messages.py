@@ -26,8 +26,11 @@ class NotInChatFormat(Exception):
 
 def reasoning_of(message: JsonObject) -> str:
     """The reasoning in a message or in a chunk's delta. Some providers send it under both names."""
-    candidates = (message.get(name) for name in _REASONING_FIELDS)
-    return next((reasoning for reasoning in candidates if reasoning and isinstance(reasoning, str)), "")
+    for name in _REASONING_FIELDS:  # a loop, because this runs for every token
+        reasoning = message.get(name)
+        if reasoning and isinstance(reasoning, str):
+            return reasoning
+    return ""
 
 
 def to_items(messages: Iterable[JsonObject]) -> list[JsonObject]:

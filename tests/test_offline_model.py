@@ -1,4 +1,4 @@
-"""The offline model speaks OpenAI's wire, says that it is no model, and misbehaves as a prompt orders."""
+"""The offline model answers in OpenAI's format, states that it is no model, and fails as a prompt asks."""
 
 import asyncio
 import base64

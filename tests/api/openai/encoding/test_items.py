@@ -1,4 +1,4 @@
-"""A conversation that one front took, as another shows it and goes on from it."""
+"""A conversation of one API, read and continued through another."""
 
 import pytest
 
@@ -38,8 +38,8 @@ def response(*items, reason="tool_calls"):
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 @pytest.mark.parametrize("is_answer", [True, False])
-def test_the_thought_behind_a_call_goes_back_to_the_provider_with_it(name, is_answer):
-    """Whether the completion that is continued said it, or was given it."""
+def test_the_reasoning_behind_a_call_goes_back_with_it(name, is_answer):
+    """This holds for a completion's answer and for its input, because some providers reject such calls without it."""
     assistant_message = {"role": "assistant", "content": None, name: "because", "tool_calls": [CALLED]}
     previous_items = to_previous_items(
         completion(assistant_message) if is_answer else completion({"role": "assistant"}, assistant_message)
@@ -51,6 +51,7 @@ def test_the_thought_behind_a_call_goes_back_to_the_provider_with_it(name, is_an
 
 @pytest.mark.parametrize("is_answer", [True, False])
 def test_a_refusal_is_part_of_the_conversation(is_answer):
+    """A model that goes on from a refusal must see it."""
     assistant_message = {"role": "assistant", "content": None, "refusal": "No."}
     previous_items = to_previous_items(
         completion(assistant_message) if is_answer else completion({"role": "assistant"}, assistant_message)
@@ -63,7 +64,8 @@ def test_a_refusal_is_part_of_the_conversation(is_answer):
 
 @pytest.mark.parametrize("function", [{"name": "f", "arguments": None}, {"name": "f"}])
 @pytest.mark.parametrize("is_answer", [True, False])
-def test_a_conversation_goes_on_after_a_call_without_arguments(function, is_answer):
+def test_a_conversation_continues_after_a_call_without_arguments(function, is_answer):
+    """Missing arguments become an empty text, because providers reject null."""
     assistant_message = {"role": "assistant", "content": None, "tool_calls": [CALLED | {"function": function}]}
     previous_items = to_previous_items(
         completion(assistant_message) if is_answer else completion({"role": "assistant"}, assistant_message)
@@ -73,7 +75,8 @@ def test_a_conversation_goes_on_after_a_call_without_arguments(function, is_answ
     assert sent_message["tool_calls"][0]["function"] == {"name": "f", "arguments": ""}
 
 
-def test_a_completion_is_shown_as_a_response_with_all_that_it_says():
+def test_a_completion_read_as_a_response_has_all_its_content():
+    """Reasoning, text, refusal and calls become items with distinct ids."""
     assistant_message = {
         "role": "assistant",
         "content": "so",
@@ -92,7 +95,8 @@ def test_a_completion_is_shown_as_a_response_with_all_that_it_says():
 
 
 @pytest.mark.parametrize("reason", ["stop", "tool_calls"])
-def test_a_response_with_calls_is_shown_as_a_completion_with_them(reason):
+def test_a_response_read_as_a_completion_has_its_calls(reason):
+    """The calls are in the message, and the finish reason announces them."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
     choice = completion_object(response(call, reason=reason))["choices"][0]
 

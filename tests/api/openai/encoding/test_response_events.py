@@ -1,4 +1,4 @@
-"""A job's log as the events of a response: valid for the client's helper, whatever happened to the attempts."""
+"""A job's log as the events of a response: valid for the SDK's helper, whatever happened to the attempts."""
 
 import pytest
 from openai import omit
@@ -17,7 +17,7 @@ def response(status, output=()):
 
 
 def encode_log(*log, output=(), status="completed"):
-    """What a client reads of this log, which the SDK's own state must accept."""
+    """The events that a client reads of this log, which the SDK's own state must accept."""
     events = ResponseEventBuilder(JOB, lambda state: response(state.value))
     output_events = events.start()
     for number, event in enumerate(log):
@@ -35,11 +35,11 @@ def log(kind, **fields):
     return Event(sequence_number=None, type=kind, **fields)
 
 
-def begins():
+def attempt_started():
     return log("in_progress", attempt=1)
 
 
-def says(text):
+def text_event(text):
     return log("delta", text=text)
 
 
@@ -60,7 +60,8 @@ CALL = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "ar
 
 
 def test_a_text_alone_gets_a_message_around_it():
-    output_events = encode_log(begins(), says("hi"), says("!"))
+    """A client's helper needs an item and a part around every text."""
+    output_events = encode_log(attempt_started(), text_event("hi"), text_event("!"))
 
     assert kinds(output_events) == [
         "created",
@@ -78,12 +79,20 @@ def test_a_text_alone_gets_a_message_around_it():
     assert output_events[-2]["item"]["content"][0]["text"] == "hi!"
 
 
-def test_a_job_that_nobody_began_has_its_end_alone():
+def test_a_job_that_never_started_has_only_its_final_event():
+    """A job that was cancelled in the queue still ends its stream."""
     assert kinds(encode_log(status="cancelled")) == ["created", "queued", "cancelled"]
 
 
-def test_a_dead_attempt_is_closed_and_the_next_one_goes_on_after_it():
-    output_events = encode_log(begins(), says("lost"), log("attempt_incomplete", attempt=1), begins(), says("won"))
+def test_a_lost_attempt_is_closed_and_the_next_one_follows_it():
+    """Repeating an output index makes the SDK's helper raise, so the next attempt uses new indexes and ids."""
+    output_events = encode_log(
+        attempt_started(),
+        text_event("lost"),
+        log("attempt_incomplete", attempt=1),
+        attempt_started(),
+        text_event("won"),
+    )
 
     added = [event for event in output_events if event["type"] == "response.output_item.added"]
     done = [event for event in output_events if event["type"] == "response.output_item.done"]
@@ -96,17 +105,25 @@ def test_a_dead_attempt_is_closed_and_the_next_one_goes_on_after_it():
     assert kinds(output_events).count("in_progress") == 1
 
 
-def test_a_dead_attempt_of_a_provider_that_speaks_responses_is_closed_too():
-    """Its items keep their ids, those of the next attempt are shifted."""
+def test_a_lost_attempt_of_a_provider_of_responses_is_closed_too():
+    """Its items keep their ids; the items of the next attempt get shifted indexes."""
     again = (
         upstream("output_item.added", output_index=0, item={"id": "msg_2", "type": "message", "content": []}),
         upstream("content_part.added", **PLACE | {"item_id": "msg_2"}, part={"type": "output_text", "text": ""}),
-        says("won"),
+        text_event("won"),
         upstream("output_text.done", **PLACE | {"item_id": "msg_2"}),
         upstream("content_part.done", **PLACE | {"item_id": "msg_2"}, part={"type": "output_text"}),
         upstream("output_item.done", output_index=0, item={"id": "msg_2", "type": "message", "content": [{}]}),
     )
-    output_events = encode_log(begins(), *OPENED, says("lo"), says("st"), log("attempt_incomplete"), begins(), *again)
+    output_events = encode_log(
+        attempt_started(),
+        *OPENED,
+        text_event("lo"),
+        text_event("st"),
+        log("attempt_incomplete"),
+        attempt_started(),
+        *again,
+    )
 
     done = [event for event in output_events if event["type"] == "response.output_item.done"]
     assert (done[0]["item"]["id"], done[0]["item"]["status"]) == ("msg_up", "incomplete")
@@ -118,9 +135,10 @@ def test_a_dead_attempt_of_a_provider_that_speaks_responses_is_closed_too():
     ]
 
 
-def test_a_text_with_more_to_it_is_told_where_it_belongs():
+def test_a_text_with_log_probabilities_keeps_its_position():
+    """The delta keeps its log-probabilities, and a failed response keeps the text."""
     more = {"type": "response.output_text.delta", **PLACE, "logprobs": [{"token": "hi", "logprob": -1.0}]}
-    output_events = encode_log(begins(), *OPENED, log("delta", text="hi", data=more), status="failed")
+    output_events = encode_log(attempt_started(), *OPENED, log("delta", text="hi", data=more), status="failed")
 
     (delta,) = (event for event in output_events if event["type"] == "response.output_text.delta")
     assert (delta["delta"], delta["logprobs"][0]["token"], delta["output_index"]) == ("hi", "hi", 0)
@@ -128,10 +146,11 @@ def test_a_text_with_more_to_it_is_told_where_it_belongs():
 
 
 def test_a_call_closes_the_message_before_it():
+    """The message that was created around a text ends before the provider's next item opens."""
     done = CALL | {"arguments": "{}", "status": "completed"}
     output_events = encode_log(
-        begins(),
-        says("Let me see."),
+        attempt_started(),
+        text_event("Let me see."),
         upstream("output_item.added", output_index=1, item=CALL),
         upstream("function_call_arguments.delta", item_id="fc_1", output_index=1, delta="{}"),
         upstream("output_item.done", output_index=1, item=done),
@@ -155,18 +174,20 @@ BROKEN_OFF = (
     upstream("output_item.done", output_index=0, item=THOUGHT | {"status": "completed"}),
     upstream("output_item.added", output_index=1, item=CALL),
     upstream("output_item.done", output_index=1, item=CALL | {"arguments": "{}", "status": "completed"}),
-    says("so far"),
+    text_event("so far"),
     upstream("output_item.added", output_index=3, item=CALL | {"id": "fc_2", "call_id": "c2"}),
     upstream("function_call_arguments.delta", item_id="fc_2", output_index=3, delta='{"a'),
 )
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_what_was_finished_before_such_an_end_stands_in_the_response_and_a_call_that_was_cut_does_not(status):
-    """Of the last attempt alone; what the stream has told and the response agree."""
+def test_a_response_without_answer_keeps_finished_items_and_drops_a_cut_call(status):
+    """Only items of the last attempt are listed, and the stream and the response agree."""
     lost = THOUGHT | {"id": "rs_0"}
     earlier = [upstream(f"output_item.{what}", output_index=0, item=lost) for what in ("added", "done")]
-    output_events = encode_log(begins(), *earlier, log("attempt_incomplete"), begins(), *BROKEN_OFF, status=status)
+    output_events = encode_log(
+        attempt_started(), *earlier, log("attempt_incomplete"), attempt_started(), *BROKEN_OFF, status=status
+    )
 
     output = output_events[-1]["response"]["output"]
     assert [item["type"] for item in output] == ["reasoning", "function_call", "message"]
@@ -177,17 +198,19 @@ def test_what_was_finished_before_such_an_end_stands_in_the_response_and_a_call_
 
 
 @pytest.mark.parametrize("status", ["failed", "incomplete", "cancelled"])
-def test_what_is_open_at_another_end_is_closed_as_incomplete(status):
-    output_events = encode_log(begins(), says("so far"), status=status)
+def test_an_open_item_is_closed_as_incomplete(status):
+    """A client must not take a partial text for a complete one."""
+    output_events = encode_log(attempt_started(), text_event("so far"), status=status)
 
     assert kinds(output_events)[-2:] == ["output_item.done", status]
     assert output_events[-2]["item"]["status"] == "incomplete"
 
 
-def test_chunks_of_a_completion_that_is_looked_at_as_a_response_are_left_out():
+def test_chunks_of_a_completion_read_as_a_response_are_left_out():
+    """A chunk is not an event of a response: the client could not decode it."""
     chunk = log("upstream", data={"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
 
-    assert "output_text.delta" not in kinds(encode_log(begins(), chunk))
+    assert "output_text.delta" not in kinds(encode_log(attempt_started(), chunk))
 
 
 def opened(output_index, item_id):
@@ -200,17 +223,18 @@ def opened(output_index, item_id):
 
 
 def test_a_delta_belongs_to_the_part_that_was_opened_last():
-    """Though an earlier item is open still, or got its part only then."""
+    """This holds if an earlier item is still open, and if an earlier item gets its part later."""
     first, second = opened(0, "m0"), opened(1, "m1")
     for log_lines, expected in (((*first, *second), "m1"), ((first[0], *second, first[1]), "m0")):
-        output_events = encode_log(begins(), *log_lines, says("hi"), status="failed")
+        output_events = encode_log(attempt_started(), *log_lines, text_event("hi"), status="failed")
         assert [event["item_id"] for event in output_events if event["type"] == "response.output_text.delta"] == [
             expected
         ]
 
 
-def test_an_answer_that_was_cut_closes_its_text_as_a_whole_one_does():
-    output_events = encode_log(begins(), says("so far"), status="incomplete")
+def test_an_answer_that_was_cut_closes_its_text_like_a_complete_one():
+    """A client receives the done events with the partial text."""
+    output_events = encode_log(attempt_started(), text_event("so far"), status="incomplete")
 
     assert kinds(output_events)[-4:] == ["output_text.done", "content_part.done", "output_item.done", "incomplete"]
     assert output_events[-4]["text"] == output_events[-3]["part"]["text"] == "so far"

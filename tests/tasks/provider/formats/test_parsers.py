@@ -1,4 +1,4 @@
-"""What a provider says, read: as text, as what came with it, and as the whole in the end."""
+"""A provider's stream, parsed to texts, data and the complete body."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from tasks.provider.formats.completion import CompletionParser
 from tasks.provider.formats.response import ResponseParser
 
 
-def read(parser, *said):
-    deltas = [delta for one in said for delta in parser.parse(one)]
+def read(parser, *payloads):
+    deltas = [delta for payload in payloads for delta in parser.parse(payload)]
     return deltas + list(parser.finish())
 
 
@@ -28,18 +28,20 @@ COUNTED = {"model": "m", "choices": [], "usage": USAGE}
 
 @pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser, ResponseParser])
 def test_a_stream_that_ends_without_its_last_event_was_cut(parser):
+    """A cut answer must be retried, not stored as complete."""
     with pytest.raises(ProviderRetryable):
         parser().finish()
 
 
 @pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser])
-def test_an_empty_finish_reason_is_none(parser):
-    """Some providers give one with each chunk: a stream with nothing else was cut."""
+def test_an_empty_finish_reason_ends_nothing(parser):
+    """Some providers send an empty reason with each chunk; without another reason the stream was cut."""
     with pytest.raises(ProviderRetryable):
         read(parser(), chunk("", content="a"), chunk("", content="b"))
 
 
-def test_a_completion_tells_text_alone_and_the_rest_as_it_came():
+def test_a_completion_has_text_alone_and_other_chunks_unchanged():
+    """Plain tokens are stored as text, chunks with more are forwarded, and the body is complete."""
     parser = CompletionParser()
     first, plain, last, counted, whole = read(
         parser, chunk(role="assistant", content=""), chunk(content="hi"), chunk("stop"), COUNTED
@@ -54,7 +56,8 @@ def test_a_completion_tells_text_alone_and_the_rest_as_it_came():
     assert whole.body["usage"] == USAGE
 
 
-def test_a_completion_is_put_together_with_all_that_a_provider_may_add():
+def test_a_completion_is_accumulated_with_extensions_and_all_choices():
+    """Calls, reasoning and further choices survive accumulation."""
     parser = CompletionParser()
     *deltas, whole = read(
         parser,
@@ -82,13 +85,14 @@ def event(kind, **fields):
     return {"type": f"response.{kind}", "sequence_number": 7, **fields}
 
 
-def test_a_response_passes_and_a_text_is_told_once():
+def test_a_response_is_forwarded_and_a_text_is_stored_once():
+    """Events pass unchanged except for texts that the deltas have already delivered."""
     opened = [
         event("created", response={"model": "m"}),
         event("output_item.added", output_index=0, item={"id": "msg_1", "type": "message", "content": []}),
         event("content_part.added", **PLACE, part=PART),
     ]
-    said = [
+    text_deltas = [
         event("output_text.delta", **PLACE, delta="hi", logprobs=[], obfuscation="xx"),
         event("output_text.delta", **PLACE, delta="!", logprobs=[{"token": "!"}]),
     ]
@@ -99,7 +103,7 @@ def test_a_response_passes_and_a_text_is_told_once():
         event("output_item.done", output_index=0, item={"id": "msg_1", "type": "message", "content": [whole]}),
         event("completed", response={"status": "completed", "model": "m", "output": [], "usage": None}),
     ]
-    deltas = read(ResponseParser(), *opened, *said, *closed)
+    deltas = read(ResponseParser(), *opened, *text_deltas, *closed)
 
     assert [delta.text for delta in deltas if delta.text] == ["hi", "!"]
     plain, probable = (delta for delta in deltas if delta.text)
@@ -121,6 +125,7 @@ def test_a_response_passes_and_a_text_is_told_once():
     ],
 )
 def test_a_response_that_failed_at_the_provider_is_an_error_of_the_attempt(code, raised):
+    """The provider's error code decides whether the attempt is retried."""
     with pytest.raises(raised):
         ResponseParser().parse(event("failed", response={"error": {"code": code, "message": "secret"}}))
     with pytest.raises(raised):

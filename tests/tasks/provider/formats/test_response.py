@@ -1,4 +1,4 @@
-"""A response's events as a provider may send them: what cannot be told is passed over, and the answer is kept."""
+"""Events of a provider's response: malformed events are skipped, and the answer is kept."""
 
 import pytest
 from openai import omit
@@ -23,26 +23,26 @@ def event(kind, **fields):
 
 
 OPENED = [event("output_item.added", output_index=0, item=ITEM), event("content_part.added", **PLACE, part=PART)]
-SPOKEN = event("output_text.delta", **PLACE, delta="hi", logprobs=[])
+TEXT = event("output_text.delta", **PLACE, delta="hi", logprobs=[])
 
 
-def read(*said):
+def read(*payloads):
     parser = ResponseParser()
-    return [sanitize(delta) for one in said for delta in parser.parse(one)]
+    return [sanitize(delta) for payload in payloads for delta in parser.parse(payload)]
 
 
-def told(*said):
-    """The kinds of the events that a client reads, which its helper must accept."""
+def event_kinds(*payloads):
+    """The kinds of the events that a client reads, which the SDK's helper must accept."""
     events = ResponseEventBuilder(JOB, lambda state: {"id": JOB, "object": "response", "status": state, "output": []})
-    lines = _events(delta for delta in read(*said) if delta.text or delta.data is not None)
+    lines = _events(delta for delta in read(*payloads) if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
-    heard = events.start()
-    for one in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
-        heard += events.translate(one)
+    events_read = events.start()
+    for event_read in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
+        events_read += events.translate(event_read)
     helper = ResponseStreamState(input_tools=[], text_format=omit)
-    for one in heard:
-        helper.handle_event(construct_type(type_=ResponseStreamEvent, value=one))
-    return [one["type"].removeprefix("response.") for one in heard[3:]]
+    for event_read in events_read:
+        helper.handle_event(construct_type(type_=ResponseStreamEvent, value=event_read))
+    return [event_read["type"].removeprefix("response.") for event_read in events_read[3:]]
 
 
 @pytest.mark.parametrize(
@@ -69,31 +69,38 @@ def told(*said):
     ],
     ids=str,
 )
-def test_an_event_that_cannot_be_told_is_passed_over(odd):
-    assert told(*OPENED, odd, SPOKEN) == told(*OPENED, SPOKEN)
+def test_a_malformed_event_is_skipped(odd):
+    """A malformed event must neither reach the client nor cost the answer."""
+    assert event_kinds(*OPENED, odd, TEXT) == event_kinds(*OPENED, TEXT)
 
 
-def test_an_event_that_nobody_knows_passes():
-    assert told(*OPENED, event("new.thing", output_index=0, more={"a": [1]}), SPOKEN)[2] == "new.thing"
+def test_an_unknown_event_is_forwarded():
+    """A provider's new events reach clients without a change here."""
+    assert event_kinds(*OPENED, event("new.thing", output_index=0, more={"a": [1]}), TEXT)[2] == "new.thing"
 
 
-def test_a_text_whose_events_name_no_item_is_told():
-    anywhere = [{name: value for name, value in one.items() if name != "item_id"} for one in (*OPENED, SPOKEN)]
+def test_a_text_whose_events_name_no_item_is_read():
+    """Some providers send no item ids; the answer must survive."""
+    anywhere = [
+        {name: value for name, value in event_read.items() if name != "item_id"} for event_read in (*OPENED, TEXT)
+    ]
 
     assert "".join(delta.text for delta in read(*anywhere)) == "hi"
 
 
 @pytest.mark.parametrize("output", [None, "text", ["x"], [{"id": "x"}]])
-def test_an_answer_whose_output_makes_no_sense_has_what_was_told(output):
+def test_an_answer_with_malformed_output_has_the_streamed_items(output):
+    """The items of the stream replace an unreadable output."""
     done = ITEM | {"status": "completed", "content": [PART | {"text": "hi"}]}
     completed = event("completed", response={"status": "completed", "output": output, "usage": {"total_tokens": 5}})
 
-    whole = read(*OPENED, SPOKEN, event("output_item.done", output_index=0, item=done), completed)[-1].body
+    whole = read(*OPENED, TEXT, event("output_item.done", output_index=0, item=done), completed)[-1].body
     assert whole["output"] == [done]
     assert whole["usage"] is None
     assert read(completed)[-1].body["output"] == [{"type": "message"}]
 
 
 @pytest.mark.parametrize("kind", ["function_call_arguments", "reasoning_text", "reasoning_summary_text"])
-def test_a_growth_that_names_no_place_costs_nothing(kind):
-    assert "".join(delta.text for delta in read(*OPENED, event(f"{kind}.delta", delta="x"), SPOKEN)) == "hi"
+def test_a_delta_without_position_does_not_cost_the_answer(kind):
+    """A delta without output index must not abort the stream."""
+    assert "".join(delta.text for delta in read(*OPENED, event(f"{kind}.delta", delta="x"), TEXT)) == "hi"
