@@ -83,7 +83,7 @@ class Claim(FrozenModel):
 
 
 class Progress(FrozenModel):
-    """The progress of an ingest."""
+    """How many pages of a document an ingest has read and embedded."""
 
     pages_done: int = Field(description="Pages that have been read and embedded.")
     pages: int = Field(description="Pages of the document.")

@@ -23,6 +23,7 @@ from jobs.errors import InternalError, JobNotFound, StoreUnavailable
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
+from jobs.states import State
 from jobs.watch.follow import follow
 
 logger = logging.getLogger(__name__)
@@ -185,9 +186,10 @@ class JobStream:
             return b""
         self._status_read_at = now
         try:
-            return self._encoder.encode_record(lookup.record(self._services.store, self._record.job_id))
+            record = lookup.record(self._services.store, self._record.job_id)
         except (JobNotFound, StoreUnavailable):
             return b""
+        return self._encoder.encode_record(record) if record.state is State.QUEUED else b""  # else its events follow
 
 
 def has_output(events: tuple[Event, ...]) -> bool:
