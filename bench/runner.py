@@ -20,7 +20,7 @@ from bench.load import SubmitRequest, SubmitResult, submit_many
 from bench.plan import Plan
 from bench.systems import System
 from jobs.settings import PROJECT_ROOT
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 START_SECONDS: Final = 60.0
 DONE_SECONDS: Final = 300.0

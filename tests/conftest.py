@@ -11,7 +11,7 @@ from celery import Celery
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 
 @pytest.fixture(scope="session")

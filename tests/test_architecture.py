@@ -11,7 +11,7 @@ import pytest
 from jobs import errors
 from jobs.storage import keys
 from jobs.storage.scripts import script_names
-from tests.processes import PROJECT_ROOT
+from tests.support.processes import PROJECT_ROOT
 
 PACKAGES = ("api", "documents", "jobs", "local", "openai_format", "tasks")
 

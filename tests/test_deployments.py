@@ -31,8 +31,8 @@ from local.preflight import check_redis
 from local.readiness import probe_for
 from local.redis_server import find_binary
 from tasks.submit import Submitter
-from tests.processes import Process, free_port, running
-from tests.waiting import until
+from tests.support.processes import Process, free_port, running
+from tests.support.waiting import until
 
 PASSWORD = "can@ary/1"
 PASSWORD_IN_URL = "can%40ary%2F1"

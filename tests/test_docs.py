@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import PROJECT_ROOT
-from tests.settings_table import BLOCK, PAGE, settings_table
+from tests.support.settings_table import BLOCK, PAGE, settings_table
 
 README = PROJECT_ROOT / "README.md"
 PROMISES = PROJECT_ROOT / "docs" / "promises.md"
@@ -52,7 +52,7 @@ def test_the_readme_is_a_front_page():
 
 
 def test_the_settings_table_is_the_settings_class():
-    """Every setting, its default and its description; `python -m tests.settings_table` writes the table."""
+    """Every setting, its default and its description; `python -m tests.support.settings_table` writes the table."""
     written = BLOCK.search(PAGE.read_text())
 
     assert written is not None

@@ -14,8 +14,8 @@ from local import launcher
 from local.errors import CannotStart
 from local.preflight import redis_address
 from local.procfile import Entry, parse_procfile
-from tests.launcher import COMMAND, PORTS, environment
-from tests.processes import free_port
+from tests.support.launcher import COMMAND, PORTS, environment
+from tests.support.processes import free_port
 
 
 @pytest.fixture

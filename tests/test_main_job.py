@@ -11,10 +11,10 @@ from contextlib import closing
 import pytest
 
 from jobs.settings import PROJECT_ROOT
-from tests.launcher import ALL_UP, COMMAND, environment
-from tests.offline import calls, directive, key
-from tests.processes import running
-from tests.waiting import until
+from tests.support.launcher import ALL_UP, COMMAND, environment
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import running
+from tests.support.waiting import until
 
 CANARY = "canary-77c1"
 QUESTIONS = 50

@@ -15,9 +15,9 @@ import redis
 
 from jobs.settings import PROJECT_ROOT
 from jobs.storage import keys
-from tests.launcher import ALL_UP, COMMAND, environment
-from tests.processes import free_port, running
-from tests.waiting import until
+from tests.support.launcher import ALL_UP, COMMAND, environment
+from tests.support.processes import free_port, running
+from tests.support.waiting import until
 
 STUBBORN = """sh -c 'trap "" TERM; while :; do sleep 1; done'"""
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import free_port, running
-from tests.waiting import until
+from tests.support.processes import free_port, running
+from tests.support.waiting import until
 
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn_conf.py", "api:create_app()"]
 WAITERS = 100

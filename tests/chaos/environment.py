@@ -16,7 +16,7 @@ from tests.chaos.plan import Plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.redis_server import RedisServer
 from tests.chaos.worker_fleet import Worker, WorkerFleet
-from tests.processes import PROJECT_ROOT, running
+from tests.support.processes import PROJECT_ROOT, running
 
 FAULT_FOLDER = PROJECT_ROOT / "tests" / "chaos" / "faults"
 

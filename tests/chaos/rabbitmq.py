@@ -16,7 +16,7 @@ from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.jobs_sent import make_job_spec
 from tests.chaos.web import Web
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 _SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/sbin/rabbitmq-server")
 START_SECONDS = 90.0

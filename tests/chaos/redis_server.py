@@ -8,7 +8,7 @@ import redis
 
 from jobs.settings import Settings
 from local.redis_server import find_binary, server_arguments
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 
 class RedisServer:

@@ -13,7 +13,7 @@ from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.plan import Plan
 from tests.chaos.table import ResultRow
 from tests.chaos.verdict import Verdict, evaluate
-from tests.processes import running
+from tests.support.processes import running
 
 FAULTS: tuple[Fault, ...] = (
     *kills.FAULTS,

@@ -14,7 +14,7 @@ from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
 from tests.chaos.jobs_sent import AcceptedJob, JobSpec, make_job_spec
 from tests.chaos.proxy import Proxy
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 CLEAR_ANSWER_SECONDS = 3.0
 _GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:create_app()"]

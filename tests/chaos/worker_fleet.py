@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import psutil
 
-from tests.processes import Process
+from tests.support.processes import Process
 
 READY_SECONDS = 60.0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.installed import python, run
-from tests.stack import Stack, serving
+from tests.support.stack import Stack, serving
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.installed import LITELLM_ENV, ROOM, run, script
-from tests.processes import free_port, running
-from tests.stack import Stack, serving
+from tests.support.processes import free_port, running
+from tests.support.stack import Stack, serving
 
 KEY = "sk-of-the-proxy-and-long-enough-to-be-accepted"
 START_SECONDS = 90.0  # of which it spends most on imports

@@ -11,7 +11,7 @@ import pytest
 from documents.models import Chunk, EmbeddingModel
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
-from tests.waiting import until
+from tests.support.waiting import until
 
 CHATS, IN_FLIGHT, PAGES = 200, 40, 1_000
 MAX_SLOWDOWN = 1.6  # of the p95 of chats; the promise is 1.2, on an otherwise idle machine

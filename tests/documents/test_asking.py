@@ -13,8 +13,8 @@ from jobs.storage.store import Store
 from tasks.submit import Submitter
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
 from tests.documents.in_process import stored_files
-from tests.offline import calls, key
+from tests.support.offline_model import calls, key
 
 SMALL_FILES = 100_000  # bytes; more than intermediate files need, less than the chunks need
 

@@ -11,8 +11,8 @@ from jobs.storage import keys
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
 from tests.documents.in_process import stored_files
-from tests.offline import calls, key
-from tests.waiting import until
+from tests.support.offline_model import calls, key
+from tests.support.waiting import until
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 

@@ -11,7 +11,7 @@ import pytest
 from documents.factory import open_chunk_table
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 pytest.importorskip("moto", reason="the object store of these tests is not installed")

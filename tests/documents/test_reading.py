@@ -35,7 +35,7 @@ from documents.file_type import sniff_type
 from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
-from tests.waiting import until
+from tests.support.waiting import until
 
 FACTS = ["The lighthouse was built in 1847.", "Its lamp burns whale oil.", "The keeper's cat is called Ahab."]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.processes import Process
-from tests.stack import Stack, serving
+from tests.support.processes import Process
+from tests.support.stack import Stack, serving
 
 
 @pytest.fixture(scope="module")

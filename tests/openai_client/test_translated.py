@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.openai_client.scripted_provider import scripted
-from tests.stack import serving
+from tests.support.stack import serving
 
 
 def chunk(finish_reason=None, **delta):

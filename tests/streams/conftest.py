@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.offline import key
+from tests.support.offline_model import key
 from tests.streams.deployment import Deployment, WebServer, deployed
 
 

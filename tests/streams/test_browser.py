@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.offline import directive, key
-from tests.processes import running
+from tests.support.offline_model import directive, key
+from tests.support.processes import running
 from tests.streams.reading import messages, words
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

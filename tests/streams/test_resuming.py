@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.offline import directive, key
+from tests.support.offline_model import directive, key
 from tests.streams.reading import event_types, final_text, messages, words
 
 SEED = 20261121

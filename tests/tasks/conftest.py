@@ -12,8 +12,8 @@ from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage.store import Store
 from tasks.submit import Submitter
-from tests.processes import Process, running
-from tests.waiting import until
+from tests.support.processes import Process, running
+from tests.support.waiting import until
 
 SHORT = {"CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1", "CHATQUEUE_PROVIDER_IDLE_SECONDS": "1"}
 

@@ -14,10 +14,10 @@ from jobs.models import JobRecord
 from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.storage.keys import DEFAULT_QUEUE
-from tests.offline import calls, directive, key
-from tests.processes import running
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import running
+from tests.support.waiting import until
 from tests.tasks.conftest import SHORT
-from tests.waiting import until
 
 RACES = 500
 IN_FLIGHT = 10  # few, so that answers end on time

@@ -8,8 +8,8 @@ import pytest
 
 from jobs.states import State
 from jobs.storage import keys
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 CANARY = "canary-3d71"
 

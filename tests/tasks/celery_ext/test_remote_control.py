@@ -19,11 +19,11 @@ from tasks import app
 from tasks.celery_ext import remote_control
 from tasks.queue_message import make_message_template
 from tests.chaos.proxy import Proxy
-from tests.offline import calls, directive, key
-from tests.processes import PROJECT_ROOT, running
-from tests.revoke import revoke, revoked_events, revoked_ids, stock_client
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import PROJECT_ROOT, running
+from tests.support.remote_control import revoke, revoked_events, revoked_ids, stock_client
+from tests.support.waiting import until
 from tests.tasks.conftest import SHORT
-from tests.waiting import until
 
 UNKNOWN = "job_" + "0" * 32
 

@@ -14,8 +14,8 @@ from jobs.settings import Settings
 from jobs.vectors import unpack
 from tasks.provider.client import Provider
 from tasks.provider.timeouts import Timeouts
-from tests.offline import calls, directive, key
-from tests.processes import free_port
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import free_port
 
 CANARY = "canary-8f3a"
 LONG_TIMEOUTS = {"total": 20.0, "first_token": 10.0, "idle": 10.0}

@@ -9,7 +9,7 @@ from pathlib import Path
 import openai
 import redis
 
-from tests.processes import Process, free_port, running
+from tests.support.processes import Process, free_port, running
 
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn_conf.py", "api:create_app()"]
 _WORKER = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 COMMAND = [sys.executable, "-m", "local.launcher"]
 ALL_UP = "All is up"

@@ -1,4 +1,4 @@
-"""The settings as a Markdown table. ``python -m tests.settings_table`` writes it into docs/settings.md."""
+"""The settings as a Markdown table. ``python -m tests.support.settings_table`` writes it into docs/settings.md."""
 
 import re
 
