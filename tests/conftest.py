@@ -1,7 +1,7 @@
 """What every test may use: one Redis server that the suite started itself, and settings that point at it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +11,29 @@ from celery import Celery
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
-from tests.support.processes import free_port, running
+from tests.support.processes import free_port, only_light_programs, running
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that requests the fixture `processes`, directly or through another fixture."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "processes" in item.fixturenames:
+            item.add_marker("processes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that starts a heavy process without the marker: `make test-fast` would run it."""
+    if item.get_closest_marker("processes"):
+        return (yield)
+    with only_light_programs():
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def processes() -> None:
+    """Requested by every fixture that starts a web process, a worker or another heavy program."""
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,7 @@ def _require_success(fetch):
 
 
 @pytest.fixture
-def deployed(model_url):
+def deployed(model_url, processes):
     """Makes a Deployment of an URL; closes it after the test."""
     with ExitStack() as stack:
 

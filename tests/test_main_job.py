@@ -35,7 +35,7 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
+def stack(tmp_path_factory, processes):
     env = environment(tmp_path_factory.mktemp("data"))
     with running(COMMAND, ready=ALL_UP, env=env, seconds=90) as process:
         ports = (env[f"CHATQUEUE_{name}_PORT"] for name in ("WEB", "FLOWER", "OFFLINE_MODEL"))

@@ -43,7 +43,7 @@ class GunicornServer:
 
 
 @pytest.fixture
-def web(redis_client, redis_url):
+def web(redis_client, redis_url, processes):
     port = free_port()
     env = {"REDIS_URL": redis_url, "CHATQUEUE_WEB_PORT": str(port), "CHATQUEUE_WEB_WORKERS": "1"}
     with running(GUNICORN, ready="Booting worker", env=env) as process:

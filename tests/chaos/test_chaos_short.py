@@ -34,6 +34,7 @@ def results():
         return dict(zip([fault.name for fault in faults], ran, strict=True))
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lost_stuck_or_doubled(results, name):

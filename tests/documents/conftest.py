@@ -68,7 +68,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def env(redis_url, model_url, folder, redis_client):
+def env(redis_url, model_url, folder, redis_client, processes):
     return in_process.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_WORKER_LOSSES": "100"}
 
 

@@ -30,7 +30,7 @@ COOKBOOK = b"# Soups\n\nThe onion soup simmers for forty minutes.\n\fThe goulash
 
 
 @pytest.fixture(scope="module")
-def documents_client(redis_url, model_url, tmp_path_factory):
+def documents_client(redis_url, model_url, tmp_path_factory, processes):
     env = in_process.environment(redis_url, model_url, tmp_path_factory.mktemp("data"))
     with in_process.web(env) as documents_client, in_process.worker(env):
         yield documents_client

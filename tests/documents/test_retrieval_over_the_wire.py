@@ -12,6 +12,7 @@ from tests.support.processes import free_port, running
 INGEST_SECONDS = 600  # per document: the model takes 0.1 to 0.4 s per chunk
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
     ("question_set", "min_correct", "max_false_answers"),

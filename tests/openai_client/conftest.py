@@ -10,7 +10,7 @@ from tests.support.stack import Stack, serving
 
 
 @pytest.fixture(scope="module")
-def stack(redis_url: str, upstream_url: str) -> Iterator[Stack]:
+def stack(redis_url: str, upstream_url: str, processes: None) -> Iterator[Stack]:
     with serving(redis_url, upstream_url) as stack:
         yield stack
 

@@ -7,6 +7,8 @@ import pytest
 from tests.openai_client.scripted_provider import scripted
 from tests.support.stack import serving
 
+pytestmark = pytest.mark.processes
+
 
 def chunk(finish_reason=None, **delta):
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}

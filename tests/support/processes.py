@@ -1,4 +1,4 @@
-"""Real processes for tests: in a session of their own, awaited by what they print, never left behind."""
+"""Real processes for tests. Each has a session of its own, is ready when it prints a given line, and is always ended."""
 
 import os
 import signal
@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+LIGHT_PROGRAMS: Final = ("local.redis_server", "local.offline_model", "valkey-server")  # up within half a second
+_may_start_any_program = True
 
 
 class Process:
@@ -19,6 +22,7 @@ class Process:
 
     def __init__(self, args: Sequence[str], env: Mapping[str, str] | None) -> None:
         self.args = list(args)
+        _require_permission(self.args)
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._has_ended = False
@@ -97,6 +101,25 @@ class Process:
 
     def _line_with(self, text: str) -> str | None:
         return next((line for line in self._lines if text in line), None)
+
+
+@contextmanager
+def only_light_programs() -> Iterator[None]:
+    """Within the block, starting a web process, a worker or any other heavy program raises AssertionError."""
+    global _may_start_any_program  # noqa: PLW0603  # fixtures of every scope start processes: it holds for all of them
+    before, _may_start_any_program = _may_start_any_program, False
+    try:
+        yield
+    finally:
+        _may_start_any_program = before
+
+
+def _require_permission(args: Sequence[str]) -> None:
+    is_light = any(Path(arg).name in LIGHT_PROGRAMS for arg in args)
+    assert _may_start_any_program or is_light, (
+        f"{args} is started by a test that is not marked `processes`: request the fixture `processes` "
+        "in the fixture that starts it, or set `pytestmark = pytest.mark.processes` in the module"
+    )
 
 
 @contextmanager

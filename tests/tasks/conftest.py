@@ -19,7 +19,7 @@ SHORT = {"CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1", "CHATQUEUE_PROVIDER_IDLE_SECON
 
 
 @pytest.fixture(scope="module")
-def worker(redis_url: str, model_url: str) -> Iterator[Process]:
+def worker(redis_url: str, model_url: str, processes: None) -> Iterator[Process]:
     """`celery -A tasks worker`, shared by the tests of a module."""
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}
     args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "DEBUG"]

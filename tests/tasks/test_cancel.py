@@ -36,7 +36,7 @@ def pool(request):
 
 
 @pytest.fixture(scope="module")
-def worker(redis_url, model_url, pool):
+def worker(redis_url, model_url, pool, processes):
     """One worker of each pool, with two slots (solo: one) and long timeouts, so that only a cancel ends a call."""
     long_timeouts = {"CHATQUEUE_HEARTBEAT_SECONDS": "4", "CHATQUEUE_PROVIDER_IDLE_SECONDS": "60"}
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key"}

@@ -27,7 +27,7 @@ CANCEL_REPLY = {State.COMPLETED: "final", State.CANCELLED: "cancelled"}
 
 
 @pytest.fixture(scope="module")
-def worker(redis_url, model_url):
+def worker(redis_url, model_url, processes):
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}
     args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO", "-c", str(IN_FLIGHT)]
     with running(args, ready=" ready.", env=env | {"CHATQUEUE_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS)}) as process:

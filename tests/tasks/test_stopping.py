@@ -16,7 +16,7 @@ POOLS = ([], ["-P", "threads"], ["-P", "prefork", "-c", "2"], ["-P", "solo"])
 
 
 @pytest.fixture
-def worker_process(redis_url, model_url):
+def worker_process(redis_url, model_url, processes):
     """Start a worker with these arguments and this grace period."""
 
     def start(*arguments, grace_seconds):

@@ -85,6 +85,7 @@ def test_a_cancel_that_redis_has_lost_is_repeated_when_the_message_arrives(
     assert calls(model_url, name)["calls"] == 1
 
 
+@pytest.mark.processes
 def test_an_outage_of_the_store_is_reported_and_the_next_revoke_works(redis_client, redis_url, model_url, client):
     """Nothing is marked as revoked during the outage: the job must still run until a revoke cancels it."""
     proxy = Proxy(urlsplit(redis_url).port)
