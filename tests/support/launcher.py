@@ -5,7 +5,7 @@ import sys
 from tests.support.processes import free_port
 
 COMMAND = [sys.executable, "-m", "local.launcher"]
-ALL_UP = "All is up"
+ALL_UP = "chatqueue is running"
 PORTS = (
     "CHATQUEUE_WEB_PORT",
     "CHATQUEUE_FLOWER_PORT",

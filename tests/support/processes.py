@@ -1,4 +1,4 @@
-"""Real processes for tests. Each has a session of its own, is ready when it prints a given line, and is always ended."""
+"""Real processes for tests. Each has a session of its own, is ready once it prints a given line, and always ends."""
 
 import os
 import signal
