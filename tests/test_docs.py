@@ -18,11 +18,6 @@ PAGES = [*TOP_LEVEL, *DOCS]
 MAX_README_LINES = 120  # a front page
 MAX_IMAGE_BYTES = 80_000  # of an image in docs/images; a clone carries every version of it
 PACKAGES = "api|bench|docs|documents|jobs|local|openai_format|tasks|tests"
-# Old vocabulary and English that the glossary and CONTRIBUTING.md replaced; CONTRIBUTING.md itself shows some of it.
-BANNED = (
-    r"bells?|rung|unrung|nought|in vain|ado|heeds?|heeded|anew|duty|duties|deaths?|heirs?|leftovers|upkeep|begun anew|"
-    r"to the letter|se(?:e|es|en) (?:it )?through|as (?:it|they) c[oa]mes?|unspeakable|patience"
-)
 
 
 def without_code(text: str) -> str:
@@ -102,13 +97,6 @@ def test_every_make_target_exists(page):
     named = set(re.findall(r"`?make ([a-z]+(?:-[a-z]+)*)(?:`| ARGS|\n|  )", page.read_text()))
 
     assert sorted(target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)) == []
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=of_page)
-def test_no_page_uses_a_banned_word(page):
-    found = re.findall(rf"\b(?:{BANNED})\b", page.read_text(), re.IGNORECASE)
-
-    assert sorted(set(found)) == []
 
 
 def test_every_image_is_small_and_shown():
