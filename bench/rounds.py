@@ -38,7 +38,7 @@ def for_systems(systems: Iterable[System], measure: Callable[[System, Plan], T])
 
 
 def select_names(parts: Sequence[str], names: Sequence[str]) -> set[str]:
-    """The selected names. A part selects the name that equals it, otherwise those that contain it; no part selects all."""
+    """The selected names: the name that equals a part, otherwise those that contain it. No parts select all names."""
     if not parts:
         return set(names)
     return {name for part in parts for name in names if (name == part if part in names else part in name)}
