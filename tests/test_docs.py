@@ -1,4 +1,4 @@
-"""The documentation is true: the links, paths, settings, commands and tests that it names exist; snippets compile."""
+"""The documentation is correct: links, paths, settings, commands and tests that it names exist; snippets compile."""
 
 import re
 from functools import cache
@@ -21,6 +21,7 @@ PACKAGES = "api|bench|docs|documents|jobs|local|openai_format|tasks|tests"
 
 
 def without_code(text: str) -> str:
+    """The text without fenced code blocks."""
     return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -43,6 +44,7 @@ def of_page(page: Path) -> str:
 
 
 def test_the_readme_is_a_front_page():
+    """The README stays short; details belong into docs/."""
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
@@ -56,6 +58,7 @@ def test_the_settings_table_is_the_settings_class():
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_relative_link_resolves_with_its_anchor(page):
+    """A renamed file or heading must not leave dead links."""
     broken = []
     for target in links(page):
         path, _, anchor = target.partition("#")
@@ -68,6 +71,7 @@ def test_every_relative_link_resolves_with_its_anchor(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_path_in_backticks_exists(page):
+    """The documentation names only files and folders that exist."""
     named = set(re.findall(rf"`((?:{PACKAGES})/[\w/.-]*)`", page.read_text()))
 
     assert sorted(path for path in named if not (PROJECT_ROOT / path).exists()) == []
@@ -87,19 +91,22 @@ def test_every_promise_names_files_that_hold_tests():
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_python_snippet_compiles(page):
+    """Readers copy snippets; each must at least be valid Python."""
     for snippet in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
         compile(snippet, str(page), "exec")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_make_target_exists(page):
+    """The documentation names only targets of the Makefile."""
     makefile = (PROJECT_ROOT / "Makefile").read_text()
     named = set(re.findall(r"`?make ([a-z]+(?:-[a-z]+)*)(?:`| ARGS|\n|  )", page.read_text()))
 
     assert sorted(target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)) == []
 
 
-def test_every_image_is_small_and_shown():
+def test_every_image_is_small_and_used():
+    """A clone downloads every version of an image, so images are small and none is unused."""
     images = sorted((PROJECT_ROOT / "docs" / "images").iterdir())
     shown = {(page.parent / target).resolve() for page in PAGES for target in links(page)}
 

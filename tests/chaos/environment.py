@@ -22,7 +22,7 @@ FAULT_FOLDER = PROJECT_ROOT / "tests" / "chaos" / "faults"
 
 
 class Environment:
-    """``recovery_seconds``: length of each recovery. ``failures``: unmet expectations. ``notes``: other observations."""
+    """``recovery_seconds``: time of each recovery; ``failures``: unmet expectations; ``notes``: other observations."""
 
     def __init__(self, plan: Plan, model_url: str, seed: int) -> None:
         self.plan = plan

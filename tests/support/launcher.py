@@ -1,4 +1,4 @@
-"""How tests start the launcher: on free ports, with a data folder of its own, without the developer's servers."""
+"""Starts the launcher in tests: on free ports, with its own data folder, without the developer's servers."""
 
 import sys
 
@@ -16,7 +16,7 @@ _CLEARED = ("REDIS_URL", "CELERY_BROKER_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL
 
 
 def environment(data_dir):
-    """To be added to that of this process."""
+    """Variables to add to the environment of this process."""
     return {
         **dict.fromkeys(_CLEARED, ""),
         **{name: str(free_port()) for name in PORTS},

@@ -1,4 +1,4 @@
-"""Waiting in tests: for a condition, up to a deadline, never for a time."""
+"""Waits for a condition with a deadline. Tests never sleep for a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], seconds: float = 15.0) -> T:
-    """The first true answer of the condition; AssertionError when none comes in time."""
+    """Poll until the condition is true and return its value. Raises AssertionError after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = condition()
-        if answer:
-            return answer
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s; last answer: {answer!r}")
+            raise AssertionError(f"timeout after {seconds} s; last value: {value!r}")
         time.sleep(0.01)
