@@ -6,11 +6,13 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from jobs import queries
 from jobs.models import JobRecord
+from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.storage.keys import DEFAULT_QUEUE
@@ -38,8 +40,8 @@ def worker(redis_url, model_url, processes):
 class Canceller:
     """Follows all jobs, and cancels each 0 to 50 ms after the first token of an answer that takes another 10 ms."""
 
-    client: object
-    settings: object
+    client: Any
+    settings: Settings
     random: random.Random
     replies: dict[str, str] = field(default_factory=dict)  # by job: the reply of the cancel
     records: dict[str, JobRecord] = field(default_factory=dict)  # right after the cancel
