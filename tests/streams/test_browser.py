@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.streams.reading import messages, words
 from tests.support.offline_model import directive, key
 from tests.support.processes import running
-from tests.streams.reading import messages, words
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CUT_AFTER_BYTES = 3_000

@@ -4,8 +4,8 @@ import os
 import signal
 from itertools import takewhile
 
-from tests.support.offline_model import directive, key
 from tests.streams.reading import event_types, final_text, words
+from tests.support.offline_model import directive, key
 from tests.support.waiting import until
 
 KEEPALIVE = b": keepalive\n\n"

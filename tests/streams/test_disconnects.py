@@ -6,8 +6,8 @@ import time
 import pytest
 
 from jobs.states import State
-from tests.support.offline_model import calls, directive, key
 from tests.streams.reading import event_types
+from tests.support.offline_model import calls, directive, key
 from tests.support.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
