@@ -44,7 +44,7 @@ def find_binary() -> Path:
 
 
 def server_arguments(binary: Path, settings: Settings) -> list[str]:
-    """The command line. Every write goes to the append-only file. When memory is full, writes fail; nothing is evicted."""
+    """The command line: writes go to the append-only file; when memory is full they fail, and nothing is evicted."""
     options = {
         "bind": "127.0.0.1",
         "port": str(settings.embedded_redis_port),

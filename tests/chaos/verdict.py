@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs import queries
+from jobs.kinds.chat import ChatAnswer
 from jobs.models import JobRecord
-from jobs.results import ChatAnswer
 from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys
 from tests.chaos.calls import Calls

@@ -288,7 +288,8 @@ def test_mutated_pdfs_are_read_or_rejected(save, tmp_path):
     pdf = assemble([draw(f"{fact}\n" * 40) for fact in FACTS])
 
     async def read_each():
-        reader, outcomes = TextReader(2, LIMITS, SIZE), []
+        reader = TextReader(2, LIMITS, SIZE)
+        outcomes: list[int | type[DocumentError]] = []
         for seed in range(60):
             path = save(mutate(pdf, seed), "mutated.pdf")
             try:
