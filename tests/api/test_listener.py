@@ -1,4 +1,4 @@
-"""Waiting for changes: no missed change, one connection and one thread for all, and no leftovers."""
+"""Waiting for changes: no missed change, one connection and one thread for all, and nothing is left behind."""
 
 import os
 import threading
