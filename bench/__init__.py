@@ -1,5 +1,5 @@
-"""Compares chatqueue with its peers and with the floor below all of them: ``make bench``.
+"""Compares chatqueue with its peers and with baselines that use no queue: ``make bench``.
 
-`rows/` holds one file for each family of figures, `peers/` what is compared, written as each project's own
-documentation shows it; `systems.py` says how each is started.
+`rows/` has one file for each table, `peers/` the compared programs, written as each project's documentation shows
+them, and `systems.py` the command lines that start them.
 """

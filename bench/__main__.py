@@ -1,4 +1,4 @@
-"""``python -m bench``: chatqueue and its peers, in turn in one run, as Markdown tables."""
+"""``python -m bench``: measures chatqueue and its peers in turn and prints Markdown tables."""
 
 import argparse
 import signal
@@ -14,9 +14,12 @@ from local.file_limit import raise_file_limit
 
 
 def main() -> int:
+    """Print one table after the other. Returns 0; a row that fails is reported in its table."""
     plan = _plan()
     raise_file_limit()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # raises, so that every started process is stopped
     started_at = time.monotonic()
     _print(machine.description())
     for name, table in FAMILIES.items():
@@ -31,7 +34,7 @@ def _print(text: str) -> None:
 
 
 def _plan() -> Plan:
-    """The defaults, or the quick ones, and over them what the command line says."""
+    """The default or the quick numbers, overridden by the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small numbers and one round")
     for item in fields(Plan):
@@ -42,12 +45,12 @@ def _plan() -> Plan:
     plan = replace(Plan(), **{**(QUICK if is_quick else {}), **overrides})
     unknown = set(plan.only) - set(FAMILIES)
     if unknown:
-        parser.error(f"--only knows {', '.join(FAMILIES)}")
+        parser.error(f"--only accepts {', '.join(FAMILIES)}")
     return plan
 
 
 def _argument_parser(default: object) -> Callable[[str], object]:
-    """How an argument is read, by the kind of its default; several are separated by commas."""
+    """The converter of an argument, chosen by the type of its default. Tuples are separated by commas."""
     if not isinstance(default, tuple):
         return type(default)
     kind = type(default[0]) if default else str

@@ -1,6 +1,6 @@
-"""Calls without any queue, the floor below all.
+"""The baseline: calls to the provider without a queue.
 
-``python -m bench.baselines default|aiohttp create|stream COUNT IN_FLIGHT MESSAGE`` tells what they took as JSON.
+``python -m bench.baselines default|aiohttp create|stream COUNT IN_FLIGHT MESSAGE`` prints the measurements as JSON.
 """
 
 import asyncio
@@ -13,10 +13,11 @@ from typing import Any
 import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
-from bench.asking import RESULT
+from bench.call_timing import RESULT
 
 
 def make_client(transport: str, in_flight: int) -> AsyncOpenAI:
+    """An SDK client over its default transport, or over aiohttp with a connection for each call."""
     if transport == "default":
         return AsyncOpenAI()
     limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
@@ -24,11 +25,11 @@ def make_client(transport: str, in_flight: int) -> AsyncOpenAI:
 
 
 async def call(client: AsyncOpenAI, message: str, *, is_stream: bool) -> float:
-    """Seconds to the first token, or to the answer."""
+    """Seconds to the first token of a stream, or to the answer."""
     started_at = time.perf_counter()
     first: float | None = None
-    ask: Any = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": message}], "stream": is_stream}
-    reply = await client.chat.completions.create(**ask)
+    parameters: Any = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": message}], "stream": is_stream}
+    reply = await client.chat.completions.create(**parameters)
     if is_stream:
         async for chunk in reply:
             if first is None and chunk.choices and chunk.choices[0].delta.content:
@@ -37,6 +38,7 @@ async def call(client: AsyncOpenAI, message: str, *, is_stream: bool) -> float:
 
 
 async def measure(transport: str, kind: str, count: int, in_flight: int, message: str) -> dict[str, Any]:
+    """Make `count` calls, `in_flight` concurrently. Returns seconds, CPU seconds, peak MB and the latencies."""
     async with make_client(transport, in_flight) as client:
         is_stream = kind == "stream"
         slots = asyncio.Semaphore(in_flight)

@@ -1,4 +1,4 @@
-"""What processes cost: CPU time and memory of whole process trees."""
+"""CPU time and memory of process trees."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ _GONE: Final = (psutil.NoSuchProcess, psutil.ZombieProcess)
 
 
 def process_tree(pids: Sequence[int]) -> list[psutil.Process]:
-    """The processes and all that descend from them, as far as they still live."""
+    """The processes and their descendants that are still running."""
     processes: list[psutil.Process] = []
     for pid in pids:
         with suppress(*_GONE):
@@ -23,7 +23,7 @@ def process_tree(pids: Sequence[int]) -> list[psutil.Process]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time, that of children which have ended and were waited for included."""
+    """User and system time of the process trees, including children that have ended and were waited for."""
     total = 0.0
     for process in process_tree(pids):
         with suppress(*_GONE):
@@ -33,7 +33,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def resident_mb(pids: Sequence[int]) -> float:
-    """The sum over all processes: pages that they share count in each."""
+    """Resident memory, summed over all processes. A shared page counts once in each process."""
     total = 0
     for process in process_tree(pids):
         with suppress(*_GONE):
@@ -43,20 +43,20 @@ def resident_mb(pids: Sequence[int]) -> float:
 
 @dataclass
 class ResourceUsage:
-    """Filled in when the block of `billed` ends."""
+    """CPU time and peak memory by group. Complete when the block of `measure_usage` has ended."""
 
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     def cpu_ms(self, name: str, units: float) -> float | None:
-        """CPU time a unit; None when there is no such process."""
+        """CPU milliseconds per unit; None when the group has no process."""
         spent = self.cpu_seconds.get(name)
         return None if spent is None else spent * 1000 / units
 
 
 @contextmanager
 def measure_usage(groups: Mapping[str, Sequence[int]]) -> Iterator[ResourceUsage]:
-    """What each group of processes spends during the block. A group without processes is left out."""
+    """Measure each group of processes during the block. A group without processes is omitted."""
     pids_by_group = {name: list(pids) for name, pids in groups.items() if pids}
     usage = ResourceUsage()
     before = {name: cpu_seconds(pids) for name, pids in pids_by_group.items()}

@@ -1,4 +1,4 @@
-"""Results and their arithmetic: figures of several rounds become one, and each a ratio to the reference."""
+"""Results and their arithmetic: the median over rounds, percentiles, and ratios to the reference row."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 
 def column(title: str, digits: int = 1, *, has_ratio: bool = False) -> Any:
-    """A field of a result that is a column of its table. None is shown as a dash: not measured, or none there."""
+    """A field of a result that is a column of its table. None is printed as a dash: not measured, or not applicable."""
     return field(default=None, metadata={"title": title, "digits": digits, "has_ratio": has_ratio})
 
 
 def median_of(rounds: Sequence[T]) -> T:
-    """Field by field: the figures of one row need not all come from the same round."""
+    """The median of each field by itself: the figures of a row need not come from the same round."""
     values = {}
     for item in fields(rounds[0]):  # type: ignore[arg-type]
         measured = [getattr(result, item.name) for result in rounds]
@@ -24,13 +24,13 @@ def median_of(rounds: Sequence[T]) -> T:
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
-    """The nearest rank: a value that was measured, never one between two."""
+    """The percentile by nearest rank: always a measured value, never interpolated."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * fraction))]
 
 
 def ratio(value: float | None, reference: float | None) -> float | None:
-    """How many times the reference; None where either is unknown or the reference is nought."""
+    """The value divided by the reference; None if either is unknown or the reference is zero."""
     if value is None or not reference:
         return None
     return value / reference

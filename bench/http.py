@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client, one request at a time: the load must cost little beside what it loads."""
+"""A small HTTP/1.1 client for one request at a time. It must use little CPU compared with the measured server."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-_LIMIT = 16 * 1024 * 1024  # bytes of a line or a body read at once; the status of a thousand jobs is half a megabyte
+_LIMIT = 16 * 1024 * 1024  # bytes of a line or a chunk; the status of a thousand jobs takes half a megabyte
 
 
 @dataclass(frozen=True)
@@ -16,22 +16,22 @@ class Reply:
     body: bytes
 
     def json(self, expected_status: int) -> Any:
-        """Raises RuntimeError for another status: what was not done must not be counted."""
+        """The parsed body. Raises RuntimeError for any other status: a failed request must not be counted."""
         if self.status != expected_status:
-            raise RuntimeError(f"answered {self.status} and not {expected_status}")
+            raise RuntimeError(f"status {self.status}, expected {expected_status}")
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One server-sent event; a comment is no event."""
+    """One server-sent event. Comments are skipped."""
 
     name: str
     data: str
 
 
 class Connection:
-    """Opens at its first request and stays open as long as the server lets it."""
+    """A connection that opens at its first request and is kept alive until the server closes it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -52,6 +52,7 @@ class Connection:
                 await writer.wait_closed()
 
     async def call(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """Send one request and read the whole response."""
         status, headers, reader = await self._send(method, path, body)
         if headers.get("transfer-encoding") == "chunked":
             content = b"".join([chunk async for chunk in _read_chunked(reader)])
@@ -62,10 +63,10 @@ class Connection:
         return Reply(status, content)
 
     async def events(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[Event]:
-        """Follow a stream to its end. Raises RuntimeError when the answer is none."""
+        """Follow an event stream to its end. Raises RuntimeError when the response is not an event stream."""
         status, headers, reader = await self._send(method, path, body)
         if not headers.get("content-type", "").startswith("text/event-stream"):
-            raise RuntimeError(f"{method} {path.partition('?')[0]} answered {status} and no event stream")
+            raise RuntimeError(f"{method} {path.partition('?')[0]} returned {status} and no event stream")
         parts = _read_chunked(reader) if headers.get("transfer-encoding") == "chunked" else _read_to_end(reader)
         buffer = b""
         async for part in parts:

@@ -1,4 +1,4 @@
-"""Requests at one web front over a few connections, as fast as it answers or as many as are wanted."""
+"""Submits jobs over a few connections, for a given time or up to a given number."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from bench.http import Connection
 
 @dataclass(frozen=True)
 class SubmitResult:
-    """``ids`` in the order of the answers."""
+    """The ids of the accepted jobs, in the order of the responses."""
 
     ids: list[str]
     seconds: float
@@ -22,7 +22,7 @@ class SubmitResult:
 
 @dataclass(frozen=True)
 class SubmitRequest:
-    """How a system is given a job over HTTP, and where in its answer the id stands."""
+    """How to submit a job to a system over HTTP, and the field of the response that contains its id."""
 
     port: int
     path: str
@@ -31,7 +31,7 @@ class SubmitRequest:
 
 
 def submit_many(request: SubmitRequest, count: int, connections: int) -> SubmitResult:
-    """Exactly so many jobs. Raises RuntimeError at the first that is not accepted."""
+    """Submit exactly `count` jobs. Raises RuntimeError when one is not accepted."""
     remaining = iter(range(count))
     return asyncio.run(submit_while(request, connections, lambda: next(remaining, None) is not None))
 
@@ -46,7 +46,7 @@ async def submit_until(request: SubmitRequest, end: float, connections: int) -> 
 
 
 async def submit_while(request: SubmitRequest, connections: int, wants_more: Callable[[], bool]) -> SubmitResult:
-    """Raises RuntimeError at the first that is not accepted."""
+    """Submit until `wants_more` returns false. Raises RuntimeError when a job is not accepted."""
     ids: list[str] = []
     started_at = time.perf_counter()
     await asyncio.gather(*(_submit_on_connection(request, wants_more, ids) for _ in range(connections)))

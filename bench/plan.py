@@ -1,18 +1,18 @@
-"""What is asked of a run."""
+"""The numbers of a run."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The defaults take about a quarter of an hour on two cores; ``quick`` ones a few minutes, and say less."""
+    """The defaults take about a quarter of an hour on two cores; QUICK takes a few minutes and is less accurate."""
 
-    only: tuple[str, ...] = ()  # row families; none named: all
-    systems: tuple[str, ...] = ()  # names of rows, or parts of names; none named: all
+    only: tuple[str, ...] = ()  # names of tables; empty: all
+    systems: tuple[str, ...] = ()  # names of rows or parts of them; empty: all
     rounds: int = 3
     calls: int = 3_000
     in_flight: int = 1_000
-    slow_seconds: float = 8  # how long a system with few slots is kept busy
+    slow_seconds: float = 8  # how long a system with few slots is kept busy, in seconds
     connections: int = 32  # of the load client
     submit_seconds: float = 4
     round_trips: int = 200  # for each latency
@@ -20,9 +20,9 @@ class Plan:
     stream_tokens: int = 250
     idle_readers: int = 1_000
     records: tuple[int, ...] = (1_000, 100_000)
-    chunks: tuple[int, ...] = (1_000, 100_000)  # of documents that are asked
+    chunks: tuple[int, ...] = (1_000, 100_000)  # of the documents in the index
     queued: int = 100_000
-    stored: int = 1_000  # finished jobs behind the bytes of one
+    stored: int = 1_000  # finished jobs over which the bytes per job are averaged
 
 
 QUICK = {

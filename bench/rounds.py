@@ -1,4 +1,4 @@
-"""Every system in turn, and again: what else the machine does meets them all alike."""
+"""Measures every system in turn, in several rounds, so that other load on the machine affects all alike."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def run_rounds(
     title: str, plan: Plan, measurements: Mapping[str, Callable[[Plan], T]], notes: Sequence[str] = ()
 ) -> Table[T]:
-    """A table of all that could be measured; what fails is left out from then on, with its reason."""
+    """A table of all rows. A row that fails is not measured again and is listed with the reason."""
     rounds: dict[str, list[T]] = {}
     skipped: dict[str, str] = {}
     selected = select_names(plan.systems, list(measurements))
@@ -33,22 +33,23 @@ def run_rounds(
 
 
 def for_systems(systems: Iterable[System], measure: Callable[[System, Plan], T]) -> dict[str, Callable[[Plan], T]]:
+    """The measurement of each system, by the system's name."""
     return {system.name: partial(measure, system) for system in systems}
 
 
 def select_names(parts: Sequence[str], names: Sequence[str]) -> set[str]:
-    """Names that were asked for, each whole or by a part of it; all when none was."""
+    """The selected names: the name that equals a part, otherwise those that contain it. No parts select all names."""
     if not parts:
         return set(names)
     return {name for part in parts for name in names if (name == part if part in names else part in name)}
 
 
 def _first_line(error: Exception) -> str:
-    """The whole, with what a process printed, goes to standard error."""
+    """The first line of the error. The whole text, with the output of processes, goes to standard error."""
     progress(str(error))
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
 
 
 def progress(text: str) -> None:
-    """To standard error: the tables go to standard output."""
+    """Print to standard error. The tables go to standard output."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201

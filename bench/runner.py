@@ -1,4 +1,4 @@
-"""One system's ground: a fresh Redis, a provider, its web and its workers, all gone when it is left."""
+"""Runs one system: a fresh Redis, a provider, its web processes and its workers. Stops all of them at the end."""
 
 import json
 import shlex
@@ -15,19 +15,19 @@ from typing import Any, Final, Self
 
 import redis
 
-from bench.asking import RESULT
+from bench.call_timing import RESULT
 from bench.load import SubmitRequest, SubmitResult, submit_many
 from bench.plan import Plan
 from bench.systems import System
 from jobs.settings import PROJECT_ROOT
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 START_SECONDS: Final = 60.0
 DONE_SECONDS: Final = 300.0
-SAMPLE_SECONDS: Final = 1.1  # Redis counts the buffers of its clients anew about every second
+SAMPLE_SECONDS: Final = 1.1  # Redis updates the size of its client buffers about once a second
 STABLE_BYTES: Final = 20_000
 _POLL_SECONDS: Final = 0.02
-_BASE_ENV: Final = {  # what a developer's own environment must not decide
+_BASE_ENV: Final = {  # overrides variables of the developer's environment
     "CELERY_BROKER_URL": "",
     "OPENAI_API_KEY": "sk-bench",
     "CHATQUEUE_LOG_LEVEL": "INFO",
@@ -35,7 +35,7 @@ _BASE_ENV: Final = {  # what a developer's own environment must not decide
 
 
 class Runner:
-    """``groups`` names the processes whose cost is told apart."""
+    """``groups`` are the process ids of workers, web, redis and provider, whose cost is measured separately."""
 
     def __init__(self, plan: Plan, system: System) -> None:
         self.plan = plan
@@ -69,7 +69,7 @@ class Runner:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """Of web and workers."""
+        """The environment of web processes and workers."""
         slots = self.system.slots(self.plan)
         system_env = {
             name: value.format(in_flight=slots, half=-(-slots // 2)) for name, value in self.system.env.items()
@@ -87,12 +87,14 @@ class Runner:
         }
 
     def start_web(self) -> None:
+        """Start the web processes. Returns when all of them accept connections."""
         system = self.system
         web = self._start("web", self.command(system.web), self.environment, system.web_ready)
         wait_until(lambda: web.output.count(system.web_ready) >= system.web_processes, START_SECONDS, "the web")
         wait_until(lambda: _is_listening(self.web_port), START_SECONDS, "the web's port")
 
     def start_workers(self) -> None:
+        """Start the workers. Returns when all of them are ready."""
         system = self.system
         started = [
             self._start("workers", self.command(line), self.environment, system.ready) for line in system.workers
@@ -101,36 +103,39 @@ class Runner:
             wait_until(lambda: worker.output.count(system.ready) >= system.processes, START_SECONDS, "workers")  # noqa: B023
 
     def command(self, line: str) -> list[str]:
+        """A command line of the system with its placeholders filled in."""
         slots = self.system.slots(self.plan)
         placeholders = {"port": self.web_port, "redis": self.redis_url, "in_flight": slots, "half": -(-slots // 2)}
         program, *rest = shlex.split(line.format(**placeholders))
         return [self._program(program), *rest]
 
     def submit(self, count: int, message: str) -> SubmitResult:
+        """Submit jobs over HTTP as fast as the web processes accept them."""
         return submit_many(self.submit_request(message), count, self.plan.connections)
 
     def submit_request(self, message: str) -> SubmitRequest:
+        """The HTTP request that submits one job."""
         body = json.dumps({"message": message}).encode()
         return SubmitRequest(self.web_port, self.system.submit_path, self.system.id_field, body)
 
     def wait_until_done(self, ids: Sequence[str]) -> None:
-        """Until each has a result in Redis, whichever it is."""
+        """Wait until every job has a result in Redis, whatever the result is."""
         names = [self.system.result_key(job_id) for job_id in ids]
         wait_until(lambda: self.redis.exists(*names) >= len(names), DONE_SECONDS, f"{len(names)} results")
 
     def warm_up(self) -> list[str]:
-        """Fill every slot once: whatever a first call imports, opens or loads is then in place."""
+        """Fill every slot once, so that the first measured call has nothing to import, open or load."""
         ids = self.submit(self.system.slots(self.plan), self.system.message(1)).ids
         self.wait_until_done(ids)
         return ids
 
     def expire_logs(self, ids: Sequence[str]) -> None:
-        """Drop what Redis itself would drop some time after the end, long before the answer."""
+        """Delete the event logs, which expire some time after the end of a job, long before its answer."""
         if self.system.log_key is not None:
             self.redis.delete(*map(self.system.log_key, ids))
 
     def stored_bytes(self) -> int:
-        """What Redis holds, buffers of its clients and of its append-only file apart, once it stays the same."""
+        """Bytes that Redis uses, without the buffers of clients and append-only file, once the number is stable."""
         samples = [self._stored_bytes()]
 
         def is_stable() -> bool:
@@ -138,7 +143,7 @@ class Runner:
             samples.append(self._stored_bytes())
             return abs(samples[-1] - samples[-2]) < STABLE_BYTES
 
-        wait_until(is_stable, START_SECONDS, "a settled memory")
+        wait_until(is_stable, START_SECONDS, "stable memory")
         return samples[-1]
 
     def _stored_bytes(self) -> int:
@@ -146,18 +151,19 @@ class Runner:
         return int(memory["used_memory"] - memory["mem_clients_normal"] - memory["mem_aof_buffer"])
 
     def check_answer(self, job_id: str) -> None:
-        """Raises RuntimeError when the system does not tell the answer: then it did not do what was measured."""
+        """Raises RuntimeError when the system does not return the answer: then it did not do the measured work."""
         url = f"http://127.0.0.1:{self.web_port}{self.system.status_path.format(job_id)}"
         with urllib.request.urlopen(url, timeout=10) as reply:
             if b"w18 w19" not in reply.read():
                 raise RuntimeError("the answer is not the provider's")
 
     def provider_calls(self) -> int:
+        """The number of calls that the provider has received."""
         with urllib.request.urlopen(self.model_url.removesuffix("/v1") + "/offline/calls", timeout=10) as reply:  # noqa: S310
             return int(json.load(reply)["total"])
 
     def run_python(self, module: str, *args: str) -> Any:
-        """What a program of the benchmark tells as its result, run where the system is installed."""
+        """The result of a program of the benchmark, run in the environment where the system is installed."""
         process = Process([self._program("python"), "-m", module, *args], self.environment)
         self._stack.callback(process.stop)
         return json.loads(process.wait_for(RESULT, DONE_SECONDS).removeprefix(RESULT))
@@ -174,10 +180,11 @@ class Runner:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll the condition. Raises RuntimeError, which names `what`, when it does not hold in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {seconds:.0f} s: {what}")
+            raise RuntimeError(f"timeout after {seconds:.0f} s: {what}")
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""What is compared: how each system is started, given jobs, and known to have done them."""
+"""The compared systems: how each is started, how it receives jobs, and where its results are."""
 
 import hashlib
 import importlib.util
@@ -15,21 +15,22 @@ TOKENS: Final = 20
 
 
 class NotInstalled(Exception):
-    """A peer that `make bench` would have installed."""
+    """A peer is missing; `make bench` installs it."""
 
 
 @dataclass(frozen=True)
 class System:
-    """Command lines may name {port}, {in_flight} and {half} of it; the first word is a program of its environment.
+    """One system. Command lines may contain {port}, {redis}, {in_flight} and {half} (half of in_flight).
 
-    ``ready`` is printed by each of ``processes`` worker processes, ``web_ready`` by each web process.
+    The first word of a command line is a program of the system's environment. Each of the ``processes`` worker
+    processes prints ``ready``, each web process prints ``web_ready``.
     """
 
     name: str
     web: str
     workers: tuple[str, ...] = ()
     ready: str = ""
-    processes: int = 1  # for each of the workers' commands
+    processes: int = 1  # worker processes per command
     web_ready: str = "Application startup complete."
     web_processes: int = 2
     result_key: Callable[[str], str] = "result:{}".format
@@ -39,15 +40,15 @@ class System:
     id_field: str = "id"
     tasks: str = ""  # the module whose ``ask`` submits a job and waits for its answer
     package: str = ""
-    venv: str = ""  # a virtual environment of its own below the benchmark's
-    max_in_flight: int | None = None  # calls in flight that this form allows; None: as many as are asked for
-    in_flight_factor: int = 1  # times as many calls in flight as the others
+    venv: str = ""  # its own virtual environment, a folder in the benchmark's
+    max_in_flight: int | None = None  # limit of concurrent calls; None: as many as the plan requests
+    in_flight_factor: int = 1  # multiplies the concurrent calls of the plan
     env: Mapping[str, str] = field(default_factory=dict)
     prompt: str = "[[offline delay={delay} tokens={tokens}]] Hello"
-    provider: tuple[str, ...] = ()  # further arguments of the provider
+    provider: tuple[str, ...] = ()  # additional arguments of the provider
 
     def bin_folder(self) -> Path:
-        """Where its programs are. Raises NotInstalled."""
+        """The folder of its programs. Raises NotInstalled."""
         folder = Path(sys.prefix) / self.venv / "bin"
         is_there = (folder / self.package).exists() if self.venv else importlib.util.find_spec(self.package or "celery")
         if not is_there:
@@ -55,14 +56,15 @@ class System:
         return folder
 
     def message(self, seconds: float) -> str:
-        """What makes the provider answer TOKENS tokens after that time, or spread over it."""
+        """A prompt that makes the provider answer TOKENS tokens after `seconds`, or spread over them."""
         return self.prompt.format(delay=seconds, gap=f"{seconds / (TOKENS - 1):.4f}", tokens=TOKENS)
 
     def slots(self, plan: Plan) -> int:
+        """The number of concurrent calls."""
         return self.max_in_flight or plan.in_flight * self.in_flight_factor
 
     def calls(self, plan: Plan) -> int:
-        """A system with few slots gets as many calls as keep it busy for a while."""
+        """The number of calls to measure. A system with few slots gets fewer, enough to keep it busy for a while."""
         if self.max_in_flight is None:
             return plan.calls * self.in_flight_factor
         return min(plan.calls, max(1, round(self.max_in_flight * plan.slow_seconds)))
@@ -79,7 +81,7 @@ CHATQUEUE = System(
     submit_path="/api/v1/chat/async",
     status_path="/api/v1/chat/jobs/{}",
     id_field="job_id",
-    tasks="bench.ours",
+    tasks="bench.chatqueue_client",
     env={"CHATQUEUE_WORKER_CONCURRENCY": "{in_flight}"},
 )
 
@@ -133,7 +135,7 @@ CELERY = System(
     name="Flask + Celery, prefork",
     web="gunicorn -w 2 --threads 8 -b 127.0.0.1:{port} bench.peers.celery_web:app",
     workers=("celery -A bench.peers.celery_tasks worker",),
-    ready="[queues]",  # it says no more at its own log level
+    ready="[queues]",  # the last line it prints at its default log level
     web_ready="Booting worker with pid",
     result_key="celery-task-meta-{}".format,
     tasks="bench.peers.celery_tasks",

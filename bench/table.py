@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Table(Generic[T]):
-    """``rounds`` are the results of each row by its name; the first row is what the others are compared with."""
+    """``rounds`` are the results of each row, by name. The other rows are compared with the first one."""
 
     title: str
     rounds: Mapping[str, Sequence[T]]
@@ -19,6 +19,7 @@ class Table(Generic[T]):
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
+        """The table, followed by the rows that failed and the notes."""
         lines = [f"### {self.title}", ""]
         measured = {name: median_of(results) for name, results in self.rounds.items() if results}
         if measured:
@@ -48,16 +49,17 @@ def _titles(item: Field[Any]) -> list[str]:
 
 
 def _cells(item: Field[Any], value: float | None, reference: float | None) -> list[str]:
-    shown = [number(value, item.metadata["digits"])]
-    return [*shown, _times(ratio(value, reference))] if item.metadata["has_ratio"] else shown
+    cells = [number(value, item.metadata["digits"])]
+    return [*cells, _times(ratio(value, reference))] if item.metadata["has_ratio"] else cells
 
 
 def number(value: float | None, digits: int) -> str:
+    """A figure with its digits, or a dash."""
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def _times(value: float | None) -> str:
-    """Three figures at most: 0.0012, 0.34, 1.9, 27, 1,200."""
+    """A ratio with two significant digits below 20: 0.0012, 0.34, 1.9, 27, 1,200."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if value >= 20 else f"{value:.2g}"  # noqa: PLR2004

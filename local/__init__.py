@@ -1,1 +1,1 @@
-"""Starts processes on one machine; of ours it knows only the settings."""
+"""Runs the whole system on one machine. Of the other packages it imports only jobs: settings, keys, Redis client."""

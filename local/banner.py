@@ -1,4 +1,4 @@
-"""What the launcher says when all is up."""
+"""What the launcher prints once everything is running."""
 
 from jobs.settings import Settings
 from local.preflight import redis_address
@@ -6,12 +6,14 @@ from local.readiness import reachable_host
 
 
 def startup_banner(settings: Settings) -> str:
+    """The addresses of everything that runs, and one command to try."""
     web = f"http://{_url_host(reachable_host(settings.web_host))}:{settings.web_port}"
     return f"""\
 
-All is up. Ctrl-C stops it, and running jobs finish first.
+chatqueue is running. Press Ctrl-C to stop; running jobs finish first.
 
   API     {web}/api/v1
+  OpenAI  {web}/v1  (base_url of any OpenAI client)
   Docs    {web}/docs
   Flower  http://127.0.0.1:{settings.flower_port}
   Redis   {_redis(settings)}
@@ -29,10 +31,10 @@ def _url_host(host: str) -> str:
 
 def _redis(settings: Settings) -> str:
     address = redis_address(settings)
-    return f"{address}, embedded, kept in {settings.data_dir}" if settings.has_embedded_redis else address
+    return f"{address}  (embedded, data in {settings.data_dir})" if settings.has_embedded_redis else address
 
 
 def _model(settings: Settings) -> str:
     if settings.has_offline_model:
-        return "the offline one, which is no model; for a real one put OPENAI_API_KEY into .env.local"
-    return "the one of OPENAI_BASE_URL" if settings.openai_base_url else "OpenAI, with your OPENAI_API_KEY"
+        return "offline stub (not a real model); set OPENAI_API_KEY in .env.local to use OpenAI"
+    return "the provider at OPENAI_BASE_URL" if settings.openai_base_url else "OpenAI"

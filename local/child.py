@@ -1,4 +1,4 @@
-"""One child process of the launcher: its output, its end, and the guard that outlives us to end it."""
+"""One child process of the launcher: its output, how it is stopped, and the reaper that outlives the launcher."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ from typing import IO, cast
 from jobs.settings import PROJECT_ROOT
 from local.procfile import Entry
 
-_MAX_LAST_LINES = 12  # of output, for the report of a failure
-_DRAIN_SECONDS = 1.0  # for output that is still in the pipe when the process has ended
+_MAX_LAST_LINES = 12  # of output, printed when the process fails
+_DRAIN_SECONDS = 1.0  # for output still in the pipe after the process has ended
 
 
 class ProcessReaper:
-    """The process of local.process_reaper, told of each process group that starts and ends."""
+    """Runs local.process_reaper and notifies it of each process group that starts and ends."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -33,6 +33,7 @@ class ProcessReaper:
         )
 
     def notify(self, change: str) -> None:
+        """Send `+GROUP` when a process group has started, `-GROUP` when it has ended."""
         pipe = self._process.stdin
         if pipe is not None:
             with suppress(BrokenPipeError):
@@ -40,13 +41,13 @@ class ProcessReaper:
                 pipe.flush()
 
     def close(self) -> None:
-        """Closes the pipe; whatever group was not signed off is killed now."""
+        """Close the pipe and wait. The reaper kills every group whose end it was not notified of."""
         with suppress(BrokenPipeError):
             self._process.communicate()
 
 
 class Child:
-    """A running process, leader of a session of its own: the terminal's Ctrl-C does not reach it."""
+    """A running process that leads its own session, so that the terminal's Ctrl-C does not reach it."""
 
     def __init__(
         self, entry: Entry, env: Mapping[str, str], reaper: ProcessReaper, show: Callable[[str, str], None]
@@ -77,13 +78,13 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; minus the signal's number when one killed it."""
+        """None while the process runs; the negative signal number when a signal killed it."""
         return self._process.poll()
 
     def stop(self, timeout_seconds: Callable[[], float]) -> bool:
-        """SIGTERM to the main process; SIGKILL to its group once `timeout_seconds()` seconds are over.
+        """Send SIGTERM to the main process, and SIGKILL to its group after `timeout_seconds()` seconds.
 
-        `timeout_seconds` is asked again and again, so that a second Ctrl-C can shorten it. False if it had to be killed.
+        `timeout_seconds` is polled, so that a second Ctrl-C can shorten it. False if the process had to be killed.
         """
         self._process.terminate()
         start = time.monotonic()
@@ -94,7 +95,7 @@ class Child:
         return is_clean
 
     def kill_group(self) -> None:
-        """Kill what is left of its group, and wait for its last lines. May be called again."""
+        """Kill what is left of the process group, and wait for its last output. Safe to call twice."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -1,19 +1,19 @@
-"""The settings, with a mistake in them told in one line."""
+"""Loads the settings and reports mistakes in them in one line."""
 
 from pydantic import ValidationError
 
 from jobs.settings import Settings, get_settings
 from local.errors import CannotStart
 
-_PYDANTIC_PREFIX = "Value error, "  # what pydantic puts before the text of our own checks
+_PYDANTIC_PREFIX = "Value error, "  # pydantic's prefix to the message of a validator
 
 
 def load_settings() -> Settings:
-    """Raises CannotStart, which names each bad variable and shows no value."""
+    """The settings. Raises CannotStart, whose message names each bad variable and contains no value."""
     try:
         return get_settings()
     except ValidationError as error:
-        raise CannotStart(f"bad setting: {_explain(error)}") from None
+        raise CannotStart(f"invalid settings: {_explain(error)}") from None
 
 
 def _explain(error: ValidationError) -> str:
@@ -23,13 +23,13 @@ def _explain(error: ValidationError) -> str:
 
 def _explain_error(location: tuple[int | str, ...], message: str) -> str:
     text = message.removeprefix(_PYDANTIC_PREFIX).replace("Input should be", "must be")
-    if not location:  # a rule between two settings: its text names both
+    if not location:  # a rule between two settings: the message names both
         return text
     return f"{variable_name(str(location[0]))}: {text}"
 
 
 def variable_name(field: str) -> str:
-    """The environment variable of a field, given by the field's name or by its alias."""
+    """The environment variable of a settings field. `field` is its name or its alias."""
     field_info = Settings.model_fields.get(field)
     if field_info is None:
         return field

@@ -1,4 +1,4 @@
-"""What the launcher shows: each process's lines under its name, and its own."""
+"""The launcher's output: the lines of each process and its own, each prefixed with a name."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _BOLD = 1
 
 
 class Console:
-    """Whole lines, from any thread. A terminal that went away misses them; no process stops for it."""
+    """Prints complete lines; thread-safe. If the terminal is gone, lines are dropped and nothing stops."""
 
     def __init__(self, names: Iterable[str]) -> None:
         names = list(names)
@@ -22,6 +22,7 @@ class Console:
         self._lock = threading.Lock()
 
     def show(self, name: str, line: str) -> None:
+        """Print one line of a process."""
         prefix = f"{name:<{self._width}} |"
         if self._is_coloured:
             prefix = f"\x1b[{self._styles[name]}m{prefix}\x1b[0m"
@@ -30,11 +31,12 @@ class Console:
             sys.stdout.flush()
 
     def show_plain(self, text: str) -> None:
-        """Without the prefix, so that a line can be copied."""
+        """Print text without the prefix, so that commands in it can be copied."""
         with self._lock, suppress(OSError):
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
 
     def log(self, text: str) -> None:
+        """Print the launcher's own lines."""
         for line in text.splitlines():
             self.show(LAUNCHER_NAME, line)

@@ -1,2 +1,2 @@
 class CannotStart(Exception):
-    """Its text tells the person at the terminal what is wrong and what to do, and holds no secret."""
+    """The system cannot start. The message says what is wrong and what to do, and contains no secret."""

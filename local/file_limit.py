@@ -3,7 +3,7 @@ import resource
 
 
 def raise_file_limit() -> None:
-    """As many open files as this process may have; its children inherit it. Each open call or stream is a file."""
+    """Raise the soft limit of open files to the hard limit. Children inherit it; each open call or stream is a file."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS calls it unlimited and refuses to set that
+    with contextlib.suppress(ValueError, OSError):  # macOS reports "unlimited" and refuses to set it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,10 +1,10 @@
-"""``python -m local.launcher``, which is `make up`: the Procfile's processes, started and stopped in order.
+"""``python -m local.launcher`` (`make up`): starts and stops the processes of the Procfile in order.
 
-Other Procfile runners signal everything at once, so the broker dies before the worker has finished its jobs.
+Other Procfile runners signal all processes simultaneously, so the broker dies before the worker has finished its jobs.
 
-Its life: check settings, ports and Redis; start each process and await it; say where things are; watch. On
-Ctrl-C, on SIGTERM, or when a process ends: stop web (open requests finish), then the others from the last started
-to the first, so that the worker finishes its running jobs while Redis is still there.
+Start: check settings, ports and Redis; start each process and wait until it is ready; print the addresses. Stop, on
+Ctrl-C, on SIGTERM or when a process ends: first web, whose open requests finish, then the others in reverse order of
+their start. The worker thus finishes its running jobs while Redis is still up.
 """
 
 import argparse
@@ -30,28 +30,28 @@ from local.terminal import take_foreground
 
 READY_SECONDS = 30.0
 _TICK_SECONDS = 0.1
-_STOP_SECONDS = 10.0  # for a process that has nothing to finish
-_GRACE_MARGIN_SECONDS = 5.0  # beyond the grace that web and worker give to what runs
+_STOP_SECONDS = 10.0  # for a process without running work
+_GRACE_MARGIN_SECONDS = 5.0  # beyond the grace period that web and worker grant running work
 _FORCED_STOP_SECONDS = 1.0  # after a second Ctrl-C
 _GRACEFUL = ("web", "worker")
 
 
 class StopRequested(Exception):
-    """Ctrl-C or SIGTERM, met at the next tick."""
+    """Ctrl-C or SIGTERM was received. Raised at the next tick."""
 
 
 class Launcher:
-    """One run of a Procfile. Use it from the main thread: it handles the signals."""
+    """One run of a Procfile. Use it from the main thread, because it installs signal handlers."""
 
     def __init__(self, entries: list[Entry], settings: Settings) -> None:
         self._entries = entries
         self._settings = settings
         self._console = Console(entry.name for entry in entries)
         self._children: list[Child] = []
-        self._stop_requests = 0  # times; a number and no Event, whose lock a handler must not take
+        self._stop_requests = 0  # a counter, not an Event: a signal handler must not take a lock
 
     def run(self) -> int:
-        """0 after a clean stop that was asked for, else 1. Leaves nothing running."""
+        """The exit code: 0 after a clean stop on request, otherwise 1. Leaves nothing running."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         reaper = ProcessReaper()
@@ -62,14 +62,14 @@ class Launcher:
             while True:
                 self._tick()
         except StopRequested:
-            self._console.log("stopping: running jobs finish first; Ctrl-C again hurries")
+            self._console.log("stopping: running jobs finish first; press Ctrl-C again to force")
         except CannotStart as error:
             is_clean = False
             self._console.log(str(error))
         finally:
             is_clean = self._stop_all() and is_clean
             reaper.close()
-        self._console.log("stopped" if is_clean else "stopped, after an error")
+        self._console.log("stopped" if is_clean else "stopped after an error")
         return 0 if is_clean else 1
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -91,7 +91,7 @@ class Launcher:
             self._tick()
 
     def _tick(self) -> None:
-        """Let a moment pass. Raises when there is a reason to stop."""
+        """Sleep briefly. Raises StopRequested, or CannotStart when a process has ended."""
         time.sleep(_TICK_SECONDS)
         if self._stop_requests:
             raise StopRequested
@@ -99,10 +99,10 @@ class Launcher:
             if child.exit_code is not None:
                 child.kill_group()
                 self._children.remove(child)
-                raise CannotStart(_report(child, f"ended with {_describe(child.exit_code)}"))
+                raise CannotStart(_report(child, f"exited with {_describe(child.exit_code)}"))
 
     def _stop_all(self) -> bool:
-        """True if each ended by itself within its bound."""
+        """True if every process stopped by itself in time."""
         last_started_first = self._children[::-1]
         web_before_all = sorted(last_started_first, key=lambda child: child.name != "web")
         were_clean = [self._stop(child) for child in web_before_all]
@@ -111,7 +111,7 @@ class Launcher:
     def _stop(self, child: Child) -> bool:
         if child.exit_code is not None:
             child.kill_group()
-            self._console.log(f"{child.name} had ended before its turn with {_describe(child.exit_code)}")
+            self._console.log(f"{child.name} exited with {_describe(child.exit_code)} while the others were stopping")
             return False
         is_clean = child.stop(lambda: self._stop_timeout(child.name))
         if not is_clean:
@@ -119,22 +119,22 @@ class Launcher:
         return is_clean
 
     def _stop_timeout(self, name: str) -> float:
-        """Seconds that it may take to stop."""
+        """Seconds that a process may take to stop."""
         if self._stop_requests > 1:
             return _FORCED_STOP_SECONDS
         return self._settings.grace_seconds + _GRACE_MARGIN_SECONDS if name in _GRACEFUL else _STOP_SECONDS
 
 
 def _report(child: Child, what: str) -> str:
-    return "\n".join([f"{child.name} {what}. Its last lines:", *(f"  {line}" for line in child.last_lines)])
+    return "\n".join([f"{child.name} {what}. Last lines of its output:", *(f"  {line}" for line in child.last_lines)])
 
 
 def _describe(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
 def child_environment(settings: Settings) -> Mapping[str, str]:
-    """Ours, with this interpreter's programs first on PATH and what only the Procfile can hand to Flower."""
+    """The environment of the children: this interpreter's programs come first on PATH, and Flower's port is set."""
     programs = str(Path(sys.executable).parent)
     return {
         **os.environ,
@@ -145,7 +145,7 @@ def child_environment(settings: Settings) -> Mapping[str, str]:
 
 
 def prepare(procfile: Path, settings: Settings) -> list[Entry]:
-    """The processes to start, once everything they need is there. Raises CannotStart."""
+    """The processes to start, after the checks of ports and Redis. Raises CannotStart."""
     skipped = set()
     if not settings.has_embedded_redis:
         skipped.add("redis")
@@ -165,7 +165,7 @@ def main() -> int:
     except CannotStart as error:
         print(f"chatqueue: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    except KeyboardInterrupt:  # nothing runs yet
+    except KeyboardInterrupt:  # nothing has been started
         return 130
     raise_file_limit()
     with take_foreground():

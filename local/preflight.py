@@ -1,4 +1,4 @@
-"""What is checked before anything starts. Each raises CannotStart with one line that says what to do."""
+"""Checks before anything starts. Each raises CannotStart with one line that says what to do."""
 
 import errno
 import os
@@ -24,18 +24,18 @@ _ADDRESS = re.compile(rf"{_HOST}(?:,{_HOST})*|/[^@]*")
 
 
 def check_ports(settings: Settings) -> None:
-    """Every port that will be used is free and used once."""
+    """Check that every port is free and is used once. Raises CannotStart."""
     used_ports: dict[int, str] = {}
     for field, host in _addresses(settings).items():
         port = getattr(settings, field)
         if port in used_ports:
-            raise CannotStart(f"port {port} is given to both {used_ports[port]} and {variable_name(field)}: change one")
+            raise CannotStart(f"{used_ports[port]} and {variable_name(field)} are both {port}: change one")
         used_ports[port] = variable_name(field)
         _check_port(host, port, variable_name(field))
 
 
 def _addresses(settings: Settings) -> dict[str, str]:
-    """Which setting's port is listened on at which host."""
+    """The host of each port setting, by the setting's name."""
     loopback = "127.0.0.1"
     addresses = {"embedded_redis_port": loopback} if settings.has_embedded_redis else {}
     if settings.has_offline_model:
@@ -44,7 +44,7 @@ def _addresses(settings: Settings) -> dict[str, str]:
 
 
 def _check_port(host: str, port: int, name: str) -> None:
-    in_use = f"port {port} on {host} is in use: stop what listens there, or set {name} to another port"
+    in_use = f"port {port} on {host} is in use: stop the program that listens there, or set {name} to another port"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.create_server(address, family=family):  # with SO_REUSEADDR, as the servers themselves do
@@ -52,8 +52,8 @@ def _check_port(host: str, port: int, name: str) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(in_use) from None
-        advice = f"cannot listen on {host}, port {port} ({error.strerror})"
-        raise CannotStart(f"{advice}: change {name} or CHATQUEUE_WEB_HOST") from None
+        problem = f"cannot listen on {host}, port {port} ({error.strerror})"
+        raise CannotStart(f"{problem}: change {name} or CHATQUEUE_WEB_HOST") from None
     # macOS lets us bind 127.0.0.1 beside a listener on all addresses (AirPlay's, on port 5000).
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(_CONNECT_SECONDS)
@@ -62,7 +62,7 @@ def _check_port(host: str, port: int, name: str) -> None:
 
 
 def check_redis(settings: Settings) -> None:
-    """The Redis of REDIS_URL answers PING within 3 s, whatever it is that takes long."""
+    """Check that Redis answers PING within 3 s, name resolution and TLS included. Raises CannotStart."""
     answer: list[str] = ["does not answer within 3 s"]
     ping = threading.Thread(target=lambda: answer.append(_ping(settings)), daemon=True)
     ping.start()
@@ -73,15 +73,15 @@ def check_redis(settings: Settings) -> None:
 
 
 def _ping(settings: Settings) -> str:
-    """What is wrong with it, without its password; "" if nothing is."""
+    """The problem with Redis, without its password; "" if there is none."""
     try:
         connect(settings).ping()
     except InvalidRedisUrl as error:
-        return f"has no usable address: {error}"
+        return f"has an invalid address: {error}"
     except redis.TimeoutError:
         return "does not answer within 3 s"
     except redis.AuthenticationError:
-        return "refuses the user or password of REDIS_URL"
+        return "rejects the user or password in REDIS_URL"
     except (redis.RedisError, OSError) as error:
         return f"does not answer ({_reason(error)})"
     return ""
@@ -89,21 +89,21 @@ def _ping(settings: Settings) -> str:
 
 def _reason(error: BaseException) -> str:
     cause = error.__cause__ or error.__context__
-    if isinstance(cause, ssl.SSLError):  # its errno means something else
+    if isinstance(cause, ssl.SSLError):  # its errno is not one of the system's
         return f"TLS: {cause.reason}"
     if isinstance(error, MasterNotFoundError):
-        return "no Sentinel answers with a live master of that name"
+        return "no Sentinel reports a live master of that name"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno)
     return type(error).__name__
 
 
 def redis_address(settings: Settings) -> str:
-    """Host and port, or the socket's path: never user or password."""
+    """Host and port, or the path of the socket; never user or password."""
     parts = urlsplit(settings.record_url.get_secret_value())
     address = parts.path if parts.scheme == "unix" else parts.netloc.rpartition("@")[2]
-    # A sign like / or # in a password cuts the URL in the wrong place: then any part of it may be the secret.
+    # A character like / or # in a password splits the URL in the wrong place: then any part of it may be the secret.
     is_misparsed = "@" in address + parts.path + parts.query or parts.fragment != ""
     if is_misparsed or not _ADDRESS.fullmatch(address):
-        return "an address that cannot be read"
+        return "an unreadable address"
     return address

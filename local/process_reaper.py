@@ -1,7 +1,8 @@
-"""The launcher's guard: when the launcher is gone, however it went, kill what it has left running.
+"""Kills the process groups that the launcher leaves behind, even when the launcher is killed with -9.
 
-It reads ``+GROUP`` and ``-GROUP`` lines from the launcher through a pipe, which the kernel closes even at kill -9.
-Linux's PR_SET_PDEATHSIG would reach only direct children: not gunicorn's web processes, and nothing on macOS.
+It reads ``+GROUP`` and ``-GROUP`` lines from the launcher through a pipe. The kernel closes the pipe when the launcher
+ends, whatever the cause. Linux's PR_SET_PDEATHSIG is not enough: it reaches direct children only, so not gunicorn's web
+processes, and it does not exist on macOS.
 """
 
 import os
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 
 def running_groups(lines: Iterable[str]) -> set[int]:
-    """The process groups that still run when the lines end."""
+    """The process groups that have started and not ended when the input closes."""
     groups: set[int] = set()
     for line in lines:
         change = groups.add if line[0] == "+" else groups.discard

@@ -1,4 +1,4 @@
-"""The standard Procfile format: ``name: command``, one process a line."""
+"""The standard Procfile format: one process per line, ``name: command``."""
 
 import re
 from pathlib import Path
@@ -11,11 +11,11 @@ _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 
 class Entry(NamedTuple):
     name: str
-    command: str  # for a shell, so ${VARIABLE} and quotes mean what they mean to other Procfile runners
+    command: str  # run by a shell: ${VARIABLE} and quotes work as in other Procfile runners
 
 
 def read_procfile(path: Path) -> list[Entry]:
-    """The processes in the file's order. Raises CannotStart if it is missing or not a Procfile."""
+    """The processes, in the order of the file. Raises CannotStart if the file is missing or not a Procfile."""
     try:
         return parse_procfile(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -23,7 +23,7 @@ def read_procfile(path: Path) -> list[Entry]:
 
 
 def parse_procfile(text: str) -> list[Entry]:
-    """Blank lines and lines that start with # are skipped. Raises CannotStart with the line's number."""
+    """Skips blank lines and lines that start with #. Raises CannotStart, which names the number of a bad line."""
     entries: dict[str, Entry] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -32,6 +32,6 @@ def parse_procfile(text: str) -> list[Entry]:
         if match is None:
             raise CannotStart(f"Procfile, line {number}: expected `name: command`")
         if match["name"] in entries:
-            raise CannotStart(f"Procfile, line {number}: a second {match['name']}")
+            raise CannotStart(f"Procfile, line {number}: {match['name']} is defined twice")
         entries[match["name"]] = Entry(match["name"], match["command"])
     return list(entries.values())

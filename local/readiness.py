@@ -1,4 +1,4 @@
-"""How the launcher knows that a process is ready for the next one to start."""
+"""Readiness probes: whether a process is ready, so that the next one can start."""
 
 import http.client
 import socket
@@ -15,12 +15,12 @@ from jobs.storage import keys
 from jobs.storage.redis_client import connect
 
 Probe = Callable[[], bool]
-_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  listened on: where to reach it
+_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  listening address: address to connect to
 _HTTP_SECONDS = 2.0
 
 
 def probe_for(name: str, settings: Settings) -> Probe:
-    """What to ask until it says yes; made before the process starts. Unknown names are ready at once."""
+    """The probe to poll until it is true. Create it before the process starts. Unknown names are ready immediately."""
     probes: dict[str, Callable[[], Probe]] = {
         "redis": lambda: partial(_redis_answers, settings),
         "model": lambda: partial(_http_ok, "127.0.0.1", settings.offline_model_port, "/health"),
@@ -32,7 +32,7 @@ def probe_for(name: str, settings: Settings) -> Probe:
 
 
 def reachable_host(host: str) -> str:
-    """The address at which a listener on `host` is reached from here."""
+    """The address at which this machine reaches a listener on `host`."""
     return _WILDCARD_HOSTS.get(host, host)
 
 
@@ -53,7 +53,7 @@ def _http_ok(host: str, port: int, path: str) -> bool:
 
 
 def _redis_clock_ms(settings: Settings) -> int:
-    """The clock that heartbeats are written by. Now, if Redis is away: the probe will then say no."""
+    """The clock of Redis, which stamps heartbeats; the local clock if Redis is down, when the probe is false anyway."""
     with suppress(redis.RedisError, OSError):
         seconds, microseconds = connect(settings).time()
         return int(seconds) * 1000 + int(microseconds) // 1000
@@ -61,7 +61,7 @@ def _redis_clock_ms(settings: Settings) -> int:
 
 
 def _worker_has_heartbeat(settings: Settings, since_ms: int) -> bool:
-    """A worker of this machine has written a heartbeat since: those of an earlier run do not count."""
+    """Whether a worker of this machine has sent a heartbeat since then. Those of an earlier run do not count."""
     with suppress(redis.RedisError, OSError):
         names = cast("list[bytes]", connect(settings).zrangebyscore(keys.WORKERS, since_ms, "+inf"))
         return any(name.decode().startswith(f"{socket.gethostname()}:") for name in names)

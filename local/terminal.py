@@ -1,4 +1,4 @@
-"""The terminal's Ctrl-C, for the launcher alone."""
+"""Makes the terminal send Ctrl-C to the launcher alone."""
 
 import os
 import signal
@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def take_foreground() -> Iterator[None]:
-    """While it lasts, Ctrl-C reaches this process and not the `make` or the pipe that it was started in.
+    """Within the block, Ctrl-C reaches this process and not the `make` or the pipeline that started it.
 
-    Else make would exit with 130 after a clean stop, and `| tee` would be gone before our last lines. Changes nothing
-    without a terminal, in the background, or where this process leads its group already.
+    Otherwise make would exit with 130 after a clean stop, and `| tee` would end before the last lines are printed. Has
+    no effect without a terminal, in the background, or where this process already leads its group.
     """
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
@@ -22,7 +22,7 @@ def take_foreground() -> Iterator[None]:
     try:
         is_shared = os.tcgetpgrp(terminal) == original_group != os.getpid()
         if is_shared:
-            signal.signal(signal.SIGTSTP, lambda *_: None)  # Ctrl-Z: stopped alone, we could not be continued
+            signal.signal(signal.SIGTSTP, lambda *_: None)  # ignore Ctrl-Z: the shell could not continue this group
             os.setpgid(0, 0)
             _set_foreground_group(terminal, os.getpid())
         yield
@@ -33,7 +33,9 @@ def take_foreground() -> Iterator[None]:
 
 
 def _set_foreground_group(terminal: int, group: int) -> None:
-    blocked_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # else the kernel stops us for asking
+    blocked_before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGTTOU}
+    )  # otherwise tcsetpgrp stops this process
     with suppress(OSError):
         os.tcsetpgrp(terminal, group)
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked_before)

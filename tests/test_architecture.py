@@ -1,4 +1,4 @@
-"""The shape of the house: what may be imported where, beyond what the import rules can say."""
+"""Rules of the architecture that import-linter cannot check: side effects of imports, Redis keys, Lua, errors."""
 
 import ast
 import importlib
@@ -11,32 +11,33 @@ import pytest
 from jobs import errors
 from jobs.storage import keys
 from jobs.storage.scripts import script_names
-from tests.processes import PROJECT_ROOT
+from tests.support.processes import PROJECT_ROOT
 
 PACKAGES = ("api", "documents", "jobs", "local", "openai_format", "tasks")
 
 
 def sources():
+    """The paths of all modules of the product."""
     return [path for package in PACKAGES for path in sorted((PROJECT_ROOT / package).rglob("*.py"))]
 
 
 def run_python(code: str) -> str:
-    """What a fresh interpreter prints; it has no settings but the defaults."""
+    """The output of a new interpreter that runs this code."""
     return subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 
 def test_the_web_process_never_loads_the_sdk():
-    """Half a second and 40 MB that no request needs."""
+    """Importing the SDK takes half a second and 40 MB, and no web request needs it."""
     loaded = run_python("import sys, api, tasks.submit; print(sorted(sys.modules))")
 
     assert "'openai'" not in loaded
     assert "'tasks.run_job'" not in loaded
 
 
-def test_the_web_process_never_loads_the_store_of_chunks():
-    """Not even when it takes in a document: the threads of LanceDB do not know its greenlets."""
+def test_the_web_process_never_loads_lancedb():
+    """Not even for an upload: LanceDB starts threads that do not work with gevent."""
     loaded = run_python("""
 import io, os, sys, tempfile
 from pathlib import Path
@@ -45,16 +46,16 @@ import api, api.http.upload
 from documents.factory import open_files
 with tempfile.TemporaryDirectory() as folder:
     files = open_files(Settings(data_dir=Path(folder)))
-    with files.receive(io.BytesIO(b"text"), 10) as received:
-        files.save(received, "doc_" + "0" * 32)
+    with files.receive(io.BytesIO(b"text"), 10) as upload:
+        files.save(upload, "doc_" + "0" * 32)
 print(sorted(sys.modules))
 """)
 
     assert [name for name in ("lancedb", "pyarrow", "numpy", "pypdfium2") if f"'{name}'" in loaded] == []
 
 
-def test_the_room_of_documents_loads_neither_the_store_nor_the_pdf_reader():
-    """LanceDB takes 1.6 s and 130 MB and brings threads that greenlets and forks do not know: at its first use only."""
+def test_importing_documents_loads_neither_lancedb_nor_the_pdf_parser():
+    """LanceDB takes 1.6 s and 130 MB, and its threads do not survive a fork: it is loaded at its first use."""
     loaded = run_python(
         "import sys, documents.ingesting, documents.factory, documents.files; print(sorted(sys.modules))"
     )
@@ -63,8 +64,8 @@ def test_the_room_of_documents_loads_neither_the_store_nor_the_pdf_reader():
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_importing_a_room_opens_nothing_and_reads_no_environment(package):
-    """Everything is built in factories: an import has no side effect that anyone could trip over."""
+def test_importing_a_package_opens_nothing_and_reads_no_environment(package):
+    """Everything is built in factories: an import must have no side effect."""
     code = f"""
 import socket
 def refuse(*args, **kwargs):
@@ -79,7 +80,7 @@ print("quiet")
 
 
 def test_redis_keys_are_spelt_in_one_file_only():
-    """A key that two files spell is a key that one of them will misspell."""
+    """A key that is spelt in two files will be misspelt in one of them."""
     offenders = [
         f"{path.relative_to(PROJECT_ROOT)}:{node.lineno}"
         for path in sources()
@@ -93,7 +94,7 @@ def test_redis_keys_are_spelt_in_one_file_only():
 
 
 def test_every_key_is_in_the_table():
-    """The table at the head of keys.py names each key that the module makes."""
+    """The table at the top of keys.py lists every key that the module builds."""
     keys_made = {
         re.sub(r"job_x|tenant_x|digest_x|queue_x|queued|123", "", key)
         for key in (
@@ -115,8 +116,8 @@ def test_every_key_is_in_the_table():
     assert [key for key in keys_made if key not in table] == []
 
 
-def test_lua_lives_in_files_and_each_says_what_it_does():
-    """One transition a file, whose header states purpose, KEYS, ARGV, answers and whether it may be sent again."""
+def test_every_lua_script_is_a_file_with_a_header():
+    """One transition per file. The header states purpose, KEYS, ARGV, answers and whether it is safe to send again."""
     for name in script_names():
         header = (PROJECT_ROOT / "jobs" / "storage" / "lua" / f"{name}.lua").read_text()
         assert header.startswith(f"-- {name}: "), name
@@ -132,14 +133,14 @@ def test_no_lua_file_counts_keys_or_arguments():
     assert [path.name for path in (PROJECT_ROOT / "jobs").rglob("*.lua") if raw.search(path.read_text())] == []
 
 
-def test_no_lua_file_knows_the_kinds_of_jobs():
+def test_no_lua_file_names_a_kind_of_job():
     """A new kind of job must not need a change in a script: what depends on the kind is passed as an argument."""
     kinds = re.compile(r"\b(chat|completion|response|embeddings|ingest|removal)\b *[='\"]")
 
     assert [path.name for path in (PROJECT_ROOT / "jobs").rglob("*.lua") if kinds.search(path.read_text())] == []
 
 
-def test_no_scan_on_any_path():
+def test_no_code_uses_keys_or_scan():
     """The cost of KEYS and SCAN grows with the number of jobs."""
     scan_calls = re.compile(r"""["'](KEYS|SCAN|HSCAN|ZSCAN|SSCAN)["']|scan_iter|\.keys\(["']""")
     found = [path.name for path in sources() if scan_calls.search(path.read_text())]
@@ -162,7 +163,7 @@ def error_classes() -> dict[tuple[str, str], str]:
 
 
 def drawn_errors() -> dict[tuple[str, str], tuple[str, str | None, str | None]]:
-    """The same as drawn in the docstring of jobs/errors.py: name and module, with base, status and code."""
+    """The errors drawn in the docstring of jobs/errors.py: name and module, with base, status and code."""
     drawn, ancestors = {}, []
     for branches, name, status, code, module in re.findall(
         r"^    ([│├└─ ]*)(\w+)(?: +(\d{3}) (\w+))?.*?(?:\((api[\w.]+)\))?$", errors.__doc__ or "", re.MULTILINE

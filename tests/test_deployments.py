@@ -1,4 +1,4 @@
-"""A job is answered where REDIS_URL is no plain address: behind Sentinels, over TLS, over a socket."""
+"""Jobs are answered with every kind of REDIS_URL: behind Sentinels, over TLS, over a Unix socket."""
 
 import asyncio
 import os
@@ -31,8 +31,8 @@ from local.preflight import check_redis
 from local.readiness import probe_for
 from local.redis_server import find_binary
 from tasks.submit import Submitter
-from tests.processes import Process, free_port, running
-from tests.waiting import until
+from tests.support.processes import Process, free_port, running
+from tests.support.waiting import until
 
 PASSWORD = "can@ary/1"
 PASSWORD_IN_URL = "can%40ary%2F1"
@@ -41,7 +41,7 @@ FAILOVER_SECONDS = 40.0
 
 
 class Deployment:
-    """What web process, launcher and Celery's own tools do with one REDIS_URL."""
+    """Uses one REDIS_URL as the web process, the launcher and Celery's own tools do."""
 
     def __init__(self, url: str, model_url: str) -> None:
         self.env = {"REDIS_URL": url, "CELERY_BROKER_URL": "", "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-x"}
@@ -53,7 +53,7 @@ class Deployment:
 
     @contextmanager
     def worker(self) -> Iterator[Process]:
-        """Ready for the launcher too: its heartbeat is in Redis."""
+        """A worker that the launcher also considers ready: its heartbeat is in Redis."""
         check_redis(self.settings)
         is_ready = probe_for("worker", self.settings)
         args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "DEBUG"]
@@ -62,7 +62,7 @@ class Deployment:
             yield process
 
     def submit(self, say: str) -> str | None:
-        """The job's id; None while Redis is away. The key makes another try the same job."""
+        """The id of the job; None while Redis is down. The idempotency key makes a retry return the same job."""
         request = ChatTask(kind="chat", message=f"[[offline say={say}]]")
         try:
             return self._submitter.submit(request, idempotency_key=say).job_id
@@ -70,25 +70,25 @@ class Deployment:
             return None
 
     def answer(self, job_id: str, seconds: float) -> str:
-        """Its text, awaited by the listener of the web process."""
+        """The text of the answer, awaited with the listener of the web process."""
         fetch = partial(self.store.run, queries.outcome(job_id))
         outcome = self._listener.wait(job_id, lambda: _require_success(fetch), seconds, until_final=True)
         assert outcome is not None, f"no answer within {seconds} s"
         return outcome.text
 
     def python(self, code: str) -> str:
-        """What a process of its own prints that has our Celery app, as `app`."""
+        """The output of a separate process in which `app` is our Celery app."""
         return self._run("-c", f"from tasks import app\n{code}")
 
     def configuration(self) -> str:
-        """What the worker tells of it, asked through the broker by Celery's own command."""
+        """The worker's configuration, fetched through the broker by Celery's own command."""
         destination = ("--destination", f"celery@{socket.gethostname()}", "--timeout", "10")
         output = self._run("-m", "celery", "-A", "tasks", "inspect", "conf", *destination)
         assert "task_acks_late" in output
         return output
 
     def result(self, job_id: str) -> str:
-        """As Celery's own AsyncResult gives it, through the backend of our app."""
+        """The text of the answer, fetched by Celery's AsyncResult through the backend of our app."""
         return self.python(f"print(app.AsyncResult('{job_id}').get(timeout=10)['text'])")
 
     def close(self) -> None:
@@ -111,25 +111,26 @@ def _require_success(fetch):
 
 
 @pytest.fixture
-def deployed(model_url):
-    """Makes a Deployment of an URL; closes it after the test."""
+def deployed(model_url, processes):
+    """Creates a Deployment for a URL and closes it after the test."""
     with ExitStack() as stack:
 
         def deploy(url: str) -> Deployment:
-            made = Deployment(url, model_url)
-            stack.callback(made.close)
-            return made
+            deployment = Deployment(url, model_url)
+            stack.callback(deployment.close)
+            return deployment
 
         yield deploy
 
 
 def valkey(folder: Path, *args: str) -> list[str]:
+    """The command line of a server without persistence."""
     folder.mkdir(exist_ok=True)
     return [str(find_binary()), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *args]
 
 
 class Sentinels:
-    """A master, its replica, and three Sentinels of which two make a decision."""
+    """A master, its replica, and three Sentinels with a quorum of two."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
@@ -148,8 +149,8 @@ class Sentinels:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         return f"sentinel://default:{PASSWORD_IN_URL}@{hosts}/0?master={MASTER}"
 
-    def lose_the_masters_host(self) -> None:
-        """The master, and the Sentinel that everyone asks first."""
+    def kill_the_host_of_the_master(self) -> None:
+        """Kill the master, and the Sentinel that every client asks first."""
         self.master.send(signal.SIGKILL)
         self.nodes[0].send(signal.SIGKILL)
 
@@ -194,9 +195,9 @@ def sentinels(tmp_path):
 
 
 def test_behind_sentinels_jobs_are_answered_before_and_after_a_failover(sentinels, deployed):
-    """Records, bells, results and control go to the master of the moment, also when its host has died.
+    """Records, messages, results and remote control follow the current master, also after its host has died.
 
-    No password in the worker's log, nor in what it tells of its configuration.
+    Neither the worker's log nor its reported configuration contains the password.
     """
     deployment = deployed(sentinels.url)
     with deployment.worker() as worker:
@@ -205,7 +206,7 @@ def test_behind_sentinels_jobs_are_answered_before_and_after_a_failover(sentinel
         assert "before" in deployment.result(job_id)
         conf = deployment.configuration()
 
-        sentinels.lose_the_masters_host()
+        sentinels.kill_the_host_of_the_master()
 
         job_id = until(lambda: deployment.submit("after"), FAILOVER_SECONDS)
         assert deployment.answer(job_id, FAILOVER_SECONDS) == "after"
@@ -218,8 +219,8 @@ def test_behind_sentinels_jobs_are_answered_before_and_after_a_failover(sentinel
 
 
 @pytest.mark.parametrize("sentinels_are", ["silent", "refusing"])
-def test_without_a_sentinel_that_answers_a_submit_is_refused_within_three_seconds(sentinels_are, deployed):
-    """All three together may take no longer than one server: the 503 is as fast as without them."""
+def test_a_submit_is_rejected_within_three_seconds_when_no_sentinel_answers(sentinels_are, deployed):
+    """Three unreachable Sentinels may take no longer than one server, so that the caller gets its 503 in time."""
     with ExitStack() as stack:
         listening = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = [server.getsockname()[1] for server in listening]
@@ -228,16 +229,16 @@ def test_without_a_sentinel_that_answers_a_submit_is_refused_within_three_second
         deployment = deployed(f"sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/0?master={MASTER}")
         started = time.monotonic()
 
-        assert deployment.submit("refused") is None
+        assert deployment.submit("rejected") is None
         assert time.monotonic() - started < 3
 
 
 @pytest.fixture
 def certificate(tmp_path):
-    """Signed by itself, so that it is its own CA: file with certificate, file with key."""
+    """The files of a self-signed certificate, which is its own CA, and of its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("no openssl command to make a certificate with")
+        pytest.skip("the command openssl is not installed")
     certificate_path, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=test"]
     for extension in ("subjectAltName=IP:127.0.0.1", "keyUsage=critical,digitalSignature,keyCertSign"):
@@ -248,7 +249,7 @@ def certificate(tmp_path):
 
 @contextmanager
 def tls_proxy(port: int, certificate: tuple[Path, Path]) -> Iterator[int]:
-    """Ends TLS and passes everything on to that port; its own port."""
+    """Terminates TLS and forwards to the port. Yields the port that it listens on."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     ready: list[int] = []
@@ -299,13 +300,13 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest.fixture
 def tls_url(redis_client, redis_url, certificate):
-    """Without the CA that would make it trusted."""
+    """The URL of Redis over TLS, without the CA certificate that makes it trusted."""
     with tls_proxy(urlsplit(redis_url).port, certificate) as port:
         yield f"rediss://default:{PASSWORD_IN_URL}@127.0.0.1:{port}/0"
 
 
-def test_over_tls_with_a_ca_of_our_own_a_job_is_answered(tls_url, certificate, deployed):
-    """Records, bells, results and control all through the encrypted port, and no password in the worker's log."""
+def test_a_job_is_answered_over_tls_with_a_private_ca(tls_url, certificate, deployed):
+    """Records, messages, results and remote control use the encrypted port, and no log contains the password."""
     deployment = deployed(f"{tls_url}?ssl_ca_certs={certificate[0]}")
     with deployment.worker() as worker:
         job_id = deployment.submit("sealed")
@@ -317,8 +318,8 @@ def test_over_tls_with_a_ca_of_our_own_a_job_is_answered(tls_url, certificate, d
     assert PASSWORD_IN_URL not in output
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_by_all(tls_url, deployed):
-    """By the launcher with a reason, by kombu and by Celery's backend: none falls back to checking nothing."""
+def test_an_untrusted_certificate_is_rejected_by_every_client(tls_url, deployed):
+    """The launcher, kombu and Celery's backend all verify certificates; the launcher reports the reason."""
     deployment = deployed(tls_url)
     snippet = "try: {call}\nexcept Exception as error: print(error)\nelse: print('connected')\n"
     calls = ("app.connection_for_write().connect()", "app.backend.client.ping()")
@@ -330,8 +331,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_by_all(tls_url, deploy
     assert "connected" not in output
 
 
-def test_over_a_socket_of_the_file_system_a_job_is_answered(tmp_path, deployed):
-    """Where Redis listens on no port at all."""
+def test_a_job_is_answered_over_a_unix_socket(tmp_path, deployed):
+    """Redis need not listen on a TCP port."""
     path = tmp_path / "redis.sock"
     args = valkey(tmp_path, "--port", "0", "--unixsocket", str(path), "--requirepass", PASSWORD)
     with running(args, ready="Ready to accept connections"):

@@ -1,4 +1,4 @@
-"""The documentation is true: the links, paths, settings, commands and tests that it names exist; snippets compile."""
+"""The documentation is correct: links, paths, settings, commands and tests that it names exist; snippets compile."""
 
 import re
 from functools import cache
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import PROJECT_ROOT
-from tests.settings_table import BLOCK, PAGE, settings_table
+from tests.support.settings_table import BLOCK, PAGE, settings_table
 
 README = PROJECT_ROOT / "README.md"
 PROMISES = PROJECT_ROOT / "docs" / "promises.md"
@@ -18,14 +18,10 @@ PAGES = [*TOP_LEVEL, *DOCS]
 MAX_README_LINES = 120  # a front page
 MAX_IMAGE_BYTES = 80_000  # of an image in docs/images; a clone carries every version of it
 PACKAGES = "api|bench|docs|documents|jobs|local|openai_format|tasks|tests"
-# Old vocabulary and English that the glossary and CONTRIBUTING.md replaced; CONTRIBUTING.md itself shows some of it.
-BANNED = (
-    r"bells?|rung|unrung|nought|in vain|ado|heeds?|heeded|anew|duty|duties|deaths?|heirs?|leftovers|upkeep|begun anew|"
-    r"to the letter|se(?:e|es|en) (?:it )?through|as (?:it|they) c[oa]mes?|unspeakable|patience"
-)
 
 
 def without_code(text: str) -> str:
+    """The text without fenced code blocks."""
     return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -48,11 +44,12 @@ def of_page(page: Path) -> str:
 
 
 def test_the_readme_is_a_front_page():
+    """The README stays short; details belong into docs/."""
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
 def test_the_settings_table_is_the_settings_class():
-    """Every setting, its default and its description; `python -m tests.settings_table` writes the table."""
+    """Every setting, its default and its description; `python -m tests.support.settings_table` writes the table."""
     written = BLOCK.search(PAGE.read_text())
 
     assert written is not None
@@ -61,6 +58,7 @@ def test_the_settings_table_is_the_settings_class():
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_relative_link_resolves_with_its_anchor(page):
+    """A renamed file or heading must not leave dead links."""
     broken = []
     for target in links(page):
         path, _, anchor = target.partition("#")
@@ -73,6 +71,7 @@ def test_every_relative_link_resolves_with_its_anchor(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_path_in_backticks_exists(page):
+    """The documentation names only files and folders that exist."""
     named = set(re.findall(rf"`((?:{PACKAGES})/[\w/.-]*)`", page.read_text()))
 
     assert sorted(path for path in named if not (PROJECT_ROOT / path).exists()) == []
@@ -92,26 +91,22 @@ def test_every_promise_names_files_that_hold_tests():
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_python_snippet_compiles(page):
+    """Readers copy snippets; each must at least be valid Python."""
     for snippet in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
         compile(snippet, str(page), "exec")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)
 def test_every_make_target_exists(page):
+    """The documentation names only targets of the Makefile."""
     makefile = (PROJECT_ROOT / "Makefile").read_text()
     named = set(re.findall(r"`?make ([a-z]+(?:-[a-z]+)*)(?:`| ARGS|\n|  )", page.read_text()))
 
     assert sorted(target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)) == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=of_page)
-def test_no_page_uses_a_banned_word(page):
-    found = re.findall(rf"\b(?:{BANNED})\b", page.read_text(), re.IGNORECASE)
-
-    assert sorted(set(found)) == []
-
-
-def test_every_image_is_small_and_shown():
+def test_every_image_is_small_and_used():
+    """A clone downloads every version of an image, so images are small and none is unused."""
     images = sorted((PROJECT_ROOT / "docs" / "images").iterdir())
     shown = {(page.parent / target).resolve() for page in PAGES for target in links(page)}
 

@@ -1,4 +1,4 @@
-"""`make up` says in one line why it cannot start, and shows no secret; what it starts is the Procfile's."""
+"""`make up` reports in one line why it cannot start, without secrets, and starts the processes of the Procfile."""
 
 import re
 import signal
@@ -14,8 +14,8 @@ from local import launcher
 from local.errors import CannotStart
 from local.preflight import redis_address
 from local.procfile import Entry, parse_procfile
-from tests.launcher import COMMAND, PORTS, environment
-from tests.processes import free_port
+from tests.support.launcher import COMMAND, PORTS, environment
+from tests.support.processes import free_port
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def env(tmp_path):
 
 
 def startup_error(monkeypatch, env, **changes):
-    """The one line with which the launcher refuses to start."""
+    """The line that the launcher prints when it cannot start. Asserts that it is the only one."""
     for name, value in {**env, **changes}.items():
         monkeypatch.setenv(name, value)
     completed = subprocess.run(COMMAND, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=20, check=False)
@@ -43,6 +43,7 @@ def listening():
 
 @pytest.mark.parametrize("setting", PORTS)
 def test_a_port_in_use_is_named_with_the_setting_that_changes_it(monkeypatch, env, setting):
+    """A port conflict is the most common failure of a first start: the message must say how to resolve it."""
     with listening() as port:
         line = startup_error(monkeypatch, env, **{setting: str(port)})
 
@@ -50,7 +51,8 @@ def test_a_port_in_use_is_named_with_the_setting_that_changes_it(monkeypatch, en
     assert setting in line
 
 
-def test_one_port_given_twice_is_named_with_both_settings(monkeypatch, env):
+def test_a_port_used_twice_is_named_with_both_settings(monkeypatch, env):
+    """Neither port is in use yet, so only a comparison of the settings can find the conflict."""
     line = startup_error(monkeypatch, env, CHATQUEUE_FLOWER_PORT=env["CHATQUEUE_WEB_PORT"])
 
     assert "CHATQUEUE_WEB_PORT" in line
@@ -68,7 +70,8 @@ def test_one_port_given_twice_is_named_with_both_settings(monkeypatch, env):
         ("OPENAI_BASE_URL", "hunter2", "http://"),
     ],
 )
-def test_a_bad_setting_is_named_with_what_is_allowed_and_without_its_value(monkeypatch, env, name, value, allowed):
+def test_an_invalid_setting_is_named_with_the_rule_and_without_its_value(monkeypatch, env, name, value, allowed):
+    """A value may be a secret that was put into the wrong variable, so the message never contains it."""
     line = startup_error(monkeypatch, env, **{name: value})
 
     assert name in line
@@ -84,7 +87,8 @@ def test_a_bad_setting_is_named_with_what_is_allowed_and_without_its_value(monke
         "rediss://:hunter2@127.0.0.1:{port}",
     ],
 )
-def test_a_redis_that_refuses_is_named_without_its_password(monkeypatch, env, url):
+def test_a_redis_that_refuses_connections_is_named_without_its_password(monkeypatch, env, url):
+    """The message names host, port and cause; the password of REDIS_URL must not reach a terminal or a CI log."""
     port = free_port()
     line = startup_error(monkeypatch, env, REDIS_URL=url.format(port=port))
 
@@ -93,7 +97,8 @@ def test_a_redis_that_refuses_is_named_without_its_password(monkeypatch, env, ur
     assert "hunter2" not in line
 
 
-def test_a_redis_that_accepts_and_stays_silent_is_given_up_after_three_seconds(monkeypatch, env):
+def test_the_launcher_gives_up_on_a_silent_redis_after_three_seconds(monkeypatch, env):
+    """A server that accepts connections and never answers must not make the launcher hang."""
     with listening() as port:
         start = time.monotonic()
         line = startup_error(monkeypatch, env, REDIS_URL=f"redis://:hunter2@127.0.0.1:{port}/0")
@@ -101,11 +106,12 @@ def test_a_redis_that_accepts_and_stays_silent_is_given_up_after_three_seconds(m
 
     assert "does not answer within 3 s" in line
     assert "hunter2" not in line
-    assert seconds < 5  # the start of Python included
+    assert seconds < 5  # includes the start of Python
 
 
 @pytest.mark.parametrize("character", list("#/?@:"))
-def test_a_password_with_a_sign_that_cuts_the_url_is_not_shown(monkeypatch, env, character):
+def test_a_password_that_breaks_the_url_is_not_printed(monkeypatch, env, character):
+    """An unescaped character moves part of the password into the host or the path, which messages contain."""
     line = startup_error(monkeypatch, env, REDIS_URL=f"redis://:12345{character}hunter2@127.0.0.1:1")
 
     assert "12345" not in line
@@ -119,26 +125,30 @@ def test_a_password_with_a_sign_that_cuts_the_url_is_not_shown(monkeypatch, env,
         ("redis://[::1]:7000", "[::1]:7000"),
         ("sentinel://:pw@a:1,b:2/0?master=m", "a:1,b:2"),
         ("unix:///run/redis.sock?password=pw", "/run/redis.sock"),
-        ("redis://:pw", "an address that cannot be read"),
+        ("redis://:pw", "an unreadable address"),
     ],
 )
-def test_an_address_is_shown_as_host_and_port(url, shown):
+def test_an_address_is_printed_without_its_credentials(url, shown):
+    """Host and port, or the path of a socket, are printed for every kind of URL."""
     assert redis_address(Settings(REDIS_URL=url)) == shown
 
 
 def test_a_procfile_is_read_in_order_without_comments():
+    """The order is the order of starting, so it must be that of the file."""
     text = "# first\n\nredis: python -m a --b='c: d'\n  web:gunicorn x\n"
 
     assert parse_procfile(text) == [Entry("redis", "python -m a --b='c: d'"), Entry("web", "gunicorn x")]
 
 
 @pytest.mark.parametrize(("text", "line"), [("a: x\nnonsense\n", 2), ("a:\n", 1), ("a: x\n\na: y\n", 3)])
-def test_a_bad_line_of_a_procfile_is_told_by_its_number(text, line):
+def test_an_invalid_line_of_a_procfile_is_named_by_its_number(text, line):
+    """A line without a command, without a colon or with a duplicate name is an error, never skipped."""
     with pytest.raises(CannotStart, match=f"line {line}"):
         parse_procfile(text)
 
 
-def test_the_committed_env_file_sets_nothing_and_tells_the_true_defaults():
+def test_the_committed_env_file_sets_nothing_and_documents_the_true_defaults():
+    """The committed .env only documents: a value set there would override a default without being noticed."""
     lines = (PROJECT_ROOT / ".env").read_text().splitlines()
     documented = dict(re.findall(r"^# CHATQUEUE_(\w+)=(.*)$", "\n".join(lines), re.MULTILINE))
     defaults = {name: Settings.model_fields[name.lower()].default for name in documented}
@@ -148,6 +158,7 @@ def test_the_committed_env_file_sets_nothing_and_tells_the_true_defaults():
 
 
 def test_the_pinned_requirements_name_no_registry_and_agree():
+    """They must install from any index, and tests must run with the versions that production uses."""
     texts = [(PROJECT_ROOT / name).read_text() for name in ("requirements.txt", "requirements-dev.txt")]
     runtime, development = (set(re.findall(r"^\S+==\S+", text, re.MULTILINE)) for text in texts)
 
@@ -156,6 +167,7 @@ def test_the_pinned_requirements_name_no_registry_and_agree():
 
 
 def test_a_process_that_is_not_ready_in_time_stops_all(monkeypatch, capsys, env):
+    """A process that never becomes ready ends the launcher with exit code 1 instead of hanging."""
     monkeypatch.setattr(launcher, "READY_SECONDS", 0.3)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     settings = Settings(offline_model_port=env["CHATQUEUE_OFFLINE_MODEL_PORT"])

@@ -1,4 +1,4 @@
-"""The main job on real parts: launcher, gunicorn, worker, Redis, offline model and Flower, as `make up` runs them."""
+"""The whole system as `make up` runs it: launcher, gunicorn, worker, Redis, offline model and Flower."""
 
 import http.client
 import itertools
@@ -11,16 +11,18 @@ from contextlib import closing
 import pytest
 
 from jobs.settings import PROJECT_ROOT
-from tests.launcher import ALL_UP, COMMAND, environment
-from tests.offline import calls, directive, key
-from tests.processes import running
-from tests.waiting import until
+from tests.support.launcher import ALL_UP, COMMAND, environment
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import running
+from tests.support.waiting import until
 
 CANARY = "canary-77c1"
 QUESTIONS = 50
 
 
 class Api:
+    """HTTP calls to the web process, and the addresses of Flower and the offline model."""
+
     def __init__(self, port: str, flower_port: str, model_port: str) -> None:
         self._port = int(port)
         self.flower_url = f"http://127.0.0.1:{flower_port}"
@@ -35,7 +37,8 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
+def launched_api(tmp_path_factory, processes):
+    """The system started by the launcher: an Api, and the launcher's process."""
     env = environment(tmp_path_factory.mktemp("data"))
     with running(COMMAND, ready=ALL_UP, env=env, seconds=90) as process:
         ports = (env[f"CHATQUEUE_{name}_PORT"] for name in ("WEB", "FLOWER", "OFFLINE_MODEL"))
@@ -43,25 +46,25 @@ def stack(tmp_path_factory):
 
 
 @pytest.fixture
-def api(stack):
-    return stack[0]
+def api(launched_api):
+    return launched_api[0]
 
 
 def readme_questions():
-    """The project's own README, cut into fifty pieces of about equal length."""
+    """The project's README, split into fifty excerpts of about equal length."""
     words = (PROJECT_ROOT / "README.md").read_text().split()
-    cuts = [round(number * len(words) / QUESTIONS) for number in range(QUESTIONS + 1)]
-    excerpts = [" ".join(words[start:end]) for start, end in itertools.pairwise(cuts)]
+    bounds = [round(number * len(words) / QUESTIONS) for number in range(QUESTIONS + 1)]
+    excerpts = [" ".join(words[start:end]) for start, end in itertools.pairwise(bounds)]
     return [f"What does this mean? {excerpt}" for excerpt in excerpts]
 
 
-def test_fifty_questions_cut_from_the_readme_are_all_answered_and_counted(api):
-    """Real input through the async door: each answered, and the stats count what was sent."""
+def test_fifty_questions_from_the_readme_are_all_answered_and_counted(api):
+    """Every job that was submitted asynchronously completes, and the statistics count exactly these jobs."""
     before = api.call("GET", "/api/v1/queue/stats")[1]["totals"]
-    sent = [api.call("POST", "/api/v1/chat/async", {"message": question}) for question in readme_questions()]
+    submitted = [api.call("POST", "/api/v1/chat/async", {"message": question}) for question in readme_questions()]
 
-    assert [status for status, _ in sent] == [202] * QUESTIONS
-    answers = [api.call("GET", f"/api/v1/chat/jobs/{job['job_id']}?wait=30") for _, job in sent]
+    assert [status for status, _ in submitted] == [202] * QUESTIONS
+    answers = [api.call("GET", f"/api/v1/chat/jobs/{job['job_id']}?wait=30") for _, job in submitted]
     assert {(status, answer["status"]) for status, answer in answers} == {(200, "completed")}
     assert all("no language model" in answer["answer"] for _, answer in answers)
     after = api.call("GET", "/api/v1/queue/stats")[1]["totals"]
@@ -69,8 +72,8 @@ def test_fifty_questions_cut_from_the_readme_are_all_answered_and_counted(api):
         assert after[count] - before.get(count, 0) == QUESTIONS
 
 
-def test_every_call_of_the_native_api_once(api):
-    """Sync, task, status, result, many ids, stats, health."""
+def test_every_call_of_the_native_api_works(api):
+    """Chat, task, status, result, bulk status, list, statistics, health and delete work together on real processes."""
     status, chat = api.call("POST", "/api/v1/chat/sync", {"message": "[[offline say=hello]]"})
     assert (status, chat["answer"], chat["status"]) == (200, "hello", "completed")
 
@@ -81,7 +84,7 @@ def test_every_call_of_the_native_api_once(api):
     assert len(api.call("GET", f"{path}/result")[1]["result"]["vectors"]) == 2
 
     status, many = api.call("GET", f"/api/v1/tasks?ids={chat['job_id']},{task['task_id']},job_{'0' * 32}")
-    assert [found["task_id"] for found in many["tasks"]] == [chat["job_id"], task["task_id"]]
+    assert [task_view["task_id"] for task_view in many["tasks"]] == [chat["job_id"], task["task_id"]]
     assert many["unknown"] == [f"job_{'0' * 32}"]
     assert api.call("GET", "/api/v1/tasks?status=completed&limit=1")[1]["next_cursor"]
     assert api.call("GET", "/api/v1/queue/stats")[1]["workers_alive"] == 1
@@ -90,8 +93,8 @@ def test_every_call_of_the_native_api_once(api):
     assert api.call("GET", path)[0] == 404
 
 
-def test_a_hundred_equal_submits_with_one_key_make_one_job_and_one_call(api):
-    """Concurrent, through real web processes, to the provider's own count."""
+def test_a_hundred_identical_submits_with_one_key_make_one_job_and_one_call(api):
+    """Concurrent retries through several web processes must cost one provider call, by the provider's own count."""
     name = key()
     body = {"message": directive("say=once", name)}
 
@@ -99,15 +102,15 @@ def test_a_hundred_equal_submits_with_one_key_make_one_job_and_one_call(api):
         return api.call("POST", "/api/v1/chat/async", body, **{"Idempotency-Key": name})
 
     with ThreadPoolExecutor(100) as pool:
-        answers = list(pool.map(submit, range(100)))
-    assert {status for status, _ in answers} == {202}
-    (job_id,) = {job["job_id"] for _, job in answers}
+        replies = list(pool.map(submit, range(100)))
+    assert {status for status, _ in replies} == {202}
+    (job_id,) = {job["job_id"] for _, job in replies}
     assert api.call("GET", f"/api/v1/chat/jobs/{job_id}?wait=30")[1]["answer"] == "once"
     assert calls(api.model_url, name)["calls"] == 1
 
 
-def test_flower_shows_the_task_and_no_prompt(api):
-    """Under its id, with its state; neither prompt nor answer anywhere in what Flower knows."""
+def test_flower_lists_the_task_without_its_prompt(api):
+    """Operators see task and state in Flower; neither prompt nor answer may appear on any of its pages."""
     _, job = api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline say={CANARY}]] {CANARY}"})
     url = f"{api.flower_url}/task/{job['job_id']}"
 
@@ -117,9 +120,9 @@ def test_flower_shows_the_task_and_no_prompt(api):
     assert CANARY not in _get(f"{api.flower_url}/tasks")
 
 
-def test_no_prompt_or_answer_is_in_the_output_of_any_process(stack):
-    """Web, worker, Flower, Redis and model together, through success and failure."""
-    api, process = stack
+def test_no_prompt_or_answer_is_in_the_output_of_any_process(launched_api):
+    """Web, worker, Flower, Redis and model log no content, whether a job succeeds, fails or is rejected."""
+    api, process = launched_api
     api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline say={CANARY}]] {CANARY}"})
     api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline status=400]] {CANARY}"})
     api.call("POST", "/api/v1/chat/sync", {"message": CANARY, "surplus": CANARY})

@@ -1,4 +1,4 @@
-"""`make up` brings all up in order; it stops in order, lets running jobs finish and leaves nothing behind."""
+"""`make up` starts and stops everything in order, lets running jobs finish and leaves no process behind."""
 
 import http.client
 import json
@@ -15,21 +15,21 @@ import redis
 
 from jobs.settings import PROJECT_ROOT
 from jobs.storage import keys
-from tests.launcher import ALL_UP, COMMAND, environment
-from tests.processes import free_port, running
-from tests.waiting import until
+from tests.support.launcher import ALL_UP, COMMAND, environment
+from tests.support.processes import free_port, running
+from tests.support.waiting import until
 
 STUBBORN = """sh -c 'trap "" TERM; while :; do sleep 1; done'"""
 
 
 @pytest.fixture
-def env(tmp_path):
+def env(tmp_path, processes):
     return environment(tmp_path / "data")
 
 
 @pytest.fixture
 def procfile(tmp_path):
-    """The launcher on stand-in processes, whose names have no readiness check."""
+    """Writes a Procfile of stand-in processes, which have no readiness check; returns the command that runs it."""
 
     def write(text):
         path = tmp_path / "Procfile"
@@ -48,17 +48,19 @@ def is_gone(family):
     return not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family)
 
 
-def test_a_process_that_ends_stops_all_and_is_told_with_its_last_lines(procfile, env):
+def test_a_process_that_ends_stops_all_and_its_last_output_is_printed(procfile, env):
+    """A crash must not leave half a system running, and its cause must be visible without searching the logs."""
     command = procfile("steady: sleep 60\nbrief: sh -c 'echo my last words; sleep 1; exit 7'\n")
     with running(command, ready=ALL_UP, env=env) as process:
         family = family_of(process)
 
         assert process.wait() == 1
-        assert "brief ended with exit code 7. Its last lines:\nchatqueue |   my last words\n" in process.output
+        assert "brief exited with code 7. Last lines of its output:\nchatqueue |   my last words\n" in process.output
         until(lambda: is_gone(family))
 
 
-def test_what_a_setting_points_elsewhere_is_not_started(procfile, env, redis_url):
+def test_the_embedded_redis_and_model_are_not_started_when_settings_name_others(procfile, env, redis_url):
+    """REDIS_URL and OPENAI_BASE_URL replace the local servers, which must then not take their ports."""
     command = procfile("redis: echo started\nmodel: echo started\nsteady: sleep 60\n")
     elsewhere = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
     with running(command, ready=ALL_UP, env={**env, **elsewhere}) as process:
@@ -69,6 +71,7 @@ def test_what_a_setting_points_elsewhere_is_not_started(procfile, env, redis_url
 
 
 def test_two_embedded_servers_never_share_a_data_folder(env):
+    """Two servers that append to one file would corrupt it; the second one must refuse to start."""
     command = [sys.executable, "-m", "local.redis_server"]
     with running(command, ready="Ready to accept", env=env):
         other = {**os.environ, **env, "CHATQUEUE_EMBEDDED_REDIS_PORT": str(free_port())}
@@ -81,7 +84,8 @@ def test_two_embedded_servers_never_share_a_data_folder(env):
     assert "CHATQUEUE_DATA_DIR" in second.stderr
 
 
-def test_a_second_interrupt_hurries_a_process_that_does_not_stop(procfile, env):
+def test_a_second_interrupt_kills_a_process_that_does_not_stop(procfile, env):
+    """A user who presses Ctrl-C twice gets the terminal back, and nothing keeps running."""
     with running(procfile(f"web2: {STUBBORN}\n"), ready=ALL_UP, env=env) as process:
         family = family_of(process)
         process.send(signal.SIGINT)
@@ -93,17 +97,18 @@ def test_a_second_interrupt_hurries_a_process_that_does_not_stop(procfile, env):
         until(lambda: is_gone(family))
 
 
-def test_kill_9_of_the_launcher_takes_grandchildren_along(procfile, env):
+def test_kill_9_of_the_launcher_ends_grandchildren_too(procfile, env):
+    """No handler runs in a launcher killed with -9; the reaper must still end the whole process group."""
     with running(procfile("parent: sh -c 'sleep 300 & echo born; wait'\n"), ready="| born", env=env) as process:
         family = family_of(process)
         process.send(signal.SIGKILL)
 
-        assert len(family) == 4  # launcher, guard, shell, its child
+        assert len(family) == 4  # launcher, reaper, shell, child of the shell
         until(lambda: is_gone(family))
 
 
-def test_ctrl_c_at_the_terminal_ends_in_exit_code_0_whoever_started_the_launcher(procfile, env):
-    """`make`, like the shell here, gets the terminal's Ctrl-C too unless the launcher takes the terminal over."""
+def test_ctrl_c_at_the_terminal_ends_in_exit_code_0_whatever_started_the_launcher(procfile, env):
+    """`make`, like the shell here, also receives the terminal's Ctrl-C unless the launcher takes the foreground."""
     shell = f"{shlex.join(procfile('steady: sleep 60'))}; echo the code is $?"
     in_terminal = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", "sh", "-c", shell]
     with subprocess.Popen(
@@ -122,7 +127,7 @@ def test_ctrl_c_at_the_terminal_ends_in_exit_code_0_whoever_started_the_launcher
 
 
 def call(env, method, path, body=None):
-    """The status and the JSON answer of the web process."""
+    """The status and the JSON body of the web process's response."""
     connection = http.client.HTTPConnection("127.0.0.1", int(env["CHATQUEUE_WEB_PORT"]), timeout=30)
     with closing(connection):
         content = json.dumps(body) if body is not None else None
@@ -143,12 +148,13 @@ def state_of(env, job_id):
 
 
 def stored_state_of(env, job_id):
-    """Read by an embedded server started alone on the same data folder."""
+    """The stored state, read by an embedded server started alone on the same data folder."""
     with running([sys.executable, "-m", "local.redis_server"], ready="Ready to accept", env=env):
         return state_of(env, job_id)
 
 
-def test_all_is_up_and_ctrl_c_lets_a_running_job_finish(env):
+def test_the_system_answers_and_ctrl_c_lets_a_running_job_finish(env):
+    """A stop loses no running job, and its outcome is on disk for the next start."""
     with running(COMMAND, ready=ALL_UP, env=env) as process:
         family = family_of(process)
         status, answer = call(env, "POST", "/api/v1/chat/sync", {"message": "Hello!"})
@@ -163,7 +169,8 @@ def test_all_is_up_and_ctrl_c_lets_a_running_job_finish(env):
     assert stored_state_of(env, job_id) == "completed"
 
 
-def test_kill_9_of_the_launcher_leaves_the_records_and_no_process(env):
+def test_kill_9_of_the_launcher_keeps_the_records_and_leaves_no_process(env):
+    """A finished job survives an abrupt end, because every write goes to the append-only file."""
     with running(COMMAND, ready=ALL_UP, env=env) as process:
         family = family_of(process)
         job_id = submit(env, "Hello!")

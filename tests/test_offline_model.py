@@ -19,7 +19,7 @@ import pytest
 
 from local.offline_model.calls import CallLog
 from local.offline_model.directive import Directive, DirectiveError, parse_directive
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 COMMAND = [sys.executable, "-W", "error", "-m", "local.offline_model"]
 LISTENING = "offline model listening on "

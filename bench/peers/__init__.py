@@ -1,5 +1,5 @@
-"""The peers, each as its own documentation shows it: tasks in one file, a web front in another.
+"""The peers, each written as its documentation shows: tasks in one file, the web front in another.
 
-They run in processes of their own, so nothing here is imported by the benchmark itself. Where a peer is asynchronous
-it uses the SDK's aiohttp transport, as chatqueue does: the cheapest that the SDK has.
+They run in separate processes; the benchmark itself imports none of them. An asynchronous peer uses the SDK's aiohttp
+transport, as chatqueue does, because it needs the least CPU.
 """

@@ -1,4 +1,4 @@
-"""Celery with Redis as broker and result backend, everything else at its default."""
+"""Celery with Redis as broker and result backend, everything else at its defaults."""
 
 import os
 

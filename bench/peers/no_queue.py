@@ -1,4 +1,4 @@
-"""No queue: the call itself, in the process that wants the answer."""
+"""No queue: the call itself, in the calling process."""
 
 from openai import AsyncOpenAI, DefaultAioHttpClient
 

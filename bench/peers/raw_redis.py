@@ -1,7 +1,8 @@
-"""No queue: one list there, one list back, by a thread that does nothing else. What Redis and two wakes cost."""
+"""No queue: one list for requests and one for replies, served by an idle thread. The cost of Redis and two wake-ups."""
 
 import os
 import threading
+from typing import cast
 
 from redis import Redis
 
@@ -9,15 +10,17 @@ redis = Redis.from_url(os.environ["REDIS_URL"])
 
 
 def echo() -> None:
-    there = Redis.from_url(os.environ["REDIS_URL"])
+    """Return each message to the other list."""
+    connection = Redis.from_url(os.environ["REDIS_URL"])
     while True:
-        _, message = there.brpop(["there"])
-        there.lpush("back", message)
+        _, message = cast("tuple[bytes, bytes]", connection.brpop(["requests"]))
+        connection.lpush("replies", message)
 
 
 threading.Thread(target=echo, daemon=True).start()
 
 
 def ask(message: str) -> str:
-    redis.lpush("there", message)
-    return redis.brpop(["back"])[1].decode()
+    redis.lpush("requests", message)
+    _, reply = cast("tuple[bytes, bytes]", redis.brpop(["replies"]))
+    return reply.decode()

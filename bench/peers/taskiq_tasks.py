@@ -1,4 +1,4 @@
-"""taskiq with its Redis stream broker, the one that its documentation shows and that acknowledges."""
+"""taskiq with its Redis stream broker, which its documentation shows and which acknowledges messages."""
 
 import os
 

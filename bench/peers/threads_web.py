@@ -1,4 +1,4 @@
-"""FastAPI with an asyncio.Queue and three threads in the web process; what it knows of jobs it keeps in Redis."""
+"""FastAPI with an asyncio.Queue and three threads in the web process. The state of jobs is in Redis."""
 
 import asyncio
 import json
@@ -27,7 +27,8 @@ def call_provider(message: str) -> str:
     return completion.choices[0].message.content or ""
 
 
-async def work() -> None:
+async def run_jobs() -> None:
+    """Run one job after the other on a thread."""
     while True:
         job_id, message = await waiting.get()
         await redis.set(f"job:{job_id}", json.dumps({"status": "running", "message": message}))
@@ -38,7 +39,7 @@ async def work() -> None:
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    workers = [asyncio.create_task(work()) for _ in range(THREADS)]
+    workers = [asyncio.create_task(run_jobs()) for _ in range(THREADS)]
     yield
     for worker in workers:
         worker.cancel()
@@ -65,7 +66,7 @@ async def show(job_id: str) -> dict[str, str | None]:
     if job is None:
         raise HTTPException(404)
     answer = await redis.get(f"result:{job_id}")
-    return {"status": json.loads(job)["status"], "answer": answer and answer.decode()}
+    return {"status": json.loads(job)["status"], "answer": answer.decode() if isinstance(answer, bytes) else None}
 
 
 @app.get("/stats")
@@ -80,6 +81,5 @@ async def stats() -> dict[str, int]:
 
 @app.get("/jobs")
 async def show_many(ids: str) -> list[str | None]:
-    return [
-        job and json.loads(job)["status"] for job in [await redis.get(f"job:{job_id}") for job_id in ids.split(",")]
-    ]
+    jobs = [await redis.get(f"job:{job_id}") for job_id in ids.split(",")]
+    return [json.loads(job)["status"] if job else None for job in jobs]

@@ -1,4 +1,4 @@
-"""The families of figures, one file each; each makes one table."""
+"""The tables, by name. Each file makes one or two."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What it adds to a chat that it is answered from documents: the same question with and without, in turn."""
+"""The time that searching documents adds to a chat: the same question with and without documents, in turn."""
 
 import asyncio
 import importlib.util
@@ -19,20 +19,20 @@ from bench.table import Table
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
-    from bench.shelving import Corpus
+    from bench.create_documents import Corpus
 
 TITLE: Final = "A chat answered from documents"
 NOTES: Final = (
     "POST /chat/sync, one at a time: no documents, all of them, one of them; the same question, one after the other",
-    "the offline model answers at once, and embeds the question: what a real provider takes for that comes on top",
-    "vectors have 384 dimensions and were filled in by the verb that an ingest ends with",
+    "the offline model embeds the question and answers immediately; a real provider takes additional time for both",
+    "vectors have 384 dimensions and were written by the operation that commits an ingest",
 )
 WARM_UP: Final = 10
 
 
 @dataclass(frozen=True)
 class AskResult:
-    """``all`` and ``one``: documents named in the question."""
+    """``all`` and ``one``: how many documents the request names."""
 
     documents: float | None = column("documents", 0)
     plain_p50_ms: float | None = column("without p50 ms")
@@ -53,7 +53,7 @@ def table(plan: Plan) -> Table[AskResult]:
 def _measure(count: int, plan: Plan) -> AskResult:
     if importlib.util.find_spec("lancedb") is None:
         raise NotInstalled("lancedb is not installed: it has no wheel for this platform")
-    from bench.shelving import create_corpus
+    from bench.create_documents import create_corpus
 
     with Runner(plan, CHATQUEUE) as runner:
         corpus = create_corpus(_settings(runner), count)
@@ -85,7 +85,7 @@ def _settings(runner: Runner) -> Settings:
 
 
 async def _ask_all(port: int, corpus: "Corpus", count: int) -> dict[str, list[float]]:
-    """Milliseconds of each."""
+    """Milliseconds of each call, by the documents that it names."""
     durations_ms: dict[str, list[float]] = {"plain": [], "all": [], "one": []}
     async with Connection(port) as connection:
         for number in range(WARM_UP + count):
@@ -98,10 +98,10 @@ async def _ask_all(port: int, corpus: "Corpus", count: int) -> dict[str, list[fl
 
 
 async def _ask(connection: Connection, question: Mapping[str, Any], *, must_cite: bool = False) -> float:
-    """Raises RuntimeError where nothing was found in all documents: then it was no answer from them."""
+    """Milliseconds of one call. Raises RuntimeError when an answer that must cite a document cites none."""
     started_at = time.perf_counter()
     reply = await connection.call("POST", "/api/v1/chat/sync", json.dumps(question).encode())
     duration_ms = (time.perf_counter() - started_at) * 1000
     if not reply.json(200)["citations"] and must_cite:
-        raise RuntimeError("nothing was found to answer from")
+        raise RuntimeError("the answer cites no document")
     return duration_ms

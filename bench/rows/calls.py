@@ -1,4 +1,4 @@
-"""How many calls of a second each, and what one costs: submitted over HTTP as fast as the web takes them, then done."""
+"""Throughput and cost of calls of one second each, submitted over HTTP as fast as the web processes accept them."""
 
 import time
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from bench.table import Table
 TITLE: Final = "Calls of one second"
 NOTES: Final = (
     "calls/s: from the first submit over HTTP to the last result in Redis; x: times the first row",
-    "CPU: user and system time of each group of processes, those that they fork included; the client submits and waits",
-    "MB: resident memory at its peak, summed over the worker processes",
-    f"the provider answers {TOKENS} tokens after one second; chatqueue and the streaming floor read them as a stream",
-    "rows with fewer calls have fewer slots; asyncio rows have no queue, no web and no record of anything",
+    "CPU: user and system time of each group of processes and their children; the client submits and waits",
+    "MB: peak of the resident memory, summed over the worker processes",
+    f"the provider answers {TOKENS} tokens after one second; chatqueue and the last baseline read them as a stream",
+    "rows with fewer calls have fewer slots; the baselines have no queue, no web process and no record",
 )
 BASELINES: Final = {
-    "floor: asyncio + AsyncOpenAI": ("default", "create"),
-    "floor: the same over aiohttp": ("aiohttp", "create"),
-    "floor: the same, stream=True": ("aiohttp", "stream"),
+    "baseline: asyncio + AsyncOpenAI": ("default", "create"),
+    "baseline: the same over aiohttp": ("aiohttp", "create"),
+    "baseline: the same, stream=True": ("aiohttp", "stream"),
 }
 
 
@@ -33,7 +33,7 @@ class CallsResult:
     calls: float | None = column("calls", 0)
     in_flight: float | None = column("in flight", 0)
     rate: float | None = column("calls/s", has_ratio=True)
-    worker_ms: float | None = column("worker CPU ms a call", 2, has_ratio=True)
+    worker_ms: float | None = column("worker CPU ms per call", 2, has_ratio=True)
     web_ms: float | None = column("web", 2)
     redis_ms: float | None = column("Redis", 2)
     total_ms: float | None = column("these three", 2, has_ratio=True)
@@ -48,6 +48,7 @@ def table(plan: Plan) -> Table[CallsResult]:
 
 
 def measure(system: System, plan: Plan) -> CallsResult:
+    """Measure one system, after a warm-up."""
     with Runner(plan, system) as runner:
         runner.start_web()
         runner.start_workers()
@@ -65,7 +66,7 @@ def _measure_calls(runner: Runner) -> CallsResult:
         seconds = time.perf_counter() - started_at
     client = time.process_time() - client
     if runner.provider_calls() - calls_before < count:
-        raise RuntimeError("there are results without a call")
+        raise RuntimeError("there are more results than calls")
     runner.check_answer(ids[-1])
     working_group = "workers" if system.workers else "web"
     return CallsResult(

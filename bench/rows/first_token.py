@@ -22,8 +22,8 @@ BODY: Final = json.dumps({"message": MESSAGE}).encode()
 STREAM_BODY: Final = json.dumps({"message": MESSAGE, "stream": True}).encode()
 WARM_UP: Final = 10
 NOTES: Final = (
-    "one stream after the other; added: over a stream of the SDK read from the provider in the same arena",
-    "the provider sends its first token at once",
+    "one stream after the other; added: compared with a direct stream from the provider in the same run",
+    "the provider sends its first token immediately",
 )
 Follow: TypeAlias = Callable[[Connection], AsyncIterator[Event]]
 
@@ -40,7 +40,7 @@ def table(plan: Plan) -> Table[FirstToken]:
     measurements: dict[str, Callable[[Plan], FirstToken]] = {
         "chatqueue, POST /chat/async with stream": partial(_measure, _post_stream),
         "chatqueue, POST /chat/async, then GET .../events": partial(_measure, _post_and_follow),
-        "floor: the SDK's stream from the provider": _measure_direct,
+        "baseline: the SDK's stream from the provider": _measure_direct,
     }
     return run_rounds(TITLE, plan, measurements, NOTES)
 
@@ -73,7 +73,7 @@ async def _first_tokens(port: int, follow: Follow, count: int) -> list[float]:
 
 
 async def _first_token(events: AsyncIterator[Event]) -> float:
-    """Milliseconds to the first delta; the stream is read to its end, so that the next job finds the system idle."""
+    """Milliseconds to the first delta. The stream is then read to its end: the system must be idle for the next."""
     started_at, first = time.perf_counter(), None
     async for event in events:
         if event.name == "delta" and first is None:

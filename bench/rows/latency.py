@@ -1,4 +1,4 @@
-"""From submit to result when nothing else runs: one job at a time, and a provider that answers at once."""
+"""Time from submit to result on an idle system: one job at a time, with a provider that answers immediately."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeAlias
 
-from bench.asking import time_each_async
+from bench.call_timing import time_each_async
 from bench.figures import column, percentile
 from bench.http import Connection
 from bench.plan import Plan
@@ -19,8 +19,8 @@ from bench.table import Table
 TITLE: Final = "Submit to result at idle"
 MESSAGE: Final = "[[offline tokens=20]] Hello"
 NOTES: Final = (
-    "over HTTP where it says so, otherwise in process, each with its own way to wait at its default",
-    "all but the raw list make a call to the provider, which answers at once",
+    "over HTTP where the row names a call, otherwise in process; each system waits in its default way",
+    "every row except the raw list calls the provider, which answers immediately",
 )
 QUICK_POLL: Final = {"PEER_POLL_SECONDS": "0.005", "PEER_CONCURRENCY": "10"}
 STATUS_PATH: Final = "/api/v1/chat/jobs/{}?wait=30"
@@ -41,8 +41,8 @@ def table(plan: Plan) -> Table[Latency]:
         "chatqueue, POST /chat/sync": partial(_over_http, _ask_sync),
         "chatqueue, POST /chat/async and GET ?wait=": partial(_over_http, _submit_and_wait),
         **{f"{name}, in process": measure for name, measure in for_systems(systems, _in_process).items()},
-        "floor: the call without a queue": partial(_without_workers, "bench.peers.no_queue"),
-        "floor: a raw Redis list there and back": partial(_without_workers, "bench.peers.raw_redis"),
+        "baseline: the call without a queue": partial(_without_workers, "bench.peers.no_queue"),
+        "baseline: a raw Redis list there and back": partial(_without_workers, "bench.peers.raw_redis"),
     }
     return run_rounds(TITLE, plan, measurements, NOTES)
 
@@ -54,12 +54,12 @@ def _percentiles(durations_ms: Sequence[float]) -> Latency:
 def _in_process(system: System, plan: Plan) -> Latency:
     with Runner(plan, system) as runner:
         runner.start_workers()
-        return _percentiles(runner.run_python("bench.asking", system.tasks, str(plan.round_trips), MESSAGE))
+        return _percentiles(runner.run_python("bench.call_timing", system.tasks, str(plan.round_trips), MESSAGE))
 
 
 def _without_workers(module: str, plan: Plan) -> Latency:
     with Runner(plan, CHATQUEUE) as runner:
-        return _percentiles(runner.run_python("bench.asking", module, str(plan.round_trips), MESSAGE))
+        return _percentiles(runner.run_python("bench.call_timing", module, str(plan.round_trips), MESSAGE))
 
 
 def _over_http(ask: Ask, plan: Plan) -> Latency:

@@ -1,12 +1,12 @@
-"""What a job takes in Redis while it waits, and once it has ended."""
+"""Bytes in Redis per job, while it waits and after it has ended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from bench.create_jobs import create_jobs
 from bench.figures import column, ratio
-from bench.filling import create_jobs
 from bench.plan import Plan
 from bench.rounds import for_systems, run_rounds
 from bench.runner import Runner
@@ -17,19 +17,19 @@ TITLE: Final = "Bytes in Redis"
 KILOBYTE: Final = 1_000
 IN_FLIGHT: Final = 50
 NOTES: Final = (
-    "each job: 1 KB of text in, 1 KB out; used_memory of INFO less the buffers of clients, for each job more",
-    "FastAPI + asyncio.Queue keeps what waits in the memory of its web process",
-    "x text: times the bytes of the text itself, which is in and out once ended, and in while it waits",
-    "chatqueue's event log is a second copy of the answer for CHATQUEUE_EVENTS_TTL_SECONDS after the end, then gone",
+    "each job: 1 KB of text in, 1 KB out; growth of used_memory without client buffers, per job",
+    "FastAPI + asyncio.Queue keeps waiting jobs in the memory of its web process",
+    "x text: ratio to the bytes of the text, which is input and output after the end, and input before",
+    "chatqueue's event log holds a second copy of the answer until CHATQUEUE_EVENTS_TTL_SECONDS after the end",
 )
 
 
 @dataclass(frozen=True)
 class BytesResult:
-    ended: float | None = column("bytes an ended job", 0, has_ratio=True)
+    ended: float | None = column("bytes per ended job", 0, has_ratio=True)
     ended_of_text: float | None = column("x text", 2)
     with_log: float | None = column("with its event log", 0)
-    waiting: float | None = column("bytes a waiting job", 0, has_ratio=True)
+    waiting: float | None = column("bytes per waiting job", 0, has_ratio=True)
     waiting_of_text: float | None = column("x text", 2)
 
 
@@ -44,7 +44,7 @@ def table(plan: Plan) -> Table[BytesResult]:
 
 
 def _message() -> str:
-    """A kilobyte that makes the provider answer another one: the answer stands in the directive."""
+    """A prompt of one kilobyte that makes the provider answer one kilobyte: the directive contains the answer."""
     return f'[[offline say="{"a" * KILOBYTE}"]]'
 
 
@@ -56,7 +56,7 @@ def _measure(system: System, plan: Plan) -> BytesResult:
 
 
 def _measure_ended(system: System, plan: Plan) -> tuple[float, float | None]:
-    """Bytes a job, and what it was as long as its event log was there."""
+    """Bytes per job after its event log has expired, and before."""
     with Runner(plan, system) as runner:
         runner.start_web()
         runner.start_workers()

@@ -1,4 +1,4 @@
-"""The `openai` client as it is: what its calls take through chatqueue, and straight from the provider."""
+"""Times calls of the unmodified `openai` client, through chatqueue and directly to the provider."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +22,8 @@ IMMEDIATE: Final = "[[offline tokens=20]] Hello"
 STREAMED: Final = "[[offline tokens=20 interval=0.005]] Hello"
 WARM_UP: Final = 10
 NOTES: Final = (
-    "one call after the other, in turn direct and through chatqueue, by the same unmodified client",
-    "not streamed: the provider answers at once; streamed: it sends its first token at once, the next ones 5 ms apart",
+    "one call after the other, alternately direct and through chatqueue, with the same unmodified client",
+    "not streamed: the provider answers immediately; streamed: first token immediately, the next ones 5 ms apart",
 )
 SUPPORTS_RESPONSES: Final = replace(CHATQUEUE, provider=("--responses",))
 
@@ -44,10 +44,10 @@ def table(plan: Plan) -> Table[ClientComparison]:
     asks: dict[str, Ask] = {
         "responses.create": _respond,
         "responses.create, stream: first token": _first_of_response,
-        "responses.create, stream: whole": _whole_response,
+        "responses.create, stream: whole": _complete_response,
         "chat.completions.create": _complete,
         "chat.completions.create, stream: first token": _first_of_completion,
-        "chat.completions.create, stream: whole": _whole_completion,
+        "chat.completions.create, stream: whole": _complete_completion,
         "embeddings.create": _create_embedding,
     }
     return run_rounds(TITLE, plan, {name: partial(_measure, ask) for name, ask in asks.items()}, NOTES)
@@ -69,7 +69,7 @@ def _client(base_url: str) -> Iterator[OpenAI]:
 
 
 def _time(ask: Ask, client: OpenAI) -> float:
-    """Milliseconds until ``ask`` has what it wants; a stream is then read to its end: the next call finds no load."""
+    """Milliseconds until ``ask`` returns. A stream is then read to its end: the system must be idle for the next."""
     started_at = time.perf_counter()
     rest = ask(client)
     duration_ms = (time.perf_counter() - started_at) * 1000
@@ -99,9 +99,9 @@ def _first_of_response(client: OpenAI) -> Iterator[Any]:
     return events
 
 
-def _whole_response(client: OpenAI) -> None:
-    *_, last = client.responses.create(model=MODEL, input=STREAMED, stream=True)
-    _check(last.response.output_text)
+def _complete_response(client: OpenAI) -> None:
+    events = client.responses.create(model=MODEL, input=STREAMED, stream=True)
+    _check("".join(event.response.output_text for event in events if event.type == "response.completed"))
 
 
 def _complete(client: OpenAI) -> None:
@@ -115,7 +115,7 @@ def _first_of_completion(client: OpenAI) -> Iterator[Any]:
     return chunks
 
 
-def _whole_completion(client: OpenAI) -> None:
+def _complete_completion(client: OpenAI) -> None:
     chunks = client.chat.completions.create(model=MODEL, messages=_messages(STREAMED), stream=True)
     _check("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
 
@@ -129,6 +129,6 @@ def _messages(text: str) -> Any:
 
 
 def _check(value: Any) -> None:
-    """Raises RuntimeError: what was not answered must not be counted."""
+    """Raises RuntimeError for an empty answer: it must not be counted."""
     if not value:
         raise RuntimeError("an empty answer")

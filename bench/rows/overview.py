@@ -1,4 +1,4 @@
-"""Statistics and bulk status while more and more jobs are on record."""
+"""Statistics and bulk status, with a growing number of stored jobs."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ from typing import Final
 
 import redis
 
+from bench.create_jobs import create_jobs
 from bench.figures import column, percentile
-from bench.filling import create_jobs
 from bench.http import Connection
 from bench.plan import Plan
 from bench.rounds import run_rounds
@@ -23,11 +23,11 @@ from bench.table import Table
 TITLE: Final = "Statistics, and the status of 1,000 jobs"
 BULK_IDS: Final = 1_000
 REQUESTS: Final = 50
-MAX_SECONDS: Final = 20.0  # for the looks at one path: KEYS over a million keys takes longer than fifty are worth
+MAX_SECONDS: Final = 20.0  # for the requests to one path: KEYS over a million keys takes long
 PIPELINE: Final = 1_000
 NOTES: Final = (
-    "chatqueue: GET /queue/stats and GET /tasks?ids=...; the peer counts with KEYS and reads one key after the other",
-    "all records are of queued jobs, made by the store's own verb; the MB are all that Redis uses",
+    "chatqueue: GET /queue/stats and GET /tasks?ids=...; the peer counts with KEYS and reads the keys one by one",
+    "all records are of queued jobs, created as by a submit; MB is the total memory of Redis",
 )
 Fill = Callable[[Runner, int], list[str]]
 
@@ -72,7 +72,7 @@ def _measure(system: System, paths: tuple[str, str], fill: Fill, count: int, pla
 
 
 async def _time_requests(port: int, path: str) -> list[float]:
-    """Milliseconds of each look; the first one, which opens connections, does not count unless it is the only one."""
+    """Milliseconds of each request. The first one opens connections and is dropped unless it is the only one."""
     durations_ms: list[float] = []
     end = time.perf_counter() + MAX_SECONDS
     async with Connection(port) as connection:

@@ -1,4 +1,4 @@
-"""Streams through the web: what a token costs on its way, and what readers cost that wait for one."""
+"""The cost of relaying a token as a server-sent event, and of readers that wait for one."""
 
 import asyncio
 import json
@@ -29,11 +29,11 @@ class RelayResult:
     jobs: float | None = column("jobs", 0)
     tokens_rate: float | None = column("tokens/s", 0)
     events_rate: float | None = column("events/s", 0)
-    web_us: float | None = column("web CPU us a token", 0, has_ratio=True)
-    web_event_us: float | None = column("an event", 0, has_ratio=True)
-    worker_us: float | None = column("worker us a token", 0)
-    redis_us: float | None = column("Redis us a token", 0)
-    client_us: float | None = column("client us a token", 0)
+    web_us: float | None = column("web CPU us per token", 0, has_ratio=True)
+    web_event_us: float | None = column("per event", 0, has_ratio=True)
+    worker_us: float | None = column("worker us per token", 0)
+    redis_us: float | None = column("Redis us per token", 0)
+    client_us: float | None = column("client us per token", 0)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class IdleResult:
     web_mb: float | None = column("web MB", 0, has_ratio=True)
     redis_connections: float | None = column("connections to Redis", 0)
     rate: float | None = column("submits/s meanwhile", 0, has_ratio=True)
-    web_us: float | None = column("web CPU us a submit", 0, has_ratio=True)
+    web_us: float | None = column("web CPU us per submit", 0, has_ratio=True)
 
 
 def table(plan: Plan) -> Table[RelayResult]:
@@ -50,8 +50,8 @@ def table(plan: Plan) -> Table[RelayResult]:
         "chatqueue, all readers the same job": partial(_measure, 1),
     }
     notes = (
-        f"each job: {plan.stream_tokens} tokens, {TOKENS_A_SECOND} a second; an event is what was logged together",
-        "a token counts once for each reader that gets it; two web processes",
+        f"each job: {plan.stream_tokens} tokens, {TOKENS_A_SECOND} per second; an event has all tokens of a log write",
+        "a token counts once per reader that receives it; two web processes",
     )
     return run_rounds("Tokens relayed as server-sent events", plan, measurements, notes)
 
@@ -62,12 +62,12 @@ def idle_table(plan: Plan) -> Table[IdleResult]:
         f"chatqueue, {plan.idle_readers:,} idle readers": partial(_measure_idle, plan.idle_readers),
     }
     return run_rounds(
-        "Readers that wait", plan, measurements, ("one web process; each reader follows a queued job of its own",)
+        "Idle readers", plan, measurements, ("one web process; each reader follows a queued job of its own",)
     )
 
 
 def _message(plan: Plan) -> str:
-    """Begins after a second, when all readers are there."""
+    """A prompt whose answer starts after a second, when all readers are connected."""
     return f"[[offline delay=1 tokens={plan.stream_tokens} interval={1 / TOKENS_A_SECOND}]] Hello"
 
 
@@ -103,7 +103,7 @@ async def _follow_all(port: int, ids: list[str]) -> list[tuple[int, int]]:
 
 
 async def _count(port: int, job_id: str) -> tuple[int, int]:
-    """Deltas, and the tokens in them."""
+    """The number of deltas, and of the tokens in them."""
     async with Connection(port) as connection:
         events = tokens = 0
         async for event in _events(connection, job_id):
@@ -139,7 +139,7 @@ async def _submit_with_readers(runner: Runner, readers: int) -> IdleResult:
 
 
 async def _open_all(idle_connections: list[Connection], submit_request: SubmitRequest, max_concurrent: int) -> None:
-    """Each follows a new job until it is told to wait, and no further."""
+    """Each connection follows its own new job up to the first event, which reports that the job is queued."""
     semaphore = asyncio.Semaphore(max_concurrent)
 
     async def open_one(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""How fast jobs are accepted: the same small client against each web front, with nobody to do the jobs."""
+"""How fast each web front accepts jobs, measured by the same small client while no worker runs."""
 
 import time
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from bench.table import Table
 
 TITLE: Final = "Submitting over HTTP"
 NOTES: Final = (
-    "requests/s that are answered 202, over keep-alive connections; access logs are off, no worker runs",
-    "CPU: microseconds a request of all web processes together, of Redis, and of the client itself",
-    "the three threads of FastAPI + asyncio.Queue live in the web process and work meanwhile",
+    "requests/s answered with 202, over keep-alive connections; access logs are off, no worker runs",
+    "CPU: microseconds per request of all web processes, of Redis and of the client",
+    "the three threads of FastAPI + asyncio.Queue run in the web process and work meanwhile",
 )
 WARM_UP_SECONDS: Final = 0.5
 
@@ -26,7 +26,7 @@ WARM_UP_SECONDS: Final = 0.5
 class SubmitsResult:
     web_processes: float | None = column("web processes", 0)
     rate: float | None = column("requests/s", 0, has_ratio=True)
-    web_us: float | None = column("web CPU us a request", 0, has_ratio=True)
+    web_us: float | None = column("web CPU us per request", 0, has_ratio=True)
     redis_us: float | None = column("Redis", 0)
     client_us: float | None = column("client", 0)
     web_mb: float | None = column("web MB", 0)
@@ -38,6 +38,7 @@ def table(plan: Plan) -> Table[SubmitsResult]:
 
 
 def measure(system: System, plan: Plan) -> SubmitsResult:
+    """Measure one system, after a warm-up."""
     with Runner(plan, system) as runner:
         runner.start_web()
         submit_request = runner.submit_request(system.message(1))

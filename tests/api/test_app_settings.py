@@ -5,6 +5,7 @@ import pytest
 from api import create_app
 from api.services import services_of
 from jobs.kinds import JOB_REQUEST
+from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 
 CHAT = "/api/v1/chat/async"
@@ -63,4 +64,6 @@ def test_a_stored_job_can_be_read_under_a_lower_limit(api_client, short_client, 
 
     assert short_client.get(f"/v1/responses/{job_id}/input_items").json["data"][0]["content"][0]["text"] == "x" * 16
     assert short_client.post(f"/api/v1/tasks/{job_id}/retry").status_code == 202
-    assert JOB_REQUEST.validate_python({"kind": "chat", "message": "x" * 1_000_000}).message
+    request = JOB_REQUEST.validate_python({"kind": "chat", "message": "x" * 1_000_000})
+    assert isinstance(request, ChatTask)
+    assert request.message

@@ -11,7 +11,7 @@ from jobs.kinds.chat import ChatAnswer
 from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import keys, transitions
-from tests.waiting import until
+from tests.support.waiting import until
 
 WORKER_LOST = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import free_port, running
-from tests.waiting import until
+from tests.support.processes import free_port, running
+from tests.support.waiting import until
 
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn_conf.py", "api:create_app()"]
 WAITERS = 100
@@ -43,7 +43,7 @@ class GunicornServer:
 
 
 @pytest.fixture
-def web(redis_client, redis_url):
+def web(redis_client, redis_url, processes):
     port = free_port()
     env = {"REDIS_URL": redis_url, "CHATQUEUE_WEB_PORT": str(port), "CHATQUEUE_WEB_WORKERS": "1"}
     with running(GUNICORN, ready="Booting worker", env=env) as process:

@@ -1,4 +1,4 @@
-"""Waiting for changes: no missed change, one connection and one thread for all, and no leftovers."""
+"""Waiting for changes: no missed change, one connection and one thread for all, and nothing is left behind."""
 
 import os
 import threading
@@ -14,8 +14,8 @@ from jobs.settings import Settings
 from jobs.storage import keys
 from jobs.storage.redis_client import connect
 from jobs.watch.listener import RECHECK_SECONDS, ChangeListener
-from tests.processes import free_port, running
-from tests.waiting import until
+from tests.support.processes import free_port, running
+from tests.support.waiting import until
 
 JOB = "job_" + "1" * 32
 

@@ -1,6 +1,7 @@
 """No prompt, answer, key or body is in any log record, whatever happens to the request."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def logged(caplog):
     return read
 
 
-REQUESTS = {
+REQUESTS: dict[str, dict[str, Any]] = {
     "good": {"json": {"message": CANARY, "system": CANARY, "metadata": {"a": CANARY}}},
     "unknown field": {"json": {"message": CANARY, CANARY: CANARY}},
     "wrong type": {"json": {"message": [CANARY]}},

@@ -24,7 +24,7 @@ from jobs.kinds import embeddings as embeddings_kind
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.vectors import pack
 from tests.api.conftest import ANSWER
-from tests.processes import PROJECT_ROOT
+from tests.support.processes import PROJECT_ROOT
 
 MODEL_MODULES = (
     responses,

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from api.services import services_of
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 UNKNOWN = "job_" + "0" * 32
 CALLS = [

@@ -17,6 +17,7 @@ from tasks.submit import Submitter
 from tests.celery.retry_tasks import FAILURES, succeeds_at_last
 from tests.local_engine import wait_until
 
+pytestmark = pytest.mark.processes
 ANSWER_SECONDS = 10.0
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: put the whole system under faults and print one table."""
+"""``python -m tests.chaos``: injects faults into the whole system and prints one table."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from tests.chaos.table import ResultRow, format_row, header
 
 
 def main() -> int:
-    """0 when every target is met, 1 when one is missed."""
+    """The exit code: 0 when every target is met, 1 when one is missed."""
     args = _arguments()
     started_at = time.monotonic()
     _print(header())
@@ -22,7 +22,7 @@ def main() -> int:
     rows = [(fault, plan) for plan in plans for fault in select_faults(args.only, plan.pool)]
     results: list[ResultRow] = []
     with ThreadPoolExecutor(args.at_once) as executor:
-        for result in executor.map(lambda pair: run_fault(*pair, args.logs), rows):
+        for result in executor.map(lambda row: run_fault(row[0], row[1], args.logs), rows):
             results.append(result)
             _print(format_row(result))
     minutes = (time.monotonic() - started_at) / 60
@@ -40,13 +40,17 @@ def _machine() -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--only", type=lambda names: names.split(","), default=[], help="names of faults, by comma")
-    parser.add_argument("--pool", choices=POOLS, help="one pool; otherwise every pool with its rows")
+    parser.add_argument(
+        "--only", type=lambda names: names.split(","), default=[], help="names of faults, separated by commas"
+    )
+    parser.add_argument("--pool", choices=POOLS, help="run one pool only (default: all)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lease", type=float, default=15, help="seconds (default: %(default)s)")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies jobs and faults")
-    parser.add_argument("--at-once", type=int, default=3, help="rows that run beside each other: they mostly wait")
-    parser.add_argument("--logs", type=Path, help="a folder for the workers' logs")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the numbers of jobs and faults")
+    parser.add_argument(
+        "--at-once", type=int, default=3, help="rows that run concurrently (default: %(default)s); they mostly wait"
+    )
+    parser.add_argument("--logs", type=Path, help="folder for the logs of the workers")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""What the model saw of each job: its calls in time, those that overlap, and how soon a broken one began again."""
+"""The model's record of calls: when each began and ended, overlaps, and how soon a broken call was repeated."""
 
 import json
 import urllib.request
@@ -9,17 +9,20 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class TimedCall:
+    """One call of a job. Times are Unix seconds; ``ended_at`` is None while the call is open."""
+
     started_at: float
     ended_at: float | None
     disconnected_early: bool
 
     def overlaps(self, later: "TimedCall") -> bool:
+        """Whether the later call began before this one ended."""
         return self.ended_at is None or later.started_at < self.ended_at
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """A broken call and the next one of its job. ``broken_calls``: broken calls of that job so far."""
+    """A broken call and the next call of its job. ``broken_calls`` counts the broken calls of the job so far."""
 
     broken_at: float
     resumed_at: float
@@ -31,7 +34,7 @@ class Resumption:
 
 
 class Calls:
-    """By the key of each job's directive."""
+    """The calls of each job, by the key of its directive."""
 
     def __init__(self, by_key: dict[str, list[TimedCall]]) -> None:
         self._by_key = by_key
@@ -58,15 +61,16 @@ class Calls:
 
     @property
     def extra(self) -> int:
-        """Calls beyond one for each job."""
+        """The number of calls beyond one per job."""
         return sum(max(0, len(calls) - 1) for calls in self._by_key.values())
 
     @property
     def overlaps(self) -> int:
-        """Calls that began while an earlier one of the same job was open."""
+        """The number of calls that began while an earlier one of the same job was open."""
         return len(self.overlapping())
 
     def overlapping(self) -> list[str]:
+        """The keys of these jobs, once for each such call."""
         return [
             key
             for key, calls in self._by_key.items()
@@ -76,7 +80,7 @@ class Calls:
 
     @property
     def max_open(self) -> int:
-        """The most calls that were open at one time."""
+        """The largest number of calls that were open simultaneously."""
         changes = []
         for call in (call for calls in self._by_key.values() for call in calls):
             changes += [(call.started_at, 1), *([(call.ended_at, -1)] if call.ended_at is not None else [])]
@@ -87,7 +91,7 @@ class Calls:
         return max_calls
 
     def started_after(self, moment: float) -> list[float]:
-        """When calls began, from that moment on, the first one first."""
+        """The start times of calls that began at or after the moment, in order."""
         return sorted(call.started_at for calls in self._by_key.values() for call in calls if call.started_at >= moment)
 
     def ended_after(self, moment: float) -> list[float]:
@@ -99,7 +103,7 @@ class Calls:
 
 
 def _find_resumptions(calls: list[TimedCall]) -> list[Resumption]:
-    resumptions = []
+    resumptions: list[Resumption] = []
     for call, after in pairwise(calls):
         if call.disconnected_early and call.ended_at is not None:
             resumptions.append(Resumption(call.ended_at, after.started_at, len(resumptions) + 1))

@@ -1,4 +1,4 @@
-"""One row's environment: a Redis, a model, workers and a client of its own, and what the row has observed."""
+"""The environment of one row: its own Redis, model, workers and client, and the observations of the row."""
 
 import random
 import tempfile
@@ -16,13 +16,13 @@ from tests.chaos.plan import Plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.redis_server import RedisServer
 from tests.chaos.worker_fleet import Worker, WorkerFleet
-from tests.processes import PROJECT_ROOT, running
+from tests.support.processes import PROJECT_ROOT, Process, running
 
 FAULT_FOLDER = PROJECT_ROOT / "tests" / "chaos" / "faults"
 
 
 class Environment:
-    """``back`` are the seconds until work came back, ``misses`` what was not as it should be, ``notes`` what else."""
+    """``recovery_seconds``: time of each recovery; ``failures``: unmet expectations; ``notes``: other observations."""
 
     def __init__(self, plan: Plan, model_url: str, seed: int) -> None:
         self.plan = plan
@@ -32,7 +32,7 @@ class Environment:
         self.failures: list[str] = []
         self.notes: list[str] = []
         self.unseen_overlaps: set[str] = set()
-        self.submit: Callable[[float], AcceptedJob] = self._submit_here
+        self.submit: Callable[[float], AcceptedJob] = self._submit_in_process
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class Environment:
         self._stack.close()
 
     def env_vars(self) -> dict[str, str]:
-        """Of workers and of the web."""
+        """The environment variables of workers and web processes."""
         return {
             "REDIS_URL": self.redis.url,
             "CELERY_BROKER_URL": "",
@@ -65,47 +65,48 @@ class Environment:
         }
 
     def poison(self) -> None:
-        """Workers started from now on fall for poisoned messages."""
+        """Make workers that are started from now on crash on poison jobs."""
         self.fleet.env["PYTHONPATH"] = str(FAULT_FOLDER / "poison")
 
     def proxy(self) -> Proxy:
-        """To Redis, for whoever is told of its port."""
+        """A proxy to Redis. Only processes that get its URL connect through it."""
         proxy = Proxy(self.redis.port)
         self._stack.callback(proxy.close)
         return proxy
 
     def proxy_for_workers(self) -> Proxy:
-        """Workers started from now on reach Redis through it."""
+        """A proxy through which workers that are started from now on connect to Redis."""
         proxy = self.proxy()
         self.fleet.env["REDIS_URL"] = proxy.url
         return proxy
 
     def on_close(self, close: Callable[[], None]) -> None:
-        """To be called when the row is over and judged."""
+        """Register a function that is called after the verdict."""
         self._stack.callback(close)
 
-    def process(self, args: list[str], *, ready: str, env: dict[str, str]):
-        """Any other process, for as long as the row lasts."""
+    def process(self, args: list[str], *, ready: str, env: dict[str, str]) -> Process:
+        """Start another process, which is stopped at the end of the row."""
         return self._stack.enter_context(running(args, ready=ready, env=env))
 
     def calls(self) -> Calls:
+        """The provider calls of the accepted jobs so far."""
         return Calls.fetch(self.model_url).of([sent.key for sent in self.client.sent])
 
-    def _submit_here(self, seconds: float) -> AcceptedJob:
+    def _submit_in_process(self, seconds: float) -> AcceptedJob:
         return self.client.submit(seconds)
 
     def wait(self, condition: Callable[[], object], seconds: float, what: str) -> bool:
-        """True when it came about; otherwise a miss."""
+        """Wait for the condition. When it does not hold in time, record a failure and return False."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                self.failures.append(f"not within {seconds:.0f} s: {what}")
+                self.failures.append(f"timeout after {seconds:.0f} s: {what}")
                 return False
             time.sleep(0.1)
         return True
 
     def wait_for_calls(self, sent: list[AcceptedJob], seconds: float, what: str) -> list[float]:
-        """When the first call of each of these jobs began; empty, and a miss, if one has none in time."""
+        """The start of the first call of each job. If a job has none in time: a failure, and an empty list."""
         keys = [job.key for job in sent]
         if not self.wait(lambda: all(self.calls().of([key]).total for key in keys), seconds, what):
             return []
@@ -113,26 +114,28 @@ class Environment:
         return [calls.of([key]).started_after(0)[0] for key in keys]
 
     def wait_for_a_call(self, since: float, seconds: float, count: int = 1) -> float | None:
-        """When the n-th call since that moment began; None, and a miss, if there are not so many in time."""
-        if not self.wait(lambda: len(self.calls().started_after(since)) >= count, seconds, "work goes on"):
+        """The start of the `count`-th call since the moment. If there are fewer in time: a failure, and None."""
+        if not self.wait(lambda: len(self.calls().started_after(since)) >= count, seconds, "work continues"):
             return None
         return self.calls().started_after(since)[count - 1]
 
     def time_recovery(self) -> None:
-        """Note how long it takes from now until a job begins."""
+        """Record how long it takes from now until a job begins."""
         returned_at = time.time()
         started_at = self.wait_for_a_call(returned_at, 60)
         if started_at is not None:
             self.recovery_seconds.append(started_at - returned_at)
 
     def records(self) -> list[tuple[AcceptedJob, JobRecord | None]]:
+        """Every accepted job with its record; None where the record is lost."""
         return [(sent, self.client.store.run(queries.record(sent.job_id))) for sent in self.client.sent]
 
     def unfinished(self) -> bool:
+        """Whether an accepted job has not reached a final state."""
         return any(record is None or not record.state.is_final for _, record in self.records())
 
     def keys_held_by(self, worker: Worker) -> set[str]:
-        """Keys of the jobs that this worker has claimed and not ended."""
+        """The keys of the jobs that this worker has claimed and not finished."""
         pids = {str(pid) for pid in (worker.pid, *worker.children())}
         held = [(sent, record) for sent, record in self.records() if record and not record.state.is_final]
         return {sent.key for sent, record in held if record.owner and record.owner.rsplit(":", 1)[1] in pids}
@@ -141,29 +144,29 @@ class Environment:
         return self.wait(lambda: self.calls().open >= calls, seconds, f"{calls} calls open")
 
     def submit_while(self, seconds: float, pause: float, job_seconds: float) -> None:
-        """A steady stream of jobs, for that long."""
+        """Submit a job after each pause, for that many seconds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.submit(job_seconds)
             time.sleep(pause)
 
     def expect_recovery_times(self, *, p95: float | None = None, at_most: float | None = None) -> None:
-        """Targets for the times back."""
+        """Record a failure when recovery times exceed these targets."""
         if not self.recovery_seconds:
-            self.failures.append("the fault hit nothing")
+            self.failures.append("the fault had no effect")
             return
         if p95 is not None and percentile(self.recovery_seconds, 0.95) > p95:
-            self.failures.append(f"back p95 above {p95:.1f} s")
+            self.failures.append(f"recovery p95 above {p95:.1f} s")
         if at_most is not None and max(self.recovery_seconds) > at_most:
-            self.failures.append(f"back later than {at_most:.1f} s")
+            self.failures.append(f"recovery above {at_most:.1f} s")
 
     def expect_resumptions(self, within: float, since: float = 0.0) -> None:
-        """Broken calls began again in time. Those that had to wait for their turn in quarantine are noted apart."""
+        """Expect broken calls to be repeated in time. Repeats in quarantine, which take turns, are only noted."""
         resumptions = [resumption for resumption in self.calls().resumptions() if resumption.broken_at >= since]
         self.recovery_seconds += [resumption.seconds for resumption in resumptions if resumption.broken_calls < 2]
         quarantined = [resumption.seconds for resumption in resumptions if resumption.broken_calls >= 2]
         if quarantined:
-            self.notes.append(f"{len(quarantined)} by quarantine, at most {max(quarantined):.0f} s")
+            self.notes.append(f"{len(quarantined)} repeated in quarantine, at most {max(quarantined):.0f} s")
         self.expect_recovery_times(p95=within)
 
     def resumptions(self) -> list[Resumption]:

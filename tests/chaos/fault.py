@@ -1,4 +1,4 @@
-"""A fault: one row of the table, and how it is inflicted."""
+"""A fault: one row of the table, and the function that injects it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ EVERY_POOL = ("asyncio", "threads", "prefork")
 
 
 class FaultSkipped(Exception):
-    """This machine cannot run the row; the message says why."""
+    """This machine cannot run the row. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``end_seconds``: from when the fault is over, until every job must have ended."""
+    """``end_seconds``: time for all jobs to end after the fault. ``extra_calls_share``: limit of repeated calls."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""The suite as a client: it submits until it is told that a job is accepted, and remembers what it was promised."""
+"""The client of the suite: submits each job until it is accepted, and records every accepted job."""
 
 import random
 import time
@@ -18,7 +18,7 @@ ACCEPT_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class AcceptedJob:
-    """An accepted job. ``fails_with``: the codes of which one is its only right end; none: it is to be answered."""
+    """An accepted job. It must fail with one of the codes in ``fails_with``; if there are none, it must be answered."""
 
     job_id: str
     key: str
@@ -29,7 +29,7 @@ class AcceptedJob:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What a job asks of the model."""
+    """A prompt and the answer that the model must give."""
 
     key: str
     message: str
@@ -37,7 +37,7 @@ class JobSpec:
 
 
 def make_job_spec(seconds: float, extra: str = "", delay: float = 0) -> JobSpec:
-    """An answer that takes that long, in a few words a second, after a delay with none."""
+    """An answer that streams for `seconds`, a few words per second, after `delay` seconds without output."""
     key = uuid.uuid4().hex
     words = max(2, min(50, round(seconds * 4)))
     interval = seconds / (words - 1)
@@ -46,7 +46,7 @@ def make_job_spec(seconds: float, extra: str = "", delay: float = 0) -> JobSpec:
 
 
 class Client:
-    """Submits in this process; ``sent`` holds every accepted job."""
+    """Submits in this process. ``sent`` contains every accepted job."""
 
     def __init__(self, redis_url: str) -> None:
         settings = Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None)
@@ -58,15 +58,16 @@ class Client:
     def submit(
         self, seconds: float, extra: str = "", fails_with: frozenset[str] = frozenset(), delay: float = 0
     ) -> AcceptedJob:
-        """Accepted, after as many tries as it takes; each repeats the same Idempotency-Key."""
+        """Submit with one Idempotency-Key until the job is accepted."""
         spec = make_job_spec(seconds, extra, delay)
         request = ChatTask(kind="chat", message=spec.message)
         job_id = retry_until_accepted(lambda: self._submitter.submit(request, idempotency_key=spec.key).job_id)
         return self.record(AcceptedJob(job_id, spec.key, spec.text, fails_with))
 
-    def record(self, sent: AcceptedJob) -> AcceptedJob:
-        self.sent.append(sent)
-        return sent
+    def record(self, job: AcceptedJob) -> AcceptedJob:
+        """Remember an accepted job for the verdict."""
+        self.sent.append(job)
+        return job
 
     def submit_many(self, count: int, seconds: float) -> list[AcceptedJob]:
         return [self.submit(seconds) for _ in range(count)]
@@ -76,6 +77,7 @@ class Client:
 
 
 def retry_until_accepted(submit: Callable[[], str]) -> str:
+    """The id of the accepted job. Raises the last error after ACCEPT_SECONDS."""
     deadline = time.monotonic() + ACCEPT_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Bells that come five times, late, or never."""
+"""Messages that are delivered five times, late or never."""
 
 import time
 
@@ -11,6 +11,7 @@ _LIST = keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY)
 
 
 def publish_five_times(environment: Environment) -> None:
+    """Every message is delivered five times, in random order. Each job must be called once."""
     with environment.redis.client() as redis:
         environment.client.submit_many(environment.plan.count(60, 20), 2)
         messages = redis.lrange(_LIST, 0, -1)
@@ -19,14 +20,14 @@ def publish_five_times(environment: Environment) -> None:
             redis.rpush(_LIST, *messages)
     started_at = time.time()
     environment.fleet.start(2, 10)
-    environment.wait(lambda: environment.calls().total >= len(environment.client.sent), 120, "every job is called for")
+    environment.wait(lambda: environment.calls().total >= len(environment.client.sent), 120, "every job is called")
     environment.recovery_seconds.append(environment.calls().started_after(started_at)[0] - started_at)
     if environment.calls().extra:
         environment.failures.append("a second message led to a second call")
 
 
 def delay_messages(environment: Environment) -> None:
-    """Taken off the list and put back, in another order, when recovery has rung for most of them already."""
+    """Messages are removed and put back in another order, after recovery has republished most of them."""
     environment.fleet.start(2, 10)
     with environment.redis.client() as redis:
         environment.client.submit_many(environment.plan.count(60, 30), 2)
@@ -40,25 +41,25 @@ def delay_messages(environment: Environment) -> None:
 
 
 def lose_messages(environment: Environment) -> None:
-    """Stolen from the list while workers take from it, some at a time, then all."""
+    """Messages are removed while workers receive others: some at a time, then all."""
     environment.fleet.start(2, 10)
-    stolen = 0
+    removed = 0
     with environment.redis.client() as redis:
         for _ in range(environment.plan.count(6, 3)):
             environment.client.submit_many(10, 2)
-            stolen += len(redis.lpop(_LIST, 5) or [])
+            removed += len(redis.lpop(_LIST, 5) or [])
             time.sleep(1)
         environment.client.submit_many(30, 2)
-        stolen += len(redis.lpop(_LIST, 1000) or [])
-    environment.notes.append(f"{stolen} stolen")
+        removed += len(redis.lpop(_LIST, 1000) or [])
+    environment.notes.append(f"{removed} removed")
     _expect_all_started(environment, time.time())
 
 
 def wait_in_a_long_queue(environment: Environment) -> None:
-    """Nothing is lost: jobs wait for much longer than a bell may be old, and no second bell is rung."""
+    """Jobs wait for longer than the age at which a message counts as lost. None may be republished."""
     environment.fleet.start(2, 5)
     environment.client.submit_many(environment.plan.count(150, 60), 2)
-    republished = set()
+    republished: set[str] = set()
     with environment.redis.client() as redis:
         while redis.zcard(keys.messages(keys.DEFAULT_QUEUE)) and len(republished) < 5:
             republished |= {
@@ -71,7 +72,7 @@ def wait_in_a_long_queue(environment: Environment) -> None:
 
 
 def _expect_all_started(environment: Environment, since: float) -> None:
-    environment.wait(lambda: environment.calls().total >= len(environment.client.sent), 90, "every job is called for")
+    environment.wait(lambda: environment.calls().total >= len(environment.client.sent), 90, "every job is called")
     environment.recovery_seconds += [
         max(0.0, started_at - since) for started_at in environment.calls().started_after(since)
     ]
@@ -83,6 +84,8 @@ def _expect_all_started(environment: Environment, since: float) -> None:
 FAULTS = (
     Fault("messages_x5", "messages published five times, shuffled", publish_five_times),
     Fault("messages_late", "messages delayed 10 s, shuffled", delay_messages),
-    Fault("messages_lost", "messages stolen from the list", lose_messages),
-    Fault("long_queue", "no fault: a queue longer than a message may be old", wait_in_a_long_queue, end_seconds=200),
+    Fault("messages_lost", "messages removed from the list", lose_messages),
+    Fault(
+        "long_queue", "no fault: jobs wait longer than the age of a lost message", wait_in_a_long_queue, end_seconds=200
+    ),
 )

@@ -1,4 +1,4 @@
-"""Everything at once, in an order that the seed decides."""
+"""All faults mixed, in an order that depends on the seed."""
 
 import random
 import signal
@@ -11,12 +11,13 @@ from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
 from tests.chaos.poison import POISON_JOBS
 from tests.chaos.proxy import Proxy
+from tests.chaos.worker_fleet import Worker
 
 _LIST = keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY)
 
 
 class MixedFaults:
-    """Each method is one fault; ``inflict`` draws them."""
+    """Each public method except ``run`` is one fault. ``run`` injects them in random order."""
 
     def __init__(self, environment: Environment, seed: int) -> None:
         self._environment = environment
@@ -24,6 +25,7 @@ class MixedFaults:
         self._proxy: Proxy = environment.proxy_for_workers()
 
     def run(self) -> None:
+        """Inject the faults while jobs are submitted, then wait until all jobs have ended."""
         environment = self._environment
         environment.poison()
         environment.fleet.start(3, 8)
@@ -37,13 +39,13 @@ class MixedFaults:
             fault()
             time.sleep(self._random.uniform(2, 6))
         feeder.join()
-        environment.wait(lambda: not environment.unfinished(), 60 + 10 * environment.plan.lease_seconds, "all end")
+        environment.wait(lambda: not environment.unfinished(), 60 + 10 * environment.plan.lease_seconds, "all jobs end")
         environment.recovery_seconds += [
             resumption.seconds for resumption in environment.resumptions() if resumption.broken_calls < 2
         ]
 
     def _draw(self, count: int) -> list[Callable[[], None]]:
-        """Each kind at least once as long as there is room."""
+        """A random sequence with every kind of fault, if `count` is large enough."""
         faults = [self.kill, self.stop, self.freeze, self.restart_redis, self.drop, self.half_open]
         faults += [self.steal_messages, self.duplicate_messages, self.poison]
         drawn = faults + self._random.choices(faults, k=max(0, count - len(faults)))
@@ -54,7 +56,7 @@ class MixedFaults:
         self._environment.fleet.replace(self._any_worker())
 
     def stop(self) -> None:
-        """Its successor is there at once; it takes its time."""
+        """Start a replacement and let the worker stop in its own time."""
         worker = self._any_worker()
         self._environment.fleet.retire(worker)
         self._environment.fleet.add(worker.slots)
@@ -91,7 +93,7 @@ class MixedFaults:
         word, codes = self._random.choice(POISON_JOBS)
         self._environment.client.submit(1, f"[[poison {word}]] ", codes)
 
-    def _any_worker(self):
+    def _any_worker(self) -> Worker:
         running = [worker for worker in self._environment.fleet.workers if worker.is_running]
         return self._random.choice(running)
 
@@ -101,5 +103,5 @@ def _mixed(number: int) -> Callable[[Environment], None]:
 
 
 FAULTS = tuple(
-    Fault(f"mixed_{number}", f"all of it mixed, seed {number}", _mixed(number), end_seconds=60) for number in (1, 2, 3)
+    Fault(f"mixed_{number}", f"all faults mixed, seed {number}", _mixed(number), end_seconds=60) for number in (1, 2, 3)
 )

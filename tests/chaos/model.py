@@ -1,9 +1,10 @@
-"""The offline model with a stopwatch: ``python -m tests.chaos.model`` tells when each call began and ended."""
+"""``python -m tests.chaos.model``: the offline model, which also reports when each call began and ended."""
 
 import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from aiohttp import web
 
@@ -13,7 +14,7 @@ from local.offline_model.server import raise_file_limit, serve
 
 
 class TimedCalls(CallLog):
-    """Each call as [key, began, ended or None, whether the client left early]; times are Unix seconds."""
+    """Records each call as [key, start, end or None, whether the client disconnected early]; times are Unix seconds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +35,8 @@ class TimedCalls(CallLog):
 
 
 async def show_times(request: web.Request) -> web.Response:
-    return web.json_response(request.app[CALLS].calls)
+    """All recorded calls, as JSON."""
+    return web.json_response(cast("TimedCalls", request.app[CALLS]).calls)
 
 
 def main() -> None:

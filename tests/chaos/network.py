@@ -1,4 +1,4 @@
-"""Connections between workers and Redis that drop, flap, or say nothing any more."""
+"""Connections between workers and Redis that drop, flap or stall."""
 
 import threading
 import time
@@ -11,19 +11,19 @@ EXTRA_CALLS_SHARE = 0.01
 
 
 def drop_connections(environment: Environment) -> None:
-    """Twelve times, in the middle of whatever is said."""
+    """Drop all connections twelve times, in the middle of commands."""
     _drop(environment, environment.plan.count(12, 4), (2, 5))
 
 
 def flap(environment: Environment) -> None:
-    """Forty times within a minute."""
+    """Drop all connections forty times within a minute."""
     _drop(environment, environment.plan.count(40, 10), (0.3, 2))
 
 
 def _drop(environment: Environment, times: int, pause: tuple[float, float]) -> None:
     proxy = environment.proxy_for_workers()
     environment.fleet.start(3, 10)
-    environment.client.submit_many(environment.plan.count(60, 40), 5)  # a line, so that slots too many would be taken
+    environment.client.submit_many(environment.plan.count(60, 40), 5)  # a backlog, so that a surplus slot would be used
     feeder = threading.Thread(target=environment.submit_while, args=(times * sum(pause) / 2 + 15, 0.2, 5), daemon=True)
     feeder.start()
     environment.wait_until_busy(20)
@@ -39,14 +39,14 @@ def _drop(environment: Environment, times: int, pause: tuple[float, float]) -> N
 
 
 def _expect_slots_kept(environment: Environment) -> None:
-    """A worker that connects anew must remember what it still runs."""
+    """A worker that reconnects must still count its running jobs: it may not exceed its slots."""
     max_calls = environment.calls().max_open
     if max_calls > environment.fleet.slots:
-        environment.failures.append(f"{max_calls} calls at once on {environment.fleet.slots} slots")
+        environment.failures.append(f"{max_calls} simultaneous calls on {environment.fleet.slots} slots")
 
 
 def leave_half_open(environment: Environment) -> None:
-    """What is open says nothing any more and never ends; new connections work."""
+    """Open connections stall forever without being closed. New connections work."""
     proxy = environment.proxy_for_workers()
     environment.fleet.start(3, 10)
     environment.client.submit_many(environment.plan.count(200, 80), 5)
@@ -60,15 +60,15 @@ def leave_half_open(environment: Environment) -> None:
 
 
 def _time_new_claims(environment: Environment) -> None:
-    """From now until work has gone on for good: as many new calls as all workers have slots."""
-    silent_at = time.time()
-    started_at = environment.wait_for_a_call(silent_at + 1, RECOVERY_SECONDS + 40, environment.fleet.slots)
+    """Record the time until work has fully resumed: as many new calls as all workers have slots."""
+    stalled_at = time.time()
+    started_at = environment.wait_for_a_call(stalled_at + 1, RECOVERY_SECONDS + 40, environment.fleet.slots)
     if started_at is not None:
-        environment.recovery_seconds.append(started_at - silent_at)
+        environment.recovery_seconds.append(started_at - stalled_at)
 
 
 def stall_everything(environment: Environment) -> None:
-    """Nothing goes through, silently, for a lease and more; then all goes through, late."""
+    """All connections stall for 1.5 leases. Then everything is delivered, late."""
     proxy = environment.proxy_for_workers()
     environment.fleet.start(3, 10)
     environment.client.submit_many(environment.plan.count(150, 60), 5)
@@ -82,7 +82,7 @@ def stall_everything(environment: Environment) -> None:
 
 
 def flap_at_one_and_kill_another(environment: Environment) -> None:
-    """A worker whose link keeps failing must not keep the recovery duties from those whose link is good."""
+    """A worker whose connection keeps failing must not prevent the others from becoming the leader."""
     redis_url = environment.fleet.env["REDIS_URL"]
     proxy = environment.proxy_for_workers()
     environment.fleet.start(1, 8)
@@ -99,7 +99,7 @@ def flap_at_one_and_kill_another(environment: Environment) -> None:
 
 
 def cut_one_worker_off(environment: Environment) -> None:
-    """One worker of three cannot reach Redis for two leases: its jobs run elsewhere, and it writes nothing after."""
+    """One worker of three cannot reach Redis for two leases. Others run its jobs, and its late writes are rejected."""
     environment.fleet.start(2, 10)
     redis_url = environment.fleet.env["REDIS_URL"]
     proxy = environment.proxy_for_workers()
@@ -123,10 +123,10 @@ def cut_one_worker_off(environment: Environment) -> None:
 FAULTS = (
     Fault("drops", "connections to Redis dropped, 12 times", drop_connections, extra_calls_share=EXTRA_CALLS_SHARE),
     Fault("flapping", "connections to Redis dropped, 40 times in a minute", flap, extra_calls_share=EXTRA_CALLS_SHARE),
+    Fault("half_open", "open connections to Redis stall forever", leave_half_open, extra_calls_share=EXTRA_CALLS_SHARE),
     Fault(
-        "half_open", "open connections to Redis silent for ever", leave_half_open, extra_calls_share=EXTRA_CALLS_SHARE
+        "silent", "all connections to Redis stall for 1.5 leases", stall_everything, extra_calls_share=EXTRA_CALLS_SHARE
     ),
-    Fault("silent", "Redis silent for 1.5 leases", stall_everything, extra_calls_share=EXTRA_CALLS_SHARE),
-    Fault("flap_one", "one worker's link flaps, another worker SIGKILLed", flap_at_one_and_kill_another),
+    Fault("flap_one", "one worker's connection flaps, SIGKILL of another worker", flap_at_one_and_kill_another),
     Fault("cut_off", "one worker of three cut off for two leases", cut_one_worker_off),
 )

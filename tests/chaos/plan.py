@@ -1,9 +1,9 @@
-"""What is asked of a run of the suite: pool, seed, lease, and how much of everything."""
+"""The parameters of a run of the suite: pool, seed, lease, and the scale of the load."""
 
 from dataclasses import dataclass
 
 POOLS = ("asyncio", "threads", "prefork")
-HEARTBEATS_A_LEASE = 3.75  # as in the defaults: 15 s and 4 s
+HEARTBEATS_A_LEASE = 3.75  # as in the default settings: 15 s and 4 s
 
 
 @dataclass(frozen=True)
@@ -20,4 +20,5 @@ class Plan:
         return self.lease_seconds / HEARTBEATS_A_LEASE
 
     def count(self, full: int, least: int = 1) -> int:
+        """A full number scaled, but at least `least`."""
         return max(least, round(full * self.scale))

@@ -1,4 +1,4 @@
-"""Jobs that kill or crash what runs them, among innocent ones."""
+"""Poison jobs, which kill their worker or crash their attempt, among healthy ones."""
 
 from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
@@ -14,7 +14,7 @@ POISON_JOBS = (
 
 
 def poison(environment: Environment) -> None:
-    """Four guilty among sixty innocent; a supervisor restarts what dies."""
+    """Four poison jobs among sixty healthy ones. A supervisor restarts workers that die."""
     environment.poison()
     slots = 4 if environment.plan.pool == "prefork" else 8
     environment.fleet.start(3, slots)
@@ -26,9 +26,9 @@ def poison(environment: Environment) -> None:
             word, codes = poison_jobs[number]
             environment.client.submit(1, f"[[poison {word}]] ", codes)
         environment.client.submit(3)
-    environment.wait(lambda: not environment.unfinished(), 60 + 8 * environment.plan.lease_seconds, "all end")
+    environment.wait(lambda: not environment.unfinished(), 60 + 8 * environment.plan.lease_seconds, "all jobs end")
     environment.notes.append(f"{len(environment.fleet.ended)} workers died")
     environment.recovery_seconds += [resumption.seconds for resumption in environment.resumptions()]
 
 
-FAULTS = (Fault("poison", "poison jobs among 60 innocent ones", poison, EVERY_POOL, 60),)
+FAULTS = (Fault("poison", "4 poison jobs among 60 healthy ones", poison, EVERY_POOL, 60),)

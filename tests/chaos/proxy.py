@@ -1,4 +1,4 @@
-"""A TCP proxy that drops connections, refuses them, or keeps them and says nothing any more."""
+"""A TCP proxy that can drop connections, refuse them, or keep them open and forward nothing."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class _Link:
-    """One connection through the proxy, both ways."""
+    """One connection through the proxy, in both directions."""
 
     def __init__(self) -> None:
         self.is_flowing = asyncio.Event()
@@ -25,12 +25,12 @@ class _Link:
                 await self.is_flowing.wait()
                 writer.write(data)
                 await writer.drain()
-        if self.is_flowing.is_set():  # a silent network does not tell that the other side has left
+        if self.is_flowing.is_set():  # a stalled network does not report that the peer has disconnected
             writer.close()
 
 
 class Proxy:
-    """Listens on a free port of loopback. May be used from any thread."""
+    """Listens on a free port of the loopback interface. Thread-safe."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -48,24 +48,25 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def drop(self) -> int:
-        """Cut all connections; new ones go through. Answers how many there were."""
+        """Cut all connections and return their number. New connections work."""
         return self._run(self._drop)
 
     def stall_open_connections(self) -> None:
-        """All connections that are open now stay open and carry nothing any more, for ever; new ones go through."""
+        """Keep the open connections open and forward nothing on them, forever. New connections work."""
         self._run(self._stall)
 
     def refuse(self) -> None:
+        """Cut all connections and refuse new ones, until ``restore``."""
         self._is_refusing = True
         self.drop()
 
     def stall(self) -> None:
-        """Nothing goes through, neither over old connections nor new ones, until ``allow``."""
+        """Forward nothing, neither on old connections nor on new ones, until ``restore``."""
         self._is_stalled = True
         self._run(self._stall)
 
     def restore(self) -> None:
-        """New connections go through, and silent ones speak again."""
+        """Accept connections again, and forward on all of them."""
         self._is_refusing = self._is_stalled = False
         self._run(self._resume)
 
@@ -121,7 +122,7 @@ class Proxy:
 
     async def _close(self) -> None:
         self._server.close()
-        self._loop.set_exception_handler(lambda *_: None)  # asyncio's streams complain of every cancelled one
+        self._loop.set_exception_handler(lambda *_: None)  # asyncio logs every cancelled stream
         await self._drop()
         for task in asyncio.all_tasks(self._loop):
             if task is not asyncio.current_task():

@@ -1,4 +1,4 @@
-"""Bells over RabbitMQ, records in Redis: the same promises."""
+"""RabbitMQ as the broker, with records in Redis: the same promises apply."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.jobs_sent import make_job_spec
 from tests.chaos.web import Web
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 _SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/sbin/rabbitmq-server")
 START_SECONDS = 90.0
 
 
 class Rabbit:
-    """A node of the suite's own, on loopback; it may be killed and started again over the same files."""
+    """A RabbitMQ node on the loopback interface. It can be killed and restarted on the same files."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -39,11 +39,12 @@ class Rabbit:
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def start(self) -> None:
+        """Returns when the node accepts AMQP connections. Raises AssertionError otherwise."""
         self._node = Process([_server()], self._env())
         deadline = time.monotonic() + START_SECONDS
         while not self._accepts_connections():
             if time.monotonic() > deadline or self._node.returncode is not None:
-                raise AssertionError(f"no RabbitMQ:\n{self._node.output}")
+                raise AssertionError(f"RabbitMQ did not start:\n{self._node.output}")
             time.sleep(0.3)
 
     def kill(self) -> None:
@@ -82,7 +83,7 @@ class Rabbit:
 
 
 def _server() -> str:
-    """The script itself: what lies on the PATH changes to a user of its own."""
+    """The server's own script. The one on PATH switches to another user."""
     return next((path for path in _SERVERS if Path(path).exists()), None) or shutil.which("rabbitmq-server") or ""
 
 
@@ -91,7 +92,7 @@ def _epmd() -> str:
 
 
 def kill_workers_and_broker(environment: Environment) -> None:
-    """Workers are killed, then the broker; submits go on through the web."""
+    """Workers are killed, then the broker. Jobs are submitted through the web process all the time."""
     if not _server() or not shutil.which("epmd"):
         raise FaultSkipped("rabbitmq-server is not installed")
     folder = Path(tempfile.mkdtemp(prefix="chaos-rabbit-"))
@@ -119,7 +120,7 @@ def _run_outage(environment: Environment, rabbit: Rabbit) -> None:
     time.sleep(environment.plan.lease_seconds + 5)
     environment.expect_resumptions(environment.plan.lease_seconds + 5 + 4, since)
     _kill_broker(environment, rabbit, web)
-    environment.wait(lambda: not environment.unfinished(), 120, "all end")
+    environment.wait(lambda: not environment.unfinished(), 120, "all jobs end")
 
 
 def _expect_quorum_queue(environment: Environment, rabbit: Rabbit) -> None:
@@ -128,7 +129,7 @@ def _expect_quorum_queue(environment: Environment, rabbit: Rabbit) -> None:
         try:
             queue(connection.default_channel).queue_declare()
         except connection.channel_errors as error:
-            environment.failures.append(f"the queue is no quorum queue: {error}")
+            environment.failures.append(f"the queue is not a quorum queue: {error}")
 
 
 def _kill_broker(environment: Environment, rabbit: Rabbit, web: Web) -> None:
@@ -138,9 +139,9 @@ def _kill_broker(environment: Environment, rabbit: Rabbit, web: Web) -> None:
     rabbit.start()
     returned_at = time.time()
     new = [web.submit(make_job_spec(2)) for _ in range(10)]
-    started = environment.wait_for_calls(new, 60, "work goes on after the broker's return")
+    started = environment.wait_for_calls(new, 60, "work continues after the broker has returned")
     if started:
-        environment.notes.append(f"work goes on {max(started) - returned_at:.0f} s after the broker's return")
+        environment.notes.append(f"work continued {max(started) - returned_at:.0f} s after the broker had returned")
 
 
 FAULTS = (Fault("rabbitmq", "RabbitMQ as broker (quorum): 5 kills, broker SIGKILL", kill_workers_and_broker),)

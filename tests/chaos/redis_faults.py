@@ -1,4 +1,4 @@
-"""Redis that restarts, stays away, or has no memory left."""
+"""Redis that restarts, stays down or runs out of memory."""
 
 import signal
 import threading
@@ -10,8 +10,8 @@ from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
 from tests.chaos.jobs_sent import AcceptedJob, make_job_spec
 
-RECOVERY_SECONDS = 20.0  # work goes on this soon after Redis is back
-FAILS_WITHIN_SECONDS = 3.0  # a submit, when Redis is away
+RECOVERY_SECONDS = 20.0  # limit until work continues after Redis has returned
+FAILS_WITHIN_SECONDS = 3.0  # limit of a submit while Redis is down
 
 
 def stop_and_start(environment: Environment) -> None:
@@ -30,7 +30,7 @@ def kill_and_start_fsync_always(environment: Environment) -> None:
 
 
 def _restart_under_load(environment: Environment, number: int) -> None:
-    """Jobs are submitted all the while, and end all the while."""
+    """Restart Redis while jobs are submitted and finish."""
     slots = 4 if environment.plan.pool == "prefork" else 10
     environment.fleet.start(3, slots)
     restarts = environment.plan.count(4, 2)
@@ -48,7 +48,7 @@ def _restart_under_load(environment: Environment, number: int) -> None:
 
 
 def lose_the_last_second(environment: Environment) -> None:
-    """What a host may lose with everysec: jobs of that second are gone, claims of it are undone while they run."""
+    """A power loss with everysec: jobs of the last second are lost, and its claims are undone while the jobs run."""
     environment.fleet.start(3, 10)
     for _ in range(environment.plan.count(4, 2)):
         environment.client.submit_many(25, 4)
@@ -62,7 +62,7 @@ def lose_the_last_second(environment: Environment) -> None:
         time.sleep(1)
     environment.unseen_overlaps |= {
         job.key for job in environment.client.sent
-    }  # their claims were undone: refused, see doubles
+    }  # their claims were undone: late writes are rejected, and doubles stay 0
 
 
 def _lose_a_second(environment: Environment) -> None:
@@ -73,37 +73,37 @@ def _lose_a_second(environment: Environment) -> None:
     environment.redis.truncate_since(sizes)
     environment.redis.start()
     lost = [job for job in environment.client.sent if job.accepted_at >= cut_at]
-    environment.notes.append(f"{len(lost)} jobs of the lost second")
+    environment.notes.append(f"{len(lost)} jobs accepted in the lost second")
     for job in lost:
         environment.client.sent.remove(job)
 
 
 def stay_away_for_a_minute(environment: Environment) -> None:
-    """Calls end meanwhile: their answers are kept until Redis takes them. A submit fails fast."""
+    """Calls end during the outage; workers keep the answers until Redis returns. A submit fails fast."""
     slots = 4 if environment.plan.pool == "prefork" else 10
     environment.fleet.start(2, slots)
     environment.client.submit_many(environment.plan.count(60, 30), 6)
     environment.wait_until_busy(2 * slots)
     environment.redis.end(signal.SIGKILL)
-    away_at = time.time()
-    _expect_a_fast_refusal(environment)
+    down_at = time.time()
+    _expect_fast_rejection(environment)
     time.sleep(environment.plan.count(60, 20))
-    meanwhile = len(environment.calls().ended_after(away_at))
-    environment.notes.append(f"{meanwhile} calls ended meanwhile")
+    ended = len(environment.calls().ended_after(down_at))
+    environment.notes.append(f"{ended} calls ended during the outage")
     environment.redis.start()
     environment.time_recovery()
     environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
     if environment.calls().extra:
-        environment.notes.append("calls were made again")
+        environment.notes.append("calls were repeated")
 
 
-def _expect_a_fast_refusal(environment: Environment) -> None:
+def _expect_fast_rejection(environment: Environment) -> None:
     started = time.monotonic()
     try:
         _submit_once(environment)
     except StoreUnavailable:
         seconds = time.monotonic() - started
-        environment.notes.append(f"submit refused in {seconds:.1f} s")
+        environment.notes.append(f"submit rejected in {seconds:.1f} s")
         if seconds > FAILS_WITHIN_SECONDS:
             environment.failures.append(f"a submit took {seconds:.1f} s to fail")
     else:
@@ -117,19 +117,19 @@ def _submit_once(environment: Environment) -> None:
 
 
 def run_out_of_memory(environment: Environment) -> None:
-    """Nearly full: submits are refused, jobs go on, a worker may start. Wholly full: nothing is lost."""
+    """Nearly full: submits are rejected, jobs continue, workers start. Completely full: nothing is lost."""
     environment.fleet.start(2, 10)
     environment.client.submit_many(environment.plan.count(60, 30), 5)
     environment.wait_until_busy(20)
     with environment.redis.client() as redis:
         redis.config_set("maxmemory", int(redis.info("memory")["used_memory"] / 0.9))
-        environment.wait(lambda: _refused(environment) == 5, 10, "submits are refused")
+        environment.wait(lambda: _count_rejected(environment) == 5, 10, "submits are rejected")
         environment.fleet.replace(environment.fleet.workers[0]).wait_until_ready()
         _expect_alive(environment)
         redis.config_set("maxmemory", 1024 * 1024)
         environment.fleet.add(10)
         time.sleep(environment.plan.lease_seconds + 5)
-        environment.notes.append(f"{_refused(environment)} of 5 submits refused when wholly full")
+        environment.notes.append(f"{_count_rejected(environment)} of 5 submits rejected when completely full")
         redis.config_set("maxmemory", 0)
     environment.time_recovery()
     environment.fleet.wait_until_ready()
@@ -137,14 +137,14 @@ def run_out_of_memory(environment: Environment) -> None:
     environment.expect_recovery_times(at_most=RECOVERY_SECONDS)
 
 
-def _refused(environment: Environment) -> int:
-    refused = 0
+def _count_rejected(environment: Environment) -> int:
+    rejected = 0
     for _ in range(5):
         try:
             _submit_once(environment)
         except (QueueFull, StoreUnavailable):
-            refused += 1
-    return refused
+            rejected += 1
+    return rejected
 
 
 def _expect_alive(environment: Environment) -> None:
@@ -159,6 +159,6 @@ FAULTS = (
     Fault("redis_kill", "Redis SIGKILL and restart (everysec)", kill_and_start, EVERY_POOL),
     Fault("redis_always", "Redis SIGKILL and restart (appendfsync always)", kill_and_start_fsync_always),
     Fault("redis_second", "Redis loses its last second, claims undone", lose_the_last_second),
-    Fault("redis_away", "Redis away for 60 s, jobs end meanwhile", stay_away_for_a_minute, EVERY_POOL),
-    Fault("redis_full", "Redis at its memory limit, then relieved", run_out_of_memory),
+    Fault("redis_away", "Redis down for 60 s while jobs end", stay_away_for_a_minute, EVERY_POOL),
+    Fault("redis_full", "Redis at its memory limit, then the limit is lifted", run_out_of_memory),
 )

@@ -1,4 +1,4 @@
-"""A Redis server of the suite's own that may be stopped, killed and started again over the same files."""
+"""A Redis server for one row, which can be stopped, killed and restarted on the same files."""
 
 import os
 import signal
@@ -8,10 +8,12 @@ import redis
 
 from jobs.settings import Settings
 from local.redis_server import find_binary, server_arguments
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
 
 class RedisServer:
+    """Is not running until ``start``. ``appendfsync`` takes effect at the next start."""
+
     def __init__(self, data_dir: Path) -> None:
         self.port = free_port()
         self._data_dir = data_dir
@@ -24,24 +26,25 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
+        """Returns when the server accepts connections."""
         settings = Settings(embedded_redis_port=self.port, data_dir=self._data_dir)
         args = [*server_arguments(find_binary(), settings), "--appendfsync", self.appendfsync]
         self._process = Process(args, None)
         self._process.wait_for("Ready to accept connections")
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """Returns when it is gone."""
+        """Send the signal. Returns when the process has ended."""
         if self._process is not None and self._process.returncode is None:
             os.kill(self._process.pid, number)
             self._process.wait(30)
             self._process.stop()
 
     def log_sizes(self) -> dict[Path, int]:
-        """The append-only files and how long they are now."""
+        """The append-only files and their current sizes."""
         return {path: path.stat().st_size for path in self._data_dir.glob("appendonlydir/*.incr.aof")}
 
     def truncate_since(self, sizes: dict[Path, int]) -> None:
-        """With the server down: cut the files back to what they were, as a host does that loses power."""
+        """Truncate the files to earlier sizes, as after a power loss. Call it while the server is stopped."""
         for path, size in sizes.items():
             os.truncate(path, size)
 

@@ -1,4 +1,4 @@
-"""Runs rows one after another, each in an environment of its own."""
+"""Runs rows, each in its own environment."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.plan import Plan
 from tests.chaos.table import ResultRow
 from tests.chaos.verdict import Verdict, evaluate
-from tests.processes import running
+from tests.support.processes import Process, running
 
 FAULTS: tuple[Fault, ...] = (
     *kills.FAULTS,
@@ -29,13 +29,13 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def select_faults(names: Iterable[str], pool: str) -> list[Fault]:
-    """The named faults, or all, as far as they are for that pool."""
+    """The named faults, or all faults, that apply to the pool."""
     selected = set(names)
     return [fault for fault in FAULTS if pool in fault.pools and (not selected or fault.name in selected)]
 
 
 def run_fault(fault: Fault, plan: Plan, logs: Path | None = None) -> ResultRow:
-    """With a model of its own, so that one row's open calls are not counted in another."""
+    """Run one row, with its own model, so that calls of one row are not counted in another."""
     started_at = time.monotonic()
     args = [sys.executable, "-m", "tests.chaos.model"]
     with running(args, ready="listening on ") as model, Environment(plan, _url(model), plan.seed) as environment:
@@ -45,10 +45,10 @@ def run_fault(fault: Fault, plan: Plan, logs: Path | None = None) -> ResultRow:
             return ResultRow(fault.title, plan.pool, skipped=str(reason))
         except Exception as error:  # one broken row must not hide the others
             traceback.print_exc()
-            environment.failures.append(f"the row broke off: {type(error).__name__}: {str(error)[:200]}")
+            environment.failures.append(f"the row was aborted: {type(error).__name__}: {str(error)[:200]}")
         verdict = _evaluate(environment, fault)
         if logs is not None:
-            _keep_logs(environment, logs / f"{fault.name}-{plan.pool}-{plan.seed}")
+            _save_logs(environment, logs / f"{fault.name}-{plan.pool}-{plan.seed}")
         print(f"{fault.name}: {time.monotonic() - started_at:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
         return ResultRow(fault.title, plan.pool, verdict, tuple(environment.recovery_seconds), tuple(environment.notes))
 
@@ -60,11 +60,11 @@ def _evaluate(environment: Environment, fault: Fault) -> Verdict:
     return evaluate(environment, fault.end_seconds)
 
 
-def _url(model) -> str:
+def _url(model: Process) -> str:
     return model.wait_for("listening on").split()[-1]
 
 
-def _keep_logs(environment: Environment, folder: Path) -> None:
+def _save_logs(environment: Environment, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, worker in enumerate([*environment.fleet.ended, *environment.fleet.workers]):
         with suppress(OSError):

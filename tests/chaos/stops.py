@@ -1,4 +1,4 @@
-"""Workers that are told to stop, and workers that freeze and wake up again."""
+"""Workers that receive SIGTERM, and workers that freeze and wake up."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ MARGIN_SECONDS = 2.0
 
 
 def deploy_under_load(environment: Environment) -> None:
-    """Each worker in turn gets SIGTERM when its successor is ready; jobs last longer than the grace period."""
+    """Each worker in turn receives SIGTERM when its successor is ready. Jobs take longer than the grace period."""
     environment.fleet.env["CHATQUEUE_GRACE_SECONDS"] = str(GRACE_SECONDS)
     environment.fleet.start(3, 8)
     feeder = threading.Thread(target=environment.submit_while, args=(30, 0.5, 8), daemon=True)
@@ -39,7 +39,7 @@ def _deploy(environment: Environment, worker: Worker) -> None:
     ]
     environment.recovery_seconds += recovery_seconds
     if recovery_seconds and max(recovery_seconds) > GRACE_SECONDS + MARGIN_SECONDS:
-        environment.failures.append(f"elsewhere only {max(recovery_seconds):.1f} s after SIGTERM")
+        environment.failures.append(f"resumed only {max(recovery_seconds):.1f} s after SIGTERM")
 
 
 def _expect_exit(environment: Environment, worker: Worker, within: float) -> None:
@@ -62,7 +62,7 @@ def _expect_no_attempt_charged(environment: Environment) -> None:
 
 
 def deploy_without_redis(environment: Environment) -> None:
-    """A worker that is told to stop while Redis is away must not wait for its return."""
+    """A worker that receives SIGTERM during a Redis outage must not wait for Redis to return."""
     environment.fleet.env["CHATQUEUE_GRACE_SECONDS"] = str(GRACE_SECONDS)
     [worker] = environment.fleet.start(1, 5)
     environment.client.submit_many(5, 12)
@@ -78,7 +78,7 @@ def deploy_without_redis(environment: Environment) -> None:
     environment.wait(
         lambda: len(environment.calls().started_after(signalled_at)) >= 5,
         environment.plan.lease_seconds + 30,
-        "jobs go on",
+        "jobs continue",
     )
     environment.recovery_seconds += [
         started_at - signalled_at for started_at in environment.calls().started_after(signalled_at)
@@ -86,7 +86,7 @@ def deploy_without_redis(environment: Environment) -> None:
 
 
 def deploy_with_a_quarantined_job(environment: Environment) -> None:
-    """A service manager's SIGTERM reaches the quarantine's child too: that must not count against its job."""
+    """A service manager's SIGTERM also reaches the quarantine process. It must not count as a failure of the job."""
     environment.fleet.env["CHATQUEUE_GRACE_SECONDS"] = str(GRACE_SECONDS)
     [worker] = environment.fleet.start(1, 5)
     environment.client.submit(20)
@@ -101,14 +101,14 @@ def deploy_with_a_quarantined_job(environment: Environment) -> None:
     environment.fleet.retire(worker)
     environment.fleet.start(1, 5)
     _expect_exit(environment, worker, GRACE_SECONDS + MARGIN_SECONDS)
-    environment.wait(lambda: environment.calls().started_after(signalled_at), 20, "the suspect begins again")
+    environment.wait(lambda: environment.calls().started_after(signalled_at), 20, "the quarantined job begins again")
     environment.recovery_seconds += [
         started_at - signalled_at for started_at in environment.calls().started_after(signalled_at)
     ]
 
 
 def freeze_for_two_leases(environment: Environment) -> None:
-    """Its jobs run elsewhere; what it writes when it wakes is refused."""
+    """Other workers run the jobs of the frozen one. Its writes are rejected when it wakes up."""
     frozen, *_ = environment.fleet.start(3, 8)
     environment.client.submit_many(environment.plan.count(60, 40), 8)
     environment.wait_until_busy(20)
@@ -126,14 +126,14 @@ def freeze_for_two_leases(environment: Environment) -> None:
     ]
     environment.wait(lambda: not environment.calls().open, 120, "all calls end")
     fenced = frozen.process.output.count("lease_lost") + frozen.process.output.count("reason=lease_lost")
-    environment.notes.append(f"{fenced} fenced lines in its log")
+    environment.notes.append(f"{fenced} rejected writes in its log")
     environment.expect_recovery_times(
         p95=environment.plan.lease_seconds + 5 + 8
-    )  # a slot of the others frees within the length of a job
+    )  # another worker frees a slot within the length of a job
 
 
 def set_one_clock_wrong(environment: Environment) -> None:
-    """Ten minutes fast, then ten minutes slow; the other worker is killed, so that the wrong one does the duties."""
+    """A clock ten minutes fast, then slow. The other worker is killed, so that the wrong one becomes the leader."""
     for seconds in (600, -600):
         wrong_clock_env = {"PYTHONPATH": str(FAULT_FOLDER / "clock"), "CHAOS_CLOCK_SECONDS": str(seconds)}
         right_worker = environment.fleet.start(1, 8)[0]
@@ -143,7 +143,9 @@ def set_one_clock_wrong(environment: Environment) -> None:
         environment.wait_until_busy(10)
         environment.fleet.kill(right_worker)
         environment.wait(
-            lambda: environment.calls().total and not environment.unfinished(), 120, "all end under a wrong clock"
+            lambda: environment.calls().total and not environment.unfinished(),
+            120,
+            "all jobs end despite the wrong clock",
         )
         environment.expect_resumptions(environment.plan.lease_seconds + 5 + 3, since)
         for worker in list(environment.fleet.workers):

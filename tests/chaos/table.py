@@ -1,4 +1,4 @@
-"""The one table that a run prints."""
+"""The table that a run prints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ _COLUMNS = (
     "jobs",
     "lost",
     "stuck",
-    "double outcomes",
-    "concurrent double runs",
+    "duplicate outcomes",
+    "concurrent duplicate runs",
     "extra provider calls",
-    "time back p50/p95/max s",
+    "recovery p50/p95/max s",
     "verdict",
 )
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One row of the table. ``skipped`` tells why it was not run."""
+    """One row of the table. ``skipped`` is the reason why it was not run."""
 
     title: str
     pool: str
@@ -36,11 +36,12 @@ class ResultRow:
         return bool(self.skipped) or (self.verdict is not None and self.verdict.is_met)
 
     def cells(self) -> list[str]:
+        """The texts of the columns."""
         if self.verdict is None:
             return [self.title, self.pool, *["-"] * 7, f"skipped: {self.skipped}"]
         verdict = self.verdict
         counts = [verdict.jobs, verdict.lost, verdict.stuck, verdict.doubles, _overlaps(verdict), verdict.extra_calls]
-        outcome = "held" if verdict.is_met else "**missed**: " + ("; ".join(verdict.failures) or "see the counts")
+        outcome = "met" if verdict.is_met else "**missed**: " + ("; ".join(verdict.failures) or "see the counts")
         return [
             self.title,
             self.pool,
@@ -51,10 +52,12 @@ class ResultRow:
 
 
 def header() -> str:
+    """The head of the Markdown table."""
     return _markdown(_COLUMNS) + "\n" + _markdown(["---"] * len(_COLUMNS))
 
 
 def format_row(result_row: ResultRow) -> str:
+    """One line of the Markdown table."""
     return _markdown(result_row.cells())
 
 

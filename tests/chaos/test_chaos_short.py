@@ -1,6 +1,6 @@
-"""The chaos suite in short: fewer jobs and faults, a short lease; the targets that are not times hold all the same.
+"""A short run of the chaos suite: fewer jobs and faults, and a short lease. All targets apply.
 
-`make chaos` runs it whole.
+`make chaos` runs the full suite.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -28,14 +28,16 @@ AT_ONCE = 3  # rows mostly wait
 
 @pytest.fixture(scope="module")
 def results():
+    """The result of each row, by the name of its fault. The rows run concurrently."""
     faults = [fault for fault in FAULTS if fault.name in NAMES]
     with ThreadPoolExecutor(AT_ONCE) as executor:
         ran = executor.map(lambda fault: run_fault(fault, SHORT), faults)
         return dict(zip([fault.name for fault in faults], ran, strict=True))
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lost_stuck_or_doubled(results, name):
-    """After the fault every accepted job has one outcome, and every slot takes a job again."""
+    """After the fault every accepted job has exactly one outcome, and every slot runs a job again."""
     assert results[name].is_met, format_row(results[name])

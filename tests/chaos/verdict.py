@@ -1,4 +1,4 @@
-"""What became of every accepted job, and what is left in Redis and in the workers when all have ended."""
+"""The verdict on a row: the outcome of every accepted job, and the state of Redis and workers after the last one."""
 
 import json
 import time
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs import queries
+from jobs.kinds.chat import ChatAnswer
 from jobs.models import JobRecord
 from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys
@@ -13,12 +14,14 @@ from tests.chaos.calls import Calls
 from tests.chaos.environment import Environment
 from tests.chaos.jobs_sent import AcceptedJob
 
-SLOT_SECONDS = 5.0  # length of the jobs that take every slot at once
+SLOT_SECONDS = 5.0  # length of the jobs that fill all slots simultaneously
 _INDEX_KEYS = (keys.LEASES, keys.WAITING, keys.DEADLINES)
 
 
 @dataclass(frozen=True)
 class Verdict:
+    """The counts of a row. ``doubles`` are jobs without exactly one consistent outcome."""
+
     jobs: int
     lost: int
     stuck: int
@@ -34,7 +37,7 @@ class Verdict:
 
 
 def evaluate(environment: Environment, end_seconds: float) -> Verdict:
-    """Waits for the jobs' ends, then looks at everything."""
+    """Wait until all jobs have ended, then check records, answers, logs, indexes and slots."""
     _wait_for_the_end(environment, end_seconds)
     sent = list(environment.client.sent)
     records = {job.job_id: environment.client.store.run(queries.record(job.job_id)) for job in sent}
@@ -68,31 +71,31 @@ def _wait_for_the_end(environment: Environment, seconds: float) -> None:
 
 
 def _wrong_ends(ended: list[tuple[AcceptedJob, JobRecord]]) -> Iterator[str]:
-    """Innocent jobs that failed, and guilty ones that ended otherwise than with their code."""
+    """Healthy jobs that failed, and poison jobs that did not fail with their code."""
     wrong_ends: dict[str, int] = {}
     for job, record in ended:
         is_right = record.error_code in job.fails_with if job.fails_with else record.state is State.COMPLETED
         if not is_right:
-            description = f"{'guilty' if job.fails_with else 'innocent'} {record.state} {record.error_code}"
+            description = f"{'poison' if job.fails_with else 'healthy'} {record.state} {record.error_code}"
             wrong_ends[description] = wrong_ends.get(description, 0) + 1
     yield from (f"{count} {description}" for description, count in wrong_ends.items())
 
 
 def _faults(environment: Environment, job: AcceptedJob, record: JobRecord) -> Iterator[str]:
-    """What is not one outcome: final events, the stored answer, the log and the record must say the same."""
+    """Contradictions: the final event, the stored answer, the log and the record of a job must agree."""
     with environment.redis.client() as redis:
         log = [json.loads(line) for line in redis.lrange(keys.events(job.job_id), 0, -1)]
         stored = redis.get(keys.result(job.job_id))
     finals = [event["type"] for event in log if event["type"] in FINAL_STATES]
     if finals != [record.state]:
-        yield f"{job.job_id}: {record.state}, but its log ends {finals}"
+        yield f"{job.job_id}: {record.state}, but its log ends with {finals}"
     if stored is None:
         yield f"{job.job_id}: no stored answer"
         return
     answer, error = celery_result.read(stored)
     if record.state is State.COMPLETED:
-        if answer is None or answer.text != job.text or _text_of(log) != job.text:
-            yield f"{job.job_id}: its answer, its log and what the model said differ"
+        if not isinstance(answer, ChatAnswer) or answer.text != job.text or _text_of(log) != job.text:
+            yield f"{job.job_id}: its answer, its log and the output of the model differ"
     elif (error and error.code) != record.error_code:
         yield f"{job.job_id}: stored {error and error.code}, recorded {record.error_code}"
 
@@ -104,7 +107,7 @@ def _text_of(log: list[dict[str, str]]) -> str:
 
 
 def _orphaned_entries(environment: Environment) -> Iterator[str]:
-    """Entries of jobs that have ended, indexes that disagree with records, totals that counted twice."""
+    """Index entries of ended jobs, indexes that contradict the records, and totals that counted a job twice."""
     with environment.redis.client() as redis:
         ids = redis.zrange(keys.INDEX_ALL, 0, -1)
         states = {job_id: redis.hget(keys.job(job_id), "state") for job_id in ids}
@@ -123,7 +126,7 @@ def _orphaned_entries(environment: Environment) -> Iterator[str]:
 
 
 def _slots(environment: Environment) -> Iterator[str]:
-    """Every slot still takes a job: as many as there are slots run at once."""
+    """Every slot must still run a job: submit as many jobs as there are slots and expect them to run simultaneously."""
     if not environment.fleet.workers:
         return
     environment.fleet.wait_until_ready()
@@ -139,4 +142,4 @@ def _slots(environment: Environment) -> Iterator[str]:
             break
         time.sleep(0.1)
     if max_running < len(probes):
-        yield f"slots leaked: {max_running} of {len(probes)} run at once"
+        yield f"leaked slots: only {max_running} of {len(probes)} jobs run simultaneously"

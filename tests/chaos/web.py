@@ -1,4 +1,4 @@
-"""The web process, killed after it has written a job down and before it has rung: broker and records are apart."""
+"""The web process: killed after writing a job's record and before publishing its message, stopped, or without Redis."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
 from tests.chaos.jobs_sent import AcceptedJob, JobSpec, make_job_spec
 from tests.chaos.proxy import Proxy
-from tests.processes import Process, free_port
+from tests.support.processes import Process, free_port
 
-CLEAR_ANSWER_SECONDS = 3.0
+ERROR_RESPONSE_SECONDS = 3.0
 _GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:create_app()"]
 
 
 class Web:
-    """A gunicorn of the suite's own. ``submit`` repeats until a 2xx, with the same Idempotency-Key."""
+    """A gunicorn server of one row."""
 
     def __init__(self, environment: Environment, broker_url: str = "", redis_url: str = "") -> None:
         self._environment = environment
@@ -35,19 +35,21 @@ class Web:
         }
 
     def start(self) -> Process:
+        """Start the server; it is stopped at the end of the row."""
         return self._environment.process(_GUNICORN, ready="Booting worker", env=self._env)
 
     def post(self, spec: JobSpec, timeout: float = 30) -> str:
-        """The id of the accepted job. Raises OSError otherwise."""
+        """Submit once. Returns the id of the accepted job; raises OSError otherwise."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/api/v1/chat/async",
             data=json.dumps({"message": spec.message}).encode(),
             headers={"Content-Type": "application/json", "Idempotency-Key": spec.key},
         )
         with urllib.request.urlopen(request, timeout=timeout) as reply:
-            return json.load(reply)["job_id"]
+            return str(json.load(reply)["job_id"])
 
     def submit(self, spec: JobSpec, seconds: float = 60) -> AcceptedJob:
+        """Submit with one Idempotency-Key until the job is accepted."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -59,7 +61,7 @@ class Web:
 
 
 def kill_between_record_and_message(environment: Environment) -> None:
-    """The bell gets stuck in a silent broker; nobody was told of the job; its record stands, and it is run."""
+    """The message is stuck in a stalled broker when the web process is killed. The job has a record, so it is run."""
     proxy = environment.proxy()
     web = Web(environment, f"redis://127.0.0.1:{proxy.port}/1")
     environment.submit = lambda seconds: web.submit(make_job_spec(seconds))
@@ -81,11 +83,11 @@ def _kill_with_messages_stuck(environment: Environment, proxy: Proxy, web: Web, 
         environment.wait(lambda: redis.zcard(keys.INDEX_ALL) == known + len(specs), 10, "the records are written")
         kill_group(process)
         killed_at = time.time()
-        environment.notes.append(f"{sum(post.exception() is None for post in posts)} of 10 had been accepted")
+        environment.notes.append(f"{sum(post.exception() is None for post in posts)} of 10 accepted before the kill")
     proxy.restore()
     process = web.start()
     sent = [web.submit(spec) for spec in specs]
-    started = environment.wait_for_calls(sent, 30, "jobs with no message begin")
+    started = environment.wait_for_calls(sent, 30, "jobs without a message begin")
     environment.recovery_seconds += [max(0.0, started_at - killed_at) for started_at in started]
     if environment.calls().extra:
         environment.failures.append("a repeated submit led to a second call")
@@ -93,17 +95,17 @@ def _kill_with_messages_stuck(environment: Environment, proxy: Proxy, web: Web, 
 
 
 def _submit_without_broker(environment: Environment, proxy: Proxy, web: Web) -> None:
-    """The record is accepted at once; recovery rings when it can."""
+    """A job is accepted while the broker is down. Recovery publishes its message later."""
     proxy.refuse()
     started = time.monotonic()
     sent = [web.submit(make_job_spec(1)) for _ in range(5)]
     environment.notes.append(f"accepted in {(time.monotonic() - started) / len(sent):.1f} s each without a broker")
-    environment.wait_for_calls(sent, 30, "jobs that nobody rang for begin")
+    environment.wait_for_calls(sent, 30, "jobs without a message begin")
     proxy.restore()
 
 
 def stop_under_load(environment: Environment) -> None:
-    """SIGTERM to the web under load: every submit that was begun is answered, every accepted one is run."""
+    """SIGTERM under load: the server answers every submit that it has received, and every accepted job is run."""
     environment.fleet.start(1, 20)
     web = Web(environment)
     process = web.start()
@@ -116,13 +118,13 @@ def stop_under_load(environment: Environment) -> None:
             code = process.wait(30)
             environment.notes.append(f"exit {code} after {time.monotonic() - started:.1f} s")
             if code != 0:
-                environment.failures.append(f"the web exits with {code}")
+                environment.failures.append(f"the web process exits with {code}")
             process = web.start()
             [post.result() for post in posts]
 
 
 def refuse_fast_without_redis(environment: Environment) -> None:
-    """Redis refuses, then is silent: every submit of a burst is answered 503 in time, and accepted again after."""
+    """Redis refuses connections, then stalls. Every submit of a burst gets a 503 in time; later ones are accepted."""
     environment.fleet.start(1, 10)
     proxy = environment.proxy()
     web = Web(environment, redis_url=proxy.url)
@@ -131,19 +133,19 @@ def refuse_fast_without_redis(environment: Environment) -> None:
         web.submit(make_job_spec(1))
         fault()
         with ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(lambda _: _answer(web), range(60)))
+            replies = list(pool.map(lambda _: _try_submit(web), range(60)))
         proxy.restore()
-        back_at = time.monotonic()
+        restored_at = time.monotonic()
         web.submit(make_job_spec(1))
-        environment.recovery_seconds.append(time.monotonic() - back_at)
-        codes, times = zip(*answers, strict=True)
+        environment.recovery_seconds.append(time.monotonic() - restored_at)
+        codes, times = zip(*replies, strict=True)
         environment.notes.append(f"{sorted(set(codes))} in at most {max(times):.1f} s")
-        if set(codes) != {503} or max(times) > CLEAR_ANSWER_SECONDS:
-            environment.failures.append("not every answer was a 503 in time")
+        if set(codes) != {503} or max(times) > ERROR_RESPONSE_SECONDS:
+            environment.failures.append("not every response was a 503 in time")
 
 
-def _answer(web: Web) -> tuple[int, float]:
-    """Status (0: none) and how long it took."""
+def _try_submit(web: Web) -> tuple[int, float]:
+    """The status, 0 when there was no response, and the seconds that it took."""
     started = time.monotonic()
     try:
         web.post(make_job_spec(1))
@@ -157,13 +159,13 @@ def _answer(web: Web) -> tuple[int, float]:
 
 
 def kill_group(process: Process) -> None:
-
+    """Kill the process and its children, and wait for it."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 FAULTS = (
     Fault("web_kill", "SIGKILL of the web between record and message", kill_between_record_and_message),
-    Fault("web_away", "web without Redis: refused, then silent, 60 submits each", refuse_fast_without_redis),
+    Fault("web_away", "web without Redis: refused, then stalled, 60 submits each", refuse_fast_without_redis),
     Fault("web_term", "SIGTERM of the web under load", stop_under_load),
 )

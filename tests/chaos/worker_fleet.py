@@ -1,4 +1,4 @@
-"""Worker processes that are killed, frozen and stopped, and what starts new ones in their place."""
+"""Worker processes that are killed, frozen and stopped, and the supervisor that replaces them."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import psutil
 
-from tests.processes import Process
+from tests.support.processes import Process
 
 READY_SECONDS = 60.0
 
 
 class Worker:
-    """One ``celery -A tasks worker`` in a process group of its own."""
+    """One ``celery -A tasks worker`` in its own process group."""
 
     def __init__(self, pool: str, slots: int, env: Mapping[str, str], name: str) -> None:
         self.slots = slots
@@ -34,25 +34,28 @@ class Worker:
         return self.process.returncode is None
 
     def wait_until_ready(self) -> None:
+        """Raises AssertionError, with the output, after READY_SECONDS."""
         self.process.wait_for(" ready.", READY_SECONDS)
 
     def signal_all(self, number: int) -> None:
-        """To the process and its children."""
+        """Send a signal to the process and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def signal_main(self, number: int) -> None:
+        """Send a signal to the main process only."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def children(self) -> list[int]:
+        """The process ids of all descendants."""
         with suppress(psutil.NoSuchProcess):
             return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
         return []
 
 
 class WorkerFleet:
-    """Workers of one pool. ``env`` is for those started from now on."""
+    """Workers of one pool. A change of ``env`` applies to workers that are started later."""
 
     def __init__(self, pool: str, env: Mapping[str, str]) -> None:
         self.pool = pool
@@ -68,22 +71,23 @@ class WorkerFleet:
         return sum(worker.slots for worker in self.workers)
 
     def start(self, count: int, slots: int, **env: str) -> list[Worker]:
-        """Returns when they are ready."""
+        """Start workers. Returns when they are ready."""
         started = [self.add(slots, **env) for _ in range(count)]
         for worker in started:
             worker.wait_until_ready()
         return started
 
     def add(self, slots: int, **env: str) -> Worker:
+        """Start one worker without waiting for it."""
         self._names += 1
         worker = Worker(self.pool, slots, {**self.env, **env}, f"chaos{self._names}")
         self.workers.append(worker)
         return worker
 
     def kill(self, worker: Worker) -> None:
-        """SIGKILL, as the kernel does it when memory is short: a quarantine's child is left alone.
+        """Send SIGKILL to the main process only, as the kernel does when memory is short.
 
-        Prefork's children are its slots and go along.
+        Prefork's children are its slots, so they are killed too. A quarantine process is not.
         """
         if self.pool == "prefork":
             worker.signal_all(signal.SIGKILL)
@@ -92,16 +96,18 @@ class WorkerFleet:
         self.retire(worker)
 
     def replace(self, worker: Worker) -> Worker:
+        """Kill the worker and start another one."""
         self.kill(worker)
         return self.add(worker.slots)
 
     def retire(self, worker: Worker) -> None:
+        """Remove a worker that ends from the fleet. Its log is kept."""
         if worker in self.workers:
             self.workers.remove(worker)
         self.ended.append(worker)
 
     def restart_ended(self) -> None:
-        """From now on a worker that ends by itself is replaced, as a supervisor would."""
+        """From now on replace each worker that ends by itself, as a supervisor does."""
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
         self._supervisor.start()
 

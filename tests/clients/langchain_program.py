@@ -1,4 +1,4 @@
-"""What a program written with LangChain does, once by way of chat completions and once by way of responses.
+"""The steps of a program written with LangChain, run with chat completions and with responses.
 
 OPENAI_BASE_URL=http://127.0.0.1:5000/v1 OPENAI_API_KEY=any python langchain_program.py
 """
@@ -32,20 +32,20 @@ def invoke(model):
 
 def stream(model):
     chunks = list(model.stream(COUNT))
-    whole = chunks[0]
+    answer = chunks[0]
     for chunk in chunks[1:]:
-        whole += chunk
+        answer += chunk
     assert len([chunk for chunk in chunks if chunk.text]) > 1
-    assert whole.text
-    assert whole.usage_metadata["output_tokens"]
+    assert answer.text
+    assert answer.usage_metadata["output_tokens"]
 
 
 def call_tool(model):
-    asked = [HumanMessage("[[offline call=1]] How is the weather in Rome? Call the function.")]
-    called = model.bind_tools([weather]).invoke(asked)
-    (call,) = called.tool_calls
+    messages = [HumanMessage("[[offline call=1]] How is the weather in Rome? Call the function.")]
+    answer = model.bind_tools([weather]).invoke(messages)
+    (call,) = answer.tool_calls
     output = ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"])
-    assert model.bind_tools([weather]).invoke([*asked, called, output]).text
+    assert model.bind_tools([weather]).invoke([*messages, answer, output]).text
 
 
 def parse(model):
@@ -60,11 +60,11 @@ def embed():
 
 def main():
     print(f"langchain-openai {version('langchain-openai')}, openai {version('openai')}", flush=True)
-    for way, supports_responses in (("chat completions", False), ("responses", True)):
+    for api, supports_responses in (("chat completions", False), ("responses", True)):
         model = ChatOpenAI(model="gpt-5-mini", use_responses_api=supports_responses, stream_usage=True)
         for step in (invoke, stream, call_tool, parse):
             step(model)
-            print(f"ok {step.__name__} by {way}", flush=True)
+            print(f"ok {step.__name__} by {api}", flush=True)
     embed()
     print("ok embed", flush=True)
 

@@ -1,4 +1,4 @@
-"""What a program written with LiteLLM does.
+"""The steps of a program written with LiteLLM.
 
 OPENAI_BASE_URL=http://127.0.0.1:5000/v1 OPENAI_API_KEY=any python litellm_program.py
 """
@@ -22,10 +22,10 @@ def stream():
     chunks = list(
         litellm.completion(model=MODEL, messages=messages, stream=True, stream_options={"include_usage": True})
     )
-    whole = litellm.stream_chunk_builder(chunks)
+    completion = litellm.stream_chunk_builder(chunks)
     assert len(chunks) > 3
-    assert whole.choices[0].message.content
-    assert whole.usage.completion_tokens
+    assert completion.choices[0].message.content
+    assert completion.usage.completion_tokens
 
 
 def respond():
@@ -34,8 +34,8 @@ def respond():
 
 def stream_response():
     events = list(litellm.responses(model=MODEL, input=COUNT, stream=True))
-    said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-    assert said == events[-1].response.output[0].content[0].text
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == events[-1].response.output[0].content[0].text
 
 
 def embed():

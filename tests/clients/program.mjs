@@ -1,4 +1,4 @@
-// What a program written for OpenAI does, step by step: program.py in JavaScript.
+// The steps of a program written for OpenAI: program.py in JavaScript.
 //
 //   OPENAI_BASE_URL=http://127.0.0.1:5000/v1 OPENAI_API_KEY=any node program.mjs [step ...]
 import assert from 'node:assert/strict';
@@ -31,7 +31,7 @@ const joined = (kind, events) =>
 const spoken = (events) => joined('output_text', events);
 const numbers = (events) => events.map((event) => event.sequence_number);
 const calls = (response) => response.output.filter((item) => item.type === 'function_call');
-const said = (content) => [{ role: 'user', content }];
+const userMessages = (content) => [{ role: 'user', content }];
 
 async function all(iterable) {
   const events = [];
@@ -143,7 +143,7 @@ async function callFunction(client) {
   const output = { type: 'function_call_output', call_id: calls(asked)[0].call_id, output: 'sunny' };
   assert.deepEqual(Object.keys(JSON.parse(calls(asked)[0].arguments)), ['city']);
   const onRecord = { model, input: [output], previous_response_id: asked.id, tools };
-  const byHand = { model, input: [...said(askForCall), ...asked.output, output], tools };
+  const byHand = { model, input: [...userMessages(askForCall), ...asked.output, output], tools };
   for (const request of [onRecord, byHand]) assert.ok((await client.responses.create(request)).output_text);
 }
 
@@ -160,14 +160,14 @@ async function parse(client) {
 }
 
 async function chat(client) {
-  const completion = await client.chat.completions.create({ model, messages: said('Say hello.') });
+  const completion = await client.chat.completions.create({ model, messages: userMessages('Say hello.') });
   assert.ok(completion.choices[0].message.content);
   assert.equal(completion.choices[0].finish_reason, 'stop');
   assert.ok(completion.usage.total_tokens);
 }
 
 async function streamChat(client) {
-  const asked = { model, messages: said(count), stream_options: { include_usage: true } };
+  const asked = { model, messages: userMessages(count), stream_options: { include_usage: true } };
   const chunks = await all(await client.chat.completions.create({ ...asked, stream: true }));
   const last = chunks.pop();
   assert.ok(chunks.map((chunk) => chunk.choices[0].delta.content ?? '').join(''));
@@ -178,7 +178,7 @@ async function streamChat(client) {
 }
 
 async function callFunctionInChat(client) {
-  const asked = { model, messages: said(askForCall), tools: [{ type: 'function', function: weather }] };
+  const asked = { model, messages: userMessages(askForCall), tools: [{ type: 'function', function: weather }] };
   const { message } = (await client.chat.completions.create(asked)).choices[0];
   const streamed = await client.chat.completions.stream(asked).finalMessage();
   assert.equal(streamed.tool_calls[0].function.arguments, message.tool_calls[0].function.arguments);
@@ -187,7 +187,7 @@ async function callFunctionInChat(client) {
 }
 
 async function parseChat(client) {
-  const asked = { model, messages: said('Name a city.'), response_format: zodResponseFormat(City, 'city') };
+  const asked = { model, messages: userMessages('Name a city.'), response_format: zodResponseFormat(City, 'city') };
   City.parse((await client.chat.completions.parse(asked)).choices[0].message.parsed);
 }
 
@@ -212,7 +212,7 @@ async function listModels(client) {
   assert.equal((await client.models.retrieve(model)).id, model);
 }
 
-/** Bad requests, unknown names, no patience, no server. */
+/** Errors of the API and the client: bad requests, unknown ids, timeouts, no server. */
 async function meetErrorsOfItsOwn(client) {
   const isBadInput = (error) =>
     error instanceof OpenAI.BadRequestError && error.param === 'input' && Boolean(error.code && error.requestID);
@@ -232,7 +232,7 @@ async function meetErrorsOfItsOwn(client) {
   await assert.rejects(client.responses.create({ model, input: 'b' }, once), OpenAI.BadRequestError);
 }
 
-/** Ordered from the offline model, as each endpoint raises them; streamed they are raised before the first event. */
+/** Provider errors, with and without streaming. Streamed calls raise them before the first event. */
 async function meetErrorsOfTheModel(client) {
   const ordered = {
     'status=400': OpenAI.BadRequestError,
@@ -244,13 +244,13 @@ async function meetErrorsOfTheModel(client) {
     const input = `[[offline ${words}]]`;
     for (const how of [{}, { stream: true }]) {
       await assert.rejects(client.responses.create({ model, input, ...how }), kind);
-      await assert.rejects(client.chat.completions.create({ model, messages: said(input), ...how }), kind);
+      await assert.rejects(client.chat.completions.create({ model, messages: userMessages(input), ...how }), kind);
     }
     await assert.rejects(client.embeddings.create({ model: embeddingModel, input }), kind);
   }
 }
 
-/** In the background, where a stream begins at once. */
+/** A background stream starts before the error, so its last event contains the error. */
 async function meetErrorsInStreams(client) {
   const input = '[[offline status=400]]';
   const last = (await all(await client.responses.create({ model, input, background: true, stream: true }))).at(-1);

@@ -1,9 +1,9 @@
-"""What a program written for OpenAI does, step by step. Nothing in it knows of chatqueue.
+"""The steps of a program written for OpenAI. It contains nothing specific to chatqueue.
 
     OPENAI_BASE_URL=http://127.0.0.1:5000/v1 OPENAI_API_KEY=any python program.py [step ...]
 
-Runs under any `openai` from 2.8 on, against any server; without names: every step. Where it needs errors, calls or
-time, it asks for them in words that the offline model obeys and any other model takes for a part of the question.
+Runs with any `openai` from 2.8 on, against any server. Without names it runs every step. Directives in its prompts
+make the offline model cause errors, call functions or take time; any other model reads them as part of the prompt.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class City(BaseModel):
     rivers: list[str]
 
 
-def spoken(events):
+def joined_text(events):
     return "".join(event.delta for event in events if event.type == "response.output_text.delta")
 
 
@@ -78,7 +78,7 @@ def stream(client):
     events = list(client.responses.create(model=MODEL, input=COUNT, stream=True))
     assert numbers(events) == list(range(len(events)))
     assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
-    assert spoken(events) == events[-1].response.output_text
+    assert joined_text(events) == events[-1].response.output_text
 
 
 def stream_with_helper(client):
@@ -93,7 +93,7 @@ def cut_and_resume(client):
     cut.close()
     rest = list(client.responses.retrieve(head[0].response.id, stream=True, starting_after=head[-1].sequence_number))
     assert numbers(head + rest) == list(range(len(head + rest)))
-    assert spoken(head + rest) == rest[-1].response.output_text
+    assert joined_text(head + rest) == rest[-1].response.output_text
 
 
 def resume_with_helper(client):
@@ -115,7 +115,7 @@ def cancel_while_it_runs(client):
     cancelled = client.responses.cancel(head[0].response.id)
     rest = list(streamed)
     assert cancelled.status == client.responses.retrieve(cancelled.id).status == "cancelled"
-    assert spoken(head + rest).startswith(spoken(head))
+    assert joined_text(head + rest).startswith(joined_text(head))
 
 
 def delete(client):
@@ -155,10 +155,10 @@ def call_function(client):
 def stream_call(client):
     tools = [{"type": "function", **WEATHER}]
     with client.responses.stream(model=MODEL, input=ASK_FOR_CALL, tools=tools) as streamed:
-        said = [event.delta for event in streamed if event.type == "response.function_call_arguments.delta"]
+        deltas = [event.delta for event in streamed if event.type == "response.function_call_arguments.delta"]
         final = streamed.get_final_response()
     call = next(item for item in final.output if item.type == "function_call")
-    assert json.loads("".join(said)) == json.loads(call.arguments)
+    assert json.loads("".join(deltas)) == json.loads(call.arguments)
 
 
 def parse(client):
@@ -234,30 +234,30 @@ def refused(kind, call):
     raise AssertionError(f"no {kind.__name__}")
 
 
-def meet_errors_of_its_own(client):
-    """Bad requests, unknown names, no patience, no server."""
+def raise_client_errors(client):
+    """Errors of the API and the client: bad requests, unknown ids, timeouts, no server."""
     bad = refused(openai.BadRequestError, lambda: client.responses.create(model=MODEL, input=5))
     assert (bad.status_code, bad.param, bool(bad.code), bool(bad.request_id)) == (400, "input", True, True)
     refused(openai.NotFoundError, lambda: client.responses.retrieve("resp_" + "0" * 32))
     refused(openai.NotFoundError, lambda: client.models.retrieve("no-such-model"))
-    hurried = client.with_options(timeout=0.5, max_retries=0)
-    refused(openai.APITimeoutError, lambda: hurried.responses.create(model=MODEL, input=ENDLESS))
-    elsewhere = client.with_options(base_url="http://127.0.0.1:9/v1", max_retries=0)
-    refused(openai.APIConnectionError, elsewhere.models.list)
+    impatient = client.with_options(timeout=0.5, max_retries=0)
+    refused(openai.APITimeoutError, lambda: impatient.responses.create(model=MODEL, input=ENDLESS))
+    unreachable = client.with_options(base_url="http://127.0.0.1:9/v1", max_retries=0)
+    refused(openai.APIConnectionError, unreachable.models.list)
     once = client.with_options(default_headers={"Idempotency-Key": os.urandom(8).hex()})
     assert once.responses.create(model=MODEL, input="a").id == once.responses.create(model=MODEL, input="a").id
     refused(openai.BadRequestError, lambda: once.responses.create(model=MODEL, input="b"))
 
 
-def meet_errors_of_the_model(client):
-    """Ordered from the offline model, as each endpoint raises them; streamed they are raised before the first event."""
-    ordered = {
+def raise_provider_errors(client):
+    """Provider errors, with and without streaming. Streamed calls raise them before the first event."""
+    errors = {
         "status=400": openai.BadRequestError,
         "status=404": openai.NotFoundError,
         "status=429 code=insufficient_quota": openai.RateLimitError,
         "status=500": openai.InternalServerError,
     }
-    for words, kind in ordered.items():
+    for words, kind in errors.items():
         prompt = f"[[offline {words}]]"
         messages = [{"role": "user", "content": prompt}]
         for how in ({}, {"stream": True}):
@@ -266,8 +266,8 @@ def meet_errors_of_the_model(client):
         refused(kind, partial(client.embeddings.create, model=EMBEDDING_MODEL, input=prompt))
 
 
-def meet_errors_in_streams(client):
-    """In the background, where a stream begins at once."""
+def report_errors_in_streams(client):
+    """A background stream starts before the error, so its last event contains the error."""
     *_, last = client.responses.create(model=MODEL, input="[[offline status=400]]", background=True, stream=True)
     assert (last.type, last.response.error.code) == ("response.failed", "invalid_prompt")
 
@@ -275,7 +275,7 @@ def meet_errors_in_streams(client):
 def work_concurrently(_client):
     async def ask(client):
         streamed = await client.responses.create(model=MODEL, input=COUNT, stream=True)
-        return spoken([event async for event in streamed])
+        return joined_text([event async for event in streamed])
 
     async def ask_often():
         async with AsyncOpenAI() as client:
@@ -288,7 +288,7 @@ STEPS = (
     *(create, create_and_read_headers, poll, stream, stream_with_helper, cut_and_resume, resume_with_helper),
     *(cancel_at_once, cancel_while_it_runs, delete, list_input_items, continue_conversation),
     *(call_function, stream_call, parse, chat, stream_chat, call_function_in_chat, parse_chat, embed, list_models),
-    *(meet_errors_of_its_own, meet_errors_of_the_model, meet_errors_in_streams, work_concurrently),
+    *(raise_client_errors, raise_provider_errors, report_errors_in_streams, work_concurrently),
 )
 
 

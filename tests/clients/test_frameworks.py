@@ -1,26 +1,17 @@
-"""What stands on the openai client, or does without it: LangChain and LiteLLM, as they are."""
-
-from collections.abc import Iterator
-
-import pytest
+"""Frameworks that build on the `openai` client or replace it run unmodified: LangChain and LiteLLM."""
 
 from tests.clients.installed import python, run
-from tests.stack import Stack, serving
 
 
-@pytest.fixture(scope="module")
-def stack(redis_url: str, model_url: str) -> Iterator[Stack]:
-    with serving(redis_url, model_url) as stack, stack.worker():
-        yield stack
+def test_a_langchain_program_runs_by_chat_completions_and_by_responses(chat_completions_stack):
+    """LangChain's calls, streams, tools and batches work with nothing but a base URL and a key."""
+    output = run(python("langchain"), "langchain_program.py", url=chat_completions_stack.url)
+
+    assert output.count("\nok ") == 9
 
 
-def test_a_langchain_program_runs_by_chat_completions_and_by_responses(stack):
-    told = run(python("langchain"), "langchain_program.py", url=stack.url)
+def test_a_litellm_program_runs(chat_completions_stack):
+    """LiteLLM sends its own HTTP requests and parses the answers itself: both must be what it expects."""
+    output = run(python("litellm"), "litellm_program.py", url=chat_completions_stack.url)
 
-    assert told.count("\nok ") == 9
-
-
-def test_a_litellm_program_runs(stack):
-    told = run(python("litellm"), "litellm_program.py", url=stack.url)
-
-    assert told.count("\nok ") == 5
+    assert output.count("\nok ") == 5

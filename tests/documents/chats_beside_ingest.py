@@ -11,7 +11,7 @@ import pytest
 from documents.models import Chunk, EmbeddingModel
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
-from tests.waiting import until
+from tests.support.waiting import until
 
 CHATS, IN_FLIGHT, PAGES = 200, 40, 1_000
 MAX_SLOWDOWN = 1.6  # of the p95 of chats; the promise is 1.2, on an otherwise idle machine
@@ -37,6 +37,7 @@ def _p95(documents_client):
     return times[int(len(times) * 0.95)]
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(400)
 def test_chats_are_not_delayed_while_a_thousand_pages_are_ingested(redis_client, redis_url, model_url, tmp_path):
     """One worker does both; the p95 of chats during an ingest stays close to that without. The ratio is printed."""
@@ -58,6 +59,7 @@ def test_chats_are_not_delayed_while_a_thousand_pages_are_ingested(redis_client,
     assert p95_beside / p95_alone < MAX_SLOWDOWN
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("count", "max_seconds"), [(1_000, 0.5), (100_000, 3.0)])
 def test_a_search_is_fast_in_a_large_table(with_table, count, max_seconds):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ async def embed_by_hashing(texts: Sequence[str]) -> list[list[float]]:
     return [embed(text, MODEL.dimensions) for text in texts]
 
 
-def read(path: Path, file_type: FileType = "pdf", **limits: float) -> list[ChunkedPage]:
+def read(path: Path, file_type: FileType = "pdf", **limits: Any) -> list[ChunkedPage]:
     """All pages of the file; keyword arguments replace fields of LIMITS."""
 
     async def read_all() -> list[ChunkedPage]:
@@ -68,7 +69,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def env(redis_url, model_url, folder, redis_client):
+def env(redis_url, model_url, folder, redis_client, processes):
     return in_process.environment(redis_url, model_url, folder) | {"CHATQUEUE_MAX_WORKER_LOSSES": "100"}
 
 

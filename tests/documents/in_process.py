@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.processes import Process, free_port, running
-from tests.waiting import until
+from tests.support.processes import Process, free_port, running
+from tests.support.waiting import until
 
 
 class DocumentsClient:

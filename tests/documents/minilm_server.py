@@ -19,7 +19,7 @@ async def embed(request: web.Request) -> web.Response:
     body = await request.json()
     texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
     embeddings = await asyncio.get_running_loop().run_in_executor(request.app[POOL], minilm.load().embed, texts)
-    vectors = [to_base64(vector) for vector in embeddings.tolist()]
+    vectors: list[list[float] | str] = [to_base64(vector) for vector in embeddings.tolist()]
     return wire.json_response(wire.embeddings(body["model"], vectors, sum(len(text.split()) for text in texts)))
 
 

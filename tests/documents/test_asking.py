@@ -13,8 +13,8 @@ from jobs.storage.store import Store
 from tasks.submit import Submitter
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
@@ -30,7 +30,7 @@ COOKBOOK = b"# Soups\n\nThe onion soup simmers for forty minutes.\n\fThe goulash
 
 
 @pytest.fixture(scope="module")
-def documents_client(redis_url, model_url, tmp_path_factory):
+def documents_client(redis_url, model_url, tmp_path_factory, processes):
     env = in_process.environment(redis_url, model_url, tmp_path_factory.mktemp("data"))
     with in_process.web(env) as documents_client, in_process.worker(env):
         yield documents_client

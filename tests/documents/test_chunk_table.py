@@ -4,8 +4,8 @@ import asyncio
 import multiprocessing
 import os
 import random
-import signal
 import time
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -182,7 +182,7 @@ def _write(url: str, documents: list[str], times: int) -> None:
     asyncio.run(write())
 
 
-def start_process(target, *args) -> multiprocessing.Process:
+def start_process(target, *args) -> BaseProcess:
     process = multiprocessing.get_context("spawn").Process(target=target, args=args)
     process.start()
     return process
@@ -230,7 +230,7 @@ def test_a_killed_writer_leaves_a_complete_set(table_url, with_table):
         writer = start_process(_write_forever, table_url)
         wait_for_commit(table_url)
         writer.join(rng.random() * 0.2)
-        os.kill(writer.pid, signal.SIGKILL)
+        writer.kill()
         writer.join()
         counts.append(with_table(lambda table: table.count("doc_a")))
 

@@ -17,8 +17,8 @@ from tasks.document_storage import DocumentStorage
 from tasks.maintenance.document_cleanup import DocumentCleanup
 from tests.documents import in_process
 from tests.documents.in_process import stored_files
-from tests.processes import PROJECT_ROOT
-from tests.waiting import until
+from tests.support.processes import PROJECT_ROOT
+from tests.support.waiting import until
 
 TEXT = b"The anchor weighs two tons."
 UNKNOWN = "doc_" + "0" * 32

@@ -1,9 +1,7 @@
 """Index maintenance changes only the speed of a search, never its results, even if processes are killed or late."""
 
 import asyncio
-import os
 import random
-import signal
 from functools import partial
 
 import numpy as np
@@ -151,8 +149,9 @@ def test_the_vector_index_is_built_for_large_tables_and_rebuilt_from_many_parts(
 
 
 def _maintain_forever(url: str) -> None:
-    index_maintenance.MAX_EXACT_SEARCH_ROWS = 1
-    index_maintenance._MAX_UNINDEXED_ROWS = 0
+    patch = pytest.MonkeyPatch()  # never undone: this runs in a process of its own
+    patch.setattr(index_maintenance, "MAX_EXACT_SEARCH_ROWS", 1)
+    patch.setattr(index_maintenance, "_MAX_UNINDEXED_ROWS", 0)
 
     async def write() -> None:
         table = await ChunkTable.open(url)
@@ -172,7 +171,7 @@ def test_writers_that_are_killed_while_indexing_leave_a_complete_set(table_url, 
         wait_for_commit(table_url)
         writers[0].join(rng.random() * 0.5)
         for writer in writers:
-            os.kill(writer.pid, signal.SIGKILL)
+            writer.kill()
             writer.join()
         counts.append(with_table(lambda table: table.count("doc_a")))
 

@@ -8,14 +8,14 @@ import pytest
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
 from tests.documents.in_process import stored_files
-from tests.offline import calls, key
+from tests.support.offline_model import calls, key
 
 SMALL_FILES = 100_000  # bytes; more than intermediate files need, less than the chunks need
 
 
 def pdf_refused_once(name, pages=1):
     """A PDF whose first embedding call fails with 401."""
-    texts = [f"The bell {number} weighs nine tons.\n" * 20 for number in range(pages)]
+    texts = [f"The anchor {number} weighs nine tons.\n" * 20 for number in range(pages)]
     return make_pdf([f"[[offline key={name} status=401 times=1]] {texts[0]}", *texts[1:]])
 
 
@@ -80,7 +80,7 @@ def test_a_full_disk_fails_an_ingest_without_a_retry(env, documents_client, mode
         documents_client.upload_and_ingest(b"The table is made.", "first.txt")
         for process in (psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)):
             process.rlimit(psutil.RLIMIT_FSIZE, (SMALL_FILES, SMALL_FILES))
-        pages = [f"The bell {number} weighs {number} tons.\n" * 20 for number in range(60)]
+        pages = [f"The anchor {number} weighs {number} tons.\n" * 20 for number in range(60)]
         book = make_pdf([f"[[offline key={name} status=429 times=1]] {pages[0]}", *pages])
         failed = documents_client.wait_until_ingested(documents_client.upload(book)[1]["document"]["document_id"])
         task = documents_client.call("GET", f"/tasks/{failed['task_id']}?wait=30")[1]

@@ -11,8 +11,8 @@ from jobs.storage import keys
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
 from tests.documents.in_process import stored_files
-from tests.offline import calls, key
-from tests.waiting import until
+from tests.support.offline_model import calls, key
+from tests.support.waiting import until
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 
@@ -171,8 +171,8 @@ def _base_url(env):
 def test_documents_are_ingested_and_asked_in_every_worker_pool(env, documents_client, pool):
     """LanceDB is loaded after the fork, in the process that uses it."""
     with in_process.worker(env, "-P", pool, "-c", "2"):
-        document_id = documents_client.upload_and_ingest(b"The bell weighs nine tons.", "bell.txt")
-        status, job = documents_client.ask("How much does the bell weigh?", [document_id])
+        document_id = documents_client.upload_and_ingest(b"The anchor weighs nine tons.", "anchor.txt")
+        status, job = documents_client.ask("How much does the anchor weigh?", [document_id])
 
     assert status == 200, job
-    assert job["citations"][0]["quote"] == "The bell weighs nine tons."
+    assert job["citations"][0]["quote"] == "The anchor weighs nine tons."

@@ -11,7 +11,7 @@ import pytest
 from documents.factory import open_chunk_table
 from tests.documents import in_process
 from tests.documents.factories import make_pdf
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
 pytest.importorskip("moto", reason="the object store of these tests is not installed")
@@ -21,7 +21,7 @@ PAGES = ["The harbour has nine piers.", "The harbour master sleeps on pier seven
 
 
 @pytest.fixture(scope="module")
-def store_url():
+def store_url(processes):
     """The URL of an S3 server with one bucket, `library`."""
     with running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], ready="Running on") as server:
         url = server.wait_for("Running on").split()[-1]

@@ -35,7 +35,7 @@ from documents.file_type import sniff_type
 from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
-from tests.waiting import until
+from tests.support.waiting import until
 
 FACTS = ["The lighthouse was built in 1847.", "Its lamp burns whale oil.", "The keeper's cat is called Ahab."]
 
@@ -288,7 +288,8 @@ def test_mutated_pdfs_are_read_or_rejected(save, tmp_path):
     pdf = assemble([draw(f"{fact}\n" * 40) for fact in FACTS])
 
     async def read_each():
-        reader, outcomes = TextReader(2, LIMITS, SIZE), []
+        reader = TextReader(2, LIMITS, SIZE)
+        outcomes: list[int | type[DocumentError]] = []
         for seed in range(60):
             path = save(mutate(pdf, seed), "mutated.pdf")
             try:

@@ -7,11 +7,12 @@ import pytest
 from tests.documents import in_process, minilm
 from tests.documents.held_out import HELD_OUT
 from tests.documents.questions import TUNED
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 INGEST_SECONDS = 600  # per document: the model takes 0.1 to 0.4 s per chunk
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
     ("question_set", "min_correct", "max_false_answers"),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.documents import in_process
 from tests.documents.in_process import stored_files
-from tests.waiting import until
+from tests.support.waiting import until
 
 HEAD = b"POST /api/v1/documents?filename=a.txt HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
 TEXT = b"The anchor weighs two tons.\n" * 1_000

@@ -11,7 +11,7 @@ from jobs.requests import Limits
 from jobs.states import State
 from jobs.storage import keys, transitions
 from tasks.maintenance.time_limits import overdue_action
-from tests.waiting import until
+from tests.support.waiting import until
 
 NOW = 1_000_000  # ms
 LATER, EARLIER = NOW + 1, NOW - 1

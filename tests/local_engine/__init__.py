@@ -1,4 +1,4 @@
-"""What pytest-celery asks of Docker, answered with local processes: for machines where no daemon answers."""
+"""A substitute for the Docker client of pytest-celery that runs local processes, for machines without Docker."""
 
 from tests.local_engine.engine import LocalEngine
 from tests.local_engine.image import LocalImage

@@ -1,4 +1,4 @@
-"""One container: a process in its own session, with a folder, a log and, if it asks for one, a loopback port."""
+"""One container: a process in its own session, with a folder, a log and, if it publishes one, a loopback port."""
 
 import os
 import random
@@ -19,16 +19,16 @@ from tests.local_engine.image import LocalImage
 from tests.local_engine.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
-PORTS = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
-LISTEN_SECONDS = 10.0  # a start returns when its port listens, or after this at the latest
+PORTS = range(20_000, 32_000)  # below the ports that the kernel uses for outgoing connections
+LISTEN_SECONDS = 10.0  # limit of the wait for the port to accept connections
 KILL_SECONDS = 5.0
 
 
 class LocalContainer:
-    """Answers what pytest-docker-tools asks of ``docker.models.containers.Container``.
+    """Has the part of ``docker.models.containers.Container`` that pytest-docker-tools uses.
 
-    Its signals go to the first process alone; when that one ends, all others of its group are killed, as those of a
-    container are. It keeps its port, its folder and its log file over a restart.
+    Signals go to the first process only. When it ends, all others of its group are killed, as in a container. Port,
+    folder and log file survive a restart.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class LocalContainer:
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """The parts of ``docker inspect`` that are read; always of now."""
+        """The part of ``docker inspect`` that is used; always current."""
         port = self._port
         published = {inner: [{"HostIp": LOOPBACK, "HostPort": str(p)}] for inner, p in self._ports.items()}
         return {
             "Id": self.id,
             "State": {"Status": self.status, "ExitCode": self._exit_code() or 0, "Pid": self.pid},
             "Config": {
-                # Others reach it by this name at the service's usual port; here the port is part of the name.
+                # In Docker, others use this name with the service's usual port; here the port is part of the name.
                 "Hostname": f"{LOOPBACK}:{port}" if port else LOOPBACK,
                 "Env": [f"{key}={value}" for key, value in self._environment.items()],
                 "Labels": self.labels,
@@ -85,7 +85,7 @@ class LocalContainer:
 
     @property
     def pid(self) -> int:
-        """0 when it does not run."""
+        """The process id; 0 when the container is not running."""
         return self._process.pid if self._process and self._exit_code() is None else 0
 
     def start(self) -> None:
@@ -104,23 +104,23 @@ class LocalContainer:
         wait_until(lambda: self._exit_code() is not None or self._is_listening(), LISTEN_SECONDS)
 
     def reload(self) -> None:
-        """Nothing is cached."""
+        """Does nothing: no state is cached."""
 
     def logs(self) -> bytes:
-        """What it wrote since its latest start: the prompt of an earlier one must not look like readiness."""
+        """The output since the latest start. Output of an earlier start must not look like readiness."""
         with self._log.open("rb") as log:
             log.seek(self._log_start)
             return log.read()
 
     def exec_run(self, command: str) -> tuple[int, bytes]:
-        """Answers only how pytest-docker-tools asks which ports listen: lines of ``/proc/net/tcp``."""
+        """Supports only the command with which pytest-docker-tools finds listening ports, in ``/proc/net/tcp``."""
         if not command.startswith("cat /proc/net/"):
             raise NotImplementedError(command)
         inner = [int(port.split("/")[0]) for port in self._ports] if self._is_listening() else []
         return 0, "\n".join(f"0: 00000000:{port:04X} 00000000:0000 0A" for port in inner).encode()
 
     def kill(self, signal: str | int | None = None) -> None:
-        """Returns when the signal is sent; after SIGKILL, when the container has ended."""
+        """Send a signal. After SIGKILL, returns when the container has ended."""
         number = _signal_number(signal)
         if self._process is None or self._exit_code() is not None:
             raise APIError(f"container {self.name} is not running")
@@ -129,7 +129,7 @@ class LocalContainer:
             self.wait(KILL_SECONDS)
 
     def stop(self, timeout: float = 10) -> None:
-        """SIGTERM; SIGKILL after `timeout` seconds. A second call does nothing."""
+        """Send SIGTERM, and SIGKILL after `timeout` seconds. Does nothing if the container has ended."""
         if self.status != "running":
             return
         self.kill("SIGTERM")
@@ -141,10 +141,10 @@ class LocalContainer:
         self.start()
 
     def wait(self, timeout: float = 10) -> dict[str, int]:
-        """Raises TimeoutError when it still runs after so many seconds."""
+        """The exit code. Raises TimeoutError when the container has not ended in time."""
         if not wait_until(lambda: self._exit_code() is not None, timeout):
-            raise TimeoutError(f"container {self.name} still runs after {timeout} s")
-        return {"StatusCode": self._exit_code()}
+            raise TimeoutError(f"container {self.name} is still running after {timeout} s")
+        return {"StatusCode": self._exit_code() or 0}
 
     def remove(self, *, force: bool = False) -> None:
         if force and self.status == "running":
@@ -154,11 +154,11 @@ class LocalContainer:
 
     @property
     def _port(self) -> int | None:
-        """Programs here listen on one port at most."""
+        """The only published port, if there is one."""
         return next(iter(self._ports.values()), None)
 
     def _exit_code(self) -> int | None:
-        """None while it runs; 128 and the signal's number when one ended it, as Docker counts."""
+        """None while it runs; 128 plus the signal's number when a signal ended it, as in Docker."""
         if self._process is None:
             return None
         was_running = self._process.returncode is None
@@ -166,7 +166,7 @@ class LocalContainer:
         if code is None:
             return None
         if was_running:
-            with suppress(ProcessLookupError, PermissionError):  # macOS answers the latter for zombies
+            with suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for zombies
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._reaper.notify(f"-{self._process.pid}")
         return code if code >= 0 else 128 - code
@@ -175,13 +175,13 @@ class LocalContainer:
         return all(_accepts(port) for port in self._ports.values())
 
     def _container_environment(self) -> dict[str, str]:
-        """As clean as a container's: neither keys nor settings of whoever runs the tests get in."""
+        """As clean as a container's: contains no keys or settings of the developer."""
         inherited = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "LANG": "C.UTF-8"}
         return {**inherited, "PYTHONUNBUFFERED": "1", **self._environment}
 
 
 def free_port() -> int:
-    """A port that was free a moment ago. Binding to 0 would give one that any outgoing connection may take."""
+    """A port that was free a moment ago. Port 0 would give one that an outgoing connection may take."""
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe:

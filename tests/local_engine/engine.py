@@ -1,4 +1,4 @@
-"""The client itself: ``containers``, ``images`` and ``networks`` of a Docker daemon that is not there."""
+"""The substitute for the Docker client: its ``containers``, ``images`` and ``networks``."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +15,8 @@ from tests.local_engine.image import LocalImage
 class LocalEngine:
     """Stands in for ``docker.DockerClient`` in pytest-docker-tools' fixture ``docker_client``.
 
-    Nothing that it started outlives `close`, nor the process that made it. There are no volumes: a container's disk
-    is its folder, or the image's working directory. `--reuse-containers` finds nothing to reuse.
+    Nothing that it started outlives `close` or the process that created it. There are no volumes: a container's disk is
+    its folder, or the image's working directory. `--reuse-containers` finds no container to reuse.
     """
 
     def __init__(self, folder: Path, images: Iterable[LocalImage]) -> None:
@@ -32,24 +32,30 @@ class LocalEngine:
 
 
 class Images:
+    """Substitute for ``docker.client.images``."""
+
     def __init__(self, images: Mapping[str, LocalImage]) -> None:
         self._images = images
 
     def get(self, name: str) -> LocalImage:
-        """Raises ImageNotFound: nothing is pulled or built here."""
+        """The image of that name. Raises ImageNotFound: nothing is pulled or built."""
         try:
             return self._images[name]
         except KeyError:
-            raise ImageNotFound(f"no local program stands in for the image {name}") from None
+            raise ImageNotFound(f"no local program replaces the image {name}") from None
 
 
 class Networks:
+    """Substitute for ``docker.client.networks``."""
+
     def create(self, name: str, **_: Any) -> SimpleNamespace:
-        """All are the loopback interface."""
+        """Every network is the loopback interface."""
         return SimpleNamespace(name=name, remove=lambda: None)
 
 
 class Containers:
+    """Substitute for ``docker.client.containers``."""
+
     def __init__(self, folder: Path, images: Images, reaper: ProcessReaper) -> None:
         self._folder = folder
         self._images = images
@@ -57,12 +63,12 @@ class Containers:
         self._all: list[LocalContainer] = []
 
     def run(self, image: str, *, detach: bool, name: str = "", **options: Any) -> LocalContainer:
-        """Start one. Returns when its port listens, or when it has ended.
+        """Start a container. Returns when its port accepts connections, or when it has ended.
 
-        TypeError for what cannot be had here.
+        Raises TypeError for options that are not supported.
         """
         if not detach:
-            raise TypeError("only detached containers are run")
+            raise TypeError("only detached containers are supported")
         stem = image.split(":", maxsplit=1)[0].replace("/", "-")
         name = name or f"{stem}-{len(self._all) + 1}"
         container = LocalContainer(
@@ -77,7 +83,7 @@ class Containers:
         return container
 
     def get(self, name: str) -> LocalContainer:
-        """By name or id, ended ones too. Raises docker.errors.NotFound."""
+        """The container of that name or id, even if it has ended. Raises docker.errors.NotFound."""
         for container in self._all:
             if name in (container.name, container.id):
                 return container

@@ -1,4 +1,4 @@
-"""The engine keeps a container's promises: an environment of its own, a log for each start, nothing left behind."""
+"""The substitute behaves like Docker: a clean environment, a log for each start, no processes left behind."""
 
 import os
 import signal
@@ -28,13 +28,13 @@ def run(engine, script, **options):
 
 
 def is_running(pid):
-    """Zombies, which only their parent can clear away, do not count."""
+    """Whether the process runs. A zombie, which only its parent can remove, does not."""
     status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return status.stdout.strip()[:1] not in ("", "Z")
 
 
-def test_a_container_gets_no_environment_of_the_tests(engine, monkeypatch):
-    """A developer's OPENAI_API_KEY or REDIS_URL must not reach what the tests start."""
+def test_a_container_does_not_inherit_the_environment_of_the_tests(engine, monkeypatch):
+    """A developer's OPENAI_API_KEY or REDIS_URL must not reach the programs that the tests start."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-a-developer")
 
     container = run(engine, 'echo "[$OPENAI_API_KEY] [$GIVEN]"', environment={"GIVEN": "given"})
@@ -43,8 +43,8 @@ def test_a_container_gets_no_environment_of_the_tests(engine, monkeypatch):
     assert container.logs() == b"[] [given]\n"
 
 
-def test_the_log_of_a_restarted_container_begins_anew(engine):
-    """Readiness is read from the log: the prompt of an earlier start must not count."""
+def test_a_restarted_container_has_a_new_log(engine):
+    """Readiness is read from the log, so output of an earlier start must not count."""
     container = run(engine, "echo $$; exec sleep 60")
     assert wait_until(container.logs, 5)
     before = container.logs()
@@ -56,7 +56,7 @@ def test_the_log_of_a_restarted_container_begins_anew(engine):
 
 
 def test_the_children_of_a_container_end_with_it(engine):
-    """As in a container: no child outlives the first process, and the exit code is Docker's."""
+    """No child outlives the first process, and the exit code is the one that Docker reports."""
     container = run(engine, "sleep 60 & echo $!; wait")
     assert wait_until(container.logs, 5)
     child = int(container.logs())
@@ -67,8 +67,8 @@ def test_the_children_of_a_container_end_with_it(engine):
     assert wait_until(lambda: not is_running(child), 5)
 
 
-def test_nothing_outlives_tests_that_are_killed(tmp_path):
-    """Not even after kill -9, when no fixture, atexit or finally runs."""
+def test_no_container_outlives_tests_that_are_killed(tmp_path):
+    """After kill -9 no fixture, atexit or finally runs; the reaper must still end every container."""
     script = f"""
         import time
         from pathlib import Path
@@ -89,7 +89,7 @@ def test_nothing_outlives_tests_that_are_killed(tmp_path):
     assert wait_until(lambda: not is_running(pid), 5)
 
 
-def test_an_image_without_a_stand_in_is_named(engine):
-    """Nothing is pulled: a test that wants another service says so at once."""
+def test_an_unsupported_image_is_named(engine):
+    """Nothing is pulled: a test that needs another service fails immediately, with the name of the image."""
     with pytest.raises(ImageNotFound, match="rabbitmq:latest"):
         engine.images.get("rabbitmq:latest")

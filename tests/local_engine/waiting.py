@@ -5,7 +5,7 @@ POLL_SECONDS = 0.01
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> bool:
-    """Whether it came to hold within so many seconds."""
+    """Whether the condition becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import openai
 import pytest
 
-from tests.processes import Process
-from tests.stack import Stack, serving
+from tests.support.processes import Process
+from tests.support.stack import Stack, serving
 
 
 @pytest.fixture(scope="module")
-def stack(redis_url: str, upstream_url: str) -> Iterator[Stack]:
+def stack(redis_url: str, upstream_url: str, processes: None) -> Iterator[Stack]:
     with serving(redis_url, upstream_url) as stack:
         yield stack
 

@@ -6,9 +6,9 @@ import httpx2
 import openai
 import pytest
 
-from tests.processes import free_port, running
-from tests.stack import GUNICORN
-from tests.waiting import until
+from tests.support.processes import free_port, running
+from tests.support.stack import GUNICORN
+from tests.support.waiting import until
 
 SIXTY = " ".join(f"w{number}" for number in range(60))
 SLOW = "[[offline tokens=60 interval=0.05]]"

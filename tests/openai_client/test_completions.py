@@ -6,8 +6,8 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 WEATHER = {
     "type": "function",

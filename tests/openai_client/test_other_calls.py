@@ -6,8 +6,8 @@ import urllib.request
 import openai
 import pytest
 
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 
 def native(stack, path, body=None):

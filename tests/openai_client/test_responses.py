@@ -7,8 +7,8 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 SLOW = "[[offline tokens=30 interval=0.05]]"
 THIRTY = " ".join(f"w{number}" for number in range(30))

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.openai_client.scripted_provider import scripted
-from tests.stack import serving
+from tests.support.stack import serving
+
+pytestmark = pytest.mark.processes
 
 
 def chunk(finish_reason=None, **delta):

@@ -1,5 +1,7 @@
 """Builders of a response's events."""
 
+from typing import Any
+
 import pytest
 from openai._models import construct_type
 from openai.types.responses import ResponseOutputItem, ResponseStreamEvent
@@ -35,7 +37,7 @@ def built(kind):
 def test_an_event_is_valid_for_the_sdk(event):
     """The SDK's strict model of the event's type accepts every event that is built here, once it has a number."""
     numbered = events.EventNumbering().number(event)
-    model = type(construct_type(type_=ResponseStreamEvent, value=numbered))
+    model: Any = type(construct_type(type_=ResponseStreamEvent, value=numbered))
 
     assert model.model_validate(numbered).type == event["type"]
 

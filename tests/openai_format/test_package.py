@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.processes import PROJECT_ROOT
+from tests.support.processes import PROJECT_ROOT
 
 
 def test_the_package_loads_neither_the_sdk_nor_a_framework():

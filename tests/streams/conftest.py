@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.offline import key
 from tests.streams.deployment import Deployment, WebServer, deployed
+from tests.support.offline_model import key
 
 
 @pytest.fixture(scope="module")
 def deployment(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_url: str
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_url: str, processes: None
 ) -> Iterator[Deployment]:
     with deployed(tmp_path_factory.mktemp("deployment"), model_url, **request.module.DEPLOYMENT) as deployment:
         yield deployment

@@ -22,9 +22,9 @@ from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
 from tests.chaos.redis_server import RedisServer
 from tests.chaos.worker_fleet import Worker, WorkerFleet
-from tests.processes import Process, free_port
 from tests.streams.reading import StreamReader
-from tests.waiting import until
+from tests.support.processes import Process, free_port
+from tests.support.waiting import until
 
 SLOTS = 20
 CONFIG = "api/gunicorn_conf.py"

@@ -4,9 +4,8 @@ from api import gunicorn_conf
 from api.gunicorn_conf import *  # noqa: F403
 
 
-def post_worker_init(worker):
+def post_worker_init(worker):  # type: ignore[no-redef]  # replaces the imported hook
     from api.streaming import engine
 
     gunicorn_conf.post_worker_init(worker)
-    engine.TICK_SECONDS = 0.1
-    engine.KEEPALIVE_SECONDS = 0.3
+    vars(engine).update(TICK_SECONDS=0.1, KEEPALIVE_SECONDS=0.3)

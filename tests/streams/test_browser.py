@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.offline import directive, key
-from tests.processes import running
 from tests.streams.reading import messages, words
+from tests.support.offline_model import directive, key
+from tests.support.processes import running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CUT_AFTER_BYTES = 3_000
@@ -53,6 +53,7 @@ class Origin(ThreadingHTTPServer):
 
 class ProxyHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Origin
 
     def do_GET(self):
         if self.path.endswith("/events"):
@@ -116,6 +117,7 @@ def test_a_cut_event_source_reconnects_and_ends_with_the_answer(origin, tmp_path
     flags += ["--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
     flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start as root with a sandbox
     env = {"HOME": str(tmp_path)}
+    assert CHROMIUM is not None
     with running([CHROMIUM, *flags, origin.url], ready="DevTools listening", env=env) as browser:
         assert origin.has_reported.wait(30), browser.output
 

@@ -4,9 +4,9 @@ import os
 import signal
 from itertools import takewhile
 
-from tests.offline import directive, key
 from tests.streams.reading import event_types, final_text, words
-from tests.waiting import until
+from tests.support.offline_model import directive, key
+from tests.support.waiting import until
 
 KEEPALIVE = b": keepalive\n\n"
 

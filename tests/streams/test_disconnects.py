@@ -6,9 +6,9 @@ import time
 import pytest
 
 from jobs.states import State
-from tests.offline import calls, directive, key
 from tests.streams.reading import event_types
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
 SHORT = "tokens=60 interval=0.02"

@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 
 from jobs.states import State
-from tests.offline import calls, directive
 from tests.streams.reading import event_types, final_text, words
-from tests.waiting import until
+from tests.support.offline_model import calls, directive
+from tests.support.waiting import until
 
 LONG = "tokens=1000 interval=0.02"
 

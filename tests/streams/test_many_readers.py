@@ -11,7 +11,7 @@ from jobs.storage import keys, transitions
 from jobs.storage.redis_client import MAX_CONNECTIONS
 from tests.jobs.conftest import USAGE, Driver
 from tests.streams.reading import event_types, messages
-from tests.waiting import until
+from tests.support.waiting import until
 
 READERS = 1_000
 MAX_CONCURRENT_OPENS = 50  # connections that are opened simultaneously

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.offline import directive, key
 from tests.streams.reading import event_types, final_text, messages, words
+from tests.support.offline_model import directive, key
 
 SEED = 20261121
 LIVE, AFTER = 60, 40  # cuts during the run and after it

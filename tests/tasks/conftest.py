@@ -12,14 +12,14 @@ from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage.store import Store
 from tasks.submit import Submitter
-from tests.processes import Process, running
-from tests.waiting import until
+from tests.support.processes import Process, running
+from tests.support.waiting import until
 
 SHORT = {"CHATQUEUE_BACKOFF_BASE_SECONDS": "0.1", "CHATQUEUE_PROVIDER_IDLE_SECONDS": "1"}
 
 
 @pytest.fixture(scope="module")
-def worker(redis_url: str, model_url: str) -> Iterator[Process]:
+def worker(redis_url: str, model_url: str, processes: None) -> Iterator[Process]:
     """`celery -A tasks worker`, shared by the tests of a module."""
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}
     args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "DEBUG"]

@@ -12,11 +12,11 @@ from api.services import services_of
 from jobs.settings import get_settings
 from jobs.states import State
 from jobs.storage import keys
-from tests.offline import calls, directive, key
-from tests.processes import running
-from tests.revoke import revoke, revoked_events, revoked_ids, stock_client
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import running
+from tests.support.remote_control import revoke, revoked_events, revoked_ids, stock_client
+from tests.support.waiting import until
 from tests.tasks.conftest import SHORT
-from tests.waiting import until
 
 POOLS = {
     "asyncio": ["-c", "2"],
@@ -36,7 +36,7 @@ def pool(request):
 
 
 @pytest.fixture(scope="module")
-def worker(redis_url, model_url, pool):
+def worker(redis_url, model_url, pool, processes):
     """One worker of each pool, with two slots (solo: one) and long timeouts, so that only a cancel ends a call."""
     long_timeouts = {"CHATQUEUE_HEARTBEAT_SECONDS": "4", "CHATQUEUE_PROVIDER_IDLE_SECONDS": "60"}
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key"}

@@ -6,18 +6,20 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from jobs import queries
 from jobs.models import JobRecord
+from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.storage.keys import DEFAULT_QUEUE
-from tests.offline import calls, directive, key
-from tests.processes import running
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import running
+from tests.support.waiting import until
 from tests.tasks.conftest import SHORT
-from tests.waiting import until
 
 RACES = 500
 IN_FLIGHT = 10  # few, so that answers end on time
@@ -27,7 +29,7 @@ CANCEL_REPLY = {State.COMPLETED: "final", State.CANCELLED: "cancelled"}
 
 
 @pytest.fixture(scope="module")
-def worker(redis_url, model_url):
+def worker(redis_url, model_url, processes):
     env = {"REDIS_URL": redis_url, "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-canary-key", **SHORT}
     args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO", "-c", str(IN_FLIGHT)]
     with running(args, ready=" ready.", env=env | {"CHATQUEUE_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS)}) as process:
@@ -38,8 +40,8 @@ def worker(redis_url, model_url):
 class Canceller:
     """Follows all jobs, and cancels each 0 to 50 ms after the first token of an answer that takes another 10 ms."""
 
-    client: object
-    settings: object
+    client: Any
+    settings: Settings
     random: random.Random
     replies: dict[str, str] = field(default_factory=dict)  # by job: the reply of the cancel
     records: dict[str, JobRecord] = field(default_factory=dict)  # right after the cancel

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
+from typing import Any
 
 from jobs.models import Lease
 from tasks.event_writer import EventWriter
 from tasks.provider.formats.delta import Delta, sanitize
+from tests.support.fakes import fake
 
 
 class CountingDict(dict):
@@ -27,8 +28,8 @@ def lines_written(*deltas):
     """The log's lines for these deltas, which are all in the tail."""
 
     async def write():
-        running_attempt = SimpleNamespace(lease=SimpleNamespace(log_length=0), has_lost_lease=False)
-        writer = EventWriter(running_attempt, store=None, interval_seconds=0.0)
+        running_attempt = fake(lease=fake(log_length=0), has_lost_lease=False)
+        writer = EventWriter(running_attempt, store=fake(), interval_seconds=0.0)
         for delta in deltas:
             writer.add(delta)
         await writer.close()
@@ -71,7 +72,7 @@ def test_the_first_words_are_written_immediately_whatever_precedes_them():
     """A role or an opening item is a write of its own, so that the first words need not wait for the interval."""
 
     async def write():
-        running_attempt = SimpleNamespace(
+        running_attempt = fake(
             lease=Lease(job_id="j", queue="q", token=1, attempt=1, log_length=0), has_lost_lease=False
         )
         store = CountingStore()
@@ -86,7 +87,7 @@ def test_the_first_words_are_written_immediately_whatever_precedes_them():
     assert asyncio.run(write()) == (3, [{"type": "delta", "text": " there"}])
 
 
-class CountingStore:
+class CountingStore(Any):
     """Accepts and counts every command."""
 
     count = 0

@@ -7,16 +7,16 @@ import time
 import pytest
 
 from jobs.states import State
-from tests.offline import calls, directive, key
-from tests.processes import running
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import running
+from tests.support.waiting import until
 from tests.tasks.conftest import SHORT
-from tests.waiting import until
 
 POOLS = ([], ["-P", "threads"], ["-P", "prefork", "-c", "2"], ["-P", "solo"])
 
 
 @pytest.fixture
-def worker_process(redis_url, model_url):
+def worker_process(redis_url, model_url, processes):
     """Start a worker with these arguments and this grace period."""
 
     def start(*arguments, grace_seconds):

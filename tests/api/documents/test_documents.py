@@ -25,7 +25,8 @@ def test_documents_are_listed_page_by_page_the_newest_first(client):
     """Following `next_cursor` visits every document once."""
     document_ids = [send(client, f"text {i}".encode(), f"{i}.txt").json["document"]["document_id"] for i in range(5)]
 
-    listed, cursor = [], {}
+    listed: list[str] = []
+    cursor: dict[str, str] | None = {}
     while cursor is not None:
         page = client.get(PATH, query_string={"limit": 2, **cursor}).json
         listed += [document["document_id"] for document in page["documents"]]

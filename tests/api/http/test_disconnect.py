@@ -13,7 +13,7 @@ from api.streaming import engine
 from jobs import queries
 from jobs.states import State
 from jobs.storage import keys
-from tests.waiting import until
+from tests.support.waiting import until
 
 HELLO = {"message": "hello"}
 

@@ -9,7 +9,7 @@ from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.watch.listener import RECHECK_SECONDS
 from tests.api.conftest import ANSWER
-from tests.waiting import until
+from tests.support.waiting import until
 
 UNKNOWN = "job_" + "0" * 32
 ADDRESSES = {

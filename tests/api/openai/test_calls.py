@@ -13,7 +13,7 @@ from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.vectors import pack
 from tests.api.streamed import events
-from tests.waiting import until
+from tests.support.waiting import until
 
 USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
 ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE)

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.kinds.response import ResponseAnswer
 from jobs.results import Usage
-from tests.waiting import until
+from tests.support.waiting import until
 
 USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
 ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE)

@@ -10,7 +10,7 @@ from jobs.kinds.response import ResponseAnswer
 from jobs.results import JobError, Usage
 from jobs.storage import keys, transitions
 from tests.api.streamed import events
-from tests.waiting import until
+from tests.support.waiting import until
 
 ESTIMATE = Usage.estimate(input_chars=12, deltas=2)
 ANSWER = ResponseAnswer(text="an answer", model="theirs", finish_reason="stop", usage=ESTIMATE)

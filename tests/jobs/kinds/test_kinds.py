@@ -10,10 +10,11 @@ from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.response import ResponseTask
 from jobs.models import is_job_id, new_job_id
+from jobs.requests import Message
 from jobs.results import Citation
 
 DOCUMENT_ID = "doc_" + "0" * 32
-CHAT = ChatTask(kind="chat", message="last", system="first", history=({"role": "user", "content": "then"},))
+CHAT = ChatTask(kind="chat", message="last", system="first", history=(Message(role="user", content="then"),))
 EMBEDDINGS = EmbeddingsTask(kind="embeddings", input=("first", (1, 2), "last"))
 RESPONSE = ResponseTask(kind="response", body={"input": "last"}, previous_items=({"content": "first"},))
 INGEST = IngestTask(kind="ingest", document_id=DOCUMENT_ID, filename="a.pdf")

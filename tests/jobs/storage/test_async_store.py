@@ -11,7 +11,7 @@ from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
 from tests.jobs.conftest import USAGE
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 
 def test_a_stopping_process_does_not_wait_for_redis():

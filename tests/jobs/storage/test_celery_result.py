@@ -21,14 +21,14 @@ ANSWER = ChatAnswer(
 ERROR = JobError(code="provider_auth_failed", message="the provider answered 401")
 
 
-def test_the_key_is_celerys(stock):
+def test_the_key_is_celerys(stock_celery):
     """Our result key is the one that Celery's own backend computes for a task id."""
-    assert keys.result("job_1").encode() == stock.backend.get_key_for_task("job_1")
+    assert keys.result("job_1").encode() == stock_celery.backend.get_key_for_task("job_1")
 
 
-def test_the_fields_are_the_ones_that_celery_writes(stock, redis_client):
+def test_the_fields_are_the_ones_that_celery_writes(stock_celery, redis_client):
     """A stored success has the same fields, in the same order and of the same types, as one that Celery stores."""
-    stock.backend.store_result("t", {"x": 1}, "SUCCESS", request=Context(id="t", children=[]))
+    stock_celery.backend.store_result("t", {"x": 1}, "SUCCESS", request=Context(id="t", children=[]))
     theirs = json.loads(redis_client.get(keys.result("t")))
     ours = json.loads(celery_result.success("t", ANSWER))
 
@@ -36,29 +36,29 @@ def test_the_fields_are_the_ones_that_celery_writes(stock, redis_client):
     assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
 
 
-def test_a_stock_celery_client_gets_the_answer(stock, redis_client):
+def test_a_stock_celery_client_gets_the_answer(stock_celery, redis_client):
     """AsyncResult.get of an unmodified Celery client returns the answer as a dict."""
     redis_client.set(keys.result("j"), celery_result.success("j", ANSWER))
 
-    assert stock.AsyncResult("j").get(timeout=5) == ANSWER.model_dump(mode="json")
+    assert stock_celery.AsyncResult("j").get(timeout=5) == ANSWER.model_dump(mode="json")
 
 
-def test_a_stock_celery_client_gets_a_failure_as_an_exception(stock, redis_client):
+def test_a_stock_celery_client_gets_a_failure_as_an_exception(stock_celery, redis_client):
     """The name and the arguments of the exception arrive without our code installed."""
     redis_client.set(keys.result("j"), celery_result.failure("j", ERROR))
 
     with pytest.raises(Exception, match="provider_auth_failed") as raised:
-        stock.AsyncResult("j").get(timeout=5)
+        stock_celery.AsyncResult("j").get(timeout=5)
     assert type(raised.value).__name__ == "JobFailed"
     assert raised.value.args == (ERROR.code, ERROR.message)
 
 
-def test_a_stock_celery_client_gets_a_cancel_as_revoked(stock, redis_client):
+def test_a_stock_celery_client_gets_a_cancel_as_revoked(stock_celery, redis_client):
     """A cancelled job raises Celery's own TaskRevokedError in an unmodified client."""
     redis_client.set(keys.result("j"), celery_result.revoked_prefix("j") + "null}")
 
     with pytest.raises(TaskRevokedError):
-        stock.AsyncResult("j").get(timeout=5)
+        stock_celery.AsyncResult("j").get(timeout=5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def built_commands(jobs):
 
 def sample_values(parameters: Parameters, *, is_optional_given: bool = True):
     """A value for each name that occurs nowhere else."""
-    values = {name: f"{parameters.table} {name}" for name in parameters.single}
+    values: dict[str, Any] = {name: f"{parameters.table} {name}" for name in parameters.single}
     values |= {name: f"{parameters.table} {name}" if is_optional_given else None for name in parameters.optional}
     return values | {
         name: [f"{parameters.table} {name} {i}" for i in range(place + 2)]

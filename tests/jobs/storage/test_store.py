@@ -17,7 +17,7 @@ from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect, connect_async
 from jobs.storage.store import Store
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 HEAD = QueuePosition(queue_position=0, estimated_wait_ms=0)
 

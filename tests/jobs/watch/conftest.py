@@ -1,6 +1,7 @@
 """Followers with a listener that the test controls, and a store whose reads are counted."""
 
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ class FakeSubscription:
         return self.turns.pop(0) if self.turns else []
 
 
-class FakeListener:
+class FakeListener(Any):
     """Delivers the messages of the test, and none of the real ones."""
 
     def __init__(self, *turns):

@@ -13,7 +13,7 @@ from jobs.watch.follow import follow
 from jobs.watch.listener import ChangeListener
 from tests.jobs.conftest import USAGE
 from tests.jobs.watch.conftest import TICK, FakeListener, drained, numbers
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 
 from jobs import lookup
+from jobs.kinds.base import TextAnswer
 from jobs.states import State
 from jobs.storage import keys, transitions
 from tests.jobs.conftest import ANSWER, ERROR
@@ -77,7 +78,7 @@ def test_after_any_history_and_any_cut_a_reader_ends_with_the_answer(jobs, count
     redis_client.delete(keys.events(job_id))
     replayed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
 
-    text = answer.text if answer else ""
+    text = answer.text if isinstance(answer, TextAnswer) else ""
     assert [log[:received] + rest for received, rest in enumerate(resumed)] == [log] * len(resumed)
     assert [text_of(log[:received] + rest) for received, rest in enumerate(replayed)] == [text] * len(replayed)
     assert {(log[:received] + rest)[-1].model_dump_json() for received, rest in enumerate(replayed)} == {

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 from jobs.models import Claim, Lease
 from jobs.settings import Settings
@@ -9,6 +10,7 @@ from tasks.attempt.steps import AttemptServices
 from tasks.event_writer import EventWriter
 from tasks.kinds.base import AttemptContext
 from tasks.leases import RunningAttempt
+from tests.support.fakes import fake
 
 LEASE = Lease(job_id="job_" + "0" * 32, queue="q", token=1, attempt=1, log_length=1)
 
@@ -29,7 +31,7 @@ class ScriptedProvider:
             yield delta
 
 
-class ScriptedStore:
+class ScriptedStore(Any):
     """Answers each script with the next of its replies (the last one repeats); raises those that are exceptions."""
 
     def __init__(self, **replies) -> None:
@@ -57,12 +59,12 @@ class ScriptedStore:
         return ""
 
 
-class TrackedLeases:
+class TrackedLeases(Any):
     """The heartbeat's part in an attempt."""
 
     def __init__(self) -> None:
         self.tracked = []
-        self.latest = None
+        self.latest: RunningAttempt | None = None
 
     def track(self, lease):
         self.latest = RunningAttempt(lease)
@@ -73,7 +75,7 @@ class TrackedLeases:
         self.tracked.remove(running_attempt)
 
 
-class Template:
+class Template(Any):
     queue, high, high_list, normal, normal_list, publishes_in_store = "q", "", "", "", "", True
 
 
@@ -85,7 +87,7 @@ def make_services(store, provider, documents=None):
         message_template=Template(),
         heartbeat=TrackedLeases(),
         provider=provider,
-        quarantine=None,
+        quarantine=fake(),
         documents=documents,
     )
 

@@ -8,8 +8,8 @@ import pytest
 
 from jobs.states import State
 from jobs.storage import keys
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 CANARY = "canary-3d71"
 
@@ -125,14 +125,14 @@ def test_retry_after_is_honoured_and_holds_no_slot(client, model_url, redis_clie
     assert calls(model_url, name)["calls"] == 2
 
 
-def test_a_stock_celery_client_gets_and_awaits_answers(client, stock):
+def test_a_stock_celery_client_gets_and_awaits_answers(client, stock_celery):
     """`AsyncResult(id).get()` needs none of our code: it returns for a finished job, and wakes up for a running one."""
     finished = client.submit("[[offline say=early]]")
     client.ended(finished)
     running = client.submit("[[offline say=later delay=0.5]]")
 
-    assert stock.AsyncResult(finished).get(timeout=10)["text"] == "early"
-    assert stock.AsyncResult(running).get(timeout=10)["text"] == "later"
+    assert stock_celery.AsyncResult(finished).get(timeout=10)["text"] == "early"
+    assert stock_celery.AsyncResult(running).get(timeout=10)["text"] == "later"
 
 
 def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):

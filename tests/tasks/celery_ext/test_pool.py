@@ -5,7 +5,7 @@ import threading
 
 from tasks.celery_ext.event_loop import loop_thread, wait_for
 from tasks.celery_ext.pool import TaskPool
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_the_pool_never_runs_more_tasks_than_it_has_slots():

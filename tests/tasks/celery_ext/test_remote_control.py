@@ -19,11 +19,11 @@ from tasks import app
 from tasks.celery_ext import remote_control
 from tasks.queue_message import make_message_template
 from tests.chaos.proxy import Proxy
-from tests.offline import calls, directive, key
-from tests.processes import PROJECT_ROOT, running
-from tests.revoke import revoke, revoked_events, revoked_ids, stock_client
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import PROJECT_ROOT, running
+from tests.support.remote_control import revoke, revoked_events, revoked_ids, stock_client
+from tests.support.waiting import until
 from tests.tasks.conftest import SHORT
-from tests.waiting import until
 
 UNKNOWN = "job_" + "0" * 32
 
@@ -85,6 +85,7 @@ def test_a_cancel_that_redis_has_lost_is_repeated_when_the_message_arrives(
     assert calls(model_url, name)["calls"] == 1
 
 
+@pytest.mark.processes
 def test_an_outage_of_the_store_is_reported_and_the_next_revoke_works(redis_client, redis_url, model_url, client):
     """Nothing is marked as revoked during the outage: the job must still run until a revoke cancels it."""
     proxy = Proxy(urlsplit(redis_url).port)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +9,7 @@ from documents.models import Source, SourceQuote
 from jobs.kinds.chat import ChatTask
 from tasks.documents import answer
 from tasks.leases import AttemptStopped
+from tests.support.fakes import fake
 
 SOURCES = (Source(1, "doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)
 REQUEST = ChatTask(kind="chat", message="What burns? " * 10_000, documents="all")
@@ -57,4 +57,4 @@ def test_a_question_whose_job_was_deleted_is_stopped():
             return None
 
     with pytest.raises(AttemptStopped):
-        asyncio.run(answer.find_sources(SimpleNamespace(store=NoRecord()), "job_gone", REQUEST, None, None))
+        asyncio.run(answer.find_sources(fake(store=NoRecord()), "job_gone", REQUEST, fake(), fake()))

@@ -1,7 +1,6 @@
 """The batches of one ingest: the provider's vectors must have one length."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +9,7 @@ from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.settings import Settings
 from jobs.vectors import pack
 from tasks.documents.embedder import Embedder
+from tests.support.fakes import fake
 
 
 class Provider:
@@ -24,15 +24,15 @@ class Provider:
 
 
 def embed_twice(provider: Provider):
-    claim = SimpleNamespace(
+    claim = fake(
         remaining_ms=60_000,
         max_attempts=4,
-        lease=SimpleNamespace(job_id="j"),
-        request=SimpleNamespace(limits=None),
+        lease=fake(job_id="j"),
+        request=fake(limits=None),
     )
 
     async def both():
-        embedder = Embedder(SimpleNamespace(settings=Settings(), provider=provider), claim)
+        embedder = Embedder(fake(settings=Settings(), provider=provider), claim)
         return await embedder.embed(["a", "b"]), await embedder.embed(["c"])
 
     return asyncio.run(both())

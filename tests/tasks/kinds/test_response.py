@@ -1,13 +1,13 @@
 """The text of a response, streamed or sent in the provider's last event."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
 from tasks.kinds.conversation import AnswerAccumulator
 from tasks.kinds.response import build_answer
 from tasks.provider.formats.response import ResponseParser
+from tests.support.fakes import fake
 
 THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
 
@@ -23,7 +23,7 @@ def text_part(text):
 def answer_text(*output, streamed=""):
     """The text of a response whose last event has that output."""
     completed = {"type": "response.completed", "response": {"status": "completed", "output": list(output)}}
-    accumulator = AnswerAccumulator(SimpleNamespace(text=streamed, usage=None, add=lambda _: None))
+    accumulator = AnswerAccumulator(fake(text=streamed, usage=None, add=lambda _: None))
     for delta in ResponseParser().parse(completed):
         accumulator.add(delta)
     return asyncio.run(build_answer(accumulator)).text

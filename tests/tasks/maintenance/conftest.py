@@ -9,7 +9,7 @@ from jobs.storage.server_info import server_info
 from tasks import app
 from tasks.queue_message import make_message_template
 from tests.jobs.conftest import Driver
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from jobs.states import State
 from jobs.storage import keys
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_an_expired_record_leaves_every_index(jobs, tick, redis_client):

@@ -2,8 +2,8 @@
 
 from jobs import queries
 from jobs.storage import keys
+from tests.support.waiting import until
 from tests.tasks.maintenance.conftest import make_message_old, republished_ids
-from tests.waiting import until
 
 
 def test_a_due_retry_gets_its_message_and_an_early_one_waits(jobs, tick, redis_client):

@@ -3,7 +3,7 @@
 from jobs import queries
 from jobs.states import State
 from jobs.storage import keys
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 def test_a_queued_job_past_its_deadline_fails(jobs, tick, redis_client):

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,11 @@ from jobs.settings import Settings
 from jobs.vectors import unpack
 from tasks.provider.client import Provider
 from tasks.provider.timeouts import Timeouts
-from tests.offline import calls, directive, key
-from tests.processes import free_port
+from tests.support.offline_model import calls, directive, key
+from tests.support.processes import free_port
 
 CANARY = "canary-8f3a"
-LONG_TIMEOUTS = {"total": 20.0, "first_token": 10.0, "idle": 10.0}
+LONG_TIMEOUTS: dict[str, Any] = {"total": 20.0, "first_token": 10.0, "idle": 10.0}
 
 
 def run_with_provider(base_url, work, **values):
@@ -139,9 +140,9 @@ def test_each_timeout_applies_on_its_own(model_url):
     with pytest.raises(ProviderRetryable) as failed:
         chat(model_url, slow_start, timeouts={"first_token": 0.2})
     assert failed.value.code == "provider_timeout"
-    with pytest.raises(DeadlineExceeded) as failed:
+    with pytest.raises(DeadlineExceeded) as expired:
         chat(model_url, slow_start, timeouts={"total": 0.2, "is_deadline": True})
-    assert failed.value.code == "deadline_exceeded"
+    assert expired.value.code == "deadline_exceeded"
 
 
 def test_embeddings_keep_the_order_of_their_texts(model_url):

@@ -20,8 +20,8 @@ from jobs.settings import get_settings
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts
-from tests.offline import calls, directive, key
-from tests.waiting import until
+from tests.support.offline_model import calls, directive, key
+from tests.support.waiting import until
 
 TIMEOUTS = Timeouts(total=30, first_token=30, idle=30)
 RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})

@@ -1,5 +1,7 @@
 """A job's log as the events of a response: valid for the SDK's helper, whatever happened to the attempts."""
 
+from typing import Any, cast
+
 import pytest
 from openai import omit
 from openai._models import construct_type
@@ -27,7 +29,7 @@ def encode_log(*log, output=(), status="completed"):
     state = ResponseStreamState(input_tools=[], text_format=omit)
     for event in output_events:
         if event["type"] != "response.cancelled":
-            state.handle_event(construct_type(type_=ResponseStreamEvent, value=event))
+            state.handle_event(cast("Any", construct_type(type_=ResponseStreamEvent, value=event)))
     return output_events
 
 

@@ -1,6 +1,6 @@
-"""Put first on the PYTHONPATH of workers: a message with ``[[poison exit]]`` kills the process that calls for it.
+"""First on the PYTHONPATH of workers: a prompt with ``[[poison exit]]`` kills the process that calls the provider.
 
-``[[poison memory]]`` raises MemoryError, ``[[poison systemexit]]`` SystemExit. Production code knows nothing of it.
+``[[poison memory]]`` raises MemoryError, ``[[poison systemexit]]`` SystemExit. Production code does not contain this.
 """
 
 import importlib.abc

@@ -1,5 +1,7 @@
 """A chat completion's stream, served as a response: the SDK's own helper must accept every event."""
 
+from typing import Any, cast
+
 import pytest
 from openai import omit
 from openai._models import construct_type
@@ -55,12 +57,12 @@ def client_view(*payloads, state=State.COMPLETED):
     lines = _events(delta for delta in deltas if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
     events_read = events.start()
-    for event in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
-        events_read += events.translate(event)
+    for logged_event in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
+        events_read += events.translate(logged_event)
     events_read += events.finish(response(state.value, final_output(deltas, state)))
     helper = ResponseStreamState(input_tools=[], text_format=omit)
     for event in events_read:
-        helper.handle_event(construct_type(type_=ResponseStreamEvent, value=event))
+        helper.handle_event(cast("Any", construct_type(type_=ResponseStreamEvent, value=event)))
     _check_final_output_matches_done_items(events_read)
     more = {"created_at": 1, "parallel_tool_calls": True, "tool_choice": "auto"}
     return events_read, Response.model_validate(events_read[-1]["response"] | more)

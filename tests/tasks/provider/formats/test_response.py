@@ -1,5 +1,7 @@
 """Events of a provider's response: malformed events are skipped, and the answer is kept."""
 
+from typing import Any, cast
+
 import pytest
 from openai import omit
 from openai._models import construct_type
@@ -37,11 +39,11 @@ def event_kinds(*payloads):
     lines = _events(delta for delta in read(*payloads) if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
     events_read = events.start()
-    for event_read in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
-        events_read += events.translate(event_read)
+    for logged_event in [Event(sequence_number=0, type="in_progress", attempt=1), *log]:
+        events_read += events.translate(logged_event)
     helper = ResponseStreamState(input_tools=[], text_format=omit)
     for event_read in events_read:
-        helper.handle_event(construct_type(type_=ResponseStreamEvent, value=event_read))
+        helper.handle_event(cast("Any", construct_type(type_=ResponseStreamEvent, value=event_read)))
     return [event_read["type"].removeprefix("response.") for event_read in events_read[3:]]
 
 

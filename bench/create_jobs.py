@@ -1,4 +1,4 @@
-"""Many records at once, by the store's own verb, a thousand in one round trip."""
+"""Creates many jobs by the storage transition that a submit uses, a thousand per round trip."""
 
 import uuid
 from typing import Final
@@ -17,7 +17,7 @@ BATCH_SIZE: Final = 1_000
 
 
 def create_jobs(redis_url: str, count: int, message: str = "Hello") -> list[str]:
-    """Ids of jobs that are written down and rung for, as after a submit."""
+    """Create jobs with record and message, as a submit does. Returns their ids."""
     settings = Settings(REDIS_URL=redis_url, CELERY_BROKER_URL=None, max_queued=10 * count, redis_timeout_seconds=10)
     store, message_template = Store(connect(settings)), make_message_template(app, settings)
     request = ChatTask(kind="chat", message=message)

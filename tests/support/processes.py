@@ -1,4 +1,4 @@
-"""Real processes for tests: in a session of their own, awaited by what they print, never left behind."""
+"""Real processes for tests. Each has a session of its own, is ready once it prints a given line, and always ends."""
 
 import os
 import signal
@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+LIGHT_PROGRAMS: Final = ("local.redis_server", "local.offline_model", "valkey-server")  # up within half a second
+_may_start_any_program = True
 
 
 class Process:
@@ -19,6 +22,7 @@ class Process:
 
     def __init__(self, args: Sequence[str], env: Mapping[str, str] | None) -> None:
         self.args = list(args)
+        _require_permission(self.args)
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._has_ended = False
@@ -42,38 +46,38 @@ class Process:
 
     @property
     def output(self) -> str:
-        """All that it has written to stdout and stderr so far, whole lines."""
+        """All complete lines that the process has written to stdout and stderr so far."""
         with self._changed:
             return "".join(self._lines)
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs; minus the signal's number when one killed it."""
+        """None while the process runs; the negative signal number when a signal killed it."""
         return self._popen.poll()
 
     def wait_for(self, text: str, seconds: float = START_SECONDS) -> str:
-        """The first line with that text; AssertionError with the output if none comes in time."""
+        """The first line that contains the text. Raises AssertionError, with the output, if there is none in time."""
         with self._changed:
             self._changed.wait_for(lambda: self._line_with(text) is not None or self._has_ended, seconds)
             line = self._line_with(text)
             output = "".join(self._lines)
         if line is None:
-            state = "ended" if self._has_ended else f"still runs after {seconds} s"
+            state = "has ended" if self._has_ended else f"is still running after {seconds} s"
             raise AssertionError(f"no {text!r} from {self.args}, which {state}:\n{output}")
         return line
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
-        """The return code, with all output collected. Raises subprocess.TimeoutExpired."""
+        """Wait for the end and for all output. Returns the exit code. Raises subprocess.TimeoutExpired."""
         code = self._popen.wait(seconds)
         self._reader.join(seconds)
         return code
 
     def send(self, number: int) -> None:
-        """A signal to this process alone, not to its children."""
+        """Send a signal to this process, not to its children."""
         self._popen.send_signal(number)
 
     def stop(self) -> None:
-        """SIGTERM to it, SIGKILL after a bound, then SIGKILL to whatever it left in its session's group."""
+        """Send SIGTERM, SIGKILL after STOP_SECONDS, then SIGKILL to the rest of its process group."""
         self._popen.terminate()
         try:
             self._popen.wait(STOP_SECONDS)
@@ -100,6 +104,25 @@ class Process:
 
 
 @contextmanager
+def only_light_programs() -> Iterator[None]:
+    """Within the block, starting a web process, a worker or any other heavy program raises AssertionError."""
+    global _may_start_any_program  # noqa: PLW0603  # fixtures of every scope start processes: it holds for all of them
+    before, _may_start_any_program = _may_start_any_program, False
+    try:
+        yield
+    finally:
+        _may_start_any_program = before
+
+
+def _require_permission(args: Sequence[str]) -> None:
+    is_light = any(Path(arg).name in LIGHT_PROGRAMS for arg in args)
+    assert _may_start_any_program or is_light, (
+        f"{args} is started by a test that is not marked `processes`: request the fixture `processes` "
+        "in the fixture that starts it, or set `pytestmark = pytest.mark.processes` in the module"
+    )
+
+
+@contextmanager
 def running(
     args: Sequence[str],
     *,
@@ -107,10 +130,10 @@ def running(
     env: Mapping[str, str] | None = None,
     seconds: float = START_SECONDS,
 ) -> Iterator[Process]:
-    """Run `args` in the project's root until the block ends, from the moment a line contains `ready`.
+    """Run `args` in the project's root for the length of the block, which begins when a line contains `ready`.
 
-    `env` is added to this process's environment. AssertionError, with the output, if it is not ready within
-    `seconds`. Whatever happens in the block, neither the process nor a child in its group outlives it.
+    `env` is added to this process's environment. Raises AssertionError, with the output, if the process is not ready
+    within `seconds`. Neither the process nor a child in its group outlives the block.
     """
     process = Process(args, env)
     try:
@@ -121,7 +144,7 @@ def running(
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that was free a moment ago. Better: port 0, where the process tells what it got."""
+    """A port on 127.0.0.1 that was free a moment ago. Prefer port 0 for processes that print their port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""``python -m bench.asking MODULE COUNT MESSAGE``: how long its ``ask`` takes, one after the other, in ms, as JSON."""
+"""``python -m bench.call_timing MODULE COUNT MESSAGE``: times sequential calls of the module's ``ask``; ms, as JSON."""
 
 import asyncio
 import importlib
@@ -9,13 +9,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-RESULT = "result: "  # before the JSON: libraries print what they like beside it
-WARM_UP = 40  # more than any system has processes: each has then loaded what it needs
-MAX_SECONDS = 20.0  # for the warm-up and for what counts, each: `rq worker` takes half a second a job
+RESULT = "result: "  # marks the JSON line: libraries print other lines
+WARM_UP = 40  # calls; more than any system has processes, so that every process has loaded its modules
+MAX_SECONDS = 20.0  # for the warm-up, and again for the measurement: `rq worker` takes half a second per job
 
 
 def time_each(ask: Callable[[str], Any], count: int, message: str) -> list[float]:
-    """Milliseconds of each, of fewer when they take too long."""
+    """Milliseconds of each call; fewer calls than `count` when they take longer than MAX_SECONDS."""
 
     async def ask_blocking(message: str) -> None:
         ask(message)
@@ -25,6 +25,7 @@ def time_each(ask: Callable[[str], Any], count: int, message: str) -> list[float
 
 
 async def time_each_async(ask: Callable[[str], Awaitable[Any]], count: int, message: str) -> list[float]:
+    """Like `time_each`, for a coroutine function."""
     await _time(ask, WARM_UP, message)
     return await _time(ask, count, message)
 

@@ -1,11 +1,11 @@
-"""How tests start the launcher: on free ports, with a data folder of its own, without the developer's servers."""
+"""Starts the launcher in tests: on free ports, with its own data folder, without the developer's servers."""
 
 import sys
 
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 COMMAND = [sys.executable, "-m", "local.launcher"]
-ALL_UP = "All is up"
+ALL_UP = "chatqueue is running"
 PORTS = (
     "CHATQUEUE_WEB_PORT",
     "CHATQUEUE_FLOWER_PORT",
@@ -16,7 +16,7 @@ _CLEARED = ("REDIS_URL", "CELERY_BROKER_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL
 
 
 def environment(data_dir):
-    """To be added to that of this process."""
+    """Variables to add to the environment of this process."""
     return {
         **dict.fromkeys(_CLEARED, ""),
         **{name: str(free_port()) for name in PORTS},

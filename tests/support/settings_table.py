@@ -1,4 +1,4 @@
-"""The settings as a Markdown table. ``python -m tests.settings_table`` writes it into docs/settings.md."""
+"""``python -m tests.support.settings_table`` writes the table of settings into docs/settings.md."""
 
 import re
 
@@ -11,14 +11,14 @@ BLOCK = re.compile(r"(?<=-->\n)(.*?)(?=<!-- /settings -->)", re.DOTALL)
 
 
 def settings_table() -> str:
-    """One row per setting: variable, default, description."""
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    """A Markdown table with one row per setting: variable, default, description."""
+    rows = ["| variable | default | description |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         variable = field.validation_alias or f"CHATQUEUE_{name.upper()}"
         default = field.default
         assert not isinstance(default, SecretStr)  # a secret has no default
-        shown = "" if default is None else f"`{str(default).replace(str(PROJECT_ROOT) + '/', '')}`"
-        rows.append(f"| `{variable}` | {shown} | {field.description} |")
+        default_cell = "" if default is None else f"`{str(default).replace(str(PROJECT_ROOT) + '/', '')}`"
+        rows.append(f"| `{variable}` | {default_cell} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""chatqueue without its web: submitted in process, awaited by a stock ``AsyncResult``."""
+"""chatqueue without its web process: jobs are submitted in process and awaited with Celery's ``AsyncResult``."""
 
 from functools import cache
 
@@ -23,5 +23,6 @@ def _celery_client() -> Celery:
 
 
 def ask(message: str) -> str:
+    """Submit a job and wait for its answer."""
     job_id = _submitter().submit(ChatTask(kind="chat", message=message)).job_id
     return str(_celery_client().AsyncResult(job_id).get(timeout=30)["text"])

@@ -1,4 +1,4 @@
-"""Documents without an ingest: chunks and vectors by the table's own verb, records by the store's."""
+"""Creates documents without an ingest: chunks and vectors in the chunk table, records by storage transitions."""
 
 import asyncio
 import random
@@ -23,17 +23,17 @@ from jobs.storage.redis_client import connect
 from jobs.storage.store import Store
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed
 
-MAX_CHUNKS_PER_DOCUMENT: Final = 2_000  # chunks of a document: a book of five hundred pages
+MAX_CHUNKS_PER_DOCUMENT: Final = 2_000  # a book of five hundred pages
 MIN_DOCUMENTS: Final = 10
 QUESTION_WORDS: Final = 6
-_WORDS_PER_CHUNK: Final = 110  # of a chunk, about as many as fit into CHATQUEUE_DOCUMENT_CHUNK_TOKENS
+_WORDS_PER_CHUNK: Final = 110  # about as many as fit into CHATQUEUE_DOCUMENT_CHUNK_TOKENS
 _VOCABULARY_SIZE: Final = 20_000
 _CHUNKS_PER_PAGE: Final = 4
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What was filled in, and questions that some chunk of it answers."""
+    """The documents that were created, and questions that a chunk of them answers."""
 
     document_ids: list[str]
     questions: list[str]
@@ -41,7 +41,7 @@ class Corpus:
 
 @cache
 def _vocabulary() -> list[str]:
-    """Words as long as English ones, the most frequent first; the same in every run."""
+    """Random words as long as English ones, the most frequent first; the same in every run."""
     rng = random.Random(7)  # noqa: S311
     return ["".join(rng.choices("etaoinshrdlcumwfgypbvk", k=rng.randint(3, 10))) for _ in range(_VOCABULARY_SIZE)]
 
@@ -53,12 +53,12 @@ def _word_vectors() -> np.ndarray:
 
 @cache
 def _zipf_weights() -> list[float]:
-    """As often as words occur in a language: by Zipf."""
+    """Cumulative word frequencies by Zipf's law, as in natural language."""
     return list(accumulate(1 / rank for rank in range(1, _VOCABULARY_SIZE + 1)))
 
 
 def create_corpus(settings: Settings, count: int) -> Corpus:
-    """So many chunks, in documents that can be asked."""
+    """Create `count` chunks, in documents that are ready to be searched."""
     chunks_per_document = min(MAX_CHUNKS_PER_DOCUMENT, -(-count // MIN_DOCUMENTS))
     rng = random.Random(count)  # noqa: S311
     texts = [
@@ -90,13 +90,13 @@ def _chunk(index: int, words: list[int]) -> Chunk:
 
 
 def _vector(words: list[int]) -> bytes:
-    """All but what the offline model would make of the text: the sum of its words', of length 1."""
+    """Nearly the offline model's vector of the text: the sum of the vectors of its words, normalised to length 1."""
     total = _word_vectors()[words].sum(axis=0)
     return array("f", total / np.linalg.norm(total)).tobytes()
 
 
 def _question(rng: random.Random, words: list[int]) -> str:
-    """The rarer words of a chunk; the commonest tell nothing, as in any language."""
+    """A question of rarer words of a chunk: frequent words do not distinguish chunks, as in any language."""
     rare_words = sorted(words)[-_WORDS_PER_CHUNK // 2 :]
     return "What of " + " ".join(_vocabulary()[word] for word in rng.sample(rare_words, QUESTION_WORDS)) + "?"
 

@@ -1,15 +1,16 @@
-"""The web as it is deployed, a real worker and a provider, for clients that are used as they are."""
+"""A deployed stack for unmodified clients: gunicorn, workers and a provider."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import openai
 import redis
 
-from tests.processes import Process, free_port, running
+from tests.support.processes import Process, free_port, running
 
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "-c", "api/gunicorn_conf.py", "api:create_app()"]
 _WORKER = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
@@ -25,7 +26,7 @@ _FAST_SETTINGS = {
 
 @dataclass(frozen=True)
 class Stack:
-    """Where everything is; ``env`` starts one more of anything."""
+    """The addresses of a running stack. ``env`` is the environment of its processes."""
 
     url: str
     model_url: str
@@ -33,15 +34,17 @@ class Stack:
     web: Process
 
     def worker(self) -> AbstractContextManager[Process]:
+        """Run one more worker."""
         return running(_WORKER, ready=" ready.", env=self.env)
 
-    def client(self, **options) -> openai.OpenAI:
+    def client(self, **options: Any) -> openai.OpenAI:
+        """An `openai` client of this stack, without retries."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk-any", **{"max_retries": 0, "timeout": 30} | options)
 
 
 @contextmanager
 def serving(redis_url: str, provider_url: str, **settings: str) -> Iterator[Stack]:
-    """A web process over an emptied database, and no worker yet."""
+    """Run a web process on an emptied database, without a worker."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     port = free_port()

@@ -1,4 +1,4 @@
-"""Celery's remote control as a stock client speaks it: one that knows nothing of us but where the broker is."""
+"""Celery's remote control, used by a stock Celery client that is configured with the broker's URL only."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,28 +12,29 @@ REPLY_SECONDS = 10.0
 
 @contextmanager
 def stock_client(broker_url: str) -> Iterator[Celery]:
+    """A Celery app without any of our configuration."""
     app = Celery("stock", broker=broker_url, set_as_current=False)
     yield app
     app.close()
-    pools.reset()  # kombu's, of the whole process
+    pools.reset()  # kombu keeps its connection pools per process
 
 
 def revoke(app: Celery, task_ids: str | list[str], **options: Any) -> dict[str, str]:
-    """By a broadcast, as Flower does; the only worker's reply."""
+    """Broadcast a revoke, as Flower does. Returns the reply of the only worker."""
     (reply,) = app.control.revoke(task_ids, reply=True, limit=1, timeout=REPLY_SECONDS, **options)
     (result,) = reply.values()
     return result
 
 
 def revoked_ids(app: Celery) -> list[str]:
-    """What `inspect revoked` shows of the only worker."""
-    (listed,) = app.control.inspect(limit=1, timeout=REPLY_SECONDS).revoked().values()
-    return listed
+    """The ids that `inspect revoked` lists for the only worker."""
+    (ids,) = app.control.inspect(limit=1, timeout=REPLY_SECONDS).revoked().values()
+    return ids
 
 
 @contextmanager
 def revoked_events(app: Celery) -> Iterator[Callable[[], list[str]]]:
-    """Call what this gives to see whose `task-revoked` events have come since the block began."""
+    """Yields a function that returns the ids of all `task-revoked` events since the block began."""
     revoked: list[str] = []
     with app.connection_for_read() as connection:
         receiver = app.events.Receiver(
@@ -46,5 +47,5 @@ def revoked_events(app: Celery) -> Iterator[Callable[[], list[str]]]:
                     consumer.drain_events(timeout=0.1)
                 return revoked
 
-            poll()  # kombu subscribes when it first reads
+            poll()  # kombu subscribes at the first read
             yield poll

@@ -1,0 +1,21 @@
+"""Stacks that the clients' programs run against: a web process, a worker and a provider."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.stack import Stack, serving
+
+
+@pytest.fixture(scope="module")
+def chat_completions_stack(redis_url: str, model_url: str, processes: None) -> Iterator[Stack]:
+    """A stack whose provider supports chat completions only."""
+    with serving(redis_url, model_url) as stack, stack.worker():
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def either_api_stack(redis_url: str, upstream_url: str, processes: None) -> Iterator[Stack]:
+    """Two stacks, one after the other: the provider supports chat completions only, then Responses."""
+    with serving(redis_url, upstream_url, CHATQUEUE_MAX_ATTEMPTS="2") as stack, stack.worker():
+        yield stack

@@ -1,0 +1,9 @@
+"""Stand-ins for objects of which a test needs only a few attributes."""
+
+from types import SimpleNamespace
+from typing import Any
+
+
+def fake(**attributes: Any) -> Any:
+    """An object with these attributes, typed as Any so that it can be passed for any class."""
+    return SimpleNamespace(**attributes)
