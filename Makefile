@@ -28,8 +28,8 @@ up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
 test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one file after the other
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-fast: $(DEV)  ## Run the tests that start no web process and no worker, about a minute; ARGS="..." goes to pytest
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes" $(ARGS)
+test-fast: $(DEV)  ## Run the tests that are quick and start no web process and no worker; ARGS="..." goes to pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not slow" $(ARGS)
 
 clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, LangChain, LiteLLM
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)

@@ -40,6 +40,7 @@ def fill(jobs, count):
     return job_ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["/api/v1/queue/stats", "/api/v1/tasks?ids={ids}", "/api/v1/tasks?limit=100", "/health"]
 )

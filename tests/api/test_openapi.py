@@ -168,6 +168,7 @@ def served(make_api, api_redis_port, fake_worker, tmp_path):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_the_app_conforms_to_its_document(api_app, served, tmp_path):
     """Schemathesis runs every check: status, headers, content type and body are as documented for any input."""
     st = Path(sys.executable).with_name("st")

@@ -188,6 +188,7 @@ def start_process(target, *args) -> BaseProcess:
     return process
 
 
+@pytest.mark.slow
 def test_concurrent_writers_of_one_document_leave_one_set(table_url, with_table):
     """The table does not exist at first, so the processes also create it concurrently."""
     writers = [start_process(_write, table_url, ["doc_a"], 9) for _ in range(4)]
@@ -198,6 +199,7 @@ def test_concurrent_writers_of_one_document_leave_one_set(table_url, with_table)
     assert with_table(lambda table: table.count("doc_a")) == len(TEXTS) * 3
 
 
+@pytest.mark.slow
 def test_concurrent_writers_and_searches_do_not_disturb_each_other(table_url, with_table):
     """Every document is complete at the end, after enough commits that the table is optimized in the meantime.
 
@@ -221,6 +223,7 @@ def _write_forever(url: str) -> None:
         _write(url, ["doc_a"], 1_000)
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_a_complete_set(table_url, with_table):
     """Ten kills at random moments of a process that does nothing but write."""
     rng = random.Random(7)

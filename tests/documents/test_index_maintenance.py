@@ -161,6 +161,7 @@ def _maintain_forever(url: str) -> None:
     asyncio.run(write())
 
 
+@pytest.mark.slow
 def test_writers_that_are_killed_while_indexing_leave_a_complete_set(table_url, with_table):
     """Two concurrent writers, which also conflict; after each kill the document is stored once and completely."""
     rng = random.Random(3)

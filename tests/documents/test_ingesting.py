@@ -142,6 +142,7 @@ def _ingest_in_a_process(url: str, job: IngestJob) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_leave_one_complete_set(table_url, with_table, job):
     """Each kill -9, from before the first page to the commit, leaves either all chunks or none."""
     rng = random.Random(11)

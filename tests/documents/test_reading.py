@@ -116,6 +116,7 @@ def test_each_fault_of_a_file_has_its_own_error(save, data, error):
         read(save(data))
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_stays_within_its_memory_limit(save):
     """Half a megabyte that expands to half a gigabyte, in a process that has less memory than that."""
     path = save(assemble([zlib.compress(b"%" + b" " * 500_000_000)]))
@@ -283,6 +284,7 @@ def mutate(data: bytes, seed: int) -> bytes:
     return b"%PDF-1.4\n" + bytes(mutated)
 
 
+@pytest.mark.slow
 def test_mutated_pdfs_are_read_or_rejected(save, tmp_path):
     """None of 60 files, each damaged in its own way, causes a crash, a hang or a leftover file."""
     pdf = assemble([draw(f"{fact}\n" * 40) for fact in FACTS])

@@ -46,6 +46,7 @@ async def ingest_all(table, question_set, embedding, folder):
         await ingest(job, TextReader(1, LIMITS, SIZE), table, EMBEDDINGS[embedding][0], _ignore_progress)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # the real model takes 0.1 s per chunk; 0.4 s if busy or without a vector unit
 @pytest.mark.parametrize(
     ("question_set", "embedding", "min_correct", "max_false_answers"),
