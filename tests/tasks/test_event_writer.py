@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from typing import Any
 
 from jobs.models import Lease
 from tasks.event_writer import EventWriter
 from tasks.provider.formats.delta import Delta, sanitize
-from tests.support.fakes import fake
+from tests.support.fakes import AnyClass, fake
 
 
 class CountingDict(dict):
@@ -87,7 +86,7 @@ def test_the_first_words_are_written_immediately_whatever_precedes_them():
     assert asyncio.run(write()) == (3, [{"type": "delta", "text": " there"}])
 
 
-class CountingStore(Any):
+class CountingStore(AnyClass):
     """Accepts and counts every command."""
 
     count = 0

@@ -1,12 +1,12 @@
 """Followers with a listener that the test controls, and a store whose reads are counted."""
 
 from contextlib import closing, contextmanager
-from typing import Any
 
 import pytest
 
 from jobs.errors import StoreUnavailable
 from jobs.watch.follow import follow
+from tests.support.fakes import AnyClass
 
 TICK = 0.05
 
@@ -23,7 +23,7 @@ class FakeSubscription:
         return self.turns.pop(0) if self.turns else []
 
 
-class FakeListener(Any):
+class FakeListener(AnyClass):
     """Delivers the messages of the test, and none of the real ones."""
 
     def __init__(self, *turns):

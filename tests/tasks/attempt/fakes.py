@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
 
 from jobs.models import Claim, Lease
 from jobs.settings import Settings
@@ -10,7 +9,7 @@ from tasks.attempt.steps import AttemptServices
 from tasks.event_writer import EventWriter
 from tasks.kinds.base import AttemptContext
 from tasks.leases import RunningAttempt
-from tests.support.fakes import fake
+from tests.support.fakes import AnyClass, fake
 
 LEASE = Lease(job_id="job_" + "0" * 32, queue="q", token=1, attempt=1, log_length=1)
 
@@ -31,7 +30,7 @@ class ScriptedProvider:
             yield delta
 
 
-class ScriptedStore(Any):
+class ScriptedStore(AnyClass):
     """Answers each script with its next reply; the last reply repeats. A reply that is an exception is raised."""
 
     def __init__(self, **replies) -> None:
@@ -59,7 +58,7 @@ class ScriptedStore(Any):
         return ""
 
 
-class TrackedLeases(Any):
+class TrackedLeases(AnyClass):
     """The part of the heartbeat that an attempt uses."""
 
     def __init__(self) -> None:
@@ -75,7 +74,7 @@ class TrackedLeases(Any):
         self.tracked.remove(running_attempt)
 
 
-class Template(Any):
+class Template(AnyClass):
     queue, high, high_list, normal, normal_list, publishes_in_store = "q", "", "", "", "", True
 
 
