@@ -30,7 +30,7 @@ class StopReason(Enum):
     """Why an attempt is stopped before the provider has finished."""
 
     LEASE_LOST = "lease_lost"  # the attempt may not write any more
-    WORKER_STOPPING = "worker_stopping"  # the grace period is over: the job goes back to the queue
+    WORKER_STOPPING = "worker_stopping"  # the grace period is over: the job returns to the queue
 
 
 class AttemptStopped(Exception):

@@ -26,7 +26,7 @@ _cleanup_tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds o
 
 
 async def run(context: AttemptContext[IngestTask]) -> IngestAnswer:
-    """Raises AttemptError. Needs no quarantine: reading, the dangerous part, has a process of its own."""
+    """Raises AttemptError. Needs no quarantine: reading, the dangerous part, runs in a separate process."""
     services = context.documents
     record = await _live_record(services, context.request.document_id)
     started = await _take_ownership(services, record, context.job_id)

@@ -81,7 +81,7 @@ def test_a_page_without_text_is_reported_and_the_others_are_read(save):
 
 
 def test_a_damaged_page_does_not_affect_the_others(save):
-    """The other pages are read as if nothing had happened."""
+    """One damaged page must not cost the text of the other pages."""
     data = make_pdf(FACTS).replace(b"/Type /Page /Parent 2 0 R /MediaBox", b"/Type /Nope", 1)
 
     assert [read_page.page.text for read_page in read(save(data))][1:] == FACTS[1:]

@@ -68,7 +68,7 @@ def test_the_data_of_a_delta_is_serialized_once():
 
 
 def test_the_first_words_are_written_immediately_whatever_precedes_them():
-    """A role or an opening item is a write of its own, so that the first words need not wait for the interval."""
+    """A role or an opening item is written separately, so that the first words need not wait for the interval."""
 
     async def write():
         running_attempt = fake(

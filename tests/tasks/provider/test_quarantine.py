@@ -86,7 +86,7 @@ def test_a_stop_signal_while_the_child_starts_is_not_blamed_on_the_job(monkeypat
 
 
 def test_a_job_that_kills_its_quarantine_process_is_worker_lost():
-    """With a process of its own, the job itself is proven to be the cause."""
+    """The job is the only one in its process, so it is proven to be the cause."""
     with pytest.raises(WorkerLost):
         asyncio.run(_chat("[[offline tokens=50 interval=0.1]] hi", lambda: child().kill()))
 
