@@ -1,4 +1,4 @@
-"""Stores the uploaded files: streamed to disk first, then saved under the document's id beside the chunks.
+"""Stores the uploaded files: each is streamed to disk first, then saved under its document's id beside the chunks.
 
     <data folder>/documents/incoming/   uploads in progress; those of dead processes are swept
     <url or data folder>/files/         one file per document
@@ -33,7 +33,7 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredUpload:
-    """A completely received file that is not saved yet."""
+    """A file that has been received completely and is not saved yet."""
 
     path: Path
     size: int
@@ -86,13 +86,13 @@ class Files:
             self._backend.remove(self._validated_id(document_id))
 
     def _validated_id(self, document_id: str) -> str:
-        """Nothing but the id of a document becomes part of a path."""
+        """The id, if it is one. Only a document's id may become part of a path. Raises ValueError."""
         if not self._is_document_id(document_id):
             raise ValueError("not a document id")
         return document_id
 
     def sweep(self) -> int:
-        """Remove the incoming files of dead processes. Returns how many."""
+        """Remove the incoming files of dead processes. Returns their number."""
         stale = [path for path in self._incoming.glob("*") if _age_seconds(path) > _STALE_SECONDS]
         for path in stale:
             path.unlink(missing_ok=True)

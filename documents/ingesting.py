@@ -59,9 +59,9 @@ class _Accumulated:
 async def ingest(
     job: IngestJob, reader: TextReader, table: ChunkTable, embed: Embed, report_progress: ReportProgress
 ) -> IngestResult:
-    """Read, chunk, embed and store the document. May run any number of times, also concurrently: the last one wins.
+    """Read, chunk, embed and store the document. May run any number of times, also concurrently: the last wins.
 
-    All chunks are stored in one commit at the end. An ingest that is interrupted before leaves the table unchanged.
+    All chunks are stored in one commit at the end. An ingest interrupted before the commit leaves the table unchanged.
     Raises DocumentError, and whatever `embed` and `report_progress` raise.
     """
     accumulated = _Accumulated()

@@ -9,7 +9,7 @@ PageDefect = Literal["no_text", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class TextPage:
-    """One page as it was read. Numbers start at 1; a page without text has a `problem`."""
+    """The text of one page. Numbers start at 1; a page without text has a `problem`."""
 
     number: int
     count: int  # pages of the whole document, for progress reports
@@ -51,7 +51,7 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A chunk as it is given to the model, with a number that the model can cite."""
+    """A chunk in the prompt, with a number that the model can cite."""
 
     number: int
     document_id: str

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 _STORAGE_FULL_ERRNOS: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 )
-_LANCE_PREFIX: Final = "lance error:"  # its errors are plain RuntimeErrors that start with this
+_LANCE_PREFIX: Final = "lance error:"  # Lance raises plain RuntimeErrors with this prefix
 _OS_ERROR_NUMBER: Final = re.compile(r"\(os error (\d+)\)")  # in the text of errors from Rust
 
 
@@ -43,7 +43,7 @@ def translate_storage_errors(default_error: type[FilesUnavailable | ChunksUnavai
 
 
 def _errno(error: Exception) -> int:
-    """The error number; 0 if unknown."""
+    """The error number; 0 if it is unknown."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     match = _OS_ERROR_NUMBER.search(str(error))

@@ -39,7 +39,7 @@ def clean_text(text: str) -> str:
 
 
 def count_tokens(text: str) -> int:
-    """About the number of tokens a model would count; at least 1."""
+    """The approximate number of tokens that a model would count; at least 1."""
     return max(1, -(-len(text.encode()) // BYTES_PER_TOKEN))
 
 

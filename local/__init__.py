@@ -1,1 +1,1 @@
-"""Runs the whole system on one machine. Of the other packages it imports only jobs: settings, keys, Redis client."""
+"""Runs the whole system on one machine: the launcher, the embedded Redis and the offline model."""

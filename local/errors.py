@@ -1,2 +1,2 @@
 class CannotStart(Exception):
-    """The system cannot start. The message says what is wrong and what to do, and contains no secret."""
+    """The system cannot start. The message states the problem and its remedy, and contains no secret."""

@@ -37,7 +37,7 @@ _GRACEFUL = ("web", "worker")
 
 
 class StopRequested(Exception):
-    """Ctrl-C or SIGTERM was received. Raised at the next tick."""
+    """Ctrl-C, SIGTERM or SIGHUP was received. Raised at the next tick."""
 
 
 class Launcher:

@@ -1,4 +1,4 @@
-"""Checks before anything starts. Each raises CannotStart with one line that says what to do."""
+"""Checks before any process starts. Each raises CannotStart with one line that states the remedy."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ def _check_port(host: str, port: int, name: str) -> None:
             raise CannotStart(in_use) from None
         problem = f"cannot listen on {host}, port {port} ({error.strerror})"
         raise CannotStart(f"{problem}: change {name} or CHATQUEUE_WEB_HOST") from None
-    # macOS lets us bind 127.0.0.1 beside a listener on all addresses (AirPlay's, on port 5000).
+    # macOS allows binding 127.0.0.1 even if another program listens on all addresses (AirPlay does, on port 5000).
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(_CONNECT_SECONDS)
         if probe.connect_ex(address) == 0:

@@ -17,7 +17,7 @@ _ADVICE = "set REDIS_URL to use another Redis"
 
 
 def main() -> int:
-    """Does not return when the server starts. Otherwise prints one line that says what to do, and returns 1."""
+    """Does not return when the server starts. Otherwise prints one line with the remedy, and returns 1."""
     try:
         settings = load_settings()
         binary = find_binary()

@@ -50,7 +50,7 @@ class DocumentStorage:
             await asyncio.to_thread(copy.__exit__, None, None, None)
 
     async def remove(self, document_id: str) -> None:
-        """Remove the document's file, chunks and vectors; what is already gone is skipped.
+        """Remove the document's file, chunks and vectors. Missing data is not an error.
 
         The file goes first, because marking chunks as deleted needs disk space.
         """
@@ -58,7 +58,7 @@ class DocumentStorage:
         await (await self.chunks()).remove(document_id)
 
     async def purge(self) -> None:
-        """Clear the text of chunks that were removed some time ago from the disk too."""
+        """Delete from the disk the text of chunks that were removed some time ago."""
         await (await self.chunks()).compact()
 
     async def _get_files(self) -> Files:

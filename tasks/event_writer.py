@@ -27,7 +27,7 @@ class EventWriter:
         self._running_attempt = running_attempt
         self._store = store
         self._interval_seconds = interval_seconds
-        self.input_chars = 0  # length of the text that the provider is given, for the estimate
+        self.input_chars = 0  # length of the prompt, for the estimate of usage
         self._log_length = running_attempt.lease.log_length
         self._deltas: list[Delta] = []
         self._written = 0
@@ -49,7 +49,7 @@ class EventWriter:
         return PendingEvents(self._log_length, _events(self._deltas[self._written :]))
 
     def add(self, delta: Delta) -> None:
-        """Accept a delta. Its content is in the log within about one interval."""
+        """Queue a delta. Its content is written to the log within about one interval."""
         self._reported_usage = delta.usage or self._reported_usage
         if not delta.text and delta.data is None:
             return
@@ -58,7 +58,7 @@ class EventWriter:
             self._flusher = asyncio.create_task(self._flush_until_drained())
 
     async def close(self) -> None:
-        """Wait for a write in progress. Raises AttemptStopped when the log has refused a write."""
+        """Wait for a write in progress. Raises AttemptStopped if a write was refused."""
         self._closing.set()
         if self._flusher is not None:
             await self._flusher
@@ -67,13 +67,13 @@ class EventWriter:
 
     @property
     def _has_unwritten(self) -> bool:
-        """A closed writer leaves as many deltas as fit into one write to the tail."""
+        """Whether to write now. After ``close``, as many deltas as fit into one write are left for the tail."""
         held_back = _MAX_DELTAS_PER_WRITE if self._closing.is_set() else 0
         return len(self._deltas) - self._written > held_back and not self._running_attempt.has_lost_lease
 
     @property
-    def _has_content_begun(self) -> bool:
-        """The preamble of an answer, a role or an item, must not make the first words wait for an interval."""
+    def _has_content_started(self) -> bool:
+        """Whether words have been written. A role or an item before them must not delay the first words."""
         return self._written > _MAX_PREAMBLE_DELTAS or any(
             delta.text or delta.data_delta for delta in self._deltas[: self._written]
         )
@@ -81,7 +81,7 @@ class EventWriter:
     async def _flush_until_drained(self) -> None:
         while self._has_unwritten:
             await self._write(min(len(self._deltas), self._written + _MAX_DELTAS_PER_WRITE))
-            if not self._has_content_begun:
+            if not self._has_content_started:
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_seconds):
@@ -102,7 +102,7 @@ def _events(deltas: Iterable[Delta]) -> tuple[str, ...]:
 
 
 def _group_key(delta: Delta) -> str | int | None:
-    """Consecutive texts become one event, and so does the growth of one item. Other data is an event of its own."""
+    """Consecutive texts become one event, as do consecutive deltas of one item. Other data becomes a separate event."""
     if delta.data is None:
         return None
     return delta.data_json if delta.data_delta else id(delta)

@@ -1,7 +1,7 @@
 """The heartbeat of a worker process: renews all its leases in one call, and detects lost leases.
 
 A lease is lost when its job is cancelled, deleted, or claimed by another worker. The attempt is then stopped
-immediately: its connection to the provider closes, and the token refuses whatever the attempt would still write.
+immediately: its connection to the provider closes, and its writes are refused.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class StopReason(Enum):
     """Why an attempt is stopped before the provider has finished."""
 
     LEASE_LOST = "lease_lost"  # the attempt may not write any more
-    WORKER_STOPPING = "worker_stopping"  # the grace period is over: the job goes back to the queue
+    WORKER_STOPPING = "worker_stopping"  # the grace period is over: the job returns to the queue
 
 
 class AttemptStopped(Exception):
@@ -67,13 +67,13 @@ class RunningAttempt:
             raise AttemptStopped(self._reason) from None
 
     def finish_despite_drain(self) -> None:
-        """The provider's answer is complete and paid for: a stopping worker lets the attempt write it."""
+        """Let the attempt write its answer even if the worker is stopping: the answer is complete and paid for."""
         self._finishes_despite_drain = True
 
     def stop(self, reason: StopReason) -> None:
         """Cancel the work, which closes its connection to the provider.
 
-        The first reason is kept, except that a lost lease replaces any other.
+        The first reason counts, except that a lost lease replaces any other.
         """
         if reason is StopReason.WORKER_STOPPING and self._finishes_despite_drain:
             return
@@ -84,7 +84,7 @@ class RunningAttempt:
 
 
 class Heartbeat:
-    """One for each worker process."""
+    """Renews the leases of one worker process, and stops attempts that have lost theirs."""
 
     def __init__(self, worker: str, store: AsyncStore, listener: redis.asyncio.Redis, settings: Settings) -> None:
         self._worker = worker
@@ -98,12 +98,12 @@ class Heartbeat:
         return running_attempt
 
     def untrack(self, running_attempt: RunningAttempt) -> None:
-        """The attempt has ended. A later attempt of the same job on this worker stays tracked."""
+        """Stop renewing the lease of an attempt that has ended. A later attempt at the same job stays tracked."""
         if self._is_tracked(running_attempt):
             del self._running_attempts[running_attempt.lease.job_id]
 
     def drain(self) -> None:
-        """The worker stops: every running attempt ends, and its job goes back to the queue."""
+        """Stop every running attempt, so that its job returns to the queue: the worker is stopping."""
         for running_attempt in list(self._running_attempts.values()):
             logger.info("attempt_released job_id=%s", running_attempt.lease.job_id)
             running_attempt.stop(StopReason.WORKER_STOPPING)
@@ -133,7 +133,7 @@ class Heartbeat:
         return self._running_attempts.get(running_attempt.lease.job_id) is running_attempt
 
     async def listen_forever(self) -> None:
-        """Stop cancelled attempts immediately. A cancel missed while Redis is away shows in the next renewal."""
+        """Stop cancelled attempts immediately. The next renewal detects a cancel that was missed during an outage."""
         while True:
             try:
                 async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:

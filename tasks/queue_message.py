@@ -21,7 +21,7 @@ _NO_SUCH_QUEUE: Final = 404  # AMQP: not declared yet; kombu's Redis transport a
 
 
 def make_message_template(app: Celery, settings: Settings, queue: str = DEFAULT_QUEUE) -> MessageTemplate:
-    """The template for jobs of this queue; without messages where another broker publishes them."""
+    """The template for jobs of this queue. It contains no messages if another broker carries them."""
     if not settings.broker_is_record_store:
         return MessageTemplate(queue)
     return MessageTemplate(

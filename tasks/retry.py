@@ -13,7 +13,7 @@ class TryAgain:
 
 @dataclass(frozen=True)
 class GiveUp:
-    reason: str  # why there is no further attempt, for the error message; '' when the error itself is the reason
+    reason: str  # the reason to add to the error message; '' if the error itself is the reason
 
 
 def decide(

@@ -1,4 +1,4 @@
-"""The objects that a worker process has once, on its event loop: its attempts' services and its background tasks.
+"""The objects of a worker process on its event loop: the services of its attempts, and its background tasks.
 
 Started when the process is ready for jobs, or by its first job, whichever comes first. A forked child starts its own.
 """
@@ -30,7 +30,7 @@ from tasks.provider.quarantine import Quarantine
 from tasks.queue_message import make_message_template
 
 logger = logging.getLogger(__name__)
-_FINAL_WRITES_SECONDS: Final = 0.5  # that a stopping worker has to release its jobs
+_FINAL_WRITES_SECONDS: Final = 0.5  # the time of a stopping worker to release its jobs
 _GC_THRESHOLD: Final = 50_000  # new objects; Python's 700 cost a quarter of all CPU with 1,000 calls in flight
 
 
@@ -40,15 +40,15 @@ class Runtime:
 
     services: AttemptServices
     background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # each runs until the process ends
-    is_stopping: bool = False  # a message that still arrives goes back to the broker
+    is_stopping: bool = False  # messages that still arrive are returned to the broker
 
     def drain(self) -> None:
-        """The worker's grace period is over. May be called from any thread, and from a signal handler."""
+        """End the grace period: release all running jobs. May be called from any thread, and from a signal handler."""
         self.is_stopping = True
         loop_thread().loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        """While Redis is away no job can be released: then the leases expire, and the worker exits nevertheless."""
+        """Without Redis no job can be released. The worker exits nevertheless, and the leases expire."""
         self.services.heartbeat.drain()
         asyncio.get_running_loop().call_later(_FINAL_WRITES_SECONDS, self.services.store.stop_waiting)
 
@@ -76,7 +76,7 @@ def _start() -> Runtime:
 
 
 def _tune_garbage_collector() -> None:
-    """Collect less often, and skip everything loaded so far, which lives as long as the process."""
+    """Collect less often, and exclude the objects loaded so far, which live as long as the process."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
@@ -118,4 +118,6 @@ def _stop_worker_if_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         # Only the error's type: its text may quote an answer.
         logger.critical("background_task_ended error=%s", type(task.exception()).__name__)
-        os.kill(os.getpid(), 15)  # warm stop, to be restarted: a worker without a background task is worse than none
+        os.kill(
+            os.getpid(), 15
+        )  # SIGTERM: a supervisor restarts the worker; one without a background task is worse than none

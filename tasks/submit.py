@@ -1,4 +1,4 @@
-"""The only place where a request becomes a message."""
+"""Submits jobs. The only place where a request becomes a message."""
 
 import logging
 from typing import Any
@@ -46,10 +46,11 @@ class Submitter:
         been written; a submit with the same Idempotency-Key finds out.
 
         ``resend_count``: how often the client has sent this request before. The key is then shared by equal requests,
-        each of which gets a job of its own. A resend finds, of their jobs that were resent less often, the one resent
-        least, and of several the latest. When none is left, it gets a new job.
+        each of which gets its own job. Of the jobs resent less often than this request, a resend finds the one with the
+        fewest resends, and of several the latest. If there is none, it gets a new job.
 
-        ``job_id``: an id that the caller has recorded before. Such a job is made once, however often it is submitted.
+        ``job_id``: an id that the caller has recorded before. Such a job is created once, no matter how often it is
+        submitted.
         """
         job = self._new_job(
             request, tenant, job_id or new_job_id(id_prefix), resend_count=resend_count, idempotency_key=idempotency_key
@@ -59,7 +60,7 @@ class Submitter:
     def retry(self, record: JobRecord) -> transitions.Created:
         """Submit a job that has ended without a complete answer again, as a new job.
 
-        May be called repeatedly: one new job is made, even when it has been deleted since.
+        May be called repeatedly: only one new job is created, even if it has been deleted since.
 
         Raises NotRetryable, JobNotFound when the job's request has expired, and the errors of ``submit``.
         """
@@ -89,7 +90,7 @@ class Submitter:
         )
 
     def _events_ttl_seconds(self, request: JobRequest, ttl_seconds: int | None) -> int | None:
-        """None: the settings' own."""
+        """The lifetime of the event log; None for that of the settings."""
         if KINDS[request.kind].keeps_events_with_answer:
             return ttl_seconds or self._settings.result_ttl_seconds
         return ttl_seconds
@@ -101,7 +102,7 @@ class Submitter:
         return created
 
     def _publish(self, job_id: str) -> None:
-        """A message that cannot be published is no error: the record exists, and recovery publishes its message."""
+        """Publish the message. A failure is not an error: the record exists, and recovery publishes the message."""
         try:
             publish_through_celery(app, job_id, DEFAULT_QUEUE)
         except OperationalError:

@@ -32,9 +32,9 @@ _DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children: Celery 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def choose_pool(sender: Any, **_: Any) -> None:
-    """Give each pool a suitable concurrency, unless the command line sets one.
+    """Set the concurrency that suits the pool, unless the command line sets one.
 
-    Celery takes ``-P prefork`` for "no -P given" and would use the configured pool; an explicit prefork is honoured.
+    Celery treats ``-P prefork`` like a missing ``-P`` and would use the configured pool. Here it selects prefork.
     """
     if sender.pool_cls is pool.TaskPool and _is_set_on_command_line("pool"):
         sender.pool_cls = "prefork"

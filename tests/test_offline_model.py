@@ -81,8 +81,8 @@ def eventually(condition, seconds=5.0):
     return result
 
 
-def test_an_answer_is_the_same_each_time_and_says_that_no_model_wrote_it(client):
-    """Nobody can take the default answer for a model's, and a test can compare it to the character."""
+def test_an_answer_is_deterministic_and_states_that_no_model_wrote_it(client):
+    """The default answer cannot be mistaken for a model's, and a test can compare it verbatim."""
     first, second = (ask(client, 'One two "three" four five six seven eight nine') for _ in range(2))
 
     assert first.choices[0].message.content == (
@@ -96,8 +96,8 @@ def test_an_answer_is_the_same_each_time_and_says_that_no_model_wrote_it(client)
     assert first.usage.total_tokens == first.usage.prompt_tokens + first.usage.completion_tokens
 
 
-def test_a_stream_says_the_same_word_by_word(client):
-    """The deltas of a stream, joined, are the answer that is not streamed; the last chunk carries usage."""
+def test_a_stream_has_the_same_answer_word_by_word(client):
+    """The joined deltas equal the answer of a call without stream; the last chunk carries usage."""
     full = ask(client, "Hello there")
     *chunks, last = ask(client, "Hello there", stream=True, stream_options={"include_usage": True})
 
@@ -109,8 +109,8 @@ def test_a_stream_says_the_same_word_by_word(client):
     assert len({chunk.id for chunk in (*chunks, last)}) == 1
 
 
-def test_the_bytes_of_a_stream_are_openais(port):
-    """Role first, one event a token, the reason, and [DONE]; no usage unless it is asked for."""
+def test_a_stream_has_the_events_of_openai(port):
+    """The role comes first, then one event per token, the finish reason and [DONE]; usage only on request."""
     body = chat_body("[[offline tokens=2]]", stream=True)
     status, headers, text = send(port, "POST", "/v1/chat/completions", body)
 
@@ -131,7 +131,7 @@ def test_the_bytes_of_a_stream_are_openais(port):
 
 @pytest.mark.parametrize("limit", [{"max_tokens": 3}, {"max_completion_tokens": 3}])
 def test_an_answer_ends_at_its_token_limit(client, limit):
-    """A word is a token; what is cut short says finish_reason length, streamed or not."""
+    """A word is a token. An answer that is cut has the finish_reason length, streamed or not."""
     full = ask(client, "[[offline tokens=5]]", **limit)
     chunks = list(ask(client, "[[offline tokens=5]]", stream=True, **limit))
 
@@ -140,8 +140,8 @@ def test_an_answer_ends_at_its_token_limit(client, limit):
     assert full.usage.completion_tokens == 3
 
 
-def test_the_prompt_chooses_text_and_reason(client):
-    """say is repeated to the character, filter sets the reason, and only the user's last message counts."""
+def test_the_prompt_chooses_text_and_finish_reason(client):
+    """`say` is repeated verbatim, `filter` sets the reason, and only the user's last message counts."""
     messages = [
         {"role": "user", "content": "[[offline status=500]]"},
         {
@@ -156,8 +156,8 @@ def test_the_prompt_chooses_text_and_reason(client):
     assert answer.choices[0].finish_reason == "content_filter"
 
 
-def test_embeddings_bring_texts_that_share_words_together(client):
-    """The same text gives the same vector in float and in base64, of length 1, and overlap shows."""
+def test_texts_that_share_words_have_similar_embeddings(client):
+    """Vectors have length 1; the same text gives the same vector, as floats and as base64."""
     texts = ["the cat sat on the mat", "the cat lay on the mat", "quarterly revenue grew again"]
     packed = client.embeddings.create(model="m", input=texts)
     plain = client.embeddings.create(model="m", input=texts[0], encoding_format="float")
@@ -171,8 +171,8 @@ def test_embeddings_bring_texts_that_share_words_together(client):
     assert packed.usage.prompt_tokens == 16
 
 
-def test_embeddings_have_the_size_that_was_asked_for(port):
-    """dimensions is honoured; base64 is little-endian float32."""
+def test_embeddings_have_the_requested_dimensions(port):
+    """A vector of another length could not be stored; base64 is little-endian float32."""
     body = {"model": "m", "input": "hello", "dimensions": 8, "encoding_format": "base64"}
     embedding = json.loads(send(port, "POST", "/v1/embeddings", body)[2])["data"][0]["embedding"]
     plain = json.loads(send(port, "POST", "/v1/embeddings", {**body, "encoding_format": "float"})[2])
@@ -181,8 +181,8 @@ def test_embeddings_have_the_size_that_was_asked_for(port):
     assert vector == pytest.approx(plain["data"][0]["embedding"])
 
 
-def test_models_and_health(client, port):
-    """The models are those of the settings, an unknown one is OpenAI's 404, and health needs no key."""
+def test_models_are_listed_and_health_needs_no_key(client, port):
+    """The models are those of the settings; an unknown model raises the SDK's NotFoundError."""
     name = client.models.list().data[0].id
 
     assert client.models.retrieve(name).id == name
@@ -203,17 +203,17 @@ def test_models_and_health(client, port):
         ("/v1/nothing", {}, 404, None),
     ],
 )
-def test_a_bad_request_is_refused_in_openais_shape(port, path, body, status, param):
-    """Malformed, incomplete, a misspelt directive or an unknown path: a JSON error that names the field."""
-    answered, _, text = send(port, "POST", path, body)
+def test_a_bad_request_is_rejected_in_openais_format(port, path, body, status, param):
+    """Malformed and incomplete bodies, misspelt directives and unknown paths get a JSON error that names the field."""
+    actual_status, _, text = send(port, "POST", path, body)
 
     error = json.loads(text)["error"]
-    assert (answered, error["type"], error["param"]) == (status, "invalid_request_error", param)
+    assert (actual_status, error["type"], error["param"]) == (status, "invalid_request_error", param)
     assert set(error) == {"message", "type", "param", "code"}
 
 
-def test_a_request_without_a_key_is_refused(port):
-    """Any key is good; none is 401 in OpenAI's shape."""
+def test_a_request_without_a_key_is_rejected(port):
+    """Any key is accepted; a missing key is a 401 in OpenAI's format."""
     status, _, text = send(port, "POST", "/v1/chat/completions", chat_body("hello"), headers={})
 
     assert status == 401
@@ -229,20 +229,20 @@ def test_a_request_without_a_key_is_refused(port):
         ("[[offline tokens=-1]]", "whole number from 0"),
         ("[[offline status=418]]", "one of 400, 401"),
         ("[[offline stall=1 cut=1]]", "only one of status"),
-        ("[[offline tokens=1 tokens=2]]", "comes twice"),
+        ("[[offline tokens=1 tokens=2]]", "appears twice"),
         ("[[offline times=2]]", "times needs"),
         ("[[offline 5]]", "cannot read"),
         ("[[offline say=a]] [[offline say=b]]", "more than one"),
     ],
 )
-def test_a_directive_that_cannot_be_read_says_why(text, reason):
-    """A test that misspells its fault must fail at once, not pass for want of the fault."""
+def test_an_invalid_directive_is_rejected_with_the_reason(text, reason):
+    """A test that misspells its fault must fail, not pass without the fault."""
     with pytest.raises(DirectiveError, match=reason):
         parse_directive(text)
 
 
-def test_a_directive_is_read_out_of_the_prompt():
-    """It may stand anywhere, quotes hold spaces and brackets, and the rest of the text is kept."""
+def test_a_directive_is_removed_from_the_prompt():
+    """It may be anywhere in the text, quoted values may contain spaces and brackets, and the rest is unchanged."""
     assert parse_directive('a [[offline say="x ]] y" delay=0.5 key=k]] b') == (
         Directive(say="x ]] y", delay_seconds=0.5, key="k"),
         "a  b",
@@ -264,8 +264,8 @@ def test_a_directive_is_read_out_of_the_prompt():
         (503, openai.InternalServerError),
     ],
 )
-def test_an_ordered_status_comes_as_the_sdks_error(client, status, kind):
-    """Chat and embeddings raise the same class, with the Retry-After and the code that were ordered."""
+def test_a_requested_status_raises_the_sdks_error(client, status, kind):
+    """Chat and embeddings raise the same class, with the Retry-After and the code of the directive."""
     prompt = f"[[offline status={status} retry_after=1.5 code=some_code]]"
     with pytest.raises(kind) as from_chat:
         ask(client, prompt, stream=True)
@@ -277,8 +277,8 @@ def test_an_ordered_status_comes_as_the_sdks_error(client, status, kind):
     assert from_chat.value.response.headers["retry-after-ms"] == "1500"
 
 
-def test_a_fault_ends_after_its_times(client, port, key):
-    """The SDK's own retries get through on the third call, and the count shows all three."""
+def test_a_fault_ends_after_the_given_number_of_calls(client, port, key):
+    """The SDK's own retry succeeds on the third call, and all three calls are counted."""
     prompt = f"[[offline status=503 retry_after=0.01 times=2 key={key} say=done]]"
     answer = ask(client.with_options(max_retries=2), prompt)
 
@@ -286,8 +286,8 @@ def test_a_fault_ends_after_its_times(client, port, key):
     assert counts(port, key)["calls"] == 3
 
 
-def test_a_cut_breaks_the_stream_after_its_tokens(client, port, key):
-    """All tokens before the cut arrive, then the connection breaks; that is not a client that left."""
+def test_a_cut_closes_the_connection_after_its_tokens(client, port, key):
+    """All tokens before the cut arrive; the server's own cut is not counted as a disconnect of the client."""
     deltas = []
     with pytest.raises(openai.APIConnectionError):  # noqa: PT012
         for chunk in ask(client, f"[[offline tokens=9 cut=3 key={key}]]", stream=True):
@@ -300,8 +300,8 @@ def test_a_cut_breaks_the_stream_after_its_tokens(client, port, key):
     assert counts(port, key)["closed_early"] == 0
 
 
-def test_an_early_end_looks_like_a_whole_stream_without_a_last_chunk(port):
-    """The fault that no client notices by itself: the body ends well, finish_reason and [DONE] never came."""
+def test_an_early_end_has_no_finish_reason_and_no_done(port):
+    """Clients do not notice this fault by themselves: the body ends normally, without finish_reason and [DONE]."""
     body = chat_body("[[offline tokens=9 end=2]]", stream=True)
     status, _, text = send(port, "POST", "/v1/chat/completions", body)
 
@@ -312,8 +312,8 @@ def test_an_early_end_looks_like_a_whole_stream_without_a_last_chunk(port):
 
 
 @pytest.mark.parametrize(("kind", "content_type"), [(1, "application/json"), (2, "application/json"), (3, "text/html")])
-def test_garbage_is_no_answer(port, kind, content_type):
-    """200 with a body that has no choices, streamed or not."""
+def test_garbage_is_a_200_without_an_answer(port, kind, content_type):
+    """The status alone must not convince a client: the body has no answer, streamed or not."""
     body = chat_body(f"[[offline garbage={kind}]]")
     status, headers, text = send(port, "POST", "/v1/chat/completions", body)
     streamed = send(port, "POST", "/v1/chat/completions", {**body, "stream": True})
@@ -323,8 +323,8 @@ def test_garbage_is_no_answer(port, kind, content_type):
     assert '"delta"' not in streamed[2]
 
 
-def test_tokens_come_in_their_own_time(client):
-    """delay holds back the first token, interval each later one: the answer takes their sum."""
+def test_tokens_are_timed_by_delay_and_interval(client):
+    """`delay` passes before the first token, and `interval` between any two."""
     started_at = time.monotonic()
     times = [
         time.monotonic() - started_at
@@ -348,8 +348,8 @@ def test_tokens_come_in_their_own_time(client):
         ("/v1/embeddings", {"model": "m", "input": "[[offline delay=60 key=KEY]]"}),
     ],
 )
-def test_a_client_that_leaves_is_noticed_at_once(port, key, path, body):
-    """Whatever the server waits for, an early leave ends the call within a second and is counted."""
+def test_a_disconnect_is_noticed_within_a_second(port, key, path, body):
+    """In every kind of wait, a disconnect of the client ends the call and is counted."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     data = json.dumps(body).replace("KEY", key)
     connection.request("POST", path, data, {"Authorization": "Bearer x"})
@@ -362,8 +362,8 @@ def test_a_client_that_leaves_is_noticed_at_once(port, key, path, body):
     assert -0.1 < final_counts["last_closed_early_at"] - disconnected_at < 1
 
 
-def test_the_count_can_be_reset_and_keeps_the_last_keys_only():
-    """The log of calls is bounded, and a call that was open at a reset is forgotten."""
+def test_the_call_log_can_be_reset_and_keeps_only_the_latest_keys():
+    """The log is bounded, and a call that was open at a reset is not counted."""
     log = CallLog(max_keys=2)
     with log.track("a"):
         log.reset()
@@ -375,8 +375,8 @@ def test_the_count_can_be_reset_and_keeps_the_last_keys_only():
     assert (report["total"], report["open"], list(report["by_key"])) == (4, 0, ["a", "c"])
 
 
-def test_many_streams_run_at_the_same_time(port):
-    """Three hundred streams of half a second run side by side, and none loses a token."""
+def test_many_streams_run_concurrently(port):
+    """Three hundred streams of half a second overlap, and none loses a token."""
     body = chat_body("[[offline tokens=10 interval=0.05 key=many]]", stream=True)
 
     async def read_stream(session):
@@ -394,8 +394,8 @@ def test_many_streams_run_at_the_same_time(port):
     assert counts(port, "many")["closed_early"] == 0
 
 
-def test_a_port_in_use_is_told_in_one_line():
-    """No traceback: the line names the port and what to do. The port comes from the settings."""
+def test_a_port_in_use_is_reported_in_one_line():
+    """There is no traceback: the line names the port and the remedy. The port comes from the settings."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -417,8 +417,8 @@ def test_a_port_in_use_is_told_in_one_line():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_and_never_prints_a_prompt(number):
-    """A signal ends open streams and the process, exit 0; whatever was sent, its output has none of it."""
+def test_the_server_stops_immediately_and_never_prints_a_prompt(number):
+    """A signal cuts open streams and ends the process with exit code 0; no request appears in its output."""
     marker = "PRIVATE-PROMPT"
     with running([*COMMAND, "--port", str(free_port())], ready=LISTENING) as process:
         port = port_of(process)
@@ -440,7 +440,7 @@ def test_it_stops_at_once_and_never_prints_a_prompt(number):
 
 
 def send_privately(port, marker):
-    """What may tempt a server into logging: good, unreadable, refused, broken and not even HTTP."""
+    """Send requests that servers tend to log: valid, unreadable, rejected, broken, and not HTTP at all."""
     for prompt in (
         marker,
         f"[[offline {marker}=1]]",

@@ -13,10 +13,10 @@ from documents.text import keywords, normalize_text, sentence_spans
 
 _MARKER: Final = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _MAX_CITATIONS: Final = 100  # per answer: each is compared with all sentences of its source
-_MAX_CLAIM_CHARS: Final = 1_000  # read before a source number
+_MAX_CLAIM_CHARS: Final = 1_000  # of the text read before a source number
 _MAX_QUOTE_CHARS: Final = 400
 _MAX_SENTENCES: Final = 3  # of an extracted answer
-_MIN_RELATIVE_COVERAGE: Final = 0.6  # of the best sentence's coverage
+_MIN_RELATIVE_COVERAGE: Final = 0.6  # share of the best sentence's coverage
 EXTRACTED_NOTICE: Final = (
     "No language model wrote this answer: it quotes the sentences of the documents that best match the question."
 )
@@ -36,7 +36,7 @@ class _SourceSentences:
         return cls(source, sentences, tuple(map(keywords, sentences)))
 
     def cite(self, claim_keywords: AbstractSet[str]) -> SourceQuote:
-        """Quote the sentence that covers most of these keywords."""
+        """Quote the sentence with the highest coverage of these keywords."""
         coverage = weigh(claim_keywords, self.keywords).coverage
         best = max(range(len(self.sentences)), key=lambda index: coverage(self.keywords[index]))
         source = self.source
@@ -95,7 +95,7 @@ def _last_sentence(text: str, start: int, end: int) -> str:
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    """The span of each sentence; one longer than a quote may be is cut at whitespace."""
+    """The span of each sentence. A sentence longer than a quote may be is cut at whitespace."""
     for start, end in sentence_spans(text):
         yield start, end if end - start <= _MAX_QUOTE_CHARS else _last_whitespace(text, start, start + _MAX_QUOTE_CHARS)
 

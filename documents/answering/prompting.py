@@ -60,7 +60,7 @@ def not_in_documents_message(pending_documents: int) -> str:
 
 
 def count_prompt_tokens(source: Source) -> int:
-    """The tokens of the source in a prompt, including its file name and delimiters."""
+    """The number of tokens of a source in a prompt, including its file name and delimiters."""
     return count_tokens(_format_source(source, "0" * _DELIMITER_CHARS))
 
 

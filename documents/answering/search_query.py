@@ -14,7 +14,9 @@ from typing import Final
 _MAX_MESSAGE_CHARS: Final = 8_000  # embedding models accept about 8,000 tokens
 _MAX_PREVIOUS_MESSAGES: Final = 3  # enough for "and in the third?" after "and in the second year?"
 _MAX_PREVIOUS_CHARS: Final = 2_000  # of the earlier messages together; the latest are kept
-_PREVIOUS_WEIGHT: Final = 0.5  # of their vector: a chunk near to them alone keeps less than half its cosine
+_PREVIOUS_WEIGHT: Final = (
+    0.5  # of their vector; a chunk that is near only to the earlier messages keeps less than half of its cosine
+)
 
 
 @dataclass(frozen=True, slots=True)

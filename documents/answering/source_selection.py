@@ -33,13 +33,13 @@ MAX_SOURCES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weight of each keyword of the question."""
+    """The weight of each keyword of the question and of the earlier messages."""
 
     by_word: Mapping[str, float]
     total: float
 
     def coverage(self, text_keywords: AbstractSet[str]) -> float:
-        """The weight of the question's keywords among these, as a share of their total weight: 0 to 1."""
+        """The weight of the keywords that the text contains, as a share of the total weight: 0 to 1."""
         if not self.total:
             return 0.0
         return math.fsum(self.by_word[word] for word in self.by_word.keys() & text_keywords) / self.total
@@ -91,7 +91,7 @@ def select_sources(
 
 
 def _source(hit: SearchHit, filename: str, score: float) -> Source:
-    """The source with number 0; the final number is assigned after selection."""
+    """The source with number 0. The final number is assigned after the selection."""
     return Source(0, hit.document_id, filename, hit.chunk.page, hit.chunk.text, score)
 
 
@@ -100,7 +100,7 @@ def _score(hit: SearchHit, coverage: float) -> float:
 
 
 def _fit_token_budget(sources: Sequence[Source], max_tokens: int) -> list[Source]:
-    """The sources that fit into the token budget. One that does not fit is skipped; a later, shorter one may fit."""
+    """The sources that fit into the token budget. One that does not fit is skipped; a later, shorter source may fit."""
     selected: list[Source] = []
     for source in sources:
         tokens = count_prompt_tokens(source)

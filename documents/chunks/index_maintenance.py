@@ -19,10 +19,10 @@ from lancedb.index import FTS, Bitmap, BTree, IvfSq
 from documents.errors import ChunksUnavailable
 
 MAX_EXACT_SEARCH_ROWS: Final = 20_000  # comparing all vectors takes 20 ms; an index takes 15 ms at any size
-_MAX_INDEX_PARTS: Final = 16  # of the vector index: each maintenance run adds one, and searches read each
+_MAX_INDEX_PARTS: Final = 16  # of the vector index; each maintenance run adds a part, and each search reads all parts
 _MAX_UNINDEXED_ROWS: Final = 100
-_MAX_UNINDEXED_SHARE: Final = 1 / 256  # of a large table: the text index is rewritten, 1 s of CPU at 100,000 rows
-_MAX_FRAGMENTS: Final = 128  # each commit adds one, and each costs a search 0.1 ms
+_MAX_UNINDEXED_SHARE: Final = 1 / 256  # of a large table; indexing rewrites the text index, 1 s of CPU at 100,000 rows
+_MAX_FRAGMENTS: Final = 128  # each commit adds a fragment, and each fragment costs a search 0.1 ms
 _VERSION_RETENTION: Final = timedelta(minutes=10)  # longer than any read: deleting a version breaks its readers
 _MAX_SECONDS: Final = 60.0
 _MAX_INDEX_ATTEMPTS: Final = 10  # processes that may create the indexes simultaneously
@@ -34,7 +34,7 @@ _SCALAR_INDEXES: Final[dict[str, FTS | BTree | Bitmap]] = {
 
 
 async def create_indexes(table: AsyncTable) -> None:
-    """Create the scalar indexes. When several processes do so simultaneously, all but one fail and look again."""
+    """Create the scalar indexes. When several processes do so simultaneously, all but one fail and check again."""
     for _ in range(_MAX_INDEX_ATTEMPTS):
         indexed_columns = {column for index in await table.list_indices() for column in index.columns}
         missing = [column for column in _SCALAR_INDEXES if column not in indexed_columns]
@@ -50,7 +50,7 @@ async def create_indexes(table: AsyncTable) -> None:
 async def maintain_indexes(table: AsyncTable) -> None:
     """Do the maintenance that is due, for at most a minute.
 
-    A later ingest does what does not fit into that time or fails because of another process.
+    Work that does not fit into that time, or that fails because of another process, is left to a later ingest.
     """
     try:
         async with asyncio.timeout(_MAX_SECONDS):
@@ -62,7 +62,7 @@ async def maintain_indexes(table: AsyncTable) -> None:
 
 
 async def compact(table: AsyncTable) -> None:
-    """Delete removed rows from the disk, in files of which at least a tenth is removed."""
+    """Delete removed rows from the disk, in each file with at least a tenth of its rows removed."""
     try:
         async with asyncio.timeout(_MAX_SECONDS):
             await table.optimize(cleanup_older_than=_VERSION_RETENTION)

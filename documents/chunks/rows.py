@@ -16,7 +16,7 @@ from documents.text import normalize_text
 
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
 _MODEL_KEY: Final = b"embedding_model"
-_PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's key for it
+_PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's metadata key
 
 
 def chunk_schema(model: EmbeddingModel) -> pa.Schema:

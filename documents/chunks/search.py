@@ -14,9 +14,11 @@ from documents.chunks.rows import READ_COLUMNS, row_to_chunk
 from documents.models import SearchHit
 from documents.text import stems
 
-_CANDIDATES: Final = 50  # per search, before fusion
+_CANDIDATES: Final = 50  # rows per search, before fusion
 _MIN_PROBES: Final = 20  # index partitions that are always searched; more, up to all, while candidates are too few
-_REFINE_FACTOR: Final = 2  # times as many candidates of the index (one byte per number) are compared by full vector
+_REFINE_FACTOR: Final = (
+    2  # times as many candidates of the index (one byte per number) are compared by their full vectors
+)
 _RANK_CONSTANT: Final = 60  # the usual k of reciprocal rank fusion: a larger k flattens the difference between ranks
 
 

@@ -41,7 +41,7 @@ class ChunkTable:
 
     def __init__(self, connection: "AsyncConnection") -> None:
         self._connection = connection
-        self._open_tables: dict[str, AsyncTable] = {}  # each detects commits of other processes
+        self._open_tables: dict[str, AsyncTable] = {}  # an open table detects the commits of other processes
         self._maintenance_lock = asyncio.Lock()
 
     @classmethod
@@ -51,7 +51,7 @@ class ChunkTable:
             lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
         except ImportError:
             raise DocumentsNotInstalled from None
-        no_staleness = timedelta(0)  # each call sees what other processes have committed
+        no_staleness = timedelta(0)  # each call sees all commits of other processes
         caches = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
         return cls(await lancedb.connect_async(url, read_consistency_interval=no_staleness, session=caches))
 
@@ -70,7 +70,7 @@ class ChunkTable:
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(document_filter(document_id)).execute(rows)
         await self._remove_from_other_tables(document_id, model)
-        # Two concurrent maintenance runs would undo each other's work; the next ingest does what this one skips.
+        # Two concurrent maintenance runs would undo each other's work; the next ingest does the work skipped here.
         if not self._maintenance_lock.locked():
             async with self._maintenance_lock:
                 await maintain_indexes(table)
@@ -80,10 +80,9 @@ class ChunkTable:
         await self._remove_from_other_tables(document_id, None)
 
     async def compact(self) -> None:
-        """Delete rows from the disk that were removed some time ago. Until then they are on disk, but not searchable.
+        """Delete rows from the disk that were removed some time ago. No search finds them even before that.
 
-        If less than a tenth of the rows of a file is removed, they stay in that file (of up to 100,000 rows) until more
-        of them are.
+        A file (of up to 100,000 rows) keeps its removed rows until they are at least a tenth of its rows.
         """
         from documents.chunks.index_maintenance import compact
 

@@ -1,1 +1,1 @@
-"""Reading a file in a process of its own: text by page, and the pages cut into chunks."""
+"""Reads a file in a separate process: text by page, and the pages split into chunks."""

@@ -22,7 +22,7 @@ from documents.errors import (
 from documents.models import TextPage
 from documents.text import clean_text
 
-_ERR_SUCCESS: Final = 0  # PDFium's error codes, FPDF_ERR_*
+_ERR_SUCCESS: Final = 0  # the error codes of PDFium, FPDF_ERR_*
 _ERR_PASSWORD: Final = 4
 _ERR_SECURITY: Final = 5  # encrypted with a scheme that PDFium does not support
 

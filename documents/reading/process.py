@@ -3,8 +3,8 @@
     worker   ──(stdin: one JSON line)──>          the request
     worker   <──(stdout: one JSON line each)──    pages with their chunk_spans, "ended", or an error's code and message
 
-All work that grows with the text, chunking included, is done here, so that the worker only passes it on. The process
-exits with its worker, when its standard input closes.
+All work that grows with the text, chunking included, is done here, so that the worker only forwards the result. The
+process exits with its worker, when its standard input closes.
 """
 
 import json
@@ -23,7 +23,7 @@ from documents.reading.chunking import ChunkSize, chunk_page
 from documents.reading.pdf import read_pdf
 from documents.reading.plain_text import read_text
 
-# When the process group is told to stop, the worker decides when this process ends.
+# Sent to stop the whole process group; the worker decides when this process ends.
 _IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NICE: Final = 10  # answering a question has priority over an ingest
 
@@ -34,7 +34,7 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_with_worker, daemon=True).start()
     output = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # prints of libraries go to standard error
+    os.dup2(2, 1)  # output that libraries print goes to standard error
     _limit_resources(request["memory_bytes"], request["seconds"])
     for message in _messages(request):
         print(json.dumps(message), file=output)
@@ -77,7 +77,7 @@ def _limit_chars(pages: Iterator[TextPage], max_chars: int) -> Iterator[TextPage
 
 
 def _limit_resources(memory_bytes: int, seconds: float) -> None:
-    """Set the limits that the system supports. The worker has a timeout of its own; these hold when it is dead."""
+    """Set the limits that the system supports. Unlike the worker's timeout, they apply even when the worker is dead."""
     os.nice(_NICE)
     try:
         import resource

@@ -17,7 +17,7 @@ def main() -> int:
     try:
         settings = get_settings()
     except ValidationError as error:
-        return _fail(f"a setting is not valid: {error.errors(include_input=False)[0]['msg']}")
+        return _fail(f"invalid setting: {error.errors(include_input=False)[0]['msg']}")
     args = _parse_arguments(settings)
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)
@@ -30,7 +30,7 @@ def main() -> int:
 
 def _parse_arguments(settings: Settings) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m local.offline_model", description="An OpenAI-compatible server that is no model."
+        prog="python -m local.offline_model", description="An OpenAI-compatible stub server without a model."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -39,14 +39,14 @@ def _parse_arguments(settings: Settings) -> argparse.Namespace:
         default=settings.offline_model_port,
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
-    parser.add_argument("--responses", action="store_true", help="speak /v1/responses, too")
+    parser.add_argument("--responses", action="store_true", help="also serve /v1/responses")
     return parser.parse_args()
 
 
 def _advice(error: OSError, host: str, port: int) -> str:
     other = "choose another port with --port or CHATQUEUE_OFFLINE_MODEL_PORT"
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use: stop what listens there, or {other}"
+        return f"port {port} on {host} is in use: stop the program that listens there, or {other}"
     return f"cannot listen on {host}, port {port} ({error.strerror}): {other}"
 
 

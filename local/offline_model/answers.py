@@ -87,12 +87,12 @@ def _default_text(prompt: str) -> str:
 
 
 def _describe_prompt(prompt: str) -> str:
-    """A text that nobody can mistake for a model's answer."""
+    """A text that cannot be mistaken for a model's answer."""
     words = prompt.split()
     notice = "This is the offline model of chatqueue: no language model wrote this."
     if not words:
         return f"{notice} You sent no words."
-    begin = " ".join(words[:_QUOTED_WORDS])[:_QUOTED_CHARS]
+    beginning = " ".join(words[:_QUOTED_WORDS])[:_QUOTED_CHARS]
     if len(words) == 1:
-        return f'{notice} You sent 1 word: "{begin}"'
-    return f'{notice} You sent {len(words)} words; they begin: "{begin}"'
+        return f'{notice} You sent 1 word: "{beginning}"'
+    return f'{notice} You sent {len(words)} words; they begin: "{beginning}"'

@@ -156,8 +156,8 @@ async def _error_middleware(request: web.Request, handler: Handler) -> web.Strea
 
 @web.middleware
 async def _require_api_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Any key is accepted. A client that sends none fails here, before it fails in production."""
+    """Any key is accepted. A client without a key fails here rather than in production."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if request.path.startswith("/v1/") and (scheme.lower() != "bearer" or not key.strip()):
-        return wire.error_response(401, "You didn't provide an API key: send Authorization: Bearer, any key will do.")
+        return wire.error_response(401, "You didn't provide an API key: send Authorization: Bearer with any key.")
     return await handler(request)

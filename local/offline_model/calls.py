@@ -43,7 +43,7 @@ class CallLog:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything. A call that is still open is no longer counted."""
+        """Set all counts to zero. A call that is still open is no longer counted."""
         self._total = CallCounts()
         self._by_key: OrderedDict[str, CallCounts] = OrderedDict()
 

@@ -43,7 +43,7 @@ class DirectiveError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """The instructions of one prompt. The default is the plain answer without delay."""
+    """The instructions of one prompt. The defaults give the plain answer without delay."""
 
     delay_seconds: float = 0.0
     interval_seconds: float = 0.0
@@ -82,8 +82,8 @@ class Directive:
 def parse_directive(text: str) -> tuple[Directive, str]:
     """The directive in the text, and the text without it.
 
-    Raises DirectiveError when it is not closed, comes twice, names an unknown key, has a bad value or
-    contradicts itself: a test that misspells its fault must not pass as if the fault had been met.
+    Raises DirectiveError if the directive is not closed, appears twice, has an unknown key or an invalid value, or
+    contradicts itself. Otherwise a test that misspells its fault would pass without the fault.
     """
     openings = len(_DIRECTIVE_START.findall(text))
     if openings == 0:
@@ -107,7 +107,7 @@ def _parse(body: str) -> Directive:
             raise DirectiveError('cannot read the directive: write key=value or key="two words"')
         name, value = _parse_pair(pair)
         if name in values:
-            raise DirectiveError(f"{pair['key']} comes twice")
+            raise DirectiveError(f"{pair['key']} appears twice")
         values[name] = value
         position = pair.end()
     return Directive(**values)

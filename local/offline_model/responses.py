@@ -1,4 +1,4 @@
-"""The same answers through the responses API, which --responses enables."""
+"""The offline model's answers in the format of the responses API, which --responses enables."""
 
 import json
 import secrets
@@ -37,7 +37,7 @@ class ResponsesBody(BaseModel):
     text: JsonObject = {}
 
     def to_chat(self) -> ChatBody:
-        """The request as that of a chat completion, from which the answer is generated."""
+        """The equivalent chat completion request, from which the answer is generated."""
         items = [InputItem(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         messages = [item.message() for item in items]
         if self.instructions:
@@ -53,7 +53,7 @@ class ResponsesBody(BaseModel):
 
 
 class ResponsesStreamEncoder:
-    """The server-sent events of one stream of a response, as ``wire.ChatStreamEncoder`` for chat completions."""
+    """The server-sent events of one streamed response. For chat completions see ``wire.ChatStreamEncoder``."""
 
     def __init__(self, model: str) -> None:
         self._head = _head(model)

@@ -10,13 +10,13 @@ from aiohttp import web
 
 # Enough for two thousand clients that connect simultaneously; the kernel may allow fewer.
 BACKLOG = 4_096
-# How long handlers may continue after SIGTERM, seconds. Open streams are cut, because nobody needs their end.
+# Seconds that handlers may continue after SIGTERM. Open streams are then cut.
 _GRACE_SECONDS = 0.1
 _STOP_SECONDS = 1.5
 
 
 async def serve(app: web.Application, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Port 0 selects a free port. Prints one line when it listens.
+    """Serve until SIGTERM or SIGINT. Port 0 selects a free port. Prints one line when it is listening.
 
     Raises OSError if it cannot listen on the address.
     """

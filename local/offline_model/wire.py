@@ -1,4 +1,4 @@
-"""Answers as chat completions, errors and embeddings, as OpenAI's clients expect them. A word counts as a token."""
+"""Chat completions, errors and embeddings in the format that OpenAI's clients expect. A word counts as a token."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from openai_format.usage import chat_usage
 DONE = b"data: [DONE]\n\n"
 SYSTEM_FINGERPRINT = "fp_offline"
 
-_CONTENT = "\0token"  # stands for a token in the template of a chunk
+_CONTENT = "\0token"  # placeholder of a token in the template of a chunk
 
 _TYPES = {429: "requests", 500: "server_error", 502: "server_error", 503: "server_error"}
 _CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
@@ -53,7 +53,7 @@ def directive_error(directive: Directive) -> web.Response:
     status = directive.status or 500
     return error_response(
         status,
-        f"The prompt ordered status {status} from the offline model.",
+        f"The prompt requested status {status} from the offline model.",
         code=directive.code or _CODES.get(status),
         headers=_retry_after(directive.retry_after_seconds),
     )
@@ -73,7 +73,7 @@ def _tool_calls(answer: Answer) -> list[JsonObject]:
 
 
 def _call_deltas(answer: Answer) -> Iterator[JsonObject]:
-    """For each call its id and name, then its arguments in two halves."""
+    """The deltas of each call: its id and name, then its arguments in two halves."""
     for index, call in enumerate(_tool_calls(answer)):
         arguments = call["function"]["arguments"]
         yield {"index": index, **call, "function": call["function"] | {"arguments": ""}}
@@ -148,7 +148,7 @@ def _usage(answer: Answer) -> JsonObject:
 
 
 def _retry_after(seconds: float | None) -> dict[str, str]:
-    """HTTP has whole seconds only, so a fraction is sent in OpenAI's own header as well."""
+    """Retry-After has whole seconds only, so a fraction is also sent in OpenAI's own header."""
     if seconds is None:
         return {}
     headers = {"Retry-After": str(math.ceil(seconds))}

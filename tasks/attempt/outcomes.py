@@ -1,4 +1,4 @@
-"""How an attempt ends: what an exception means for the job, and what has become of the job."""
+"""The outcomes of an attempt, and the translation of an exception into one of them."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ class Retrying:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Nothing was written: the job is not, or no longer, this worker's."""
+    """Nothing was written, because the job does not belong to this worker, or no longer does."""
 
     reason: str
 
@@ -39,7 +39,7 @@ Outcome: TypeAlias = Finished | Retrying | Skipped
 
 @dataclass(frozen=True)
 class Drained:
-    """The worker stops: the job goes back to the queue, and the attempt is not counted."""
+    """The worker is stopping: the job returns to the queue, and the attempt is not counted."""
 
 
 Failure: TypeAlias = AttemptError | Drained | Skipped  # how an attempt without an answer ends
@@ -48,7 +48,7 @@ LEASE_LOST = Skipped(StopReason.LEASE_LOST.value)
 
 
 def classify(job_id: str, error: BaseException) -> Failure:
-    """What an exception means for the job. Any exception that is not ours counts as a crash of the attempt."""
+    """Translate an exception that ended an attempt. Any exception that is not ours is a crash of the attempt."""
     match error:
         case AttemptError():
             return error

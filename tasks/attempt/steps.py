@@ -1,7 +1,7 @@
 """One attempt at one job, step by step: claim, start, run, classify, finalize.
 
-May be made any number of times for one job, late or twice: the claim decides. May end at any point, also by a crash:
-whatever was not written under the lease's token did not happen.
+A job may be attempted any number of times, also late or twice: the claim decides which attempt continues. An attempt
+may end at any point, also by a crash: only writes under its lease's token count.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ Context: TypeAlias = AttemptContext[Any]
 
 @dataclass(frozen=True)
 class AttemptServices:
-    """What all attempts of a worker process share, on its event loop."""
+    """The services that all attempts of a worker process share, on its event loop."""
 
     settings: Settings
-    worker: str  # the name of this process, as leases show it
+    worker: str  # the name of this process in its leases
     store: AsyncStore
     message_template: MessageTemplate
     heartbeat: Heartbeat
@@ -50,7 +50,7 @@ class AttemptServices:
 
 
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
-    """Make one attempt. Raises nothing that a provider, a lost lease or a stopping worker causes."""
+    """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
     try:
         claim = await _claim(services, job_id)
         if isinstance(claim, NotClaimed):
@@ -74,7 +74,7 @@ async def _claim(services: AttemptServices, job_id: str) -> Claim | NotClaimed |
 
 
 def _start(services: AttemptServices, claim: Claim) -> Context:
-    """Track the lease, and put together what the work may use."""
+    """Track the lease, and build the context of the work."""
     settings, request = services.settings, claim.request
     is_quarantined = claim.worker_losses >= settings.quarantine_after_worker_losses
     running_attempt = services.heartbeat.track(claim.lease)
@@ -108,7 +108,7 @@ async def _work(context: Context) -> Answer | Failure:
 
 
 async def _finalize(services: AttemptServices, context: Context, ending: Answer | Failure) -> Outcome:
-    """Write how the attempt has ended. An answer that cannot be written is a crash: the job ends without it."""
+    """Write the attempt's ending. An answer that cannot be written counts as a crash and is dropped."""
     try:
         return await _write_ending(services, context, ending, context.writer.tail)
     except StoreUnavailable:
@@ -138,7 +138,7 @@ async def _write_ending(
 async def _write_failure(
     services: AttemptServices, context: Context, error: AttemptError, tail: PendingEvents | None
 ) -> Outcome:
-    """Queue the job again, or end it as failed with its partial text."""
+    """Queue the job again, or fail it and keep its partial text."""
     claim = context.claim
     decision = decide(
         error,

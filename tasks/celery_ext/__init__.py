@@ -1,1 +1,1 @@
-"""Everything that extends or bends Celery and kombu."""
+"""Everything that extends or patches Celery and kombu."""

@@ -5,7 +5,7 @@ private, so that Celery's own pool can replace it. Celery's callbacks (acknowled
 connection, so they run on the worker's main loop, in the order in which their tasks ended.
 
 Logs:
-    pool_callback_failed  a callback of Celery raised; the task has ended all the same
+    pool_callback_failed  a callback of Celery raised; the task has nevertheless ended
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tasks.celery_ext.event_loop import loop_thread, run_body
 
 logger = logging.getLogger(__name__)
 
-_DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool checks whether its last task has ended
+_DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool checks for its last task
 
 
 class RunningTask:
@@ -40,8 +40,9 @@ class RunningTask:
 class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
     """Never runs more tasks than it has slots.
 
-    Celery's prefetch count ensures that until the broker's connection is lost: then it restarts from zero, whatever
-    still runs. Messages beyond the slots wait here, with their jobs unclaimed, so another worker can take the jobs.
+    Celery's prefetch count ensures this only until the connection to the broker is lost: the count then restarts from
+    zero, even if tasks are still running. Messages beyond the slots wait in the pool. Their jobs are not claimed, so
+    another worker can take them.
     """
 
     signal_safe = False  # on_stop waits, and a signal handler must not

@@ -18,7 +18,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.json import loads
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
-_MAX_BATCH: Final = 16  # messages; more would save little, and leave idle workers nothing of a short queue
+_MAX_BATCH: Final = 16  # messages; more would save little, and leave a short queue empty for idle workers
 
 
 class QoS(virtual.QoS):
@@ -35,7 +35,7 @@ class QoS(virtual.QoS):
 
 
 class Channel(redis.Channel):
-    """A fetch has two halves, which kombu names after BRPOP; between them it watches ``_in_poll``."""
+    """A fetch has two steps, which kombu names after BRPOP. Between them kombu watches ``_in_poll``."""
 
     QoS: Any = QoS
     _in_poll: Any
@@ -78,7 +78,7 @@ class Channel(redis.Channel):
             raise
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
-        """Put a rejected message back on its list, from memory; kombu would read it from Redis."""
+        """Return a rejected message to its list. The message comes from memory; kombu would read it from Redis."""
         info = message.delivery_info
         with self.conn_or_acquire() as client:
             self._do_restore_message(  # type: ignore[no-untyped-call]
@@ -91,7 +91,7 @@ class Channel(redis.Channel):
 
 
 class SentinelChannel(Channel, redis.SentinelChannel):
-    """The same with a server that Sentinels name."""
+    """The same channel for a server that is found through Sentinels."""
 
 
 redis.Transport.Channel = Channel

@@ -11,7 +11,7 @@ has ended, unless there is a worker on another pool. A cancel over HTTP stops th
 Only workers load this module.
 
 Logs:
-    revoke_failed  jobs (how many), code: Redis refused the cancels or is unreachable
+    revoke_failed  jobs (their number), code: Redis refused the cancels or is unreachable
 """
 
 import logging
@@ -34,7 +34,7 @@ from jobs.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
-Reply: TypeAlias = dict[str, str]  # Celery's form: {"ok": what was done} or {"error": why it was not}
+Reply: TypeAlias = dict[str, str]  # Celery's format: {"ok": result} or {"error": reason}
 
 _celery_revoke = control.revoke
 
@@ -97,7 +97,7 @@ def _cancel_jobs(job_ids: list[str]) -> dict[str, list[str]]:
 
 @cache
 def _store() -> Store:
-    """One for the process, used on its main thread; its connection ends with the process."""
+    """The store of this process, used on its main thread. Its connection ends with the process."""
     return Store(connect(get_settings()))
 
 

@@ -1,1 +1,1 @@
-"""The work on documents: ingest, removal, and answers from documents."""
+"""The worker's side of documents: answers from them, which of them may be cited, and the embedding of their chunks."""

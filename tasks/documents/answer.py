@@ -1,4 +1,4 @@
-"""A question to documents: its sources are found before the provider is called, and its citations afterwards."""
+"""Answers from documents: finds the sources before the call to the provider, and the citations after it."""
 
 import asyncio
 import logging
@@ -35,9 +35,9 @@ class EmbeddingsProvider(Protocol):
 async def find_sources(
     services: DocumentServices, job_id: str, request: ChatTask, provider: EmbeddingsProvider, timeouts: Timeouts
 ) -> tuple[Source, ...]:
-    """The sources to answer from, the best first; none when the answer is not in the documents.
+    """The sources to answer from, the best first; empty when the documents do not answer the question.
 
-    Raises AttemptError: above all DocumentRejected, before any call, for a document that cannot be asked.
+    Raises AttemptError. A document that cannot be asked raises DocumentRejected before any call to the provider.
     """
     tenant = await _load_tenant(services, job_id)
     document_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
@@ -51,7 +51,7 @@ async def find_sources(
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
-    """The chat as the provider receives it, with the sources in its prompt."""
+    """The request that is sent to the provider, with the sources in its prompt."""
     prompt = build_prompt(request.message, sources, request.system)
     return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
 
@@ -59,7 +59,7 @@ def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
 async def not_found_delta(services: DocumentServices, job_id: str, request: ChatTask) -> Delta:
     """The answer when no source matches, written without a model.
 
-    For a question to all documents it mentions how many are still being ingested.
+    The answer to a question to all documents states how many documents are still being ingested.
     """
     unread = (
         await count_ingesting(services.store, await _load_tenant(services, job_id)) if request.documents == "all" else 0
@@ -69,7 +69,7 @@ async def not_found_delta(services: DocumentServices, job_id: str, request: Chat
 
 
 async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
-    """Runs in a thread, since it takes CPU time. A fault costs the citations, never the answer, which is paid for."""
+    """Extract the citations in a thread, since it takes CPU time. A fault costs only them: the answer is paid for."""
     try:
         cited = await asyncio.to_thread(extract_citations, text, _build_question(request).text, sources)
     except Exception as error:  # noqa: BLE001
@@ -116,8 +116,8 @@ async def _search(
 ) -> tuple[list[SearchHit], dict[str, str]]:
     """The best hits, and the filename of each document that may be cited.
 
-    Chunks of documents that may not be cited take the places of others. When any are found, the search is repeated
-    among the citable documents only.
+    Chunks of documents that may not be cited would displace others from the result. If any are found, the search is
+    repeated among the citable documents only.
     """
     model = EmbeddingModel(services.settings.document_embedding_model, len(vector))
     with translate_document_errors():
@@ -135,7 +135,7 @@ async def _search(
 async def _load_filenames(
     services: DocumentServices, found: Sequence[SearchHit], tenant: str, document_ids: Sequence[str] | None
 ) -> dict[str, str]:
-    """Raises DocumentRejected when a document that the request names was deleted meanwhile: that is no "not found"."""
+    """Raises DocumentRejected if a requested document was deleted meanwhile: the answer must not be "not found"."""
     if document_ids is not None:
         return await require_filenames(services.store, document_ids, tenant)
     return await citable_filenames(services.store, dict.fromkeys(hit.document_id for hit in found), tenant)
@@ -148,7 +148,7 @@ async def _check_embedding_model(
     tenant: str,
     document_ids: Sequence[str] | None,
 ) -> None:
-    """Raises EmbeddingModelChanged for documents that cannot be compared with the question, rather than skip them."""
+    """Raises EmbeddingModelChanged if a document has vectors of another model. Skipping it would hide its content."""
     model_by_document = await table.documents_of_other_models(model, tenant, document_ids)
     names = await citable_filenames(services.store, model_by_document, tenant)
     if names:

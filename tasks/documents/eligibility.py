@@ -1,4 +1,4 @@
-"""Which documents may be asked and cited. Their records decide; the table of their chunks contains others too."""
+"""Determines which documents may be asked and cited. The records decide: the chunk table also contains others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -42,7 +42,10 @@ async def citable_document_ids(store: AsyncStore, tenant: str) -> list[str]:
 
 
 async def count_ingesting(store: AsyncStore, tenant: str) -> int:
-    """Counts from the newest document on, up to the first batch without one: ingests run in the order of upload."""
+    """The number of documents still being ingested.
+
+    Ingests run in the order of upload, so counting starts at the newest and ends at the first batch without one.
+    """
     ingesting = 0
     async for records in _load_all_records(store, tenant):
         batch_count = await _count_still_ingesting(store, records)
@@ -69,7 +72,7 @@ async def _count_still_ingesting(store: AsyncStore, records: Sequence[DocumentRe
 
 
 async def _load_records(store: AsyncStore, document_ids: Iterable[str]) -> list[DocumentRecord | None]:
-    """In the order of the ids, in one round trip."""
+    """The records in the order of the ids, in one round trip."""
     return await asyncio.gather(*(store.run(queries.document(document_id)) for document_id in document_ids))
 
 

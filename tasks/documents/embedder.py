@@ -1,4 +1,4 @@
-"""The embedding of one document's chunks, batch by batch."""
+"""Embeds the chunks of one document, batch by batch."""
 
 import asyncio
 import logging
@@ -58,14 +58,14 @@ class Embedder:
 
     @property
     def _remaining_seconds(self) -> float:
-        """Until the job's deadline. Raises DeadlineExceeded."""
+        """Seconds until the job's deadline. Raises DeadlineExceeded."""
         remaining = self._deadline - asyncio.get_running_loop().time()
         if remaining <= 0:
             raise deadline_passed()
         return remaining
 
     def _retry_wait_seconds(self, error: AttemptError, failures: int) -> float:
-        """Raises the error when the batch is not worth another call: the attempt has then failed with it."""
+        """Seconds until the next call. Raises the error if the batch is not retried: it then fails the attempt."""
         decision = decide(
             error,
             failures,

@@ -1,4 +1,4 @@
-"""What attempts that work on documents use."""
+"""The services for attempts that work on documents."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The work of each kind of job: how an attempt gets from the request to the answer. jobs/kinds describes the kinds."""
+"""The work of each kind of job, from its request to its answer. jobs/kinds describes the kinds."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the work of an attempt may use."""
+"""The context of an attempt's work."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ RequestT = TypeVar("RequestT", bound=JobRequest)
 
 @dataclass
 class AttemptContext(Generic[RequestT]):
-    """One attempt at a job. ``provider`` is the quarantine for a job whose attempts have ended with their worker."""
+    """One attempt at a job. ``provider`` is the quarantine after several attempts that lost their worker."""
 
     claim: Claim
     request: RequestT
@@ -27,7 +27,7 @@ class AttemptContext(Generic[RequestT]):
     running_attempt: RunningAttempt
     writer: EventWriter
     documents: DocumentServices
-    build_partial: Callable[[], Awaitable[TextAnswer]] | None = None  # the answer of the text received so far
+    build_partial: Callable[[], Awaitable[TextAnswer]] | None = None  # builds an answer from the text received so far
 
     @property
     def job_id(self) -> str:

@@ -1,4 +1,4 @@
-"""The streamed answer that all conversations have in common."""
+"""Streams and accumulates an answer, for every kind of conversation."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing

@@ -1,8 +1,8 @@
 """The ingest of a document: read, chunk, embed and store it.
 
-May run any number of times, also concurrently, and may end at any point. A job ingests a document only while it owns it
-(jobs/documents.py); a document that is ready needs no work. The chunks are committed in one step. A job that has
-committed them checks whether the document still exists, and otherwise removes the chunks that no question would find.
+May run any number of times, also concurrently, and may end at any point. Only the job that owns a document ingests it
+(jobs/documents.py), and a ready document needs no work. The chunks are committed in one step. After the commit the job
+checks whether the document still exists, and otherwise removes the chunks, which no search would find.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _cleanup_tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds o
 
 
 async def run(context: AttemptContext[IngestTask]) -> IngestAnswer:
-    """Raises AttemptError. Needs no quarantine: reading, the dangerous part, has a process of its own."""
+    """Raises AttemptError. Needs no quarantine: reading, the dangerous part, runs in a separate process."""
     services = context.documents
     record = await _live_record(services, context.request.document_id)
     started = await _take_ownership(services, record, context.job_id)
@@ -59,7 +59,7 @@ async def _live_record(services: DocumentServices, document_id: str) -> Document
 
 
 async def _take_ownership(services: DocumentServices, record: DocumentRecord, job_id: str) -> StartResult:
-    """Start the ingest. A retried job takes over the document of a job that has ended without making it ready."""
+    """Start the ingest. A retried job takes over the document if its owner job has ended without making it ready."""
     send, document_id = services.store.run, record.document_id
     if record.job_id != job_id:
         view = DocumentView.of(record, await send(queries.record(record.job_id)))
@@ -69,7 +69,7 @@ async def _take_ownership(services: DocumentServices, record: DocumentRecord, jo
 
 
 async def _make_ready(context: AttemptContext[IngestTask], record: DocumentRecord) -> Usage | None:
-    """Ingest the document and mark it ready. Returns the tokens that its embeddings have used."""
+    """Ingest the document and mark it ready. Returns the tokens used by its embeddings."""
     embedder = Embedder(context.documents, context.claim)
     try:
         result = await _ingest(context, record, embedder)

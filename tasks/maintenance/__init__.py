@@ -1,1 +1,1 @@
-"""Background maintenance: every worker runs it, one leader at a time does the work; one kind of maintenance a file."""
+"""Background maintenance, which runs in every worker; one worker at a time does the work. One task per file."""

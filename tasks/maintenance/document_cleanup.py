@@ -1,14 +1,14 @@
 """Document cleanup: removes the data of deleted documents, even when the task that should have done it was lost.
 
-    one minute after a deletion   finish it if its task did not
-    one hour after the removal    remove the data once more: a worker or web process that did not know of the deletion
-                                  may have committed chunks or stored a file since, and died. Then purge the text
-                                  from the disk
+    one minute after a deletion   finish the removal if its task did not
+    one hour after the removal    remove the data again: a worker or web process that had not noticed the deletion may
+                                  have committed chunks or stored a file since, and died. Then purge the text from
+                                  the disk
 
-Only deleted documents have a tombstone and are looked at. The storage is never listed, so a Redis that has lost its
-records, or belongs to another deployment, costs no file.
+Only documents with a tombstone, which a deletion writes, are checked. The storage is never listed: no file is removed
+when Redis has lost its records or belongs to another deployment.
 
-Survives running twice, late or in two workers: removing what is gone changes nothing.
+Survives running twice, late or in two workers: removing missing data changes nothing.
 
 Logs:
     document_cleaned_up      document_id
@@ -44,7 +44,7 @@ class DocumentCleanup:
         await run_while_leader(self._worker, self._store, "document_cleanup", self.tick, _TICK_SECONDS)
 
     async def tick(self) -> None:
-        """Clean up every document that is due; purge the storage if one of them is cleaned up for good."""
+        """Clean up every document that is due; purge the storage if one of them was cleaned up for the last time."""
         now_ms = await self._store.run(queries.server_time_ms())
         cleaned_for_good = [
             await self._clean_up(document_id)
@@ -54,7 +54,7 @@ class DocumentCleanup:
             await self._document_storage.purge()
 
     async def _clean_up(self, document_id: str) -> bool:
-        """Remove the document's data if it is deleted; True when that was for the last time."""
+        """Remove the data of a deleted document. True if that was the last time."""
         record = await self._store.run(queries.document(document_id))
         is_live = record is not None and record.state is not DocumentState.DELETING
         if not is_live and not await self._remove(document_id):

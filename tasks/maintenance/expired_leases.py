@@ -1,4 +1,4 @@
-"""Expired leases: a job whose worker died or was cut off is queued again, before the backlog.
+"""Expired leases: a job whose worker died or was cut off is queued again, ahead of the backlog.
 
 After ``max_worker_losses`` such attempts the job fails. Right after an outage of Redis no lease is judged, because
 no worker could renew its leases during the outage.
@@ -8,7 +8,7 @@ that another worker has claimed since. If publishing over another broker fails, 
 lost_messages.py finds it.
 
 Logs:
-    lease_expired  job_id, owner: the attempt of this worker is over
+    lease_expired  job_id, owner: the worker whose attempt is given up
 """
 
 import logging
@@ -22,7 +22,9 @@ from tasks.maintenance.tick import MAX_JOBS_PER_TICK, Tick, lease_of
 
 logger = logging.getLogger(__name__)
 
-_OUTAGE_GRACE_SECONDS: Final = 2.0  # on top of a lease: by then every live worker has renewed after an outage
+_OUTAGE_GRACE_SECONDS: Final = (
+    2.0  # on top of a lease; by then every live worker has renewed its leases after an outage
+)
 
 
 async def recover_jobs(tick: Tick) -> None:
@@ -39,13 +41,13 @@ async def recover_jobs(tick: Tick) -> None:
 
 
 def may_judge_leases(seconds_since_outage: float, uptime_seconds: float, lease_seconds: float) -> bool:
-    """Pure: whether Redis has been reachable long enough that an expired lease proves its worker lost."""
+    """Pure: whether Redis has been reachable for long enough that an expired lease proves the loss of its worker."""
     grace = lease_seconds + _OUTAGE_GRACE_SECONDS
     return seconds_since_outage >= grace and uptime_seconds >= grace
 
 
 def is_last_worker_loss(record: JobRecord, max_worker_losses: int) -> bool:
-    """Pure: whether the job has no attempt left once the present one is counted as a worker loss."""
+    """Pure: whether the job has no attempt left after its current one is counted as a worker loss."""
     return record.worker_losses + 1 >= max_worker_losses
 
 

@@ -1,4 +1,4 @@
-"""The leader lock: of all workers, one does the maintenance.
+"""The leader lock: one of all workers does the maintenance.
 
 The lock spares Redis repeated work. It is no mutual exclusion: a leader that is slow or cut off loses the lock and
 may still be working when the next leader starts. So every maintenance task must survive running twice, also
@@ -18,7 +18,7 @@ from jobs.storage.async_store import AsyncStore
 
 logger = logging.getLogger(__name__)
 
-_LOCK_MS: Final = 2_000  # longer than a tick of recovery usually works; a dead leader is replaced after it
+_LOCK_MS: Final = 2_000  # longer than a tick of recovery usually takes; a dead leader is replaced after this time
 
 
 async def run_while_leader(

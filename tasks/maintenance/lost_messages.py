@@ -1,7 +1,7 @@
 """Lost messages: a queued job gets a new message when its next attempt is due or its message was lost.
 
 Survives running twice, late or in two workers: the transition publishes only for a job that is still queued and that
-has had no message for a while. A message too many is harmless: the claim decides. If publishing over another broker
+has had no message for a while. A surplus message is harmless: the claim decides. If publishing over another broker
 fails, that message counts as lost and is published again.
 """
 

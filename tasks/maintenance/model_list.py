@@ -22,8 +22,8 @@ from tasks.provider.client import Provider
 logger = logging.getLogger(__name__)
 
 _REFRESH_SECONDS: Final = 120  # between two refreshes, whichever worker makes them
-_TICK_SECONDS: Final = 30.0  # between two tries to take a turn
-_MAX_MODELS: Final = 5_000  # models; the rest is dropped
+_TICK_SECONDS: Final = 30.0  # between two attempts to take a turn
+_MAX_MODELS: Final = 5_000  # further models are dropped
 
 
 class ModelListRefresher:

@@ -1,4 +1,4 @@
-"""Recovery: twice a second the leader runs every maintenance task for jobs that no worker holds.
+"""Recovery: twice a second the leader runs every maintenance task of jobs.
 
 A task asks Redis for the jobs that may need it and sends one guarded transition for each. The transition refuses a
 job that has changed since. So a task that runs twice, late or in two workers does no harm.

@@ -1,4 +1,4 @@
-"""One tick of recovery: what its maintenance tasks work with."""
+"""One tick of recovery: the data and operations that its maintenance tasks share."""
 
 import asyncio
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ MAX_JOBS_PER_TICK: Final = 500  # for each task; the rest follow in the next tic
 
 @dataclass(frozen=True)
 class Tick:
-    """The clock and the state of Redis are read once; all tasks of a tick share them."""
+    """The clock and the state of Redis, read once per tick, and the operations of the tasks."""
 
     store: AsyncStore
     message_template: MessageTemplate
@@ -40,7 +40,7 @@ class Tick:
         await self.store.run(transitions.fail(lease_of(record), error, None, self.settings, precondition))
 
     async def publish(self, job_id: str) -> None:
-        """Publish the job's message with high priority, unless the transition before has done so.
+        """Publish the job's message with high priority, unless the preceding transition has published it.
 
         Raises kombu.exceptions.OperationalError.
         """
@@ -49,5 +49,5 @@ class Tick:
 
 
 def lease_of(record: JobRecord) -> Lease:
-    """The lease of the job's latest attempt: recovery writes under it in place of the worker that held it."""
+    """The lease of the job's latest attempt, under which recovery writes in place of the lost worker."""
     return Lease(job_id=record.job_id, queue=record.queue, token=record.token, attempt=record.attempts, log_length=0)

@@ -86,7 +86,7 @@ class Provider:
     async def _start_call(self, request: Conversation) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
 
-        Whether the provider has /responses is found out once.
+        The first call determines whether the provider has /responses.
         """
         if not isinstance(request, ResponseTask) or self._api_format == "chat":
             return await self._send(completion_call(request, self._settings))
@@ -158,7 +158,7 @@ class AnswerStream:
         self._events = SSEDecoder()
         self.parser: StreamParser | None = None  # set once the provider has accepted the call
         self.progressed = False  # the last chunk held content of the answer, or the end of the stream
-        self.is_over = False  # nothing follows: the provider has ended the answer, or the size budget is used up
+        self.is_over = False  # no delta follows: the provider has ended the answer, or the size budget is used up
 
     def deltas(self, chunk: bytes) -> Iterator[Delta]:
         """The deltas in one chunk of the response. Raises ProviderBroken, and the error that the stream reports."""
@@ -178,7 +178,7 @@ class AnswerStream:
                 return
 
     def flush(self) -> Iterable[Delta]:
-        """The deltas that remain when the response has ended. Raises ProviderRetryable when it was cut off."""
+        """The remaining deltas after the end of the response. Raises ProviderRetryable if the response was cut off."""
         if self.parser is None:
             raise stream_cut()
         deltas = _checked(self.parser.finish)

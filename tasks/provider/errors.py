@@ -1,7 +1,7 @@
 """Translates the provider's errors, once: retryable, rejected or broken.
 
 The messages are our own, because a provider's message may repeat the prompt or parts of the key. Only the provider's
-error code is kept, and only if it has the form of one.
+error code is kept, and only if it looks like a code.
 """
 
 import json
@@ -22,7 +22,7 @@ _VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
 _ERROR_STATUS: Final = range(400, 600)
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
-# Error codes that start like this blame the request.
+# Error codes with these beginnings are the fault of the request.
 _REQUEST_FAULT_CODE: Final = re.compile(
     r"invalid|unsupported|image|empty|context_length|string_above|[a-z_]*policy|content_filter|model_not_found"
 )
@@ -123,7 +123,7 @@ def stream_cut() -> ProviderRetryable:
 
 
 def protocol_error() -> ProviderBroken:
-    return ProviderBroken("the server at OPENAI_BASE_URL does not speak the OpenAI protocol")
+    return ProviderBroken("the server at OPENAI_BASE_URL does not follow the OpenAI protocol")
 
 
 def lacks_endpoint(error: openai.APIStatusError) -> bool:
@@ -136,5 +136,5 @@ def _vendor_code(error: openai.APIError) -> str | None:
 
 
 def as_error_code(vendor_code: object) -> str | None:
-    """The code, if it has the form of one; anything else might hold content."""
+    """The code, if it looks like one. Any other value might contain content."""
     return vendor_code if isinstance(vendor_code, str) and _VENDOR_CODE.fullmatch(vendor_code) else None

@@ -1,6 +1,6 @@
-"""Bounds what a provider may send, before it is parsed, stored or forwarded.
+"""Limits the data of a provider before it is parsed, stored or forwarded.
 
-The parsers decide which part of it is the answer, and take the answer's size from their SizeBudget.
+The parsers decide which part of the data is the answer, and charge it to their SizeBudget.
 """
 
 import json
@@ -17,7 +17,7 @@ _DATA_BYTES_PER_CHAR: Final = 32
 
 
 class SizeBudget:
-    """How much an answer may still grow. Text beyond it is cut off, and the answer ends there."""
+    """The remaining size of an answer. Text beyond it is cut off, and the answer ends there."""
 
     def __init__(self, chars: int) -> None:
         self._chars = chars
@@ -25,7 +25,7 @@ class SizeBudget:
         self.is_full = False
 
     def take(self, value: str) -> str:
-        """As much of a text, a reasoning text or a call's arguments as the budget allows."""
+        """The beginning of a text, a reasoning text or a call's arguments that fits into the budget."""
         self._chars -= len(value)
         if self._chars >= 0:
             return value

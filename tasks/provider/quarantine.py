@@ -1,4 +1,4 @@
-"""The quarantine: a job that keeps losing its worker runs alone, in a child process.
+"""The quarantine: a job that repeatedly loses its worker runs alone, in a child process.
 
 In a pool that shares one process, a job that kills the process takes the other jobs with it, and nothing shows which
 job is to blame. So after ``quarantine_after_worker_losses`` losses, the job's call to the provider is made in a child
@@ -36,7 +36,11 @@ from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; one line holds all vectors of a request
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to stop a group, not by a poison job
+_STOP_SIGNALS: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+)  # they stop a process group; no poison job causes them
 _ERROR_CLASSES: Final = {
     kind.__name__: kind
     for kind in (
@@ -50,7 +54,7 @@ _ERROR_CLASSES: Final = {
 
 
 class Quarantine:
-    """Makes calls as Provider does; each may also raise WorkerLost."""
+    """Has the calls of Provider. Each may also raise WorkerLost."""
 
     def __init__(self, processes: int) -> None:
         self._process_slots = asyncio.Semaphore(processes)

@@ -1,7 +1,7 @@
-"""A decoder for server-sent events, as far as providers use them: chunks of bytes in, the data of events out.
+"""Decodes the server-sent events of providers: chunks of bytes in, the data of events out.
 
-The SDK's decoder passes each event through four asynchronous generators, which costs more than everything else that is
-done with a token. This decoder is synchronous and returns all events that one chunk completes.
+The SDK's decoder passes each event through four asynchronous generators, which costs more CPU than all other work
+on a token. This decoder is synchronous and returns all events that one chunk completes.
 """
 
 from tasks.provider.errors import protocol_error

@@ -1,4 +1,4 @@
-"""The timeouts of one attempt: the request's own limits, else the settings', and never beyond the job's deadline."""
+"""The timeouts of one attempt: those of the request or else of the settings, and never beyond the job's deadline."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -17,7 +17,7 @@ class Timeouts:
     is_deadline: bool = False
 
     def after(self, seconds: float) -> Self:
-        """The timeouts after the call has waited for so long. Only a deadline keeps running during a wait."""
+        """The timeouts after a wait before the call. Only the deadline runs during the wait."""
         return replace(self, total=max(0.0, self.total - seconds)) if self.is_deadline else self
 
     @classmethod

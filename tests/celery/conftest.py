@@ -122,7 +122,9 @@ def celery_backend_cluster(celery_redis_broker: RedisTestBroker) -> Iterator[Cel
 
 @pytest.fixture
 def celery_worker_cluster(
-    worker_arguments: tuple[str, ...],  # named here because pytest does not see the fixtures that a `fxtr` below uses
+    worker_arguments: tuple[
+        str, ...
+    ],  # named here because pytest does not detect the fixtures that a `fxtr` below uses
     celery_setup_worker: CeleryTestWorker,
 ) -> CeleryWorkerCluster:
     return CeleryWorkerCluster(celery_setup_worker)

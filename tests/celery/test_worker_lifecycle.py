@@ -97,7 +97,7 @@ def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspec
     assert RUN_JOB in single_reply(inspect.registered())
 
 
-def test_a_stock_celery_client_gets_the_answer_of_a_finished_and_of_a_running_job(client, redis_url):
+def test_a_stock_celery_client_gets_the_answers_of_finished_and_running_jobs(client, redis_url):
     """`AsyncResult(job_id).get()` needs only the result backend's URL, and returns as soon as the job ends."""
     finished = client.submit('[[offline say="all done"]]')
     assert client.reaches(finished, State.COMPLETED)
@@ -131,7 +131,7 @@ def test_a_warm_shutdown_completes_the_running_job(celery_setup, client):
 
 
 def test_a_job_accepted_while_no_worker_runs_is_answered_by_the_next_worker(celery_setup, client):
-    """A worker killed with SIGKILL leaves nothing behind that keeps its successor from new jobs."""
+    """Data left by a worker that was killed with SIGKILL must not block its successor."""
     celery_setup.worker.kill()
     job_id = client.submit('[[offline say="at last"]]')
 
@@ -186,8 +186,8 @@ def test_celerys_own_retry_works_on_our_pool(celery_setup):
     assert result.get(timeout=ANSWER_SECONDS) == FAILURES
 
 
-def test_events_and_logs_name_a_job_but_hold_no_content(celery_setup, client):
-    """The events that Flower uses carry the job's id; neither they nor the log hold prompt, answer or key."""
+def test_events_and_logs_name_a_job_but_contain_no_content(celery_setup, client):
+    """The events that Flower uses carry the job's id; neither the events nor the log contain prompt, answer or key."""
     prompt, answer = (f"canary-{uuid.uuid4().hex}" for _ in range(2))
     events = []
     with celery_setup.app.connection() as connection:

@@ -1,4 +1,4 @@
-"""Shared by the tests of documents: a reader with small limits, a chunk table in a temporary folder, real processes."""
+"""Fixtures of the tests of documents: a reader with small limits, a temporary chunk table, real processes."""
 
 import asyncio
 from array import array

@@ -1,4 +1,4 @@
-"""Thirty-six held-out questions to four other documents from Debian: nothing was tuned after they were first asked.
+"""Thirty-six held-out questions to four other documents from Debian. The search was not tuned with them.
 
 Pages are counted as in questions.py. Anyone who changes the search because of these results has used the questions up
 and must write new ones.

@@ -60,7 +60,7 @@ def test_the_right_document_and_page_are_cited_verbatim(documents_client, handbo
 
 
 def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook):
-    """Sync, async, as a task, and as a stream, whose last event contains the citations."""
+    """The citations are equal for a sync chat, an async chat, a task, and the last event of a stream."""
     question = {"message": "Which oil does the lamp burn?", "documents": [handbook]}
     sync = documents_client.call("POST", "/chat/sync", question)[1]
     job_id = documents_client.call("POST", "/chat/async", question)[1]["job_id"]
@@ -151,7 +151,7 @@ def test_a_question_to_all_documents_reports_those_still_being_ingested(document
 
 
 def test_leftover_chunks_of_a_deleted_document_do_not_hide_others(documents_client, settings):
-    """Its two hundred pages match as well and would fill the result, but none of them may be cited."""
+    """Two hundred matching pages of the deleted document would fill the result, but none of them may be cited."""
     page = "Which colour has the wombat flag of Tarrabool, asks page {}."
     question = "Which colour has the wombat flag of Tarrabool?"
     documents_client.upload_and_ingest(
@@ -186,7 +186,7 @@ def test_a_question_fails_if_its_document_is_deleted_during_embedding(documents_
 
 
 def test_a_chat_without_documents_has_no_citations(documents_client):
-    """Its citations are null, which differs from an empty list."""
+    """The citations are null. An empty list would mean that the documents were searched."""
     assert documents_client.call("POST", "/chat/sync", {"message": "hello"})[1]["citations"] is None
 
 
@@ -214,7 +214,7 @@ FAULTY = {
     "damaged": (b"%PDF-1.7\nnothing of a PDF", "damaged_document"),
     "no pages": (make_pdf([]), "no_pages"),
     "scanned": (make_pdf(["", ""]), "no_text"),
-    "odd encoding": (b"caf\xe9 \xff\xfa and more", "unknown_encoding"),
+    "unknown encoding": (b"caf\xe9 \xff\xfa and more", "unknown_encoding"),
     "blank": (b" \n \n", "empty_document"),
     "bomb": (make_pdf(["\n".join(["many characters"] * 700_000)]), "damaged_document"),  # exceeds its memory
 }
@@ -235,7 +235,7 @@ def test_a_faulty_file_becomes_a_failed_document_with_a_code(documents_client, n
 
 
 def test_a_queued_question_fails_without_a_call_if_its_document_is_gone(documents_client, model_url, settings):
-    """The web process had accepted it; the worker checks again. A missing document is the same as a deleted one."""
+    """The worker checks again after the web process. A document that never existed is treated like a deleted one."""
     name = key()
     message = directive("say=never", name, "How many steps?")
     request = ChatTask(kind="chat", message=message, documents=("doc_" + "0" * 32,))

@@ -1,4 +1,4 @@
-"""Data that a killed process leaves of a document is cleaned up later, and no live data is."""
+"""Data of a deleted document that a killed process leaves is removed later; live data never is."""
 
 import asyncio
 import http.client
@@ -75,7 +75,7 @@ def save_file(settings, folder):
 
 
 def test_an_upload_whose_process_was_killed_is_repaired_by_another_upload(env, env_crashing_at, folder, redis_client):
-    """Killed after the file was saved and before its task was created: no file exists without a document record."""
+    """The process dies after saving the file and before creating the task; the file already has a document record."""
     with in_process.web(env_crashing_at("save")) as documents_client, suppress(OSError, http.client.HTTPException):
         documents_client.upload(TEXT, "anchor.txt")
     (document_id,) = stored_files(folder)

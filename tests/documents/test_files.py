@@ -92,7 +92,7 @@ def test_an_aborted_upload_leaves_no_file(files, tmp_path):
     ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EROFS, StorageFull), (errno.EIO, FilesUnavailable)]
 )
 def test_a_disk_error_is_reported_as_a_storage_error(files, tmp_path, monkeypatch, caplog, number, error):
-    """The client must not be blamed for it, and the log names the error number."""
+    """A disk error must not be reported as the client's fault, and the log names the error number."""
 
     def refuse(*_):
         raise OSError(number, "refused")
@@ -106,7 +106,7 @@ def test_a_disk_error_is_reported_as_a_storage_error(files, tmp_path, monkeypatc
 
 
 def test_a_failed_removal_is_a_storage_error(files, tmp_path):
-    """The caller can tell it from a missing file and retry."""
+    """A missing file is not an error, but a file that cannot be removed must be retried."""
     for folder in ("store", "documents"):
         (tmp_path / folder / "files" / DOCUMENT).mkdir(parents=True)
 

@@ -90,7 +90,7 @@ def test_rows_added_or_removed_after_indexing_are_visible_immediately(with_table
 
 
 def test_maintenance_that_runs_out_of_time_loses_no_chunk(with_table, monkeypatch):
-    """Unindexed chunks are found all the same, and a later ingest indexes them."""
+    """Unindexed chunks are still found, and a later ingest indexes them."""
 
     async def work(table):
         monkeypatch.setattr(index_maintenance, "_MAX_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""Repeated ingests: late retries, lost files, and no retry that could only cost money."""
+"""Repeated ingests: late retries, lost files, and errors for which a retry would only cost money."""
 
 import resource
 

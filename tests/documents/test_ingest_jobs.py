@@ -27,7 +27,7 @@ def pdf_with_directive(name, directive, pages=LONG_DOCUMENT):
 
 @pytest.mark.timeout(300)
 def test_a_worker_killed_at_ten_random_moments_leaves_one_complete_set_of_chunks(env, documents_client, chunks, folder):
-    """Killed while starting, reading, embedding or committing: no duplicates, nothing partial, no leftover file."""
+    """Kills while starting, reading, embedding or committing leave no duplicates, no partial set and no extra file."""
     rng = random.Random(7)
     document_id = documents_client.upload(make_pdf(LONG_DOCUMENT))[1]["document"]["document_id"]
     killed = 0

@@ -69,7 +69,7 @@ def count_chunks(env, settings, monkeypatch):
 
 
 def test_a_document_is_uploaded_ingested_asked_and_deleted(env, documents_client, uploaded_files, count_chunks, folder):
-    """The object store holds the file and the chunks; the local disk is used only in passing."""
+    """The object store contains the file and the chunks; the local disk holds files only temporarily."""
     with in_process.worker(env):
         document_id = documents_client.upload_and_ingest(make_pdf(PAGES), "harbour.pdf")
         assert uploaded_files() == [document_id]

@@ -81,7 +81,7 @@ def test_a_page_without_text_is_reported_and_the_others_are_read(save):
 
 
 def test_a_damaged_page_does_not_affect_the_others(save):
-    """The other pages are read as if nothing had happened."""
+    """One damaged page must not cost the text of the other pages."""
     data = make_pdf(FACTS).replace(b"/Type /Page /Parent 2 0 R /MediaBox", b"/Type /Nope", 1)
 
     assert [read_page.page.text for read_page in read(save(data))][1:] == FACTS[1:]
@@ -118,7 +118,7 @@ def test_each_fault_of_a_file_has_its_own_error(save, data, error):
 
 @pytest.mark.slow
 def test_a_decompression_bomb_stays_within_its_memory_limit(save):
-    """Half a megabyte that expands to half a gigabyte, in a process that has less memory than that."""
+    """Half a megabyte expands to half a gigabyte, more than the memory of the reading process."""
     path = save(assemble([zlib.compress(b"%" + b" " * 500_000_000)]))
 
     assert path.stat().st_size < 1_000_000
@@ -168,7 +168,7 @@ def test_a_cancelled_reading_leaves_no_process(save):
 
 
 def test_the_reading_process_exits_with_its_worker(save):
-    """It detects the death of its worker by the end of its input; otherwise it would keep reading for nobody."""
+    """The end of its input signals the death of the worker. Otherwise it would continue without a reader."""
     request = {"path": str(save(make_pdf(FACTS * 100))), "file_type": "pdf", "size": asdict(SIZE), **asdict(LIMITS)}
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-m", "documents.reading.process"], stdin=pipe, stdout=pipe) as process:

@@ -13,7 +13,7 @@ def cosine(a, b):
 
 
 def test_a_question_without_earlier_messages_is_searched_unchanged():
-    """Its text and its vector are used as they are, without a copy."""
+    """Text and vector are used unchanged, without a copy."""
     query = build_query("Why?", [])
     vector = array("f", [3.0, 4.0])
 

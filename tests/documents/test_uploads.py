@@ -57,7 +57,7 @@ def _parse(response):
 
 @pytest.mark.parametrize("form", INCOMPLETE)
 def test_an_incomplete_upload_creates_no_document(send, documents_client, folder, form):
-    """It must be rejected however much has arrived: otherwise it would be asked as if it were complete."""
+    """An incomplete file would be searched as if it were complete, so it is rejected however much has arrived."""
     status, problem = send(INCOMPLETE[form])
 
     assert (status, problem["error"]["code"]) == (400, "malformed_upload")
@@ -67,7 +67,7 @@ def test_an_incomplete_upload_creates_no_document(send, documents_client, folder
 
 @pytest.mark.parametrize("chunk", [b"zz\r\nhello\r\n0\r\n\r\n", b"5\r\nhello!!\r\n0\r\n\r\n", b"\r\n"])
 def test_malformed_chunked_encoding_is_a_client_error(send, folder, chunk):
-    """It returns 400 and leaves no file, instead of failing as a server error."""
+    """The response is 400, not a server error, and no file remains."""
     status, problem = send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk, close_after=False)
 
     assert (status, problem["error"]["code"]) == (400, "malformed_upload")

@@ -1,4 +1,4 @@
-"""A cancel is real on every pool: over HTTP and by Celery's revoke, for queued jobs and for running ones."""
+"""A cancel stops the job on every pool: over HTTP and by Celery's revoke, while queued and while running."""
 
 import json
 import sys
@@ -217,7 +217,7 @@ def test_celerys_revoke_cancels_a_queued_job(worker, pool, client, http, model_u
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("pool", ["solo"], indirect=True)
 def test_solo_handles_a_revoke_between_its_jobs(worker, client, model_url, stock_control, way):
-    """The running job has ended by then and stays so; the queued job is cancelled or completes, never cut off."""
+    """The running job ends first and keeps its answer; the queued job is cancelled or completes, never cut off."""
     name = key()
     ran = client.submit("[[offline delay=0.5 say=whole]]")
     until(lambda: client.record(ran).state is State.IN_PROGRESS)

@@ -78,7 +78,7 @@ class Canceller:
 
 
 def test_a_cancel_and_a_finish_race_to_one_outcome(worker, client, settings, redis_client, model_url):
-    """In 500 races: one final event, and it is the last; state, result and counts agree; no write follows."""
+    """In each of 500 races there is one final event, the last; state, result and counts agree; no write follows."""
     canceller = Canceller(client, settings, random.Random(7))
     with redis_client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.psubscribe(keys.changed_channel("*"))

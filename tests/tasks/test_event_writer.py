@@ -1,4 +1,4 @@
-"""An attempt's deltas on their way into the event log: joined where they belong together, serialized once."""
+"""The event writer: consecutive deltas are joined into one event, and each is serialized once."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ class CountingDict(dict):
 
 
 def lines_written(*deltas):
-    """The log's lines for these deltas, which are all in the tail."""
+    """The log lines for these deltas, all of which are in the tail."""
 
     async def write():
         running_attempt = fake(lease=fake(log_length=0), has_lost_lease=False)
@@ -60,7 +60,7 @@ def test_consecutive_deltas_of_one_item_become_one_event():
 
 
 def test_the_data_of_a_delta_is_serialized_once():
-    """Serializing a large item again for each step of its way would dominate the CPU time of a token."""
+    """Serializing a large item again at each step would dominate the CPU time of a token."""
     lines = lines_written(sanitize(Delta(data={"item": CountingDict(name="f")})))
 
     assert lines == [{"type": "upstream", "data": {"item": {"name": "f"}}}]
@@ -68,7 +68,7 @@ def test_the_data_of_a_delta_is_serialized_once():
 
 
 def test_the_first_words_are_written_immediately_whatever_precedes_them():
-    """A role or an opening item is a write of its own, so that the first words need not wait for the interval."""
+    """A role or an opening item is written separately, so that the first words need not wait for the interval."""
 
     async def write():
         running_attempt = fake(
@@ -78,7 +78,7 @@ def test_the_first_words_are_written_immediately_whatever_precedes_them():
         writer = EventWriter(running_attempt, store, interval_seconds=60)
         for delta in (Delta(data={"role": 1}), Delta(data={"part": 1}), Delta(text="Hello"), Delta(text=" there")):
             writer.add(delta)
-            for _ in range(5):  # turns of the loop: nothing here takes time
+            for _ in range(5):  # turns of the event loop, in which the writer finishes its write
                 await asyncio.sleep(0)
         await writer.close()
         return store.count, list(map(json.loads, writer.tail.events))

@@ -18,7 +18,7 @@ def _without_random_fields(message):
 
 
 def test_the_template_is_celerys_own_message(store, settings, redis_client, monkeypatch):
-    """Ours goes to the same list and equals Celery's, except for the fields that Celery fills at random."""
+    """Our message is pushed to the same list and equals Celery's, except for the random fields."""
     message_template = make_message_template(app, settings)
     driver = Driver(store, settings)
     driver.message_template = message_template

@@ -49,6 +49,6 @@ def test_a_retry_after_above_its_cap_ends_the_job():
 
 
 def test_no_retry_is_scheduled_after_the_deadline():
-    """A retry that would start too late is not announced: the job fails immediately."""
+    """The job fails immediately instead of waiting for a retry that would start too late."""
     assert isinstance(decide(retryable(), 1, 4, 0.9, SETTINGS, 1.0), GiveUp)
     assert isinstance(decide(retryable(), 1, 4, 1.1, SETTINGS, 1.0), TryAgain)

@@ -3,6 +3,6 @@
 request ── route ──────────────> ProviderCall(path, body, parser)
 data of the stream ── parser ──> Delta
 
-The wire format itself is in `openai_format`. Here stands what is ours: Deltas, the size budget, and which errors end
-an attempt.
+The wire format itself is in `openai_format`. This package adds Deltas, the size budget, and the errors that end an
+attempt.
 """

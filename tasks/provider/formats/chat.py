@@ -1,4 +1,4 @@
-"""A chat of the native API as a chat completion. Of the answer, only the text is kept."""
+"""A chat of the native API, sent as a chat completion. Only the text of the answer is kept."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The chunks of a chat completion as a response, for a provider that supports chat completions only."""
+"""Converts the chunks of a chat completion to a response, for a provider that supports chat completions only."""
 
 import sys
 from collections.abc import Iterable

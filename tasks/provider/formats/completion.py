@@ -1,4 +1,4 @@
-"""A chat completion: chunks pass unchanged, and are accumulated to the completion of a call without stream."""
+"""Parses a chat completion: forwards its chunks, and accumulates them to the completion of a call without stream."""
 
 import sys
 from collections.abc import Iterable
@@ -11,9 +11,11 @@ from tasks.provider.errors import stream_cut
 from tasks.provider.formats.delta import Delta, read_model, read_usage
 from tasks.provider.limits import SizeBudget
 
-# Of a chunk, not passed on: the server sets them itself, or sends them once.
+# Fields of a chunk that are not forwarded: the API sets them itself, or sends them once.
 _OWN_FIELDS: Final = frozenset({"id", "object", "created", "usage", "obfuscation"})
-_FIRST_CHUNK_FIELDS: Final = frozenset({"model", "service_tier", "system_fingerprint"})  # passed with the first chunk
+_FIRST_CHUNK_FIELDS: Final = frozenset(
+    {"model", "service_tier", "system_fingerprint"}
+)  # forwarded with the first chunk only
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [])
 
 
@@ -47,15 +49,15 @@ class CompletionParser:
 
 
 def _is_empty(chunk: JsonObject) -> bool:
-    """For example a chunk with usage alone.
+    """Whether a chunk has nothing to forward, such as a chunk with usage only.
 
-    A chunk without choice is not always empty: some providers send content-filter results for the prompt first.
+    A chunk without choices may still have data: some providers first send content-filter results for the prompt.
     """
     return not (chunk.get("choices") or chunk.keys() - _FIRST_CHUNK_FIELDS - {"choices"})
 
 
 def _is_text_only(chunk: JsonObject) -> bool:
-    """Nothing but text for the first choice."""
+    """Whether a chunk contains only text of the first choice."""
     choices = chunk.get("choices") or []
     if len(choices) != 1 or chunk.keys() - _FIRST_CHUNK_FIELDS - {"choices"}:
         return False

@@ -18,9 +18,9 @@ TRUNCATED_REASONS: Final = frozenset({"length", "content_filter"})  # finish rea
 
 @dataclass(frozen=True)
 class Delta:
-    """A part of an answer. Each field may be absent; the last deltas carry finish reason, usage and the whole body.
+    """A part of an answer. Each field may be absent; the last deltas carry finish reason, usage and the complete body.
 
-    ``data``: everything except the text, in the format of the job's own API. ``data_delta``: the growth of a field
+    ``data`` is everything except the text, in the format of the job's own API. ``data_delta`` is appended to the field
     that ``data`` names. Consecutive deltas of the same field become one event.
     """
 
@@ -48,7 +48,7 @@ class StreamParser(Protocol):
 
     @property
     def is_over(self) -> bool:
-        """The last event was final. Always False for chat completions, whose ``[DONE]`` is not parsed here."""
+        """Whether the last event was final. Always False for chat completions: their ``[DONE]`` is not parsed here."""
         ...
 
     def parse(self, payload: Any) -> Iterable[Delta]: ...
@@ -62,7 +62,7 @@ class StreamParser(Protocol):
 
 
 def delta_of(event: EventObject) -> Delta:
-    """A response's event as a Delta. Takes the event's ``delta`` out of it."""
+    """The Delta for an event of a response. Removes ``delta`` from the event."""
     delta = event.pop("delta", None)
     if delta is None:
         return Delta(data=event)
@@ -72,7 +72,7 @@ def delta_of(event: EventObject) -> Delta:
 
 
 def sanitize(delta: Delta) -> Delta:
-    """The delta with data and body that can be stored as JSON and read again. Raises one of MALFORMED."""
+    """Make data and body storable as JSON that can be read again. Raises one of MALFORMED."""
     if delta.data is not None:
         check_depth(delta.data, delta.data_json)
         return delta
@@ -90,6 +90,6 @@ def read_model(payload: JsonObject) -> str | None:
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """The tokens that a provider has counted; None if it has not, or if they are unreadable."""
+    """The token counts of a provider; None if they are missing or unreadable."""
     counts = openai_usage.read_counts(usage)
     return None if counts is None else Usage(**counts._asdict())

@@ -1,4 +1,4 @@
-"""A response of a provider that supports responses: its events pass unchanged, except those that a front creates."""
+"""Parses a response: forwards its events unchanged, except for the first and the last, which the API creates itself."""
 
 import sys
 from collections.abc import Iterable
@@ -100,7 +100,7 @@ def _without_own_fields(event: EventObject) -> EventObject:
 
 
 def _finish_reason(response: JsonObject) -> str:
-    """As a chat completion names it."""
+    """The finish reason in the words of a chat completion."""
     if response["status"] == "completed":
         return "stop"
     reason = (response.get("incomplete_details") or {}).get("reason")
@@ -108,5 +108,5 @@ def _finish_reason(response: JsonObject) -> str:
 
 
 def _position(event: EventObject) -> tuple[Any, int, int]:
-    """Some providers send no item id."""
+    """The position of a text part. Some providers send no item id."""
     return event.get("item_id"), event["output_index"], event["content_index"]

@@ -1,4 +1,4 @@
-"""Which provider call answers which request."""
+"""Chooses the provider call for a request: path, body and parser."""
 
 import re
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 
 @dataclass(frozen=True)
 class ProviderCall:
-    """What to send, and the parser for the stream that comes back. For one use."""
+    """The path and body to send, and the parser for the stream that is returned. For one use."""
 
     path: str
     body: JsonObject = field(repr=False)
@@ -63,7 +63,7 @@ def _converted_body(request: ResponseTask) -> JsonObject:
 
 
 def _unsupported(part: str) -> ProviderRejected:
-    """Quotes the request only where the quote looks like a name: it could contain anything."""
+    """Quotes the part only if it looks like a name, because it could contain any text of the caller."""
     quote = part if _NAME.fullmatch(part) else "a part of it"
     return ProviderRejected(
         f"the provider supports chat completions only, which cannot express {quote} of the request",

@@ -15,7 +15,7 @@ LEASE = Lease(job_id="job_" + "0" * 32, queue="q", token=1, attempt=1, log_lengt
 
 
 class ScriptedProvider:
-    """Streams these deltas; raises those that are exceptions."""
+    """Streams the given deltas. A delta that is an exception is raised."""
 
     def __init__(self, *deltas) -> None:
         self.deltas = deltas
@@ -31,7 +31,7 @@ class ScriptedProvider:
 
 
 class ScriptedStore(Fake):
-    """Answers each script with the next of its replies (the last one repeats); raises those that are exceptions."""
+    """Answers each script with its next reply; the last reply repeats. A reply that is an exception is raised."""
 
     def __init__(self, **replies) -> None:
         self.replies = {name: list(values) for name, values in replies.items()}
@@ -51,7 +51,7 @@ class ScriptedStore(Fake):
         return [command.script.name for command in self.commands]
 
     def sent(self, name):
-        """What the last command of that name sends, as text."""
+        """The arguments of the latest command of that name, as text; '' if there was none."""
         with suppress(StopIteration):
             command = next(command for command in reversed(self.commands) if command.script.name == name)
             return " ".join(map(str, command.arguments))
@@ -59,7 +59,7 @@ class ScriptedStore(Fake):
 
 
 class TrackedLeases(Fake):
-    """The heartbeat's part in an attempt."""
+    """The part of the heartbeat that an attempt uses."""
 
     def __init__(self) -> None:
         self.tracked = []

@@ -20,7 +20,7 @@ def events(redis_client, job_id):
     return [json.loads(line) for line in redis_client.lrange(keys.events(job_id), 0, -1)]
 
 
-def test_a_chat_is_answered_and_its_stream_equals_its_answer(client, redis_client):
+def test_the_stream_of_a_chat_equals_its_answer(client, redis_client):
     """A client that joins the deltas of the stream gets exactly the stored answer."""
     job_id = client.submit("[[offline tokens=40 interval=0.01]] hi")
 
@@ -53,7 +53,7 @@ def test_embeddings_are_answered(client):
 
 
 def test_an_answer_cut_off_by_the_provider_is_incomplete(client):
-    """`completed` means that the answer is complete; the reason says why it is not."""
+    """A client must not take a cut answer for a complete one. The finish reason names the cause."""
     job_id = client.submit("[[offline tokens=3 filter=1]]")
 
     assert client.ended(job_id).state is State.INCOMPLETE
@@ -78,7 +78,7 @@ def test_a_rejected_request_fails_without_a_retry(client, model_url, words, code
 
 
 @pytest.mark.parametrize("words", ["status=500", "status=429", "cut=3", "end=3", "stall=3"])
-def test_a_transient_fault_is_retried_and_the_answer_is_of_one_attempt(client, model_url, redis_client, words):
+def test_a_transient_fault_is_retried_and_the_answer_comes_from_one_attempt(client, model_url, redis_client, words):
     """After two faults the answer contains the text of the last attempt only, and the log shows where each ended."""
     name = key()
     job_id = client.submit(directive(f"{words} times=2 say=fine", name))
@@ -112,7 +112,7 @@ def test_a_permanent_fault_fails_with_the_number_of_attempts(client, model_url, 
 
 
 def test_retry_after_is_honoured_and_holds_no_slot(client, model_url, redis_client):
-    """While it waits the job is queued without a lease, and the provider is not called before the time it asked for."""
+    """A waiting job is queued without a lease, and the provider is not called before the time that it requested."""
     name = key()
     started = time.time()
     job_id = client.submit(directive("status=429 retry_after=1.5 times=1 say=ok", name))
@@ -136,7 +136,7 @@ def test_a_stock_celery_client_gets_and_awaits_answers(client, stock_celery):
 
 
 def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
-    """Holds at the most verbose log level, for success, retry, rejection, a cut stream and garbage."""
+    """This holds at the most verbose log level, for success, retry, rejection, a cut stream and garbage."""
     prompts = [
         f"[[offline say={CANARY}]] {CANARY}",
         *(directive(f"{words} times=1", key(), CANARY) for words in ("status=500", "cut=2", "stall=1")),
@@ -152,7 +152,7 @@ def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
 
 
 def test_a_job_whose_request_cannot_be_read_fails_in_its_first_attempt(client, redis_client, worker):
-    """It does not count as a worker loss, and nothing of the request reaches the log."""
+    """The failure is not a worker loss, and no part of the request reaches the log."""
     worker.send(signal.SIGSTOP)
     try:
         job_id = client.submit("hi")

@@ -1,4 +1,4 @@
-"""What each exception means for the job."""
+"""The translation of an exception into the outcome of an attempt."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tasks.leases import AttemptStopped, StopReason
 
 
 def test_an_error_of_the_attempt_is_charged_to_the_job():
-    """The retry policy decides on the very error that the provider caused."""
+    """The retry policy receives the original error of the provider."""
     error = ProviderRejected("no")
 
     assert classify("j", error) is error
@@ -24,13 +24,13 @@ def test_an_error_of_the_attempt_is_charged_to_the_job():
         (asyncio.CancelledError(), Skipped("worker_terminated")),
     ],
 )
-def test_a_stopped_attempt_is_no_failure_of_the_job(error, failure):
+def test_a_stopped_attempt_is_not_a_failure_of_the_job(error, failure):
     """A deploy or a cancel must not use up one of the job's attempts."""
     assert classify("j", error) == failure
 
 
 @pytest.mark.parametrize("error", [KeyError("canary"), SystemExit("canary"), StoreUnavailable("canary")])
-def test_any_other_exception_is_a_crash_that_quotes_nothing(error, caplog):
+def test_any_other_exception_is_a_crash_without_its_text(error, caplog):
     """An exception's text may quote the answer: neither the job's error nor the log contains it."""
     failure = classify("j", error)
 

@@ -1,4 +1,4 @@
-"""The steps of an attempt: what is written for each way in which it can end."""
+"""The steps of an attempt: the writes for each of its endings."""
 
 import asyncio
 from dataclasses import replace
@@ -92,8 +92,8 @@ def test_a_crash_of_the_work_is_a_failed_attempt(crash):
     assert "canary" not in scripted_store.sent("release")
 
 
-def test_an_answer_that_cannot_be_written_costs_the_answer_but_ends_the_attempt():
-    """Without the second write the job would keep its lease until it expires, and count as lost with its worker."""
+def test_an_answer_that_cannot_be_written_is_dropped_and_the_attempt_ends():
+    """Without the second write the lease would expire, and the attempt would count as a worker loss."""
     scripted_store = store(finish=[InternalError("half a character")])
 
     outcome = run(scripted_store, HELLO)
@@ -111,13 +111,13 @@ def test_an_answer_that_cannot_be_written_costs_the_answer_but_ends_the_attempt(
         ({"finish": [InternalError("x")], "release": [[b"lost"]]}, [HELLO]),
     ],
 )
-def test_a_lost_lease_is_no_error(replies, deltas):
-    """Another attempt has the job: this one must end without an exception, in whichever write it learns of that."""
+def test_a_lost_lease_is_not_an_error(replies, deltas):
+    """Another attempt holds the job. This attempt must end without an exception, whichever of its writes is refused."""
     assert run(store(**replies), *deltas) == Skipped("lease_lost")
 
 
 @pytest.mark.parametrize("script", ["claim", "finish"])
-def test_a_store_that_is_away_skips_the_job(script):
+def test_an_unavailable_store_skips_the_job(script):
     """The worker is stopping: the lease expires, and another worker takes the job."""
     assert run(store(**{script: [StoreUnavailable("away")]}), HELLO) == Skipped("store_unavailable")
 
@@ -138,7 +138,7 @@ def test_a_request_that_cannot_be_read_fails_without_a_retry():
 
 
 def stop_at(delta_number, reason):
-    """The outcome of an attempt that is stopped while that delta is awaited."""
+    """The outcome of an attempt that is stopped while the given delta is awaited, and its store."""
     scripted_store = store()
     services = make_services(scripted_store, None)
     provider = StoppedProvider(services.heartbeat, delta_number, reason)
@@ -146,7 +146,7 @@ def stop_at(delta_number, reason):
 
 
 class StoppedProvider:
-    """Streams two deltas, and stops the attempt before that one."""
+    """Streams two deltas, and stops the attempt before the given one."""
 
     def __init__(self, heartbeat, delta_number, reason) -> None:
         self.heartbeat, self.delta_number, self.reason = heartbeat, delta_number, reason
@@ -176,7 +176,7 @@ def test_a_lost_lease_stops_the_call_and_writes_nothing():
 
 
 def test_a_draining_worker_still_writes_a_complete_answer(monkeypatch):
-    """The answer is paid for: reading its citations must not be cut off, and the job not be run a second time."""
+    """The answer is paid for: extracting its citations must not be interrupted, and the job must not run again."""
     build_answer = chat._build_answer
     services = make_services(store(), ScriptedProvider(HELLO))
 

@@ -9,7 +9,7 @@ from tests.support.waiting import until
 
 
 def test_the_pool_never_runs_more_tasks_than_it_has_slots():
-    """Celery hands over too many tasks after it has lost its broker while jobs run; the surplus must wait."""
+    """After a lost broker connection Celery submits more tasks than there are slots; the surplus must wait."""
     pool = TaskPool(limit=2)
     pool.on_start()
     gate, started, ended = asyncio.Event(), [], []

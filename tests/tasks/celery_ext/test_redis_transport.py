@@ -16,7 +16,7 @@ QUEUE = "messages-under-test"
 
 @contextmanager
 def consuming(redis_url, slots, messages):
-    """A consumer with this many free slots, and the messages that it has received."""
+    """The connection of a consumer with the given number of free slots, and the messages that it receives."""
     taken = []
     with Connection(redis_url) as connection, connection.channel() as channel:
         for text, priority in messages:
@@ -45,7 +45,7 @@ def test_one_round_trip_brings_many_messages_and_none_beyond_the_free_slots(redi
 
 
 def test_messages_of_high_priority_are_taken_first(redis_url, redis_client):
-    """A recovered or retried job has waited already, and goes before the backlog."""
+    """A recovered or retried job has already waited, so it is taken ahead of the backlog."""
     messages = [("waits", keys.NORMAL_PRIORITY), ("first", keys.HIGH_PRIORITY)]
     with consuming(redis_url, 10, messages) as (connection, taken):
         connection.drain_events(timeout=5)
@@ -55,7 +55,7 @@ def test_messages_of_high_priority_are_taken_first(redis_url, redis_client):
 
 
 def test_a_taken_message_is_stored_nowhere_and_is_not_redelivered(redis_url, redis_client):
-    """Neither without an acknowledgement nor when the connection closes: the job still runs in this worker."""
+    """An unacknowledged message is not redelivered even when the connection closes: its job still runs here."""
     with consuming(redis_url, 2, [("a", 0), ("b", 0)]) as (connection, taken):
         connection.drain_events(timeout=5)
         assert len(taken) == 2
@@ -66,7 +66,7 @@ def test_a_taken_message_is_stored_nowhere_and_is_not_redelivered(redis_url, red
 
 
 def test_a_rejected_message_returns_to_the_list_of_its_priority(redis_url, redis_client):
-    """It goes behind the waiting messages, so that another worker is likely to take it."""
+    """The message is put behind the waiting ones, so that another worker is likely to take it."""
     messages = [("rejected", keys.NORMAL_PRIORITY), ("next", keys.NORMAL_PRIORITY)]
     with consuming(redis_url, 1, messages) as (connection, taken):
         connection.drain_events(timeout=5)

@@ -65,7 +65,7 @@ def test_foreign_ids_go_to_celery_and_unknown_job_ids_leave_no_trace(worker, cli
 def test_a_cancel_that_redis_has_lost_is_repeated_when_the_message_arrives(
     worker, client, model_url, redis_client, settings, stock_control
 ):
-    """Otherwise the job would wait for ever: the worker remembers the revoke and drops every message for it."""
+    """Otherwise the job would wait forever: the worker remembers the revoke and drops every message for it."""
     name = key()
     job_id = client.submit(directive("status=429 retry_after=60 times=1", name))
     until(lambda: client.record(job_id).retry_at_ms)
@@ -108,7 +108,7 @@ def test_an_outage_of_the_store_is_reported_and_the_next_revoke_works(redis_clie
 
 @pytest.fixture
 def in_this_process(redis_url, monkeypatch):
-    """The command with a store and a list of revoked ids of its own, for one test."""
+    """The remote control command in this process, with its own store and list of revoked ids."""
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setattr(worker_state, "revoked", LimitedSet())
     get_settings.cache_clear()

@@ -20,7 +20,7 @@ def cite(text="Oil [1]."):
 
 
 def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(monkeypatch):
-    """Other calls go on meanwhile, and the longest possible message costs no more than the longest question."""
+    """Other calls are not blocked, and the longest possible message costs no more than the longest question."""
     reads = []
 
     def read(_text, question, _sources):
@@ -50,7 +50,7 @@ def test_a_fault_in_citing_costs_only_the_citations(monkeypatch, caplog, fault):
 
 
 def test_a_question_whose_job_was_deleted_is_stopped():
-    """The lease is gone with the job; the attempt must not report a fault of a document."""
+    """The job and its lease no longer exist; the attempt must not report an error of a document."""
 
     class NoRecord:
         async def run(self, _command):

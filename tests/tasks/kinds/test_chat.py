@@ -1,4 +1,4 @@
-"""A chat call answered from documents: with citations, without sources, and with a fault in the citing."""
+"""A chat call answered from documents: with citations, without sources, and with a fault while citing."""
 
 import asyncio
 from types import SimpleNamespace
@@ -40,7 +40,7 @@ def answer_from(monkeypatch, sources, provider):
 
 
 def test_an_answer_from_documents_cites_its_sources(monkeypatch):
-    """The provider gets the sources in its prompt, and the quote of the answer stands on the cited page."""
+    """The prompt contains the sources, and the citation quotes the source that the answer names."""
     provider = ScriptedProvider(Delta(text="The lamp burns oil [1]."), Delta(finish_reason="stop", model="m"))
 
     chat_answer, context = answer_from(monkeypatch, SOURCES, provider)
@@ -53,7 +53,7 @@ def test_an_answer_from_documents_cites_its_sources(monkeypatch):
 
 
 def test_without_a_source_no_provider_is_called(monkeypatch):
-    """The answer says so, cites nothing and costs nothing."""
+    """The answer states that there is none, has no citations and costs nothing."""
     provider = ScriptedProvider()
 
     chat_answer, _ = answer_from(monkeypatch, (), provider)
@@ -64,8 +64,8 @@ def test_without_a_source_no_provider_is_called(monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [IndexError, RecursionError, MemoryError])
-def test_a_fault_in_citing_costs_no_answer(monkeypatch, fault):
-    """The text is paid for: it is answered without citations."""
+def test_a_fault_while_citing_keeps_the_answer(monkeypatch, fault):
+    """The text is paid for, so it is returned without citations."""
 
     def fail(*_):
         raise fault

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 @pytest.fixture
 def jobs(store, settings):
-    """Leases are short, so that a server that started moments ago counts as long enough up."""
+    """A driver with short leases, so that recovery soon trusts a server that has just started."""
     short = settings.model_copy(update={"lease_seconds": 0.3, "heartbeat_seconds": 0.1, "max_worker_losses": 3})
     driver = Driver(store, short)
     driver.message_template = make_message_template(app, short)
@@ -24,7 +24,7 @@ def jobs(store, settings):
 
 @pytest.fixture
 def tick(jobs):
-    """Run every maintenance task once."""
+    """Runs every maintenance task of recovery once."""
     return jobs.recover
 
 
@@ -37,5 +37,5 @@ def expire_lease(redis_client, job_id):
 
 
 def make_message_old(redis_client, job_id):
-    """Old enough to count as lost."""
+    """Make the job old enough for its message to count as lost."""
     redis_client.hset(keys.job(job_id), "created_at_ms", 1)

@@ -19,7 +19,7 @@ from tests.tasks.maintenance.conftest import expire_lease, republished_ids
 
 
 def test_a_job_of_a_dead_worker_is_queued_again_before_the_backlog(jobs, tick, redis_client):
-    """It counts as a worker loss and not as a failure; its attempt is closed in the log and can no longer write."""
+    """The attempt counts as a worker loss, not as a failure. It is closed in the log and can no longer write."""
     lease = jobs.lease()
     jobs.append(lease, "half an ans")
     expire_lease(redis_client, lease.job_id)
@@ -33,7 +33,7 @@ def test_a_job_of_a_dead_worker_is_queued_again_before_the_backlog(jobs, tick, r
     assert not jobs.finish(lease)
 
 
-def test_a_live_lease_is_left_alone(jobs, tick):
+def test_a_live_lease_is_not_touched(jobs, tick):
     """A worker that renews its lease keeps its job."""
     lease = jobs.lease()
 
@@ -43,7 +43,7 @@ def test_a_live_lease_is_left_alone(jobs, tick):
 
 
 def test_a_job_that_loses_too_many_workers_fails_with_a_clear_code(jobs, tick, redis_client):
-    """A job that kills its workers must not run for ever."""
+    """A job that kills its workers must not run forever."""
     job_id = jobs.create()
     for _ in range(3):
         expire_lease(redis_client, jobs.lease(job_id).job_id)
@@ -68,7 +68,7 @@ def test_no_lease_is_judged_right_after_an_outage():
 def test_an_expired_lease_waits_until_the_outage_is_over(
     jobs, redis_client, monkeypatch, uptime_seconds, seconds_since_outage, state
 ):
-    """Both the server's uptime and this worker's own view of the outage hold recovery back."""
+    """Recovery waits both after a restart of the server and after a lost connection of this worker."""
     monkeypatch.setattr(AsyncStore, "seconds_since_outage", seconds_since_outage)
     server = jobs.store.run(server_info()).model_copy(update={"uptime_seconds": uptime_seconds})
     now_ms = jobs.store.run(queries.server_time_ms())

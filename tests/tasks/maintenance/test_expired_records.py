@@ -1,4 +1,4 @@
-"""Indexes do not grow for ever."""
+"""The indexes do not keep entries of expired records."""
 
 from jobs.states import State
 from jobs.storage import keys

@@ -1,4 +1,4 @@
-"""One worker at a time does the maintenance, and goes on after a failure."""
+"""One worker at a time does the maintenance, and continues after a failure."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from tasks.maintenance.leader import run_while_leader
 
 
 def run_as(worker, settings, run, seconds):
-    """Run the loop of this worker until ``run`` raises CancelledError, for so many seconds at most."""
+    """Run the loop of this worker until ``run`` raises CancelledError, but at most for the given seconds."""
 
     async def loop():
         store = AsyncStore(connect_async(settings))
@@ -38,7 +38,7 @@ def test_a_run_that_raises_is_logged_and_repeated(redis_client, settings, caplog
 
 
 def test_a_worker_that_is_not_the_leader_does_nothing(redis_client, settings, store):
-    """Redis is spared the same work from every worker."""
+    """Without the lock every worker would repeat the same work in Redis."""
     assert store.run(transitions.become_leader("another", 60_000))
     runs = []
 

@@ -1,4 +1,4 @@
-"""Redis keeps memory for the jobs that run."""
+"""Redis reserves memory for the running jobs."""
 
 from jobs.storage import keys
 

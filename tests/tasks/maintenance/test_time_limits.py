@@ -7,7 +7,7 @@ from tests.support.waiting import until
 
 
 def test_a_queued_job_past_its_deadline_fails(jobs, tick, redis_client):
-    """A job that no worker takes must not stay queued for ever."""
+    """A job that no worker takes must not stay queued forever."""
     job_id = jobs.create(jobs.new_job(deadline_seconds=0.001))
     until(lambda: jobs.store.run(queries.overdue(jobs.store.run(queries.server_time_ms()), 10)))
 

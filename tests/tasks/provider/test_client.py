@@ -100,7 +100,7 @@ def test_a_strict_server_accepts_every_part_of_a_conversation(model_url):
     ],
 )
 def test_each_fault_is_translated_to_one_error_with_a_stable_code(model_url, words, kind, code, retry_after):
-    """It keeps Retry-After and holds neither prompt nor key; the SDK makes exactly one call."""
+    """The error keeps Retry-After and contains neither prompt nor key; the SDK makes exactly one call."""
     name = key()
 
     with pytest.raises(AttemptError) as failed:
@@ -201,7 +201,7 @@ def test_provider_api_responses_allows_no_fallback(model_url):
 
 
 @pytest.mark.parametrize(("status", "api_format"), [(503, "auto"), (404, "chat"), (429, "chat")])
-def test_a_refusal_after_the_fallback_settles_the_format_and_a_failure_does_not(model_url, status, api_format):
+def test_a_rejection_after_the_fallback_decides_the_format_and_a_server_error_does_not(model_url, status, api_format):
     """Some proxies take a model out of service after a 404, so /responses must not be called again needlessly."""
 
     async def work(provider):

@@ -1,4 +1,4 @@
-"""Servers spell and end their streams differently, shown over a bare socket; the answer must be the same."""
+"""Servers write and end their streams differently, here over a bare socket; the answer must be the same."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ def ask(*writes, head=HEAD, stays_open=False, **values):
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_an_answer_does_not_depend_on_line_ends_comments_or_chunk_sizes(line_end):
-    """Servers differ in all three."""
+    """Servers differ in all three, and none of them may change the answer."""
     body = encode_lines([": keep-alive", *HELLO, "data: [DONE]"], line_end)
 
     assert ask(chunked(body) + END) == "hello"
@@ -82,7 +82,7 @@ def test_an_answer_with_a_finish_reason_needs_no_done_event():
     assert ask(chunked(encode_lines(HELLO)) + END) == "hello"
 
 
-def test_a_server_that_stays_open_after_the_last_event_delays_nothing():
+def test_a_connection_left_open_after_the_last_event_does_not_delay_the_answer():
     """The answer is complete immediately, and we close the connection."""
     started_at = time.monotonic()
 
@@ -91,7 +91,7 @@ def test_a_server_that_stays_open_after_the_last_event_delays_nothing():
 
 
 def test_an_answer_beyond_the_limit_is_cut_and_its_connection_closed():
-    """The rest would cost money and is not waited for."""
+    """Waiting for the rest would cost money."""
     assert ask(chunked(encode_lines(HELLO[:2])), stays_open=True, max_answer_chars=4) == "hell"
 
 

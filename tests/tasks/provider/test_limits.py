@@ -60,7 +60,7 @@ TEXT_EVENTS = [
     ],
 )
 def test_a_text_is_cut_exactly_at_the_limit(parser, payloads):
-    """It is the same text for a client that streams and for one that reads the result, and no more is waited for."""
+    """Streaming clients and clients that read the result get the same text, and the stream ends there."""
     deltas, is_over = read_stream(parser(5), *payloads)
 
     assert text(deltas) == "abcde"
@@ -72,7 +72,7 @@ def test_a_text_is_cut_exactly_at_the_limit(parser, payloads):
 
 @pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser])
 def test_a_text_as_long_as_the_limit_is_complete(parser):
-    """The limit must not mark an answer as cut off that is not."""
+    """A complete answer must not be marked as cut off."""
     deltas, is_over = read_stream(parser(5), chunk(content="abc"), chunk(content="de"), chunk("stop"))
 
     assert (text(deltas), last(deltas, "finish_reason"), is_over) == ("abcde", "stop", False)
@@ -111,7 +111,7 @@ def test_reasoning_and_refusals_count_towards_the_limit():
 
 
 def test_data_beside_the_text_has_its_own_limit():
-    """A generous one: log probabilities are many times as long as their text, and must still be bounded."""
+    """Log probabilities are many times as long as their text: the limit allows for that and still bounds them."""
     token = {"token": "abcd", "logprob": -0.1, "top_logprobs": [{"token": "abcd" * 300, "logprob": -0.1}]}
     choice = {"index": 0, "delta": {}, "logprobs": {"content": [token]}}
     chunks = [{"model": "m", "choices": [choice]}] * 2_000
@@ -124,7 +124,7 @@ def test_data_beside_the_text_has_its_own_limit():
 
 
 def test_a_response_beyond_the_limit_keeps_its_items():
-    """Finished items stay as they are; open items keep what has arrived and are marked as incomplete."""
+    """Finished items are unchanged. Open items keep the received part and are marked as incomplete."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f"}
     deltas, _ = read_stream(
         ResponseParser(9),

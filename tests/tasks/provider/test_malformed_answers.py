@@ -141,7 +141,7 @@ def test_many_shallow_values_are_not_too_deep():
 
 @pytest.mark.parametrize("parser", PARSERS)
 def test_half_a_character_at_the_end_is_replaced(parser):
-    """Its other half will not come, and neither UTF-8 nor Redis accepts it alone."""
+    """The other half will not arrive, and half a character cannot be encoded as UTF-8."""
     parser = parser()
     payloads = [chunk(delta={"content": "a\ud83d"}), chunk(delta={}, finish_reason="stop")]
     deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(parser.finish)
@@ -172,7 +172,7 @@ def test_malformed_vectors_are_broken(data):
 
 @pytest.mark.parametrize("second", [[1.0], [1.0, 2.0, 3.0], "AACAPw=="])
 def test_vectors_of_unequal_length_in_one_answer_are_broken(second):
-    """They could never be compared with each other."""
+    """Vectors of different lengths cannot be compared with each other."""
     data = [{"index": 0, "embedding": [0.5, 1.0]}, {"index": 1, "embedding": second}]
     with pytest.raises(ProviderBroken):
         _read_embeddings({"data": data, "model": "e"}, EmbeddingsTask(kind="embeddings", input=("a", "b")))

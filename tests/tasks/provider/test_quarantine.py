@@ -64,7 +64,7 @@ def test_a_stop_signal_to_the_whole_group_does_not_end_the_call(number):
     assert text == "w0 w1 w2 w3 w4"
 
 
-def test_a_stop_signal_while_the_child_starts_is_not_the_jobs_fault(monkeypatch):
+def test_a_stop_signal_while_the_child_starts_is_not_blamed_on_the_job(monkeypatch):
     """A starting child cannot ignore the signal yet; the job gets another attempt instead of `worker_lost`."""
 
     async def killed_while_starting(*_args, **options):
@@ -86,7 +86,7 @@ def test_a_stop_signal_while_the_child_starts_is_not_the_jobs_fault(monkeypatch)
 
 
 def test_a_job_that_kills_its_quarantine_process_is_worker_lost():
-    """With a process of its own, the job itself is proven to be the cause."""
+    """The job is the only one in its process, so it is proven to be the cause."""
     with pytest.raises(WorkerLost):
         asyncio.run(_chat("[[offline tokens=50 interval=0.1]] hi", lambda: child().kill()))
 
@@ -119,7 +119,7 @@ def test_every_kind_of_conversation_works_in_quarantine(request_):
 
 
 def test_the_child_ends_when_its_worker_is_gone(model_url):
-    """Even while the provider is silent: otherwise the call would run on beside its retry."""
+    """This holds even while the provider is silent: otherwise the call would continue beside its retry."""
     name = key()
     request = ChatTask(kind="chat", message=directive("delay=30", name))
     job_input = _job_input(request)

@@ -1,4 +1,4 @@
-"""The decoder returns the same events for every way in which the network cuts the stream."""
+"""The decoder returns the same events wherever the network splits the stream."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_an_event_is_returned_as_soon_as_it_is_complete():
 
 
 def test_an_unfinished_event_is_not_returned():
-    """The rest of a cut stream must not pass for data."""
+    """The remainder of a cut stream must not be taken for data."""
     assert SSEDecoder().feed(b"data: cut off\n") == []
 
 

@@ -32,7 +32,7 @@ def test_a_chunk_before_any_choice_is_streamed_too():
 
 
 def test_content_in_parts_is_streamed_as_data():
-    """Parts cannot be sent as text, and the texts after them stay plain texts."""
+    """Content parts cannot be sent as text; the text after them is still plain text."""
     parser = CompletionParser()
     list(parser.parse(chunk(content="")))
     (parts,), (text,) = parser.parse(chunk(content=THOUGHT)), parser.parse(chunk(content="hi"))

@@ -1,4 +1,4 @@
-"""Which provider call answers which request."""
+"""The provider call for each request."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_a_completion_is_forwarded_unchanged():
     assert call.body == body | {"model": "m", "stream": True, "stream_options": {"x": 1, "include_usage": True}}
 
 
-def test_a_rejection_quotes_no_more_of_a_request_than_a_name():
+def test_a_rejection_quotes_only_names_from_a_request():
     """The type of an item is the caller's text and may contain private data."""
     with pytest.raises(ProviderRejected) as error:
         completion_call(ResponseTask(kind="response", body={"input": [{"type": "Canary 4711"}]}), SETTINGS)
