@@ -52,7 +52,7 @@ class QueueDepth(FrozenModel):
 
 
 class Rates(FrozenModel):
-    """Jobs per minute, averaged over the last five full minutes."""
+    """Jobs per minute, averaged over RATE_MINUTES full minutes."""
 
     created: float
     completed: float

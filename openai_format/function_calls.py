@@ -11,9 +11,9 @@ from openai_format.types import JsonObject
 def call_index(fragment: JsonObject, calls: Sequence[JsonObject]) -> int:
     """The position of the call that the fragment continues; ``len(calls)`` if the fragment begins a new call.
 
-    The fragment's index and id decide. Without them, it continues the latest call. Some providers give all calls the same
-    index, or none. Some repeat id and name in each fragment, or give each fragment an id of its own. Some send no
-    ids, and each call in one fragment.
+    The fragment's index and id decide. Without them, it continues the latest call. Some providers give all calls the
+    same index, or none. Some repeat id and name in each fragment, or give each fragment an id of its own. Some send no
+    ids, and send each call in one fragment.
     """
     index, call_id = fragment.get("index"), fragment.get("id")
     candidates = [n for n, call in enumerate(calls) if index is None or call.get("index") in (None, index)]

@@ -34,7 +34,7 @@ def reasoning_of(message: JsonObject) -> str:
 
 
 def to_items(messages: Iterable[JsonObject]) -> list[JsonObject]:
-    """The messages as items. Content without a counterpart stays unchanged: the provider decides whether to accept it."""
+    """The messages as items. Content without a counterpart stays unchanged: the provider may accept or reject it."""
     return [item for message in messages for item in _items_of(message)]
 
 

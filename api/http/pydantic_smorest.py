@@ -165,7 +165,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
     def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
-        """Document a response without flask-smorest's wrapper, which would cost each request a useless call."""
+        """Document a response without flask-smorest's wrapper, which would add a call to each request."""
         options["schema"] = _to_schema(options.get("schema"))
         describe = super().alt_response(status_code, response, **options)
 

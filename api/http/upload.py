@@ -87,7 +87,7 @@ def _is_installed() -> bool:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file. ``read`` returns b"" at the end. Raises DocumentTooLarge, and MalformedUpload if the file is incomplete."""
+    """A file. ``read`` returns b"" at the end, and raises DocumentTooLarge, and MalformedUpload for a cut file."""
 
     filename: str
     read: Callable[[int], bytes]

@@ -45,8 +45,8 @@ _INTERNAL_ERROR: Final = JobError(code=InternalError.code, message="internal ser
 class JobStream:
     """One reader's stream of a job's events with numbers above ``after``.
 
-    Call ``first_events`` or ``hold_until_output`` first, then ``respond`` or ``close``. After the first call, the stream
-    waits through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, and
+    Call ``first_events`` or ``hold_until_output`` first, then ``respond`` or ``close``. After the first call, it waits
+    through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, and
     ``on_first_bytes`` once the first bytes have been sent.
     """
 
