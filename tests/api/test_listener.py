@@ -1,8 +1,4 @@
-<<<<<<< ours
-"""Waiting for changes: no missed change, one connection and one thread for all, and nothing is left behind."""
-=======
 """Waiting for changes: no change is missed, all waiters share one connection and one thread, and nothing leaks."""
->>>>>>> theirs
 
 import os
 import threading
