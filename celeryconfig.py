@@ -26,7 +26,7 @@ result_expires = _settings.result_ttl_seconds
 # Keeps the count of free slots exact; no acknowledgement is sent for it (tasks/celery_ext/redis_transport.py).
 task_acks_late = True
 task_reject_on_worker_lost = True  # prefork: a lost child's message returns; the claim decides whether it still matters
-worker_prefetch_multiplier = 1  # reserves no message beyond the running ones
+worker_prefetch_multiplier = 1  # a worker reserves no messages beyond its running jobs
 task_track_started = False  # the record contains the state
 task_publish_retry_policy = {
     "max_retries": 1,
@@ -43,7 +43,7 @@ worker_cancel_long_running_tasks_on_connection_loss = (
 )
 worker_hijack_root_logger = False
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = None  # with the default of 100 a worker gives up
+broker_connection_max_retries = None  # a worker gives up after the default of 100
 broker_connection_timeout = 2
 broker_pool_acquire_timeout = 2  # the default waits forever
 
@@ -54,7 +54,7 @@ broker_transport_options = {
     "socket_keepalive": True,
     "health_check_interval": 10,
     "retry_on_timeout": False,
-    "max_connections": _settings.worker_concurrency + 50,  # with the default of 10, slots leaked
+    "max_connections": _settings.worker_concurrency + 50,  # slots leaked with the default of 10
     **_broker.transport_options,  # for Sentinels
 }
 if _broker.tls is not None:  # `inspect conf` reads the URL without it: its warning of "insecure" TLS is wrong

@@ -155,12 +155,12 @@ def _stream_response(created: Created, on_disconnect: Callable[[], None] | None)
     record = created.record or lookup.record(services().store, created.job_id)
     response_headers = {"Location": url_for("chat.show_chat", job_id=created.job_id), **replayed_header(created)}
     stream = JobStream(record, NativeEncoder(), on_disconnect=on_disconnect)
-    stream.first_events()  # while an error can still be answered as one
+    stream.first_events()  # an error here still gets its own HTTP status
     return stream.respond(response_headers)
 
 
 def _cancel_callback(created: Created) -> Callable[[], None] | None:
-    """Cancels the job when the client disconnects. None for a job that an earlier request with the same key created."""
+    """A callback that cancels the job. None for a job that an earlier request with the same key created."""
     if created.record is None:
         return None
     app_services, record = services(), created.record

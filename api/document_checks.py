@@ -1,4 +1,4 @@
-"""Checks the documents of a chat before it becomes a job, so that an unusable one is rejected immediately."""
+"""Checks the documents of a chat before it becomes a job, so that a chat with an unusable one is rejected."""
 
 from typing import Final
 
@@ -14,15 +14,18 @@ _ALL: Final = "all"
 
 
 class DocumentNotAvailable(InvalidRequest):
-    """A document is unknown, deleted, still being ingested, or has failed; ``code`` distinguishes these."""
+    """A document does not exist, is still being ingested, or has failed; ``code`` distinguishes these three."""
 
     def __init__(self, code: str, message: str, param: str) -> None:
         super().__init__(message, param=param)
-        self.code = code  # type: ignore[misc]  # one class, four codes
+        self.code = code  # type: ignore[misc]  # one class, three codes
 
 
 def check_documents(request: ChatRequest) -> None:
-    """Raises DocumentNotAvailable. The worker checks again: a document may be deleted while the job waits."""
+    """Raises DocumentNotAvailable, or DocumentRejected if document support is not installed.
+
+    The worker checks again, because a document may be deleted while the job waits.
+    """
     if request.documents is None:
         return
     check_installed()

@@ -1,4 +1,4 @@
-"""Documents over HTTP: upload, show, delete. They are ingested and removed by jobs like any other."""
+"""Documents over HTTP: upload, list, show and delete. Jobs ingest and remove them."""
 
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ blueprint = Blueprint(
 blueprint.before_request(check_installed)
 
 _ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
-_MAX_TRIES: Final = 5  # of an upload whose document is deleted again each time it is found
+_MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is deleted in the meantime
 
 
 @blueprint.route("", methods=["POST"])
@@ -122,7 +122,7 @@ def delete_document(document_id: str) -> Any:
 
 
 def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
-    """The document of this file: a new one, or the existing one with the same content. Raises DocumentError."""
+    """The document with this content: a new one or the existing one. Raises DocumentError, StoreUnavailable."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
     with files.receive(upload, app_services.settings.document_max_bytes) as stored_upload:
@@ -149,9 +149,9 @@ def _new_document(raw_filename: str, stored_upload: StoredUpload) -> NewDocument
 def _ensure_ingest_job(
     app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
 ) -> DocumentView | None:
-    """The document's record; unless the document is ready, an ingest job owns it and has the file.
+    """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
-    None if the document was deleted in the meantime. A later deletion counts as one after the upload.
+    None if the document was deleted in the meantime. From here on a deletion counts as one after the upload.
     """
     view = _live_view(app_services, app_services.store.run(transitions.document.add(document)))
     if view is None or not view.is_orphaned:
@@ -170,7 +170,7 @@ def _ensure_ingest_job(
 
 
 def _live_view(app_services: Services, document_id: str) -> DocumentView | None:
-    """None for a deleted document."""
+    """The document; None if it was deleted."""
     (view,) = document_lookup.views(app_services.store, [document_id])
     return None if view is None or view.state is DocumentState.DELETING else view
 

@@ -12,7 +12,7 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 
 from jobs.settings import get_settings
 
-GC_THRESHOLD = 50_000  # new objects; with Python's default of 700, thousands of waiting requests are scanned constantly
+GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
 
 _settings = get_settings()
 

@@ -1,6 +1,6 @@
 """The base class of all data that crosses a process boundary.
 
-Fields with texts of people or models (messages, answers) are declared with ``repr=False``, so that no log line,
+Fields with text written by people or models (messages, answers) are declared with ``repr=False``, so that no log line,
 traceback or test failure shows them by accident.
 """
 

@@ -1,4 +1,4 @@
-"""Reads of documents, each in a few round trips. The commands are in ``queries``."""
+"""Reads documents, each time in a few round trips. The commands are in ``queries``."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +21,7 @@ class DocumentPage(FrozenModel):
 
 
 def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
-    """In the order of the ids; None for a document that does not exist."""
+    """The documents in the order of the ids; None for a document that does not exist."""
     records = store.run_all([queries.document(document_id) for document_id in document_ids])
     pending = [record for record in records if record is not None and record.state in _PENDING_STATES]
     jobs = store.run_all([queries.record(record.job_id) for record in pending])
@@ -30,7 +30,7 @@ def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None
 
 
 def view(store: Store, document_id: str, tenant: str) -> DocumentView:
-    """Raises DocumentNotFound, also for a document of another tenant."""
+    """One document. Raises DocumentNotFound, also for a document of another tenant."""
     (found,) = views(store, [document_id])
     if found is None or found.record.tenant != tenant:
         raise DocumentNotFound("no such document: it was deleted or never existed", param="document_id")
@@ -38,7 +38,7 @@ def view(store: Store, document_id: str, tenant: str) -> DocumentView:
 
 
 def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
-    """Raises InvalidRequest for a malformed cursor."""
+    """One page of a tenant's documents. Raises InvalidRequest for a malformed cursor."""
     ids = store.run(queries.document_page(tenant, decode_cursor(cursor), limit + 1))
     found = [document for document in views(store, ids[:limit]) if document is not None]
     is_end = len(ids) <= limit or not found

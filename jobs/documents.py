@@ -6,17 +6,18 @@
     all of these       --remove-->    deleting        by a deletion
     deleting           --purge-->     (none)          by whichever job or worker has removed the data
 
-One rule: **one job owns a document until the document is where that job is to bring it: ready, or gone.**
+One rule: **one job owns a document until that job has made it ready or removed it.**
 
-- Only the owner job writes to the document. A ready document needs no owner: no job changes it, and a job that comes
+- Only the owner job writes to the document. A ready document needs no owner: no job changes it, and a job that runs
   late has nothing to do.
-- A job may end without success, even without a write to the document: cancelled, out of time, or with its worker. So
-  the state of a document is read from both records (``DocumentView.of``). Then, and only then, the document gets
-  another owner: the job of the next upload of that content, or of a retried ingest.
+- A job may end without success and without a write to the document: it was cancelled, its time was up, or its worker
+  died. The state of a document is therefore derived from both records (``DocumentView.of``). Only after such an end
+  does another job become the owner in order to ingest the document: the job of the next upload of the same content, or
+  of a retried ingest. A deletion makes its removal job the owner immediately.
 - The record is written first, then the file, then the job. Each upload that creates a job stores the file again: no
   ingest starts without a file, no file is stored without a record, and a lost file is restored.
-- Anyone may remove the data of a deleted document: its removal job, a retried one, and finally the document cleanup
-  of the workers (tasks/maintenance/document_cleanup.py), which checks the document until no data is left.
+- Any of these may remove the data of a deleted document: its removal job, a retry of that job, and the document
+  cleanup of the workers (tasks/maintenance/document_cleanup.py), which checks the document until no data is left.
 """
 
 import json
@@ -30,14 +31,14 @@ from jobs.states import State
 
 
 class DocumentState(StrEnum):
-    INGESTING = "ingesting"  # its job is queued or in progress
-    READY = "ready"  # it can be queried
-    FAILED = "failed"  # it cannot; the error contains the reason; another upload tries again
-    DELETING = "deleting"  # it is hidden from every question; its file and chunks are being removed
+    INGESTING = "ingesting"  # its owner job is queued or in progress
+    READY = "ready"  # chats can use it
+    FAILED = "failed"  # chats cannot use it; the error has the reason; a further upload retries the ingest
+    DELETING = "deleting"  # it is hidden from search; its file and chunks are being removed
 
 
 class DocumentRecord(FrozenModel):
-    """A document as it is stored."""
+    """The stored record of a document."""
 
     document_id: str
     tenant: str
@@ -77,11 +78,11 @@ class NewDocument(FrozenModel):
 
 
 class DocumentView(FrozenModel):
-    """A document with its actual state, which depends on its job too."""
+    """A document with its actual state, which depends on its owner job too."""
 
     record: DocumentRecord
     state: DocumentState
-    error: JobError | None = None  # why its job has ended without success
+    error: JobError | None = None  # why its job ended without success
     has_job: bool = True  # the job's record exists, even if the job has ended
 
     @classmethod
@@ -94,11 +95,14 @@ class DocumentView(FrozenModel):
 
     @property
     def is_orphaned(self) -> bool:
-        """The owner job has ended without success: another job may become the owner."""
+        """True if the owner job ended without success: another job may become the owner."""
         return self.error is not None
 
     def next_job_id(self, new_job: str) -> str:
-        """The next owner: ``new_job``, or the recorded job if it was never created, so that many callers create one."""
+        """The id of the next owner job: ``new_job``, or the recorded id if no job was created with it.
+
+        With the recorded id, concurrent callers create one job instead of several.
+        """
         was_never_created = self.record.state is not DocumentState.FAILED and not self.has_job
         return self.record.job_id if was_never_created else new_job
 
@@ -116,7 +120,7 @@ def _orphan_error(state: DocumentState, job: JobRecord | None) -> JobError:
 
 
 _INGEST = ("ingest", "upload it again")
-_REMOVAL = ("removal", "its data will still be removed, as soon as that is possible")
+_REMOVAL = ("removal", "its data will still be removed in the background")
 
 
 def _own_error(record: DocumentRecord) -> JobError | None:
@@ -126,7 +130,7 @@ def _own_error(record: DocumentRecord) -> JobError | None:
 
 
 def unavailable_error(document_id: str, view: DocumentView | None, tenant: str) -> JobError | None:
-    """Why this document cannot be queried; None when it can."""
+    """Why chats cannot use this document; None if they can."""
     if view is None or view.record.tenant != tenant or view.state is DocumentState.DELETING:
         return JobError(code="document_not_found", message=f"no such document: {document_id}")
     if view.state is DocumentState.INGESTING:

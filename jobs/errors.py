@@ -1,4 +1,4 @@
-"""Every error that a caller can receive, as one tree. A class outside this module has its module after it.
+"""Every error that a caller can receive, as one tree. A class outside this module is listed with its module.
 
     ChatqueueError
     ├── InvalidRequest               422 invalid_request        a field is invalid; ``param`` names it
@@ -9,7 +9,7 @@
     │   ├── RequestUnreadable        422 request_unreadable     the stored request of a job cannot be read
     │   ├── InvalidFields            422 invalid_request        one or more fields are invalid (api.http.validation)
     │   ├── DocumentNotAvailable     422 set per error          a document cannot be queried (api.document_checks)
-    │   └── BadParameter             400 invalid_request        OpenAI refuses it, or chatqueue (api.openai.errors)
+    │   └── BadParameter             400 invalid_request        rejected by OpenAI, or unsupported (api.openai.errors)
     │       ├── PreviousResponseNotFound 400 previous_response_not_found  (api.openai.errors)
     │       └── ConversationTooLong  400 conversation_too_long  (api.openai.errors)
     ├── NotFound                     404 not_found
@@ -22,23 +22,23 @@
     ├── UnsupportedMediaType         415 unsupported_media_type
     ├── QueueFull                    429 queue_full             ``retry_after_seconds``: when to try again
     ├── ClientDisconnected           499 client_disconnected    appears in logs only (api.http.disconnect)
-    ├── DocumentRejected             set per error              an upload, by its DocumentError (api.http.upload)
-    ├── JobFailedError               502 set per error          the job that the call waits for (api.http.problems)
+    ├── DocumentRejected             set per error              a DocumentError (api.http.upload)
+    ├── JobFailedError               502 set per error          the awaited job has failed (api.http.problems)
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
-    ├── StoreUnavailable             503 store_unavailable      Redis refuses, is silent or is loading
-    ├── StillRunning                 504 still_running          the wait of a /v1 call is over (api.openai.errors)
+    ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, silent or loading
+    ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
     └── AttemptError                 no HTTP status: it ends an attempt, not a request
-        ├── ProviderRetryable        worth another attempt: 408, 409, 429, 5xx, timeout, cut stream
+        ├── ProviderRetryable        retried: 408, 409, 429, 5xx, timeout, cut stream
         ├── ProviderRejected         the request is invalid or not allowed: 400, 401, 403, 404, 422
         ├── ProviderBroken           the reply does not follow the protocol
         ├── DocumentRejected         a document cannot be read or queried; the code names the reason
-        ├── AttemptCrashed           a bug, or no memory: worth another attempt
-        ├── DeadlineExceeded         the job's own time is up
-        └── WorkerLost               the job ended its process even in quarantine, where it ran alone
+        ├── AttemptCrashed           a bug, or out of memory: retried
+        ├── DeadlineExceeded         the job's deadline has passed
+        └── WorkerLost               the job killed its quarantine process, or lost too many workers
 
-Errors of documents/ form a tree of their own (documents/errors.py): the web raises them as its DocumentRejected, the
-worker as the DocumentRejected below AttemptError, or as AttemptCrashed where another attempt may help.
+documents/ has an error tree of its own (documents/errors.py). The API translates its errors to api's DocumentRejected.
+The worker translates them to the DocumentRejected below AttemptError, or to AttemptCrashed if a retry may help.
 
 No message here ever contains a prompt, an answer or a secret: messages are logged and shown.
 """
@@ -47,7 +47,7 @@ from typing import ClassVar
 
 
 class ChatqueueError(Exception):
-    """The root. ``code`` is stable: clients may switch on it."""
+    """The base class. ``code`` is stable: clients may switch on it."""
 
     code: ClassVar[str] = "internal_error"
     http_status: ClassVar[int] = 500

@@ -1,7 +1,7 @@
-"""A job's numbered events, the same whether they are read from the log, a published message or the answer.
+"""A job's numbered events, read from the log or a published message, or rebuilt from the stored answer.
 
-in_progress           an attempt starts; the text of the attempt before is void
-delta                 a part of the attempt's text
+in_progress           an attempt starts; the text of the previous attempt is void
+delta                 the next part of the attempt's text
 upstream              another event of the provider, unchanged; only for requests in OpenAI's own format
 attempt_incomplete    the attempt ended without an answer, its text is void, and another attempt follows
 completed | incomplete | failed | cancelled      the last event
@@ -52,7 +52,7 @@ class Event(FrozenModel):
 
 
 class _LogEntry(Event):
-    """An event as stored in the log, where its position is its number."""
+    """An event as the log stores it: without a number, because its position is its number."""
 
     sequence_number: int | None = None
 
@@ -61,7 +61,7 @@ _LOG_ENTRY: Final[TypeAdapter[_LogEntry]] = TypeAdapter(_LogEntry)
 
 
 class EventBatch(FrozenModel):
-    """Consecutive events, as one message on a job's channel carries them."""
+    """The consecutive events in one message on a job's channel."""
 
     first: int
     is_last: bool  # no event follows
@@ -74,7 +74,7 @@ class EventBatch(FrozenModel):
         return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
 
     def events_from(self, number: int) -> tuple[Event, ...] | None:
-        """The events from that number on; None when events before them are missing, or when the log ended before it."""
+        """The events from ``number`` on; None if earlier events are missing, or if the log ended before ``number``."""
         if self.first > number or (self.is_last and number >= self.first + len(self.lines)):
             return None
         return read_events(self.lines[number - self.first :], number)
@@ -89,7 +89,7 @@ def read_events(lines: Sequence[bytes], first: int) -> tuple[Event, ...]:
 def replay(view: JobView, after: int) -> tuple[Event, ...]:
     """The events of a final job whose log has expired, for a reader that has the events up to ``after``.
 
-    The whole answer is one delta, after an in_progress event that voids the text before. A reader that clears its text
+    The whole answer is one delta, after an in_progress event that voids earlier text. A reader that clears its text
     on in_progress therefore ends up with the correct answer, wherever its stream was cut.
     """
     record = view.record
@@ -106,7 +106,7 @@ def replay(view: JobView, after: int) -> tuple[Event, ...]:
 
 
 def _last_event(number: int, view: JobView) -> Event:
-    """The event as it was written when the job ended, when it contained nothing of a partial answer."""
+    """The final event as it was written to the log. It contains no part of a partial answer."""
     state = view.record.state
     answer = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
     return Event(

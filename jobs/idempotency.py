@@ -7,9 +7,9 @@ from jobs.kinds.base import JobRequest
 
 
 def fingerprint(request: JobRequest) -> str:
-    """Equal for equal requests under one Idempotency-Key. The order of names and empty values make no difference.
+    """A digest that is equal for equal requests. The order of names and empty values make no difference.
 
-    Neither do the items of a previous response, which may have expired when the request is repeated.
+    ``unfingerprinted_fields`` are left out: the items of a previous response may have expired before the repetition.
     """
     dumped = request.model_dump(mode="json", exclude_none=True, exclude=set(request.unfingerprinted_fields))
     fields = {name: value for name, value in dumped.items() if value not in ({}, [])}  # a temperature of 0 counts
@@ -17,5 +17,5 @@ def fingerprint(request: JobRequest) -> str:
 
 
 def idempotency_digest(key: str) -> str:
-    """A caller's key at a fixed length: callers choose keys of any length, and a key may contain personal data."""
+    """A fixed-length digest of a caller's key, which may be long and may contain personal data."""
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

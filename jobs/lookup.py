@@ -1,4 +1,4 @@
-"""Reads of jobs that take more than one command, each in one or two round trips. The commands are in ``queries``."""
+"""Reads of jobs that need several commands, most in one or two round trips. The commands are in ``queries``."""
 
 import time
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from jobs.storage.server_info import write_probe
 from jobs.storage.store import RETRY_AFTER_SECONDS, Store
 
 QUEUES: Final = (keys.DEFAULT_QUEUE,)
-MAX_PAGE_ROUND_TRIPS: Final = 5  # reads of further index entries when expired records leave a page short
+MAX_PAGE_ROUND_TRIPS: Final = 5  # further reads of the index when expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
 MAX_RETRY_PAGES: Final = 20
-RETRY_PAGE_SIZE: Final = 500  # records read in one round trip when many are retried
+RETRY_PAGE_SIZE: Final = 500  # records read in one round trip during a bulk retry
 
 
 class FoundRecords(FrozenModel):
@@ -37,14 +37,14 @@ class JobPage(FrozenModel):
 
 
 class RetryCandidates(FrozenModel):
-    """``has_more``: the limit left some out, or there are more jobs than one call examines."""
+    """Jobs to retry. ``has_more``: some exceed the limit, or there are more jobs than one call examines."""
 
     records: tuple[JobRecord, ...]
     has_more: bool
 
 
 class QueueDepth(FrozenModel):
-    """Queued jobs that have a message; ``high`` of them have high priority, since they have waited once already."""
+    """Queued jobs that have a message; ``high`` of them have high priority, because they have waited once already."""
 
     name: str
     depth: int
@@ -52,7 +52,7 @@ class QueueDepth(FrozenModel):
 
 
 class Rates(FrozenModel):
-    """Jobs per minute, averaged over the last five whole minutes."""
+    """Jobs per minute, averaged over RATE_MINUTES full minutes."""
 
     created: float
     completed: float
@@ -60,14 +60,14 @@ class Rates(FrozenModel):
 
 
 class Stats(FrozenModel):
-    """The state of the queue. Its cost does not grow with the number of jobs."""
+    """The state of the queue. The cost of reading it does not grow with the number of jobs."""
 
     counts: dict[State, int]  # stored records by state
     queues: tuple[QueueDepth, ...]
     waiting_for_retry: int
     oldest_queued_seconds: float | None
-    workers: tuple[str, ...]  # worker processes with a heartbeat within a lease's time
-    totals: dict[str, int]  # since the beginning; expired and deleted jobs included
+    workers: tuple[str, ...]  # worker processes with a heartbeat within the last lease_seconds
+    totals: dict[str, int]  # over all time, including expired and deleted jobs
     rates_per_minute: Rates
 
 
@@ -171,7 +171,7 @@ def stats(store: Store, settings: Settings) -> Stats:
         *(queries.count(state) for state in states),
         *(command for name in QUEUES for command in queries.depth(name)),
     ]
-    now_ms, oldest, waiting, totals, _running_minute, *rest = store.run_all(commands)
+    now_ms, oldest, waiting, totals, _current_minute, *rest = store.run_all(commands)
     minutes, rest = rest[: queries.RATE_MINUTES], rest[queries.RATE_MINUTES :]
     counts, lengths = rest[: len(states)], rest[len(states) :]
     workers, age = _workers_and_age(store, settings, now_ms, oldest)
@@ -187,7 +187,7 @@ def stats(store: Store, settings: Settings) -> Stats:
 
 
 def probe(store: Store) -> float:
-    """Write to Redis; answers how long it took, in ms. Raises StoreUnavailable, also when Redis is full."""
+    """Write to Redis and return the duration in ms. Raises StoreUnavailable, also when Redis is full."""
     started = time.perf_counter()
     try:
         store.run(write_probe())

@@ -50,7 +50,7 @@ class NewJob(FrozenModel):
     cancel_after_seconds: float | None = None
     idempotency_key: str | None = Field(default=None, repr=False)
     resend_count: int | None = None  # how often the client has sent this request before: see create.lua
-    retry_of: str | None = None  # the ended job that this one repeats; a job is repeated once
+    retry_of: str | None = None  # the final job that this job retries; each job is retried at most once
     result_ttl_seconds: int | None = None  # None: the settings' own
     events_ttl_seconds: int | None = None  # None: the settings' own
 
@@ -72,7 +72,7 @@ class Lease(FrozenModel):
 
 
 class Claim(FrozenModel):
-    """A lease, and the request to answer under it."""
+    """A lease, and the request of its job."""
 
     lease: Lease
     failures: int  # attempts that failed with an error; attempts that ended with their worker are not counted

@@ -1,4 +1,4 @@
-"""The queries: every read, as one command whose cost does not grow with the number of jobs. ``lookup`` runs them."""
+"""Every read as one command, whose cost does not grow with the number of jobs. ``lookup`` runs the commands."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
 
-RATE_MINUTES: Final = 5  # whole minutes that the rates of the stats cover; the running minute is not among them
+RATE_MINUTES: Final = 5  # full minutes that the rates of the stats cover, without the current minute
 Outcome = tuple[Answer | None, JobError | None]
 
 
@@ -38,7 +38,7 @@ def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[Queu
 
 
 def outcome(job_id: str) -> Command[Outcome]:
-    """The answer and the error of a job, each None while there is none."""
+    """The answer and the error of a job; each is None if there is none."""
     return plain_command(
         "GET", keys.result(job_id), read=lambda stored: celery_result.read(stored) if stored else (None, None)
     )
@@ -62,7 +62,7 @@ def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str]
 
 
 def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
-    """How often the request that made this job was resent, by its client's own count."""
+    """How often the request that created this job was resent, by its client's own count."""
 
     def read(entries: list[bytes]) -> int:
         counts = dict(text(entry).split()[:2] for entry in entries)
@@ -122,7 +122,7 @@ def totals() -> Command[dict[str, int]]:
 
 
 def minutes(now_seconds: float) -> list[Command[dict[str, int]]]:
-    """The counts of the running minute, then those of each of the RATE_MINUTES before it."""
+    """The counts of the current minute, then those of each of the RATE_MINUTES before it."""
     latest = int(now_seconds // 60)
     names = [keys.minute(latest - age) for age in range(RATE_MINUTES + 1)]
     return [plain_command("HGETALL", name, read=_read_counts) for name in names]
@@ -149,7 +149,7 @@ def expired_records(now_ms: int, limit: int) -> Command[list[str]]:
 
 
 def due_tombstones(now_ms: int, limit: int) -> Command[list[str]]:
-    """Deleted documents that cleanup must check now for data that remains."""
+    """Deleted documents that cleanup must check now for remaining data."""
     return _by_score(keys.TOMBSTONES, now_ms, limit)
 
 
@@ -159,7 +159,7 @@ def models() -> Command[list[dict[str, Any]]]:
 
 
 def server_time_ms() -> Command[int]:
-    """The server's clock, which leases, waits and time limits go by."""
+    """The clock of the Redis server in ms, on which leases, waits and time limits are based."""
     return plain_command("TIME", read=lambda reply: int(reply[0]) * 1000 + int(reply[1]) // 1000)
 
 

@@ -1,10 +1,10 @@
-"""One URL of a Redis, parsed once and written out for each library that connects to it.
+"""Parses a Redis URL once, and writes it in the form that each library expects.
 
-REDIS_URL has three readers that disagree. redis-py supports no Sentinel URL. kombu and Celery's result backend separate
-Sentinels by ``;`` and want the master's name beside the URL. For rediss:// without options kombu checks no certificate,
-and Celery refuses it. Both call a socket redis+socket:// and fail on options that redis-py accepts. Callers:
-jobs.storage.redis_client (redis-py), celeryconfig (kombu and Celery) and jobs.settings (is the broker the record
-store?). None of them could own it for the others. Nothing here opens a connection.
+Three libraries read REDIS_URL, and they disagree. redis-py supports no Sentinel URL. kombu and Celery's result backend
+separate Sentinels by ``;`` and take the master's name separately. For rediss:// without options kombu checks no
+certificate, and Celery refuses the URL. Both call a socket redis+socket:// and fail on options that redis-py accepts.
+This module is used by jobs.storage.redis_client (for redis-py), by celeryconfig (for kombu and Celery) and by
+jobs.settings (to compare the broker with the record store). It opens no connection.
 
     redis://[user:password@]host[:port][/db]        options of redis-py may follow
     rediss://...[?ssl_ca_certs=/path&...]           TLS; the certificate is checked unless ssl_cert_reqs=none
@@ -28,7 +28,7 @@ _CERT_REQS: Final = {
     "CERT_REQUIRED": "required",
     "CERT_OPTIONAL": "optional",
     "CERT_NONE": "none",
-}  # Celery's name: ours
+}  # Celery's name: redis-py's name
 
 
 class InvalidRedisUrl(ValueError):
@@ -65,14 +65,14 @@ class RedisUrl:
         return f"{quote(self.username or '', safe='')}{password}@"
 
     def sentinel_options(self, seconds: float) -> dict[str, Any]:
-        """Timeouts with which all Sentinels, dead ones included, are asked once in turn within ``seconds``."""
+        """Timeouts that allow each Sentinel to be tried once within ``seconds``, even if all but one are dead."""
         each = seconds / len(self.nodes)
         return {"socket_connect_timeout": each, "socket_timeout": each, "retry": None}
 
 
 @dataclass(frozen=True)
 class CeleryUrl:
-    """A URL in Celery's form, with the options that Celery takes beside it. ``tls`` is None without TLS."""
+    """A URL in Celery's form, with the options that Celery takes separately. ``tls`` is None without TLS."""
 
     url: str = field(repr=False)
     transport_options: dict[str, Any] = field(default_factory=dict)
@@ -101,9 +101,9 @@ def for_backend(url: str, sentinel_seconds: float) -> CeleryUrl:
 
 
 def is_same_database(url: str, other: str) -> bool:
-    """True when both URLs lead to the same database of the same Redis; False also when only a lookup could show it.
+    """True if both URLs name the same database of the same Redis. Raises InvalidRedisUrl.
 
-    Raises InvalidRedisUrl.
+    Host names are not resolved: two different names count as two servers.
     """
     if url == other:
         return True
@@ -116,7 +116,7 @@ def _location(url: RedisUrl) -> tuple[object, ...]:
 
 
 def _read_server(url: str) -> RedisUrl:
-    # Not at module level: gunicorn reads the settings, and so this module, before gevent patches what redis imports.
+    # Not at module level: gunicorn imports this module before gevent patches the modules that redis imports.
     from redis.connection import parse_url
 
     parsed = parse_url(url)  # type: ignore[no-untyped-call]
@@ -136,7 +136,7 @@ def _read_server(url: str) -> RedisUrl:
 
 
 def _validated_tls(tls: dict[str, Any], *, is_requested: bool) -> dict[str, Any] | None:
-    """The options with an explicit ssl_cert_reqs, for which kombu and Celery have other defaults."""
+    """The options with an explicit ssl_cert_reqs, since kombu and Celery have other defaults; None without TLS."""
     if not is_requested:
         if tls:
             raise InvalidRedisUrl("options that begin with ssl_ need rediss://")

@@ -1,4 +1,4 @@
-"""The fields and shapes that the requests of several kinds share, validated once at the API."""
+"""Fields and types that the requests of several kinds share. The API validates each request once."""
 
 import re
 from typing import Annotated, Any, Final, Literal
@@ -14,7 +14,7 @@ from pydantic import (
 from jobs.base import FrozenModel
 from jobs.document_id import DOCUMENT_ID_PATTERN
 
-_NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # no space in Python's nor in JSON Schema's (ECMA) regexes
+_NON_BLANK = re.compile(r"[^\s\x1c-\x1f\x85\ufeff]")  # not a space in Python's regexes, nor in JSON Schema's (ECMA)
 MAX_METADATA = 16  # pairs: OpenAI's own limit
 MAX_MESSAGE_CHARS: Final = "max_message_chars"  # names the limit in the validation context
 CONTEXT_MAX_LENGTH: Final = "x-max-length"  # in a JSON Schema: the name of the limit that is its maxLength
@@ -27,7 +27,7 @@ class RequestModel(FrozenModel):
 
 
 def _validate_text(text: str, info: ValidationInfo) -> str:
-    """The length is limited by the validation context alone: a stored request stays readable under a lower limit."""
+    """The length limit is only in the validation context: a stored request stays readable when the limit is lowered."""
     if not _NON_BLANK.search(text):
         raise ValueError("must not be blank")
     limit = (info.context or {}).get(MAX_MESSAGE_CHARS)
@@ -42,7 +42,7 @@ def _describe_text(schema: dict[str, Any]) -> None:
 
 
 def _integral(value: Any) -> Any:
-    """JSON has no integers: 5.0 is the number 5, and an integer in JSON Schema."""
+    """JSON does not distinguish 5.0 from 5, and JSON Schema counts it as an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -69,10 +69,10 @@ class Message(RequestModel):
 
 
 class Limits(RequestModel):
-    """Limits of this job. The server's default applies to each absent one."""
+    """Limits of this job. The server's default applies to each absent limit."""
 
     max_attempts: Annotated[int, Field(ge=1, le=50), IntegralFloat] | None = Field(
-        default=None, description="Failed attempts after which the job fails."
+        default=None, description="Number of attempts that may fail before the job fails."
     )
     deadline_seconds: Duration | None = Field(
         default=None, description="Seconds from submit after which the job fails, waiting and retries included."
@@ -95,9 +95,7 @@ class Limits(RequestModel):
 class JobOptions(RequestModel):
     """The options of every kind of job."""
 
-    metadata: Metadata = Field(
-        default={}, description="Up to 16 key-value pairs of your own, stored with the job.", repr=False
-    )
+    metadata: Metadata = Field(default={}, description="Up to 16 key-value pairs, stored with the job.", repr=False)
     limits: Limits | None = Field(default=None, description="Limits of this job.")
 
 

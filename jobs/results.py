@@ -16,13 +16,13 @@ class Usage(FrozenModel):
     total_tokens: Annotated[int, Field(ge=0)]
     estimated: bool = Field(
         default=False,
-        description="True when the provider has not counted. "
-        "An input token is then 4 characters, an output token one delta of the stream.",
+        description="True if the provider reported no counts. "
+        "The estimate counts 4 characters of input, or 1 delta of output, as one token.",
     )
 
     @classmethod
     def estimate(cls, input_chars: int, deltas: int) -> Self:
-        """Used until the provider has counted. Four characters a token is OpenAI's own rule of thumb for English."""
+        """Used until the provider reports counts. Four characters a token is OpenAI's own rule of thumb for English."""
         input_tokens = math.ceil(input_chars / 4)
         return cls(input_tokens=input_tokens, output_tokens=deltas, total_tokens=input_tokens + deltas, estimated=True)
 

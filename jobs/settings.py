@@ -1,7 +1,7 @@
 """The one settings class: every value that a deployment may change, validated and cross-checked once.
 
-Sources, of which the first with a value wins: the environment, ``.env.local`` (secrets, not in git), ``.env``
-(committed defaults). A blank variable counts as not set. Secrets are ``SecretStr``: no repr or log shows them.
+The first source with a value wins: the environment, ``.env.local`` (secrets, not in git), ``.env`` (committed
+defaults). A blank variable counts as not set. Secrets are ``SecretStr``: no repr or log shows them.
 """
 
 from functools import lru_cache
@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseSettings):
-    """All durations are in seconds, all sizes in bytes unless the name says otherwise."""
+    """All durations are in seconds, all sizes in bytes, unless the name has another unit."""
 
     model_config = SettingsConfigDict(
         env_file=(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local"),
@@ -76,21 +76,23 @@ class Settings(BaseSettings):
         default=1_000_000,
         description="Maximum length of an answer, in characters; a longer one is cut and ends as `incomplete`.",
     )
-    max_body_bytes: Count = Field(default=2 * 1024 * 1024, description="Maximum request body; beyond it: 413.")
-    max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; beyond it: 429.")
+    max_body_bytes: Count = Field(
+        default=2 * 1024 * 1024, description="Maximum size of a request body; a larger one gets 413."
+    )
+    max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; further submits get 429.")
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
-        default=85, description="Share of Redis' maxmemory beyond which submits get 429."
+        default=85, description="Percentage of Redis' maxmemory above which submits get 429."
     )
     client_wait_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
         default=590,
-        description="How long a /v1 call that is neither streamed nor in the background waits; then: 504.",
+        description="How long a /v1 call that is neither streamed nor in the background waits before it gets 504.",
     )
     resend_window_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=1_800,
         description="How long a retry by the openai client finds the job of its first attempt. 0: never.",
     )
     sync_wait_seconds: Seconds = Field(
-        default=60, le=600, description="How long a sync chat waits for its answer; then: 202 with the id."
+        default=60, le=600, description="How long a sync chat waits for its answer before it gets 202 with the id."
     )
 
     # How a job runs
@@ -126,7 +128,7 @@ class Settings(BaseSettings):
         default=60, description="Maximum wait between attempts, unless Retry-After is longer."
     )
     retry_after_cap_seconds: Seconds = Field(
-        default=600, description="Maximum Retry-After; a longer one fails the job."
+        default=600, description="Maximum Retry-After that is honoured; a longer one fails the job."
     )
     provider_connect_seconds: Seconds = Field(default=5, description="Timeout for connecting to the provider.")
     provider_first_token_seconds: Seconds = Field(default=120, description="Maximum wait for the first token.")
@@ -142,10 +144,16 @@ class Settings(BaseSettings):
         description="Object store for documents, chunks and vectors: s3://bucket/path, gs:// or abfss://. "
         "Not set: a folder in CHATQUEUE_DATA_DIR.",
     )
-    document_max_bytes: Count = Field(default=50 * 1024 * 1024, description="Maximum size of a document; beyond: 413.")
-    document_upload_seconds: Seconds = Field(default=600, description="Maximum duration of an upload; beyond it: 400.")
+    document_max_bytes: Count = Field(
+        default=50 * 1024 * 1024, description="Maximum size of a document; a larger one gets 413."
+    )
+    document_upload_seconds: Seconds = Field(
+        default=600, description="Maximum duration of an upload; a longer one gets 400."
+    )
     document_max_pages: Count = Field(default=2_000, description="Maximum number of pages of a document.")
-    document_read_concurrency: Count = Field(default=2, description="Documents that a worker process reads at a time.")
+    document_read_concurrency: Count = Field(
+        default=2, description="Documents that a worker process reads concurrently."
+    )
     document_read_seconds: Seconds = Field(default=120, description="Maximum time to extract the text of a document.")
     document_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = Field(
         default=1024 * 1024 * 1024, description="Memory limit of the process that reads a document."
@@ -174,7 +182,8 @@ class Settings(BaseSettings):
     )
     events_ttl_seconds: Count = Field(
         default=3_600,
-        description="How long the event log is kept after the job has ended; under /v1: as long as its answer.",
+        description="How long the event log is kept after the job has ended. "
+        "The log of a /v1 job is kept as long as its answer.",
     )
     idempotency_ttl_seconds: Count = Field(
         default=86_400, description="How long an Idempotency-Key is valid after its first use."
@@ -222,12 +231,12 @@ class Settings(BaseSettings):
 
     @property
     def document_embedding_model(self) -> str:
-        """The model of a document's vectors. Those of the offline model must never pass for a real model's."""
+        """The model of a document's vectors. The offline model's have their own name, so they are never mixed up."""
         return _OFFLINE_EMBEDDINGS if self.has_offline_model else self.embedding_model
 
     @property
     def effective_min_similarity(self) -> float:
-        """Unreachable for the offline model: the similarity of its hashed words says nothing about meaning."""
+        """Unreachable for the offline model, whose vectors are hashed words and do not reflect meaning."""
         return _UNREACHABLE_SIMILARITY if self.has_offline_model else self.document_min_similarity
 
     @property

@@ -13,10 +13,10 @@ OBJECT_STORE_SCHEMES: Final = ("s3://", "gs://", "abfss://", "file://")
 
 _AT_MOST: Final = "not exceed"
 _BELOW: Final = "be below"
-_ORDERED_PAIRS: Final = (  # lesser setting, relation, greater setting, and the reason unless it is plain
+_ORDERED_PAIRS: Final = (  # lesser setting, relation, greater setting, and the reason unless it is obvious
     ("provider_idle_seconds", _AT_MOST, "provider_total_seconds", ""),
     ("provider_first_token_seconds", _AT_MOST, "provider_total_seconds", ""),
-    ("quarantine_after_worker_losses", _BELOW, "max_worker_losses", ": else no job would reach quarantine"),
+    ("quarantine_after_worker_losses", _BELOW, "max_worker_losses", ": otherwise no job would reach quarantine"),
     ("backoff_base_seconds", _AT_MOST, "backoff_cap_seconds", ""),
     ("document_chunk_overlap", _BELOW, "document_chunk_tokens", ""),
     ("document_chunk_tokens", _BELOW, "document_context_tokens", ": a prompt must have room for more than one chunk"),
@@ -56,14 +56,14 @@ ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]
 
 
 def cross_check(settings: "Settings") -> None:
-    """Raises ValueError, which names two settings that contradict each other."""
+    """Raises ValueError, which names settings that contradict each other."""
     if settings.heartbeat_seconds * 3 > settings.lease_seconds:
         raise ValueError(
             "CHATQUEUE_HEARTBEAT_SECONDS must be at most a third of CHATQUEUE_LEASE_SECONDS: "
             "two lost heartbeats must not cost a lease"
         )
     if settings.redis_timeout_seconds >= settings.lease_seconds - settings.heartbeat_seconds:
-        raise ValueError("CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease less a heartbeat")
+        raise ValueError("CHATQUEUE_REDIS_TIMEOUT_SECONDS must be shorter than the lease minus a heartbeat")
     for lesser, relation, greater, reason in _ORDERED_PAIRS:
         small, large = getattr(settings, lesser), getattr(settings, greater)
         if small > large or (small == large and relation == _BELOW):

@@ -16,7 +16,7 @@ class State(StrEnum):
     QUEUED = "queued"  # stored; waits for a worker or for the time of its next attempt
     IN_PROGRESS = "in_progress"  # one worker holds the lease and may write
     COMPLETED = "completed"  # the answer is complete
-    INCOMPLETE = "incomplete"  # the answer was cut short by a limit of the provider: length or content filter
+    INCOMPLETE = "incomplete"  # the answer was cut short by a length limit or a content filter
     FAILED = "failed"  # there is no answer; the error contains the reason
     CANCELLED = "cancelled"  # a caller or a time limit cancelled it; partial text is kept
 
@@ -38,7 +38,7 @@ TRANSITIONS: dict[str, frozenset[tuple[State | None, State]]] = {
             (State.IN_PROGRESS, State.COMPLETED),
             (State.IN_PROGRESS, State.INCOMPLETE),
             (State.IN_PROGRESS, State.FAILED),
-            (State.QUEUED, State.FAILED),  # by recovery: its deadline passed
+            (State.QUEUED, State.FAILED),  # by recovery: a time limit has passed
         }
     ),
     "cancel": frozenset({(State.QUEUED, State.CANCELLED), (State.IN_PROGRESS, State.CANCELLED)}),

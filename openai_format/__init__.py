@@ -1,8 +1,8 @@
 """OpenAI's wire format in one place: pure functions and small state machines over JSON objects.
 
-The web encodes jobs with it, the provider adapter reads and writes provider calls with it, and the offline model
-answers with it. It imports nothing of ours. The SDK's types are imported for type checkers only, because the web
-process must not load the SDK.
+The API encodes jobs with it, the provider adapter reads and writes provider calls with it, and the offline model
+answers with it. It imports no other package of chatqueue. The SDK's types are imported for type checkers only,
+because the web process must not load the SDK.
 
 items, events, completions, usage     constructors and readers of the objects on the wire
 messages                              messages <-> items

@@ -1,4 +1,4 @@
-"""The request of a response as that of a chat completion, for a provider that supports chat completions only."""
+"""Converts the request of a response to that of a chat completion, for providers of chat completions only."""
 
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ _LOGPROBS: Final = "message.output_text.logprobs"
 
 
 def chat_request(body: JsonObject, previous_items: tuple[Item, ...]) -> JsonObject:
-    """Raises NotInChatFormat, and one of MALFORMED for a malformed body.
+    """The request of a response, converted to that of a chat completion. Unknown parameters are copied unchanged.
 
-    Unknown parameters are forwarded unchanged.
+    Raises NotInChatFormat, and one of MALFORMED for a malformed body.
     """
     chat_body = {_RENAMED.get(name, name): value for name, value in body.items() if name not in _NOT_COPIED}
     _reject_unsupported(body)
@@ -41,7 +41,7 @@ def _reject_unsupported(body: JsonObject) -> None:
 
 
 def _tool_options(body: JsonObject) -> JsonObject:
-    """Nothing without tools: some providers refuse a ``tool_choice`` then."""
+    """Empty without tools, because some providers reject a ``tool_choice`` without ``tools``."""
     if not body.get("tools"):
         return {}
     return {
@@ -75,5 +75,5 @@ def _text_options(text: JsonObject) -> JsonObject:
     return options
 
 
-def _without_type(given: JsonObject) -> JsonObject:
-    return {name: value for name, value in given.items() if name != "type" and value is not None}
+def _without_type(fields: JsonObject) -> JsonObject:
+    return {name: value for name, value in fields.items() if name != "type" and value is not None}

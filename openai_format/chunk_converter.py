@@ -1,4 +1,4 @@
-"""The chunks of a chat completion as the events and items of a response.
+"""Converts the chunks of a chat completion to the events and items of a response.
 
 An item is closed before the next one opens, unless it may still grow: a function call may grow until its arguments
 are complete, because some providers send several calls in parallel.
@@ -65,7 +65,7 @@ class PlainTextItem(TextItem):
     """The first output text. Its deltas have no position, and no events open or close it."""
 
     def append(self, text: str, logprobs: list[Any]) -> EventObject:
-        del logprobs  # chunks without any have chosen this class
+        del logprobs  # the first chunk had none, so later ones are dropped
         self.text += text
         return {"type": events.TEXT_DELTA, "delta": text}
 
@@ -95,7 +95,7 @@ class FunctionCallItem:
 
     @property
     def identity(self) -> JsonObject:
-        """What `call_index` compares a fragment with."""
+        """The fields of the call that `call_index` compares with a fragment."""
         function = {"name": self.name, "arguments": self.arguments}
         return {"index": self._index, "id": self._call_id, "function": function}
 
@@ -130,11 +130,11 @@ class FunctionCallItem:
 
 
 class ChunkConverter:
-    """For one stream. The events must be consumed in order; text beyond the budget is cut off.
+    """Converts one stream. The events must be consumed in order; text beyond the budget is cut off.
 
     The first output text, unless it has log-probabilities, is converted to bare deltas ``{type, delta}``, and its item
-    to a message without id. Whoever serves the response creates the message around them, as for any answer that is a
-    text alone.
+    to a message without id. The API creates the message around them when it encodes the response, as for any answer
+    that is plain text.
     """
 
     def __init__(self, budget: TextBudget) -> None:
@@ -159,7 +159,7 @@ class ChunkConverter:
             yield from self._add_fragment(fragment)
 
     def flush(self) -> Iterator[EventObject]:
-        """The last characters of texts that ended with half a character."""
+        """The rest of each text that ended with half a surrogate pair."""
         for kind, joiner in list(self._joiners.items()):
             yield from self._add_text(kind, joiner.flush(), [])
 
@@ -171,7 +171,7 @@ class ChunkConverter:
         yield from self._close_items(list(self._open), status)
 
     def output(self) -> list[Item]:
-        """The items of the finished response. A message that holds the only text is given without it."""
+        """The items of the finished response. If there is only one text, its message item omits the text."""
         if len(self._texts()) > 1:
             return [item.item() for item in self._items]
         return [{"type": "message"} if isinstance(item, PlainTextItem) else item.item() for item in self._items]

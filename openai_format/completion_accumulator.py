@@ -1,4 +1,4 @@
-"""The chunks of a chat completion, accumulated to the object that a call without streaming returns."""
+"""Accumulates the chunks of a chat completion to the object that a call without streaming returns."""
 
 import uuid
 from typing import Any, Final
@@ -8,7 +8,7 @@ from openai_format.function_calls import call_index
 from openai_format.text import TextBudget
 from openai_format.types import JsonObject
 
-# Texts that grow by each delta. Any other text is complete in one chunk, and may be repeated in each.
+# Texts that grow with each delta. Any other text is complete in each chunk that contains it.
 _APPENDED_FIELDS: Final = frozenset(
     {"content", "refusal", "reasoning", "reasoning_content", "arguments", "input", "text", "thinking", "summary"}
     | {"signature", "data", "transcript"}
@@ -17,7 +17,7 @@ _TEXT_PARTS: Final = frozenset({"text", "thinking"})
 
 
 class CompletionAccumulator:
-    """For one completion. Text beyond the budget is cut off, here and in the chunks given to `add`."""
+    """Accumulates one completion. Text beyond the budget is cut off, here and in the chunks passed to `add`."""
 
     def __init__(self, budget: TextBudget) -> None:
         self._budget = budget
@@ -30,11 +30,11 @@ class CompletionAccumulator:
 
     @property
     def is_finished(self) -> bool:
-        """Every choice has its finish reason."""
+        """True once every choice has its finish reason."""
         return bool(self._choices) and all(entry["finish_reason"] for entry in self._choices.values())
 
     def add(self, chunk: JsonObject) -> None:
-        """The chunk may be changed: its choices get their indexes, its texts are cut to the budget."""
+        """Add a chunk and modify it: its choices get their indexes, and its texts are cut to the budget."""
         self._body |= chunk
         for part in chunk.get("choices") or ():
             self._add_choice(part)

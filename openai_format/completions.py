@@ -1,4 +1,4 @@
-"""The objects `chat.completion` and `chat.completion.chunk` and what they hold."""
+"""The objects `chat.completion` and `chat.completion.chunk`, and their parts."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def chunk_choice(delta: Mapping[str, Any], finish_reason: str | None = None, ind
 
 
 def tool_call(call_id: str, name: str, arguments: str) -> ToolCall:
-    """A function call. The arguments are JSON as the model wrote it."""
+    """A function call. The arguments are the JSON that the model wrote, unchanged."""
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

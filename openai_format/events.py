@@ -1,4 +1,4 @@
-"""Events of a response's stream, without their sequence numbers: these are given when a stream is written."""
+"""Events of a response's stream, without sequence numbers, which are assigned when a stream is written."""
 
 from collections.abc import Iterable
 from typing import Any, TypedDict
@@ -17,7 +17,7 @@ ARGUMENTS_DONE = "response.function_call_arguments.done"
 
 
 class PartPosition(TypedDict):
-    """Where a part stands in a response."""
+    """The position of a part in a response."""
 
     item_id: str
     output_index: int
@@ -36,13 +36,13 @@ class EventNumbering:
 
     def number(self, event: EventObject) -> EventObject:
         numbered = {"type": event["type"], "sequence_number": self._next, **event}
-        numbered["sequence_number"] = self._next  # an event that a provider sent may bring a number of its own
+        numbered["sequence_number"] = self._next  # a provider's event may already have a number
         self._next += 1
         return numbered
 
 
 def response_event(kind: str, response: Item) -> EventObject:
-    """A change of the whole response: ``created``, ``queued``, ``in_progress`` or a final status."""
+    """A change of the response's status: ``created``, ``queued``, ``in_progress`` or a final status."""
     return {"type": f"response.{kind}", "response": response}
 
 
@@ -80,14 +80,14 @@ def text_done(kind: TextKind, position: PartPosition, text: str, logprobs: Itera
 
 
 def open_text(kind: TextKind, item: Item, output_index: int) -> list[EventObject]:
-    """An item with one empty part is opened."""
+    """The events that open an item with one empty part."""
     return [item_added(output_index, item), part_added(part_position(item["id"], output_index), part_of(kind, ""))]
 
 
 def close_text(
     kind: TextKind, item: Item, output_index: int, text: str, logprobs: Iterable[Any] = ()
 ) -> list[EventObject]:
-    """The item, as it ends, and its one part are closed."""
+    """The events that close an item and its only part. ``item`` is in its final form."""
     position = part_position(item["id"], output_index)
     logprobs = list(logprobs)
     return [
@@ -102,7 +102,7 @@ def arguments_delta(item_id: str, output_index: int, arguments: str) -> EventObj
 
 
 def close_call(call: Item, output_index: int) -> list[EventObject]:
-    """The function call, as it ends, is closed."""
+    """The events that close a function call. ``call`` is in its final form."""
     position = {"item_id": call["id"], "output_index": output_index}
     done = {"type": ARGUMENTS_DONE, **position, "name": call["name"], "arguments": call["arguments"]}
     return [done, item_done(output_index, call)]

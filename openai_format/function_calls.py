@@ -1,4 +1,4 @@
-"""The rule for which function call a fragment of a chat completion's stream belongs to."""
+"""Assigns the fragments in a chat completion's stream to function calls."""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from openai_format.types import JsonObject
 def call_index(fragment: JsonObject, calls: Sequence[JsonObject]) -> int:
     """The position of the call that the fragment continues; ``len(calls)`` if the fragment begins a new call.
 
-    The fragment's index and id decide, else it continues the latest call. Some providers give all calls the same
-    index, or none. Some repeat id and name in each fragment, or give each fragment an id of its own. Some send no
-    ids, and each call in one fragment.
+    The fragment's index and id decide. Without them, it continues the latest call. Some providers give all calls the
+    same index, or none. Some repeat id and name in each fragment, or give each fragment an id of its own. Some send no
+    ids, and send each call in one fragment.
     """
     index, call_id = fragment.get("index"), fragment.get("id")
     candidates = [n for n, call in enumerate(calls) if index is None or call.get("index") in (None, index)]
@@ -26,7 +26,7 @@ def call_index(fragment: JsonObject, calls: Sequence[JsonObject]) -> int:
 
 
 def is_complete(arguments: Any) -> bool:
-    """Whether the arguments are a complete JSON object, which no continuation can turn into another object."""
+    """True if the arguments are a complete JSON object, which no further fragment can extend."""
     try:
         return isinstance(json.loads(arguments), dict)
     except MALFORMED:
@@ -34,7 +34,7 @@ def is_complete(arguments: Any) -> bool:
 
 
 def _is_continuation(fragment: JsonObject) -> bool:
-    """Whatever its id: no call begins without a name."""
+    """True for a fragment without a name, whatever its id: a call always begins with its name."""
     function = _function_of(fragment)
     return bool(function) and not function.get("name")
 

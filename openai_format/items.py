@@ -66,14 +66,14 @@ def text_item(kind: TextKind, item_id: str, parts: Iterable[Part], status: ItemS
 
 
 def reasoning_input(text: str) -> JsonObject:
-    """Reasoning as a request gives it back: without the id, which a provider that stores nothing does not know."""
+    """A reasoning item for a request. It has no id, because a provider that stores nothing rejects ids."""
     return {"type": "reasoning", "summary": [], "content": [reasoning_text_part(text)]}
 
 
 def function_call_item(
     item_id: str, call_id: str, name: str, arguments: str, status: ItemStatus
 ) -> ResponseFunctionToolCallParam:
-    """The arguments are JSON as the model wrote it."""
+    """A function call. The arguments are the JSON that the model wrote, unchanged."""
     return {
         "id": item_id,
         "type": "function_call",
@@ -88,13 +88,13 @@ def input_message(role: str, content: Any) -> JsonObject:
     return {"type": "message", "role": role, "content": content}
 
 
-def input_items(given: Any) -> list[JsonObject]:
-    """A request's ``input`` as a list of items: a text alone is a message of the user."""
-    return [{"role": "user", "content": given}] if isinstance(given, str) else list(given or ())
+def input_items(value: Any) -> list[JsonObject]:
+    """A request's ``input`` as a list of items. A plain text becomes a user message."""
+    return [{"role": "user", "content": value}] if isinstance(value, str) else list(value or ())
 
 
 def with_text_as_part(item: JsonObject) -> JsonObject:
-    """The item with a plain text as its content replaced by a list of one part."""
+    """The item; content that is plain text becomes a list of one part."""
     content = item.get("content")
     if not isinstance(content, str):
         return item
@@ -107,7 +107,7 @@ def are_valid_items(value: Any) -> bool:
 
 
 def is_valid_item(value: Any) -> bool:
-    """Whether a provider's value is an object with a type, the least that an item needs."""
+    """True if a provider's value is an object with a type, the minimum for an item."""
     return isinstance(value, dict) and isinstance(value.get("type"), str)
 
 

@@ -1,4 +1,4 @@
-"""Messages of a chat completion as items of a response, and back."""
+"""Converts messages of a chat completion to items of a response, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PART_TYPES: Final = {"input_text": "text", "output_text": "text", "text": "text
 
 
 class NotInChatFormat(Exception):
-    """A part of a response's request that a chat completion cannot express. ``part`` may contain the caller's words."""
+    """A part of a response's request that a chat completion cannot express. ``part`` may contain text of the caller."""
 
     def __init__(self, part: str) -> None:
         super().__init__(part)
@@ -34,7 +34,7 @@ def reasoning_of(message: JsonObject) -> str:
 
 
 def to_items(messages: Iterable[JsonObject]) -> list[JsonObject]:
-    """Content without a counterpart stays unchanged: the provider decides whether to accept it."""
+    """The messages as items. Content without a counterpart stays unchanged: the provider may accept or reject it."""
     return [item for message in messages for item in _items_of(message)]
 
 

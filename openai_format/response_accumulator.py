@@ -1,7 +1,7 @@
-"""The events of a response, accumulated to its items.
+"""Accumulates the events of a response to its items.
 
-A provider's events repeat a finished text up to three times. `strip` removes from an event a text that the deltas have
-already delivered, so that a log holds it once; `fill` puts it back when the log is read.
+A provider's events repeat a finished text up to three times. `strip` removes a text from an event if the deltas have
+already delivered it, so that a log contains it once. `fill` restores the text when the log is read.
 """
 
 from collections import defaultdict
@@ -32,7 +32,7 @@ _REASONING_DELTAS: Final = {  # list of the reasoning item, index into it, and t
 
 
 def is_valid_event(event: EventObject) -> bool:
-    """Whether the event has the positions, items and parts that a reader of the response needs."""
+    """True if the event has the positions, items and parts that its type requires."""
     has_required = event.keys() >= _REQUIRED_FIELDS.get(event["type"], _NO_FIELDS)
     return has_required and all(is_valid(event[name]) for name, is_valid in _FIELD_CHECKS.items() if name in event)
 
@@ -57,18 +57,18 @@ _FIELD_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
 
 
 class ResponseAccumulator:
-    """For one response, or one attempt at it."""
+    """Accumulates the items of one response, or of one attempt at it."""
 
     def __init__(self) -> None:
         self._items: dict[int, Item] = {}
         self._open: set[int] = set()
-        self._open_parts: dict[int, PartPosition] = {}  # by output index, the text part opened last at the end
+        self._open_parts: dict[int, PartPosition] = {}  # by output index; the text part opened last comes last
         self._texts: dict[tuple[int, int], list[str]] = defaultdict(list)
         self._arguments: dict[int, list[str]] = defaultdict(list)
         self._reasoning: dict[tuple[int, str, int, str], list[str]] = defaultdict(list)
 
     def add(self, event: EventObject) -> None:
-        """Take a valid event that is no delta."""
+        """Add a valid event that is not a delta."""
         index = event.get("output_index", 0)
         match event["type"]:
             case events.ITEM_ADDED:
@@ -83,11 +83,11 @@ class ResponseAccumulator:
                 self._open_parts.pop(index, None)
 
     def add_text(self, output_index: int, content_index: int, text: str) -> None:
-        """Take a delta of an output text."""
+        """Add a delta of an output text."""
         self._texts[output_index, content_index].append(text)
 
     def add_delta(self, event: EventObject, delta: str) -> None:
-        """Take a delta of anything else; the event is given without it."""
+        """Add a delta of any other kind. ``event`` is the event without the delta."""
         index = event.get("output_index", 0)
         if event["type"] == events.ARGUMENTS_DELTA:
             self._arguments[index].append(delta)
@@ -104,7 +104,7 @@ class ResponseAccumulator:
         return "".join(self._texts.get((output_index, content_index), ()))
 
     def open_items(self) -> list[tuple[int, Item]]:
-        """Output index and item of all that are open, as incomplete items."""
+        """The output index and the item of each open item, with the status incomplete."""
         return [(index, self._incomplete_item(index)) for index in sorted(self._open)]
 
     def output(self) -> list[Item]:
@@ -168,7 +168,7 @@ class ResponseAccumulator:
 
 
 def _change_parts(event: EventObject, change: _PartChange) -> EventObject:
-    """The event with its text parts changed. An event ``output_text.done`` is a text part itself."""
+    """The event with its text parts changed. The event ``output_text.done`` is itself a text part."""
     index = event.get("output_index", 0)
     match event["type"]:
         case events.TEXT_DONE:

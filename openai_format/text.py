@@ -1,21 +1,21 @@
-"""Text in data that a provider sent, whose types and characters may be wrong."""
+"""Text in a provider's data, whose types and characters may be wrong."""
 
 from typing import Any, Final, Protocol
 
-# Raised by readers for data of an unexpected shape.
+# Exceptions that the readers of a provider's data raise if its shape is unexpected.
 MALFORMED: Final = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError)
 
 
 class TextBudget(Protocol):
-    """How much text an answer may still take."""
+    """Limits the text that may still be added to an answer."""
 
     def take(self, value: str) -> str:
-        """The beginning of the value that the budget allows."""
+        """Returns the beginning of the value that still fits, and uses up the budget."""
         ...
 
 
 class SurrogateJoiner:
-    """Joins characters outside the basic plane that a provider has split between two chunks.
+    """Joins surrogate pairs that a provider has split across two chunks.
 
     A half without its counterpart becomes U+FFFD, because neither UTF-8 nor Redis accepts it.
     """
@@ -31,7 +31,7 @@ class SurrogateJoiner:
         return repair_surrogates(joined[: len(joined) - len(self._pending)])
 
     def flush(self) -> str:
-        """U+FFFD if the text ended with half a character, else an empty text."""
+        """U+FFFD if the text ended with half a surrogate pair, else an empty text."""
         pending, self._pending = self._pending, ""
         return repair_surrogates(pending)
 
@@ -43,7 +43,7 @@ def repair_surrogates(text: str) -> str:
 
 
 def read_text(value: Any) -> str | None:
-    """A text or None. Raises TypeError for anything else."""
+    """The value, if it is a text or None. Raises TypeError for anything else."""
     if value is not None and not isinstance(value, str):
         raise TypeError
     return value

@@ -1,4 +1,4 @@
-"""Names for JSON whose shape is only partly known: providers and clients may send more than the SDK's types hold."""
+"""Names for JSON whose shape is only partly known: providers and clients send more fields than the SDK defines."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias

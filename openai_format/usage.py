@@ -1,4 +1,4 @@
-"""Token usage under its two sets of names: that of chat completions and embeddings, and that of responses."""
+"""Token usage under OpenAI's two sets of names: one for chat completions and embeddings, one for responses."""
 
 from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict
 
@@ -25,7 +25,7 @@ class ChatUsage(TypedDict):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    estimated: NotRequired[bool]  # an extension of ours: the provider has not counted
+    estimated: NotRequired[bool]  # our extension: the counts are estimates
 
 
 class InputDetails(TypedDict):
@@ -42,13 +42,13 @@ class ResponseUsage(TypedDict):
     output_tokens: int
     output_tokens_details: OutputDetails
     total_tokens: int
-    estimated: NotRequired[bool]  # an extension of ours: the provider has not counted
+    estimated: NotRequired[bool]  # our extension: the counts are estimates
 
 
 def read_counts(usage: Any) -> TokenCounts | None:
     """The counts under either set of names.
 
-    Unreadable usage is None: it is no reason to lose an answer that has been paid for.
+    None for unreadable usage, which must not fail an answer that has been paid for.
     """
     if not usage:
         return None
@@ -89,7 +89,7 @@ def response_usage(
 
 
 def chat_to_response_usage(counts: HasTokenCounts, usage: JsonObject) -> ResponseUsage:
-    """A provider's usage of a chat completion as that of a response. Details that are not counts become 0."""
+    """A provider's chat completion usage as a response's usage. Details that are not counts become 0."""
     return response_usage(
         counts,
         cached_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens"),

@@ -9,7 +9,7 @@ from flask import request
 
 from jobs.errors import ChatqueueError
 
-SOCKET_KEY: Final = "gunicorn.socket"  # of the connection, in the WSGI environment; other servers do not set it
+SOCKET_KEY: Final = "gunicorn.socket"  # the socket in the WSGI environment; other servers do not set it
 
 
 class ClientDisconnected(ChatqueueError):
@@ -34,7 +34,7 @@ def disconnect_check() -> Callable[[], None]:
 
 
 def _is_closed(connection: socket.socket) -> bool:
-    """Peeks at the connection without blocking: it is closed, has a further request, or has nothing yet."""
+    """True if the client has closed the connection. Does not block, and leaves a pipelined request unread."""
     timeout = connection.gettimeout()
     try:
         connection.settimeout(0)

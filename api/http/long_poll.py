@@ -62,7 +62,7 @@ def view_when_final(
     """The job as soon as it is final, or in its current state when the time is up.
 
     ``on_disconnect`` is called when the client disconnects before that, and ClientDisconnected is raised. With None,
-    disconnects are not noticed. ``known``, a record that was just read, saves a query. Raises JobNotFound and
+    disconnects are not detected. ``known`` is a record that was just read, which saves a query. Raises JobNotFound and
     StoreUnavailable.
     """
     fetch = partial(lookup.view, services().store, job_id)
@@ -71,7 +71,7 @@ def view_when_final(
 
 
 def details_when_final(job_id: str, seconds: float) -> JobDetails:
-    """As ``view_when_final``, with the failed attempts and without the answer, which may be long."""
+    """Like ``view_when_final``, but with the failed attempts and without the answer, which may be long."""
     fetch = partial(lookup.details, services().store, job_id)
     return _when_final(fetch, fetch(), seconds)
 

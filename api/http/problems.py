@@ -88,7 +88,7 @@ class Problem(BaseModel):
 class JobFailedError(ChatqueueError):
     """The job that the caller waited for has failed. ``code`` is the job's own.
 
-    The status is 502, or 422 if the job's documents cannot be used, as it would have been at submission.
+    The status is 502. It is 422 if the job's documents cannot be used, the same status as at submission.
     """
 
     http_status = 502
@@ -152,7 +152,7 @@ def status_description(status: HTTPStatus) -> str:
 
 
 def _assign_request_id() -> None:
-    """Our own id: an id from the caller could contain anything, and the id is logged."""
+    """Assigns an id of our own. A caller's id could contain anything, and the id is logged."""
     g.request_id = f"req_{uuid.uuid4().hex}"
 
 
@@ -163,7 +163,7 @@ def _add_headers(response: Response) -> Response:
 
 
 def _render_http(error: HTTPException) -> Response:
-    """The errors of Flask and werkzeug: unknown path, wrong method, body too large."""
+    """Renders the errors of Flask and werkzeug: unknown path, wrong method, body too large."""
     status = error.code or MIN_SERVER_ERROR_STATUS
     response = _problem_response(_problem(status, _code(status), _detail(error)))
     for name, value in error.get_headers():
@@ -179,7 +179,7 @@ def _detail(error: HTTPException) -> str:
 
 
 def _render_unexpected(error: Exception) -> Response:
-    """An unexpected exception. Its message may contain request content, so only its type and place are logged."""
+    """Renders an exception as 500. Its message may contain request content, so only its type and place are logged."""
     logger.error(
         "request_failed request_id=%s endpoint=%s error=%s at=%s",
         g.request_id,
@@ -193,7 +193,7 @@ def _render_unexpected(error: Exception) -> Response:
 
 
 def traceback_location(error: Exception) -> str:
-    """Files, lines and functions, innermost last, without any data."""
+    """The innermost frames of the traceback as file, line and function, without any data."""
     frames = traceback.extract_tb(error.__traceback__)[-_MAX_TRACEBACK_FRAMES:]
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
 

@@ -5,9 +5,9 @@ Blueprint.arguments(Model)  ── schema_of ──> PydanticSchema.load   reque
 Blueprint.response(Model)   ── schema_of ──> PydanticSchema.dump
 Api                         ── PydanticConverter ──> OpenAPI 3.1   pydantic's own JSON Schema
 
-Public extension points, but for four: ``Api`` overrides ``_register_error_handlers``, ``_register_responses`` and
-``_register_pagination_header``, and ``alt_response`` writes a view's ``_apidoc``. They have no public counterpart, so
-pyproject.toml limits flask-smorest to the minor version that this module was written for.
+It uses public extension points, with four exceptions: ``Api`` overrides ``_register_error_handlers``,
+``_register_responses`` and ``_register_pagination_header``, and ``alt_response`` writes a view's ``_apidoc``. They have
+no public counterpart, so pyproject.toml limits flask-smorest to the minor version that this module was written for.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 View = TypeVar("View", bound=Callable[..., Any])
 PROBLEM_TYPE = "application/problem+json"
 _REF = "#/components/schemas/{model}"
-_EXTENSION = "pydantic_context"  # of the app: the context of every validation
+_EXTENSION = "pydantic_context"  # name of the app extension that holds the validation context
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _to_schema(schema: Any) -> Any:
 
 
 class Parser(FlaskParser):
-    """Passes the raw input on. webargs would parse JSON itself, and lose types on the way."""
+    """Passes raw input to the schemas. webargs would parse JSON itself and lose types."""
 
     def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
         if not is_json(req.mimetype):
@@ -117,13 +117,13 @@ class Parser(FlaskParser):
 
 
 def _read_body(req: Request) -> bytes:
-    """Raises BodyTooLarge, also for a chunked body, which werkzeug would silently cut at the limit."""
+    """The raw body. Raises MalformedJson, and BodyTooLarge also if chunked: werkzeug would silently cut it off."""
     try:
         body = req.get_data()
         if req.content_length is None and req.stream.read(1):
             raise BodyTooLarge("the body is too large")
     except (OSError, ClientDisconnected):  # malformed chunks, or a connection that ended early
-        raise MalformedJson("the body is not a well-formed chunked transfer, or ended early") from None
+        raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
     return body
 
 
@@ -151,7 +151,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         def decorator(view: View) -> View:
             wrapped: View = decorate(view)
             if location == "query":
-                wrapped.accepts_query = True  # type: ignore[attr-defined]  # functools.wraps carries it outwards
+                wrapped.accepts_query = True  # type: ignore[attr-defined]  # functools.wraps copies it to outer wrappers
             return wrapped
 
         return decorator
@@ -165,7 +165,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         return decorator
 
     def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
-        """Adds the description without flask-smorest's wrapper, which would cost each request a useless call."""
+        """Document a response without flask-smorest's wrapper, which would add a call to each request."""
         options["schema"] = _to_schema(options.get("schema"))
         describe = super().alt_response(status_code, response, **options)
 
@@ -205,7 +205,7 @@ def _reject_unknown_query() -> None:
 
 
 class PydanticConverter(OpenAPIConverter):
-    """Documents PydanticSchemas by the JSON Schema of their model. A model is used in requests or in responses only."""
+    """Documents PydanticSchemas by the JSON Schema of their model. Each model serves either requests or responses."""
 
     options = SchemaOptions()
 
@@ -286,4 +286,4 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped
             self.spec.components.response(status.name, response, lazy=True)
 
     def _register_pagination_header(self) -> None:
-        """No header: pages have cursors, in the body."""
+        """Registers nothing: pages have cursors, which are in the body."""

@@ -40,7 +40,7 @@ class UploadBody:
         return block
 
     def abort(self, seconds: float) -> None:
-        """Ends the body when its time is up, which wakes a waiting reader. Called outside of the request's context."""
+        """End the body after its time limit, which wakes a waiting reader. Called outside of the request context."""
         self._error_message = f"the upload took longer than {seconds:g} s"
         if self._socket:
             with suppress(OSError):  # already closed
@@ -51,7 +51,7 @@ class UploadBody:
 def open_body(request: Request, max_bytes: int, seconds: float) -> Iterator[UploadBody]:
     """The body, which is aborted if the block runs for longer than ``seconds``."""
     body = UploadBody(request, max_bytes)
-    timer = threading.Timer(seconds, body.abort, [seconds])  # a greenlet, where gunicorn runs greenlets
+    timer = threading.Timer(seconds, body.abort, [seconds])  # a greenlet under gunicorn
     timer.daemon = True
     timer.start()
     try:

@@ -87,7 +87,7 @@ def _is_installed() -> bool:
 
 @dataclass(frozen=True)
 class Upload:
-    """``read`` returns b"" at the end. It raises DocumentTooLarge, and MalformedUpload if the file is incomplete."""
+    """A file. ``read`` returns b"" at the end, and raises DocumentTooLarge, and MalformedUpload for a cut file."""
 
     filename: str
     read: Callable[[int], bytes]
@@ -108,7 +108,7 @@ def open_upload(request: Request, filename: str, settings: Settings) -> Iterator
 
 
 class _Form:
-    """The only file of a form. Other fields are ignored."""
+    """The file of a form that has exactly one. Other fields are ignored."""
 
     def __init__(self, body: UploadBody, boundary: str) -> None:
         self._body = body
@@ -140,7 +140,7 @@ class _Form:
     def _check_rest(self) -> None:
         while not isinstance(event := self._next(), Epilogue):
             if isinstance(event, File):
-                raise MalformedUpload("the form must have one file only", param="file")
+                raise MalformedUpload("the form must have exactly one file", param="file")
 
     def _next(self) -> Event:
         while isinstance(event := self._decode_event(), NeedData):
@@ -161,6 +161,6 @@ def _form_errors() -> Iterator[None]:
     try:
         yield
     except RequestEntityTooLarge:
-        raise MalformedUpload(f"the form has more than {_MAX_PARTS} parts, or a part with too long headers") from None
+        raise MalformedUpload(f"the form has more than {_MAX_PARTS} parts, or too long headers") from None
     except (ValueError, AttributeError):  # AttributeError: a part without a header line, in werkzeug 3.1
         raise MalformedUpload("the body is not a well-formed form, or it ended early") from None

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails, from_json
 from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
 
 MAX_ERRORS: Final = 20  # shown in one response, however many fields of a body are invalid
-MAX_DEPTH: Final = 150  # of a body; pydantic reads up to 200, and stored and returned objects nest the body
+MAX_DEPTH: Final = 150  # levels in a body; pydantic reads up to 200, and stored and returned objects add further levels
 _DEPTH_MARGIN: Final = 200 - MAX_DEPTH
 _MESSAGES: Final = {
     "extra_forbidden": "unknown field",
@@ -59,7 +59,7 @@ def check_depth(body: bytes) -> None:
 def from_validation_error(
     error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]
 ) -> ChatqueueError:
-    """Our error for pydantic's error about this input."""
+    """Translate pydantic's error about this input to ours."""
     failures = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
     if failures[0]["type"] == "json_invalid":
         return MalformedJson(f"the body is not valid JSON: {failures[0]['ctx']['error']}")

@@ -4,7 +4,7 @@
     event log of the job ── stream, api/streaming ──> the events or chunks that the client reads
     job ── snapshot, encoding ──> the object that the client reads
 
-Invalid requests are answered 400, as OpenAI does, where the native API answers 422.
+Invalid requests get 400, as from OpenAI. The native API returns 422 for them.
 """
 
 from api.openai import completions, embeddings, models, responses

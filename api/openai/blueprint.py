@@ -1,4 +1,4 @@
-"""The blueprint of /v1: lenient where the native API is strict, and 400 where the native API answers 422."""
+"""The blueprint of /v1. It is more lenient than the native API, and returns 400 for the native API's 422."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -15,7 +15,7 @@ class OpenAIParser(pydantic_smorest.Parser):
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # webargs' signature
-        """The first value of each parameter. Clients repeat a parameter to send a list, which no view reads."""
+        """The first value of each parameter. Clients repeat a parameter to send a list, but no view uses lists."""
         return dict(req.args.items())
 
 

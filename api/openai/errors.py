@@ -1,4 +1,4 @@
-"""Errors of /v1. The client maps their statuses to its own exception classes."""
+"""Errors of /v1. The openai client chooses its exception class by the status."""
 
 from http import HTTPStatus
 from typing import Final
@@ -36,7 +36,7 @@ class ModelNotFound(NotFound):
 
 
 class StillRunning(ChatqueueError):
-    """The job is not final within the time limit. The client repeats its request, and waits for the same job."""
+    """The job is not final within the time limit. The client resends its request and waits for the same job."""
 
     code = "still_running"
     http_status = 504

@@ -51,8 +51,8 @@ def _event_stream(description: str) -> Callable[..., Any]:
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     """Create a response.
 
-    With `background`, the call returns immediately. Otherwise it waits for the response or streams it, and closing the
-    connection cancels the job unless the request carried an Idempotency-Key.
+    With `background`, the call returns immediately. Otherwise it waits for the response or streams it. Closing the
+    connection then cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
     """
     task = _task(body)
     submission = submit(task, "resp", headers.key, is_background=task.background, load_history=_history_loader(task))
@@ -158,7 +158,7 @@ def _page(input_items: list[dict[str, Any]], query: ItemsQuery) -> dict[str, Any
 
 
 def _task(body: ResponseBody) -> ResponseTask:
-    """The task without the earlier items of its conversation. Raises BadParameter for combinations that cannot be."""
+    """The task without the earlier items of its conversation. Raises BadParameter for an invalid combination."""
     passthrough = body.passthrough_fields("background", "store", _PREVIOUS)
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
@@ -213,9 +213,9 @@ def _load_response(response_id: str) -> dict[str, Any]:
 
 
 def _response_with_partial_output(snapshot: JobSnapshot) -> dict[str, Any]:
-    """The response object. A failed or cancelled one has the finished items of its last attempt, and its text so far.
+    """The response object. A failed or cancelled one has the finished items and partial text of its last attempt.
 
-    These are in the event log alone, which is read for such a response only. A log that has expired adds nothing.
+    These are only in the event log, which is read only in that case. An expired log adds nothing.
     """
     response, record = response_object(snapshot), snapshot.record
     if record.state in STATES_WITHOUT_ANSWER:

@@ -1,4 +1,4 @@
-"""A conversation as an API shows it: the job, its request and its outcome."""
+"""A conversation at one moment: the job, its request and its outcome."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class JobSnapshot:
 
     @property
     def created_at(self) -> int:
-        """In Unix seconds."""
+        """Time of submission in Unix seconds."""
         return self.record.created_at_ms // 1000
 
     @property

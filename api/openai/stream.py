@@ -1,7 +1,8 @@
-"""A stream to an openai client, held back until there is output: until then, a failure has its own HTTP status.
+"""Streams to openai clients.
 
-An openai client chooses the class of its exception by the status, and a stream that has begun has sent 200.
-A stream always ends with a final event or an error: the client takes a stream that is cut for a complete one.
+An openai client chooses its exception class by the HTTP status, and a stream that has started has already sent 200.
+A foreground stream is therefore held back until there is output, so that an earlier failure gets its own status.
+A stream never ends cleanly before a final event or an error: the client would take it for a complete one.
 """
 
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from api.streaming.engine import JobStream, has_output
 
 
 def stream_events(submission: Submission, encoder: EventEncoder) -> Response:
-    """All events of the job, live, until its end.
+    """Stream all events of the job until it is final.
 
     Raises JobNotFound and StoreUnavailable. To a client in the foreground it also raises OpenAIJobFailedError for a job
     that failed before any output, StillRunning when the server shuts down, and ClientDisconnected.
@@ -24,7 +25,7 @@ def stream_events(submission: Submission, encoder: EventEncoder) -> Response:
         submission.record,
         encoder,
         on_disconnect=submission.on_disconnect,
-        on_first_bytes=submission.mark_answered,  # an openai client repeats no call once it has the first byte
+        on_first_bytes=submission.mark_answered,  # an openai client never resends a call whose first byte it has
     )
     with ExitStack() as cleanup:
         cleanup.callback(stream.close)

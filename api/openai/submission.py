@@ -1,9 +1,9 @@
-"""How an OpenAI-compatible call becomes a job, waits for its end, and delivers its answer.
+"""Submits an OpenAI-compatible call as a job, waits for the job, and delivers its answer.
 
-An openai client repeats a request by itself when its connection broke, and sends no idempotency key. The repeated
-request is recognised by its body, its caller and its retry count. It finds the job of its first try, or the job of an
-identical call that was sent at the same time and has no answer yet. No two requests find the same job, so two identical
-calls that are both intended make two jobs.
+When its connection breaks, an openai client resends the request by itself and without an idempotency key. A resend is
+recognised by its body, its caller and its retry count. It finds the job of its first try, or the job of an identical
+call that has no answer yet. It prefers a job that no other resend has found, and the first try of a call never looks
+for a job. Two identical calls that are both intended therefore create two jobs.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class Submission:
     """A job and the client that waits for it.
 
     ``on_disconnect`` is called when the client disconnects before the end, ``mark_answered`` when it has its answer.
-    ``is_foreground``: the client wants the job's own answer, not only its id.
+    ``is_foreground``: the client waits for the answer, not only for the job's id.
     """
 
     record: JobRecord
@@ -56,7 +56,7 @@ class Submission:
 
     @property
     def on_disconnect_after_grace(self) -> Callable[[], None] | None:
-        """``on_disconnect`` for a client that has no answer so far, and may send its request again."""
+        """``on_disconnect``, delayed until a client without an answer has had time to resend its request."""
         return partial(_disconnect_after_grace, self.on_disconnect) if self.on_disconnect else None
 
 
@@ -97,7 +97,7 @@ def wait_for_final_view(submission: Submission) -> JobView:
 
 
 def track_delivery(submission: Submission, answer: dict[str, Any] | Response) -> Response:
-    """The answer as a response that marks the call as answered once a connected client has received all of it."""
+    """A response that marks the call as answered once the whole answer has been sent to a connected client."""
     response = answer if isinstance(answer, Response) else jsonify(answer)
     response.response = _mark_when_sent(response.response, disconnect_check(), submission.mark_answered)
     return response
@@ -113,7 +113,7 @@ def _mark_when_sent(
 
 
 def _disconnect_after_grace(on_disconnect: Callable[[], None]) -> None:
-    """Calls ``on_disconnect`` after the time that the client needs to send its request again."""
+    """Call ``on_disconnect`` after the time that the client needs to resend its request."""
     time.sleep(_resend_grace_seconds())
     on_disconnect()
 
@@ -156,7 +156,7 @@ def _client_retry_count() -> int:
 
 
 def _resend_grace_seconds() -> float:
-    """The time after which an openai client sends a request again, plus a margin; 0 for other clients, which do not."""
+    """The time after which an openai client resends a request, plus a margin; 0 for other clients, which do not."""
     if _RETRY_COUNT_HEADER not in request.headers:
         return 0
     wait: float = min(_MAX_RETRY_WAIT_SECONDS, _FIRST_RETRY_WAIT_SECONDS * 2 ** _client_retry_count())
@@ -164,7 +164,7 @@ def _resend_grace_seconds() -> float:
 
 
 def _dedup_token() -> str:
-    """Identifies a request by its path, caller and body. It is a digest, from which none of them can be read."""
+    """A digest of the path, caller and body of a request, which cannot be recovered from it."""
     digest = hashlib.blake2b(digest_size=32)
     for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), request.get_data()):
         digest.update(len(part).to_bytes(8, "big") + part)
@@ -179,7 +179,7 @@ def _is_reusable(app_services: Services, job_id: str) -> bool:
 
 
 def _cancel_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
-    """Cancels the job, unless the client has sent its request again and waits for the same job."""
+    """A callback that cancels the job, unless the client has resent its request and waits for the same job."""
     digest, retry_count = idempotency_digest(_dedup_token()), _client_retry_count()
 
     def on_disconnect() -> None:
@@ -191,7 +191,7 @@ def _cancel_callback(app_services: Services, record: JobRecord) -> Callable[[], 
 
 
 def _mark_answered_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
-    """Records that the call is answered: the same request sent later is a new call."""
+    """A callback that records that the call is answered: the same request sent later is a new call."""
     key = _dedup_token()
 
     def mark_answered() -> None:

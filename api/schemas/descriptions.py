@@ -114,7 +114,7 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "failed": "Jobs failed per minute.",
     },
     "ResponseAnswer": {
-        "body": "The provider's `response` object. A message in it that has neither id nor text has the text in `text`."
+        "body": "The provider's `response` object. If a message in it has neither id nor text, its text is in `text`."
     },
     "Usage": {
         "input_tokens": "Tokens of the input.",
@@ -131,7 +131,7 @@ _COMMON_FIELDS: Final = {
     "choices": "The choices, as OpenAI defines them.",
     "created_at": "Time of submission (UTC).",
     "document_id": "Id of the document.",
-    "error": "The reason of the failure; null if there is none.",
+    "error": "The reason for the failure; null if there is none.",
     "estimated_wait_seconds": "Estimated seconds until the job is first in the queue, based on recent throughput; "
     "null if unknown.",
     "filename": "Name of the file.",

@@ -104,7 +104,7 @@ def replayed_header(created: Created) -> dict[str, str]:
 
 
 def retry_after_seconds(record: JobRecord, now_seconds: float) -> int:
-    """The number of seconds after which to poll a job again that is not final."""
+    """Seconds after which a client should poll a job that is not final again."""
     if record.retry_at_ms is None:
         return POLL_SECONDS
     return min(MAX_POLL_SECONDS, max(POLL_SECONDS, math.ceil(record.retry_at_ms / 1000 - now_seconds)))

@@ -1,8 +1,9 @@
 """The stream of /v1/chat/completions: a job's log as the chunks of a chat completion.
 
-Chunks cannot be taken back. When an attempt ends without an answer, the next attempt is filtered as long as it repeats
-the text that was already sent, which a model at temperature 0 mostly does. The stream continues where the repetition
-ends. When the next attempt differs, the stream ends with an error that says so. The complete answer can be fetched.
+A chunk that was sent cannot be withdrawn. When an attempt ends without an answer, the next attempt often repeats the
+text that was already sent; a model at temperature 0 mostly does. The repetition is filtered out, and the stream
+continues after it. If the next attempt differs, the stream ends with the error `answer_restarted`. The complete answer
+can then be fetched.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ _CANCELLED: Final = JobError(code="cancelled", message="the completion was cance
 
 
 class ReplayFilter:
-    """Removes from a new attempt what an earlier attempt has already sent."""
+    """Removes the output that an earlier attempt has already sent from a new attempt."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -45,7 +46,7 @@ class ReplayFilter:
         self._replayed_chars = self._replayed_chunks = 0
 
     def new_text(self, text: str) -> str | None:
-        """The part of the text that has not been sent; None when the text contradicts what has been sent."""
+        """The part of the text that has not been sent; None if the text contradicts the sent text."""
         known = self._text[self._replayed_chars : self._replayed_chars + len(text)]
         self._replayed_chars += len(text)
         if not text.startswith(known):
@@ -54,7 +55,7 @@ class ReplayFilter:
         return text[len(known) :]
 
     def is_new(self, choices: Any) -> bool | None:
-        """Whether choices that carry more than text have not been sent; None when they contradict what has been."""
+        """False if these choices, which contain more than text, were sent before; None if they contradict those."""
         self._replayed_chunks += 1
         if self._replayed_chunks <= len(self._chunks):
             return None if self._chunks[self._replayed_chunks - 1] != choices else False
@@ -98,7 +99,7 @@ class CompletionEncoder:
         return b""
 
     def finish(self, view: JobView) -> bytes:
-        """The finish reason unless it has been sent, then the usage if the request wants it; or the error."""
+        """The finish reason unless it was sent, the usage if requested, and [DONE]; or the error of a failed job."""
         self.is_finished = True
         final_snapshot = snapshot_of(view, self._request)
         if view.record.state not in (State.COMPLETED, State.INCOMPLETE):

@@ -1,4 +1,4 @@
-"""What the engine asks of an encoder. Encoders are pure: no Flask, no store, no clock."""
+"""The interface between the engine and its encoders. Encoders are pure: no Flask, no store, no clock."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ class EventEncoder(Protocol):
 
     @property
     def is_finished(self) -> bool:
-        """True once the stream has its last bytes."""
+        """True once the last bytes of the stream have been encoded."""
         ...
 
     @property
@@ -31,7 +31,7 @@ class EventEncoder(Protocol):
         ...
 
     def fail(self, error: JobError) -> bytes:
-        """The end of a stream that cannot go on."""
+        """The end of a stream that cannot continue."""
         ...
 
     def shutdown(self) -> bytes:

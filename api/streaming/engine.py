@@ -1,4 +1,4 @@
-"""The stream of one job to one reader: followed, kept alive, and ended, whichever encoder writes its bytes.
+"""Streams one job to one reader, with any encoder: follows the job, keeps the connection alive, ends the stream.
 
     the job's event log ── follow ──> batches of events ── encoder ──> bytes ── keep-alive, disconnect ──> the client
 
@@ -45,9 +45,9 @@ _INTERNAL_ERROR: Final = JobError(code=InternalError.code, message="internal ser
 class JobStream:
     """One reader's stream of a job's events with numbers above ``after``.
 
-    Begin it with ``first_events`` or ``hold_until_output``, then either ``respond`` or ``close``. Once it has begun,
-    an outage of Redis is waited out. ``on_disconnect`` is called when the client disconnects before the end, and
-    ``on_first_bytes`` when the client has taken the first bytes.
+    Call ``first_events`` or ``hold_until_output`` first, then ``respond`` or ``close``. After the first call, it waits
+    through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, and
+    ``on_first_bytes`` once the first bytes have been sent.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class JobStream:
         return self._services.listener.is_closed
 
     def first_events(self) -> tuple[Event, ...]:
-        """The events up to now, none of a job that runs. Raises JobNotFound and StoreUnavailable."""
+        """The events so far; none for a job that is not final. Raises JobNotFound and StoreUnavailable."""
         self._first_events = next(self._batches)
         return self._first_events
 
@@ -137,13 +137,13 @@ class JobStream:
             yield self._first_chunk()
             while not self._encoder.is_finished and (events := next(self._batches, None)) is not None:
                 yield self._encode_batch(events) if events else self._refreshed_status()
-        except Exception as error:  # noqa: BLE001  # whatever the log holds: a client takes a cut stream for a whole one
+        except Exception as error:  # noqa: BLE001  # any fault: a client takes a cut stream for complete
             yield self._fail(error)
         if not self._encoder.is_finished:
             yield self._encoder.shutdown() if self.is_shutting_down else self._encoder.fail(_DELETED)
 
     def _first_chunk(self) -> bytes:
-        """Not empty, unless it is the end: the response headers leave with it, and may have been held back."""
+        """Empty only at the end: the server sends the headers with the first bytes, which may have been held back."""
         chunk = self._encoder.start(self._record) + self._encode_batch(self._first_events)
         return chunk if chunk or self._encoder.is_finished else _KEEPALIVE
 
@@ -164,13 +164,13 @@ class JobStream:
         return self._encoder.fail(_DELETED) if view is None else self._encoder.finish(view)
 
     def _fail(self, error: Exception) -> bytes:
-        """Logs the error's type and place alone: its message may contain part of the answer."""
+        """Logs only the type and place of the error: its message may contain part of the answer."""
         job_id, name = self._record.job_id, type(error).__name__
         logger.error("stream_failed job_id=%s error=%s at=%s", job_id, name, traceback_location(error))
         return self._encoder.fail(_INTERNAL_ERROR)
 
     def _final_view(self) -> JobView | None:
-        """The job with its answer. None when the job was deleted after its final event."""
+        """The job with its answer; None if it was deleted after its final event. Waits through outages of Redis."""
         while True:
             try:
                 return lookup.view(self._services.store, self._record.job_id)
@@ -193,5 +193,5 @@ class JobStream:
 
 
 def has_output(events: tuple[Event, ...]) -> bool:
-    """Whether any of them carries part of an answer."""
+    """True if any of the events carries part of an answer."""
     return any(event.type in _OUTPUT_TYPES for event in events)

@@ -14,7 +14,7 @@ _RETRY: Final = b"retry: 1000\n\n"  # ms after which an EventSource reconnects
 class NativeEncoder:
     """An event's sequence number is its id, which an EventSource sends back as Last-Event-ID. `status` has no id.
 
-    A stream that fails or is shut down just ends: without a final event, an EventSource reconnects by itself.
+    A stream that fails or is shut down ends without a final event, so an EventSource reconnects by itself.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class NativeEncoder:
         return _RETRY + self.encode_record(record)
 
     def encode_record(self, record: JobRecord) -> bytes:
-        """The status, if it differs from the one sent last."""
+        """The status, if it differs from the last one sent."""
         status = frame(StreamStatus.of(record).model_dump_json(), event="status")
         if status == self._status:
             return b""

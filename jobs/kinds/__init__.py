@@ -1,4 +1,4 @@
-"""The kinds of job: what each one asks for and how it is answered. tasks/kinds does their work."""
+"""The kinds of job: the request and the answer of each. tasks/kinds runs them."""
 
 import operator
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ _Model = TypeVar("_Model", bound=FrozenModel)
 
 
 def _adapter(models: Iterable[type[_Model]]) -> TypeAdapter[_Model]:
-    """Reads any of the models, told apart by ``kind``."""
+    """Parses any of the models; ``kind`` selects the model."""
     union: Any = reduce(operator.or_, models)
     return TypeAdapter(Annotated[union, Field(discriminator="kind")], config=HIDE_INPUT)
 

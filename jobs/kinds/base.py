@@ -1,4 +1,4 @@
-"""The base of every kind of job: its request, its answer, and the facts that the rest of the system asks for.
+"""The base classes of every kind of job: its request, its answer, and the properties that other packages use.
 
 A new kind is one module here, one module in tasks/kinds, and one line in the registry of each package.
 """
@@ -18,7 +18,7 @@ _TEXT_FIELDS: Final = ("instructions", "messages", "input", "content", "text", "
 
 
 class JobRequest(JobOptions):
-    """What a job has to do. Each kind has one subclass; ``kind`` is its name."""
+    """The request of a job. Each kind has one subclass; ``kind`` is its name."""
 
     unfingerprinted_fields: ClassVar[frozenset[str]] = frozenset()  # they may differ in a repeated request
 
@@ -26,22 +26,22 @@ class JobRequest(JobOptions):
     model: ModelName | None = None
 
     def texts(self) -> Iterator[str]:
-        """All text that the model is given to read, the latest last. Images and files are left out."""
+        """All text that the model reads, oldest first. Images and files are left out."""
         return iter(())
 
     @property
     def input_chars(self) -> int:
-        """Length of all text that the model is given to read."""
+        """Number of characters in all text that the model reads."""
         return sum(map(len, self.texts()))
 
     @property
     def preview_text(self) -> str:
-        """The text whose first words stand for the job in a list."""
+        """The text whose beginning is shown in lists of jobs: by default the latest."""
         return next(iter(deque(self.texts(), maxlen=1)), "")
 
     @property
     def is_stored(self) -> bool:
-        """False when the caller needs the answer once: the record then expires soon."""
+        """False if the caller asked not to store the answer: the record then expires soon after the end."""
         return True
 
 
@@ -87,8 +87,8 @@ class JobKind:
     name: str
     request: type[JobRequest]
     answer: type[Answer]
-    id_prefixes: tuple[str, ...] = ("job",)  # of its jobs' ids: one for each endpoint that accepts such jobs
-    keeps_events_with_answer: bool = False  # the event log holds parts that the answer lacks: both expire together
+    id_prefixes: tuple[str, ...] = ("job",)  # of its job ids: one for each endpoint that accepts this kind
+    keeps_events_with_answer: bool = False  # the event log has data that the answer lacks, so both expire together
 
     @property
     def is_conversation(self) -> bool:

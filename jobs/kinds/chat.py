@@ -10,17 +10,19 @@ from jobs.requests import DocumentId, IntegralFloat, JobOptions, Message, ModelN
 from jobs.results import Citation
 
 MAX_HISTORY: Final = 1_000  # messages; far above any model's context, bounds validation time
-MAX_DOCUMENTS: Final = 100  # that one question may name
+MAX_DOCUMENTS: Final = 100  # in one request
 
 DocumentSelection = Annotated[
     Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS), Tag("ids")]
     | Annotated[Literal["all"], Tag("all")],
-    Discriminator(lambda value: "all" if isinstance(value, str) else "ids"),  # an error then names one alternative only
+    Discriminator(
+        lambda value: "all" if isinstance(value, str) else "ids"
+    ),  # an error then concerns one alternative only
 ]
 
 
 class ChatRequest(JobOptions):
-    """A chat call: one message with its instructions and its conversation so far."""
+    """A chat call: a message, with optional instructions and earlier messages."""
 
     message: Text = Field(description="The message to answer.", repr=False, examples=["Why is the sky blue?"])
     system: Text | None = Field(default=None, description="Instructions to the model.", repr=False)

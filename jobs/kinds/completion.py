@@ -22,7 +22,7 @@ class CompletionAnswer(TextAnswer):
     )
 
 
-# A streamed tool call is in the log alone.
+# Streamed tool calls are only in the event log.
 KIND: Final = JobKind(
     "completion", CompletionTask, CompletionAnswer, id_prefixes=("chatcmpl",), keeps_events_with_answer=True
 )

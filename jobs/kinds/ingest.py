@@ -22,7 +22,7 @@ class IngestTask(JobRequest):
 
 
 class IngestAnswer(Answer):
-    """The result of an ingest: the document can be asked."""
+    """The result of an ingest: the document is ready."""
 
     kind: Literal["ingest"] = "ingest"
     document_id: str

@@ -41,5 +41,5 @@ class ResponseAnswer(TextAnswer):
     )
 
 
-# The sequence numbers of a response's events are in the log alone.
+# The sequence numbers of a response's events can only be derived from the event log.
 KIND: Final = JobKind("response", ResponseTask, ResponseAnswer, id_prefixes=("resp",), keeps_events_with_answer=True)

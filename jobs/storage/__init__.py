@@ -1,1 +1,1 @@
-"""Where jobs are stored: commands, Lua scripts, keys, and the stores that carry commands to Redis."""
+"""Where jobs are stored: commands, Lua scripts, keys, and the stores that send commands to Redis."""

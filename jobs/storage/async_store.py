@@ -1,4 +1,4 @@
-"""The async store: carries commands to Redis from one event loop, those of many callers in one round trip.
+"""The async store: sends commands to Redis from one event loop, with many callers sharing a round trip.
 
 Commands that arrive during a round trip are sent together in the next one. A worker with hundreds of streams therefore
 needs a few round trips per interval, not per stream.
@@ -28,7 +28,7 @@ _RETRY_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0)  # waits between retries duri
 
 
 class AsyncStore:
-    """Sends each command again until Redis answers, which every transition allows. A caller may set its own timeout.
+    """Resends each command until Redis replies. Every transition is safe to resend. A caller may set its own timeout.
 
     Belongs to the event loop in which its first command is run.
     """
@@ -42,11 +42,11 @@ class AsyncStore:
 
     @property
     def seconds_since_outage(self) -> float:
-        """Time since Redis last failed to answer; infinite when it never has."""
+        """Time since a command last failed because of an outage; infinite if none has."""
         return time.monotonic() - self._last_outage
 
     async def run(self, command: Command[T]) -> T:
-        """Send the command and wait for its reply, through outages of Redis.
+        """Send the command and wait for its reply, however long an outage of Redis lasts.
 
         Raises RedisError when Redis refuses the command permanently, InternalError when the command cannot be encoded,
         StoreUnavailable only after ``stop_waiting``, and whatever reading the reply raises.
@@ -59,7 +59,7 @@ class AsyncStore:
         return command.read(await future)
 
     def stop_waiting(self) -> None:
-        """Stop retrying, since the process ends: ``run`` raises StoreUnavailable while Redis is away."""
+        """Stop retrying, because the process is ending: ``run`` then raises StoreUnavailable during an outage."""
         self._waits_for_redis = False
         _fail_pending(self._pending)
         self._pending.clear()

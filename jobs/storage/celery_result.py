@@ -38,7 +38,7 @@ def failure(job_id: str, error: JobError, partial: TextAnswer | None = None) -> 
 
 
 def revoked_prefix(job_id: str) -> str:
-    """The result of a cancelled job, open at its end: cancel.lua adds the partial answer and the closing brace.
+    """The start of a cancelled job's result: cancel.lua appends the partial answer and the closing brace.
 
     ``get()`` raises celery.exceptions.TaskRevokedError.
     """
@@ -47,7 +47,7 @@ def revoked_prefix(job_id: str) -> str:
 
 
 def read(stored: bytes | str) -> tuple[Answer | None, JobError | None]:
-    """The (perhaps partial) answer and the error of a stored result, each None when there is none."""
+    """The answer, which may be partial, and the error of a stored result; each is None if there is none."""
     meta = json.loads(stored)
     if meta["status"] == "SUCCESS":
         return ANSWER.validate_python(meta["result"]), None

@@ -1,7 +1,7 @@
-"""A command: one call to Redis and the way to read its reply, as data.
+"""A command: one call to Redis, and the function that reads its reply, as data.
 
 Each transition and each query is written once, as a function that returns a Command. The sync store (web process) and
-the async store (worker) carry commands to the server; neither depends on what a job is.
+the async store (worker) send commands to the server. Neither depends on the meaning of a command.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Command(Generic[T]):
     script: Script | None = None
 
     def encoded(self) -> tuple[Argument, ...]:
-        """The arguments as bytes, so that a text that cannot be encoded fails its own caller and no other of the batch.
+        """The arguments as bytes. Each command is encoded alone: text that cannot be encoded fails only its caller.
 
         Raises InternalError, which unlike UnicodeEncodeError does not contain the text.
         """
@@ -34,7 +34,7 @@ class Command(Generic[T]):
             rest = (argument.encode() if isinstance(argument, str) else argument for argument in self.arguments[1:])
             return (self.arguments[0], *rest)  # redis-py chooses the reply's parser by the command's name as str
         except UnicodeEncodeError:
-            raise InternalError("a text that contains half a surrogate pair cannot be stored") from None
+            raise InternalError("text with half a surrogate pair cannot be stored") from None
 
 
 def script_command(name: str, keys: NamedArguments, args: NamedArguments, read: Callable[[Any], T]) -> Command[T]:

@@ -8,7 +8,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:attempts:{id} | list: one JSON entry per failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
 | cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create; delete removes | the idempotency TTL |
-| cq:resends:{tenant}:{digest} | list: the latest 32 jobs made by equal requests without a key, as "id count by": how often the request was resent, and the id that the latest resend would have created; "answered" follows once the call has its answer | create, mark_answered | the resend window |
+| cq:resends:{tenant}:{digest} | list: the latest 32 jobs created by equal requests without a key. An entry is "id count by": the job, how often its request was resent, and the id that the latest resend would have created. "answered" is appended once the call has its answer | create, mark_answered | the resend window |
 | cq:seq | string: counter that orders jobs, messages and uploads | create, release, republish, document_add | permanent: one number |
 | cq:index:all | zset: id by order of creation | create; delete removes | an entry as long as its record |
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
@@ -21,7 +21,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry until a minute after its last heartbeat |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
-| cq:totals | hash: events counted since the beginning | create, finish, cancel, release | permanent: eight numbers |
+| cq:totals | hash: counts of events over all time | create, finish, cancel, release | permanent: eight numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
@@ -65,7 +65,7 @@ FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: n
 DEFAULT_QUEUE: Final = "chatqueue"
 NORMAL_PRIORITY: Final = 3  # of a first attempt; kombu's Redis transport keeps one list for each of 0, 3, 6, 9
 HIGH_PRIORITY: Final = 0  # of a job that has waited once already: it is taken before the backlog
-_PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test holds it to kombu's
+_PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test compares it with kombu's
 
 
 def job(job_id: str) -> str:
@@ -85,7 +85,7 @@ def attempts(job_id: str) -> str:
 
 
 def result(job_id: str) -> str:
-    """Celery's own result key; a test holds it to Celery's."""
+    """Celery's own result key; a test compares it with Celery's."""
     return f"celery-task-meta-{job_id}"
 
 
@@ -134,9 +134,9 @@ def document_by_hash(tenant: str, sha256: str) -> str:
 
 
 def throughput(now_seconds: float) -> tuple[list[str], int]:
-    """The keys of the counts of the running minute and of the one before, and the ms since the running minute began."""
-    running, elapsed = divmod(now_seconds, 60)
-    return [minute(int(running)), minute(int(running) - 1)], round(elapsed * 1000)
+    """The keys of the counts of the current and the previous minute, and the ms since the current minute began."""
+    current, elapsed = divmod(now_seconds, 60)
+    return [minute(int(current)), minute(int(current) - 1)], round(elapsed * 1000)
 
 
 def broker_list(queue: str, priority: int) -> str:

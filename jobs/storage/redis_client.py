@@ -46,7 +46,7 @@ def connect(settings: Settings) -> redis.Redis:
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
-    """The same for one event loop, without a limit on connections."""
+    """An async client for one event loop, without a limit on connections. Raises InvalidRedisUrl."""
     url = read(settings.record_url.get_secret_value())
     options = {**_options(settings, url), "retry": AsyncRetry(NoBackoff(), 0), **url.options}
     if url.master is None:

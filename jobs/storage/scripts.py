@@ -8,7 +8,7 @@
     --   events...  a list; lists come last, at most two
 
 ``load_script`` reads the header once. From it the Lua code gets a local of that name for each key and argument, and
-Python the order in which to send them. A script starts with the names of the pieces that it includes.
+Python the order in which to send them. A script's header starts with the pieces that it includes, if any.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Parameters:
 
     @classmethod
     def read(cls, script: str, table: Literal["KEYS", "ARGV"], headers: Sequence[str]) -> Self:
-        """Those of each piece in turn, then the script's own. Raises InternalError for a malformed list of names."""
+        """The names in these headers, in order. Raises InternalError for a malformed list of names."""
         section = re.compile(rf"^-- {table}\b.*\n((?:--   .*\n)*)", re.MULTILINE)
         entries = [entry for header in headers for found in section.findall(header) for entry in _NAME.findall(found)]
         kinds = "".join({"": "s", "?": "o", "...": "l"}[mark] for _, mark in entries)
@@ -93,7 +93,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Script:
-    """One Lua file with its bindings and the pieces that it includes. ``sha`` is the server's name for it."""
+    """One Lua file with its bindings and the pieces that it includes. The server identifies it by ``sha``."""
 
     name: str
     keys: Parameters

@@ -22,7 +22,7 @@ class ServerInfo(FrozenModel):
 
     @property
     def hazards(self) -> tuple[str, ...]:
-        """Each setting of the server that can lose accepted jobs or leave them undone, and what to set instead."""
+        """Each server setting that can lose accepted jobs or stop them from running, with the setting to use."""
         found = []
         if self.redis_version < MIN_REDIS_VERSION:
             found.append(
@@ -56,5 +56,5 @@ def server_info() -> Command[ServerInfo]:
 
 
 def write_probe() -> Command[bool]:
-    """A write that shows whether Redis accepts writes; it expires."""
+    """A write of a key that expires. It succeeds if Redis accepts writes."""
     return plain_command("SET", keys.PROBE, 1, "EX", _PROBE_TTL_SECONDS, read=bool)

@@ -1,4 +1,4 @@
-"""The sync store: carries commands to Redis from threads or greenlets, and fails fast during an outage."""
+"""The sync store: sends commands to Redis from threads or greenlets, and fails fast during an outage."""
 
 from typing import Any, Final, TypeVar
 
@@ -60,7 +60,7 @@ def with_script_source(command: Command[Any]) -> tuple[Argument, ...]:
 
 
 class Store:
-    """One client, any number of callers. Every call is one round trip, or two when the server lacks a script."""
+    """One client, any number of callers. A call takes one round trip, and one more if the server lacks a script."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -70,7 +70,7 @@ class Store:
         return command.read(self._replies([command])[0])
 
     def run_all(self, commands: list[Command[T]]) -> list[T]:
-        """Many commands in one round trip. They are independent: a failed one undoes no other."""
+        """Many commands in one round trip. They are independent: if one fails, the others still take effect."""
         if not commands:
             return []
         replies = self._replies(commands)
@@ -91,7 +91,7 @@ class Store:
         return replies
 
     def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
-        """Retry once when the connection was closed, perhaps while idle in the pool; never after a timeout."""
+        """Retries once if the connection was closed, perhaps while idle in the pool; never after a timeout."""
         try:
             return self._send_once(arguments)
         except RedisTimeoutError as error:

@@ -1,1 +1,1 @@
-"""Notification of changes of jobs, within one process."""
+"""Waits for changes of jobs, and follows their events, within one process."""

@@ -1,6 +1,6 @@
 """Following a job's events: from any number on, during and after the run, until the last event.
 
-The log in Redis is the truth; published messages only save reading it. A gap, an outage or a slow reader costs a read
+The log in Redis is the truth; published messages only save reads of it. A gap, an outage or a slow reader costs a read
 of the log and never an event.
 """
 
@@ -33,7 +33,7 @@ def follow(
 
     Ends after the job's final event, or without it when the listener is closed or the job deleted. The generator waits
     through an outage of Redis; only its first step raises JobNotFound and StoreUnavailable. ``is_running``: the caller
-    has just seen the job in progress; then the first batch is empty, which saves a read of the log.
+    has just read that the job is not final; then the first batch is empty, which saves a read of the log.
     """
     reader = _LogReader(store, job_id, after + 1)
     yield () if is_running else reader.read_log()
@@ -45,7 +45,7 @@ def follow(
 
 
 class _LogReader:
-    """Reads from a number on. Never skips an event, never returns one twice."""
+    """Reads a log from a given number on. Never skips an event, never returns one twice."""
 
     def __init__(self, store: Store, job_id: str, number: int) -> None:
         if not is_job_id(job_id):
@@ -75,7 +75,7 @@ class _LogReader:
         return tuple(collected)
 
     def read_log(self) -> tuple[Event, ...]:
-        """Raises JobNotFound, StoreUnavailable."""
+        """The next page of the log, or of the replay. Raises JobNotFound, StoreUnavailable."""
         commands: list[Command[Any]] = [
             queries.record(self._job_id),
             queries.events(self._job_id, self._next, PAGE_SIZE),

@@ -62,7 +62,7 @@ class ChangeListener:
         """The first result of ``is_done`` that is not None; None when the time is up or the listener is closed.
 
         ``is_done`` is called first, after each change of the job (``until_final``: only after the last one) and when
-        the time is up. Errors of the first and the last call are raised; in between an outage is waited out.
+        the time is up. Errors of the first and the last call are raised; the other calls ignore an outage.
         ``each_second`` is called during the sleep and may raise to give up.
         """
         deadline = time.monotonic() + timeout_seconds
@@ -83,7 +83,7 @@ class ChangeListener:
     def subscribed(self, job_id: str) -> Iterator[Subscription]:
         """Receive every message about the job's log. The first ``take`` reports that messages may have been missed.
 
-        During an outage of Redis no message arrives; after it ``take`` reports the same.
+        During an outage of Redis no message arrives; after it ``take`` again reports missed messages.
         """
         subscription = Subscription()
         with self._registered(keys.changed_channel(job_id), subscription) as must_notify:
@@ -97,7 +97,7 @@ class ChangeListener:
         return self._closed
 
     def close(self) -> None:
-        """End every wait with its present result; later waits check once. The thread ends."""
+        """End every wait with its current result, and the thread. Later waits check once."""
         self._closed = True
         self._wake_all()
         thread = self._thread
@@ -216,7 +216,7 @@ def _reset_after_fork(this: "weakref.ref[ChangeListener]") -> None:
     """In a forked child: the parent's thread and waiters do not exist here, and its lock may have been held."""
     listener = this()
     if listener is not None:
-        listener._reset_after_fork()  # noqa: SLF001  # its own
+        listener._reset_after_fork()  # noqa: SLF001  # same class
 
 
 def _none_during_outage(is_done: Callable[[], T | None]) -> T | None:

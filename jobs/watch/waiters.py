@@ -19,7 +19,7 @@ class Waiter:
         self.woken = threading.Event()
 
     def notify(self, message: bytes | None) -> None:
-        """``message`` None: messages may have been missed, so check."""
+        """Wake up for this message; None means that messages may have been missed."""
         if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE_PREFIX):
             self.woken.set()
 
@@ -54,7 +54,7 @@ class Subscription(Waiter):
     def take(self, seconds: float) -> list[bytes] | None:
         """The messages since the last call, as soon as there is one; an empty list when the time is up.
 
-        None when some were missed: read the log. Messages that arrived since then follow in the next call.
+        None if some were missed: the caller must read the log. The next call returns later messages.
         """
         self.woken.wait(seconds)
         self.woken.clear()

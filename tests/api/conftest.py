@@ -1,4 +1,4 @@
-"""The app over our own Redis, and a fake worker: jobs are moved by storage transitions, and no worker runs."""
+"""The app over the suite's own Redis, and a fake worker that runs storage transitions. No real worker runs."""
 
 import itertools
 import json

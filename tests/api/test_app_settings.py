@@ -1,4 +1,4 @@
-"""The app obeys the settings that it was created with, not those of the process."""
+"""The app uses the settings that it was created with, not those of the process."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A chat's events over HTTP: from any point, during and after the run, for any number of readers."""
+"""A chat's events over HTTP can be read from any point, during and after the run, by any number of readers."""
 
 import json
 import threading
@@ -116,7 +116,7 @@ def test_live_readers_on_two_processes_agree(make_api, api_app, api_redis_port, 
 
 
 def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, job_id, path, write_answer):
-    """The text restarts and comes in one event, with numbers that continue."""
+    """The text restarts and arrives in one event, whose number continues the sequence."""
     write_answer(job_id)
     before = numbered(api_client.get(path).text)
     with api_services.store._client.pipeline() as pipeline:
@@ -132,7 +132,7 @@ def test_an_expired_log_still_yields_the_whole_text(api_client, api_services, jo
 
 
 def test_two_attempts_are_never_merged(api_client, fake_worker, job_id, path):
-    """A dead attempt is closed as incomplete before the next one begins."""
+    """A lost attempt is closed as incomplete before the next one begins."""
     lease = fake_worker.claim(job_id)
     fake_worker.write(lease, lease.log_length, "half an ")
     assert fake_worker.store.run(transitions.release(lease, WORKER_LOST, 0, fake_worker.message_template)) is not None

@@ -1,4 +1,4 @@
-"""Waiting for changes: no missed change, one connection and one thread for all, and nothing is left behind."""
+"""Waiting for changes: no change is missed, all waiters share one connection and one thread, and nothing leaks."""
 
 import os
 import threading
@@ -70,22 +70,22 @@ def test_a_change_wakes_a_waiter_without_polling(listener, store_client):
 
 def test_a_waiter_for_the_end_ignores_earlier_changes(listener, store_client):
     """A stream of a hundred deltas causes no reads."""
-    looks = []
+    checks = []
 
-    def look():
-        looks.append(1)
+    def check():
+        checks.append(1)
         return store_client.get("flag")
 
     with ThreadPoolExecutor() as pool:
-        waiter = pool.submit(listener.wait, JOB, look, 10, until_final=True)
-        until(lambda: _subscribers(store_client) == 1 and looks)
-        before = len(looks)
+        waiter = pool.submit(listener.wait, JOB, check, 10, until_final=True)
+        until(lambda: _subscribers(store_client) == 1 and checks)
+        before = len(checks)
         for length in range(100):
             store_client.publish(keys.changed_channel(JOB), str(length))
         _set(store_client, "flag", keys.FINAL_CHANGE_PREFIX)
 
         assert waiter.result(RECHECK_SECONDS) == b"done"
-    assert len(looks) <= before + 2
+    assert len(checks) <= before + 2
 
 
 def test_no_change_is_missed(listener, store_client):
@@ -148,11 +148,11 @@ def test_a_timeout_checks_once_more(listener):
 def test_an_exception_in_the_check_reaches_the_caller(listener, store_client):
     """The subscription is cleaned up."""
 
-    def look():
+    def check():
         raise JobNotFound("gone")
 
     with pytest.raises(JobNotFound):
-        listener.wait(JOB, look, 10)
+        listener.wait(JOB, check, 10)
     listener.wait("job_" + "2" * 32, lambda: None, 0.05)
     until(lambda: _subscribers(store_client) == 0)
 
@@ -216,11 +216,11 @@ class TestRestarts:
         listener = ChangeListener(store_client)
         started = time.monotonic()
 
-        def look():
+        def check():
             raise StoreUnavailable("away")
 
         with pytest.raises(StoreUnavailable):
-            listener.wait(JOB, look, 30)
+            listener.wait(JOB, check, 30)
         assert time.monotonic() - started < 3
         listener.close()
         store_client.close()

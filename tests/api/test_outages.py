@@ -29,7 +29,7 @@ CALLS = [
 
 @pytest.mark.parametrize("redis_is", ["refusing", "silent"])
 def test_an_outage_of_redis_is_503_in_under_3_seconds(make_api, silent_port, read_problem, redis_is):
-    """Every call that needs Redis is tried simultaneously."""
+    """All calls that need Redis are made simultaneously."""
     app = make_api(silent_port if redis_is == "silent" else free_port())
 
     def call(method, path, body):

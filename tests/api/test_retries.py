@@ -72,16 +72,16 @@ def test_a_retry_filter_is_validated(api_client, read_problem):
 
 def test_a_task_deleted_during_a_bulk_retry_is_skipped(api_client, fake_worker, submit_chat, monkeypatch):
     """The other tasks are retried and reported."""
-    kept, gone = submit_chat(), submit_chat()
-    for job_id in (kept, gone):
+    remaining, deleted = submit_chat(), submit_chat()
+    for job_id in (remaining, deleted):
         fake_worker.fail(job_id)
     listed = lookup.retryable
 
     def listed_then_deleted(*args):
         found = listed(*args)
-        api_client.delete(f"/api/v1/tasks/{gone}")
+        api_client.delete(f"/api/v1/tasks/{deleted}")
         return found
 
     monkeypatch.setattr(lookup, "retryable", listed_then_deleted)
     report = api_client.post("/api/v1/tasks/retry", json={}).json
-    assert [task["task_id"] for task in report["retried"]] == [kept]
+    assert [task["task_id"] for task in report["retried"]] == [remaining]

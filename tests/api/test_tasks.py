@@ -13,7 +13,7 @@ def _ids(response):
 
 
 def test_a_task_of_each_kind_is_accepted_and_readable(api_client):
-    """The response is 202 with Location, and the task has a preview, never the whole request."""
+    """The response is 202 with Location, and the task has a preview instead of its full request."""
     for body in ({"kind": "chat", "message": "hi " * 100}, {"kind": "embeddings", "input": ["a", "b"]}):
         accepted = api_client.post("/api/v1/tasks", json=body)
         read = api_client.get(accepted.headers["Location"])
@@ -24,12 +24,12 @@ def test_a_task_of_each_kind_is_accepted_and_readable(api_client):
         assert (read.json["kind"], read.json["status"], read.json["queue_position"]) == (
             body["kind"],
             "queued",
-            _line(body),
+            _queue_position(body),
         )
         assert len(read.json["prompt_preview"].encode()) <= 60
 
 
-def _line(body):
+def _queue_position(body):
     return 0 if body["kind"] == "chat" else 1
 
 
@@ -60,13 +60,13 @@ def test_a_thousand_ids_are_accepted(api_client, submit_chat):
 def test_pages_list_each_task_once_newest_first(api_client, submit_chat):
     """Following next_cursor visits all tasks in order, and ends."""
     ids = [submit_chat() for _ in range(5)]
-    seen, cursor = [], ""
+    listed, cursor = [], ""
     while cursor is not None:
         page = api_client.get(f"/api/v1/tasks?limit=2{f'&cursor={cursor}' if cursor else ''}")
-        seen += _ids(page)
+        listed += _ids(page)
         cursor = page.json["next_cursor"]
 
-    assert seen == ids[::-1]
+    assert listed == ids[::-1]
 
 
 def test_a_full_last_page_has_no_cursor(api_client, submit_chat):

@@ -116,7 +116,7 @@ class Driver:
         return record
 
     def in_state(self, state: State) -> str:
-        """A job that has reached this state by legal moves."""
+        """A job in this state, reached through legal transitions."""
         job_id = self.create()
         if state is State.QUEUED:
             return job_id
@@ -132,7 +132,7 @@ class Driver:
 
 
 def run_together(*calls):
-    """Run the calls in threads that start together; returns their answers in order."""
+    """Run the calls in threads that start simultaneously. Returns their results in order."""
     barrier = Barrier(len(calls))
 
     def start(call):
@@ -144,7 +144,7 @@ def run_together(*calls):
 
 
 def index_of(redis_client, job_id):
-    """The states whose index contains the job: always exactly its own."""
+    """The states whose index contains the job. It must be exactly one: the job's own."""
     return [state for state in State if redis_client.zscore(keys.index(state), job_id) is not None]
 
 

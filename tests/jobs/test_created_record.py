@@ -29,7 +29,7 @@ FAR = 3_600
 )
 @pytest.mark.parametrize("ahead", [0, 3])
 def test_the_record_that_create_returns_is_the_record_that_is_read_back(jobs, options, ahead):
-    """True for all options, for the only job and behind others, with a known rate."""
+    """This holds with all options, for a single job and behind others, and with a known rate."""
     for _ in range(ahead):
         jobs.finish(jobs.lease())
     for _ in range(ahead):
@@ -71,7 +71,7 @@ def without_estimate(record):
 def test_the_estimate_follows_the_rate_at_which_jobs_have_ended(
     jobs, redis_client, monkeypatch, this_minute, minute_before, waits
 ):
-    """For three queued jobs, half a minute into the running minute; create and a later read give the same."""
+    """For three queued jobs, half a minute into the current minute. A create and a later read agree."""
     names = [keys.minute(7), keys.minute(6)]
     monkeypatch.setattr(keys, "throughput", lambda _: (names, 30_000))
     for name, counts in zip(names, (this_minute, minute_before), strict=True):

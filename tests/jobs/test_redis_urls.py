@@ -38,7 +38,7 @@ def test_sentinel_urls_are_written_with_the_masters_name_beside_them():
 
 
 def test_all_sentinels_share_the_time_of_one_connect():
-    """Every new client meets a dead Sentinel: three of them must not triple the wait."""
+    """Every new client tries a dead Sentinel first, so three dead ones must not triple the wait."""
     options = read("sentinel://a,b,c,d?master=m").sentinel_options(1)
 
     assert (options["socket_connect_timeout"], options["socket_timeout"], options["retry"]) == (0.25, 0.25, None)
@@ -54,7 +54,7 @@ def test_all_sentinels_share_the_time_of_one_connect():
     ],
 )
 def test_tls_checks_the_certificate_unless_disabled(options, cert_reqs):
-    """For rediss:// kombu's own default is to check nothing, and Celery's is to refuse."""
+    """For rediss://, kombu's default is not to check certificates, and Celery's is to refuse the URL."""
     url = f"rediss://h{options}"
 
     assert [parsed.tls["ssl_cert_reqs"] for parsed in (read(url), for_broker(url, 1), for_backend(url, 1))] == (
@@ -94,7 +94,7 @@ def test_the_url_of_another_broker_is_unchanged(url):
     ],
 )
 def test_an_invalid_url_is_refused_without_quoting_it(url, expected):
-    """Any part may be the password; and requested TLS is never dropped silently."""
+    """Any part may be the password. Requested TLS must never be dropped silently."""
     with pytest.raises(InvalidRedisUrl) as refused:
         read(url)
 
@@ -130,6 +130,6 @@ def test_celery_shows_no_password(url):
         ("redis://h", "amqp://h", False),
     ],
 )
-def test_two_urls_are_the_same_database_when_they_lead_to_it(url, other, is_one):
+def test_different_urls_of_one_database_are_recognised(url, other, is_one):
     """A script may push messages only to the Redis from which the workers take them."""
     assert is_same_database(url, other) is is_one

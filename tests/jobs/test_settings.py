@@ -19,7 +19,7 @@ from jobs.settings import Settings
     ],
 )
 def test_a_bad_value_is_refused_by_name(monkeypatch, environment, name_in_error):
-    """The error names the variable, so that its owner finds it without reading code."""
+    """The error names the variable, so that an operator can find it without reading code."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 

@@ -1,4 +1,4 @@
-"""Time limits of a job: each limit ends the jobs that it should, and no other."""
+"""Time limits of a job: each limit ends exactly the jobs that it applies to."""
 
 import json
 
@@ -109,7 +109,7 @@ def test_a_job_that_is_not_started_in_time_fails(jobs, create, passed, tick, red
 
 @pytest.mark.parametrize("how", ["failures", "worker_losses", "refund"])
 def test_a_job_that_started_in_time_may_wait_for_its_next_attempt(jobs, create, let_pass, tick, redis_client, how):
-    """Only the first attempt must start in time, however it ended and even when it is not counted."""
+    """Only the first attempt must start in time, however it ended, and even if it was not counted."""
     job_id = create(start_by=FAR)
     lease = jobs.lease(job_id)
     let_pass(job_id, "start_by_ms")

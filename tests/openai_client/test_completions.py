@@ -30,7 +30,7 @@ def chat_request(text, **more):
 
 
 def test_a_completion_is_returned_when_final(client):
-    """A call without a stream returns the whole completion."""
+    """A call without a stream returns the complete object."""
     completion = client.chat.completions.create(**chat_request("hello", temperature=0, seed=7, metadata={"a": "b"}))
 
     assert "no language model" in completion.choices[0].message.content
@@ -101,7 +101,7 @@ def test_an_incomplete_completion_has_its_finish_reason(client):
 
 
 def test_a_repeated_attempt_is_not_sent_twice(client):
-    """The next attempt repeats the text, and the stream continues where it stood."""
+    """The next attempt repeats the text, and the stream continues where it stopped."""
     prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
     chunks = list(client.chat.completions.create(**chat_request(prompt, stream=True)))
 

@@ -34,7 +34,7 @@ def _final(response):
 
 
 def test_a_response_is_returned_when_final(client):
-    """A call without a stream returns the whole response."""
+    """A call without a stream returns the complete object."""
     response = client.responses.create(model="m", input="hello", instructions="Be brief.", metadata={"a": "b"})
 
     assert "no language model" in response.output_text
@@ -52,7 +52,7 @@ def test_a_background_response_returns_immediately_and_is_polled(client):
 
 
 def test_a_stream_has_every_event_in_order(client):
-    """The sequence numbers have no gap, and the last event has the whole response."""
+    """The sequence numbers have no gap, and the last event has the complete response."""
     events = list(client.responses.create(model="m", input="[[offline tokens=3 interval=0.05]]", stream=True))
 
     kinds = [event.type.removeprefix("response.") for event in events]
@@ -305,7 +305,7 @@ def test_a_rejected_streamed_response_raises_the_clients_own_class(client, statu
 
 
 def test_a_restarted_attempt_leaves_the_stream_valid(client):
-    """The provider breaks off, and only the text of the next attempt counts."""
+    """The provider cuts the first attempt off, and only the text of the next attempt counts."""
     prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
     with client.responses.stream(model="m", input=prompt) as stream:
         events = list(stream)

@@ -1,4 +1,4 @@
-"""A deployment for each module, as its constant ``DEPLOYMENT`` describes it, and fixtures around it."""
+"""A deployment for each module, described by its constant ``DEPLOYMENT``, and related fixtures."""
 
 from collections.abc import Iterator
 
@@ -23,5 +23,5 @@ def web(deployment: Deployment) -> WebServer:
 
 @pytest.fixture
 def name() -> str:
-    """The name under which the offline model counts this test's calls."""
+    """The name by which the offline model counts the calls of this test."""
     return key()

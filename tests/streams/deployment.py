@@ -92,7 +92,7 @@ class WebServer:
         return dict(self.call("GET", f"/api/v1/chat/jobs/{job_id}?wait=30")[1])
 
     def follow(self, job_id: str, after: str | None = None, how: str = "header") -> StreamReader:
-        """``how``: where to send the last event id, in the header as an EventSource does, or in the query."""
+        """``how`` is where the last event id is sent: in the header, as an EventSource does, or in the query."""
         path = f"/api/v1/chat/jobs/{job_id}/events"
         if after is None:
             return StreamReader(self.port, path)

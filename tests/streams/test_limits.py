@@ -108,7 +108,7 @@ ALL_OPTIONS = {
 
 
 def test_a_submission_returns_the_stored_job(deployment, web, name):
-    """With all options, while it waits: the limits are shown as times, and nothing is made up."""
+    """The response to a submit equals the stored job, with all options, and shows the limits as times."""
     body = {"kind": "chat", "message": directive("say=ok", name), **ALL_OPTIONS}
     with paused(deployment.fleet.workers[0]):
         answered = web.call("POST", "/api/v1/tasks", body, **{"Idempotency-Key": name})

@@ -16,7 +16,10 @@ from tests.support.waiting import until
 READERS = 1_000
 MAX_CONCURRENT_OPENS = 50  # connections that are opened simultaneously
 MAX_KB_PER_READER = 200
-DELTAS, DELTA_TEXT = 3_000, "x" * 16_384  # 49 MB: far more than the sockets and the deque of a reader hold
+DELTAS, DELTA_TEXT = (
+    3_000,
+    "x" * 16_384,
+)  # 49 MB: far more than the sockets and the unread messages of a reader can hold
 MAX_MB_GROWTH = 30
 
 
@@ -102,7 +105,7 @@ def test_a_thousand_idle_readers_share_a_few_connections(deployment, web, jobs):
 
 
 def test_a_slow_reader_blocks_no_other_and_buffers_nothing(web, jobs):
-    """Once it reads again it gets every event, from the log where its own were dropped."""
+    """When it reads again it gets every event; dropped messages are replaced by reads of the log."""
     lease = jobs.lease()
     slow = web.follow(lease.job_id)
     slow.read_until(b"in_progress")

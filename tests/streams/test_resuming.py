@@ -55,7 +55,7 @@ def cut_and_resume(webs, job_id, cut):
     return Resumed(first.numbered + second.numbered, prefix, resumed_at)
 
 
-def read_whole(web, job_id):
+def read_uncut(web, job_id):
     reader = web.follow(job_id)
     reader.read_to_end()
     ended_at = time.monotonic()
@@ -68,7 +68,7 @@ def test_a_hundred_random_cuts_lose_and_repeat_nothing(deployment):
     rng, webs = random.Random(SEED), deployment.webs
     job_id = webs[0].submit(directive("tokens=250 interval=0.016", key()))
     with ThreadPoolExecutor(LIVE + 2) as pool:
-        uncut = [pool.submit(read_whole, web, job_id) for web in webs]
+        uncut = [pool.submit(read_uncut, web, job_id) for web in webs]
         cuts = [Cut.draw(rng, 10_000) for _ in range(LIVE)]
         resumed = [pool.submit(cut_and_resume, webs, job_id, cut) for cut in cuts]
         (whole, ended_at), (other, _) = (reader.result() for reader in uncut)

@@ -44,7 +44,7 @@ def output(snapshot: JobSnapshot) -> list[JsonObject]:
 
 
 def _with_text(item: JsonObject, record: JobRecord, answer: TextAnswer) -> JsonObject:
-    """A message without an id is ours. It holds the answer's whole text, unless it has a text of its own."""
+    """Completes a message without an id, which is one of ours. Its text is its own, or else the answer's whole text."""
     if item["type"] != "message" or "id" in item:
         return item
     part = output_text_part(item.get("text", answer.text))
@@ -68,7 +68,7 @@ def _with_own_id(item: JsonObject, record: JobRecord) -> JsonObject:
 
 
 def input_items(snapshot: JobSnapshot) -> list[JsonObject]:
-    """Everything that the model was given, the oldest item first."""
+    """All input items of the model, oldest first."""
     match snapshot.request:
         case ChatTask() as chat:
             history = [input_message(message.role, message.content) for message in chat.history]
@@ -81,7 +81,7 @@ def input_items(snapshot: JobSnapshot) -> list[JsonObject]:
 
 
 def input_items_with_ids(snapshot: JobSnapshot) -> list[JsonObject]:
-    """The same items as a client lists them: each has an id, and a text is a list with one part."""
+    """The input items in the form that a client lists: each has an id, and plain text is a list with one part."""
     stem = snapshot.record.job_id.partition("_")[2]
     return [_with_id(item, f"item_{stem}{number:x}") for number, item in enumerate(input_items(snapshot))]
 
@@ -96,7 +96,7 @@ def to_previous_items(snapshot: JobSnapshot) -> list[JsonObject]:
 
 
 def _to_input_item(item: Item) -> JsonObject | None:
-    """None for reasoning that the item does not contain: it cannot be sent again."""
+    """An output item in the form of an input item. None for a reasoning item without content, which has no use."""
     if item["type"] == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
         return None
     left_out = ("id", "status") if item["type"] in _TYPES_WITHOUT_IDS else ()

@@ -28,7 +28,7 @@ _DEFAULTS: Final[JsonObject] = {
 _ECHOED_FIELDS: Final = frozenset(
     {*_DEFAULTS, "max_tool_calls", "prompt", "prompt_cache_key", "safety_identifier", "user"}
 )
-# Left out of a provider's response: fields about its own job, and fields that are set from ours.
+# Fields of a provider's response that are not copied: they describe the provider's own job, or are set from ours.
 _OWN_FIELDS: Final = frozenset(
     {"id", "object", "created_at", "completed_at", "status", "background", "store", "metadata", "output"}
     | {"previous_response_id", "error", "incomplete_details"}
@@ -62,7 +62,7 @@ def response_object(snapshot: JobSnapshot) -> JsonObject:
 
 
 def _storage_fields(request: Conversation) -> JsonObject:
-    """A conversation from another API counts as stored and running in the background."""
+    """A conversation from another API is shown as a stored background response."""
     if not isinstance(request, ResponseTask):
         return {"background": True, "store": True, "previous_response_id": None}
     previous = request.previous_response_id
@@ -73,7 +73,7 @@ def pending_response(snapshot: JobSnapshot, status: State) -> JsonObject:
     """The response before it has an answer, for the first events of a stream."""
     response = response_object(JobSnapshot(snapshot.record, snapshot.request))
     return response | {
-        "model": snapshot.request.model,  # the record's model becomes the provider's name for it in the end
+        "model": snapshot.request.model,  # the record's model changes to the provider's name for it at the end
         "status": status.value,
         "completed_at": None,
         "usage": None,
@@ -106,7 +106,7 @@ def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
 
 
 def _error(error: JobError) -> JsonObject:
-    """OpenAI's code if it has an equivalent one. Our code is in the message."""
+    """The error with OpenAI's equivalent code, or `server_error`. Our code is in the message."""
     return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
 
 

@@ -2,7 +2,7 @@
 
 Readers do not see attempts. When an attempt ends without an answer, its open items are closed as incomplete. The next
 attempt continues at the following output index with items of its own, and the final response lists only these. A text
-without a message of its own, as of a provider that supports chat completions only, gets one.
+without a message item, as from a provider that supports chat completions only, gets one.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ STATES_WITHOUT_ANSWER: Final = frozenset({State.FAILED, State.CANCELLED})
 
 
 class ResponseEventBuilder:
-    """Reads one log from its beginning. ``response`` makes the response object of a state before the final one."""
+    """Translates one log from its beginning. ``response`` returns the response object for a state that is not final."""
 
     def __init__(self, job_id: str, response: Callable[[State], JsonObject]) -> None:
         self._job_id = job_id
@@ -63,7 +63,7 @@ class ResponseEventBuilder:
         return self._number(*closing, events.response_event(status, response))
 
     def output(self) -> list[JsonObject]:
-        """The items of the latest attempt: those it has finished, and texts that were cut."""
+        """The items of the latest attempt: the finished ones, and texts that were cut off."""
         return [dict(item) for item in self._attempt.output() if _has_content(item)]
 
     def fail(self, error: JobError) -> list[EventObject]:

@@ -9,7 +9,7 @@
 --   usage       usage of this attempt so far
 --   channel     where the job's events are published
 --   events...
--- answers  {appended, length of the log}
+-- returns  {appended, length of the log}
 --          {fenced}: nothing was written; the lease is lost, or Redis has lost events of the log
 -- Safe to send again: events that the log contains already are skipped.
 local state, current_token = unpack(redis.call('HMGET', job, 'state', 'token'))

@@ -2,12 +2,12 @@
 -- include: clock count log finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
---   open_meta      the answer in Celery's format, open at its end: the partial answer and '}' follow
+--   open_meta      the start of the answer in Celery's format; the partial answer and '}' are appended
 --   event          the last event
 --   stop_channel   where workers learn which running calls to stop
 --   text_kinds...  the kinds of job that keep a partial text
--- answers  cancelled: now or before
---          final: the job had ended otherwise
+-- returns  cancelled: now or before
+--          final: the job ended in another way
 --          gone: there is no such job
 -- Safe to send again.
 local state, kind, log_start, usage = unpack(redis.call('HMGET', job, 'state', 'kind', 'log_start', 'usage'))

@@ -19,7 +19,7 @@
 --   owner              the worker process
 --   lease_ms
 --   channel            where the job's events are published
--- answers  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request}
+-- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request}
 --          {gone}: there is no such job
 --          {final}: the job has ended
 --          {busy}: another attempt runs
@@ -63,7 +63,7 @@ end
 take_message(messages, claimed)
 take_message(messages_high, claimed_high)
 
--- At least the time: when a crash of its host made Redis forget a claim, the next claim must not reuse its token.
+-- At least the server's time: Redis may lose a claim in a crash of its host, and the next must not reuse its token.
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 redis.call('HSET', job, 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id,

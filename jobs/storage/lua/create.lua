@@ -9,32 +9,32 @@
 --   messages
 --   broker_list      Celery's messages of normal priority
 --   totals
---   minute           the counts of the running minute
+--   minute           the counts of the current minute
 --   deadlines
 --   full
 --   messages_high
 --   minute_before    the counts of the minute before
---   dedup?           what the job is deduplicated by, see dedup_mode
+--   dedup?           the key that identifies equal requests, see dedup_mode
 -- ARGV
 --   id
 --   dedup_mode       'idempotency_key': dedup is the Idempotency-Key
---                    'retry': dedup is the record of the failed job that this one repeats
---                    'resend': dedup lists the jobs of equal requests, which a client may send again
+--                    'retry': dedup is the record of the job that this one retries
+--                    'resend': dedup lists the jobs of equal requests, which a client may resend
 --                    '': the job is not deduplicated
---   dedup_token      fingerprint of the request (idempotency_key), how often it has been sent before (resend), or ''
+--   dedup_token      fingerprint of the request (idempotency_key), its resend count (resend), or ''
 --   dedup_ttl        TTL of dedup, s
---   max_queued       most jobs that may be queued
+--   max_queued       maximum number of queued jobs
 --   message          template of the Celery message; '' when another broker publishes
 --   body             the request, JSON
 --   deadline_ms      from now
 --   start_by_ms      from now, until the first attempt must have started; '' for no such limit
 --   cancel_after_ms  from now; '' for no such limit
---   elapsed_ms       since the running minute began
+--   elapsed_ms       since the current minute began
 --   fields...        field, value, ... of the record
--- answers  {created, id, time of creation in ms, order of creation, queue position, estimated wait in ms or -1}
---          {existing, id}: the key, the retry or the resent request has made that job before
+-- returns  {created, id, time of creation in ms, order of creation, queue position, estimated wait in ms or -1}
+--          {existing, id}: an earlier request with that key, retry or resend created the job
 --          {conflict, id}: the key was used with another request
---          {gone, ''}: the failed job does not exist any more
+--          {gone, ''}: the job to retry no longer exists
 --          {full, depth}: nothing was written; the queue is full
 --          {no_memory, ''}: nothing was written; recovery has found Redis nearly full
 -- Safe to send again: the same id is created once.
@@ -49,7 +49,7 @@ if recorded_at_ms then
   return created_answer(recorded_at_ms, recorded_order)
 end
 
--- find_existing[dedup_mode](): the answer when the job exists or must not be created; nothing otherwise.
+-- find_existing[dedup_mode](): the reply if the job exists or must not be created, else nothing.
 local find_existing = {}
 
 function find_existing.idempotency_key()
@@ -70,8 +70,8 @@ function find_existing.retry()
   end
 end
 
--- Of the jobs of equal requests, the one that was resent least, and of several the latest. Jobs that were resent as
--- often as this request, and jobs whose call was answered, are other calls.
+-- Among the jobs of equal requests, chooses the latest of those with the lowest resend count. A job that was resent at
+-- least as often as this request, or whose call was answered, belongs to another call.
 function find_existing.resend()
   if dedup_token == '0' then
     return

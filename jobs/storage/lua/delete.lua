@@ -14,7 +14,7 @@
 --   idempotency?      its Idempotency-Key, if it had one
 -- ARGV
 --   id
--- answers  deleted
+-- returns  deleted
 --          active: the job must be cancelled first
 --          gone: there was no record
 -- Safe to send again.
@@ -27,7 +27,7 @@ for _, index in ipairs({all_index, expiry, completed_index, incomplete_index, fa
   redis.call('ZREM', index, id)
 end
 local has_own_key = idempotency and (redis.call('GET', idempotency) or ''):find(id, 1, true)
-if has_own_key then -- the key may lead to a later job by now
+if has_own_key then -- the key may belong to a later job by now
   redis.call('DEL', idempotency)
 end
 return state and 'deleted' or 'gone'

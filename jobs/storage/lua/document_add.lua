@@ -8,7 +8,7 @@
 -- ARGV
 --   id
 --   fields...         field, value, ... of the record
--- answers  the id of the document with this content: the new one, or the one that existed
+-- returns  the id of the document with this content: the new one, or the one that existed
 -- Safe to send again.
 local existing_id = redis.call('GET', document_by_hash)
 if existing_id then

@@ -6,8 +6,8 @@
 --   tombstones
 -- ARGV
 --   id
---   look_after_ms  until cleanup looks once more: a late writer may still commit chunks or keep a file
--- answers  purged
+--   recheck_ms     until cleanup checks once more: a late writer may still commit chunks or store a file
+-- returns  purged
 --          live: the document is not being deleted
 --          gone: there is no record
 -- Safe to send again.
@@ -20,5 +20,5 @@ if state ~= 'deleting' then
 end
 redis.call('DEL', document)
 redis.call('ZREM', documents, id)
-redis.call('ZADD', tombstones, now_ms() + look_after_ms, id)
+redis.call('ZADD', tombstones, now_ms() + recheck_ms, id)
 return 'purged'

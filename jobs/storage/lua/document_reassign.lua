@@ -1,10 +1,10 @@
--- document_reassign: lets a new job ingest a document whose owner job has ended without making it ready.
+-- document_reassign: makes a new job the owner of a document whose owner job has ended without making it ready.
 -- KEYS
 --   document   the record
 -- ARGV
 --   ended_job
 --   new_job
--- answers  the owner job: the new one, one that was assigned first, or the one that has made the document ready;
+-- returns  the owner job: the new one, one that was assigned first, or the one that has made the document ready;
 --          '' when the document is gone
 -- Safe to send again.
 local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id'))

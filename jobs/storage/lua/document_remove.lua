@@ -1,4 +1,4 @@
--- document_remove: hides a document from every question, and lets its content be uploaded again.
+-- document_remove: hides a document from search, and allows its content to be uploaded again.
 -- include: clock
 -- KEYS
 --   document          the record
@@ -8,9 +8,9 @@
 --   id
 --   ended_job         the removal job that has ended without removing the data; '' for none
 --   new_job           the job that is to remove the data
---   look_after_ms     until cleanup looks whether a job has done so
--- answers  the job that removes the data: the new one, or one that was assigned first; '' when the document is gone
--- Safe to send again. The job that ingests the document is refused from now on: it does not own the document any more.
+--   recheck_ms        until cleanup checks whether the data has been removed
+-- returns  the job that removes the data: the new one, or one that was assigned first; '' when the document is gone
+-- Safe to send again. From now on the ingest job cannot write to the document, because it is no longer the owner.
 local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id'))
 if not state then
   return ''
@@ -19,7 +19,7 @@ if state == 'deleting' and owner_job ~= ended_job then
   return owner_job
 end
 redis.call('HSET', document, 'state', 'deleting', 'job_id', new_job)
-redis.call('ZADD', tombstones, now_ms() + look_after_ms, id)
+redis.call('ZADD', tombstones, now_ms() + recheck_ms, id)
 if redis.call('GET', document_by_hash) == id then
   redis.call('DEL', document_by_hash)
 end

@@ -4,7 +4,7 @@
 --   job       the job's record
 -- ARGV
 --   job_id
--- answers  started
+-- returns  started
 --          ready: there is nothing to do
 --          not_owner: another job owns the document
 --          gone: the document was deleted

@@ -1,4 +1,4 @@
--- document_update: writes what the owner job reports of a document, and the job's own progress.
+-- document_update: writes the owner job's updates to a document, and the job's own progress.
 -- KEYS
 --   document   the record
 --   job        the job's record
@@ -6,9 +6,9 @@
 --   job_id
 --   progress   the job's progress; '' to leave it unchanged
 --   fields...  field, value, ... of the document's record
--- answers  updated
+-- returns  updated
 --          ready: the document was ready before and is unchanged
---          gone: the document was deleted, or another job owns it by now
+--          gone: the document was deleted, or another job owns it
 -- Safe to send again. The record of a job that has ended is never changed.
 local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id'))
 if owner_job ~= job_id then

@@ -9,9 +9,9 @@
 --   precondition  'holder': the holder of the lease ends the job
 --                 'expired', 'queued': recovery ends it, since its lease has expired or while it is queued
 --   log_length    length of the log before these events; '' when the caller does not know it
---   events...     the last one says how the job ended
+--   events...     the last one is the final event
 --   fields...     field, value, ... of the record
--- answers  finished
+-- returns  finished
 --          fenced: nothing was written; the precondition does not hold, or Redis has lost events of the log
 -- Safe to send again: the caller that ended the job gets `finished` again.
 local current_state, current_token = unpack(redis.call('HMGET', job, 'state', 'token'))

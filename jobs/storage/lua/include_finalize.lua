@@ -1,4 +1,4 @@
--- finalize(state, meta, events): the part that every final write shares. The last of the events says how the job ended.
+-- finalize(state, meta, events): the part that every final write shares. The last event is the final one.
 -- Needs clock, count and log. The caller has checked that the move is legal.
 -- A script that includes it takes these first:
 -- KEYS
@@ -10,7 +10,7 @@
 --   final_index        the index of the final state
 --   expiry
 --   totals
---   minute             the counts of the running minute
+--   minute             the counts of the current minute
 --   leases
 --   queued_index
 --   in_progress_index

@@ -1,7 +1,7 @@
 -- unwritten(log, expected, lines): the lines that the log does not contain yet. `expected` is the length that the log
 -- had before the first of them; '' when the caller does not know it, and then all lines are new.
 -- Returns nil when the log is shorter than that: Redis has lost events in a crash of its host, and a log with a gap
--- would never equal the answer.
+-- would not match the answer.
 local function unwritten(log, expected, lines)
   if expected == '' then
     return lines

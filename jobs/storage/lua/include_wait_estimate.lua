@@ -1,6 +1,6 @@
 -- estimate_wait_ms(position, minutes, elapsed): how long a job at this queue position may wait, at the rate at which
--- jobs have ended lately; -1 when no job has ended.
--- minutes: the counts of the running minute and of the one before. elapsed: ms since the running minute began.
+-- jobs have recently ended; -1 if none has.
+-- minutes: the counts of the current minute and of the one before. elapsed: ms since the current minute began.
 local function estimate_wait_ms(position, minutes, elapsed)
   if position == 0 then
     return 0

@@ -1,10 +1,10 @@
--- leader: takes or keeps the right of one worker process to do the maintenance.
+-- leader: takes or renews the leader lock of maintenance for one worker process.
 -- KEYS
 --   leader
 -- ARGV
 --   worker
 --   ttl_ms
--- answers  1: this worker is the leader
+-- returns  1: this worker is the leader
 --          0: another worker is
 -- Safe to send again.
 local holder = redis.call('GET', leader)

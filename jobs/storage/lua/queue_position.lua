@@ -3,12 +3,12 @@
 -- KEYS
 --   messages
 --   messages_high
---   minute         the counts of the running minute
+--   minute         the counts of the current minute
 --   minute_before  the counts of the minute before
 -- ARGV
 --   id
---   elapsed_ms     since the running minute began
--- answers  {position, estimated wait in ms or -1}
+--   elapsed_ms     since the current minute began
+-- returns  {position, estimated wait in ms or -1}
 --          nothing: the job has no message
 -- Safe to send again: it only reads.
 local position = redis.call('ZRANK', messages_high, id)

@@ -12,7 +12,7 @@
 --   messages_high
 --   broker_list_high   Celery's messages of high priority
 --   totals
---   minute             the counts of the running minute
+--   minute             the counts of the current minute
 -- ARGV
 --   id
 --   token              fencing token of the lease
@@ -27,7 +27,7 @@
 --   error_code
 --   log_length         length of the log before these events; '' when the caller does not know it
 --   events...
--- answers  {released, time of the next attempt in ms}
+-- returns  {released, time of the next attempt in ms}
 --          {fenced}: nothing was written; the lease is lost (for recovery: it is not), or Redis has lost events
 -- Safe to send again.
 local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms')

@@ -9,7 +9,7 @@
 --   lease_ms
 --   ids...     the job of each lease
 --   tokens...  the fencing token of each lease
--- answers  the ids whose lease is lost: the job has ended, was deleted, or was claimed by another worker
+-- returns  the ids whose lease is lost: the job has ended, was deleted, or was claimed by another worker
 -- Safe to send again.
 local now = now_ms()
 redis.call('ZADD', workers, now, worker)

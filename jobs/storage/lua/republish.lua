@@ -11,10 +11,10 @@
 --   id
 --   message           template of the Celery message; '' when another broker publishes
 --   lost_after_ms     age from which a message counts as lost
--- answers  republished
+-- returns  republished
 --          early: the attempt is not due, or the message is young
 --          gone: the job is not queued any more
--- Safe to send again: a republished job is not due, and its message is young.
+-- Safe to send again: after a republish the job is not due, and its message is young.
 local record = read_record(job, 'state', 'retry_at_ms', 'published_at_ms', 'created_at_ms')
 if record.state ~= 'queued' then
   for _, index in ipairs({waiting, messages_high, messages}) do

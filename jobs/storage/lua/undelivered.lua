@@ -8,8 +8,8 @@
 --   broker_list    Celery's messages of that priority
 -- ARGV
 --   messages_left  messages that another broker holds; -1: this server is the broker
---   limit          most ids to answer
--- answers  ids, the oldest first
+--   limit          maximum number of ids to return
+-- returns  ids, the oldest first
 -- Safe to send again.
 local left = tonumber(messages_left)
 if left < 0 then

@@ -1,6 +1,6 @@
-"""The transitions: each write to a job or a document, as one Lua call. The headers of the Lua files state the promises.
+"""The transitions: each write to a job or a document, as one command. The headers of the Lua files state the promises.
 
-Every transition may be sent again after a lost reply: it then gives the same answer and changes nothing more.
+Every transition may be sent again after a lost reply: it then returns the same reply and changes nothing more.
 """
 
 from jobs.storage.transitions import document

@@ -31,7 +31,7 @@ FinishPrecondition: TypeAlias = Literal["holder", "expired", "queued"]
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """The reason why a message led to no claim; none of them is an error."""
+    """Why a message led to no claim. None of the reasons is an error."""
 
     reason: Literal["gone", "final", "busy", "early", "late"]
 
@@ -104,7 +104,7 @@ def claim(
 
 
 def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[frozenset[str]]:
-    """One heartbeat of a worker process; answers the ids of the jobs whose lease is lost."""
+    """One heartbeat of a worker process. Returns the ids of the jobs whose lease is lost."""
     return script_command(
         "renew",
         keys={"leases": keys.LEASES, "workers": keys.WORKERS, "jobs": [keys.job(lease.job_id) for lease in leases]},
@@ -119,7 +119,7 @@ def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[froze
 
 
 def append(lease: Lease, pending: PendingEvents, usage: Usage) -> Command[int | None]:
-    """Add events to the log, and record the usage so far; answers the log's new length, None when the lease is lost."""
+    """Add events to the log and record the usage so far. Returns the log's new length, None if the lease is lost."""
     return script_command(
         "append",
         keys={"job": keys.job(lease.job_id), "log": keys.events(lease.job_id)},
@@ -140,9 +140,9 @@ def delta_event(text_delta: str) -> str:
 
 
 def upstream_event(data: str, text_delta: str = "", delta: str = "") -> str:
-    """The event that wraps a provider event in its own format. Its type is delta when it has a text, else upstream.
+    """The event that contains a provider's event. Its type is delta if it has a text, else upstream.
 
-    ``data`` is the JSON of an object that is not empty; ``delta``, unless it is empty, becomes one more field of it.
+    ``data`` is the JSON of a non-empty object. A non-empty ``delta`` is added to this object as a field.
     """
     extended = f'{data[:-1]},"delta":{json.dumps(delta, ensure_ascii=False)}}}' if delta else data
     head = event_json("delta", text=text_delta) if text_delta else event_json("upstream")
@@ -156,7 +156,7 @@ def finish(
     settings: Settings,
     pending: PendingEvents | None = None,
 ) -> Command[bool]:
-    """End the job with an answer, completed or incomplete. Answers False when the lease is lost."""
+    """End the job as completed or incomplete, with an answer. Returns False if the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
     event = event_json(state, **answer.event_fields(), usage=usage)
     end = _FinalWrite(state, celery_result.success(lease.job_id, answer), event, pending=pending)
@@ -174,7 +174,7 @@ def fail(
     precondition: FinishPrecondition = "holder",
     pending: PendingEvents | None = None,
 ) -> Command[bool]:
-    """End the job with an error. Answers False when the lease is lost (for recovery: when it is not)."""
+    """End the job as failed. Returns False if the lease is lost or the precondition does not hold."""
     end = _FinalWrite(
         State.FAILED,
         celery_result.failure(lease.job_id, error, partial),
@@ -225,10 +225,10 @@ def release(
     how: AttemptEnd = "failures",
     pending: PendingEvents | None = None,
 ) -> Command[int | None]:
-    """Put the job back into the queue after ``wait_seconds`` (0: immediately). The ending ``how`` is counted.
+    """Put the job back into the queue after ``wait_seconds`` (0: immediately), and count its ending ``how``.
 
-    Answers the time of the next attempt in ms since the epoch, None when the lease is lost (for recovery, which
-    releases ``worker_losses``: when it is not).
+    Returns the time of the next attempt in ms since the epoch. Returns None if the lease is lost, or, for recovery,
+    which releases with ``worker_losses``, if the lease has not expired.
     """
     job_id = lease.job_id
     event = event_json("attempt_incomplete", attempt=lease.attempt, error=error.model_dump() if error else None)

@@ -21,7 +21,7 @@ QUEUE_FULL_RETRY_SECONDS: Final = 5  # Retry-After of the 429: a guess at how so
 
 @dataclass(frozen=True)
 class Created:
-    """``record`` is the new job's; None when an equal request (same key, retry or resend) had made the job before."""
+    """``record`` is the new job's record; None if an equal request (same key, retry, resend) created the job before."""
 
     job_id: str
     record: JobRecord | None = None
@@ -34,8 +34,8 @@ class Created:
 def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -> Command[Created]:
     """Write the job's record and, where Redis is the broker too, publish its message.
 
-    Reading the reply raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound when the job
-    that this one repeats does not exist any more.
+    Reading the reply raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound if the job
+    to retry no longer exists.
     """
     (minute, minute_before), elapsed_ms = keys.throughput(time.time())
     dedup = _deduplication(job, settings)
@@ -84,7 +84,7 @@ def _args(job: NewJob, message: str, settings: Settings) -> NamedArguments:
 
 @dataclass(frozen=True)
 class Deduplication:
-    """What makes equal creates find one job; see dedup_mode in create.lua. ``fields`` are of the new job's record."""
+    """How equal requests find one job; see dedup_mode in create.lua. ``fields`` are added to the new job's record."""
 
     mode: str = ""
     key: str | None = None
@@ -126,7 +126,7 @@ def _record(job: NewJob) -> dict[str, Argument | None]:
 
 
 def mark_answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
-    """Note that the call that made or found this job has its answer: an equal request from now on is another call."""
+    """Record that the call that created or found this job has its answer: a later equal request is another call."""
     return script_command(
         "mark_answered",
         keys={"resends": keys.resends(tenant, idempotency_digest(idempotency_key))},

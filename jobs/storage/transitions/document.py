@@ -1,4 +1,4 @@
-"""The transitions of a document's record. Each may be sent again. Jobs of documents are created separately."""
+"""The transitions of a document's record. Each is safe to send again. The jobs of documents are created separately."""
 
 import json
 from typing import Final, Literal, TypeAlias, cast
@@ -18,7 +18,7 @@ StartResult: TypeAlias = Literal["started", "ready", "not_owner", "gone"]
 
 
 def add(document: NewDocument) -> Command[str]:
-    """Create the document, or find the one with the same content; answers its id."""
+    """Create the document, or find the one with the same content. Returns its id."""
     return script_command(
         "document_add",
         keys={
@@ -33,9 +33,9 @@ def add(document: NewDocument) -> Command[str]:
 
 
 def reassign(document_id: str, ended_job: str, new_job: str) -> Command[str | None]:
-    """Let a new job ingest the document in place of one that has ended without success.
+    """Make a new job the owner of a document whose owner job has ended without success.
 
-    Answers the owner job from now on, None when the document is gone.
+    Returns the id of the owner job from now on, None if the document is gone.
     """
     return script_command(
         "document_reassign",
@@ -93,10 +93,10 @@ def mark_failed(document_id: str, job_id: str, error: JobError) -> Command[bool]
 
 
 def remove(record: DocumentRecord, ended_job: str, new_job: str) -> Command[str | None]:
-    """Hide the document from every question.
+    """Hide the document from search and make a removal job its owner.
 
-    ``ended_job``: a removal job that has ended without removing the data; '' for none. Answers the job that is to
-    remove the data, None when the document is gone.
+    ``ended_job``: a removal job that has ended without removing the data; '' for none. Returns the id of the job
+    that is to remove the data, None if the document is gone.
     """
     return script_command(
         "document_remove",
@@ -109,14 +109,14 @@ def remove(record: DocumentRecord, ended_job: str, new_job: str) -> Command[str 
             "id": record.document_id,
             "ended_job": ended_job,
             "new_job": new_job,
-            "look_after_ms": milliseconds(_REMOVAL_SECONDS),
+            "recheck_ms": milliseconds(_REMOVAL_SECONDS),
         },
         read=lambda reply: text(reply) or None,
     )
 
 
 def purge(record: DocumentRecord) -> Command[str]:
-    """Remove the record of a deleted document, once its file and chunks are removed. Answers purged, live or gone."""
+    """Remove the record of a deleted document, once its file and chunks are removed. Returns purged, live or gone."""
     return script_command(
         "document_purge",
         keys={
@@ -124,20 +124,20 @@ def purge(record: DocumentRecord) -> Command[str]:
             "documents": keys.documents(record.tenant),
             "tombstones": keys.TOMBSTONES,
         },
-        args={"id": record.document_id, "look_after_ms": milliseconds(_LATE_WRITE_SECONDS)},
+        args={"id": record.document_id, "recheck_ms": milliseconds(_LATE_WRITE_SECONDS)},
         read=text,
     )
 
 
 def drop_tombstone(document_id: str) -> Command[None]:
-    """End the cleanup of a deleted document of which no data is left."""
+    """End the cleanup of a deleted document that has no data left."""
     return plain_command("ZREM", keys.TOMBSTONES, document_id, read=lambda _: None)
 
 
 def _update(
     document_id: str, job_id: str, fields: dict[str, Argument], progress: Progress | None = None
 ) -> Command[bool]:
-    """Answers False when the document is gone or another job's. A document that is ready stays unchanged."""
+    """Returns False if the document is gone or owned by another job. A ready document does not change."""
     return script_command(
         "document_update",
         keys={"document": keys.document(document_id), "job": keys.job(job_id)},

@@ -1,4 +1,4 @@
-"""What several transitions share: events, the counts of a minute, and the KEYS and ARGV of every final write."""
+"""Encoding shared by several transitions: events, the counts of a minute, and the KEYS and ARGV of a final write."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from jobs.storage.scripts import Argument
 
 
 def minute() -> str:
-    """The key of the running minute's counts."""
+    """The key of the current minute's counts."""
     return keys.minute(int(time.time() // 60))
 
 

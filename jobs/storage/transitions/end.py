@@ -1,4 +1,4 @@
-"""The transitions by which a caller ends a job: cancel and delete."""
+"""The transitions that end or delete a job at a caller's request."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _TEXT_KINDS: Final = sorted(CONVERSATION_KINDS)  # a job of these kinds keeps th
 
 
 def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
-    """End a queued or running job. Answers cancelled, final (the job had ended otherwise) or gone."""
+    """Cancel a queued or running job. Returns cancelled, final (the job ended in another way) or gone."""
     return script_command(
         "cancel",
         keys=finalize_keys(job_id, queue, State.CANCELLED),
@@ -30,9 +30,9 @@ def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
 
 
 def delete(job_id: str, record: JobRecord | None) -> Command[str]:
-    """Remove a job that has ended. Answers deleted, active (cancel the job first) or gone.
+    """Remove a job that has ended. Returns deleted, active (cancel the job first) or gone.
 
-    ``record`` frees the job's Idempotency-Key too; without it (the record has expired) only the indexes are cleared.
+    With ``record``, the job's Idempotency-Key is freed too. It is None for a record that has expired.
     """
     idempotency = None
     if record is not None and record.idempotency is not None:

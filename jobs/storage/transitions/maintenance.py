@@ -1,4 +1,4 @@
-"""The transitions of maintenance alone. Recovery also fails and releases jobs whose worker is gone: see attempt.py."""
+"""The transitions that only maintenance uses. Recovery also fails and releases jobs of lost workers, see attempt.py."""
 
 import json
 from typing import Any, Final, Literal, TypeAlias
@@ -19,7 +19,7 @@ def republish(
 ) -> Command[str]:
     """Publish a new message for a queued job whose retry is due, or whose message is lost and at least that old.
 
-    Answers republished, early or gone.
+    Returns republished, early or gone.
     """
     return script_command(
         "republish",
@@ -57,7 +57,7 @@ def undelivered(
 
 
 def become_leader(worker: str, for_ms: int) -> Command[bool]:
-    """Take or keep the leader lock of maintenance; answers whether this worker is the leader now."""
+    """Take or renew the leader lock of maintenance. Returns whether this worker is now the leader."""
     return script_command(
         "leader",
         keys={"leader": keys.LEADER},
@@ -67,14 +67,14 @@ def become_leader(worker: str, for_ms: int) -> Command[bool]:
 
 
 def refuse_submits(for_seconds: int) -> Command[None]:
-    """Refuse every create for a while, which leaves memory for the running jobs to finish. Safe to send again."""
+    """Refuse every create for a while, so that memory is left for the running jobs to finish. Safe to send again."""
     return plain_command("SET", keys.FULL, 1, "EX", for_seconds, read=lambda _: None)
 
 
 def claim_model_list_turn(worker: str, for_seconds: int) -> Command[bool]:
-    """Answers whether this worker may ask the provider for its models; no other worker may for as long.
+    """Returns whether this worker may fetch the provider's model list. No other worker may within ``for_seconds``.
 
-    A claim whose reply was lost answers False when it is sent again: then the models are fetched one turn later.
+    If its reply is lost, the command returns False when it is sent again, and the list is fetched one turn later.
     """
     return plain_command("SET", keys.MODELS_TURN, worker, "NX", "EX", for_seconds, read=lambda reply: reply is not None)
 

@@ -1,4 +1,4 @@
-"""Stored documents: their status, listing and deletion, whatever happened to their jobs."""
+"""The status, listing and deletion of documents, whatever happened to their jobs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Uploads without a worker: accepted ones, and rejected ones that leave nothing behind."""
+"""Uploads without a worker: accepted uploads, and rejected uploads that leave nothing behind."""
 
 import errno
 import os
@@ -86,7 +86,7 @@ def test_an_upload_whose_document_is_always_deleted_is_503(client, monkeypatch, 
 
 
 def test_an_upload_restores_the_lost_file_of_a_failed_document(client, files, tmp_path):
-    """A document that is ready or being ingested keeps the file that it has."""
+    """The file of a document that is ready or being ingested is not replaced."""
     document = send(client).json["document"]
     stored_file = tmp_path / "documents" / "files" / document["document_id"]
     stored_file.unlink()
@@ -101,11 +101,11 @@ def test_an_upload_restores_the_lost_file_of_a_failed_document(client, files, tm
 def test_a_full_disk_is_507_and_a_later_upload_succeeds(client, monkeypatch, read_problem, files, caplog):
     """The failed upload leaves nothing that blocks the next one."""
 
-    def no_room(*_):
+    def fail_with_a_full_disk(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(os, "fsync", no_room)
+        full.setattr(os, "fsync", fail_with_a_full_disk)
         assert read_problem(send(client), 507, "storage_full")["error"]["param"] is None
     assert "errno=ENOSPC" in caplog.text
     assert files() == []

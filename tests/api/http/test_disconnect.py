@@ -45,8 +45,8 @@ def check(api_app, server):
 
 
 @pytest.fixture
-def patient(make_api, api_app, api_redis_port):
-    """The API with a long wait of the sync chat."""
+def waiting_app(make_api, api_app, api_redis_port):
+    """The app with a sync chat that waits 30 seconds."""
     return make_api(api_redis_port, sync_wait_seconds=30)
 
 
@@ -113,12 +113,12 @@ def test_a_server_that_hides_the_connection_reports_no_disconnects(api_app):
 
 
 @pytest.fixture
-def disconnect(patient, fake_worker, server, client_socket):
+def disconnect(waiting_app, fake_worker, server, client_socket):
     """Posts a chat, closes the connection while it is queued or running, and returns the reply and the final state."""
 
     def disconnect(call, is_running=False, **body):
         def post():
-            reply = patient.test_client().post(
+            reply = waiting_app.test_client().post(
                 f"/api/v1/chat/{call}", json=HELLO | body, environ_overrides={"gunicorn.socket": server}
             )
             return reply, reply.data
@@ -138,11 +138,11 @@ def disconnect(patient, fake_worker, server, client_socket):
 
 @pytest.mark.parametrize("is_running", [False, True])
 @pytest.mark.parametrize("body", [{"stream": False}, {"stream": True}])
-def test_a_disconnect_cancels_a_sync_chat(patient, disconnect, is_running, body, api_services):
+def test_a_disconnect_cancels_a_sync_chat(waiting_app, disconnect, is_running, body, api_services):
     """The job is cancelled whether queued or running, and keeps its partial text."""
     reply, _, job_id = disconnect("sync", is_running, **body)
 
-    chat = patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json
+    chat = waiting_app.test_client().get(f"/api/v1/chat/jobs/{job_id}").json
     assert (chat["status"], chat["answer"]) == ("cancelled", "half an ans" if is_running else None)
     assert reply.status_code == (200 if body["stream"] else 499)
 
@@ -155,15 +155,15 @@ def test_a_disconnect_is_499(disconnect, read_problem):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_sync_chat_can_continue_after_a_disconnect(patient, disconnect, stream):
+def test_a_sync_chat_can_continue_after_a_disconnect(waiting_app, disconnect, stream):
     """`on_disconnect: continue` keeps the job running."""
     _, _, job_id = disconnect("sync", on_disconnect="continue", stream=stream)
 
-    assert patient.test_client().get(f"/api/v1/chat/jobs/{job_id}").json["status"] == "completed"
+    assert waiting_app.test_client().get(f"/api/v1/chat/jobs/{job_id}").json["status"] == "completed"
 
 
 def test_a_disconnected_reader_ends_only_its_own_stream(
-    patient, fake_worker, submit_chat, server, client_socket, monkeypatch
+    waiting_app, fake_worker, submit_chat, server, client_socket, monkeypatch
 ):
     """The stream's resources are released, and the job continues."""
     monkeypatch.setattr(engine, "TICK_SECONDS", 0.05)
@@ -171,7 +171,7 @@ def test_a_disconnected_reader_ends_only_its_own_stream(
     with ThreadPoolExecutor() as pool:
         path = f"/api/v1/chat/jobs/{job_id}/events"
         stream = pool.submit(
-            lambda: patient.test_client().get(path, environ_overrides={"gunicorn.socket": server}).text
+            lambda: waiting_app.test_client().get(path, environ_overrides={"gunicorn.socket": server}).text
         )
         until(lambda: is_followed(fake_worker, job_id))
         client_socket.close()
@@ -182,13 +182,13 @@ def test_a_disconnected_reader_ends_only_its_own_stream(
     assert fake_worker.store.run(queries.record(job_id)).state is State.QUEUED
 
 
-def test_a_disconnect_during_shutdown_cancels_nothing(patient, fake_worker, server, client_socket, monkeypatch):
+def test_a_disconnect_during_shutdown_cancels_nothing(waiting_app, fake_worker, server, client_socket, monkeypatch):
     """A client that reconnects to another server disconnects from this one, so its job must continue."""
     monkeypatch.setattr(engine, "DISCONNECT_CHECK_SECONDS", 60)
     with ThreadPoolExecutor() as pool:
         stream = pool.submit(
             lambda: (
-                patient.test_client()
+                waiting_app.test_client()
                 .post(
                     "/api/v1/chat/sync",
                     json=HELLO | {"stream": True},
@@ -200,7 +200,7 @@ def test_a_disconnect_during_shutdown_cancels_nothing(patient, fake_worker, serv
         job_id = until(fake_worker.next_queued)
         until(lambda: is_followed(fake_worker, job_id))
         client_socket.close()
-        services_of(patient).listener.close()
+        services_of(waiting_app).listener.close()
         stream.result(10)
 
     assert fake_worker.store.run(queries.record(job_id)).state is State.QUEUED

@@ -1,4 +1,4 @@
-"""Long polls on each of the three endpoints of a job: ended by the final state, with ETags for every change."""
+"""Long polls on the three endpoints of a job: each ends with the final state, and every change has its own ETag."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -138,7 +138,7 @@ def test_a_wait_reads_the_job_only_at_its_beginning_and_end(get, fake_worker, wa
         assert fake_worker.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, fake_worker.settings))
         assert waited.result(20).json["status"] == "completed"
 
-    assert len(reads) <= 3  # one read may have been due when the counting began
+    assert len(reads) <= 3  # one read may have been in progress when the counting began
 
 
 def test_a_final_job_is_read_once(get, fake_worker, job_id, path, monkeypatch):
@@ -178,17 +178,17 @@ def test_the_etag_holds_until_something_changes(get, fake_worker, submit_chat, a
     """The queue position, a claim, a delta and the end each change the ETag."""
     form, _ = address
     first, job_id = submit_chat(), submit_chat()
-    seen = [etag_of(get, form.format(job_id))]
+    etags = [etag_of(get, form.format(job_id))]
     fake_worker.complete(first)
-    seen.append(etag_of(get, form.format(job_id)))
+    etags.append(etag_of(get, form.format(job_id)))
     lease = fake_worker.claim(job_id)
-    seen.append(etag_of(get, form.format(job_id)))
+    etags.append(etag_of(get, form.format(job_id)))
     fake_worker.write(lease, lease.log_length, "an ")
-    seen.append(etag_of(get, form.format(job_id)))
+    etags.append(etag_of(get, form.format(job_id)))
     assert fake_worker.store.run(transitions.finish(lease, ANSWER, State.COMPLETED, fake_worker.settings))
-    seen.append(etag_of(get, form.format(job_id)))
+    etags.append(etag_of(get, form.format(job_id)))
 
-    assert len(set(seen)) == len(seen)
+    assert len(set(etags)) == len(etags)
 
 
 def etag_of(get, path):

@@ -128,12 +128,12 @@ def test_a_cancelled_response_keeps_its_finished_calls(create_response, api_clie
     lines = (*(transitions.upstream_event(json.dumps(event)) for event in finished), transitions.delta_event("so far"))
     fake_worker.store.run(transitions.append(lease, transitions.PendingEvents(lease.log_length, lines), USAGE))
     fake_worker.cancel(response_id)
-    shown = api_client.get(f"/v1/responses/{response_id}").json
+    response = api_client.get(f"/v1/responses/{response_id}").json
 
-    assert shown["output"][0] == done
-    assert shown["output"][1]["content"][0]["text"] == "so far"
-    assert api_client.post(f"/v1/responses/{response_id}/cancel").json == shown
-    assert events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)[-1]["response"] == shown
+    assert response["output"][0] == done
+    assert response["output"][1]["content"][0]["text"] == "so far"
+    assert api_client.post(f"/v1/responses/{response_id}/cancel").json == response
+    assert events(api_client.get(f"/v1/responses/{response_id}?stream=true").text)[-1]["response"] == response
 
 
 def test_a_native_chat_has_events_after_its_log_has_expired(api_client, submit_chat, fake_worker, api_services):
@@ -159,12 +159,12 @@ def test_an_embeddings_job_is_not_a_response(api_client, fake_worker, submit_cha
 
 def test_native_embeddings_have_the_requested_format(api_client, fake_worker):
     """Vectors are numbers or base64, as requested."""
-    for wanted, shown in (("float", [[0.5, -1.0]]), ("base64", [pack([0.5, -1.0])])):
-        body = {"kind": "embeddings", "input": ["a", [1, 2]], "encoding_format": wanted}
+    for encoding_format, vectors in (("float", [[0.5, -1.0]]), ("base64", [pack([0.5, -1.0])])):
+        body = {"kind": "embeddings", "input": ["a", [1, 2]], "encoding_format": encoding_format}
         task = api_client.post("/api/v1/tasks", json=body).json["task_id"]
-        answer = EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), encoding_format=wanted, model="e", usage=None)
+        answer = EmbeddingsAnswer(vectors=(pack([0.5, -1.0]),), encoding_format=encoding_format, model="e", usage=None)
         fake_worker.complete(task, answer)
-        assert api_client.get(f"/api/v1/tasks/{task}/result").json["result"]["vectors"] == shown
+        assert api_client.get(f"/api/v1/tasks/{task}/result").json["result"]["vectors"] == vectors
 
 
 def test_models_are_those_of_the_settings_before_the_first_list(api_client, api_services):

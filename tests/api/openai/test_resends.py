@@ -14,7 +14,7 @@ ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage
 
 
 def send(create_response, count=None, caller="Bearer a", **body):
-    """A call whose answer is lost in transit, which makes clients resend it."""
+    """Sends a call and discards its answer, as if it was lost in transit."""
     headers = {"Authorization": caller} | ({} if count is None else {"x-stainless-retry-count": str(count)})
     response = create_response(headers, buffered=False, **body)
     payload = json.loads(next(response.iter_encoded()))

@@ -132,7 +132,7 @@ def test_uncounted_tokens_are_marked_as_an_estimate(api_client, fake_worker, sta
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
 def test_a_shutdown_never_ends_a_stream_as_if_it_were_complete(start_stream, fake_worker, api_services, path, body):
-    """A completion ends with an error. A response is cut, since it is resumed after its last number."""
+    """A completion ends with an error. A response is cut, because the client resumes it after the last number."""
     call = start_stream(path, body, buffered=False)
     write(fake_worker, fake_worker.claim(until(fake_worker.next_queued)), transitions.delta_event("so far"))
     received = call.result(30).iter_encoded()
@@ -148,7 +148,7 @@ def test_a_shutdown_never_ends_a_stream_as_if_it_were_complete(start_stream, fak
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
 def test_a_shutdown_before_any_output_is_504(start_stream, fake_worker, api_services, path, body):
-    """The client repeats its request at another server."""
+    """The client resends its request to another server."""
     call = start_stream(path, body)
     until(fake_worker.next_queued)
     api_services.listener.close()
@@ -158,7 +158,7 @@ def test_a_shutdown_before_any_output_is_504(start_stream, fake_worker, api_serv
 
 
 def test_a_held_completion_begins_with_a_comment(start_stream, fake_worker, monkeypatch):
-    """It has nothing else to send, and would be silent for twice as long as a stream may be."""
+    """Without the comment, the stream could be silent for twice the permitted time."""
     monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
     call = start_stream("/v1/chat/completions", {"messages": MESSAGES}, buffered=False)
     job_id = until(fake_worker.next_queued)
@@ -172,7 +172,7 @@ def test_a_held_completion_begins_with_a_comment(start_stream, fake_worker, monk
 
 
 def test_the_log_of_a_completion_lives_as_long_as_its_answer(api_client, fake_worker, api_services):
-    """Its tool calls are in the log alone, and the same idempotency key must replay them."""
+    """Its streamed tool calls are only in the log, and the same idempotency key must replay them."""
     with ThreadPoolExecutor() as pool:
         request_body = {"json": {"messages": MESSAGES, "stream": True}, "headers": {"Idempotency-Key": "k"}}
         call = pool.submit(lambda: api_client.post("/v1/chat/completions", **request_body).text)

@@ -1,4 +1,4 @@
-"""A job's log as the chunks of a chat completion: no text is repeated, and none is taken back."""
+"""A job's log as the chunks of a chat completion: no text is repeated, and no chunk is withdrawn."""
 
 import json
 
@@ -33,11 +33,11 @@ def event(kind, **fields):
     return Event(sequence_number=None, type=kind, **fields)
 
 
-def begins():
+def attempt_started():
     return event("in_progress")
 
 
-def says(text):
+def text_event(text):
     return event("delta", text=text)
 
 
@@ -61,7 +61,9 @@ def content(frames):
 
 def test_chunks_have_our_id_and_end_with_done():
     """The finish reason comes in the last chunk, then the usage, then [DONE]."""
-    frames = encode_log(begins(), upstream(ROLE), says("hi"), upstream(STOP), stream_options={"include_usage": True})
+    frames = encode_log(
+        attempt_started(), upstream(ROLE), text_event("hi"), upstream(STOP), stream_options={"include_usage": True}
+    )
 
     *chunks, usage = map(json.loads, frames[:-1])
     assert frames[-1] == "[DONE]"
@@ -74,7 +76,7 @@ def test_chunks_have_our_id_and_end_with_done():
 
 def test_a_missing_role_and_finish_reason_are_added():
     """A native chat and an answer cut by us have neither in their log."""
-    first, last = map(json.loads, encode_log(begins(), says("hi"))[:-1])
+    first, last = map(json.loads, encode_log(attempt_started(), text_event("hi"))[:-1])
 
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "hi"}
     assert last["choices"][0]["finish_reason"] == "length"
@@ -83,18 +85,20 @@ def test_a_missing_role_and_finish_reason_are_added():
 def test_text_repeated_by_the_next_attempt_is_sent_once():
     """The deltas of the attempts may be divided differently."""
     frames = encode_log(
-        begins(), upstream(ROLE), says("one two"), event("attempt_incomplete"),
-        begins(), upstream(ROLE), says("one"), says(" two thr"), says("ee"), upstream(STOP),
+        attempt_started(), upstream(ROLE), text_event("one two"), event("attempt_incomplete"),
+        attempt_started(), upstream(ROLE), text_event("one"), text_event(" two thr"), text_event("ee"), upstream(STOP),
     )  # fmt: skip
 
     assert content(frames) == "one two three"
     assert sum("assistant" in frame for frame in frames) == 1
 
 
-@pytest.mark.parametrize("second", [says("two"), upstream({"choices": [{"index": 0, "delta": {"x": 1}}]})])
+@pytest.mark.parametrize("second", [text_event("two"), upstream({"choices": [{"index": 0, "delta": {"x": 1}}]})])
 def test_a_differing_attempt_ends_the_stream_with_an_error(second):
-    """Chunks that were sent cannot be taken back."""
-    frames = encode_log(begins(), upstream(ROLE), says("one"), event("attempt_incomplete"), begins(), second)
+    """Chunks that were sent cannot be withdrawn."""
+    frames = encode_log(
+        attempt_started(), upstream(ROLE), text_event("one"), event("attempt_incomplete"), attempt_started(), second
+    )
 
     assert json.loads(frames[-1])["error"]["code"] == "answer_restarted"
     assert content(frames) == "one"
@@ -103,7 +107,7 @@ def test_a_differing_attempt_ends_the_stream_with_an_error(second):
 def test_text_keeps_its_place_among_other_fields():
     """The log probabilities of a text stay in the same chunk."""
     data = {"choices": [{"index": 0, "delta": {"content": "hi"}, "logprobs": {"content": [{"token": "hi"}]}}]}
-    chunk = json.loads(encode_log(begins(), upstream(data, "hi"))[0])
+    chunk = json.loads(encode_log(attempt_started(), upstream(data, "hi"))[0])
 
     assert chunk["choices"][0]["delta"]["content"] == "hi"
     assert chunk["choices"][0]["logprobs"]["content"][0]["token"] == "hi"
@@ -111,7 +115,7 @@ def test_text_keeps_its_place_among_other_fields():
 
 def test_a_cancelled_completion_ends_with_an_error():
     """The client must not take the partial text for a complete answer."""
-    frames = encode_log(begins(), says("so far"), final_snapshot=snapshot(State.CANCELLED))
+    frames = encode_log(attempt_started(), text_event("so far"), final_snapshot=snapshot(State.CANCELLED))
 
     assert json.loads(frames[-1])["error"]["code"] == "cancelled"
 
@@ -131,7 +135,11 @@ def test_the_replay_filter_passes_new_output_only():
 def test_a_finish_reason_is_sent_once():
     """A chunk after it must not cause a second one."""
     frames = encode_log(
-        begins(), upstream(ROLE), says("hi"), upstream(STOP), upstream({"choices": [{"index": 0}], "x": 1})
+        attempt_started(),
+        upstream(ROLE),
+        text_event("hi"),
+        upstream(STOP),
+        upstream({"choices": [{"index": 0}], "x": 1}),
     )
 
     assert sum('"finish_reason":"' in frame for frame in frames) == 1
@@ -140,7 +148,9 @@ def test_a_finish_reason_is_sent_once():
 def test_a_chunk_without_choices_is_sent_once():
     """A provider's verdict on the prompt comes before any choice."""
     verdict = upstream({"model": "m2", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]})
-    first, *others = map(json.loads, encode_log(begins(), verdict, upstream(ROLE), says("hi"), upstream(STOP))[:-1])
+    first, *others = map(
+        json.loads, encode_log(attempt_started(), verdict, upstream(ROLE), text_event("hi"), upstream(STOP))[:-1]
+    )
 
     assert (first["choices"], first["prompt_filter_results"]) == ([], [{"prompt_index": 0}])
     assert others[0]["choices"][0]["delta"]["role"] == "assistant"

@@ -21,27 +21,27 @@ INGEST = IngestTask(kind="ingest", document_id=DOCUMENT_ID, filename="a.pdf")
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_kind_has_the_name_that_its_models_are_told_apart_by(kind):
-    """A stored request or answer whose name is that of another kind would be read as something else."""
+def test_the_name_of_a_kind_is_the_discriminator_of_its_models(kind):
+    """A stored request or answer with the name of another kind would be parsed as that kind."""
     assert kind.request.model_fields["kind"].annotation.__args__ == (kind.name,)
     assert kind.answer.model_fields["kind"].default == kind.name
 
 
-def test_conversations_are_the_kinds_that_are_answered_with_text():
+def test_the_kinds_with_a_text_answer_are_conversations():
     """The partial text of these jobs is kept when they are cancelled."""
     assert {"chat", "completion", "response"} == CONVERSATION_KINDS
 
 
 @pytest.mark.parametrize("prefix", ["job", "resp", "chatcmpl", "embd"])
 def test_an_id_with_the_prefix_of_a_kind_is_well_formed(prefix):
-    """An id that its own API refuses could never be looked up."""
+    """An id that its own API rejects could never be looked up."""
     assert is_job_id(new_job_id(prefix))
     assert not is_job_id(new_job_id("other"))
 
 
 @pytest.mark.parametrize("request_model", [CHAT, EMBEDDINGS, RESPONSE, INGEST], ids=lambda model: model.kind)
 def test_a_stored_request_is_read_as_its_own_kind(request_model):
-    """A worker must do the work that was submitted, with nothing lost on the way."""
+    """A worker must receive exactly the request that was submitted."""
     assert read_request(request_model.model_dump_json(exclude_defaults=True).encode()) == request_model
 
 
@@ -54,7 +54,7 @@ def test_a_stored_request_is_read_as_its_own_kind(request_model):
     ids=lambda answer: answer.kind,
 )
 def test_a_stored_answer_is_read_as_its_own_kind(answer):
-    """A caller must get the very answer that a worker wrote."""
+    """A caller must receive exactly the answer that a worker wrote."""
     assert ANSWER.validate_python(answer.model_dump(mode="json")) == answer
 
 
@@ -73,7 +73,7 @@ def test_a_stored_answer_is_read_as_its_own_kind(answer):
     ids=lambda value: getattr(value, "kind", ""),
 )
 def test_the_texts_of_a_request_are_all_that_the_model_reads(request_model, texts):
-    """Token estimates count them; the latest comes last."""
+    """Token estimates count these texts, and the latest text comes last."""
     assert list(request_model.texts()) == texts
     assert request_model.input_chars == sum(map(len, texts))
 
@@ -84,12 +84,12 @@ def test_the_texts_of_a_request_are_all_that_the_model_reads(request_model, text
     ids=lambda value: getattr(value, "kind", ""),
 )
 def test_a_preview_shows_what_the_job_is_about(request_model, preview):
-    """The latest message of a conversation, the first text to embed, the name of a file."""
+    """It is the latest message of a conversation, the first text to embed, or the name of a file."""
     assert request_model.preview_text == preview
 
 
-def test_the_previous_items_of_a_response_leave_its_fingerprint_alone():
-    """A repeated request must be recognised although the previous response has expired meanwhile."""
+def test_previous_items_do_not_change_the_fingerprint_of_a_response():
+    """A repeated request must be recognised even if the previous response has expired in the meantime."""
     assert fingerprint(RESPONSE) == fingerprint(RESPONSE.model_copy(update={"previous_items": ()}))
 
 
@@ -101,7 +101,7 @@ def test_only_an_unstored_response_is_not_stored():
 
 
 def test_the_last_event_of_a_job_has_the_citations_of_its_answer():
-    """A client that follows the stream sees what a client that polls sees; without documents there is no such field."""
+    """A client that streams gets the same citations as a client that polls. Without documents the field is absent."""
     citation = Citation(document_id=DOCUMENT_ID, filename="a.pdf", page=1, quote="q", score=0.5)
     answer = ChatAnswer(text="a", model="m", finish_reason="stop", usage=None, citations=(citation,))
 

@@ -15,7 +15,7 @@ from tests.support.processes import free_port
 
 
 def test_a_stopping_process_does_not_wait_for_redis():
-    """After stop_waiting no command waits, pending or new: a stopping worker must be able to exit."""
+    """After stop_waiting neither a pending nor a new command waits, so that a stopping worker can exit."""
 
     async def run():
         store = AsyncStore(connect_async(Settings(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")))
@@ -33,7 +33,7 @@ def test_a_stopping_process_does_not_wait_for_redis():
 
 
 def test_a_text_that_cannot_be_encoded_fails_only_its_own_command(jobs, settings):
-    """Half a surrogate pair in one job's answer costs no other job of the batch its write, and no error quotes it."""
+    """Half a surrogate pair in one answer fails no other command of its batch, and no error quotes the text."""
     broken, intact = jobs.lease(), jobs.lease()
 
     async def run():

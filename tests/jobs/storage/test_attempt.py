@@ -63,7 +63,7 @@ def test_append_sent_again_appends_once(jobs, redis_client):
 
 
 def test_append_is_refused_when_redis_has_lost_events_of_the_attempt(jobs, redis_client):
-    """After a crash of Redis' host the log may be shorter than the attempt left it: no gap is ever written."""
+    """A crash of Redis' host can shorten the log. An append must not leave a gap in it."""
     lease = jobs.lease()
     length = jobs.append(lease, "a", "b")
     redis_client.ltrim(keys.events(lease.job_id), 0, 0)
@@ -73,7 +73,7 @@ def test_append_is_refused_when_redis_has_lost_events_of_the_attempt(jobs, redis
 
 
 def test_a_claim_that_redis_has_lost_shares_its_token_with_no_later_claim(jobs, redis_client):
-    """The holder of a lost claim still runs: with equal tokens both attempts could write."""
+    """The holder of the lost claim still runs. If both attempts had the same token, both could write."""
     job_id = jobs.create()
     before = {name: redis_client.dump(name) for name in redis_client.keys("*")}
     lost = jobs.lease(job_id)
@@ -165,7 +165,7 @@ def test_a_job_past_its_deadline_is_not_started(jobs):
 
 
 def test_renew_extends_held_leases_and_reports_lost_ones(jobs, redis_client):
-    """One call renews all leases of a process; it reports those of ended and of cancelled jobs."""
+    """One call renews all leases of a process, and reports the leases of finished and of cancelled jobs."""
     held, ended, cancelled = jobs.lease(), jobs.lease(), jobs.lease()
     before = redis_client.zscore(keys.LEASES, held.job_id)
     jobs.finish(ended)

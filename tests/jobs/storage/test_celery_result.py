@@ -1,4 +1,4 @@
-"""The stored answer has Celery's own format: checked against Celery itself, not against our reading of its code."""
+"""The stored answer has Celery's own format: checked against Celery itself, not against a copy of its format."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_the_key_is_celerys(stock_celery):
     assert keys.result("job_1").encode() == stock_celery.backend.get_key_for_task("job_1")
 
 
-def test_the_fields_are_the_ones_that_celery_writes(stock_celery, redis_client):
+def test_the_fields_are_those_that_celery_writes(stock_celery, redis_client):
     """A stored success has the same fields, in the same order and of the same types, as one that Celery stores."""
     stock_celery.backend.store_result("t", {"x": 1}, "SUCCESS", request=Context(id="t", children=[]))
     theirs = json.loads(redis_client.get(keys.result("t")))

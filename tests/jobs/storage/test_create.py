@@ -35,7 +35,7 @@ def test_create_twice_with_one_id_creates_once(jobs, redis_client):
 
 
 def test_the_same_key_and_body_create_one_job(jobs, redis_client):
-    """A repeated Idempotency-Key leads back to the job that its first use created."""
+    """A repeated Idempotency-Key returns the job that its first use created."""
     first = jobs.create(jobs.new_job(key="k"))
 
     again = jobs.store.run(transitions.create(jobs.new_job(key="k"), jobs.message_template, jobs.settings))
@@ -44,7 +44,7 @@ def test_the_same_key_and_body_create_one_job(jobs, redis_client):
 
 
 def test_the_same_key_with_another_body_is_refused(jobs):
-    """One Idempotency-Key belongs to one request; another request under it is a conflict."""
+    """An Idempotency-Key belongs to one request, so another request with the same key is a conflict."""
     jobs.create(jobs.new_job(key="k"))
 
     with pytest.raises(IdempotencyConflict) as refused:
@@ -53,7 +53,7 @@ def test_the_same_key_with_another_body_is_refused(jobs):
 
 
 def test_a_full_queue_writes_nothing(jobs, redis_client):
-    """Beyond the limit a create is refused with a time to come back, and leaves no key behind."""
+    """Above the limit a create is refused with a Retry-After, and writes no key."""
     jobs.settings = jobs.settings.model_copy(update={"max_queued": 2})
     jobs.create()
     jobs.create()

@@ -1,7 +1,7 @@
 """A connection that drops during a transition: the server ran it, the reply was lost, and it is sent again.
 
-A proxy between store and server cuts the first replies to scripts. Each transition must give the answer, and leave the
-data, of a transition that ran once.
+A proxy between store and server cuts the first replies to scripts. Each transition must return the same reply and leave
+the same data as a transition that ran once.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ CUTS = 2
 
 
 def send_with_lost_replies(settings, command):
-    """The command's answer through a proxy that forwards each request and cuts the first replies to scripts."""
+    """Sends a command through a proxy that forwards requests and cuts the first replies. Returns the result."""
     server_port = urlsplit(settings.record_url.get_secret_value()).port
     cuts = 0
 
@@ -58,7 +58,7 @@ def send(jobs):
 
 
 def test_create_survives_lost_replies(jobs, send, redis_client):
-    """A create that is sent again answers the same record and leaves one job, one message and one count."""
+    """A create that is sent again returns the same record and leaves one job, one message and one count."""
     job = jobs.new_job(key="k")
 
     created = send(transitions.create(job, jobs.message_template, jobs.settings))
@@ -145,7 +145,7 @@ def test_republish_survives_lost_replies(jobs, send, redis_client):
 
 
 def test_cancel_survives_lost_replies(jobs, send, redis_client):
-    """A cancel that is sent again answers cancelled, and writes one event and one count."""
+    """A cancel that is sent again returns cancelled, and writes one event and one count."""
     job_id = jobs.create()
 
     assert send(transitions.cancel(job_id, jobs.message_template.queue, jobs.settings)) == "cancelled"
@@ -154,7 +154,7 @@ def test_cancel_survives_lost_replies(jobs, send, redis_client):
 
 
 def test_delete_survives_lost_replies(jobs, send):
-    """A delete that is sent again leaves no record, whichever of the two sends the answer belongs to."""
+    """A delete that is sent again leaves no record, whichever of the two sends is answered."""
     job_id = jobs.in_state(State.COMPLETED)
 
     assert send(transitions.delete(job_id, jobs.record(job_id))) in {"deleted", "gone"}

@@ -1,4 +1,4 @@
-"""The transitions of recovery: they act on lost messages and lost workers, and on nothing else."""
+"""The transitions of recovery: they act only on lost messages and lost workers."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_a_lost_message_is_republished_only_when_it_is_old(jobs, redis_client):
 
 
 def test_recovery_releases_only_an_expired_lease(jobs, redis_client):
-    """A live holder keeps its job; a lost worker's job is queued again, and attempt and worker loss are counted."""
+    """A live holder keeps its job. A lost worker's job is queued again, and the attempt and the loss are counted."""
     lease = jobs.lease()
 
     assert jobs.release(lease, 0, "worker_losses") is None

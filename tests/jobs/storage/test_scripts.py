@@ -97,7 +97,7 @@ def test_a_missing_extra_or_misspelt_name_is_refused(name, table):
 @pytest.mark.parametrize("is_optional_given", [True, False])
 @pytest.mark.parametrize("name", script_names())
 def test_lua_binds_each_name_to_the_value_that_python_sent_for_it(redis_client, name, is_optional_given):
-    """The names decide: no value reaches the script under another name, whatever the order in the call."""
+    """No value may reach the script under another name, whatever the order of the values in the call."""
     script = load_script(name)
     keys = sample_values(script.keys, is_optional_given=is_optional_given)
     args = sample_values(script.args)
@@ -113,7 +113,7 @@ def test_lua_binds_each_name_to_the_value_that_python_sent_for_it(redis_client, 
 
 @pytest.mark.parametrize("name", script_names())
 def test_a_script_uses_every_name_and_reads_keys_and_argv_only_through_names(name):
-    """A number in place of a name would be a second place in which the order is written."""
+    """A number in place of a name would define the order a second time."""
     script = load_script(name)
     code = code_of(script)
 
@@ -145,7 +145,7 @@ def test_no_name_is_bound_twice_in_a_script(name):
     ],
 )
 def test_a_malformed_header_is_refused(entries):
-    """Lists and an optional value come last, and each name is unique: else the bindings would be wrong."""
+    """Lists and an optional value must come last, and each name must be unique, or the bindings would be wrong."""
     header = "-- KEYS\n" + "".join(f"--   {entry}\n" for entry in entries)
 
     with pytest.raises(InternalError, match="some_script"):

@@ -38,7 +38,7 @@ def test_fullness_counts_only_against_a_limit():
 
 
 def test_while_redis_is_nearly_full_submits_are_refused_and_accepted_jobs_finish(jobs, redis_client):
-    """Memory is reserved for the accepted jobs: they are claimed and finished all the same."""
+    """Memory is reserved for accepted jobs, which can still be claimed and finished."""
     job_id = jobs.create()
     jobs.store.run(transitions.refuse_submits(60))
 

@@ -44,7 +44,7 @@ def test_a_silent_server_fails_within_three_seconds():
 
 
 def test_a_connection_closed_while_idle_is_not_an_error(jobs, redis_client):
-    """After a restart of Redis the pool's old connections cost no request."""
+    """After a restart of Redis, the old connections in the pool must not fail a request."""
     jobs.create()
     redis_client.client_kill_filter(_type="normal", skipme=True)
 
@@ -60,7 +60,7 @@ def test_a_server_without_our_scripts_gets_them_again(jobs, redis_client):
 
 
 def test_a_full_server_refuses_creates_like_a_full_queue(jobs, redis_client):
-    """At its memory limit Redis refuses writes: the caller gets QueueFull, which is a 429, and reads go on."""
+    """At its memory limit Redis refuses writes: the caller gets QueueFull, which is a 429, and reads still work."""
     job_id = jobs.create()
     redis_client.config_set("maxmemory", 1)
     try:
@@ -100,7 +100,7 @@ def test_the_async_store_sends_the_commands_of_many_callers_together(jobs, setti
 
 
 def test_the_async_store_waits_for_redis_to_return(settings):
-    """A command that meets an outage is delivered after it."""
+    """A command that is sent during an outage is delivered after it."""
     port = free_port()
     away = Settings(REDIS_URL=f"redis://127.0.0.1:{port}/0")
 

@@ -1,4 +1,4 @@
-"""All transitions: they make the legal moves only, and nothing without the lease."""
+"""All transitions make legal moves only, and write nothing without the lease."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_the_scripts_make_exactly_the_moves_of_the_table(jobs, state, transition
 
 
 def test_every_lua_file_has_a_transition_or_query_of_its_name():
-    """No script is left that nothing in Python can reach."""
+    """A script that Python never calls would be dead code."""
     for name in script_names():
         is_for_documents = hasattr(transitions.document, name.removeprefix("document_"))
         assert (

@@ -24,7 +24,7 @@ class FakeSubscription:
 
 
 class FakeListener(Fake):
-    """Delivers the messages of the test, and none of the real ones."""
+    """Delivers the messages that the test provides instead of published ones."""
 
     def __init__(self, *turns):
         self.subscription = FakeSubscription(*turns)

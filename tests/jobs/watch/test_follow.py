@@ -1,4 +1,4 @@
-"""Following a job's log: published twice, late, in part or never, each event arrives once and in order."""
+"""Following a job's log: each event arrives once and in order, even if published twice, late, in part or never."""
 
 import threading
 
@@ -39,7 +39,7 @@ def published(redis_client, job_id, first, last):
 
 
 def followed_numbers(counted, jobs, redis_client, *turns):
-    """The numbers that a follower of a starting job (0) gets: it writes 1 to 6, ends (7) and publishes ``turns``."""
+    """The numbers that a follower gets of a job that starts (0), writes 1 to 6, ends (7) and publishes ``turns``."""
     lease = jobs.lease()
     listener = FakeListener()
     batches = follow(counted, listener, lease.job_id, -1, TICK)
@@ -72,7 +72,7 @@ def followed_numbers(counted, jobs, redis_client, *turns):
     ],
 )
 def test_whatever_is_published_each_event_arrives_once_and_in_order(counted, jobs, redis_client, turns, reads):
-    """The log is read where the messages leave a gap, and only there."""
+    """The log is read only where the messages leave a gap."""
     assert followed_numbers(counted, jobs, redis_client, *turns) == list(range(1, 8))
     assert counted.reads == reads
 
@@ -85,7 +85,7 @@ def test_missing_messages_cost_reads_of_the_log_and_no_event(counted, jobs, redi
 
 
 def test_an_outage_in_the_middle_is_waited_out(counted, jobs, redis_client, change_listener):
-    """When Redis cannot be read after a gap: an empty batch at each tick, then the remaining events, once."""
+    """If Redis cannot be read after a gap, each tick yields an empty batch; then the other events arrive once."""
     lease = jobs.lease()
     listener = FakeListener(None, [], [])
     batches = follow(counted, listener, lease.job_id, -1, TICK)
@@ -100,7 +100,7 @@ def test_an_outage_in_the_middle_is_waited_out(counted, jobs, redis_client, chan
 
 
 def test_an_outage_between_two_pages_loses_no_event(counted, jobs, monkeypatch):
-    """The follower waits a tick before each further read, as if there were no further page."""
+    """During the outage the follower waits for a tick before each read, even if further pages exist."""
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 3)
     job_id = job_with_log(jobs, ["w"] * 10)
     listener = FakeListener()
@@ -114,7 +114,7 @@ def test_an_outage_between_two_pages_loses_no_event(counted, jobs, monkeypatch):
 
 
 def test_only_the_first_read_raises(counted, jobs):
-    """Before the first batch the caller can still be answered with an error; later it cannot."""
+    """Before the first batch, an error response can still be sent to the client; later it cannot."""
     counted.failures = 1
 
     with pytest.raises(StoreUnavailable):
@@ -126,7 +126,7 @@ def test_only_the_first_read_raises(counted, jobs):
 
 @pytest.mark.parametrize("after", [-1, 0, 4, 5, 1_000])
 def test_a_log_longer_than_a_page_arrives_page_by_page(counted, jobs, monkeypatch, after):
-    """Page after page without waiting, from any number, even from one beyond the end."""
+    """The pages follow without waiting, from any number on, even from one beyond the end."""
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 5)
     job_id = job_with_log(jobs, [f"w{number} " for number in range(18)])
 
@@ -135,8 +135,8 @@ def test_a_log_longer_than_a_page_arrives_page_by_page(counted, jobs, monkeypatc
     assert max(map(len, batches)) <= 5
 
 
-def test_a_log_of_full_pages_ends_too(counted, jobs, monkeypatch):
-    """When the last page is full, only its final event shows the follower that no page follows."""
+def test_a_log_whose_last_page_is_full_ends(counted, jobs, monkeypatch):
+    """If the last page is full, only its final event shows that no page follows."""
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 5)
 
     assert numbers(drained(counted, FakeListener(), job_with_log(jobs, ["w"] * 8))) == list(range(10))
@@ -188,7 +188,7 @@ def test_a_slow_follower_of_a_busy_job_reads_the_missed_events_from_the_log(jobs
 
 
 def test_a_follower_from_beyond_the_end_ends_with_the_job(jobs, store, redis_client, change_listener):
-    """A number that no event has does not keep the follower waiting after the end of the job."""
+    """A follower after a number that no event has must not wait after the end of the job."""
     lease = jobs.lease()
     batches = follow(store, change_listener, lease.job_id, 1_000, 60)
     assert next(batches) == ()

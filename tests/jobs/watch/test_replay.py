@@ -69,7 +69,7 @@ def cancelled_after_a_refund(jobs, job_id):
     ],
 )
 def test_after_any_history_and_any_cut_a_reader_ends_with_the_answer(jobs, counted, redis_client, history):
-    """True while the log exists and after it has expired: the same text and the same last event."""
+    """The text and the last event are the same while the log exists and after it has expired."""
     job_id = jobs.create()
     history(jobs, job_id)
     answer = lookup.view(jobs.store, job_id).answer

@@ -5,7 +5,7 @@ from jobs.watch.waiters import Subscription
 
 
 def test_unread_messages_are_bounded(monkeypatch):
-    """Beyond the bound all unread messages are dropped, since a part of them would be useless."""
+    """Above the bound all unread messages are dropped, because only some of them would be useless."""
     monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
     subscription = Subscription()
     for number in range(4):

@@ -95,7 +95,7 @@ def test_an_outage_of_the_store_is_reported_and_the_next_revoke_works(redis_clie
     with running(args, ready=" ready.", env=env | SHORT) as worker, stock_client(broker) as stock_app:
         job_id = client.submit("[[offline delay=20]]")
         proxy.refuse()
-        assert revoke(stock_app, job_id) == {"error": "Redis cannot be reached; try again"}
+        assert revoke(stock_app, job_id) == {"error": "Redis cannot be reached; try again later"}
         assert revoked_ids(stock_app) == []
         proxy.restore()
         assert revoke(stock_app, job_id) == {"ok": f"cancelled: {job_id}"}

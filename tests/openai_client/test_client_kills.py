@@ -1,4 +1,4 @@
-"""A worker or a web process dies in mid-stream, and the client's program does not notice."""
+"""A worker or a web process is killed in mid-stream, and the client's program is not affected."""
 
 import signal
 
@@ -15,7 +15,7 @@ SLOW = "[[offline tokens=60 interval=0.05]]"
 
 
 def test_the_stream_helper_survives_a_killed_worker(stack):
-    """Another worker starts over under new items, and the sequence numbers have no gap."""
+    """Another worker restarts the answer with new items, and the sequence numbers have no gap."""
     with (
         stack.worker() as victim,
         stack.worker() as other,
@@ -23,7 +23,7 @@ def test_the_stream_helper_survives_a_killed_worker(stack):
         client.responses.stream(model="m", input=SLOW, background=True) as stream,
     ):
         events = [next(stream) for _ in range(10)]
-        _kill_who_runs_it(client, events[0].response.id, victim, other)
+        _kill_worker_of(client, events[0].response.id, victim, other)
         events += list(stream)
         final = stream.get_final_response()
 
@@ -34,7 +34,7 @@ def test_the_stream_helper_survives_a_killed_worker(stack):
     assert [item.id for item in final.output] == added[1:]
 
 
-def _kill_who_runs_it(client, job_id, *workers):
+def _kill_worker_of(client, job_id, *workers):
     task = client.get(f"/../api/v1/tasks/{job_id}", cast_to=object)
     assert task["status"] == "in_progress"
     (owner,) = [worker for worker in workers if f"[{job_id}] received" in worker.output]
@@ -49,13 +49,13 @@ def test_a_chat_stream_continues_after_a_killed_worker(stack):
         for chunk in stream:
             texts += [choice.delta.content or "" for choice in chunk.choices]
             if len(texts) == 6:
-                _kill_who_runs_it(client, chunk.id, victim, other)
+                _kill_worker_of(client, chunk.id, victim, other)
 
     assert "".join(texts) == SIXTY
 
 
 def test_a_stream_is_resumed_at_another_web_process(stack):
-    """The first process is killed in mid-stream. The events before and after the cut equal the whole."""
+    """The first process is killed in mid-stream. The events before and after the cut equal those of an uncut stream."""
     port = free_port()
     with stack.client() as client, stack.worker():
         with running(GUNICORN, ready="Booting worker", env=stack.env | {"CHATQUEUE_WEB_PORT": str(port)}) as web:

@@ -1,4 +1,4 @@
-"""A worker or Redis dies in mid-stream: the reader stays connected and ends with the answer of one attempt."""
+"""A worker or Redis is killed in mid-stream: the reader stays connected and ends with the answer of one attempt."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ KEEPALIVE = b": keepalive\n\n"
 DEPLOYMENT = {
     "webs": 1,
     "workers": 2,
-    "config": "tests/streams/impatient_gunicorn.py",
+    "config": "tests/streams/frequent_keepalive_gunicorn.py",
     "lease_seconds": "3",
     "heartbeat_seconds": "1",
     "redis_timeout_seconds": "1",
