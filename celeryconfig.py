@@ -4,9 +4,10 @@ Celery loads this file when it first needs its configuration, not when `tasks` i
 measured with Celery 5.7 and kombu 5.7 on Redis under kill -9 and with dropped and silent connections.
 """
 
+from jobs.priorities import NORMAL_PRIORITY
 from jobs.redis_urls import for_backend, for_broker
 from jobs.settings import get_settings
-from jobs.storage.keys import DEFAULT_QUEUE, NORMAL_PRIORITY
+from jobs.storage.keys import DEFAULT_QUEUE
 
 _settings = get_settings()
 _broker = for_broker(_settings.broker_url.get_secret_value(), _settings.redis_connect_seconds)
@@ -14,7 +15,7 @@ _backend = for_backend(_settings.record_url.get_secret_value(), _settings.redis_
 
 broker_url = _broker.url
 result_backend = _backend.url
-imports = ("tasks.worker",)  # only workers import it: the web process never loads the SDK
+imports = ("tasks.celery_signals",)  # only workers import it: the web process never loads the SDK
 
 # The message
 task_default_queue = DEFAULT_QUEUE
@@ -36,7 +37,7 @@ task_publish_retry_policy = {
 }
 
 # The worker
-worker_pool = "tasks.celery_ext.pool:TaskPool"  # `-P threads`, `-P prefork` and `-P solo` work as well
+worker_pool = "tasks.celery_ext.asyncio_pool:TaskPool"  # `-P threads`, `-P prefork` and `-P solo` work as well
 worker_send_task_events = True  # for Flower, without a flag; events contain the id and the state, never a text
 worker_cancel_long_running_tasks_on_connection_loss = (
     False  # the lease decides; a dropped connection must not kill paid calls

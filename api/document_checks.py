@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.http.upload import check_installed
+from api.http.upload_parsing import check_installed
 from api.services import services
 from jobs import document_lookup
 from jobs.documents import unavailable_error

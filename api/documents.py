@@ -6,7 +6,7 @@ from flask import request, url_for
 
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
-from api.http.upload import UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
+from api.http.upload_parsing import UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
 from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
@@ -14,10 +14,10 @@ from api.schemas.requests import DocumentsQuery, UploadQuery
 from api.schemas.responses import POLL_SECONDS
 from api.schemas.tasks import Task
 from api.services import Services, services
+from documents.display_name import clean_filename
 from documents.factory import open_files
 from documents.file_type import sniff_type
 from documents.files import Files, StoredUpload
-from documents.identity import clean_filename
 from jobs import document_lookup, queries
 from jobs.document_id import new_document_id
 from jobs.documents import DocumentState, DocumentView, NewDocument

@@ -8,7 +8,7 @@ from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
 from tasks.submit import Submitter
 

@@ -7,7 +7,7 @@ from celery import Celery
 from jobs.kinds.chat import ChatTask
 from jobs.settings import get_settings
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks.submit import Submitter
 
 

@@ -20,7 +20,7 @@ from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed
 
 MAX_CHUNKS_PER_DOCUMENT: Final = 2_000  # a book of five hundred pages

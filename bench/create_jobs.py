@@ -9,7 +9,7 @@ from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks import app
 from tasks.queue_message import make_message_template
 

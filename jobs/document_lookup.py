@@ -8,7 +8,7 @@ from jobs.base import FrozenModel
 from jobs.documents import DocumentState, DocumentView
 from jobs.errors import DocumentNotFound
 from jobs.lookup import decode_cursor, encode_cursor
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 
 _PENDING_STATES: Final = (DocumentState.INGESTING, DocumentState.DELETING)  # their outcome is in the job's record
 

@@ -22,7 +22,7 @@
     ├── UnsupportedMediaType         415 unsupported_media_type
     ├── QueueFull                    429 queue_full             ``retry_after_seconds``: when to try again
     ├── ClientDisconnected           499 client_disconnected    appears in logs only (api.http.disconnect)
-    ├── DocumentRejected             set per error              a DocumentError (api.http.upload)
+    ├── DocumentRejected             set per error              a DocumentError (api.http.upload_parsing)
     ├── JobFailedError               502 set per error          the awaited job has failed (api.http.problems)
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, silent or loading

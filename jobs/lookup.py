@@ -13,7 +13,7 @@ from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.commands import Command
 from jobs.storage.server_info import write_probe
-from jobs.storage.store import RETRY_AFTER_SECONDS, Store
+from jobs.storage.sync_store import RETRY_AFTER_SECONDS, Store
 
 QUEUES: Final = (keys.DEFAULT_QUEUE,)
 MAX_PAGE_ROUND_TRIPS: Final = 5  # further reads of the index when expired records leave a page short

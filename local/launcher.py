@@ -19,14 +19,14 @@ from types import FrameType
 from jobs.settings import PROJECT_ROOT, Settings
 from local import preflight
 from local.banner import startup_banner
-from local.child import Child, ProcessReaper
+from local.child_process import Child, ProcessReaper
 from local.config import load_settings
-from local.console import Console
+from local.ctrl_c import take_foreground
 from local.errors import CannotStart
 from local.file_limit import raise_file_limit
+from local.output import Console
 from local.procfile import Entry, read_procfile
 from local.readiness import Probe, probe_for
-from local.terminal import take_foreground
 
 READY_SECONDS = 30.0
 _TICK_SECONDS = 0.1

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from openai_format import events
+from openai_format import response_events
 from openai_format.function_calls import call_index, is_complete
 from openai_format.items import function_call_item, new_id, part_of, text_item
 from openai_format.messages import reasoning_of
@@ -48,13 +48,15 @@ class TextItem:
     def append(self, text: str, logprobs: list[Any]) -> EventObject:
         self.text += text
         self._logprobs += logprobs
-        return events.text_delta(self.kind, events.part_position(self._id, self.output_index), text, logprobs)
+        return response_events.text_delta(
+            self.kind, response_events.part_position(self._id, self.output_index), text, logprobs
+        )
 
     def open(self) -> Iterator[EventObject]:
-        yield from events.open_text(self.kind, self.item(), self.output_index)
+        yield from response_events.open_text(self.kind, self.item(), self.output_index)
 
     def close(self) -> Iterator[EventObject]:
-        yield from events.close_text(self.kind, self.item(), self.output_index, self.text, self._logprobs)
+        yield from response_events.close_text(self.kind, self.item(), self.output_index, self.text, self._logprobs)
 
     def item(self) -> Item:
         parts = () if self.status == "in_progress" else (part_of(self.kind, self.text, self._logprobs),)
@@ -67,7 +69,7 @@ class PlainTextItem(TextItem):
     def append(self, text: str, logprobs: list[Any]) -> EventObject:
         del logprobs  # the first chunk had none, so later ones are dropped
         self.text += text
-        return {"type": events.TEXT_DELTA, "delta": text}
+        return {"type": response_events.TEXT_DELTA, "delta": text}
 
     def open(self) -> Iterator[EventObject]:
         yield from ()
@@ -114,15 +116,15 @@ class FunctionCallItem:
         return arguments
 
     def arguments_delta(self, arguments: str) -> EventObject:
-        return events.arguments_delta(self._id, self.output_index, arguments)
+        return response_events.arguments_delta(self._id, self.output_index, arguments)
 
     def open(self) -> Iterator[EventObject]:
-        yield events.item_added(self.output_index, self.item())
+        yield response_events.item_added(self.output_index, self.item())
         if self.arguments:
             yield self.arguments_delta(self.arguments)
 
     def close(self) -> Iterator[EventObject]:
-        yield from events.close_call(self.item(), self.output_index)
+        yield from response_events.close_call(self.item(), self.output_index)
 
     def item(self) -> Item:
         arguments = "" if self.status == "in_progress" else self.arguments

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from openai_format import events
-from openai_format.events import PartPosition, part_position
+from openai_format import response_events
 from openai_format.items import is_valid_item, is_valid_part, output_text_part
+from openai_format.response_events import PartPosition, part_position
 from openai_format.types import EventObject, Item, JsonObject, Part
 
 _PartChange: TypeAlias = Callable[[Part, int, int], Part]  # of a part, its output index and its content index
@@ -19,11 +19,11 @@ _PART_FIELDS: Final = frozenset({"output_index", "content_index", "part"})
 _ITEM_FIELDS: Final = frozenset({"output_index", "item"})
 _NO_FIELDS: Final[frozenset[str]] = frozenset()
 _REQUIRED_FIELDS: Final = {
-    events.ITEM_ADDED: _ITEM_FIELDS,
-    events.ITEM_DONE: _ITEM_FIELDS,
-    events.PART_ADDED: _PART_FIELDS,
-    events.PART_DONE: _PART_FIELDS,
-    events.TEXT_DONE: frozenset({"output_index", "content_index"}),
+    response_events.ITEM_ADDED: _ITEM_FIELDS,
+    response_events.ITEM_DONE: _ITEM_FIELDS,
+    response_events.PART_ADDED: _PART_FIELDS,
+    response_events.PART_DONE: _PART_FIELDS,
+    response_events.TEXT_DONE: frozenset({"output_index", "content_index"}),
 }
 _REASONING_DELTAS: Final = {  # list of the reasoning item, index into it, and type of its part
     "response.reasoning_text.delta": ("content", "content_index", "reasoning_text"),
@@ -71,15 +71,15 @@ class ResponseAccumulator:
         """Add a valid event that is not a delta."""
         index = event.get("output_index", 0)
         match event["type"]:
-            case events.ITEM_ADDED:
+            case response_events.ITEM_ADDED:
                 self._add_item(index, event["item"])
-            case events.ITEM_DONE:
+            case response_events.ITEM_DONE:
                 self._items[index] = event["item"]
                 self._open.discard(index)
                 self._open_parts.pop(index, None)
-            case events.PART_ADDED if event["part"].get("type") == "output_text" and index in self._open:
+            case response_events.PART_ADDED if event["part"].get("type") == "output_text" and index in self._open:
                 self._open_part(index, event["content_index"], event["part"].get("text"))
-            case events.PART_DONE:
+            case response_events.PART_DONE:
                 self._open_parts.pop(index, None)
 
     def add_text(self, output_index: int, content_index: int, text: str) -> None:
@@ -89,7 +89,7 @@ class ResponseAccumulator:
     def add_delta(self, event: EventObject, delta: str) -> None:
         """Add a delta of any other kind. ``event`` is the event without the delta."""
         index = event.get("output_index", 0)
-        if event["type"] == events.ARGUMENTS_DELTA:
+        if event["type"] == response_events.ARGUMENTS_DELTA:
             self._arguments[index].append(delta)
         elif event["type"] in _REASONING_DELTAS:
             list_name, number, kind = _REASONING_DELTAS[event["type"]]
@@ -171,11 +171,11 @@ def _change_parts(event: EventObject, change: _PartChange) -> EventObject:
     """The event with its text parts changed. The event ``output_text.done`` is itself a text part."""
     index = event.get("output_index", 0)
     match event["type"]:
-        case events.TEXT_DONE:
+        case response_events.TEXT_DONE:
             return dict(change(event, index, event["content_index"]))
-        case events.PART_DONE:
+        case response_events.PART_DONE:
             return event | {"part": change(event["part"], index, event["content_index"])}
-        case events.ITEM_DONE if isinstance(event["item"].get("content"), list):
+        case response_events.ITEM_DONE if isinstance(event["item"].get("content"), list):
             parts = [change(part, index, number) for number, part in enumerate(event["item"]["content"])]
             return event | {"item": {**event["item"], "content": parts}}
     return event

@@ -13,7 +13,7 @@ from jobs.results import Usage
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.transitions import PendingEvents
-from tasks.leases import AttemptStopped, RunningAttempt, StopReason
+from tasks.heartbeat import AttemptStopped, RunningAttempt, StopReason
 from tasks.provider.formats.delta import Delta
 
 _MAX_DELTAS_PER_WRITE: Final = 500  # deltas in one write: a script takes some thousand arguments

@@ -12,8 +12,9 @@ from celery import Celery
 from kombu.connection import Connection
 from kombu.exceptions import ChannelError
 
+from jobs.priorities import HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.settings import Settings
-from jobs.storage.keys import DEFAULT_QUEUE, HIGH_PRIORITY, NORMAL_PRIORITY
+from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import ID_PLACEHOLDER, TAG_PLACEHOLDER, MessageTemplate
 
 RUN_JOB: Final = "chatqueue.run_job"  # the task's name: a worker silently discards one it does not know

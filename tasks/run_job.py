@@ -11,7 +11,7 @@ from tasks.attempt.outcomes import Finished, Outcome, Retrying, Skipped
 from tasks.attempt.steps import attempt
 from tasks.celery_ext.event_loop import wait_for
 from tasks.queue_message import RUN_JOB
-from tasks.runtime import runtime
+from tasks.worker_process import runtime
 
 logger = logging.getLogger(__name__)
 

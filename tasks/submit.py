@@ -15,7 +15,7 @@ from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks import app
 from tasks.queue_message import make_message_template, publish_through_celery
 

@@ -10,7 +10,7 @@ from celery import Celery
 
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tests.support.processes import free_port, only_light_programs, running
 
 

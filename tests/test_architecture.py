@@ -42,7 +42,7 @@ def test_the_web_process_never_loads_lancedb():
 import io, os, sys, tempfile
 from pathlib import Path
 from jobs.settings import Settings
-import api, api.http.upload
+import api, api.http.upload_parsing
 from documents.factory import open_files
 with tempfile.TemporaryDirectory() as folder:
     files = open_files(Settings(data_dir=Path(folder)))

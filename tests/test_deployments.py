@@ -24,7 +24,7 @@ from jobs.errors import StoreUnavailable
 from jobs.kinds.chat import ChatTask
 from jobs.settings import PROJECT_ROOT, Settings
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
 from local.errors import CannotStart
 from local.preflight import check_redis

@@ -3,12 +3,12 @@
 from typing import Any
 
 from api.openai import examples, response_schemas
-from api.openai.blueprint import OpenAIBlueprint
+from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.encoding.completion import completion_object
 from api.openai.errors import cancelled_error
+from api.openai.held_stream import stream_events
 from api.openai.request_schemas import CompletionBody
 from api.openai.snapshot import find_snapshot, snapshot_of
-from api.openai.stream import stream_events
 from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services

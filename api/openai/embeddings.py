@@ -7,13 +7,13 @@ from typing import Any, Final
 from flask import Response
 
 from api.openai import examples, response_schemas
-from api.openai.blueprint import OpenAIBlueprint
+from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.errors import cancelled_error
 from api.openai.request_schemas import EmbeddingsBody
 from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
-from jobs.vectors import unpack
+from jobs.vector_encoding import unpack
 
 blueprint = OpenAIBlueprint(
     "embeddings", __name__, url_prefix="/embeddings", description="OpenAI-compatible embeddings"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.openai import examples, response_schemas
-from api.openai.blueprint import OpenAIBlueprint
+from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.errors import ModelNotFound
 from api.services import services
 from jobs import queries

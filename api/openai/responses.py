@@ -5,14 +5,14 @@ from functools import partial
 from typing import Any, Final
 
 from api.openai import examples, response_schemas
-from api.openai.blueprint import OpenAIBlueprint
+from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.encoding import items
 from api.openai.encoding.response import response_object
 from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseEventBuilder
 from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
+from api.openai.held_stream import stream_events
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of
-from api.openai.stream import stream_events
 from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
@@ -24,7 +24,7 @@ from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.states import State
 from jobs.storage import transitions
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
 

@@ -10,7 +10,7 @@ from jobs.kinds.base import Conversation, TextAnswer
 from jobs.models import JobRecord, JobView, is_job_id
 from jobs.results import JobError
 from jobs.storage.commands import Command
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 
 
 @dataclass(frozen=True)

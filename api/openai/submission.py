@@ -23,9 +23,9 @@ from api.openai.errors import OpenAIJobFailedError, still_running_error
 from api.services import Services, services
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
-from jobs.idempotency import fingerprint, idempotency_digest
 from jobs.kinds.base import JobRequest
 from jobs.models import DEFAULT_TENANT, JobRecord, JobView
+from jobs.request_fingerprint import fingerprint, idempotency_digest
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.transitions import Created

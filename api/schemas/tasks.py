@@ -16,7 +16,7 @@ from jobs.lookup import JobPage
 from jobs.models import JobDetails, JobRecord, JobView, Progress
 from jobs.results import JobError, Usage
 from jobs.states import State
-from jobs.vectors import unpack
+from jobs.vector_encoding import unpack
 
 
 class Task(FrozenModel):

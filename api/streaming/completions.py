@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from api.openai.encoding.completion import completion_object
 from api.openai.snapshot import JobSnapshot, snapshot_of
-from api.streaming.encoder import frame, json_frame
+from api.streaming.sse import frame, json_frame
 from jobs.events import Event
 from jobs.kinds.completion import CompletionTask
 from jobs.models import JobRecord, JobView

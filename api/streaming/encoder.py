@@ -1,8 +1,7 @@
 """The interface between the engine and its encoders. Encoders are pure: no Flask, no store, no clock."""
 
 import errno
-import json
-from typing import Any, Protocol
+from typing import Protocol
 
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
@@ -44,14 +43,3 @@ class ServerShutdown(ConnectionResetError):
 
     def __init__(self) -> None:
         super().__init__(errno.ECONNRESET, "the server is shutting down")
-
-
-def frame(data: str, *, event: str | None = None, event_id: int | None = None) -> bytes:
-    """One message of text/event-stream. ``data`` must be one line."""
-    head = "" if event_id is None else f"id: {event_id}\n"
-    head += f"event: {event}\n" if event else ""
-    return f"{head}data: {data}\n\n".encode()
-
-
-def json_frame(data: dict[str, Any], *, event: str | None = None) -> bytes:
-    return frame(json.dumps(data, ensure_ascii=False, separators=(",", ":")), event=event)

@@ -18,6 +18,7 @@ from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.http.problems import traceback_location
 from api.services import services
 from api.streaming.encoder import EventEncoder
+from api.streaming.sse import CONTENT_TYPE, KEEPALIVE
 from jobs import lookup
 from jobs.errors import InternalError, JobNotFound, StoreUnavailable
 from jobs.events import Event
@@ -28,7 +29,6 @@ from jobs.watch.follow import follow
 
 logger = logging.getLogger(__name__)
 
-CONTENT_TYPE: Final = "text/event-stream"
 FROM_THE_START: Final = -1
 KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close a connection that is silent for longer
 HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # a stream that is held back cannot send a comment
@@ -36,7 +36,6 @@ TICK_SECONDS: Final = 5.0  # between two reads of the queue position
 DISCONNECT_CHECK_SECONDS: Final = 1.0  # between two checks of the connection, where a disconnect has consequences
 RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis is unavailable
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
-_KEEPALIVE: Final = b": keepalive\n\n"
 _OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
 _DELETED: Final = JobError(code=JobNotFound.code, message="the job was deleted while its stream was open")
 _INTERNAL_ERROR: Final = JobError(code=InternalError.code, message="internal server error; it has been logged")
@@ -121,7 +120,7 @@ class JobStream:
                 for chunk in chunks:
                     self._check_disconnect()
                     now = time.monotonic()
-                    if frames := chunk or (_KEEPALIVE if now - last_sent_at >= KEEPALIVE_SECONDS else b""):
+                    if frames := chunk or (KEEPALIVE if now - last_sent_at >= KEEPALIVE_SECONDS else b""):
                         last_sent_at = now
                         yield frames
                         if on_first_bytes is not None:
@@ -145,7 +144,7 @@ class JobStream:
     def _first_chunk(self) -> bytes:
         """Empty only at the end: the server sends the headers with the first bytes, which may have been held back."""
         chunk = self._encoder.start(self._record) + self._encode_batch(self._first_events)
-        return chunk if chunk or self._encoder.is_finished else _KEEPALIVE
+        return chunk if chunk or self._encoder.is_finished else KEEPALIVE
 
     def _encode_batch(self, events: tuple[Event, ...]) -> bytes:
         return b"".join(map(self._encode_event, events))

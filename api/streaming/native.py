@@ -3,7 +3,7 @@
 from typing import Final
 
 from api.schemas.responses import StreamStatus
-from api.streaming.encoder import frame
+from api.streaming.sse import frame
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError

@@ -5,7 +5,8 @@ from typing import Final
 from api.openai.encoding.response import pending_response, response_object
 from api.openai.encoding.response_events import ResponseEventBuilder
 from api.openai.snapshot import JobSnapshot, snapshot_of
-from api.streaming.encoder import ServerShutdown, json_frame
+from api.streaming.encoder import ServerShutdown
+from api.streaming.sse import json_frame
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError

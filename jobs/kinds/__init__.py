@@ -1,4 +1,4 @@
-"""The kinds of job: the request and the answer of each. tasks/kinds runs them."""
+"""The kinds of job: the request and the answer of each. tasks/handlers runs them."""
 
 import operator
 from collections.abc import Iterable, Mapping

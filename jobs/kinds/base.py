@@ -1,6 +1,6 @@
 """The base classes of every kind of job: its request, its answer, and the properties that other packages use.
 
-A new kind is one module here, one module in tasks/kinds, and one line in the registry of each package.
+A new kind is one module here, one module in tasks/handlers, and one line in the registry of each package.
 """
 
 from collections import deque

@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError
 from jobs.errors import StoreUnavailable
 from jobs.storage.commands import Command
 from jobs.storage.scripts import Argument
-from jobs.storage.store import is_transient, with_script_source
+from jobs.storage.sync_store import is_transient, with_script_source
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)

@@ -63,8 +63,6 @@ CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
 FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it
 
 DEFAULT_QUEUE: Final = "chatqueue"
-NORMAL_PRIORITY: Final = 3  # of a first attempt; kombu's Redis transport keeps one list for each of 0, 3, 6, 9
-HIGH_PRIORITY: Final = 0  # of a job that has waited once already: it is taken before the backlog
 _PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test compares it with kombu's
 
 

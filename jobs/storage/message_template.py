@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from jobs.priorities import HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.storage import keys
 
 ID_PLACEHOLDER: Final = "{id}"
@@ -28,8 +29,8 @@ class MessageTemplate:
 
     @property
     def normal_list(self) -> str:
-        return keys.broker_list(self.queue, keys.NORMAL_PRIORITY)
+        return keys.broker_list(self.queue, NORMAL_PRIORITY)
 
     @property
     def high_list(self) -> str:
-        return keys.broker_list(self.queue, keys.HIGH_PRIORITY)
+        return keys.broker_list(self.queue, HIGH_PRIORITY)

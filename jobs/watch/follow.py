@@ -13,7 +13,7 @@ from jobs.errors import JobNotFound, StoreUnavailable, no_such_job
 from jobs.events import Event, EventBatch, read_events, replay
 from jobs.models import is_job_id
 from jobs.storage.commands import Command
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
 
 RECHECK_SECONDS: Final = 15.0  # a follower that gets no message reads the log this often

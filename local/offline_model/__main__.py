@@ -8,7 +8,7 @@ import sys
 from pydantic import ValidationError
 
 from jobs.settings import Settings, get_settings
-from local.offline_model.app import create_app
+from local.offline_model.routes import create_app
 from local.offline_model.server import raise_file_limit, serve
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from local.offline_model.answers import Answer, FunctionCall
 from local.offline_model.bodies import ChatBody, ChatMessage, ContentPart, ResponseFormat, Text, Tool, ToolFunction
 from local.offline_model.wire import dumps
-from openai_format import events
+from openai_format import response_events
 from openai_format.items import function_call_item, message_item, output_text_part
 from openai_format.types import EventObject, Item, JsonObject
 from openai_format.usage import response_usage
@@ -57,34 +57,36 @@ class ResponsesStreamEncoder:
 
     def __init__(self, model: str) -> None:
         self._head = _head(model)
-        self._numbering = events.EventNumbering()
+        self._numbering = response_events.EventNumbering()
         self._message_id = _message_id()
-        self._position = events.part_position(self._message_id, 0)
+        self._position = response_events.part_position(self._message_id, 0)
         self._is_open = False
 
     def start(self) -> bytes:
         started = self._head | {"status": "in_progress"}
-        return self._encode([events.response_event(kind, started) for kind in ("created", "in_progress")])
+        return self._encode([response_events.response_event(kind, started) for kind in ("created", "in_progress")])
 
     def encode_tokens(self, tokens: tuple[str, ...]) -> bytes:
         opening = b"" if self._is_open or not tokens else self._open()
-        return opening + self._encode([events.output_text_delta(self._position, token) for token in tokens])
+        return opening + self._encode([response_events.output_text_delta(self._position, token) for token in tokens])
 
     def end(self, answer: Answer) -> bytes:
         output: list[Item] = []
         closing: list[EventObject] = []
         if self._is_open:
             output = [_message(self._message_id, answer)]
-            closing = events.close_text("output_text", output[0], 0, answer.text)
+            closing = response_events.close_text("output_text", output[0], 0, answer.text)
         for call in map(_call_item, answer.calls):
             closing += _call_events(call, len(output))
             output.append(call)
         response = _final_response(self._head, answer, output)
-        return self._encode([*closing, events.response_event(response["status"], response)])
+        return self._encode([*closing, response_events.response_event(response["status"], response)])
 
     def _open(self) -> bytes:
         self._is_open = True
-        return self._encode(events.open_text("output_text", message_item(self._message_id, [], "in_progress"), 0))
+        return self._encode(
+            response_events.open_text("output_text", message_item(self._message_id, [], "in_progress"), 0)
+        )
 
     def _encode(self, unnumbered: list[EventObject]) -> bytes:
         numbered = map(self._numbering.number, unnumbered)
@@ -93,9 +95,9 @@ class ResponsesStreamEncoder:
 
 def _call_events(call: Item, output_index: int) -> list[EventObject]:
     return [
-        events.item_added(output_index, {**call, "status": "in_progress", "arguments": ""}),
-        events.arguments_delta(call["id"], output_index, call["arguments"]),
-        *events.close_call(call, output_index),
+        response_events.item_added(output_index, {**call, "status": "in_progress", "arguments": ""}),
+        response_events.arguments_delta(call["id"], output_index, call["arguments"]),
+        *response_events.close_call(call, output_index),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from jobs.errors import AttemptCrashed, AttemptError
 from jobs.results import JobError
 from jobs.states import State
-from tasks.leases import AttemptStopped, StopReason
+from tasks.heartbeat import AttemptStopped, StopReason
 
 logger = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from jobs.storage.transitions import AttemptEnd, NotClaimed, PendingEvents, Unre
 from tasks.attempt.outcomes import LEASE_LOST, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
 from tasks.documents.services import DocumentServices
 from tasks.event_writer import EventWriter
-from tasks.kinds import WORK
-from tasks.kinds.base import AttemptContext
-from tasks.leases import AttemptStopped, Heartbeat
+from tasks.handlers import HANDLERS
+from tasks.handlers.base import AttemptContext
+from tasks.heartbeat import AttemptStopped, Heartbeat
 from tasks.provider.client import Provider
 from tasks.provider.formats.delta import TRUNCATED_REASONS
 from tasks.provider.quarantine import Quarantine
@@ -100,7 +100,7 @@ async def _run(context: Context) -> Answer | Failure:
 async def _work(context: Context) -> Answer | Failure:
     """No exception but the cancellation leaves this task: a SystemExit would end the event loop of all attempts."""
     try:
-        return await WORK[context.request.kind].run(context)
+        return await HANDLERS[context.request.kind].run(context)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001
@@ -152,7 +152,7 @@ async def _write_failure(
         job_error = JobError(code=error.code, message=error.message)
         return await _release(services, claim.lease, job_error, decision.wait_seconds, "failures", tail)
     job_error = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
-    if on_failed := WORK[context.request.kind].on_failed:
+    if on_failed := HANDLERS[context.request.kind].on_failed:
         await on_failed(context, job_error)
     partial = await context.build_partial() if context.build_partial and context.writer.text else None
     command = transitions.fail(claim.lease, job_error, partial, services.settings, pending=tail)

@@ -30,7 +30,7 @@ from jobs.settings import get_settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from documents.answering.source_selection import select_sources
 from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, SearchHit, Source
-from jobs import queries, vectors
+from jobs import queries, vector_encoding
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.results import Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.documents.services import DocumentServices
-from tasks.leases import AttemptStopped, StopReason
+from tasks.heartbeat import AttemptStopped, StopReason
 from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
 
@@ -104,7 +104,7 @@ async def _embed_question(
     model = services.settings.document_embedding_model
     request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
     answer = await provider.embed(request, timeouts)
-    return combine([vectors.unpack(vector) for vector in answer.vectors])
+    return combine([vector_encoding.unpack(vector) for vector in answer.vectors])
 
 
 async def _search(

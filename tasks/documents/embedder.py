@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Sequence
 
-from jobs import vectors
+from jobs import vector_encoding
 from jobs.errors import AttemptError
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.models import Claim
@@ -52,9 +52,9 @@ class Embedder:
         answer = await self._services.provider.embed(request, timeouts)
         self.usage = _add_usage(self.usage, answer.usage)
         self._first_vector = self._first_vector or answer.vectors[0]
-        if not vectors.have_same_length((self._first_vector, *answer.vectors)):
+        if not vector_encoding.have_same_length((self._first_vector, *answer.vectors)):
             raise protocol_error()
-        return [vectors.unpack(vector) for vector in answer.vectors]
+        return [vector_encoding.unpack(vector) for vector in answer.vectors]
 
     @property
     def _remaining_seconds(self) -> float:

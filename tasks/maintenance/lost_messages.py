@@ -9,8 +9,8 @@ import asyncio
 from typing import Final
 
 from jobs import queries
+from jobs.priorities import Priority
 from jobs.storage import transitions
-from jobs.storage.transitions import Priority
 from tasks import app
 from tasks.maintenance.tick import MAX_JOBS_PER_TICK, Tick
 from tasks.queue_message import messages_left

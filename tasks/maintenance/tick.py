@@ -7,11 +7,11 @@ from typing import Final
 
 from jobs import queries
 from jobs.models import JobRecord, Lease
+from jobs.priorities import HIGH_PRIORITY
 from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
-from jobs.storage.keys import HIGH_PRIORITY
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.server_info import ServerInfo
 from tasks import app

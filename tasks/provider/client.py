@@ -5,7 +5,7 @@ which cost more CPU than the rest of a call. The SDK's retries are off: tasks/re
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -13,22 +13,19 @@ from typing import Any, Final, Literal
 import httpx2
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
-from jobs import vectors
+from jobs import vector_encoding
 from jobs.kinds.base import Conversation
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
-from tasks.provider.errors import lacks_endpoint, protocol_error, stream_cut, translate_errors
-from tasks.provider.formats.delta import Delta, StreamParser, read_usage, sanitize
+from tasks.provider.answer_stream import AnswerStream
+from tasks.provider.errors import lacks_endpoint, protocol_error, translate_errors
+from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
-from tasks.provider.limits import read_event
-from tasks.provider.sse import SSEDecoder
 from tasks.provider.timeouts import Timeouts
 
 _EVENT_STREAM: Final = "text/event-stream"
-_DONE: Final = b"[DONE]"
-_CLOSE_TIMEOUT_SECONDS: Final = 0.1  # from the answer's last event to the end of the HTTP message; then we close
 _LIST_MODELS_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
@@ -73,9 +70,7 @@ class Provider:
             yield delta
 
     @asynccontextmanager
-    async def _open_stream(
-        self, request: Conversation, answer_stream: "AnswerStream"
-    ) -> AsyncIterator[httpx2.Response]:
+    async def _open_stream(self, request: Conversation, answer_stream: AnswerStream) -> AsyncIterator[httpx2.Response]:
         """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
         stream, answer_stream.parser = await self._start_call(request)
         async with stream:
@@ -151,44 +146,6 @@ class Provider:
         await self._client.close()
 
 
-class AnswerStream:
-    """One streamed answer, from the bytes of the response to deltas."""
-
-    def __init__(self) -> None:
-        self._events = SSEDecoder()
-        self.parser: StreamParser | None = None  # set once the provider has accepted the call
-        self.progressed = False  # the last chunk held content of the answer, or the end of the stream
-        self.is_over = False  # no delta follows: the provider has ended the answer, or the size budget is used up
-
-    def deltas(self, chunk: bytes) -> Iterator[Delta]:
-        """The deltas in one chunk of the response. Raises ProviderBroken, and the error that the stream reports."""
-        assert self.parser is not None  # noqa: S101  # set before the first read
-        self.progressed = False
-        for data in () if self.is_over else self._events.feed(chunk):
-            if data.startswith(_DONE):
-                self.progressed = self.is_over = True
-                return
-            for delta in _checked(self.parser.parse, read_event(data)):
-                if delta.data is not None:  # deltas with data_delta are joined to one event later
-                    self.parser.budget.take_data(0 if delta.data_delta else len(delta.data_json))
-                self.progressed = self.progressed or delta.text != "" or delta.data is not None
-                yield delta
-            if self.parser.is_over or self.parser.budget.is_full:
-                self.progressed = self.is_over = True
-                return
-
-    def flush(self) -> Iterable[Delta]:
-        """The remaining deltas after the end of the response. Raises ProviderRetryable if the response was cut off."""
-        if self.parser is None:
-            raise stream_cut()
-        deltas = _checked(self.parser.finish)
-        return [*deltas, Delta(finish_reason="length")] if self.parser.budget.is_full else deltas
-
-    def idle_timeout(self, timeouts: Timeouts) -> float:
-        """Seconds to wait for the next chunk."""
-        return _CLOSE_TIMEOUT_SECONDS if self.is_over else timeouts.idle
-
-
 @contextmanager
 def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
     """Keep a finished answer when its connection fails or stays open: only the connection cannot be reused."""
@@ -202,19 +159,11 @@ def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
         raise
 
 
-def _checked(parse: Callable[..., Iterable[Delta]], *args: Any) -> list[Delta]:
-    """The parser's deltas, sanitized. Raises ProviderBroken for malformed data."""
-    try:
-        return list(map(sanitize, parse(*args)))
-    except MALFORMED:
-        raise protocol_error() from None
-
-
 def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
     try:
         rows = sorted(reply["data"], key=lambda row: row["index"])
         read = tuple(_read_vector(row["embedding"]) for row in rows)
-        if len(read) != len(request.input) or not vectors.have_same_length(read):
+        if len(read) != len(request.input) or not vector_encoding.have_same_length(read):
             raise protocol_error()
         return EmbeddingsAnswer(
             vectors=read,
@@ -228,4 +177,4 @@ def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
 
 def _read_vector(value: Any) -> str:
     """A vector as base64. Some servers ignore ``encoding_format`` and send numbers."""
-    return vectors.validated(value if isinstance(value, str) else vectors.pack(map(float, value)))
+    return vector_encoding.validated(value if isinstance(value, str) else vector_encoding.pack(map(float, value)))

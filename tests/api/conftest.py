@@ -26,7 +26,7 @@ from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 
 MESSAGE_TEMPLATE = MessageTemplate(DEFAULT_QUEUE)
 ANSWER = ChatAnswer(

@@ -22,7 +22,7 @@ from jobs import requests as job_requests
 from jobs.kinds import chat as chat_kind
 from jobs.kinds import embeddings as embeddings_kind
 from jobs.kinds.embeddings import EmbeddingsAnswer
-from jobs.vectors import pack
+from jobs.vector_encoding import pack
 from tests.api.conftest import ANSWER
 from tests.support.processes import PROJECT_ROOT
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.kinds.embeddings import EmbeddingsAnswer
-from jobs.vectors import pack
+from jobs.vector_encoding import pack
 
 UNKNOWN = "job_" + "0" * 32
 

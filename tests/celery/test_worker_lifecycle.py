@@ -11,7 +11,7 @@ from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks.queue_message import RUN_JOB
 from tasks.submit import Submitter
 from tests.celery.retry_tasks import FAILURES, succeeds_at_last
@@ -89,7 +89,7 @@ def new_events(events, captured):
 def test_a_worker_without_flags_runs_the_asyncio_pool_and_answers_inspect(inspect):
     """`celery -A tasks worker` is enough; `celery inspect` shows the pool, the task and no running job."""
     pool = single_reply(inspect.stats())["pool"]
-    assert pool["implementation"] == "tasks.celery_ext.pool:TaskPool"
+    assert pool["implementation"] == "tasks.celery_ext.asyncio_pool:TaskPool"
     assert pool["max-concurrency"] >= 100
 
     assert single_reply(inspect.ping()) == {"ok": "pong"}

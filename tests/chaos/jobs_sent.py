@@ -10,7 +10,7 @@ from jobs.errors import QueueFull, StoreUnavailable
 from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks.submit import Submitter
 
 ACCEPT_SECONDS = 120.0

@@ -7,6 +7,7 @@ import time
 import psutil
 from redis import Redis
 
+from jobs.priorities import NORMAL_PRIORITY
 from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import EVERY_POOL, Fault
@@ -78,7 +79,7 @@ def _deliver_messages_to_frozen_workers(environment: Environment, workers: list[
             worker.signal_all(signal.SIGSTOP)
         if waiting:
             environment.client.submit_many(len(workers), 1)
-        unread = len(workers) - redis.llen(keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY))
+        unread = len(workers) - redis.llen(keys.broker_list(keys.DEFAULT_QUEUE, NORMAL_PRIORITY))
         environment.notes.append(f"{unread} messages delivered and never read")
 
 

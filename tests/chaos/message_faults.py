@@ -2,12 +2,13 @@
 
 import time
 
+from jobs.priorities import NORMAL_PRIORITY
 from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
 
 LOST_SECONDS = 5.0  # jobs.storage.transitions.LOST_MESSAGE_SECONDS
-_LIST = keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY)
+_LIST = keys.broker_list(keys.DEFAULT_QUEUE, NORMAL_PRIORITY)
 
 
 def publish_five_times(environment: Environment) -> None:

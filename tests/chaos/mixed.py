@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from jobs.priorities import NORMAL_PRIORITY
 from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
@@ -13,7 +14,7 @@ from tests.chaos.poison import POISON_JOBS
 from tests.chaos.proxy import Proxy
 from tests.chaos.worker_fleet import Worker
 
-_LIST = keys.broker_list(keys.DEFAULT_QUEUE, keys.NORMAL_PRIORITY)
+_LIST = keys.broker_list(keys.DEFAULT_QUEUE, NORMAL_PRIORITY)
 
 
 class MixedFaults:

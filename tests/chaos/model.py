@@ -8,8 +8,8 @@ from typing import cast
 
 from aiohttp import web
 
-from local.offline_model.app import CALLS, create_app
 from local.offline_model.calls import CallLog, TrackedCall
+from local.offline_model.routes import CALLS, create_app
 from local.offline_model.server import raise_file_limit, serve
 
 

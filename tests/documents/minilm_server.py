@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 
 from local.offline_model import wire
-from local.offline_model.app import create_app, create_completion
 from local.offline_model.embedding import to_base64
+from local.offline_model.routes import create_app, create_completion
 from tests.documents import minilm
 
 

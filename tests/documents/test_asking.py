@@ -9,7 +9,7 @@ from documents.answering.prompting import NOT_IN_DOCUMENTS
 from jobs.kinds.chat import ChatTask
 from jobs.storage import keys
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks.submit import Submitter
 from tests.documents import in_process
 from tests.documents.factories import make_pdf

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
+from documents.display_name import clean_filename
 from documents.errors import ChunksUnavailable, DocumentTooLarge, EmptyDocument, FilesUnavailable, StorageFull
 from documents.files import Files
-from documents.identity import clean_filename
 from documents.storage_errors import translate_storage_errors
 from jobs.document_id import is_document_id, new_document_id
 

@@ -11,6 +11,7 @@ import pytest
 from jobs import queries
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.models import Claim, JobRecord, Lease, NewJob
+from jobs.priorities import Priority
 from jobs.results import JobError, Usage
 from jobs.settings import Settings
 from jobs.states import State
@@ -19,7 +20,7 @@ from jobs.storage.async_store import AsyncStore
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.redis_client import connect_async
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks.maintenance.recovery import Recovery
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
@@ -92,7 +93,7 @@ class Driver:
     def republish(self, job_id: str, lost_after_seconds: float = 3_600) -> str:
         return self.store.run(transitions.republish(job_id, self.message_template, lost_after_seconds))
 
-    def undelivered(self, priority: transitions.Priority = "normal", messages_left: int | None = None) -> list[str]:
+    def undelivered(self, priority: Priority = "normal", messages_left: int | None = None) -> list[str]:
         return self.store.run(transitions.undelivered(self.message_template, priority, messages_left, 100))
 
     def renew(self, *leases: Lease) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from docker.errors import APIError
 
-from local.child import ProcessReaper
+from local.child_process import ProcessReaper
 from tests.local_engine.image import LocalImage
 from tests.local_engine.waiting import wait_until
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.errors import ImageNotFound, NotFound
 
-from local.child import ProcessReaper
+from local.child_process import ProcessReaper
 from tests.local_engine.container import LocalContainer
 from tests.local_engine.image import LocalImage
 

@@ -2,15 +2,17 @@
 
 import pytest
 
-from openai_format import events
+from openai_format import response_events
 from openai_format.items import function_call_item, message_item, output_text_part
 from openai_format.response_accumulator import ResponseAccumulator
 
-OPENED = events.open_text("output_text", message_item("msg_1", [], "in_progress"), 0)
+OPENED = response_events.open_text("output_text", message_item("msg_1", [], "in_progress"), 0)
 
 
 def closed(text):
-    return events.close_text("output_text", message_item("msg_1", [output_text_part(text)], "completed"), 0, text)
+    return response_events.close_text(
+        "output_text", message_item("msg_1", [output_text_part(text)], "completed"), 0, text
+    )
 
 
 def accumulator_of(*added, text=""):
@@ -42,20 +44,20 @@ def test_a_text_that_differs_from_its_deltas_is_kept():
 
 def test_a_delta_without_position_belongs_to_the_part_opened_last():
     """A part that is done is open no more, and the part opened before it is the latest again."""
-    second = events.open_text("output_text", message_item("msg_2", [], "in_progress"), 1)
+    second = response_events.open_text("output_text", message_item("msg_2", [], "in_progress"), 1)
     accumulator = accumulator_of(*OPENED, *second)
-    assert accumulator.open_part == events.part_position("msg_2", 1)
+    assert accumulator.open_part == response_events.part_position("msg_2", 1)
 
-    accumulator.add(events.part_done(events.part_position("msg_2", 1), output_text_part("")))
-    assert accumulator.open_part == events.part_position("msg_1", 0)
+    accumulator.add(response_events.part_done(response_events.part_position("msg_2", 1), output_text_part("")))
+    assert accumulator.open_part == response_events.part_position("msg_1", 0)
 
 
 def test_open_items_are_incomplete_with_what_they_have_grown_to():
     """An answer that was cut keeps its partial text, arguments and reasoning."""
     accumulator = accumulator_of(*OPENED, text="so far")
-    accumulator.add(events.item_added(1, function_call_item("fc_1", "c1", "f", "", "in_progress")))
-    accumulator.add(events.item_added(2, {"id": "rs_1", "type": "reasoning", "summary": []}))
-    accumulator.add_delta({"type": events.ARGUMENTS_DELTA, "output_index": 1}, '{"a')
+    accumulator.add(response_events.item_added(1, function_call_item("fc_1", "c1", "f", "", "in_progress")))
+    accumulator.add(response_events.item_added(2, {"id": "rs_1", "type": "reasoning", "summary": []}))
+    accumulator.add_delta({"type": response_events.ARGUMENTS_DELTA, "output_index": 1}, '{"a')
     accumulator.add_delta({"type": "response.reasoning_summary_text.delta", "output_index": 2}, "be")
     accumulator.add_delta({"type": "response.reasoning_summary_text.delta", "output_index": 2}, "cause")
 

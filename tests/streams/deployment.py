@@ -19,7 +19,7 @@ from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tests.chaos.redis_server import RedisServer
 from tests.chaos.worker_fleet import Worker, WorkerFleet
 from tests.streams.reading import StreamReader

@@ -10,7 +10,7 @@ from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.models import JobRecord
 from jobs.settings import Settings
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks.submit import Submitter
 from tests.support.processes import Process, running
 from tests.support.waiting import until

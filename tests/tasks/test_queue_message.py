@@ -3,8 +3,9 @@
 import json
 import uuid
 
+from jobs.priorities import HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.storage import keys
-from jobs.storage.keys import DEFAULT_QUEUE, HIGH_PRIORITY, NORMAL_PRIORITY
+from jobs.storage.keys import DEFAULT_QUEUE
 from tasks import app, run_job
 from tasks.queue_message import RUN_JOB, make_message_template, messages_left, publish_through_celery
 from tests.jobs.conftest import Driver

@@ -12,7 +12,7 @@ from api.openai.encoding.items import message_id
 from jobs.events import Event
 from jobs.results import JobError
 from jobs.states import State
-from openai_format import events
+from openai_format import response_events
 from openai_format.items import message_item, output_text_part
 from openai_format.response_accumulator import ResponseAccumulator
 from openai_format.types import EventObject, Item, ItemStatus, JsonObject
@@ -26,7 +26,7 @@ class ResponseEventBuilder:
     def __init__(self, job_id: str, response: Callable[[State], JsonObject]) -> None:
         self._job_id = job_id
         self._response = response
-        self._numbering = events.EventNumbering()
+        self._numbering = response_events.EventNumbering()
         self._attempt = ResponseAccumulator()  # items of the latest attempt
         self._next_index = 0
         self._offset = 0  # output index of the latest attempt's first item
@@ -37,7 +37,9 @@ class ResponseEventBuilder:
     def start(self) -> list[EventObject]:
         """The events before the first entry of the log."""
         queued = self._response(State.QUEUED)
-        return self._number(events.response_event("created", queued), events.response_event("queued", queued))
+        return self._number(
+            response_events.response_event("created", queued), response_events.response_event("queued", queued)
+        )
 
     def translate(self, event: Event) -> list[EventObject]:
         """The events for one entry of the log that is not the final one."""
@@ -60,7 +62,7 @@ class ResponseEventBuilder:
             response = response | {"output": self.output()}
         else:
             closing = [*self._close_own_message(status), *self._close_open_items()]
-        return self._number(*closing, events.response_event(status, response))
+        return self._number(*closing, response_events.response_event(status, response))
 
     def output(self) -> list[JsonObject]:
         """The items of the latest attempt: the finished ones, and texts that were cut off."""
@@ -79,10 +81,10 @@ class ResponseEventBuilder:
         self._log_start = (event.sequence_number or 0) + 1
         if not self._has_started:
             self._has_started = True
-            yield events.response_event("in_progress", self._response(State.IN_PROGRESS))
+            yield response_events.response_event("in_progress", self._response(State.IN_PROGRESS))
 
     def _text_delta(self, text: str, data: JsonObject | None) -> Iterator[EventObject]:
-        if data is not None and data.get("type") == events.TEXT_DELTA:
+        if data is not None and data.get("type") == response_events.TEXT_DELTA:
             event = self._shift_output_index(data)
             self._attempt.add_text(event["output_index"], event["content_index"], text)
             yield event | {"delta": text, "logprobs": data.get("logprobs") or []}
@@ -92,12 +94,12 @@ class ResponseEventBuilder:
         position = self._attempt.open_part
         if position is not None:
             self._attempt.add_text(position["output_index"], position["content_index"], text)
-            yield events.output_text_delta(position, text)
+            yield response_events.output_text_delta(position, text)
 
     def _open_own_message(self) -> Iterator[EventObject]:
         item = message_item(message_id(self._job_id, self._log_start), [], "in_progress")
         self._own_message = (self._next_index, item["id"])
-        for event in events.open_text("output_text", item, self._next_index):
+        for event in response_events.open_text("output_text", item, self._next_index):
             self._add(event)
             yield event
 
@@ -107,12 +109,12 @@ class ResponseEventBuilder:
         (index, item_id), self._own_message = self._own_message, None
         text = self._attempt.text_at(index, 0)
         item = message_item(item_id, [output_text_part(text)], status)
-        for event in events.close_text("output_text", item, index, text):
+        for event in response_events.close_text("output_text", item, index, text):
             self._add(event)
             yield event
 
     def _provider_event(self, data: JsonObject) -> Iterator[EventObject]:
-        if data["type"] == events.ITEM_ADDED:
+        if data["type"] == response_events.ITEM_ADDED:
             yield from self._close_own_message()
         event = self._attempt.fill(self._shift_output_index(data))
         self._add(event)
@@ -120,7 +122,7 @@ class ResponseEventBuilder:
 
     def _add(self, event: EventObject) -> None:
         self._attempt.add(event)
-        if event["type"] == events.ITEM_ADDED:
+        if event["type"] == response_events.ITEM_ADDED:
             self._next_index = max(self._next_index, event["output_index"] + 1)
 
     def _shift_output_index(self, data: JsonObject) -> EventObject:
@@ -131,7 +133,7 @@ class ResponseEventBuilder:
     def _close_open_items(self) -> Iterator[EventObject]:
         self._own_message = None
         for index, item in self._attempt.open_items():
-            event = events.item_done(index, item)
+            event = response_events.item_done(index, item)
             self._attempt.add(event)
             yield event
 

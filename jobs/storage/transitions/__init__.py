@@ -19,10 +19,9 @@ from jobs.storage.transitions.attempt import (
     renew,
     upstream_event,
 )
+from jobs.storage.transitions.cancel_and_delete import cancel, delete
 from jobs.storage.transitions.create import Created, create, mark_answered
-from jobs.storage.transitions.end import cancel, delete
 from jobs.storage.transitions.maintenance import (
-    Priority,
     become_leader,
     claim_model_list_turn,
     refuse_submits,
@@ -37,7 +36,6 @@ __all__ = [
     "FinishPrecondition",
     "NotClaimed",
     "PendingEvents",
-    "Priority",
     "UnreadableClaim",
     "append",
     "become_leader",

@@ -15,7 +15,7 @@ from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.scripts import Argument
-from jobs.storage.transitions.encoding import (
+from jobs.storage.transitions.shared_arguments import (
     attempt_entry,
     event_json,
     finalize_args,

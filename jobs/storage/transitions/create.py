@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
-from jobs.idempotency import fingerprint, idempotency_digest
 from jobs.kinds.base import JobRequest
 from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
+from jobs.request_fingerprint import fingerprint, idempotency_digest
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.commands import Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.scripts import Argument, NamedArguments
-from jobs.storage.transitions.encoding import milliseconds, pairs
+from jobs.storage.transitions.shared_arguments import milliseconds, pairs
 
 QUEUE_FULL_RETRY_SECONDS: Final = 5  # Retry-After of the 429: a guess at how soon a full queue has room again
 

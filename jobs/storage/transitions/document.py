@@ -9,7 +9,7 @@ from jobs.results import JobError
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.scripts import Argument
-from jobs.storage.transitions.encoding import milliseconds, pairs
+from jobs.storage.transitions.shared_arguments import milliseconds, pairs
 
 _REMOVAL_SECONDS: Final = 60  # most removals take less
 _LATE_WRITE_SECONDS: Final = 3_600  # longer than any ingest takes to commit, or any upload to store its file

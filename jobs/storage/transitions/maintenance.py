@@ -1,17 +1,16 @@
 """The transitions that only maintenance uses. Recovery also fails and releases jobs of lost workers, see attempt.py."""
 
 import json
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
+from jobs.priorities import Priority
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.transitions.encoding import milliseconds
+from jobs.storage.transitions.shared_arguments import milliseconds
 
 LOST_MESSAGE_SECONDS: Final = 5.0  # a message is claimed within milliseconds after it has left the broker
 _MODELS_TTL_SECONDS: Final = 86_400  # longer than any outage of a provider that is still in use
-
-Priority: TypeAlias = Literal["normal", "high"]
 
 
 def republish(

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from jobs.results import Usage
 from openai_format import usage as openai_usage
-from openai_format.events import TEXT_DELTA
+from openai_format.response_events import TEXT_DELTA
 from openai_format.text import read_text, repair_surrogates
 from openai_format.types import EventObject, JsonObject
 from tasks.provider.limits import SizeBudget, check_depth

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
-from openai_format import events
+from openai_format import response_events
 from openai_format.items import are_valid_items
 from openai_format.response_accumulator import ResponseAccumulator, is_valid_event
 from openai_format.text import SurrogateJoiner, read_text, repair_surrogates
@@ -32,7 +32,7 @@ class ResponseParser:
         kind = event["type"]
         if not isinstance(kind, str):
             return ()
-        if kind == events.TEXT_DELTA:
+        if kind == response_events.TEXT_DELTA:
             return self._text_delta(_without_own_fields(event))
         if kind in _START_EVENTS:
             return (Delta(model=read_model(event.get("response") or {})),)
@@ -54,7 +54,7 @@ class ResponseParser:
 
     def _pass_through(self, event: EventObject) -> Iterable[Delta]:
         kind = event["type"]
-        if kind == events.PART_ADDED and event["part"].get("type") == "output_text":
+        if kind == response_events.PART_ADDED and event["part"].get("type") == "output_text":
             self._open = _position(event)
         if kind.endswith(".delta") and isinstance(event.get("delta"), str):
             return self._data_delta(event)

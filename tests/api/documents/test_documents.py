@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.http import upload
+from api.http import upload_parsing
 from jobs.results import JobError
 from jobs.storage import transitions
 from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
@@ -12,7 +12,7 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 
 def test_without_the_extra_every_call_is_501(client, read_problem, monkeypatch):
     """The error names the extra to install."""
-    monkeypatch.setattr(upload, "_is_installed", lambda: False)
+    monkeypatch.setattr(upload_parsing, "_is_installed", lambda: False)
 
     answers = [send(client), client.get(PATH), client.get(f"{PATH}/{UNKNOWN}"), client.delete(f"{PATH}/{UNKNOWN}")]
     answers.append(client.post("/api/v1/chat/async", json={"message": "a", "documents": "all"}))

@@ -11,7 +11,7 @@ from jobs.kinds.response import ResponseAnswer
 from jobs.results import Usage
 from jobs.states import State
 from jobs.storage import keys, transitions
-from jobs.vectors import pack
+from jobs.vector_encoding import pack
 from tests.api.streamed import events
 from tests.support.waiting import until
 

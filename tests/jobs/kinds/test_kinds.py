@@ -2,7 +2,6 @@
 
 import pytest
 
-from jobs.idempotency import fingerprint
 from jobs.kinds import ANSWER, CONVERSATION_KINDS, KINDS, read_request
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.kinds.completion import CompletionTask
@@ -10,6 +9,7 @@ from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.response import ResponseTask
 from jobs.models import is_job_id, new_job_id
+from jobs.request_fingerprint import fingerprint
 from jobs.requests import Message
 from jobs.results import Citation
 

@@ -10,7 +10,7 @@ from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.results import JobError, Usage
 from jobs.storage import celery_result, keys
-from jobs.vectors import pack
+from jobs.vector_encoding import pack
 
 ANSWER = ChatAnswer(
     text='quotes " and ünïcödé 🎈',

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from jobs.errors import IdempotencyConflict, JobNotFound, QueueFull
-from jobs.idempotency import fingerprint
 from jobs.kinds.chat import ChatTask
+from jobs.request_fingerprint import fingerprint
 from jobs.states import State
 from jobs.storage import keys, transitions
 from tests.jobs.conftest import index_of

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs import queries
-from jobs.idempotency import idempotency_digest
+from jobs.request_fingerprint import idempotency_digest
 from jobs.states import FINAL_STATES, State
 from jobs.storage import keys, transitions
 from jobs.storage.transitions import NotClaimed

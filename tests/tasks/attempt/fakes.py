@@ -7,8 +7,8 @@ from jobs.models import Claim, Lease
 from jobs.settings import Settings
 from tasks.attempt.steps import AttemptServices
 from tasks.event_writer import EventWriter
-from tasks.kinds.base import AttemptContext
-from tasks.leases import RunningAttempt
+from tasks.handlers.base import AttemptContext
+from tasks.heartbeat import RunningAttempt
 from tests.support.fakes import Fake, fake
 
 LEASE = Lease(job_id="job_" + "0" * 32, queue="q", token=1, attempt=1, log_length=1)

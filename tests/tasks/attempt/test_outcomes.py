@@ -6,7 +6,7 @@ import pytest
 
 from jobs.errors import AttemptCrashed, ProviderRejected, StoreUnavailable
 from tasks.attempt.outcomes import Drained, Skipped, classify
-from tasks.leases import AttemptStopped, StopReason
+from tasks.heartbeat import AttemptStopped, StopReason
 
 
 def test_an_error_of_the_attempt_is_charged_to_the_job():

@@ -10,8 +10,8 @@ from jobs.kinds.chat import ChatTask
 from jobs.states import State
 from tasks.attempt.outcomes import Finished, Retrying, Skipped
 from tasks.attempt.steps import attempt
-from tasks.kinds import chat
-from tasks.leases import StopReason
+from tasks.handlers import chat
+from tasks.heartbeat import StopReason
 from tasks.provider.formats.delta import Delta
 from tests.tasks.attempt.fakes import ScriptedProvider, ScriptedStore, make_services
 

@@ -8,6 +8,7 @@ from kombu import Connection, Consumer, Queue
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from jobs.priorities import HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.storage import keys
 from tasks.celery_ext.redis_transport import Channel, QoS, SentinelChannel
 
@@ -33,12 +34,12 @@ def texts(messages):
 
 def test_one_round_trip_brings_many_messages_and_none_beyond_the_free_slots(redis_url, redis_client):
     """A message beyond the free slots stays in Redis, where an idle worker can take it."""
-    messages = [(f"message {number}", keys.NORMAL_PRIORITY) for number in range(5)]
+    messages = [(f"message {number}", NORMAL_PRIORITY) for number in range(5)]
     with consuming(redis_url, 3, messages) as (connection, taken):
         connection.drain_events(timeout=5)
 
         assert texts(taken) == ["message 0", "message 1", "message 2"]
-        assert redis_client.llen(keys.broker_list(QUEUE, keys.NORMAL_PRIORITY)) == 2
+        assert redis_client.llen(keys.broker_list(QUEUE, NORMAL_PRIORITY)) == 2
         taken[0].ack()
         connection.drain_events(timeout=5)
         assert texts(taken[3:]) == ["message 3"]
@@ -46,7 +47,7 @@ def test_one_round_trip_brings_many_messages_and_none_beyond_the_free_slots(redi
 
 def test_messages_of_high_priority_are_taken_first(redis_url, redis_client):
     """A recovered or retried job has already waited, so it is taken ahead of the backlog."""
-    messages = [("waits", keys.NORMAL_PRIORITY), ("first", keys.HIGH_PRIORITY)]
+    messages = [("waits", NORMAL_PRIORITY), ("first", HIGH_PRIORITY)]
     with consuming(redis_url, 10, messages) as (connection, taken):
         connection.drain_events(timeout=5)
         connection.drain_events(timeout=5)
@@ -67,11 +68,11 @@ def test_a_taken_message_is_stored_nowhere_and_is_not_redelivered(redis_url, red
 
 def test_a_rejected_message_returns_to_the_list_of_its_priority(redis_url, redis_client):
     """The message is put behind the waiting ones, so that another worker is likely to take it."""
-    messages = [("rejected", keys.NORMAL_PRIORITY), ("next", keys.NORMAL_PRIORITY)]
+    messages = [("rejected", NORMAL_PRIORITY), ("next", NORMAL_PRIORITY)]
     with consuming(redis_url, 1, messages) as (connection, taken):
         connection.drain_events(timeout=5)
         taken[0].reject(requeue=True)
-        assert redis_client.llen(keys.broker_list(QUEUE, keys.NORMAL_PRIORITY)) == 2
+        assert redis_client.llen(keys.broker_list(QUEUE, NORMAL_PRIORITY)) == 2
         connection.drain_events(timeout=5)
         taken[1].ack()
         connection.drain_events(timeout=5)

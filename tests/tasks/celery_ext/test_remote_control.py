@@ -14,7 +14,7 @@ from jobs.settings import get_settings
 from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.message_template import ID_PLACEHOLDER, TAG_PLACEHOLDER
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tasks import app
 from tasks.celery_ext import remote_control
 from tasks.queue_message import make_message_template

@@ -8,7 +8,7 @@ import pytest
 from documents.models import Source, SourceQuote
 from jobs.kinds.chat import ChatTask
 from tasks.documents import answer
-from tasks.leases import AttemptStopped
+from tasks.heartbeat import AttemptStopped
 from tests.support.fakes import fake
 
 SOURCES = (Source(1, "doc_a", "a.pdf", 3, "The lamp burns oil.", 0.5),)

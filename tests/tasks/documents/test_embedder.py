@@ -7,7 +7,7 @@ import pytest
 from jobs.errors import ProviderBroken
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.settings import Settings
-from jobs.vectors import pack
+from jobs.vector_encoding import pack
 from tasks.documents.embedder import Embedder
 from tests.support.fakes import fake
 

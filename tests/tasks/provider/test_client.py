@@ -12,7 +12,7 @@ from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.kinds.response import ResponseTask
 from jobs.requests import Message
 from jobs.settings import Settings
-from jobs.vectors import unpack
+from jobs.vector_encoding import unpack
 from tasks.provider.client import Provider
 from tasks.provider.timeouts import Timeouts
 from tests.support.offline_model import calls, directive, key

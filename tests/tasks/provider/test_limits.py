@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.provider.client import AnswerStream
+from tasks.provider.answer_stream import AnswerStream
 from tasks.provider.formats.chat import ChatParser
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser
 from tasks.provider.formats.completion import CompletionParser

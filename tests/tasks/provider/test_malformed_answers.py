@@ -7,8 +7,9 @@ import pytest
 
 from jobs.errors import ProviderBroken
 from jobs.kinds.embeddings import EmbeddingsTask
-from jobs.vectors import unpack
-from tasks.provider.client import _checked, _read_embeddings
+from jobs.vector_encoding import unpack
+from tasks.provider.answer_stream import _checked
+from tasks.provider.client import _read_embeddings
 from tasks.provider.formats.chat import ChatParser
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser
 from tasks.provider.formats.completion import CompletionParser

@@ -2,8 +2,8 @@
 
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from openai_format.items import output_text_of
-from tasks.kinds.base import AttemptContext
-from tasks.kinds.conversation import AnswerAccumulator, stream_answer
+from tasks.handlers.base import AttemptContext
+from tasks.handlers.streamed_answer import AnswerAccumulator, stream_answer
 
 
 async def run(context: AttemptContext[ResponseTask]) -> ResponseAnswer:

@@ -8,7 +8,7 @@ from jobs.kinds.base import JobRequest, TextAnswer
 from jobs.models import Claim
 from tasks.documents.services import DocumentServices
 from tasks.event_writer import EventWriter
-from tasks.leases import RunningAttempt
+from tasks.heartbeat import RunningAttempt
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts

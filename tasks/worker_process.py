@@ -21,7 +21,7 @@ from tasks.attempt.steps import AttemptServices
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.document_storage import DocumentStorage
 from tasks.documents.services import DocumentServices
-from tasks.leases import Heartbeat
+from tasks.heartbeat import Heartbeat
 from tasks.maintenance.document_cleanup import DocumentCleanup
 from tasks.maintenance.model_list import ModelListRefresher
 from tasks.maintenance.recovery import Recovery

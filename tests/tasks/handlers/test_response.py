@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tasks.kinds.conversation import AnswerAccumulator
-from tasks.kinds.response import build_answer
+from tasks.handlers.response import build_answer
+from tasks.handlers.streamed_answer import AnswerAccumulator
 from tasks.provider.formats.response import ResponseParser
 from tests.support.fakes import fake
 

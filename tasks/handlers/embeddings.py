@@ -1,7 +1,7 @@
 """Embeddings: texts turned into vectors."""
 
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
-from tasks.kinds.base import AttemptContext
+from tasks.handlers.base import AttemptContext
 
 
 async def run(context: AttemptContext[EmbeddingsTask]) -> EmbeddingsAnswer:

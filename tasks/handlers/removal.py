@@ -1,7 +1,7 @@
 """The removal of a deleted document's data. May run any number of times, also concurrently."""
 
 from jobs.kinds.removal import RemovalAnswer, RemovalTask
-from tasks.kinds.base import AttemptContext
+from tasks.handlers.base import AttemptContext
 from tasks.maintenance.document_cleanup import remove_document_data
 
 

@@ -1,8 +1,8 @@
 """An OpenAI chat completion."""
 
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
-from tasks.kinds.base import AttemptContext
-from tasks.kinds.conversation import AnswerAccumulator, stream_answer
+from tasks.handlers.base import AttemptContext
+from tasks.handlers.streamed_answer import AnswerAccumulator, stream_answer
 
 
 async def run(context: AttemptContext[CompletionTask]) -> CompletionAnswer:

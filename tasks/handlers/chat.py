@@ -4,8 +4,8 @@ import asyncio
 
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from tasks.documents import answer
-from tasks.kinds.base import AttemptContext
-from tasks.kinds.conversation import AnswerAccumulator, stream_answer
+from tasks.handlers.base import AttemptContext
+from tasks.handlers.streamed_answer import AnswerAccumulator, stream_answer
 
 
 async def run(context: AttemptContext[ChatTask]) -> ChatAnswer:

@@ -18,8 +18,8 @@ from celery.signals import (
 
 from jobs.settings import get_settings
 from tasks import run_job
-from tasks.celery_ext import pool, redis_transport, remote_control
-from tasks.runtime import runtime
+from tasks.celery_ext import asyncio_pool, redis_transport, remote_control
+from tasks.worker_process import runtime
 
 __all__ = [  # imported for their effect: they patch kombu, and register remote control commands and the task
     "redis_transport",
@@ -36,12 +36,12 @@ def choose_pool(sender: Any, **_: Any) -> None:
 
     Celery treats ``-P prefork`` like a missing ``-P`` and would use the configured pool. Here it selects prefork.
     """
-    if sender.pool_cls is pool.TaskPool and _is_set_on_command_line("pool"):
+    if sender.pool_cls is asyncio_pool.TaskPool and _is_set_on_command_line("pool"):
         sender.pool_cls = "prefork"
     if not _is_set_on_command_line("concurrency"):
         settings = get_settings()
         name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
-        if name == pool.__name__:
+        if name == asyncio_pool.__name__:
             sender.concurrency = settings.worker_concurrency
         elif "thread" in name:
             sender.concurrency = settings.worker_threads

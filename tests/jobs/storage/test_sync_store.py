@@ -16,7 +16,7 @@ from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect, connect_async
-from jobs.storage.store import Store
+from jobs.storage.sync_store import Store
 from tests.support.processes import free_port
 
 HEAD = QueuePosition(queue_position=0, estimated_wait_ms=0)

@@ -1,4 +1,4 @@
-"""The work of each kind of job, from its request to its answer. jobs/kinds describes the kinds."""
+"""The handler of each kind of job: its work, from request to answer. jobs/kinds describes the kinds."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from typing import Any, Final, TypeAlias
 
 from jobs.kinds.base import Answer
 from jobs.results import JobError
-from tasks.kinds import chat, completion, embeddings, ingest, removal, response
-from tasks.kinds.base import AttemptContext
+from tasks.handlers import chat, completion, embeddings, ingest, removal, response
+from tasks.handlers.base import AttemptContext
 
 Run: TypeAlias = Callable[[AttemptContext[Any]], Awaitable[Answer]]
 OnFailed: TypeAlias = Callable[[AttemptContext[Any], JobError], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Work:
+class Handler:
     """``run`` does the work of one attempt; ``on_failed`` is called before the job ends as failed.
 
     Both may be called any number of times for one job, and may be interrupted at any point.
@@ -24,11 +24,11 @@ class Work:
     on_failed: OnFailed | None = None
 
 
-WORK: Final[Mapping[str, Work]] = {
-    "chat": Work(chat.run),
-    "embeddings": Work(embeddings.run),
-    "completion": Work(completion.run),
-    "response": Work(response.run),
-    "ingest": Work(ingest.run, ingest.on_failed),
-    "removal": Work(removal.run),
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "chat": Handler(chat.run),
+    "embeddings": Handler(embeddings.run),
+    "completion": Handler(completion.run),
+    "response": Handler(response.run),
+    "ingest": Handler(ingest.run, ingest.on_failed),
+    "removal": Handler(removal.run),
 }

@@ -8,7 +8,7 @@ import pytest
 from documents.models import Source
 from jobs.kinds.chat import ChatTask
 from tasks.documents import answer
-from tasks.kinds import chat
+from tasks.handlers import chat
 from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
 from tests.tasks.attempt.fakes import ScriptedProvider, make_context

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 
+from tasks.celery_ext.asyncio_pool import TaskPool
 from tasks.celery_ext.event_loop import loop_thread, wait_for
-from tasks.celery_ext.pool import TaskPool
 from tests.support.waiting import until
 
 

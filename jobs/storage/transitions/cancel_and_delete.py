@@ -8,7 +8,7 @@ from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, script_command, text
-from jobs.storage.transitions.encoding import event_json, finalize_args, finalize_keys
+from jobs.storage.transitions.shared_arguments import event_json, finalize_args, finalize_keys
 
 _TEXT_KINDS: Final = sorted(CONVERSATION_KINDS)  # a job of these kinds keeps the text of its last attempt
 

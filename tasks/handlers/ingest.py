@@ -20,7 +20,7 @@ from jobs.storage.transitions.document import StartResult
 from tasks.document_storage import document_deleted, translate_document_errors
 from tasks.documents.embedder import Embedder
 from tasks.documents.services import DocumentServices
-from tasks.kinds.base import AttemptContext
+from tasks.handlers.base import AttemptContext
 
 _cleanup_tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds only weak references to tasks
 
