@@ -57,25 +57,6 @@ def claim(
 ) -> Command[Claim | NotClaimed | UnreadableClaim]:
     """Take the job under a lease. ``claim_id`` is new for each message; ``owner`` names the worker process."""
     queue = message_template.queue
-
-    def read(reply: list[bytes]) -> Claim | NotClaimed | UnreadableClaim:
-        if reply[0] != b"claimed":
-            return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
-        token, attempt, log_length, failures, worker_losses, max_attempts, remaining_ms = map(int, reply[1:8])
-        lease = Lease(job_id=job_id, queue=queue, token=token, attempt=attempt, log_length=log_length)
-        try:
-            request = read_request(reply[8])
-        except RequestUnreadable as error:
-            return UnreadableClaim(lease, JobError(code=error.code, message=error.message))
-        return Claim(
-            lease=lease,
-            failures=failures,
-            worker_losses=worker_losses,
-            max_attempts=max_attempts,
-            remaining_ms=remaining_ms,
-            request=request,
-        )
-
     return script_command(
         "claim",
         keys={
@@ -99,7 +80,26 @@ def claim(
             "lease_ms": milliseconds(settings.lease_seconds),
             "channel": keys.changed_channel(job_id),
         },
-        read=read,
+        read=lambda reply: _read_claim(job_id, queue, reply),
+    )
+
+
+def _read_claim(job_id: str, queue: str, reply: list[bytes]) -> Claim | NotClaimed | UnreadableClaim:
+    if reply[0] != b"claimed":
+        return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
+    token, attempt, log_length, failures, worker_losses, max_attempts, remaining_ms = map(int, reply[1:8])
+    lease = Lease(job_id=job_id, queue=queue, token=token, attempt=attempt, log_length=log_length)
+    try:
+        request = read_request(reply[8])
+    except RequestUnreadable as error:
+        return UnreadableClaim(lease, JobError(code=error.code, message=error.message))
+    return Claim(
+        lease=lease,
+        failures=failures,
+        worker_losses=worker_losses,
+        max_attempts=max_attempts,
+        remaining_ms=remaining_ms,
+        request=request,
     )
 
 
