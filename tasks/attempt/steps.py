@@ -22,9 +22,9 @@ from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions import AttemptEnd, NotClaimed, PendingEvents, UnreadableClaim
 from tasks.attempt.outcomes import LEASE_LOST, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
 from tasks.documents.services import DocumentServices
-from tasks.event_writer import EventWriter
 from tasks.handlers import HANDLERS
 from tasks.handlers.base import AttemptContext
+from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import AttemptStopped, Heartbeat
 from tasks.provider.client import Provider
 from tasks.provider.formats.delta import TRUNCATED_REASONS

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from jobs.kinds.base import JobRequest, TextAnswer
 from jobs.models import Claim
 from tasks.documents.services import DocumentServices
-from tasks.event_writer import EventWriter
+from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import RunningAttempt
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine

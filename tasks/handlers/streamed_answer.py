@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from jobs.kinds.base import Conversation, TextAnswer
-from tasks.event_writer import EventWriter
 from tasks.handlers.base import AttemptContext
+from tasks.handlers.event_writer import EventWriter
 from tasks.provider.formats.delta import Delta
 from tasks.provider.timeouts import Timeouts
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from jobs.models import Claim, Lease
 from jobs.settings import Settings
 from tasks.attempt.steps import AttemptServices
-from tasks.event_writer import EventWriter
 from tasks.handlers.base import AttemptContext
+from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import RunningAttempt
 from tests.support.fakes import Fake, fake
 

@@ -15,7 +15,7 @@ from jobs.events import Event, read_events
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
 from jobs.states import State
-from tasks.event_writer import _events
+from tasks.handlers.event_writer import _events
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser
 from tasks.provider.formats.delta import sanitize
 

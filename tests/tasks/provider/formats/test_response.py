@@ -10,7 +10,7 @@ from openai.types.responses import ResponseStreamEvent
 
 from api.openai.encoding.response_events import ResponseEventBuilder
 from jobs.events import Event, read_events
-from tasks.event_writer import _events
+from tasks.handlers.event_writer import _events
 from tasks.provider.formats.delta import sanitize
 from tasks.provider.formats.response import ResponseParser
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from jobs.models import Lease
-from tasks.event_writer import EventWriter
+from tasks.handlers.event_writer import EventWriter
 from tasks.provider.formats.delta import Delta, sanitize
 from tests.support.fakes import Fake, fake
 
