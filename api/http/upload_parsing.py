@@ -14,7 +14,7 @@ from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
-from api.http.limited_body import FORM_OVERHEAD_BYTES, UploadBody, open_body
+from api.http.upload_body import FORM_OVERHEAD_BYTES, UploadBody, open_body
 from documents.errors import (
     DocumentError,
     DocumentsNotInstalled,

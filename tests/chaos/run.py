@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos import kills, message_faults, mixed, network, poison, rabbitmq, redis_faults, stops, web
+from tests.chaos import kill_faults, message_faults, mixed, network, poison, rabbitmq, redis_faults, stops, web
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.plan import Plan
@@ -16,7 +16,7 @@ from tests.chaos.verdict import Verdict, evaluate
 from tests.support.processes import Process, running
 
 FAULTS: tuple[Fault, ...] = (
-    *kills.FAULTS,
+    *kill_faults.FAULTS,
     *stops.FAULTS,
     *redis_faults.FAULTS,
     *network.FAULTS,
