@@ -88,7 +88,7 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
 
 
 def _build_question(request: ChatTask) -> SearchQuery:
-    return build_query(request.message, [turn.content for turn in request.history if turn.role == "user"])
+    return build_query(request.message, [message.content for message in request.history if message.role == "user"])
 
 
 async def _load_tenant(services: DocumentServices, job_id: str) -> str:
