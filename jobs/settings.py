@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     chat_model: str = Field(default="gpt-5-mini", description="Default model of chat requests.")
     embedding_model: str = Field(default="text-embedding-3-small", description="Default model of embeddings requests.")
     max_message_chars: Count = Field(
-        default=200_000, description="Maximum length of a message, system text or input, in characters."
+        default=200_000,
+        description="Maximum length of a text of the native API or of an embeddings call, in characters.",
     )
     max_answer_chars: Count = Field(
         default=1_000_000,

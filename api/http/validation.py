@@ -20,7 +20,7 @@ _MESSAGES: Final = {
 }
 
 _LENGTH_MESSAGES: Final = {
-    "too_short": "must have at least {min_length} entries",
+    "too_short": "must not be empty",  # no list needs more than one entry
     "too_long": "must have at most {max_length} entries",
 }
 

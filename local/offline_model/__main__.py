@@ -5,9 +5,9 @@ import asyncio
 import errno
 import sys
 
-from pydantic import ValidationError
-
-from jobs.settings import Settings, get_settings
+from jobs.settings import Settings
+from local.config import load_settings
+from local.errors import CannotStart
 from local.offline_model.routes import create_app
 from local.offline_model.server import raise_file_limit, serve
 
@@ -15,9 +15,9 @@ from local.offline_model.server import raise_file_limit, serve
 def main() -> int:
     """Returns 0 after a signal. If the server cannot start, prints one line of advice and returns 1."""
     try:
-        settings = get_settings()
-    except ValidationError as error:
-        return _fail(f"invalid setting: {error.errors(include_input=False)[0]['msg']}")
+        settings = load_settings()
+    except CannotStart as error:
+        return _fail(str(error))
     args = _parse_arguments(settings)
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)

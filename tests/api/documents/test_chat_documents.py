@@ -26,7 +26,7 @@ def test_only_ready_documents_can_be_used(client, fake_worker, read_problem):
 
 WRONG_DOCUMENTS = [
     ("ALL", "input should be 'all'"),
-    ([], "must have at least 1 entries"),
+    ([], "must not be empty"),
     ([UNKNOWN] * 101, "must have at most 100 entries"),
 ]
 
