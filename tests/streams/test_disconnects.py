@@ -47,6 +47,11 @@ def find_job_id(deployment, name):
     return next((task["task_id"] for task in listed if name in task["prompt_preview"]), None)
 
 
+def written_tokens(deployment, job_id):
+    usage = deployment.record(job_id).usage
+    return usage.output_tokens if usage else 0
+
+
 def final_state(deployment, job_id):
     until(lambda: deployment.record(job_id).state.is_final)
     return deployment.record(job_id).state
@@ -60,6 +65,7 @@ def test_a_disconnect_cancels_the_job(deployment, web, running_job, name, call, 
     body = {"message": directive(LONG, name), "stream": stream}
     client = web.post(call, body | ({"on_disconnect": on_disconnect} if on_disconnect else {}))
     job_id = running_job(name)
+    until(lambda: written_tokens(deployment, job_id) >= 2)  # else there is no partial text to keep
     left_at = time.time()
     client.close()
 
