@@ -28,6 +28,7 @@ def run_python(code: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_the_web_process_never_loads_the_sdk():
     """Importing the SDK takes half a second and 40 MB, and no web request needs it."""
     loaded = run_python("import sys, api, tasks.submit; print(sorted(sys.modules))")
@@ -36,6 +37,7 @@ def test_the_web_process_never_loads_the_sdk():
     assert "'tasks.run_job'" not in loaded
 
 
+@pytest.mark.slow
 def test_the_web_process_never_loads_lancedb():
     """Not even for an upload: LanceDB starts threads that do not work with gevent."""
     loaded = run_python("""
@@ -63,6 +65,7 @@ def test_importing_documents_loads_neither_lancedb_nor_the_pdf_parser():
     assert [name for name in ("lancedb", "pyarrow", "numpy", "pypdfium2") if f"'{name}'" in loaded] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_opens_nothing_and_reads_no_environment(package):
     """Everything is built in factories: an import must have no side effect."""

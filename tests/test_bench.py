@@ -116,6 +116,7 @@ def test_a_row_that_fails_is_listed_with_the_reason_and_the_others_are_measured(
     assert "- not measured: broken: RuntimeError: no port" in lines_of(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", [ARQ, TASKIQ, DRAMATIQ, RQ_POOL, THREADS], ids=lambda peer: peer.name)
 def test_a_peer_that_is_not_installed_is_reported(peer):
     """Only `make bench` installs the peers; without them the table contains the reason."""

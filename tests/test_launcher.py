@@ -17,6 +17,8 @@ from local.procfile import Entry, parse_procfile
 from tests.support.launcher import COMMAND, PORTS, environment
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def env(tmp_path):

@@ -416,6 +416,7 @@ def test_a_port_in_use_is_reported_in_one_line():
     assert "--port" in completed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_server_stops_immediately_and_never_prints_a_prompt(number):
     """A signal cuts open streams and ends the process with exit code 0; no request appears in its output."""

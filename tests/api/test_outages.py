@@ -27,6 +27,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redis_is", ["refusing", "silent"])
 def test_an_outage_of_redis_is_503_in_under_3_seconds(make_api, silent_port, read_problem, redis_is):
     """All calls that need Redis are made simultaneously."""

@@ -54,6 +54,7 @@ def exact_neighbours(query_vector, documents):
     return {keys[position] for position in order[:20]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("documents", [range(DOCUMENTS), range(3), [5]])
 def test_the_vector_index_finds_what_an_exact_search_finds(with_table, early_index, documents):
     """For all documents and for a few, which an index that reads only the nearest partitions would miss."""

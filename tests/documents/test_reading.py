@@ -87,6 +87,7 @@ def test_a_damaged_page_does_not_affect_the_others(save):
     assert [read_page.page.text for read_page in read(save(data))][1:] == FACTS[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "error"),
     [
@@ -180,6 +181,7 @@ def test_the_reading_process_exits_with_its_worker(save):
         assert process.wait(timeout=15) == 1
 
 
+@pytest.mark.slow
 def test_the_event_loop_is_not_blocked_while_a_document_is_read(save):
     """Other jobs of the worker are not delayed: the parser runs in a process of its own."""
     path = save(make_pdf(["\n".join(["word " * 20] * 60)] * 100))
@@ -315,6 +317,7 @@ def installed_pdfs() -> list[Path]:
     return [path for folder in folders if folder for path in sorted(Path(folder).rglob("*.pdf"))]
 
 
+@pytest.mark.slow
 def test_every_installed_pdf_is_read():
     """In real documents most pages have text, and every chunk is verbatim on its page."""
     paths = installed_pdfs()

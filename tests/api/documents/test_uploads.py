@@ -157,6 +157,7 @@ def test_a_body_of_another_type_is_rejected(client, read_problem, content_type):
     read_problem(client.post(PATH, data=b"x", content_type=content_type), 415, "unsupported_media_type")
 
 
+@pytest.mark.slow
 def test_fuzzed_forms_never_cause_a_server_error(client):
     """300 forms with flipped, removed and duplicated bytes, including the boundaries."""
     chance = random.Random(4)

@@ -32,6 +32,7 @@ def test_a_refused_connection_fails_fast():
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.slow
 def test_a_silent_server_fails_within_three_seconds():
     """A server that accepts connections and never answers causes an error, not a hang."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

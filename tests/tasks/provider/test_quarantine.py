@@ -23,6 +23,8 @@ from tasks.provider.timeouts import Timeouts
 from tests.support.offline_model import calls, directive, key
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 TIMEOUTS = Timeouts(total=30, first_token=30, idle=30)
 RESPONSE = ResponseTask(kind="response", body={"input": "[[offline say=hi]]"})
 COMPLETION = CompletionTask(kind="completion", body={"messages": [{"role": "user", "content": "[[offline say=hi]]"}]})

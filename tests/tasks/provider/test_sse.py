@@ -57,6 +57,7 @@ def test_an_event_that_does_not_end_is_broken(read):
         events.feed(read)
 
 
+@pytest.mark.slow
 def test_a_long_stream_of_short_events_is_not_limited():
     """The limit is for one event, not for the stream."""
     events, read = SSEDecoder(), b"data: x\n\n" * 100_000
