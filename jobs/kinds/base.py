@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from jobs.base import FrozenModel
-from jobs.requests import JobOptions, ModelName
+from jobs.requests import DocumentId, JobOptions, ModelName
 from jobs.results import Usage
 
 _TEXT_FIELDS: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
@@ -56,6 +56,18 @@ class PassthroughRequest(Conversation):
 
     def texts(self) -> Iterator[str]:
         return collect_texts(self.body)
+
+
+class DocumentRequest(JobRequest):
+    """Work on one uploaded document, for the document's own sake: the caller asks no model."""
+
+    document_id: DocumentId
+    filename: str
+    model: None = None
+
+    @property
+    def preview_text(self) -> str:
+        return self.filename
 
 
 class Answer(FrozenModel):

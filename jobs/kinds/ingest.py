@@ -4,21 +4,13 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from jobs.kinds.base import Answer, JobKind, JobRequest
-from jobs.requests import DocumentId
+from jobs.kinds.base import Answer, DocumentRequest, JobKind
 
 
-class IngestTask(JobRequest):
+class IngestTask(DocumentRequest):
     """Read, chunk, embed and store a document. The settings choose its embedding model."""
 
     kind: Literal["ingest"]
-    document_id: DocumentId
-    filename: str
-    model: None = None
-
-    @property
-    def preview_text(self) -> str:
-        return self.filename
 
 
 class IngestAnswer(Answer):

@@ -2,21 +2,13 @@
 
 from typing import Final, Literal
 
-from jobs.kinds.base import Answer, JobKind, JobRequest
-from jobs.requests import DocumentId
+from jobs.kinds.base import Answer, DocumentRequest, JobKind
 
 
-class RemovalTask(JobRequest):
+class RemovalTask(DocumentRequest):
     """Remove the chunks and the file of a deleted document."""
 
     kind: Literal["removal"]
-    document_id: DocumentId
-    filename: str
-    model: None = None
-
-    @property
-    def preview_text(self) -> str:
-        return self.filename
 
 
 class RemovalAnswer(Answer):
