@@ -12,8 +12,9 @@ from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.commands import Command
+from jobs.storage.reply_errors import RETRY_AFTER_SECONDS
 from jobs.storage.server_info import write_probe
-from jobs.storage.sync_store import RETRY_AFTER_SECONDS, Store
+from jobs.storage.sync_store import Store
 
 QUEUES: Final = (keys.DEFAULT_QUEUE,)
 MAX_PAGE_ROUND_TRIPS: Final = 5  # further reads of the index when expired records leave a page short

@@ -2,6 +2,9 @@
 
 Commands that arrive during a round trip are sent together in the next one. A worker with hundreds of streams therefore
 needs a few round trips per interval, not per stream.
+
+Logs:
+    store_unavailable  reply, waiting: the first word of Redis' refusal, and how many commands wait until it is over
 """
 
 import asyncio
@@ -17,8 +20,9 @@ from redis.exceptions import NoScriptError
 
 from jobs.errors import StoreUnavailable
 from jobs.storage.commands import Command
+from jobs.storage.reply_errors import first_word, is_not_now
 from jobs.storage.scripts import Argument
-from jobs.storage.sync_store import is_transient, with_script_source
+from jobs.storage.sync_store import with_script_source
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -38,6 +42,7 @@ class AsyncStore:
         self._pending: list[tuple[Command[Any], asyncio.Future[Any]]] = []
         self._flush_task: asyncio.Task[None] | None = None
         self._last_outage = -math.inf
+        self._last_refusal = ""  # first word of the reply
         self._waits_for_redis = True
 
     @property
@@ -81,7 +86,7 @@ class AsyncStore:
             self._pending[:0] = unsent
             if unsent:
                 if tries == 0:
-                    logger.warning("store_unavailable waiting=%d", len(unsent))
+                    logger.warning("store_unavailable reply=%s waiting=%d", self._last_refusal, len(unsent))
                 await asyncio.sleep(_RETRY_SECONDS[min(tries, len(_RETRY_SECONDS) - 1)])
                 tries += 1
             else:
@@ -98,8 +103,8 @@ class AsyncStore:
             replies = [error] * len(batch)
         unsent = []
         for (command, future), reply in zip(batch, replies, strict=True):
-            if isinstance(reply, Exception) and is_transient(reply):
-                self._last_outage = time.monotonic()
+            if isinstance(reply, Exception) and is_not_now(reply):
+                self._last_outage, self._last_refusal = time.monotonic(), first_word(reply)
                 unsent.append((command, future))
             elif not future.done():
                 _resolve(future, reply)

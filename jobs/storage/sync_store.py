@@ -1,56 +1,21 @@
 """The sync store: sends commands to Redis from threads or greenlets, and fails fast during an outage."""
 
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import redis
 from redis.exceptions import (
-    BusyLoadingError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
-from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
+from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from jobs.errors import ChatqueueError, StoreUnavailable, no_memory
 from jobs.storage.commands import Command
+from jobs.storage.reply_errors import translate
 from jobs.storage.scripts import Argument
 
 T = TypeVar("T")
-
-_TRANSIENT_ERRORS: Final = (
-    BusyLoadingError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisConnectionError,
-    RedisTimeoutError,
-    TryAgainError,
-)
-_TRANSIENT_PREFIXES: Final = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN")
-RETRY_AFTER_SECONDS: Final = 2  # Retry-After of a 503: about as long as a restart of Redis takes
-
-
-def is_transient(error: BaseException) -> bool:
-    """True when the same command may succeed later: Redis is unreachable, silent, loading, read-only or full."""
-    return isinstance(error, _TRANSIENT_ERRORS) or (
-        isinstance(error, ResponseError) and str(error).startswith(_TRANSIENT_PREFIXES)
-    )
-
-
-def translate(error: RedisError) -> ChatqueueError | RedisError:
-    """Our error for a transient error of redis-py. Any other error is returned unchanged: it is a bug."""
-    if isinstance(error, OutOfMemoryError):
-        return no_memory()
-    if is_transient(error):
-        return StoreUnavailable("Redis cannot be reached; try again later", retry_after_seconds=RETRY_AFTER_SECONDS)
-    return error
 
 
 def with_script_source(command: Command[Any]) -> tuple[Argument, ...]:

@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 from jobs.errors import StoreUnavailable
 from jobs.storage import keys
 from jobs.storage.commands import text
-from jobs.storage.sync_store import translate
+from jobs.storage.reply_errors import translate
 from jobs.watch.waiters import Subscription, Waiter
 
 T = TypeVar("T")

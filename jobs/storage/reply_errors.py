@@ -1,0 +1,108 @@
+"""What an error of Redis means: the one classification for every path that reads or writes.
+
+    passing   Redis cannot do this now: it is unreachable, silent, loading, failing over, out of memory or out of disk
+    refused   Redis does not let this user do it: the password or a right is missing, until somebody changes that
+    bug       anything else: the same command would fail again
+
+The first two are "not now": the web process answers 503, a worker waits. Only a bug may end an attempt or a worker.
+"""
+
+from enum import Enum
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ExternalAuthProviderError,
+    OutOfMemoryError,
+    RedisError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from jobs.errors import ChatqueueError, StoreUnavailable, no_memory
+
+RETRY_AFTER_SECONDS: Final = 2  # Retry-After of a 503: about as long as a restart of Redis takes
+
+# First words of error replies, by the sources of Redis 7.2 and Valkey 9.1.
+_PASSING: Final = frozenset(
+    {
+        "ASK",  # like MOVED: in a cluster a failover has moved the keys
+        "BUSY",  # a script runs for too long
+        "CLUSTERDOWN",
+        "INPROG",  # a failover is in progress
+        "LOADING",
+        "MASTERDOWN",
+        "MISCONF",  # the append-only file or the snapshot cannot be written, e.g. the disk is full
+        "MOVED",
+        "NOGOODSLAVE",
+        "NOREPLICAS",
+        "OOM",
+        "READONLY",
+        "REDIRECT",  # Valkey's hint that another server is the primary
+        "TRYAGAIN",
+        "UNBLOCKED",  # the server became a replica while a command waited
+    }
+)
+_REFUSED: Final = frozenset({"DENIED", "NOAUTH", "NOPERM", "WRONGPASS"})
+_NOPERM_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script")  # their first word is ERR
+_REFUSED_ERRORS: Final = (AuthenticationError, AuthorizationError, ExternalAuthProviderError)
+
+
+class ReplyError(Enum):
+    """What an error means; see above."""
+
+    PASSING = "passing"
+    REFUSED = "refused"
+    BUG = "bug"
+
+
+def classify(error: BaseException) -> ReplyError:
+    """Pure: what this error of redis-py means. An error of anything else is a bug."""
+    word = first_word(error)
+    if isinstance(error, _REFUSED_ERRORS) or word in _REFUSED:
+        return ReplyError.REFUSED
+    if isinstance(error, RedisConnectionError | RedisTimeoutError) or word in _PASSING:
+        return ReplyError.PASSING
+    return ReplyError.BUG
+
+
+def is_not_now(error: BaseException) -> bool:
+    """Whether the same command may succeed later."""
+    return classify(error) is not ReplyError.BUG
+
+
+def first_word(error: BaseException) -> str:
+    """The first word of an error reply, e.g. NOREPLICAS; for an error without a reply, the kind of error.
+
+    Safe to log: the rest of a reply may quote keys and arguments.
+    """
+    if isinstance(error, RedisError):
+        if str(error).startswith(_NOPERM_IN_SCRIPT):
+            return "NOPERM"
+        word = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+        if word.isupper() and word.isascii():
+            return str(word)
+    return type(error).__name__
+
+
+def translate(error: RedisError) -> ChatqueueError | RedisError:
+    """Our error for "not now". Any other error is returned unchanged: it is a bug."""
+    if isinstance(error, OutOfMemoryError):
+        return no_memory()
+    match classify(error):
+        case ReplyError.BUG:
+            return error
+        case ReplyError.REFUSED:
+            reason = f"Redis refuses a command of this server ({first_word(error)}); its operator must allow it"
+        case ReplyError.PASSING if isinstance(error, RedisTimeoutError):
+            reason = "Redis does not answer; try again later"
+        case ReplyError.PASSING if first_word(error) in _PASSING:
+            reason = f"Redis cannot serve this now ({first_word(error)}); try again later"
+        case ReplyError.PASSING:
+            reason = "Redis cannot be reached; try again later"
+    return StoreUnavailable(reason, retry_after_seconds=RETRY_AFTER_SECONDS)
