@@ -7,6 +7,7 @@ from flask import Flask, current_app
 from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
+from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
@@ -33,7 +34,7 @@ class Services:
 
 def install(app: Flask, settings: Settings) -> None:
     client = connect(settings)
-    store = Store(client)
+    store = Store(client, WriteSafety.of(settings))
     app.extensions[_NAME] = Services(settings, store, Submitter(store, settings), ChangeListener(client))
 
 

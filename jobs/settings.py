@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     )
 
     # How a job runs
+    durability: Annotated[str, Field(pattern=r"^(auto|process|disk|replicas=[1-9])$")] = Field(
+        default="auto",
+        description="Where a write must be before it counts as accepted: `process` (the memory of Redis), `disk` "
+        "(its append-only file, synced), or on `replicas=N` (N replicas). auto: one replica where Redis has any. "
+        "Otherwise submits get 503.",
+    )
     worker_concurrency: Count = Field(default=500, description="Concurrent calls per worker process (asyncio pool).")
     worker_threads: Count = Field(default=100, description="Concurrent calls per worker process with `-P threads`.")
     provider_api: Literal["auto", "responses", "chat"] = Field(

@@ -83,7 +83,7 @@ def _tune_garbage_collector() -> None:
 
 
 def _build(settings: Settings, worker: str) -> Runtime:
-    store = AsyncStore(connect_async(settings))
+    store = AsyncStore.open(settings)
     message_template = make_message_template(app, settings)
     provider = Provider(settings)
     document_storage = DocumentStorage(settings)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -17,26 +16,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import redis
 
 from jobs import queries
 from jobs.errors import StoreUnavailable
 from jobs.kinds.chat import ChatTask
 from jobs.settings import PROJECT_ROOT, Settings
+from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
 from local.errors import CannotStart
 from local.preflight import check_redis
 from local.readiness import probe_for
-from local.redis_server import find_binary
 from tasks.submit import Submitter
-from tests.support.processes import Process, free_port, running
+from tests.support.processes import Process, running
+from tests.support.redis_servers import MASTER, PASSWORD, PASSWORD_IN_URL, Sentinels, valkey
 from tests.support.waiting import until
 
-PASSWORD = "can@ary/1"
-PASSWORD_IN_URL = "can%40ary%2F1"
-MASTER = "the-records"
 FAILOVER_SECONDS = 40.0
 
 
@@ -47,7 +43,7 @@ class Deployment:
         self.env = {"REDIS_URL": url, "CELERY_BROKER_URL": "", "OPENAI_BASE_URL": model_url, "OPENAI_API_KEY": "sk-x"}
         self.settings = Settings(REDIS_URL=url, CELERY_BROKER_URL=None)
         client = connect(self.settings)
-        self.store = Store(client)
+        self.store = Store(client, WriteSafety.of(self.settings))
         self._listener = ChangeListener(client)
         self._submitter = Submitter(self.store, self.settings)
 
@@ -121,71 +117,6 @@ def deployed(model_url, processes):
             return deployment
 
         yield deploy
-
-
-def valkey(folder: Path, *args: str) -> list[str]:
-    """The command line of a server without persistence."""
-    folder.mkdir(exist_ok=True)
-    return [str(find_binary()), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *args]
-
-
-class Sentinels:
-    """A master, its replica, and three Sentinels with a quorum of two."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._folder = folder
-        self._run = lambda args, ready: stack.enter_context(running(args, ready=ready))
-        master_port = free_port()
-        self.master = self._server(master_port)
-        self._replica_port = free_port()
-        self._server(self._replica_port, "--replicaof", f"127.0.0.1 {master_port}")
-        until(lambda: self._is_replicating(self._replica_port))
-        self.ports = [free_port() for _ in range(3)]
-        self.nodes = [self._sentinel(port, master_port) for port in self.ports]
-        until(lambda: all(self._sees_all(port) for port in self.ports))
-
-    @property
-    def url(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"sentinel://default:{PASSWORD_IN_URL}@{hosts}/0?master={MASTER}"
-
-    def kill_the_host_of_the_master(self) -> None:
-        """Kill the master, and the Sentinel that every client asks first."""
-        self.master.send(signal.SIGKILL)
-        self.nodes[0].send(signal.SIGKILL)
-
-    def _server(self, port: int, *args: str) -> Process:
-        own = (
-            "--port",
-            str(port),
-            "--requirepass",
-            PASSWORD,
-            "--masterauth",
-            PASSWORD,
-            "--repl-diskless-sync-delay",
-            "0",
-        )
-        return self._run(valkey(self._folder / str(port), *own, *args), "Ready to accept connections")
-
-    def _sentinel(self, port: int, master_port: int) -> Process:
-        config = self._folder / f"sentinel-{port}.conf"  # a Sentinel writes to it
-        config.write_text(
-            f"port {port}\nbind 127.0.0.1\ndir {self._folder}\n"
-            f"sentinel monitor {MASTER} 127.0.0.1 {master_port} 2\n"
-            f"sentinel auth-pass {MASTER} {PASSWORD}\n"
-            f"sentinel down-after-milliseconds {MASTER} 1000\n"
-            f"sentinel failover-timeout {MASTER} 5000\n"
-        )
-        return self._run([str(find_binary()), str(config), "--sentinel"], "+monitor master")
-
-    def _is_replicating(self, port: int) -> bool:
-        with redis.Redis(port=port, password=PASSWORD) as client:
-            return client.info("replication")["master_link_status"] == "up"
-
-    def _sees_all(self, port: int) -> bool:
-        with redis.Redis(port=port) as client:
-            state = client.sentinel_master(MASTER)
-        return state["num-slaves"] == 1 and state["num-other-sentinels"] == 2
 
 
 @pytest.fixture

@@ -8,19 +8,23 @@ Logs:
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import redis.asyncio
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from jobs.errors import StoreUnavailable
+from jobs.settings import Settings
 from jobs.storage.commands import Command
-from jobs.storage.reply_errors import first_word, is_not_now
+from jobs.storage.durability import Durability, WriteSafety, primary
+from jobs.storage.redis_client import connect_async
+from jobs.storage.reply_errors import NotSafe, first_word, is_not_now, must_reconnect
 from jobs.storage.scripts import Argument
 from jobs.storage.sync_store import with_script_source
 
@@ -37,13 +41,19 @@ class AsyncStore:
     Belongs to the event loop in which its first command is run.
     """
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, safety: WriteSafety | None = None) -> None:
         self._client = client
+        self._safety = safety or WriteSafety()
         self._pending: list[tuple[Command[Any], asyncio.Future[Any]]] = []
         self._flush_task: asyncio.Task[None] | None = None
         self._last_outage = -math.inf
         self._last_refusal = ""  # first word of the reply
         self._waits_for_redis = True
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """A store with a client of its own. Opens no connection yet."""
+        return cls(connect_async(settings), WriteSafety.of(settings))
 
     @property
     def seconds_since_outage(self) -> float:
@@ -102,6 +112,8 @@ class AsyncStore:
         except Exception as error:  # noqa: BLE001  # a batch that fails must not leave its callers waiting
             replies = [error] * len(batch)
         unsent = []
+        if any(map(must_reconnect, replies)):
+            await self._leave_server()
         for (command, future), reply in zip(batch, replies, strict=True):
             if isinstance(reply, Exception) and is_not_now(reply):
                 self._last_outage, self._last_refusal = time.monotonic(), first_word(reply)
@@ -111,19 +123,49 @@ class AsyncStore:
         return unsent
 
     async def _replies(self, commands: Sequence[Command[Any]]) -> list[Any]:
-        replies = await self._send([command.arguments for command in commands])
+        """The replies; NotSafe for a command that took effect but is not yet as safe as it must be."""
+        durability = await self._durability() if any(command.must_be_safe for command in commands) else Durability()
+        replies, problem = await self._send([command.arguments for command in commands], durability)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            answers = await self._send([with_script_source(commands[i]) for i in unknown])
+            answers, later_problem = await self._send([with_script_source(commands[i]) for i in unknown], durability)
+            problem = problem or later_problem
             for i, reply in zip(unknown, answers, strict=True):
                 replies[i] = reply
+        if problem is not None:
+            return [
+                problem if command.must_be_safe and not isinstance(reply, Exception) else reply
+                for command, reply in zip(commands, replies, strict=True)
+            ]
         return replies
 
-    async def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
+    async def _send(
+        self, arguments: list[tuple[Argument, ...]], durability: Durability
+    ) -> tuple[list[Any], NotSafe | None]:
         async with self._client.pipeline(transaction=False) as pipeline:
-            for command in arguments:
+            for command in (*arguments, *durability.barrier):
                 pipeline.execute_command(*command)
-            return await pipeline.execute(raise_on_error=False)
+            replies = await pipeline.execute(raise_on_error=False)
+        problem = None
+        if durability.barrier:
+            try:
+                durability.check(replies[-1])
+            except NotSafe as error:
+                problem = error
+        return replies[: len(arguments)], problem
+
+    async def _durability(self) -> Durability:
+        if self._safety.must_look:
+            command = primary()
+            reply = await self._client.execute_command(*command.arguments)  # type: ignore[no-untyped-call]
+            await asyncio.to_thread(self._safety.observe, command.read(reply))  # may ask the Sentinels
+        return self._safety.durability
+
+    async def _leave_server(self) -> None:
+        """Another server may be the primary: the next batch connects again, and finds out."""
+        self._safety.forget()
+        with contextlib.suppress(RedisError, OSError):  # a connection that cannot be closed properly is gone as well
+            await self._client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _fail_pending(pairs: list[tuple[Command[Any], asyncio.Future[Any]]]) -> None:

@@ -18,12 +18,16 @@ T = TypeVar("T")
 class Command(Generic[T]):
     """``arguments`` as they are sent; ``read`` turns the server's reply into a value.
 
+    ``must_be_safe``: after the reply something is forgotten that the write replaces, such as a request or a message. So
+    the reply counts once the write is as safe as the settings ask for (see durability.py).
+
     ``arguments`` may contain prompts and answers, so no repr shows them.
     """
 
     arguments: tuple[Argument, ...] = field(repr=False)
     read: Callable[[Any], T] = field(repr=False)
     script: Script | None = None
+    must_be_safe: bool = False
 
     def encoded(self) -> tuple[Argument, ...]:
         """The arguments as bytes. Each command is encoded alone: text that cannot be encoded fails only its caller.
@@ -37,12 +41,14 @@ class Command(Generic[T]):
             raise InternalError("text with half a surrogate pair cannot be stored") from None
 
 
-def script_command(name: str, keys: NamedArguments, args: NamedArguments, read: Callable[[Any], T]) -> Command[T]:
+def script_command(
+    name: str, keys: NamedArguments, args: NamedArguments, read: Callable[[Any], T], *, must_be_safe: bool = False
+) -> Command[T]:
     """A call of a script. Raises InternalError when a name is missing, extra or misspelt."""
     script = load_script(name)
     ordered_keys = script.keys.in_order(keys)
     arguments = ("EVALSHA", script.sha, len(ordered_keys), *ordered_keys, *script.args.in_order(args))
-    return Command(arguments, read, script)
+    return Command(arguments, read, script, must_be_safe)
 
 
 def plain_command(*arguments: Argument, read: Callable[[Any], T]) -> Command[T]:

@@ -29,6 +29,8 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:documents:{tenant} | zset: document by order of upload | document_add; document_purge removes | as the record |
 | cq:document-by-hash:{tenant}:{digest} | string: the document with this content | document_add; document_remove removes | until the document is deleted |
 | cq:tombstones | zset: deleted document by the time to check for data that remains, ms | document_remove, document_purge; drop_tombstone removes | an entry until an hour after its record |
+| cq:primary | hash: run id of the server that holds the records, and since when | note_primary | kept |
+| cq:barrier | string, empty: a write whose safety shows that of every write before it | durability.py | kept |
 | cq:probe | string: the readiness check's write | write_probe | ten seconds |
 | {queue}, {queue}\\x06\\x163 | list: Celery's messages of high and of normal priority | create, republish, release; kombu | until a worker takes the message |
 
@@ -58,6 +60,8 @@ MODELS: Final = "cq:models"
 MODELS_TURN: Final = "cq:models:turn"
 TOMBSTONES: Final = "cq:tombstones"
 PROBE: Final = "cq:probe"
+PRIMARY: Final = "cq:primary"
+BARRIER: Final = "cq:barrier"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
 FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it

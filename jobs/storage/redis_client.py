@@ -15,6 +15,7 @@ from redis.sentinel import SentinelConnectionPool
 
 from jobs.redis_urls import RedisUrl, read
 from jobs.settings import Settings
+from jobs.storage.primary_watch import WatchedAsyncConnection, WatchedConnection
 
 MAX_CONNECTIONS = 200  # per process; a round trip holds one for about a millisecond
 POOL_WAIT_SECONDS = 0.4  # for a free connection; twice this plus redis_timeout_seconds is less than the 3 s of a 503
@@ -39,10 +40,17 @@ def connect(settings: Settings) -> redis.Redis:
     }
     if url.master is None:
         return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(url.server_url, **options))
-    sentinel_kwargs = url.sentinel_options(settings.redis_connect_seconds)
-    sentinel = redis.Sentinel(list(url.nodes), sentinel_kwargs=sentinel_kwargs, **options)  # type: ignore[no-untyped-call]
-    client = sentinel.master_for(url.master, connection_pool_class=_BlockingSentinelPool)  # type: ignore[no-untyped-call]
+    sentinel = sentinels(settings, url, **options)
+    client = sentinel.master_for(  # type: ignore[no-untyped-call]
+        url.master, connection_pool_class=_BlockingSentinelPool, connection_class=WatchedConnection
+    )
     return cast("redis.Redis", client)
+
+
+def sentinels(settings: Settings, url: RedisUrl, **options: Any) -> redis.Sentinel:
+    """The Sentinels of this URL; ``options`` are those of a client of the primary."""
+    sentinel_kwargs = url.sentinel_options(settings.redis_connect_seconds)
+    return redis.Sentinel(list(url.nodes), sentinel_kwargs=sentinel_kwargs, **options)  # type: ignore[no-untyped-call]
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
@@ -53,7 +61,7 @@ def connect_async(settings: Settings) -> redis.asyncio.Redis:
         return redis.asyncio.Redis.from_url(url.server_url, **options)
     sentinel_kwargs = url.sentinel_options(settings.redis_connect_seconds)
     sentinel = redis.asyncio.Sentinel(list(url.nodes), sentinel_kwargs=sentinel_kwargs, **options)  # type: ignore[no-untyped-call]
-    return cast("redis.asyncio.Redis", sentinel.master_for(url.master))
+    return cast("redis.asyncio.Redis", sentinel.master_for(url.master, connection_class=WatchedAsyncConnection))
 
 
 def _options(settings: Settings, url: RedisUrl) -> dict[str, Any]:

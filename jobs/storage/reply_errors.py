@@ -48,9 +48,14 @@ _PASSING: Final = frozenset(
         "UNBLOCKED",  # the server became a replica while a command waited
     }
 )
+_ELSEWHERE: Final = frozenset({"MASTERDOWN", "MOVED", "READONLY", "REDIRECT", "UNBLOCKED"})
 _REFUSED: Final = frozenset({"DENIED", "NOAUTH", "NOPERM", "WRONGPASS"})
 _NOPERM_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script")  # their first word is ERR
 _REFUSED_ERRORS: Final = (AuthenticationError, AuthorizationError, ExternalAuthProviderError)
+
+
+class NotSafe(RedisConnectionError):
+    """Redis took a write that has not come as far as the settings ask for; the same command may be sent again."""
 
 
 class ReplyError(Enum):
@@ -76,6 +81,13 @@ def is_not_now(error: BaseException) -> bool:
     return classify(error) is not ReplyError.BUG
 
 
+def must_reconnect(error: object) -> bool:
+    """Whether another server may be the primary now, so that the connection is of no use any more."""
+    if isinstance(error, RedisConnectionError | RedisTimeoutError):
+        return True
+    return isinstance(error, RedisError) and first_word(error) in _ELSEWHERE
+
+
 def first_word(error: BaseException) -> str:
     """The first word of an error reply, e.g. NOREPLICAS; for an error without a reply, the kind of error.
 
@@ -99,6 +111,8 @@ def translate(error: RedisError) -> ChatqueueError | RedisError:
             return error
         case ReplyError.REFUSED:
             reason = f"Redis refuses a command of this server ({first_word(error)}); its operator must allow it"
+        case ReplyError.PASSING if isinstance(error, NotSafe):
+            reason = f"{error}; try again later"
         case ReplyError.PASSING if isinstance(error, RedisTimeoutError):
             reason = "Redis does not answer; try again later"
         case ReplyError.PASSING if first_word(error) in _PASSING:

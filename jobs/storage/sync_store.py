@@ -1,6 +1,6 @@
 """The sync store: sends commands to Redis from threads or greenlets, and fails fast during an outage."""
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import redis
 from redis.exceptions import (
@@ -11,8 +11,11 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from jobs.settings import Settings
 from jobs.storage.commands import Command
-from jobs.storage.reply_errors import translate
+from jobs.storage.durability import Durability, WriteSafety, primary
+from jobs.storage.redis_client import connect
+from jobs.storage.reply_errors import NotSafe, must_reconnect, translate
 from jobs.storage.scripts import Argument
 
 T = TypeVar("T")
@@ -27,8 +30,14 @@ def with_script_source(command: Command[Any]) -> tuple[Argument, ...]:
 class Store:
     """One client, any number of callers. A call takes one round trip, and one more if the server lacks a script."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, safety: WriteSafety | None = None) -> None:
         self._client = client
+        self._safety = safety or WriteSafety()
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """A store with a client of its own. Opens no connection yet."""
+        return cls(connect(settings), WriteSafety.of(settings))
 
     def run(self, command: Command[T]) -> T:
         """Raises StoreUnavailable within the settings' timeouts, QueueFull, and whatever reading the reply raises."""
@@ -45,30 +54,52 @@ class Store:
         self._client.close()
 
     def _replies(self, commands: list[Command[T]]) -> list[Any]:
-        replies = self._send([command.encoded() for command in commands])
+        must_be_safe = any(command.must_be_safe for command in commands)
+        replies = self._send([command.encoded() for command in commands], must_be_safe)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            for i, reply in zip(unknown, self._send([with_script_source(commands[i]) for i in unknown]), strict=True):
+            answers = self._send([with_script_source(commands[i]) for i in unknown], must_be_safe)
+            for i, reply in zip(unknown, answers, strict=True):
                 replies[i] = reply
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise translate(reply) from reply
         return replies
 
-    def _send(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
+    def _send(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> list[Any]:
         """Retries once if the connection was closed, perhaps while idle in the pool; never after a timeout."""
         try:
-            return self._send_once(arguments)
-        except RedisTimeoutError as error:
+            return self._send_once(arguments, must_be_safe)
+        except (RedisTimeoutError, NotSafe) as error:
+            self._leave_server()
             raise translate(error) from error
         except RedisConnectionError:
+            self._leave_server()
             try:
-                return self._send_once(arguments)
+                return self._send_once(arguments, must_be_safe)
             except RedisError as error:
                 raise translate(error) from error
 
-    def _send_once(self, arguments: list[tuple[Argument, ...]]) -> list[Any]:
+    def _send_once(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> list[Any]:
+        durability = self._durability() if must_be_safe else Durability()
         with self._client.pipeline(transaction=False) as pipeline:
-            for command in arguments:
+            for command in (*arguments, *durability.barrier):
                 pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipeline.execute(raise_on_error=False)
+            replies = pipeline.execute(raise_on_error=False)
+        if any(map(must_reconnect, replies)):
+            self._leave_server()
+        elif durability.barrier:
+            durability.check(replies[-1])
+        return replies[: len(arguments)]
+
+    def _durability(self) -> Durability:
+        if self._safety.must_look:
+            command = primary()
+            reply = self._client.execute_command(*command.arguments)  # type: ignore[no-untyped-call]
+            self._safety.observe(command.read(reply))
+        return self._safety.durability
+
+    def _leave_server(self) -> None:
+        """Another server may be the primary: the next call connects again, and finds out."""
+        self._safety.forget()
+        self._client.connection_pool.disconnect(inuse_connections=False)

@@ -29,7 +29,6 @@ from jobs.models import is_job_id
 from jobs.settings import get_settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
-from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
 
 logger = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ def _cancel_jobs(job_ids: list[str]) -> dict[str, list[str]]:
 @cache
 def _store() -> Store:
     """The store of this process, used on its main thread. Its connection ends with the process."""
-    return Store(connect(get_settings()))
+    return Store.open(get_settings())
 
 
 def _mark_revoked_in_celery(outcomes: dict[str, list[str]]) -> None:

@@ -26,6 +26,7 @@ def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
             "text_kinds": _TEXT_KINDS,
         },
         read=text,
+        must_be_safe=True,
     )
 
 
@@ -55,4 +56,5 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
         },
         args={"id": job_id},
         read=text,
+        must_be_safe=True,
     )

@@ -67,6 +67,7 @@ def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -
             "fields": pairs(fields),
         },
         read=lambda reply: _read_created(job, fields, reply),
+        must_be_safe=True,
     )
 
 

@@ -29,6 +29,7 @@ def add(document: NewDocument) -> Command[str]:
         },
         args={"id": document.document_id, "fields": pairs(fields_of(document))},
         read=text,
+        must_be_safe=True,
     )
 
 
@@ -42,6 +43,7 @@ def reassign(document_id: str, ended_job: str, new_job: str) -> Command[str | No
         keys={"document": keys.document(document_id)},
         args={"ended_job": ended_job, "new_job": new_job},
         read=lambda reply: text(reply) or None,
+        must_be_safe=True,
     )
 
 
@@ -52,6 +54,7 @@ def start(document_id: str, job_id: str) -> Command[StartResult]:
         keys={"document": keys.document(document_id), "job": keys.job(job_id)},
         args={"job_id": job_id},
         read=lambda reply: cast("StartResult", text(reply)),
+        must_be_safe=True,
     )
 
 
@@ -112,6 +115,7 @@ def remove(record: DocumentRecord, ended_job: str, new_job: str) -> Command[str 
             "recheck_ms": milliseconds(_REMOVAL_SECONDS),
         },
         read=lambda reply: text(reply) or None,
+        must_be_safe=True,
     )
 
 
@@ -126,6 +130,7 @@ def purge(record: DocumentRecord) -> Command[str]:
         },
         args={"id": record.document_id, "recheck_ms": milliseconds(_LATE_WRITE_SECONDS)},
         read=text,
+        must_be_safe=True,
     )
 
 
@@ -147,4 +152,5 @@ def _update(
             "fields": pairs(fields),
         },
         read=lambda reply: reply != b"gone",
+        must_be_safe=True,
     )

@@ -125,7 +125,9 @@ def test_a_thousand_ids_cost_one_round_trip(in_this_process, client, monkeypatch
     remote_control.revoke(None, job_ids.pop())  # loads the script into the server
     trips, send = [], Store._send_once
     monkeypatch.setattr(
-        Store, "_send_once", lambda store, commands: trips.append(len(commands)) or send(store, commands)
+        Store,
+        "_send_once",
+        lambda store, commands, must_be_safe: trips.append(len(commands)) or send(store, commands, must_be_safe),
     )
     replies = remote_control.revoke(None, job_ids)["ok"]
 
