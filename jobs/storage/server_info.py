@@ -1,4 +1,4 @@
-"""The state of the Redis server: its version, configuration, memory and uptime, and whether it accepts writes."""
+"""The state of the Redis server: its version, configuration and memory, and whether it accepts writes."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _PROBE_TTL_SECONDS: Final = 10
 class ServerInfo(FrozenModel):
     """The fields of INFO that matter here. ``maxmemory_bytes`` is 0 when there is no limit."""
 
-    uptime_seconds: int
+    run_id: str  # changes when the server restarts
     used_bytes: int
     maxmemory_bytes: int
     maxmemory_policy: str
@@ -44,7 +44,7 @@ class ServerInfo(FrozenModel):
 def server_info() -> Command[ServerInfo]:
     def read(info: dict[str, Any]) -> ServerInfo:
         return ServerInfo(
-            uptime_seconds=int(info["uptime_in_seconds"]),
+            run_id=str(info["run_id"]),
             used_bytes=int(info["used_memory"]),
             maxmemory_bytes=int(info.get("maxmemory", 0)),
             maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),

@@ -7,19 +7,21 @@ may end at any point, also by a crash: only writes under its lease's token count
 import asyncio
 import random
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from jobs.errors import AttemptError, StoreUnavailable
 from jobs.kinds.base import Answer, TextAnswer
-from jobs.models import Claim, Lease
+from jobs.models import Claim
 from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
+from jobs.storage.commands import Command
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.transitions import AttemptEnd, NotClaimed, PendingEvents, UnreadableClaim
+from jobs.storage.transitions import AttemptEnd, Behind, NotClaimed, PendingEvents, UnreadableClaim
 from tasks.attempt.outcomes import LEASE_LOST, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
 from tasks.documents.services import DocumentServices
 from tasks.handlers import HANDLERS
@@ -32,6 +34,7 @@ from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts
 from tasks.retry import GiveUp, decide
 
+T = TypeVar("T")
 Context: TypeAlias = AttemptContext[Any]
 
 
@@ -110,34 +113,47 @@ async def _work(context: Context) -> Answer | Failure:
 async def _finalize(services: AttemptServices, context: Context, ending: Answer | Failure) -> Outcome:
     """Write the attempt's ending. An answer that cannot be written counts as a crash and is dropped."""
     try:
-        return await _write_ending(services, context, ending, context.writer.tail)
+        return await _write_ending(services, context, ending)
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001
         context.build_partial = None
-        return await _write_ending(services, context, classify(context.job_id, error), None)
+        context.writer.drop_tail()
+        return await _write_ending(services, context, classify(context.job_id, error))
 
 
-async def _write_ending(
-    services: AttemptServices, context: Context, ending: Answer | Failure, tail: PendingEvents | None
-) -> Outcome:
-    lease = context.claim.lease
+async def _write_ending(services: AttemptServices, context: Context, ending: Answer | Failure) -> Outcome:
     match ending:
         case Skipped():
             return ending
         case Drained():
-            return await _release(services, lease, None, 0, "refund", tail)
+            return await _release(services, context, None, 0, "refund")
         case AttemptError():
-            return await _write_failure(services, context, ending, tail)
+            return await _write_failure(services, context, ending)
     is_truncated = isinstance(ending, TextAnswer) and ending.finish_reason in TRUNCATED_REASONS
     state = State.INCOMPLETE if is_truncated else State.COMPLETED
-    is_written = await services.store.run(transitions.finish(lease, ending, state, services.settings, tail))
+    is_written = await _write(
+        services, context, lambda tail: transitions.finish(context.claim.lease, ending, state, services.settings, tail)
+    )
     return Finished(state) if is_written else LEASE_LOST
 
 
-async def _write_failure(
-    services: AttemptServices, context: Context, error: AttemptError, tail: PendingEvents | None
-) -> Outcome:
+async def _write(
+    services: AttemptServices, context: Context, command: Callable[[PendingEvents | None], Command[T | Behind]]
+) -> T | None:
+    """Run a command that also writes the events not yet written. Events that Redis has lost are written first.
+
+    Returns None if the lease is lost meanwhile.
+    """
+    while not context.running_attempt.has_lost_lease:
+        written = await services.store.run(command(context.writer.tail))
+        if not isinstance(written, Behind):
+            return written
+        await context.writer.rewrite(written.log_length)
+    return None
+
+
+async def _write_failure(services: AttemptServices, context: Context, error: AttemptError) -> Outcome:
     """Queue the job again, or fail it and keep its partial text."""
     claim = context.claim
     decision = decide(
@@ -150,25 +166,27 @@ async def _write_failure(
     )
     if not isinstance(decision, GiveUp):
         job_error = JobError(code=error.code, message=error.message)
-        return await _release(services, claim.lease, job_error, decision.wait_seconds, "failures", tail)
+        return await _release(services, context, job_error, decision.wait_seconds, "failures")
     job_error = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
     if on_failed := HANDLERS[context.request.kind].on_failed:
         await on_failed(context, job_error)
     partial = await context.build_partial() if context.build_partial and context.writer.text else None
-    command = transitions.fail(claim.lease, job_error, partial, services.settings, pending=tail)
-    return Finished(State.FAILED, job_error) if await services.store.run(command) else LEASE_LOST
+    is_written = await _write(
+        services,
+        context,
+        lambda tail: transitions.fail(claim.lease, job_error, partial, services.settings, pending=tail),
+    )
+    return Finished(State.FAILED, job_error) if is_written else LEASE_LOST
 
 
 async def _release(
-    services: AttemptServices,
-    lease: Lease,
-    error: JobError | None,
-    wait_seconds: float,
-    how: AttemptEnd,
-    tail: PendingEvents | None,
+    services: AttemptServices, context: Context, error: JobError | None, wait_seconds: float, how: AttemptEnd
 ) -> Outcome:
-    retry_at_ms = await services.store.run(
-        transitions.release(lease, error, wait_seconds, services.message_template, how, tail)
+    lease, message_template = context.claim.lease, services.message_template
+    retry_at_ms = await _write(
+        services,
+        context,
+        lambda tail: transitions.release(lease, error, wait_seconds, message_template, how, tail),
     )
     return LEASE_LOST if retry_at_ms is None else Retrying(error, retry_at_ms)
 

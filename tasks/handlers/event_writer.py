@@ -1,23 +1,33 @@
 """Writes an attempt's deltas to the job's event log: the first words immediately, then one batch for each interval.
 
 The deltas not yet written when the answer ends are its tail, which is written together with the attempt's end.
+
+A failover, or a crash of Redis' host, may lose the last events of the log. They are written again, each with the number
+and the text that it had: a follower that has read them continues after them.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from itertools import groupby
-from typing import Final
+from itertools import chain, groupby, pairwise
+from typing import Final, NamedTuple
 
 from jobs.results import Usage
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
-from jobs.storage.transitions import PendingEvents
+from jobs.storage.transitions import Behind, PendingEvents
 from tasks.heartbeat import AttemptStopped, RunningAttempt, StopReason
 from tasks.provider.formats.delta import Delta
 
 _MAX_DELTAS_PER_WRITE: Final = 500  # deltas in one write: a script takes some thousand arguments
 _MAX_PREAMBLE_DELTAS: Final = 8  # deltas before the first words that are written immediately, each on its own
+
+
+class _Mark(NamedTuple):
+    """The length of the log after a write, and the number of deltas in it."""
+
+    log_length: int
+    deltas: int
 
 
 class EventWriter:
@@ -28,9 +38,10 @@ class EventWriter:
         self._store = store
         self._interval_seconds = interval_seconds
         self.input_chars = 0  # length of the prompt, for the estimate of usage
-        self._log_length = running_attempt.lease.log_length
         self._deltas: list[Delta] = []
-        self._written = 0
+        self._marks = [_Mark(running_attempt.lease.log_length, 0)]
+        self._mark = 0  # index of the present one; later ones are writes that Redis has lost
+        self._has_tail = True
         self._flusher: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         self._reported_usage: Usage | None = None
@@ -44,9 +55,17 @@ class EventWriter:
         return self._reported_usage or Usage.estimate(self.input_chars, len(self._deltas))
 
     @property
-    def tail(self) -> PendingEvents:
+    def tail(self) -> PendingEvents | None:
         """The events not yet written when the writer is closed."""
-        return PendingEvents(self._log_length, _events(self._deltas[self._written :]))
+        if not self._has_tail:
+            return None
+        ends = [*(mark.deltas for mark in self._marks[self._mark :]), len(self._deltas)]
+        events = (_events(self._deltas[start:end]) for start, end in pairwise(ends))
+        return PendingEvents(self._marks[self._mark].log_length, tuple(chain.from_iterable(events)))
+
+    def drop_tail(self) -> None:
+        """Leave the events not yet written out, because they cannot be written."""
+        self._has_tail = False
 
     def add(self, delta: Delta) -> None:
         """Queue a delta. Its content is written to the log within about one interval."""
@@ -65,6 +84,19 @@ class EventWriter:
         if self._running_attempt.has_lost_lease:
             raise AttemptStopped(StopReason.LEASE_LOST)
 
+    async def rewrite(self, log_length: int) -> None:
+        """Write again what Redis has lost after this length of the log, except for what fits into the tail."""
+        self._rewind(log_length)
+        await self._flush_until_drained()
+
+    @property
+    def _has_lost_writes(self) -> bool:
+        return self._mark + 1 < len(self._marks)
+
+    @property
+    def _written(self) -> int:
+        return self._marks[self._mark].deltas
+
     @property
     def _has_unwritten(self) -> bool:
         """Whether to write now. After ``close``, as many deltas as fit into one write are left for the tail."""
@@ -80,21 +112,37 @@ class EventWriter:
 
     async def _flush_until_drained(self) -> None:
         while self._has_unwritten:
-            await self._write(min(len(self._deltas), self._written + _MAX_DELTAS_PER_WRITE))
-            if not self._has_content_started:
+            await self._write()
+            if not self._has_content_started or self._has_lost_writes:
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_seconds):
                     await self._closing.wait()
 
-    async def _write(self, up_to: int) -> None:
-        tail = PendingEvents(self._log_length, _events(self._deltas[self._written : up_to]))
-        length = await self._store.run(transitions.append(self._running_attempt.lease, tail, self.usage))
-        if length is None:
+    async def _write(self) -> None:
+        """Write the next deltas. A write that Redis has lost is repeated with the same deltas as before."""
+        mark = self._marks[self._mark]
+        is_lost_write = self._has_lost_writes
+        up_to = min(len(self._deltas), mark.deltas + _MAX_DELTAS_PER_WRITE)
+        if is_lost_write:
+            up_to = self._marks[self._mark + 1].deltas
+        pending = PendingEvents(mark.log_length, _events(self._deltas[mark.deltas : up_to]))
+        match await self._store.run(transitions.append(self._running_attempt.lease, pending, self.usage)):
+            case None:
+                self._running_attempt.stop(StopReason.LEASE_LOST)
+            case Behind(log_length):
+                self._rewind(log_length)
+            case int(log_length):
+                if not is_lost_write:
+                    self._marks.append(_Mark(log_length, up_to))
+                self._mark += 1
+
+    def _rewind(self, log_length: int) -> None:
+        """Go back to the last write that is in a log of this length."""
+        while self._mark > 0 and self._marks[self._mark].log_length > log_length:
+            self._mark -= 1
+        if self._marks[self._mark].log_length > log_length:  # not even the claim's own event is there
             self._running_attempt.stop(StopReason.LEASE_LOST)
-        else:
-            self._log_length = length
-            self._written = up_to
 
 
 def _events(deltas: Iterable[Delta]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Expired leases: a job whose worker died or was cut off is queued again, ahead of the backlog.
 
-After ``max_worker_losses`` such attempts the job fails. Right after an outage of Redis no lease is judged, because
-no worker could renew its leases during the outage.
+After ``max_worker_losses`` such attempts the job fails. Right after an outage, a restart or a failover of Redis no
+lease is judged: no worker could renew its leases during the outage, and a failover may lose the last renewals.
 
 Survives running twice, late or in two workers: the transition refuses a lease that was renewed meanwhile, and a job
 that another worker has claimed since. If publishing over another broker fails, the job is queued without a message;
@@ -28,7 +28,7 @@ _OUTAGE_GRACE_SECONDS: Final = (
 
 
 async def recover_jobs(tick: Tick) -> None:
-    if not may_judge_leases(tick.store.seconds_since_outage, tick.server.uptime_seconds, tick.settings.lease_seconds):
+    if not may_judge_leases(tick.store.seconds_since_outage, tick.primary_seconds, tick.settings.lease_seconds):
         return
     error = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
     job_ids = await tick.store.run(queries.expired_leases(tick.now_ms, MAX_JOBS_PER_TICK))
@@ -40,10 +40,10 @@ async def recover_jobs(tick: Tick) -> None:
             await _requeue(tick, record, error)
 
 
-def may_judge_leases(seconds_since_outage: float, uptime_seconds: float, lease_seconds: float) -> bool:
-    """Pure: whether Redis has been reachable for long enough that an expired lease proves the loss of its worker."""
+def may_judge_leases(seconds_since_outage: float, primary_seconds: float, lease_seconds: float) -> bool:
+    """Pure: whether this Redis has been reachable for long enough that an expired lease proves a lost worker."""
     grace = lease_seconds + _OUTAGE_GRACE_SECONDS
-    return seconds_since_outage >= grace and uptime_seconds >= grace
+    return seconds_since_outage >= grace and primary_seconds >= grace
 
 
 def is_last_worker_loss(record: JobRecord, max_worker_losses: int) -> bool:

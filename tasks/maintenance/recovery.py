@@ -8,6 +8,7 @@ from typing import Final
 
 from jobs import queries
 from jobs.settings import Settings
+from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.server_info import server_info
@@ -42,6 +43,7 @@ class Recovery:
         """Run every task once, in order. A task that raises ends the tick."""
         now_ms = await self._store.run(queries.server_time_ms())
         server = await self._store.run(server_info())
-        tick = Tick(self._store, self._message_template, self._settings, now_ms, server)
+        primary_seconds = await self._store.run(transitions.note_primary(server.run_id))
+        tick = Tick(self._store, self._message_template, self._settings, now_ms, server, primary_seconds)
         for run_task in _TASKS:
             await run_task(tick)

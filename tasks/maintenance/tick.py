@@ -29,6 +29,7 @@ class Tick:
     settings: Settings
     now_ms: int  # by the clock of Redis
     server: ServerInfo
+    primary_seconds: float  # since that server became the primary, by a failover or a restart
 
     async def records(self, job_ids: Iterable[str]) -> list[JobRecord]:
         """The records of these jobs, without those that have expired."""

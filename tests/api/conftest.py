@@ -76,7 +76,7 @@ class FakeWorker:
     def release_for_retry(self, job_id: str, seconds: float) -> None:
         assert self.store.run(transitions.release(self.claim(job_id), ERROR, seconds, MESSAGE_TEMPLATE)) is not None
 
-    def write(self, lease: Lease, log_length: int, text: str) -> int | None:
+    def write(self, lease: Lease, log_length: int, text: str) -> int | transitions.Behind | None:
         return self.store.run(
             transitions.append(
                 lease, transitions.PendingEvents(log_length, (transitions.delta_event(text),)), USAGE_SO_FAR

@@ -67,7 +67,7 @@ class Driver:
         assert isinstance(claim, Claim)
         return claim.lease
 
-    def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | None:
+    def append(self, lease: Lease, *texts: str, log_length: int | None = None) -> int | transitions.Behind | None:
         length = lease.log_length if log_length is None else log_length
         return self.store.run(
             transitions.append(
@@ -75,13 +75,15 @@ class Driver:
             )
         )
 
-    def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool:
+    def finish(self, lease: Lease, state: State = State.COMPLETED) -> bool | transitions.Behind:
         return self.store.run(transitions.finish(lease, ANSWER, state, self.settings))
 
-    def fail(self, lease: Lease, precondition: transitions.FinishPrecondition = "holder") -> bool:
+    def fail(self, lease: Lease, precondition: transitions.FinishPrecondition = "holder") -> bool | transitions.Behind:
         return self.store.run(transitions.fail(lease, ERROR, None, self.settings, precondition))
 
-    def release(self, lease: Lease, wait_seconds: float = 0, how: transitions.AttemptEnd = "failures") -> int | None:
+    def release(
+        self, lease: Lease, wait_seconds: float = 0, how: transitions.AttemptEnd = "failures"
+    ) -> int | transitions.Behind | None:
         return self.store.run(transitions.release(lease, ERROR, wait_seconds, self.message_template, how))
 
     def cancel(self, job_id: str) -> str:

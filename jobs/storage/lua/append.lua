@@ -10,15 +10,16 @@
 --   channel     where the job's events are published
 --   events...
 -- returns  {appended, length of the log}
---          {fenced}: nothing was written; the lease is lost, or Redis has lost events of the log
+--          {behind, length of the log}: nothing was written; Redis has lost events after that length
+--          {fenced}: nothing was written; the lease is lost
 -- Safe to send again: events that the log contains already are skipped.
 local state, current_token = unpack(redis.call('HMGET', job, 'state', 'token'))
 if state ~= 'in_progress' or current_token ~= token then
   return {'fenced'}
 end
-local new_events = unwritten(log, log_length, events)
+local new_events, length = unwritten(log, log_length, events)
 if not new_events then
-  return {'fenced'}
+  return {'behind', length}
 end
 if #new_events == 0 then
   return {'appended', redis.call('LLEN', log)}

@@ -11,22 +11,23 @@
 --   log_length    length of the log before these events; '' when the caller does not know it
 --   events...     the last one is the final event
 --   fields...     field, value, ... of the record
--- returns  finished
---          fenced: nothing was written; the precondition does not hold, or Redis has lost events of the log
+-- returns  {finished}
+--          {behind, length of the log}: nothing was written; Redis has lost events after that length
+--          {fenced}: nothing was written; the precondition does not hold
 -- Safe to send again: the caller that ended the job gets `finished` again.
 local current_state, current_token = unpack(redis.call('HMGET', job, 'state', 'token'))
 if current_token ~= token then
-  return 'fenced'
+  return {'fenced'}
 end
 if current_state ~= (precondition == 'queued' and 'queued' or 'in_progress') then
-  return current_state == state and 'finished' or 'fenced'
+  return {current_state == state and 'finished' or 'fenced'}
 end
 if precondition == 'expired' and tonumber(redis.call('ZSCORE', leases, id) or 0) > now_ms() then
-  return 'fenced'
+  return {'fenced'}
 end
-local new_events = unwritten(log, log_length, events)
+local new_events, length = unwritten(log, log_length, events)
 if not new_events then
-  return 'fenced'
+  return {'behind', length}
 end
 
 if attempt ~= '' then
@@ -36,4 +37,4 @@ if #fields > 0 then
   redis.call('HSET', job, unpack(fields))
 end
 finalize(state, meta, new_events)
-return 'finished'
+return {'finished'}

@@ -1,14 +1,15 @@
 -- unwritten(log, expected, lines): the lines that the log does not contain yet. `expected` is the length that the log
 -- had before the first of them; '' when the caller does not know it, and then all lines are new.
--- Returns nil when the log is shorter than that: Redis has lost events in a crash of its host, and a log with a gap
--- would not match the answer.
+-- Returns nil and the length of the log when it is shorter than that: Redis has lost events in a failover or in a crash
+-- of its host, and a log with a gap would not match the answer. The caller sends them again.
 local function unwritten(log, expected, lines)
   if expected == '' then
     return lines
   end
-  local written = redis.call('LLEN', log) - expected
+  local length = redis.call('LLEN', log)
+  local written = length - expected
   if written < 0 then
-    return nil
+    return nil, length
   end
   return {unpack(lines, 1 + written)}
 end

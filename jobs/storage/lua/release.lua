@@ -28,7 +28,8 @@
 --   log_length         length of the log before these events; '' when the caller does not know it
 --   events...
 -- returns  {released, time of the next attempt in ms}
---          {fenced}: nothing was written; the lease is lost (for recovery: it is not), or Redis has lost events
+--          {behind, length of the log}: nothing was written; Redis has lost events after that length
+--          {fenced}: nothing was written; the lease is lost (for recovery: it is not)
 -- Safe to send again.
 local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms')
 if record.token ~= token then
@@ -41,9 +42,9 @@ local now = now_ms()
 if ending == 'worker_losses' and tonumber(redis.call('ZSCORE', leases, id) or 0) > now then
   return {'fenced'}
 end
-local new_events = unwritten(log, log_length, events)
+local new_events, length = unwritten(log, log_length, events)
 if not new_events then
-  return {'fenced'}
+  return {'behind', length}
 end
 
 redis.call('HSET', job, 'state', 'queued', 'error_code', error_code)

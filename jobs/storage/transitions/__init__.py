@@ -6,6 +6,7 @@ Every transition may be sent again after a lost reply: it then returns the same 
 from jobs.storage.transitions import document
 from jobs.storage.transitions.attempt import (
     AttemptEnd,
+    Behind,
     FinishPrecondition,
     NotClaimed,
     PendingEvents,
@@ -24,6 +25,7 @@ from jobs.storage.transitions.create import Created, create, mark_answered
 from jobs.storage.transitions.maintenance import (
     become_leader,
     claim_model_list_turn,
+    note_primary,
     refuse_submits,
     republish,
     save_models,
@@ -32,6 +34,7 @@ from jobs.storage.transitions.maintenance import (
 
 __all__ = [
     "AttemptEnd",
+    "Behind",
     "Created",
     "FinishPrecondition",
     "NotClaimed",
@@ -49,6 +52,7 @@ __all__ = [
     "fail",
     "finish",
     "mark_answered",
+    "note_primary",
     "refuse_submits",
     "release",
     "renew",

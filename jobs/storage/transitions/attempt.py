@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from jobs.errors import RequestUnreadable
 from jobs.kinds import read_request
@@ -52,6 +52,13 @@ class PendingEvents:
     events: tuple[str, ...] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True)
+class Behind:
+    """Nothing was written, because Redis has lost the job's events after ``log_length``. Send them again first."""
+
+    log_length: int
+
+
 def claim(
     job_id: str, claim_id: str, owner: str, message_template: MessageTemplate, settings: Settings
 ) -> Command[Claim | NotClaimed | UnreadableClaim]:
@@ -81,6 +88,7 @@ def claim(
             "channel": keys.changed_channel(job_id),
         },
         read=lambda reply: _read_claim(job_id, queue, reply),
+        must_be_safe=True,
     )
 
 
@@ -118,7 +126,7 @@ def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[froze
     )
 
 
-def append(lease: Lease, pending: PendingEvents, usage: Usage) -> Command[int | None]:
+def append(lease: Lease, pending: PendingEvents, usage: Usage) -> Command[int | Behind | None]:
     """Add events to the log and record the usage so far. Returns the log's new length, None if the lease is lost."""
     return script_command(
         "append",
@@ -130,8 +138,15 @@ def append(lease: Lease, pending: PendingEvents, usage: Usage) -> Command[int | 
             "channel": keys.changed_channel(lease.job_id),
             "events": pending.events,
         },
-        read=lambda reply: int(reply[1]) if reply[0] == b"appended" else None,
+        read=lambda reply: _read_written(reply, b"appended"),
     )
+
+
+def _read_written(reply: list[Any], success: bytes) -> int | Behind | None:
+    """The number that a script returns on success; None if the lease is lost."""
+    if reply[0] == b"behind":
+        return Behind(int(reply[1]))
+    return int(reply[1]) if reply[0] == success else None
 
 
 def delta_event(text_delta: str) -> str:
@@ -155,7 +170,7 @@ def finish(
     state: State,
     settings: Settings,
     pending: PendingEvents | None = None,
-) -> Command[bool]:
+) -> Command[bool | Behind]:
     """End the job as completed or incomplete, with an answer. Returns False if the lease is lost."""
     usage = answer.usage.model_dump() if answer.usage else None
     event = event_json(state, **answer.event_fields(), usage=usage)
@@ -173,7 +188,7 @@ def fail(
     settings: Settings,
     precondition: FinishPrecondition = "holder",
     pending: PendingEvents | None = None,
-) -> Command[bool]:
+) -> Command[bool | Behind]:
     """End the job as failed. Returns False if the lease is lost or the precondition does not hold."""
     end = _FinalWrite(
         State.FAILED,
@@ -198,7 +213,7 @@ class _FinalWrite:
     pending: PendingEvents | None = None
 
 
-def _finish(lease: Lease, end: _FinalWrite, fields: dict[str, Argument], settings: Settings) -> Command[bool]:
+def _finish(lease: Lease, end: _FinalWrite, fields: dict[str, Argument], settings: Settings) -> Command[bool | Behind]:
     return script_command(
         "finish",
         keys=finalize_keys(lease.job_id, lease.queue, end.state),
@@ -213,7 +228,8 @@ def _finish(lease: Lease, end: _FinalWrite, fields: dict[str, Argument], setting
             "events": [*end.pending.events, end.event] if end.pending else [end.event],
             "fields": pairs(fields),
         },
-        read=lambda reply: reply == b"finished",
+        read=lambda reply: Behind(int(reply[1])) if reply[0] == b"behind" else reply[0] == b"finished",
+        must_be_safe=True,
     )
 
 
@@ -224,7 +240,7 @@ def release(
     message_template: MessageTemplate,
     how: AttemptEnd = "failures",
     pending: PendingEvents | None = None,
-) -> Command[int | None]:
+) -> Command[int | Behind | None]:
     """Put the job back into the queue after ``wait_seconds`` (0: immediately), and count its ending ``how``.
 
     Returns the time of the next attempt in ms since the epoch. Returns None if the lease is lost, or, for recovery,
@@ -260,5 +276,6 @@ def release(
             "log_length": pending.log_length if pending else "",
             "events": [*pending.events, event] if pending else [event],
         },
-        read=lambda reply: int(reply[1]) if reply[0] == b"released" else None,
+        read=lambda reply: _read_written(reply, b"released"),
+        must_be_safe=True,
     )

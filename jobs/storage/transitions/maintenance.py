@@ -65,6 +65,13 @@ def become_leader(worker: str, for_ms: int) -> Command[bool]:
     )
 
 
+def note_primary(run_id: str) -> Command[float]:
+    """Record which server is the primary. Returns for how many seconds it has been, since a failover or a restart."""
+    return script_command(
+        "note_primary", keys={"primary": keys.PRIMARY}, args={"run_id": run_id}, read=lambda reply: int(reply) / 1000
+    )
+
+
 def refuse_submits(for_seconds: int) -> Command[None]:
     """Refuse every create for a while, so that memory is left for the running jobs to finish. Safe to send again."""
     return plain_command("SET", keys.FULL, 1, "EX", for_seconds, read=lambda _: None)

@@ -7,7 +7,7 @@ import pytest
 
 from jobs import queries
 from jobs.states import FINAL_STATES, State
-from jobs.storage import celery_result, keys
+from jobs.storage import celery_result, keys, transitions
 from jobs.storage.transitions import NotClaimed
 from tests.jobs.conftest import ANSWER, ERROR, index_of, logged_events
 
@@ -62,14 +62,20 @@ def test_append_sent_again_appends_once(jobs, redis_client):
     assert [event["text"] for event in logged_events(redis_client, lease.job_id)[1:]] == ["a", "b", "c"]
 
 
-def test_append_is_refused_when_redis_has_lost_events_of_the_attempt(jobs, redis_client):
-    """A crash of Redis' host can shorten the log. An append must not leave a gap in it."""
+def test_a_write_is_refused_when_redis_has_lost_events_of_the_attempt(jobs, redis_client):
+    """A failover can shorten the log. No write may leave a gap in it; the caller learns from where to write again."""
     lease = jobs.lease()
     length = jobs.append(lease, "a", "b")
     redis_client.ltrim(keys.events(lease.job_id), 0, 0)
 
-    assert jobs.append(lease, "c", log_length=length) is None
+    behind, pending = transitions.Behind(1), transitions.PendingEvents(length, ())
+    assert jobs.append(lease, "c", log_length=length) == behind
+    release = transitions.release(lease, None, 0, jobs.message_template, pending=pending)
+    assert jobs.store.run(release) == behind
+    finish = transitions.finish(lease, ANSWER, State.COMPLETED, jobs.settings, pending)
+    assert jobs.store.run(finish) == behind
     assert logged_events(redis_client, lease.job_id) == [{"type": "in_progress", "attempt": 1}]
+    assert jobs.append(lease, "a", "b", "c", log_length=1) == 4
 
 
 def test_a_claim_that_redis_has_lost_shares_its_token_with_no_later_claim(jobs, redis_client):

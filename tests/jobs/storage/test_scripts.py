@@ -48,6 +48,7 @@ def built_commands(jobs):
         transitions.republish(JOB_ID, template),
         transitions.undelivered(template, "normal", None, 1),
         transitions.become_leader("w", 1),
+        transitions.note_primary("run id"),
         queries.queue_position(JOB_ID, "q"),
         transitions.document.add(NewDocument(**DOCUMENT)),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),

@@ -7,7 +7,7 @@ from jobs.storage import transitions
 from jobs.storage.server_info import ServerInfo, server_info
 
 SAFE = ServerInfo(
-    uptime_seconds=1, used_bytes=80, maxmemory_bytes=100, maxmemory_policy="noeviction", has_append_only_file=True
+    run_id="a", used_bytes=80, maxmemory_bytes=100, maxmemory_policy="noeviction", has_append_only_file=True
 )
 
 

@@ -25,7 +25,7 @@ def store(**replies):
     answers = {
         "claim": [CLAIMED],
         "append": [[b"appended", 2]],
-        "finish": [b"finished"],
+        "finish": [[b"finished"]],
         "release": [[b"released", 5]],
     }
     return ScriptedStore(**(answers | replies))

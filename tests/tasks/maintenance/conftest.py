@@ -5,20 +5,17 @@ import json
 import pytest
 
 from jobs.storage import keys
-from jobs.storage.server_info import server_info
 from tasks import app
 from tasks.queue_message import make_message_template
 from tests.jobs.conftest import Driver
-from tests.support.waiting import until
 
 
 @pytest.fixture
 def jobs(store, settings):
-    """A driver with short leases, so that recovery soon trusts a server that has just started."""
+    """A driver with short leases."""
     short = settings.model_copy(update={"lease_seconds": 0.3, "heartbeat_seconds": 0.1, "max_worker_losses": 3})
     driver = Driver(store, short)
     driver.message_template = make_message_template(app, short)
-    until(lambda: store.run(server_info()).uptime_seconds > 2.3)
     return driver
 
 

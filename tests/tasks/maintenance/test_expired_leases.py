@@ -55,29 +55,29 @@ def test_a_job_that_loses_too_many_workers_fails_with_a_clear_code(jobs, tick, r
 
 def test_no_lease_is_judged_right_after_an_outage():
     """A lease that expired during an outage does not prove that its worker is lost: no worker could renew."""
-    assert may_judge_leases(seconds_since_outage=100, uptime_seconds=100, lease_seconds=0.3)
-    assert not may_judge_leases(seconds_since_outage=100, uptime_seconds=1, lease_seconds=0.3)
-    assert not may_judge_leases(seconds_since_outage=1, uptime_seconds=100, lease_seconds=0.3)
+    assert may_judge_leases(seconds_since_outage=100, primary_seconds=100, lease_seconds=0.3)
+    assert not may_judge_leases(seconds_since_outage=100, primary_seconds=1, lease_seconds=0.3)
+    assert not may_judge_leases(seconds_since_outage=1, primary_seconds=100, lease_seconds=0.3)
 
 
 @pytest.mark.parametrize(
-    ("uptime_seconds", "seconds_since_outage", "state"),
+    ("primary_seconds", "seconds_since_outage", "state"),
     [(100, 100, State.QUEUED), (1, 100, State.IN_PROGRESS), (100, 1, State.IN_PROGRESS)],
-    ids=["settled", "server restarted", "connection lost"],
+    ids=["settled", "new primary", "connection lost"],
 )
 def test_an_expired_lease_waits_until_the_outage_is_over(
-    jobs, redis_client, monkeypatch, uptime_seconds, seconds_since_outage, state
+    jobs, redis_client, monkeypatch, primary_seconds, seconds_since_outage, state
 ):
-    """Recovery waits both after a restart of the server and after a lost connection of this worker."""
+    """Recovery waits both after a restart or a failover of the server and after a lost connection of this worker."""
     monkeypatch.setattr(AsyncStore, "seconds_since_outage", seconds_since_outage)
-    server = jobs.store.run(server_info()).model_copy(update={"uptime_seconds": uptime_seconds})
+    server = jobs.store.run(server_info())
     now_ms = jobs.store.run(queries.server_time_ms())
     job_id = jobs.lease().job_id
     expire_lease(redis_client, job_id)
 
     async def recover():
         store = AsyncStore(connect_async(jobs.settings))
-        await recover_jobs(Tick(store, jobs.message_template, jobs.settings, now_ms, server))
+        await recover_jobs(Tick(store, jobs.message_template, jobs.settings, now_ms, server, primary_seconds))
         await store.close()
 
     asyncio.run(recover())
