@@ -20,6 +20,7 @@ from bench.load import SubmitRequest, SubmitResult, submit_many
 from bench.plan import Plan
 from bench.systems import System
 from jobs.settings import PROJECT_ROOT
+from local.redis_server import find_binary
 from tests.support.processes import Process, free_port
 
 START_SECONDS: Final = 60.0
@@ -41,7 +42,8 @@ class Runner:
         self.plan = plan
         self.system = system
         self.web_port = free_port()
-        self.groups: dict[str, list[int]] = {"workers": [], "web": [], "redis": [], "provider": []}
+        groups = ("workers", "web", "redis", "replica", "provider")
+        self.groups: dict[str, list[int]] = {name: [] for name in groups}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -61,11 +63,20 @@ class Runner:
         self.redis_url = f"redis://127.0.0.1:{port}/0"
         env = {"CHATQUEUE_EMBEDDED_REDIS_PORT": str(port), "CHATQUEUE_DATA_DIR": str(self._folder), "REDIS_URL": ""}
         self._start("redis", [sys.executable, "-m", "local.redis_server"], env, "Ready to accept connections")
+        if self.system.has_replica:
+            self._start_replica(port)
         command = [sys.executable, "-m", "local.offline_model", "--port", "0", *self.system.provider]
         model = self._start("provider", command, {}, "listening on")
         self.model_url = model.wait_for("listening on").split()[-1]
         self.redis = redis.Redis.from_url(self.redis_url)
         self._stack.callback(self.redis.close)
+
+    def _start_replica(self, primary_port: int) -> None:
+        folder = self._folder / "replica"
+        folder.mkdir()
+        command = [find_binary(), "--port", free_port(), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]
+        command += ["--appendonly", "yes", "--replicaof", f"127.0.0.1 {primary_port}"]
+        self._start("replica", list(map(str, command)), {}, "REPLICA sync: Finished with success")
 
     @cached_property
     def environment(self) -> dict[str, str]:

@@ -46,6 +46,7 @@ class System:
     env: Mapping[str, str] = field(default_factory=dict)
     prompt: str = "[[offline delay={delay} tokens={tokens}]] Hello"
     provider: tuple[str, ...] = ()  # additional arguments of the provider
+    has_replica: bool = False  # of Redis
 
     def bin_folder(self) -> Path:
         """The folder of its programs. Raises NotInstalled."""
@@ -83,6 +84,16 @@ CHATQUEUE = System(
     id_field="job_id",
     tasks="bench.chatqueue_client",
     env={"CHATQUEUE_WORKER_CONCURRENCY": "{in_flight}"},
+)
+
+DURABILITIES = tuple(
+    replace(
+        CHATQUEUE,
+        name=f"chatqueue, {durability}",
+        env={**CHATQUEUE.env, "CHATQUEUE_DURABILITY": durability},
+        has_replica=True,
+    )
+    for durability in ("process", "replicas=1", "disk")
 )
 
 VARIANTS = (

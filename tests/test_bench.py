@@ -43,6 +43,7 @@ ROWS = {  # the row of each table that is run here
     "overview": "chatqueue",
     "memory": "chatqueue",
     "ask": "chatqueue",
+    "durability": "chatqueue, replicas=1",
 }
 BURN = "import os; [sum(range(10_000_000)) for _ in range(2)]; print('done', flush=True); input()"
 

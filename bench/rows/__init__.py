@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bench.plan import Plan
-from bench.rows import ask, calls, first_token, latency, memory, openai_client, overview, relay, submit
+from bench.rows import ask, calls, durability, first_token, latency, memory, openai_client, overview, relay, submit
 from bench.table import Table
 
 FAMILIES: Final[Mapping[str, Callable[[Plan], Table[Any]]]] = {
@@ -18,4 +18,5 @@ FAMILIES: Final[Mapping[str, Callable[[Plan], Table[Any]]]] = {
     "overview": overview.table,
     "memory": memory.table,
     "ask": ask.table,
+    "durability": durability.table,
 }
