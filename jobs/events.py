@@ -7,12 +7,13 @@ attempt_incomplete    the attempt ended without an answer, its text is void, and
 completed | incomplete | failed | cancelled      the last event
 """
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
-from jobs.base import FrozenModel
+from jobs.base import FrozenModel, read_stored
 from jobs.kinds.base import TextAnswer
 from jobs.models import JobView
 from jobs.results import Citation, JobError, Usage
@@ -68,22 +69,39 @@ class EventBatch(FrozenModel):
     lines: Annotated[tuple[bytes, ...], Field(repr=False)]
 
     @classmethod
-    def from_message(cls, message: bytes) -> Self:
-        """Parse a message of the job's channel; include_log.lua writes it."""
+    def from_message(cls, message: bytes) -> Self | None:
+        """Parse a message of the job's channel; include_log.lua writes it. None for one that cannot be read."""
         head, *lines = message.split(b"\n")
-        return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
+        _, _, first = head.partition(b" ")
+        if not first.isdigit():
+            return None
+        return cls(first=int(first), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
 
-    def events_from(self, number: int) -> tuple[Event, ...] | None:
-        """The events from ``number`` on; None if earlier events are missing, or if the log ended before ``number``."""
+    def lines_from(self, number: int) -> tuple[bytes, ...] | None:
+        """The entries from ``number`` on; None if earlier ones are missing, or if the log ended before ``number``."""
         if self.first > number or (self.is_last and number >= self.first + len(self.lines)):
             return None
-        return read_events(self.lines[number - self.first :], number)
+        return self.lines[number - self.first :]
 
 
 def read_events(lines: Sequence[bytes], first: int) -> tuple[Event, ...]:
-    """Parse consecutive entries of the log; the first has the number ``first``."""
-    entries = map(_LOG_ENTRY.validate_json, lines)
-    return tuple(entry.model_copy(update={"sequence_number": first + i}) for i, entry in enumerate(entries))
+    """Parse consecutive entries of the log; the first has the number ``first``.
+
+    An entry that this version cannot read, such as one of a newer type, is skipped and keeps its number.
+    """
+    entries = ((first + i, _read_entry(line)) for i, line in enumerate(lines))
+    return tuple(entry.model_copy(update={"sequence_number": number}) for number, entry in entries if entry)
+
+
+def _read_entry(line: bytes) -> Event | None:
+    try:
+        return _LOG_ENTRY.validate_json(line)
+    except ValidationError:
+        pass
+    try:
+        return read_stored(_LogEntry, json.loads(line))[0]
+    except (ValueError, TypeError, AttributeError, RecursionError):  # ValidationError is a ValueError
+        return None
 
 
 def replay(view: JobView, after: int) -> tuple[Event, ...]:
@@ -100,19 +118,18 @@ def replay(view: JobView, after: int) -> tuple[Event, ...]:
         events.append(Event(sequence_number=None, type="in_progress", attempt=record.attempts or None))
         if answer is not None and answer.text:
             events.append(Event(sequence_number=end - 1, type="delta", text=answer.text))
-    if after < end:
-        events.append(_last_event(end, view))
-    return tuple(events)
+    return (*events, *last_event(view, after))
 
 
-def _last_event(number: int, view: JobView) -> Event:
-    """The final event as it was written to the log. It contains no part of a partial answer."""
-    state = view.record.state
+def last_event(view: JobView, after: int) -> tuple[Event, ...]:
+    """The final event as it was written to the log, for a reader that has the events up to ``after``.
+
+    Nothing for a state that this version does not know. The event contains no part of a partial answer.
+    """
+    state, number = view.record.state, (view.record.log_length or 1) - 1
+    if state is None or after >= number:
+        return ()
     answer = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
-    return Event(
-        sequence_number=number,
-        type=state.value,
-        usage=answer.usage if answer else None,
-        error=view.error,
-        **(answer.event_fields() if answer else {}),
-    )
+    fields = answer.event_fields() if answer else {}
+    usage = answer.usage if answer else None
+    return (Event(sequence_number=number, type=state.value, usage=usage, error=view.error, **fields),)

@@ -40,7 +40,10 @@ class ResponseEncoder:
 
     def finish(self, view: JobView) -> bytes:
         self.is_finished = True
-        return self._encode_events(self._events.finish(response_object(snapshot_of(view, self._request))))
+        snapshot = snapshot_of(view, self._request)
+        if snapshot.lost_answer:
+            return self._encode_events(self._events.fail(snapshot.lost_answer))
+        return self._encode_events(self._events.finish(response_object(snapshot)))
 
     def fail(self, error: JobError) -> bytes:
         self.is_finished = True

@@ -44,6 +44,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 
 from typing import Final
 
+from jobs import models
 from jobs.states import State
 
 SEQ: Final = "cq:seq"
@@ -66,7 +67,7 @@ CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
 FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it
 
-DEFAULT_QUEUE: Final = "chatqueue"
+DEFAULT_QUEUE: Final = models.DEFAULT_QUEUE
 _PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test compares it with kombu's
 
 
