@@ -9,11 +9,12 @@ completed | incomplete | failed | cancelled      the last event
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
 from jobs.base import FrozenModel, read_stored
+from jobs.errors import InternalError
 from jobs.kinds.base import TextAnswer
 from jobs.models import JobView
 from jobs.results import Citation, JobError, Usage
@@ -47,9 +48,26 @@ class Event(FrozenModel):
         default=None, description="On the last event of a chat about documents: the places that the answer is based on."
     )
 
+    _is_unreadable: bool = PrivateAttr(default=False)
+
     @property
     def is_final(self) -> bool:
         return self.type in FINAL_STATES
+
+    @property
+    def is_unreadable(self) -> bool:
+        """True for an entry of the log that is damaged. It may have been a part of the answer."""
+        return self._is_unreadable
+
+    def error_of_damage(self) -> InternalError:
+        """The error for a reader that would take a stream with a gap for complete."""
+        return InternalError("an entry of the event log is damaged")
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        event = cls(sequence_number=None, type="upstream")
+        event._is_unreadable = True  # same class
+        return event
 
 
 class _LogEntry(Event):
@@ -87,7 +105,8 @@ class EventBatch(FrozenModel):
 def read_events(lines: Sequence[bytes], first: int) -> tuple[Event, ...]:
     """Parse consecutive entries of the log; the first has the number ``first``.
 
-    An entry that this version cannot read, such as one of a newer type, is skipped and keeps its number.
+    An entry of a type that this version does not know is skipped and keeps its number. Unknown and unreadable fields
+    are left out. An entry that cannot be read at all is an event that ``is_unreadable``.
     """
     entries = ((first + i, _read_entry(line)) for i, line in enumerate(lines))
     return tuple(entry.model_copy(update={"sequence_number": number}) for number, entry in entries if entry)
@@ -99,9 +118,11 @@ def _read_entry(line: bytes) -> Event | None:
     except ValidationError:
         pass
     try:
-        return read_stored(_LogEntry, json.loads(line))[0]
-    except (ValueError, TypeError, AttributeError, RecursionError):  # ValidationError is a ValueError
-        return None
+        fields = json.loads(line)
+        is_known = fields["type"] in get_args(EventType)
+        return read_stored(_LogEntry, fields)[0] if is_known else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # ValidationError is a ValueError
+        return Event.unreadable()
 
 
 def replay(view: JobView, after: int) -> tuple[Event, ...]:

@@ -174,16 +174,9 @@ def document_page(tenant: str, before_seq: int | None, limit: int) -> Command[li
     return _page_of(keys.documents(tenant), before_seq, limit)
 
 
-def index_members(index: str, cursor: int, limit: int) -> Command[tuple[int, list[str]]]:
-    """About ``limit`` members of an index, from the cursor of the call before on, and the next cursor; 0 at the end."""
-    return plain_command(
-        "ZSCAN",
-        index,
-        cursor,
-        "COUNT",
-        limit,
-        read=lambda reply: (int(reply[0]), _read_ids(member for member, _ in reply[1])),
-    )
+def index_members(index: str, start: int, limit: int) -> Command[list[str]]:
+    """Members of an index in its order, from position ``start`` (0-based) on."""
+    return plain_command("ZRANGE", index, start, start + limit - 1, read=_read_ids)
 
 
 def _page_of(index: str, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:

@@ -89,6 +89,8 @@ class CompletionEncoder:
         return b""
 
     def encode(self, event: Event) -> bytes:
+        if event.is_unreadable:
+            raise event.error_of_damage()
         match event.type:
             case "in_progress":
                 self._replay_filter.restart()

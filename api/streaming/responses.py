@@ -36,6 +36,8 @@ class ResponseEncoder:
         return b""
 
     def encode(self, event: Event) -> bytes:
+        if event.is_unreadable:
+            raise event.error_of_damage()
         return b"" if event.is_final else self._encode_events(self._events.translate(event))
 
     def finish(self, view: JobView) -> bytes:

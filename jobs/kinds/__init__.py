@@ -88,7 +88,7 @@ def _without_ignorable_fields(stored: bytes) -> JobRequest | None:
 
 
 def read_answer(stored: Any) -> Answer | None:
-    """A stored answer, parsed from JSON; None if this version cannot read it. An unreadable optional field is left out."""
+    """A stored answer, given as parsed JSON, without unreadable optional fields; None if it cannot be read."""
     kind = stored.get("kind") if isinstance(stored, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         return None

@@ -38,14 +38,14 @@ class GhostSweep:
             (keys.documents(DEFAULT_TENANT), keys.document),
         )
         self._position = 0
-        self._cursor = 0
+        self._start = 0  # in the index: entries that come or go meanwhile may hide one from this round
         self._jobs = 0
         self._documents = 0
 
     async def drop_ghosts(self, tick: Tick) -> None:
         """Check the next page of the round."""
         index, record_key = self._indexes[self._position]
-        self._cursor, ids = await tick.store.run(queries.index_members(index, self._cursor, _PAGE_SIZE))
+        ids = await tick.store.run(queries.index_members(index, self._start, _PAGE_SIZE))
         ghosts = await tick.store.run(transitions.ghosts({name: record_key(name) for name in ids}))
         if record_key is keys.job:
             await asyncio.gather(*(tick.store.run(transitions.delete(name, None)) for name in ghosts))
@@ -56,10 +56,12 @@ class GhostSweep:
             self._documents += len(ghosts)
         if ghosts:
             await tick.store.run(transitions.count_ghosts(len(ghosts)))
-        if self._cursor == 0:
+        self._start += len(ids) - len(ghosts)
+        if len(ids) < _PAGE_SIZE:
             self._end_index()
 
     def _end_index(self) -> None:
+        self._start = 0
         self._position = (self._position + 1) % len(self._indexes)
         if self._position == 0:
             if self._jobs or self._documents:
