@@ -16,7 +16,7 @@ from tests.support.processes import PROJECT_ROOT
 JOBS = 1_000
 _SLOTS = 20
 _JOB_SECONDS = 0.5
-_END_SECONDS = 120.0
+_END_SECONDS = 240.0  # a worker of the other version may win the message of a job several times
 
 
 def deploy_over_previous(environment: Environment) -> None:

@@ -21,7 +21,7 @@
 --   lease_ms
 --   channel            where the job's events are published
 --   reader             identifies how this worker reads requests
---   put_back_ms        least wait of a job that this worker cannot run
+--   put_back_ms        least wait of a job that this worker cannot run, with jitter
 --   abilities...       the needs that this worker meets
 -- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request}
 --          {gone}: there is no such job
@@ -91,13 +91,13 @@ local function lacking()
   return #missing == 0 and record[unreadable_by] and {'request'} or missing
 end
 
--- The wait grows with the job's age, so that many such jobs do not keep workers busy.
+-- From 10 minutes on the wait grows with the age of the job, up to six times: a deploy is over by then.
 local missing = lacking()
 if #missing > 0 then
   take_message(messages, claimed)
   take_message(messages_high, claimed_high)
   local age_ms = now - (tonumber(record.created_at_ms) or now)
-  local wait_ms = math.max(put_back_ms, math.min(age_ms / 10, put_back_ms * 12))
+  local wait_ms = put_back_ms * math.max(1, math.min(age_ms / 600000, 6))
   local retry_at = string.format('%.0f', now + wait_ms)
   redis.call('HSET', job, 'retry_at_ms', retry_at, 'error_code',
     missing[1] == 'request' and 'request_unreadable' or 'no_capable_worker')

@@ -1,6 +1,7 @@
 """The transitions of an attempt: claim, renew, append, finish or fail, release."""
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -28,7 +29,7 @@ from jobs.storage.transitions.shared_arguments import (
 
 AttemptEnd: TypeAlias = Literal["failures", "worker_losses", "refund"]
 FinishPrecondition: TypeAlias = Literal["holder", "expired", "queued"]
-PUT_BACK_SECONDS: Final = 5.0  # least wait of a job that a worker cannot run: a deploy replaces workers meanwhile
+PUT_BACK_SECONDS: Final = 5.0  # least wait of a job that a worker cannot run, at most twice this for a new job
 _REQUEST_LOST: Final = JobError(
     code="request_lost", message="the stored request is gone: Redis has evicted or lost it; submit it again"
 )
@@ -104,7 +105,7 @@ def claim(
             "lease_ms": milliseconds(settings.lease_seconds),
             "channel": keys.changed_channel(job_id),
             "reader": request_reader_id(),
-            "put_back_ms": milliseconds(PUT_BACK_SECONDS),
+            "put_back_ms": milliseconds(PUT_BACK_SECONDS * (1 + random.random())),  # noqa: S311  # spreads tries
             "abilities": ABILITIES,
         },
         read=lambda reply: _read_claim(job_id, queue, reply),
