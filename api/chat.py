@@ -59,9 +59,9 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     if body.stream:
         return _stream_response(created, on_disconnect)
     view = view_when_final(created.job_id, services().settings.sync_wait_seconds, on_disconnect, known=created.record)
-    if view.record.state is State.FAILED and view.error is not None:
+    if view.record.state is not State.CANCELLED and view.error is not None:
         raise JobFailedError(created.job_id, view.error)
-    if not view.record.state.is_final:
+    if not view.record.is_final:
         return _accepted_response(view, created)
     return ChatJob.of(view), 200, replayed_header(created)
 
@@ -139,7 +139,7 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
     _check_kind(record)
     last_seen = headers.last_event_id or query.starting_after
     stream = JobStream(record, NativeEncoder(), after=FROM_THE_START if last_seen is None else int(last_seen))
-    if not stream.first_events() and record.state.is_final:
+    if not stream.first_events() and record.is_final:
         return Response(status=HTTPStatus.NO_CONTENT)
     return stream.respond()
 

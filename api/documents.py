@@ -153,10 +153,13 @@ def _ensure_ingest_job(
 
     None if the document was deleted in the meantime. From here on a deletion counts as one after the upload.
     """
-    view = _live_view(app_services, app_services.store.run(transitions.document.add(document)))
+    document_id = app_services.store.run(transitions.document.add(document))
+    view = _live_view(app_services, document_id)
+    if view is None:
+        app_services.store.run(transitions.document.forget(document_id, document.tenant, document.sha256))
     if view is None or not view.is_orphaned:
         return view
-    document_id, ended_job = view.record.document_id, view.record.job_id
+    ended_job = view.record.job_id
     job_id = app_services.store.run(
         transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
     )
@@ -177,7 +180,7 @@ def _live_view(app_services: Services, document_id: str) -> DocumentView | None:
 
 def _cancel(app_services: Services, job_id: str, *, unless: str) -> None:
     job = app_services.store.run(queries.record(job_id))
-    if job is not None and job_id != unless and not job.state.is_final:
+    if job is not None and job_id != unless and not job.is_final:
         app_services.cancel(job)
 
 

@@ -188,7 +188,7 @@ def delete_task(task_id: str) -> Any:
     """
     app_services = services()
     record = lookup.record(app_services.store, task_id)
-    if not record.state.is_final:
+    if not record.is_final:
         app_services.cancel(record)
     app_services.store.run(transitions.delete(task_id, record))
     return "", 204

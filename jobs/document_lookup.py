@@ -39,7 +39,7 @@ def view(store: Store, document_id: str, tenant: str) -> DocumentView:
 
 def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
     """One page of a tenant's documents. Raises InvalidRequest for a malformed cursor."""
-    ids = store.run(queries.document_page(tenant, decode_cursor(cursor), limit + 1))
-    found = [document for document in views(store, ids[:limit]) if document is not None]
-    is_end = len(ids) <= limit or not found
-    return DocumentPage(views=tuple(found), next_cursor=None if is_end else encode_cursor(found[-1].record.seq))
+    entries = store.run(queries.document_page(tenant, decode_cursor(cursor), limit + 1))
+    found = [document for document in views(store, [name for name, _ in entries[:limit]]) if document is not None]
+    next_cursor = encode_cursor(entries[limit - 1][1]) if len(entries) > limit else None
+    return DocumentPage(views=tuple(found), next_cursor=next_cursor)

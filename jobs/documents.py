@@ -21,11 +21,14 @@ One rule: **one job owns a document until that job has made it ready or removed 
 """
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self
 
-from jobs.base import FrozenModel
-from jobs.models import JobRecord
+from pydantic import BeforeValidator
+
+from jobs.base import FrozenModel, read_stored
+from jobs.models import DEFAULT_TENANT, MAX_SHOWN_CHARS, UNKNOWN, Count, JobRecord, Milliseconds, is_job_id
 from jobs.results import JobError
 from jobs.states import State
 
@@ -37,32 +40,62 @@ class DocumentState(StrEnum):
     DELETING = "deleting"  # it is hidden from search; its file and chunks are being removed
 
 
+def _parse_pages(value: Any) -> Any:
+    """The form in the record's hash: a list in JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except RecursionError:
+        raise ValueError("too deep") from None
+
+
+_PageNumbers = Annotated[tuple[Count, ...], BeforeValidator(_parse_pages)]
+
+
 class DocumentRecord(FrozenModel):
     """The stored record of a document."""
 
     document_id: str
     tenant: str
-    state: DocumentState
+    state: DocumentState | None  # None: a state that this version does not know
     job_id: str  # the owner job: it ingests or removes the document, or did so last
-    seq: int  # order of upload, unique
+    seq: Count  # order of upload, unique
     filename: str
     kind: str  # a documents.models.FileType; jobs only stores it
-    size: int  # bytes
+    size: Count  # bytes
     sha256: str
-    created_at_ms: int
-    pages: int | None = None
-    pages_done: int = 0
-    chunks: int | None = None
+    created_at_ms: Milliseconds
+    pages: Count | None = None
+    pages_done: Count = 0
+    chunks: Count | None = None
     embedding_model: str | None = None
-    no_text: tuple[int, ...] = ()  # pages without text, mostly scanned ones
-    damaged: tuple[int, ...] = ()  # pages that cannot be read
+    no_text: _PageNumbers = ()  # pages without text, mostly scanned ones
+    damaged: _PageNumbers = ()  # pages that cannot be read
     error_code: str | None = None
     error_message: str | None = None
+    unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the state with its text
 
     @classmethod
     def from_hash(cls, document_id: str, fields: dict[str, str]) -> Self:
-        lists = {name: tuple(json.loads(fields[name])) for name in ("no_text", "damaged") if name in fields}
-        return cls.model_validate({"document_id": document_id, **fields, **lists})
+        """Read the record's hash. Never raises; see JobRecord.from_hash."""
+        own = {**fields, "document_id": document_id, "unreadable": {}}
+        record, names = read_stored(cls, own, _STAND_INS)
+        if not names:
+            return record
+        shown = {name: fields.get(name, "")[:MAX_SHOWN_CHARS] if name == "state" else None for name in sorted(names)}
+        return record.model_copy(update={"unreadable": shown})
+
+
+_STAND_INS: Final = {
+    "tenant": DEFAULT_TENANT,
+    "state": None,
+    "job_id": "",
+    "seq": 0,
+    "filename": UNKNOWN,
+    "kind": UNKNOWN,
+    "size": 0,
+    "sha256": "",
+    "created_at_ms": 0,
+}
 
 
 class NewDocument(FrozenModel):
@@ -81,7 +114,7 @@ class DocumentView(FrozenModel):
     """A document with its actual state, which depends on its owner job too."""
 
     record: DocumentRecord
-    state: DocumentState
+    state: DocumentState | None  # None: a state that this version does not know
     error: JobError | None = None  # why its job ended without success
     has_job: bool = True  # the job's record exists, even if the job has ended
 
@@ -89,9 +122,14 @@ class DocumentView(FrozenModel):
     def of(cls, record: DocumentRecord, job: JobRecord | None) -> Self:
         """``job``: the record of the owner job; None when it has expired, was deleted, or was never created."""
         state, error = record.state, _own_error(record)
-        if state in _ORPHANED_STATES and (job is None or job.state.is_final):
+        if state in _ORPHANED_STATES and (job is None or job.is_final):
             state, error = _ORPHANED_STATES[state], _orphan_error(record.state, job)
         return cls(record=record, state=state, error=error, has_job=job is not None)
+
+    @property
+    def status(self) -> str:
+        """The name of the state; ``unknown`` for one that this version does not know."""
+        return UNKNOWN if self.state is None else self.state.value
 
     @property
     def is_orphaned(self) -> bool:
@@ -104,13 +142,13 @@ class DocumentView(FrozenModel):
         With the recorded id, concurrent callers create one job instead of several.
         """
         was_never_created = self.record.state is not DocumentState.FAILED and not self.has_job
-        return self.record.job_id if was_never_created else new_job
+        return self.record.job_id if was_never_created and is_job_id(self.record.job_id) else new_job
 
 
 _ORPHANED_STATES = {DocumentState.INGESTING: DocumentState.FAILED, DocumentState.DELETING: DocumentState.DELETING}
 
 
-def _orphan_error(state: DocumentState, job: JobRecord | None) -> JobError:
+def _orphan_error(state: DocumentState | None, job: JobRecord | None) -> JobError:
     prefix, advice = _INGEST if state is DocumentState.INGESTING else _REMOVAL
     if job is None or job.state is State.COMPLETED:
         return JobError(code=f"{prefix}_lost", message=f"no task handles the document any more; {advice}")
@@ -139,6 +177,10 @@ def unavailable_error(document_id: str, view: DocumentView | None, tenant: str) 
         )
     if view.state is DocumentState.FAILED:
         return JobError(code="document_failed", message=f"the document {document_id} could not be ingested")
+    if view.state is None:
+        return JobError(
+            code="document_not_ready", message=f"another version of the server works on the document {document_id}"
+        )
     return None
 
 

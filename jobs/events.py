@@ -7,12 +7,14 @@ attempt_incomplete    the attempt ended without an answer, its text is void, and
 completed | incomplete | failed | cancelled      the last event
 """
 
+import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
-from jobs.base import FrozenModel
+from jobs.base import FrozenModel, read_stored
+from jobs.errors import InternalError
 from jobs.kinds.base import TextAnswer
 from jobs.models import JobView
 from jobs.results import Citation, JobError, Usage
@@ -46,9 +48,26 @@ class Event(FrozenModel):
         default=None, description="On the last event of a chat about documents: the places that the answer is based on."
     )
 
+    _is_unreadable: bool = PrivateAttr(default=False)
+
     @property
     def is_final(self) -> bool:
         return self.type in FINAL_STATES
+
+    @property
+    def is_unreadable(self) -> bool:
+        """True for an entry of the log that is damaged. It may have been a part of the answer."""
+        return self._is_unreadable
+
+    def error_of_damage(self) -> InternalError:
+        """The error for a reader that would take a stream with a gap for complete."""
+        return InternalError("an entry of the event log is damaged")
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        event = cls(sequence_number=None, type="upstream")
+        event._is_unreadable = True  # same class
+        return event
 
 
 class _LogEntry(Event):
@@ -68,22 +87,42 @@ class EventBatch(FrozenModel):
     lines: Annotated[tuple[bytes, ...], Field(repr=False)]
 
     @classmethod
-    def from_message(cls, message: bytes) -> Self:
-        """Parse a message of the job's channel; include_log.lua writes it."""
+    def from_message(cls, message: bytes) -> Self | None:
+        """Parse a message of the job's channel; include_log.lua writes it. None for one that cannot be read."""
         head, *lines = message.split(b"\n")
-        return cls(first=int(head.split()[1]), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
+        _, _, first = head.partition(b" ")
+        if not first.isdigit():
+            return None
+        return cls(first=int(first), is_last=message.startswith(keys.FINAL_CHANGE_PREFIX), lines=tuple(lines))
 
-    def events_from(self, number: int) -> tuple[Event, ...] | None:
-        """The events from ``number`` on; None if earlier events are missing, or if the log ended before ``number``."""
+    def lines_from(self, number: int) -> tuple[bytes, ...] | None:
+        """The entries from ``number`` on; None if earlier ones are missing, or if the log ended before ``number``."""
         if self.first > number or (self.is_last and number >= self.first + len(self.lines)):
             return None
-        return read_events(self.lines[number - self.first :], number)
+        return self.lines[number - self.first :]
 
 
 def read_events(lines: Sequence[bytes], first: int) -> tuple[Event, ...]:
-    """Parse consecutive entries of the log; the first has the number ``first``."""
-    entries = map(_LOG_ENTRY.validate_json, lines)
-    return tuple(entry.model_copy(update={"sequence_number": first + i}) for i, entry in enumerate(entries))
+    """Parse consecutive entries of the log; the first has the number ``first``.
+
+    An entry of a type that this version does not know is skipped and keeps its number. Unknown and unreadable fields
+    are left out. An entry that cannot be read at all is an event that ``is_unreadable``.
+    """
+    entries = ((first + i, _read_entry(line)) for i, line in enumerate(lines))
+    return tuple(entry.model_copy(update={"sequence_number": number}) for number, entry in entries if entry)
+
+
+def _read_entry(line: bytes) -> Event | None:
+    try:
+        return _LOG_ENTRY.validate_json(line)
+    except ValidationError:
+        pass
+    try:
+        fields = json.loads(line)
+        is_known = fields["type"] in get_args(EventType)
+        return read_stored(_LogEntry, fields)[0] if is_known else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # ValidationError is a ValueError
+        return Event.unreadable()
 
 
 def replay(view: JobView, after: int) -> tuple[Event, ...]:
@@ -100,19 +139,18 @@ def replay(view: JobView, after: int) -> tuple[Event, ...]:
         events.append(Event(sequence_number=None, type="in_progress", attempt=record.attempts or None))
         if answer is not None and answer.text:
             events.append(Event(sequence_number=end - 1, type="delta", text=answer.text))
-    if after < end:
-        events.append(_last_event(end, view))
-    return tuple(events)
+    return (*events, *last_event(view, after))
 
 
-def _last_event(number: int, view: JobView) -> Event:
-    """The final event as it was written to the log. It contains no part of a partial answer."""
-    state = view.record.state
+def last_event(view: JobView, after: int) -> tuple[Event, ...]:
+    """The final event as it was written to the log, for a reader that has the events up to ``after``.
+
+    Nothing for a state that this version does not know. The event contains no part of a partial answer.
+    """
+    state, number = view.record.state, (view.record.log_length or 1) - 1
+    if state is None or after >= number:
+        return ()
     answer = view.answer if state in {State.COMPLETED, State.INCOMPLETE} else None
-    return Event(
-        sequence_number=number,
-        type=state.value,
-        usage=answer.usage if answer else None,
-        error=view.error,
-        **(answer.event_fields() if answer else {}),
-    )
+    fields = answer.event_fields() if answer else {}
+    usage = answer.usage if answer else None
+    return (Event(sequence_number=number, type=state.value, usage=usage, error=view.error, **fields),)

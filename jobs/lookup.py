@@ -8,6 +8,7 @@ from jobs import queries
 from jobs.base import FrozenModel
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
 from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
+from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
@@ -20,6 +21,8 @@ QUEUES: Final = (keys.DEFAULT_QUEUE,)
 MAX_PAGE_ROUND_TRIPS: Final = 5  # further reads of the index when expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
 MAX_RETRY_PAGES: Final = 20
+_STATES_WITH_OUTCOME: Final = (State.COMPLETED, State.INCOMPLETE, State.FAILED)
+_ANSWER_LOST: Final = JobError(code="answer_lost", message="the stored outcome is gone: Redis has evicted or lost it")
 RETRY_PAGE_SIZE: Final = 500  # records read in one round trip during a bulk retry
 
 
@@ -119,9 +122,16 @@ def view(store: Store, job_id: str) -> JobView:
     found, outcome, position = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
-    if found.state.is_final:
-        return JobView(record=found, answer=outcome[0], error=outcome[1])
+    if found.is_final:
+        return final_view(found, outcome)
     return JobView(record=_with_queue_position(found, position))
+
+
+def final_view(job: JobRecord, outcome: queries.Outcome) -> JobView:
+    """A final job with its outcome. An answer or an error that Redis has lost is the error ``answer_lost``."""
+    answer, error = outcome
+    is_lost = answer is None and error is None and job.state in _STATES_WITH_OUTCOME
+    return JobView(record=job, answer=answer, error=_ANSWER_LOST if is_lost else error)
 
 
 def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
@@ -151,9 +161,9 @@ def page(store: Store, state: State | None, cursor: str | None, limit: int) -> J
         entries = store.run(queries.page(state, before, limit + 1))
         collected += _still_in_state(store, entries[:limit], state)
         if len(collected) >= limit:
-            last = collected[limit - 1]
-            is_end = last.job_id == entries[-1][0]
-            return JobPage(records=tuple(collected[:limit]), next_cursor=None if is_end else encode_cursor(last.seq))
+            last = collected[limit - 1].job_id
+            cursor = None if last == entries[-1][0] else encode_cursor(dict(entries)[last])
+            return JobPage(records=tuple(collected[:limit]), next_cursor=cursor)
         if len(entries) <= limit:
             return JobPage(records=tuple(collected), next_cursor=None)
         before = entries[limit - 1][1]

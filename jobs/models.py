@@ -1,20 +1,24 @@
 """Jobs as frozen pydantic models: the record of a job, and the lease under which an attempt may write."""
 
+import json
 import re
 import uuid
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from jobs.base import FrozenModel
-from jobs.kinds import JOB_ID_PREFIXES, KindName
+from jobs.base import FrozenModel, read_stored
+from jobs.kinds import KINDS
 from jobs.kinds.base import Answer, JobRequest
 from jobs.results import JobError, Usage
 from jobs.states import State
 
-JOB_ID_PATTERN: Final = rf"^({'|'.join(JOB_ID_PREFIXES)})_[0-9a-f]{{32}}$"
+JOB_ID_PATTERN: Final = "^[a-z][a-z0-9]{0,15}_[0-9a-f]{32}$"  # any prefix: a newer version may add a kind of job
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 DEFAULT_TENANT: Final = "default"  # the tenant of every job, until callers have API keys of their own
+DEFAULT_QUEUE: Final = "chatqueue"
+UNKNOWN: Final = "unknown"  # stands for text in a record that this version cannot read
 PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values of at most 64 bytes)
 
 
@@ -28,13 +32,38 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None  # not match: its `$` accepts a trailing line break
 
 
+_MAX_MS: Final = 253_402_300_799_999  # the end of the year 9999, beyond which a datetime cannot go
+Milliseconds = Annotated[int, Field(ge=0, le=_MAX_MS)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class FailedAttempt(FrozenModel):
     """The error that ended one attempt."""
 
-    attempt: int
-    at_ms: int
+    attempt: Count
+    at_ms: Milliseconds
     code: str
     message: str
+
+    @classmethod
+    def from_entry(cls, number: int, entry: bytes) -> Self:
+        """Read one entry of the list of failed attempts, the ``number``-th. Never raises."""
+        stand_ins = {"attempt": number, "at_ms": 0, "code": "unreadable", "message": _UNREADABLE_ATTEMPT}
+        try:
+            return cls.model_validate_json(entry)
+        except ValidationError:
+            return read_stored(cls, _json_object(entry), stand_ins)[0]
+
+
+_UNREADABLE_ATTEMPT: Final = "this entry cannot be read: another version wrote it, or it is damaged"
+
+
+def _json_object(stored: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(stored)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 class NewJob(FrozenModel):
@@ -98,32 +127,44 @@ class Progress(FrozenModel):
         return cls(pages_done=done, pages=pages)
 
 
+def _parse_usage(value: Any) -> Any:
+    """The form in the record's hash; an empty one is none."""
+    return (Usage.from_string(value) if value else None) if isinstance(value, str) else value
+
+
+def _parse_progress(value: Any) -> Any:
+    return (Progress.from_string(value) if value else None) if isinstance(value, str) else value
+
+
 class JobRecord(FrozenModel):
-    """The record of a job, without its request and its answer."""
+    """The record of a job, without its request and its answer.
+
+    Another version may have written it: ``unreadable`` names what this version cannot read.
+    """
 
     job_id: str
-    kind: KindName
+    kind: str  # one of KINDS, unless a newer version created the job
     tenant: str
     queue: str
-    state: State
-    version: int  # grows with each write; the ETag
-    seq: int  # order of creation, unique
-    token: int = 0  # of the latest claim
-    log_start: int = 0  # length of the log right after that claim: identifies the attempt
-    attempts: int
-    failures: int = 0  # attempts that ended with an error
-    worker_losses: int = 0  # attempts that ended with their worker
-    max_attempts: int
-    created_at_ms: int
-    deadline_ms: int | None = None
-    start_by_ms: int | None = None
-    cancel_at_ms: int | None = None
-    started_at_ms: int | None = None  # of the latest attempt
-    finished_at_ms: int | None = None
-    retry_at_ms: int | None = None  # set while the job waits for its next attempt
-    usage: Usage | None = None  # of the latest attempt, also while it runs
-    progress: Progress | None = None  # of the latest attempt to ingest a document, once pages are done
-    log_length: int | None = None  # of the complete event log of a final job; the log may expire before the record
+    state: State | None  # None: a state that this version does not know
+    version: Count  # grows with each write; the ETag
+    seq: Count  # order of creation, unique
+    token: Count = 0  # of the latest claim
+    log_start: Count = 0  # length of the log right after that claim: identifies the attempt
+    attempts: Count
+    failures: Count = 0  # attempts that ended with an error
+    worker_losses: Count = 0  # attempts that ended with their worker
+    max_attempts: Count
+    created_at_ms: Milliseconds
+    deadline_ms: Milliseconds | None = None
+    start_by_ms: Milliseconds | None = None
+    cancel_at_ms: Milliseconds | None = None
+    started_at_ms: Milliseconds | None = None  # of the latest attempt
+    finished_at_ms: Milliseconds | None = None
+    retry_at_ms: Milliseconds | None = None  # set while the job waits for its next attempt
+    usage: Annotated[Usage | None, BeforeValidator(_parse_usage)] = None  # of the latest attempt, also while it runs
+    progress: Annotated[Progress | None, BeforeValidator(_parse_progress)] = None  # of the latest ingest, with pages
+    log_length: Count | None = None  # of the complete event log of a final job; the log may expire before the record
     preview: str = Field(default="", repr=False)
     model: str | None = None
     owner: str | None = None
@@ -133,13 +174,51 @@ class JobRecord(FrozenModel):
     idempotency: str | None = Field(default=None, repr=False)  # digest of its Idempotency-Key
     queue_position: int | None = None  # jobs ahead of this one; None: not queued
     estimated_wait_ms: int | None = None  # from the recent throughput; None: unknown
+    unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the kind and the state with their text
 
     @classmethod
-    def from_hash(cls, job_id: str, fields: dict[str, Any]) -> Self:
-        """Read the record's hash. Unknown fields are ignored: workers of different versions may run together."""
-        parsers = {"usage": Usage.from_string, "progress": Progress.from_string}
-        read = {name: parse(fields[name]) for name, parse in parsers.items() if fields.get(name)}
-        return cls.model_validate({"job_id": job_id, **fields, **read})
+    def from_hash(cls, job_id: str, fields: dict[str, str]) -> Self:
+        """Read the record's hash. Never raises: workers of different versions may run together.
+
+        Unknown fields are ignored. An unreadable field has its default or a stand-in, and ``unreadable`` names it.
+        """
+        record, names = read_stored(cls, {**fields, "job_id": job_id, "unreadable": {}}, _STAND_INS)
+        if record.kind not in KINDS:
+            names |= {"kind"}
+        if not names:
+            return record
+        shown = {name: fields.get(name, "")[:MAX_SHOWN_CHARS] if name in _SHOWN else None for name in sorted(names)}
+        return record.model_copy(update={"unreadable": shown})
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended, also in a state that this version does not know."""
+        return self.finished_at_ms is not None if self.state is None else self.state.is_final
+
+    @property
+    def status(self) -> str:
+        """The name of the state; ``unknown`` for one that this version does not know."""
+        return UNKNOWN if self.state is None else self.state.value
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether more than the kind is unreadable. Only a cancel, which needs to understand nothing, can end it."""
+        return bool(self.unreadable.keys() - {"kind"})
+
+
+MAX_SHOWN_CHARS: Final = 64  # of a kind or a state that cannot be read
+_SHOWN: Final = frozenset({"kind", "state"})
+_STAND_INS: Final = {
+    "kind": UNKNOWN,
+    "tenant": DEFAULT_TENANT,
+    "queue": DEFAULT_QUEUE,
+    "state": None,
+    "version": 0,
+    "seq": 0,
+    "attempts": 0,
+    "max_attempts": 0,
+    "created_at_ms": 0,
+}
 
 
 class QueuePosition(FrozenModel):

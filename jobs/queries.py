@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 from jobs.documents import DocumentRecord
@@ -53,10 +54,8 @@ def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str]
     """The fingerprint of the request that an Idempotency-Key was used with, and the id of its job."""
 
     def read(stored: bytes | None) -> tuple[str, str] | None:
-        if stored is None:
-            return None
-        fingerprint, job_id = text(stored).split()
-        return fingerprint, job_id
+        entry = (stored or b"").decode(errors="replace").split()
+        return (entry[0], entry[1]) if len(entry) > 1 else None
 
     return plain_command("GET", keys.idempotency(tenant, digest), read=read)
 
@@ -65,8 +64,8 @@ def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
     """How often the request that created this job was resent, by its client's own count."""
 
     def read(entries: list[bytes]) -> int:
-        counts = dict(text(entry).split()[:2] for entry in entries)
-        return int(counts.get(job_id, 0))
+        counts = _read_counts({entry.split()[0]: entry.split()[1] for entry in entries if len(entry.split()) > 1})
+        return counts.get(job_id, 0)
 
     return plain_command("LRANGE", keys.resends(tenant, digest), 0, -1, read=read)
 
@@ -78,20 +77,18 @@ def events(job_id: str, first: int, limit: int) -> Command[list[bytes]]:
 
 def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
     return plain_command(
-        "LRANGE", keys.attempts(job_id), 0, -1, read=lambda lines: tuple(map(FailedAttempt.model_validate_json, lines))
+        "LRANGE",
+        keys.attempts(job_id),
+        0,
+        -1,
+        read=lambda lines: tuple(FailedAttempt.from_entry(number, line) for number, line in enumerate(lines, 1)),
     )
 
 
 def page(state: State | None, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
     """Ids with their order of creation, the newest first; only those created before ``before_seq``."""
     name = keys.INDEX_ALL if state is None else keys.index(state)
-    top = "+inf" if before_seq is None else f"({before_seq}"
-
-    def read(reply: list[bytes]) -> list[tuple[str, int]]:
-        """RESP2 returns id, score, id, score in one flat list."""
-        return [(text(job_id), int(seq)) for job_id, seq in zip(reply[::2], reply[1::2], strict=True)]
-
-    return plain_command("ZREVRANGEBYSCORE", name, top, "-inf", "WITHSCORES", "LIMIT", 0, limit, read=read)
+    return _page_of(name, before_seq, limit)
 
 
 def count(state: State) -> Command[int]:
@@ -155,7 +152,7 @@ def due_tombstones(now_ms: int, limit: int) -> Command[list[str]]:
 
 def models() -> Command[list[dict[str, Any]]]:
     """The models as the provider lists them; empty until a worker has fetched the list."""
-    return plain_command("GET", keys.MODELS, read=lambda stored: json.loads(stored) if stored else [])
+    return plain_command("GET", keys.MODELS, read=_read_models)
 
 
 def server_time_ms() -> Command[int]:
@@ -172,20 +169,49 @@ def newest_documents(tenant: str, start: int, limit: int) -> Command[list[str]]:
     return plain_command("ZREVRANGE", keys.documents(tenant), start, start + limit - 1, read=_read_ids)
 
 
-def document_page(tenant: str, before_seq: int | None, limit: int) -> Command[list[str]]:
-    """Ids of the tenant's documents, the newest first; only those uploaded before ``before_seq``."""
+def document_page(tenant: str, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
+    """Ids of the tenant's documents with their order of upload, the newest first; only those before ``before_seq``."""
+    return _page_of(keys.documents(tenant), before_seq, limit)
+
+
+def index_members(index: str, start: int, limit: int) -> Command[list[str]]:
+    """Members of an index in its order, from position ``start`` (0-based) on."""
+    return plain_command("ZRANGE", index, start, start + limit - 1, read=_read_ids)
+
+
+def _page_of(index: str, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
     top = "+inf" if before_seq is None else f"({before_seq}"
-    name = keys.documents(tenant)
-    return plain_command("ZREVRANGEBYSCORE", name, top, "-inf", "LIMIT", 0, limit, read=_read_ids)
+
+    def read(reply: list[bytes]) -> list[tuple[str, int]]:
+        """RESP2 returns id, score, id, score in one flat list."""
+        return [(_lenient(name), int(float(seq))) for name, seq in zip(reply[::2], reply[1::2], strict=True)]
+
+    return plain_command("ZREVRANGEBYSCORE", index, top, "-inf", "WITHSCORES", "LIMIT", 0, limit, read=read)
 
 
 def _by_score(name: str, top: int, limit: int) -> Command[list[str]]:
     return plain_command("ZRANGEBYSCORE", name, "-inf", top, "LIMIT", 0, limit, read=_read_ids)
 
 
-def _read_ids(reply: list[bytes]) -> list[str]:
-    return [text(entry) for entry in reply]
+def _read_ids(reply: Iterable[bytes]) -> list[str]:
+    return [_lenient(entry) for entry in reply]
+
+
+def _lenient(name: bytes) -> str:
+    """Text of Redis; damaged text is no error."""
+    return name.decode(errors="replace")
 
 
 def _read_counts(fields: dict[bytes, bytes]) -> dict[str, int]:
-    return {text(name): int(value) for name, value in fields.items()}
+    """The counts; one that is no number is left out."""
+    return {_lenient(name): int(value) for name, value in fields.items() if value.isdigit()}
+
+
+def _read_models(stored: bytes | None) -> list[dict[str, Any]]:
+    """The entries that have an id; none if the list cannot be read."""
+    try:
+        models = json.loads(stored or b"[]")
+    except (ValueError, RecursionError):
+        return []
+    entries = models if isinstance(models, list) else []
+    return [model for model in entries if isinstance(model, dict) and isinstance(model.get("id"), str)]

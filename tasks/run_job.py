@@ -7,7 +7,7 @@ from typing import Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from tasks import app
-from tasks.attempt.outcomes import Finished, Outcome, Retrying, Skipped
+from tasks.attempt.outcomes import UNABLE, Finished, Outcome, Retrying, Skipped
 from tasks.attempt.steps import attempt
 from tasks.celery_ext.event_loop import wait_for
 from tasks.queue_message import RUN_JOB
@@ -49,5 +49,7 @@ def _log(job_id: str, outcome: Outcome) -> None:
             logger.info("job_finished job_id=%s state=%s code=%s", job_id, state, error.code if error else "-")
         case Retrying(error, _):
             logger.info("job_requeued job_id=%s code=%s", job_id, error.code if error else "worker_stopping")
+        case Skipped(reason) if reason == UNABLE:
+            pass  # put_backs.py has logged it
         case Skipped(reason):
             logger.info("message_ignored job_id=%s reason=%s", job_id, reason)

@@ -65,7 +65,7 @@ class Submitter:
         Raises NotRetryable, JobNotFound when the job's request has expired, and the errors of ``submit``.
         """
         if record.state not in RETRYABLE_STATES:
-            raise NotRetryable(f"a job that is {record.state} cannot be retried", param="task_id")
+            raise NotRetryable(f"a job that is {record.status} cannot be retried", param="task_id")
         request = self._store.run(queries.request(record.job_id))
         if request is None:
             raise no_such_job("task_id")

@@ -33,11 +33,11 @@ class Poll:
         response_headers = {"ETag": _etag(record)}
         if self.preferred_seconds is not None:
             response_headers["Preference-Applied"] = f"wait={self.preferred_seconds}"
-        if not record.state.is_final:
+        if not record.is_final:
             response_headers["Retry-After"] = str(retry_after_seconds(record, time.time()))
         if request.if_none_match.contains_raw(response_headers["ETag"]):
             return Response(status=304, headers=response_headers)
-        return body(), 200 if record.state.is_final else unfinished_status, response_headers
+        return body(), 200 if record.is_final else unfinished_status, response_headers
 
 
 def _etag(record: JobRecord) -> str:
@@ -66,7 +66,7 @@ def view_when_final(
     StoreUnavailable.
     """
     fetch = partial(lookup.view, services().store, job_id)
-    snapshot = JobView(record=known) if known and not known.state.is_final else fetch()
+    snapshot = JobView(record=known) if known and not known.is_final else fetch()
     return _when_final(fetch, snapshot, seconds, on_disconnect)
 
 
@@ -82,13 +82,13 @@ def _when_final(
     seconds: float,
     on_disconnect: Callable[[], None] | None = None,
 ) -> AnySnapshot:
-    if snapshot.record.state.is_final or seconds <= 0:
+    if snapshot.record.is_final or seconds <= 0:
         return snapshot
 
     def refresh() -> AnySnapshot | None:
         nonlocal snapshot
         snapshot = fetch()
-        return snapshot if snapshot.record.state.is_final else None
+        return snapshot if snapshot.record.is_final else None
 
     each_second = disconnect_check() if on_disconnect else None
     try:

@@ -5,7 +5,7 @@ from typing import Any
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.encoding.completion import completion_object
-from api.openai.errors import cancelled_error
+from api.openai.errors import OpenAIJobFailedError, cancelled_error
 from api.openai.held_stream import stream_events
 from api.openai.request_schemas import CompletionBody
 from api.openai.snapshot import find_snapshot, snapshot_of
@@ -60,10 +60,13 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     description="The chat completion in its current state.",
     example=examples.COMPLETION,
 )
-@blueprint.problems(400, 404, 503)
+@blueprint.problems(400, 404, 502, 503)
 def show_completion(completion_id: str) -> Any:
     """Fetch a chat completion.
 
     The ids of responses and native chats are accepted too.
     """
-    return completion_object(find_snapshot(services().store, completion_id, "completion_id"))
+    snapshot = find_snapshot(services().store, completion_id, "completion_id")
+    if snapshot.lost_answer:
+        raise OpenAIJobFailedError(completion_id, snapshot.lost_answer)
+    return completion_object(snapshot)

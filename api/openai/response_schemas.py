@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from api.http.problems import OpenAIError
-from jobs.states import State
+from api.schemas.responses import Status
 
 
 class ResponseObject(BaseModel):
@@ -14,7 +14,7 @@ class ResponseObject(BaseModel):
     id: str
     object: Literal["response"]
     created_at: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
-    status: State
+    status: Status
     model: str | None
     output: list[dict[str, Any]] = Field(
         description="The output items finished so far: messages, function calls and reasoning."

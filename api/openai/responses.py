@@ -12,13 +12,13 @@ from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseE
 from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
 from api.openai.held_stream import stream_events
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
-from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of
+from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of, without_request
 from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
 from api.streaming.responses import ResponseEncoder
 from jobs import queries
-from jobs.errors import JobNotFound
+from jobs.errors import JobNotFound, RequestUnreadable
 from jobs.events import read_events
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
@@ -60,7 +60,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     if body.stream:
         return stream_events(submission, ResponseEncoder(snapshot))
     if task.background:
-        is_final = snapshot.record.state.is_final
+        is_final = snapshot.record.is_final
         return track_delivery(
             submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
         )
@@ -99,7 +99,12 @@ def cancel_response(response_id: str) -> Any:
 
     Needs no body and may be repeated. A response that is already final does not change.
     """
-    snapshot = find_snapshot(services().store, response_id)
+    store = services().store
+    try:
+        snapshot = find_snapshot(store, response_id)
+    except RequestUnreadable:  # a cancel needs no request
+        _cancel(find_record(store, response_id))
+        return _response_with_partial_output(without_request(find_record(store, response_id)))
     if isinstance(snapshot.request, ResponseTask) and not snapshot.request.background:
         raise BadParameter(
             "only a response created with background=true can be cancelled; "
@@ -200,8 +205,10 @@ def _with_previous_items(store: Store, task: ResponseTask, previous_id: str, max
         message = "the previous response was not found: it has expired, or never existed"
         raise PreviousResponseNotFound(message, param=_PREVIOUS) from None
     state = previous.record.state
-    if state not in (State.COMPLETED, State.INCOMPLETE):
-        raise BadParameter(f"the previous response is {state} and has no answer to continue from", param=_PREVIOUS)
+    if state not in (State.COMPLETED, State.INCOMPLETE) or previous.error is not None:
+        raise BadParameter(
+            f"the previous response is {previous.record.status} and has no answer to continue from", param=_PREVIOUS
+        )
     full_task = task.model_copy(update={"previous_items": tuple(items.to_previous_items(previous))})
     if len(full_task.model_dump_json(exclude_defaults=True).encode()) > max_bytes:
         raise ConversationTooLong(f"the conversation exceeds {max_bytes} bytes", param=_PREVIOUS)
@@ -229,5 +236,5 @@ def _response_with_partial_output(snapshot: JobSnapshot) -> dict[str, Any]:
 
 
 def _cancel(record: JobRecord) -> None:
-    if not record.state.is_final:
+    if not record.is_final:
         services().cancel(record)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs import queries
-from jobs.errors import no_such_job
-from jobs.kinds import CONVERSATION_KINDS
+from jobs import lookup, queries
+from jobs.errors import RequestUnreadable, no_such_job
+from jobs.kinds import CONVERSATION_KINDS, KINDS
 from jobs.kinds.base import Conversation, TextAnswer
+from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView, is_job_id
 from jobs.results import JobError
+from jobs.states import State
 from jobs.storage.commands import Command
 from jobs.storage.sync_store import Store
 
@@ -26,6 +28,11 @@ class JobSnapshot:
         return self.record.created_at_ms // 1000
 
     @property
+    def lost_answer(self) -> JobError | None:
+        """Why a job that ended with an answer has none; None for any other job."""
+        return self.error if self.record.state in (State.COMPLETED, State.INCOMPLETE) else None
+
+    @property
     def model(self) -> str | None:
         return (self.answer.model if self.answer else None) or self.record.model
 
@@ -40,18 +47,22 @@ def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobS
     if not is_job_id(job_id):
         raise no_such_job(param)
     commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.request(job_id)]
-    record, (answer, error), request = store.run_all(commands)
-    if record is None or not isinstance(request, Conversation):
+    record, outcome, request = store.run_all(commands)
+    if record is None or not isinstance(request, Conversation | None):
         raise no_such_job(param)
-    is_final = record.state.is_final
-    return snapshot_of(
-        JobView(record=record, answer=answer if is_final else None, error=error if is_final else None), request
-    )
+    if request is None:
+        raise RequestUnreadable("the stored request is gone: Redis has evicted or lost it", param=param)
+    return snapshot_of(lookup.final_view(record, outcome) if record.is_final else JobView(record=record), request)
 
 
 def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:
-    """The record alone, for a conversation whose request may be unreadable. Raises JobNotFound, StoreUnavailable."""
+    """The record alone, for a conversation that may be unreadable. Raises JobNotFound, StoreUnavailable."""
     record = store.run(queries.record(job_id)) if is_job_id(job_id) else None
-    if record is None or record.kind not in CONVERSATION_KINDS:
+    if record is None or record.kind in KINDS.keys() - CONVERSATION_KINDS:
         raise no_such_job(param)
     return record
+
+
+def without_request(record: JobRecord) -> JobSnapshot:
+    """The part of a conversation that can be shown although its request is unreadable."""
+    return JobSnapshot(record, ResponseTask(kind="response", model=None, body={}, background=True))

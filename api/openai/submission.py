@@ -88,9 +88,9 @@ def wait_for_final_view(submission: Submission) -> JobView:
     """
     record, seconds = submission.record, services().settings.client_wait_seconds
     view = view_when_final(record.job_id, seconds, submission.on_disconnect_after_grace, known=record)
-    if not view.record.state.is_final:
+    if not view.record.is_final:
         raise still_running_error(record.job_id)
-    if view.record.state is State.FAILED and view.error is not None:
+    if view.record.state is not State.CANCELLED and view.error is not None:
         submission.mark_answered()
         raise OpenAIJobFailedError(record.job_id, view.error)
     return view

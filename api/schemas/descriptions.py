@@ -146,7 +146,7 @@ _COMMON_FIELDS: Final = {
     "object": "The type of the object.",
     "queue_position": "Number of jobs ahead in the queue; null if the job does not wait in the queue.",
     "started_at": "Time at which the latest attempt began; null before the first one.",
-    "status": "The current status.",
+    "status": "The current status. `unknown`: another version of the server wrote one that this server does not know.",
     "task_id": "Id of the task.",
     "text": "The text of the answer; the partial text if the answer did not finish.",
     "usage": "Tokens used; null if unknown.",

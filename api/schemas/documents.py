@@ -1,12 +1,12 @@
 """The responses of the document endpoints, built from records."""
 
 from datetime import datetime
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
 from pydantic import Field
 
 from api.schemas.responses import utc
-from api.schemas.tasks import Task
+from api.schemas.tasks import Task, unreadable_fields
 from documents.file_type import parse_file_type
 from documents.models import FileType
 from jobs.base import FrozenModel
@@ -31,8 +31,16 @@ class Document(FrozenModel):
 
     document_id: str
     filename: str
-    kind: FileType = Field(description="The file type.")
-    status: DocumentState
+    kind: FileType | Literal["unknown"] = Field(
+        description="The file type; `unknown` for one that this server does not know."
+    )
+    status: DocumentState | Literal["unknown"]
+    unreadable: dict[str, str | None] = Field(
+        default={},
+        description="Stored fields of the document that this server cannot read, because another version of the server "
+        "wrote them or they are damaged: `status` with its text, others with null. Usually empty. Such a document can "
+        "be deleted.",
+    )
     size: int = Field(description="Size of the file in bytes.")
     created_at: datetime = Field(description="Time of the upload (UTC).")
     task_id: str = Field(description="Id of the latest task that ingests or removes the document.")
@@ -54,8 +62,9 @@ class Document(FrozenModel):
         return cls(
             document_id=record.document_id,
             filename=record.filename,
-            kind=parse_file_type(record.kind),
-            status=view.state,
+            kind=parse_file_type(record.kind) if record.kind in get_args(FileType) else "unknown",
+            status="unknown" if view.state is None else view.state,
+            unreadable=unreadable_fields(record.unreadable),
             size=record.size,
             created_at=utc(record.created_at_ms),
             task_id=record.job_id,

@@ -2,7 +2,7 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
@@ -19,11 +19,14 @@ POLL_SECONDS: Final = 1  # Retry-After of a job that runs, or starts as soon as 
 MAX_POLL_SECONDS: Final = 60  # Retry-After of a job that waits long for its next attempt, and may be cancelled
 
 
+Status: TypeAlias = State | Literal["unknown"]
+
+
 class ChatJob(FrozenModel):
     """A chat call. `answer` is set once the status is final, and complete if the status is `completed`."""
 
     job_id: str
-    status: State
+    status: Status
     answer: str | None = Field(repr=False, description="The answer, possibly partial; null until the job is final.")
     model: str | None
     finish_reason: str | None
@@ -45,7 +48,7 @@ class ChatJob(FrozenModel):
         record, answer = view.record, view.answer if isinstance(view.answer, TextAnswer) else None
         return cls(
             job_id=record.job_id,
-            status=record.state,
+            status=status_of(record),
             answer=answer.text if answer else None,
             model=(answer.model if answer else None) or record.model or None,
             finish_reason=answer.finish_reason if answer else None,
@@ -67,7 +70,7 @@ class StreamStatus(FrozenModel):
 
     type: Literal["status"] = Field(default="status", description="Always `status`.")
     job_id: str
-    status: State
+    status: Status
     attempts: int
     next_attempt_at: datetime | None
     queue_position: int | None
@@ -77,7 +80,7 @@ class StreamStatus(FrozenModel):
     def of(cls, record: JobRecord) -> Self:
         return cls(
             job_id=record.job_id,
-            status=record.state,
+            status=status_of(record),
             attempts=record.attempts,
             next_attempt_at=utc_or_none(record.retry_at_ms),
             queue_position=record.queue_position,
@@ -92,6 +95,10 @@ class StreamMessage(BaseModel):
     id: str | None = Field(default=None, description="Sequence number of the event. A `status` has none.")
     event: str = Field(description="The type of the event in `data`.")
     data: Json[Event | StreamStatus] = Field(description="The event, or the job's current status, as JSON.")
+
+
+def status_of(record: JobRecord) -> Status:
+    return "unknown" if record.state is None else record.state
 
 
 def accepted_headers(location: str, created: Created) -> dict[str, str]:

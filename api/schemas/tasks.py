@@ -1,30 +1,46 @@
 """The task responses of the native API."""
 
 import operator
+from collections.abc import Mapping
 from datetime import datetime
 from functools import reduce
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field
 
-from api.schemas.responses import seconds_or_none, utc, utc_or_none
+from api.schemas.responses import Status, seconds_or_none, status_of, utc, utc_or_none
 from jobs.base import FrozenModel
-from jobs.kinds import KINDS, KindName
+from jobs.kinds import KINDS
 from jobs.kinds.base import Answer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.lookup import JobPage
 from jobs.models import JobDetails, JobRecord, JobView, Progress
 from jobs.results import JobError, Usage
-from jobs.states import State
 from jobs.vector_encoding import unpack
+
+_KIND: Final = (
+    f"The kind of task: {', '.join(f'`{kind}`' for kind in KINDS)}. A newer version of the server may have created a "
+    "task of another kind."
+)
+
+
+def unreadable_fields(stored: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Under the names of the API: what the record calls its state is the status there."""
+    return {"status" if name == "state" else name: value for name, value in stored.items()}
 
 
 class Task(FrozenModel):
     """A task, without its request and its result."""
 
     task_id: str
-    kind: KindName
-    status: State
+    kind: str = Field(description=_KIND)
+    status: Status
+    unreadable: dict[str, str | None] = Field(
+        default={},
+        description="Stored fields of the task that this server cannot read, because another version of the server "
+        "wrote them or they are damaged: `kind` and `status` with their text, others with null. Usually empty. Other "
+        "members may then be zero, empty or null. Such a task can be cancelled and deleted.",
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -58,7 +74,8 @@ class Task(FrozenModel):
         return cls(
             task_id=record.job_id,
             kind=record.kind,
-            status=record.state,
+            status=status_of(record),
+            unreadable=unreadable_fields(record.unreadable),
             created_at=utc(record.created_at_ms),
             started_at=utc_or_none(record.started_at_ms),
             finished_at=utc_or_none(record.finished_at_ms),
@@ -160,8 +177,8 @@ class TaskResult(FrozenModel):
     """A task's result. A failed or cancelled chat keeps its partial text."""
 
     task_id: str
-    kind: KindName
-    status: State
+    kind: str = Field(description=_KIND)
+    status: Status
     result: Result | None = Field(
         repr=False, description="The result; null until the task is final, or if it has none."
     )
@@ -171,4 +188,4 @@ class TaskResult(FrozenModel):
     def of(cls, view: JobView) -> Self:
         record, answer = view.record, view.answer
         result = Embeddings.of(answer) if isinstance(answer, EmbeddingsAnswer) else answer
-        return cls(task_id=record.job_id, kind=record.kind, status=record.state, result=result, error=view.error)
+        return cls(task_id=record.job_id, kind=record.kind, status=status_of(record), result=result, error=view.error)

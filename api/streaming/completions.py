@@ -89,6 +89,8 @@ class CompletionEncoder:
         return b""
 
     def encode(self, event: Event) -> bytes:
+        if event.is_unreadable:
+            raise event.error_of_damage()
         match event.type:
             case "in_progress":
                 self._replay_filter.restart()
@@ -102,7 +104,7 @@ class CompletionEncoder:
         """The finish reason unless it was sent, the usage if requested, and [DONE]; or the error of a failed job."""
         self.is_finished = True
         final_snapshot = snapshot_of(view, self._request)
-        if view.record.state not in (State.COMPLETED, State.INCOMPLETE):
+        if view.record.state not in (State.COMPLETED, State.INCOMPLETE) or final_snapshot.error:
             return self.fail(final_snapshot.error or _CANCELLED)
         completion = completion_object(final_snapshot)
         self._chunk_fields["model"] = completion["model"]

@@ -38,6 +38,9 @@ RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis i
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
 _OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
 _DELETED: Final = JobError(code=JobNotFound.code, message="the job was deleted while its stream was open")
+_UNKNOWN_END: Final = JobError(
+    code="state_unknown", message="the job has ended in a state that this server does not know"
+)
 _INTERNAL_ERROR: Final = JobError(code=InternalError.code, message="internal server error; it has been logged")
 
 
@@ -70,7 +73,7 @@ class JobStream:
             record.job_id,
             after,
             DISCONNECT_CHECK_SECONDS if on_disconnect else TICK_SECONDS,
-            is_running=not record.state.is_final,
+            is_running=not record.is_final,
         )
         self._first_events: tuple[Event, ...] = ()
         self._status_read_at = time.monotonic()
@@ -139,7 +142,11 @@ class JobStream:
         except Exception as error:  # noqa: BLE001  # any fault: a client takes a cut stream for complete
             yield self._fail(error)
         if not self._encoder.is_finished:
-            yield self._encoder.shutdown() if self.is_shutting_down else self._encoder.fail(_DELETED)
+            yield self._encoder.shutdown() if self.is_shutting_down else self._encoder.fail(self._missing_end())
+
+    def _missing_end(self) -> JobError:
+        """Why the events have ended without a final one."""
+        return _DELETED if self._final_view() is None else _UNKNOWN_END
 
     def _first_chunk(self) -> bytes:
         """Empty only at the end: the server sends the headers with the first bytes, which may have been held back."""

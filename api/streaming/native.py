@@ -34,6 +34,8 @@ class NativeEncoder:
         return status
 
     def encode(self, event: Event) -> bytes:
+        if event.is_unreadable:
+            return b""  # its number is missing in the stream; the answer can be fetched
         self.shows_queue_position = event.type == "attempt_incomplete"
         self.is_finished = event.is_final
         return frame(event.model_dump_json(exclude_none=True), event=event.type, event_id=event.sequence_number)

@@ -36,11 +36,16 @@ class ResponseEncoder:
         return b""
 
     def encode(self, event: Event) -> bytes:
+        if event.is_unreadable:
+            raise event.error_of_damage()
         return b"" if event.is_final else self._encode_events(self._events.translate(event))
 
     def finish(self, view: JobView) -> bytes:
         self.is_finished = True
-        return self._encode_events(self._events.finish(response_object(snapshot_of(view, self._request))))
+        snapshot = snapshot_of(view, self._request)
+        if snapshot.lost_answer:
+            return self._encode_events(self._events.fail(snapshot.lost_answer))
+        return self._encode_events(self._events.finish(response_object(snapshot)))
 
     def fail(self, error: JobError) -> bytes:
         self.is_finished = True

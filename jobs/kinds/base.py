@@ -21,6 +21,7 @@ class JobRequest(JobOptions):
     """The request of a job. Each kind has one subclass; ``kind`` is its name."""
 
     unfingerprinted_fields: ClassVar[frozenset[str]] = frozenset()  # they may differ in a repeated request
+    ignorable_fields: ClassVar[frozenset[str]] = frozenset()  # an older worker may run the request without these
 
     kind: str
     model: ModelName | None = None

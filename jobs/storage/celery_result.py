@@ -6,11 +6,15 @@ without a complete answer. Celery stores it and never reads it.
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from jobs.kinds import ANSWER
+from jobs.kinds import read_answer
 from jobs.kinds.base import Answer, TextAnswer
 from jobs.results import JobError
+
+ANSWER_UNREADABLE: Final = JobError(
+    code="answer_unreadable", message="the answer cannot be read: another version wrote it, or it is damaged"
+)
 
 
 def _meta(job_id: str, status: str, result: Any, **extra: Any) -> dict[str, Any]:
@@ -47,13 +51,19 @@ def revoked_prefix(job_id: str) -> str:
 
 
 def read(stored: bytes | str) -> tuple[Answer | None, JobError | None]:
-    """The answer, which may be partial, and the error of a stored result; each is None if there is none."""
-    meta = json.loads(stored)
-    if meta["status"] == "SUCCESS":
-        return ANSWER.validate_python(meta["result"]), None
-    partial = meta.get("partial")
-    answer = ANSWER.validate_python(partial) if partial else None
-    if meta["status"] != "FAILURE":
-        return answer, None
-    code, message = meta["result"]["exc_message"]
-    return answer, JobError(code=code, message=message)
+    """The answer, which may be partial, and the error of a stored result; each is None if there is none.
+
+    Never raises: a result that this version cannot read is the error ``answer_unreadable``.
+    """
+    try:
+        meta = json.loads(stored)
+        if meta["status"] == "SUCCESS":
+            answer = read_answer(meta["result"])
+            return answer, None if answer else ANSWER_UNREADABLE
+        answer = read_answer(meta.get("partial"))
+        if meta["status"] != "FAILURE":
+            return answer, None
+        code, message = meta["result"]["exc_message"]
+        return answer, JobError(code=code, message=message)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None, ANSWER_UNREADABLE

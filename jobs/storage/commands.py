@@ -56,14 +56,16 @@ def plain_command(*arguments: Argument, read: Callable[[Any], T]) -> Command[T]:
 
 
 def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T | None]:
-    """The hash of a record; None when there is no record."""
+    """The hash of a record; None when there is no record. Damaged text is no error."""
 
     def read_hash(fields: dict[bytes, bytes]) -> T | None:
-        if b"state" not in fields:
-            return None
-        return read({text(name): text(value) for name, value in fields.items()})
+        return read({_lenient(name): _lenient(value) for name, value in fields.items()}) if fields else None
 
     return plain_command("HGETALL", key, read=read_hash)
+
+
+def _lenient(value: bytes) -> str:
+    return value.decode(errors="replace")
 
 
 def text(value: Any) -> str:

@@ -14,20 +14,20 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
 | cq:messages:{queue}, cq:messages:{queue}:high | zset: queued id by order of its message | create, republish, release; claim, finish and cancel remove | an entry while its job is queued |
 | cq:claimed:{queue}, cq:claimed:{queue}:high | string: order of the latest message that led to a claim | claim | permanent: one number each |
-| cq:waiting | zset: queued id by the time of its next attempt, ms | release; claim, republish, finish and cancel remove | an entry while its job waits |
+| cq:waiting | zset: queued id by the time of its next attempt, ms | release, claim (put back); claim, republish, finish and cancel remove | an entry while its job waits |
 | cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until its job has ended |
 | cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while its job runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
 | cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry until a minute after its last heartbeat |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
-| cq:totals | hash: counts of events over all time | create, finish, cancel, release | permanent: eight numbers |
+| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: nine numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
 | cq:document:{id} | hash: the document's record | document_add, document_reassign, document_start, document_update, document_remove; document_purge removes | until the document is deleted |
-| cq:documents:{tenant} | zset: document by order of upload | document_add; document_purge removes | as the record |
-| cq:document-by-hash:{tenant}:{digest} | string: the document with this content | document_add; document_remove removes | until the document is deleted |
+| cq:documents:{tenant} | zset: document by order of upload | document_add; document_purge, document_forget remove | as the record |
+| cq:document-by-hash:{tenant}:{digest} | string: the document with this content | document_add; document_remove, document_forget remove | until the document is deleted |
 | cq:tombstones | zset: deleted document by the time to check for data that remains, ms | document_remove, document_purge; drop_tombstone removes | an entry until an hour after its record |
 | cq:primary | hash: run id of the server that holds the records, and since when | note_primary | kept |
 | cq:barrier | string, empty: a write whose safety shows that of every write before it | durability.py | kept |
@@ -44,6 +44,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 
 from typing import Final
 
+from jobs import models
 from jobs.states import State
 
 SEQ: Final = "cq:seq"
@@ -66,7 +67,7 @@ CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
 FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it
 
-DEFAULT_QUEUE: Final = "chatqueue"
+DEFAULT_QUEUE: Final = models.DEFAULT_QUEUE
 _PRIORITY_SEPARATOR: Final = "\x06\x16"  # kombu.transport.redis.Channel.sep; a test compares it with kombu's
 
 

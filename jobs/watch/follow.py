@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, StoreUnavailable, no_such_job
-from jobs.events import Event, EventBatch, read_events, replay
+from jobs.events import Event, EventBatch, last_event, read_events, replay
 from jobs.models import is_job_id
 from jobs.storage.commands import Command
 from jobs.storage.sync_store import Store
@@ -64,11 +64,11 @@ class _LogReader:
             self.has_ended = True
         collected: list[Event] = []
         for message in messages or ():
-            events = EventBatch.from_message(message).events_from(self._next)
+            events = self._read_message(message)
             if events is None:
                 messages = None
                 break
-            collected += self._advance(events)
+            collected += events
         is_silent = messages == [] and time.monotonic() - self._log_read_at >= RECHECK_SECONDS
         if (messages is None or is_silent) and not self.has_ended:
             collected += self._read_log_or_nothing()
@@ -85,10 +85,24 @@ class _LogReader:
             raise no_such_job("job_id")
         self._log_read_at = time.monotonic()
         self.has_more = len(lines) == PAGE_SIZE
-        if lines or not record.state.is_final:
-            return self._advance(read_events(lines, self._next))
-        self.has_ended = True
-        return replay(lookup.view(self._store, self._job_id), self._next - 1)
+        if not lines and record.is_final:
+            self.has_ended = True
+            return replay(lookup.view(self._store, self._job_id), self._next - 1)
+        events = self._advance(read_events(lines, self._next), len(lines))
+        if record.is_final and not self.has_more and not self.has_ended:  # the last entry cannot be read
+            self.has_ended = True
+            events += last_event(lookup.view(self._store, self._job_id), self._next - 2)
+        return events
+
+    def _read_message(self, message: bytes) -> tuple[Event, ...] | None:
+        """The events of a message on the job's channel. None if the log must be read."""
+        batch = EventBatch.from_message(message)
+        lines = batch.lines_from(self._next) if batch else None
+        if batch is None or lines is None:
+            return None
+        events = read_events(lines, self._next)
+        is_end_unreadable = batch.is_last and not (events and events[-1].is_final)
+        return None if is_end_unreadable else self._advance(events, len(lines))
 
     def _read_log_or_nothing(self) -> tuple[Event, ...]:
         try:
@@ -101,7 +115,8 @@ class _LogReader:
             self._is_gone = True
             return ()
 
-    def _advance(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
-        self._next += len(events)
+    def _advance(self, events: tuple[Event, ...], entries: int) -> tuple[Event, ...]:
+        """``entries``: how many entries of the log were read; those that are unreadable gave no event."""
+        self._next += entries
         self.has_ended = self.has_ended or any(event.is_final for event in events)
         return events

@@ -44,6 +44,7 @@ class Drained:
 
 Failure: TypeAlias = AttemptError | Drained | Skipped  # how an attempt without an answer ends
 
+UNABLE = "unable"  # the reason of a job that was put back because this worker lacks what the job needs
 LEASE_LOST = Skipped(StopReason.LEASE_LOST.value)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from jobs.errors import AttemptError, StoreUnavailable
@@ -21,8 +21,9 @@ from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.commands import Command
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.transitions import AttemptEnd, Behind, NotClaimed, PendingEvents, UnreadableClaim
-from tasks.attempt.outcomes import LEASE_LOST, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
+from jobs.storage.transitions import AttemptEnd, Behind, ClaimResult, NotClaimed, PendingEvents, Unable, UnreadableClaim
+from tasks.attempt.outcomes import LEASE_LOST, UNABLE, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
+from tasks.attempt.put_backs import PutBackLog
 from tasks.documents.services import DocumentServices
 from tasks.handlers import HANDLERS
 from tasks.handlers.base import AttemptContext
@@ -50,6 +51,7 @@ class AttemptServices:
     provider: Provider
     quarantine: Quarantine
     documents: DocumentServices
+    put_backs: PutBackLog = field(default_factory=PutBackLog)
 
 
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
@@ -58,6 +60,9 @@ async def attempt(services: AttemptServices, job_id: str) -> Outcome:
         claim = await _claim(services, job_id)
         if isinstance(claim, NotClaimed):
             return Skipped(claim.reason)
+        if isinstance(claim, Unable):
+            services.put_backs.add(job_id, claim.needs)
+            return Skipped(UNABLE)
         if isinstance(claim, UnreadableClaim):
             return await _finalize_unreadable(services, claim)
         context = _start(services, claim)
@@ -69,7 +74,7 @@ async def attempt(services: AttemptServices, job_id: str) -> Outcome:
         return Skipped("store_unavailable")  # the worker stops, and the lease expires
 
 
-async def _claim(services: AttemptServices, job_id: str) -> Claim | NotClaimed | UnreadableClaim:
+async def _claim(services: AttemptServices, job_id: str) -> ClaimResult:
     claim_id = uuid.uuid4().hex
     return await services.store.run(
         transitions.claim(job_id, claim_id, services.worker, services.message_template, services.settings)
@@ -192,6 +197,10 @@ async def _release(
 
 
 async def _finalize_unreadable(services: AttemptServices, claim: UnreadableClaim) -> Outcome:
-    """Fail the job without a retry: no further attempt could read it either."""
-    command = transitions.fail(claim.lease, claim.error, None, services.settings)
-    return Finished(State.FAILED, claim.error) if await services.store.run(command) else LEASE_LOST
+    """Put the job back, uncounted, for a worker of another version. Without its request the job fails."""
+    if claim.is_lost:
+        command = transitions.fail(claim.lease, claim.error, None, services.settings)
+        return Finished(State.FAILED, claim.error) if await services.store.run(command) else LEASE_LOST
+    services.put_backs.add(claim.lease.job_id, ("request",))
+    retry_at_ms = await services.store.run(transitions.put_back(claim.lease, services.message_template))
+    return Retrying(claim.error, retry_at_ms) if isinstance(retry_at_ms, int) else LEASE_LOST

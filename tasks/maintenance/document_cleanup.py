@@ -21,7 +21,7 @@ from typing import Final
 from jobs import queries
 from jobs.documents import DocumentState
 from jobs.errors import AttemptError
-from jobs.storage import transitions
+from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
 from tasks.document_storage import DocumentStorage, translate_document_errors
 from tasks.maintenance.leader import run_while_leader
@@ -29,6 +29,7 @@ from tasks.maintenance.leader import run_while_leader
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 60.0
+_UNKNOWN_STATE_MS: Final = 600_000  # until a document in a state that this version does not know is checked again
 _MAX_DOCUMENTS_PER_TICK: Final = 100
 
 
@@ -47,15 +48,18 @@ class DocumentCleanup:
         """Clean up every document that is due; purge the storage if one of them was cleaned up for the last time."""
         now_ms = await self._store.run(queries.server_time_ms())
         cleaned_for_good = [
-            await self._clean_up(document_id)
+            await self._clean_up(document_id, now_ms)
             for document_id in await self._store.run(queries.due_tombstones(now_ms, _MAX_DOCUMENTS_PER_TICK))
         ]
         if any(cleaned_for_good):
             await self._document_storage.purge()
 
-    async def _clean_up(self, document_id: str) -> bool:
+    async def _clean_up(self, document_id: str, now_ms: int) -> bool:
         """Remove the data of a deleted document. True if that was the last time."""
         record = await self._store.run(queries.document(document_id))
+        if record is not None and record.state is None:  # another version works on it
+            await self._store.run(transitions.put_off(keys.TOMBSTONES, document_id, now_ms + _UNKNOWN_STATE_MS))
+            return False
         is_live = record is not None and record.state is not DocumentState.DELETING
         if not is_live and not await self._remove(document_id):
             return False

@@ -17,7 +17,8 @@ from typing import Final
 from jobs import queries
 from jobs.models import JobRecord
 from jobs.results import JobError
-from jobs.storage import transitions
+from jobs.states import State
+from jobs.storage import keys, transitions
 from tasks.maintenance.tick import MAX_JOBS_PER_TICK, Tick, lease_of
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,19 @@ async def recover_jobs(tick: Tick) -> None:
     error = JobError(code="worker_lost", message="the worker died or was cut off during the attempt")
     job_ids = await tick.store.run(queries.expired_leases(tick.now_ms, MAX_JOBS_PER_TICK))
     for record in await tick.records(job_ids):
-        logger.warning("lease_expired job_id=%s owner=%s", record.job_id, record.owner)
-        if is_last_worker_loss(record, tick.settings.max_worker_losses):
-            await tick.fail(record, error, "expired")
-        else:
-            await _requeue(tick, record, error)
+        async with tick.isolated(keys.LEASES, record.job_id):
+            await _recover(tick, record, error)
+
+
+async def _recover(tick: Tick, record: JobRecord, error: JobError) -> None:
+    if record.state is not State.IN_PROGRESS or "token" in record.unreadable:  # another version's, or damaged
+        await tick.put_off(keys.LEASES, record.job_id)
+        return
+    logger.warning("lease_expired job_id=%s owner=%s", record.job_id, record.owner)
+    if is_last_worker_loss(record, tick.settings.max_worker_losses):
+        await tick.fail(record, error, "expired")
+    else:
+        await _requeue(tick, record, error)
 
 
 def may_judge_leases(seconds_since_outage: float, primary_seconds: float, lease_seconds: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from jobs import queries
 from jobs.priorities import Priority
-from jobs.storage import transitions
+from jobs.storage import keys, transitions
 from tasks import app
 from tasks.maintenance.tick import MAX_JOBS_PER_TICK, Tick
 from tasks.queue_message import messages_left
@@ -42,5 +42,6 @@ async def _queue_length(tick: Tick) -> int | None:
 
 async def _republish(tick: Tick, job_ids: list[str]) -> None:
     for job_id in job_ids:
-        if await tick.store.run(transitions.republish(job_id, tick.message_template)) == "republished":
-            await tick.publish(job_id)
+        async with tick.isolated(keys.WAITING, job_id):
+            if await tick.store.run(transitions.republish(job_id, tick.message_template)) == "republished":
+                await tick.publish(job_id)

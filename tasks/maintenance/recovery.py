@@ -13,6 +13,7 @@ from jobs.storage.async_store import AsyncStore
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.server_info import server_info
 from tasks.maintenance import expired_leases, expired_records, lost_messages, memory_guard, time_limits
+from tasks.maintenance.ghosts import GhostSweep
 from tasks.maintenance.leader import run_while_leader
 from tasks.maintenance.tick import Tick
 
@@ -34,6 +35,7 @@ class Recovery:
         self._store = store
         self._message_template = message_template
         self._settings = settings
+        self._ghost_sweep = GhostSweep(message_template.queue)
 
     async def run_forever(self) -> None:
         await memory_guard.log_unsafe_configuration(self._store)
@@ -45,5 +47,5 @@ class Recovery:
         server = await self._store.run(server_info())
         primary_seconds = await self._store.run(transitions.note_primary(server.run_id))
         tick = Tick(self._store, self._message_template, self._settings, now_ms, server, primary_seconds)
-        for run_task in _TASKS:
+        for run_task in (*_TASKS, self._ghost_sweep.drop_ghosts):
             await run_task(tick)

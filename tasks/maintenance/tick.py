@@ -1,9 +1,17 @@
-"""One tick of recovery: the data and operations that its maintenance tasks share."""
+"""One tick of recovery: the data and operations that its maintenance tasks share.
+
+Logs:
+    job_put_off  job_id, index, error: Redis refuses the command for this job; tried again after a minute
+"""
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+
+from redis.exceptions import ResponseError
 
 from jobs import queries
 from jobs.models import JobRecord, Lease
@@ -17,6 +25,9 @@ from jobs.storage.server_info import ServerInfo
 from tasks import app
 from tasks.queue_message import publish_through_celery
 
+logger = logging.getLogger(__name__)
+
+_PUT_OFF_MS: Final = 60_000
 MAX_JOBS_PER_TICK: Final = 500  # for each task; the rest follow in the next tick
 
 
@@ -35,6 +46,19 @@ class Tick:
         """The records of these jobs, without those that have expired."""
         found = await asyncio.gather(*(self.store.run(queries.record(job_id)) for job_id in job_ids))
         return [record for record in found if record is not None]
+
+    @asynccontextmanager
+    async def isolated(self, index: str, job_id: str) -> AsyncIterator[None]:
+        """Handle one job. If Redis refuses to, because its record is damaged, the others go on and it is put off."""
+        try:
+            yield
+        except ResponseError as error:
+            logger.warning("job_put_off job_id=%s index=%s error=%s", job_id, index, type(error).__name__)
+            await self.put_off(index, job_id)
+
+    async def put_off(self, index: str, job_id: str) -> None:
+        """Look at this entry again later, so that entries that nobody here can handle do not hide those behind them."""
+        await self.store.run(transitions.put_off(index, job_id, self.now_ms + _PUT_OFF_MS))
 
     async def fail(self, record: JobRecord, error: JobError, precondition: transitions.FinishPrecondition) -> None:
         """End a job that no worker holds. Does nothing when the precondition no longer holds."""

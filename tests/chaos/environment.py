@@ -84,9 +84,9 @@ class Environment:
         """Register a function that is called after the verdict."""
         self._stack.callback(close)
 
-    def process(self, args: list[str], *, ready: str, env: dict[str, str]) -> Process:
+    def process(self, args: list[str], *, ready: str, env: dict[str, str], folder: Path = PROJECT_ROOT) -> Process:
         """Start another process, which is stopped at the end of the row."""
-        return self._stack.enter_context(running(args, ready=ready, env=env))
+        return self._stack.enter_context(running(args, ready=ready, env=env, folder=folder))
 
     def calls(self) -> Calls:
         """The provider calls of the accepted jobs so far."""
@@ -132,12 +132,12 @@ class Environment:
 
     def unfinished(self) -> bool:
         """Whether an accepted job has not reached a final state."""
-        return any(record is None or not record.state.is_final for _, record in self.records())
+        return any(record is None or not record.is_final for _, record in self.records())
 
     def keys_held_by(self, worker: Worker) -> set[str]:
         """The keys of the jobs that this worker has claimed and not finished."""
         pids = {str(pid) for pid in (worker.pid, *worker.children())}
-        held = [(sent, record) for sent, record in self.records() if record and not record.state.is_final]
+        held = [(sent, record) for sent, record in self.records() if record and not record.is_final]
         return {sent.key for sent, record in held if record.owner and record.owner.rsplit(":", 1)[1] in pids}
 
     def wait_until_busy(self, calls: int, seconds: float = 30) -> bool:

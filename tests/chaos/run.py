@@ -7,7 +7,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos import kill_faults, message_faults, mixed, network, poison, rabbitmq, redis_faults, stops, web
+from tests.chaos import (
+    kill_faults,
+    message_faults,
+    mixed,
+    network,
+    poison,
+    rabbitmq,
+    redis_faults,
+    stops,
+    versions,
+    web,
+)
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.plan import Plan
@@ -23,6 +34,7 @@ FAULTS: tuple[Fault, ...] = (
     *message_faults.FAULTS,
     *poison.FAULTS,
     *web.FAULTS,
+    *versions.FAULTS,
     *rabbitmq.FAULTS,
     *mixed.FAULTS,
 )

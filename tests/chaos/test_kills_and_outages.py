@@ -22,6 +22,8 @@ NAMES = (
     "messages_lost",
     "poison",
     "web_kill",
+    "previous_version",
+    "newer_version",
 )
 AT_ONCE = 3  # rows mostly wait
 

@@ -7,24 +7,30 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from jobs.storage import keys
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault
 from tests.chaos.jobs_sent import AcceptedJob, JobSpec, make_job_spec
 from tests.chaos.proxy import Proxy
-from tests.support.processes import Process, free_port
+from tests.support.processes import PROJECT_ROOT, Process, free_port
 
 ERROR_RESPONSE_SECONDS = 3.0
+NO_FIELDS: Mapping[str, str] = {}
 _GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:create_app()"]
 
 
 class Web:
     """A gunicorn server of one row."""
 
-    def __init__(self, environment: Environment, broker_url: str = "", redis_url: str = "") -> None:
+    def __init__(
+        self, environment: Environment, broker_url: str = "", redis_url: str = "", folder: Path = PROJECT_ROOT
+    ) -> None:
         self._environment = environment
+        self._folder = folder
         self._port = free_port()
         self._env = {
             **environment.env_vars(),
@@ -36,24 +42,24 @@ class Web:
 
     def start(self) -> Process:
         """Start the server; it is stopped at the end of the row."""
-        return self._environment.process(_GUNICORN, ready="Booting worker", env=self._env)
+        return self._environment.process(_GUNICORN, ready="Booting worker", env=self._env, folder=self._folder)
 
-    def post(self, spec: JobSpec, timeout: float = 30) -> str:
-        """Submit once. Returns the id of the accepted job; raises OSError otherwise."""
+    def post(self, spec: JobSpec, timeout: float = 30, fields: Mapping[str, str] = NO_FIELDS) -> str:
+        """Submit once, with further fields. Returns the id of the accepted job; raises OSError otherwise."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/api/v1/chat/async",
-            data=json.dumps({"message": spec.message}).encode(),
+            data=json.dumps({"message": spec.message, **fields}).encode(),
             headers={"Content-Type": "application/json", "Idempotency-Key": spec.key},
         )
         with urllib.request.urlopen(request, timeout=timeout) as reply:
             return str(json.load(reply)["job_id"])
 
-    def submit(self, spec: JobSpec, seconds: float = 60) -> AcceptedJob:
+    def submit(self, spec: JobSpec, seconds: float = 60, fields: Mapping[str, str] = NO_FIELDS) -> AcceptedJob:
         """Submit with one Idempotency-Key until the job is accepted."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return self._environment.client.record(AcceptedJob(self.post(spec), spec.key, spec.text))
+                return self._environment.client.record(AcceptedJob(self.post(spec, fields=fields), spec.key, spec.text))
             except OSError:
                 if time.monotonic() > deadline:
                     raise

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
-from tests.support.processes import Process
+from tests.support.processes import PROJECT_ROOT, Process
 
 READY_SECONDS = 60.0
 
@@ -18,12 +19,12 @@ READY_SECONDS = 60.0
 class Worker:
     """One ``celery -A tasks worker`` in its own process group."""
 
-    def __init__(self, pool: str, slots: int, env: Mapping[str, str], name: str) -> None:
+    def __init__(self, pool: str, slots: int, env: Mapping[str, str], name: str, folder: Path) -> None:
         self.slots = slots
         args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO"]
         args += ["-c", str(slots), "-n", f"{name}@%h", "--without-mingle", "--without-gossip"]
         args += [] if pool == "asyncio" else ["-P", pool]
-        self.process = Process(args, env)
+        self.process = Process(args, env, folder)
 
     @property
     def pid(self) -> int:
@@ -55,11 +56,12 @@ class Worker:
 
 
 class WorkerFleet:
-    """Workers of one pool. A change of ``env`` applies to workers that are started later."""
+    """Workers of one pool. A change of ``env`` or ``folder`` applies to workers that are started later."""
 
     def __init__(self, pool: str, env: Mapping[str, str]) -> None:
         self.pool = pool
         self.env = dict(env)
+        self.folder = PROJECT_ROOT  # of the code that the workers run
         self.workers: list[Worker] = []
         self.ended: list[Worker] = []
         self._names = 0
@@ -80,7 +82,7 @@ class WorkerFleet:
     def add(self, slots: int, **env: str) -> Worker:
         """Start one worker without waiting for it."""
         self._names += 1
-        worker = Worker(self.pool, slots, {**self.env, **env}, f"chaos{self._names}")
+        worker = Worker(self.pool, slots, {**self.env, **env}, f"chaos{self._names}", self.folder)
         self.workers.append(worker)
         return worker
 

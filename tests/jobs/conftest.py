@@ -54,9 +54,7 @@ class Driver:
     def create(self, job: NewJob | None = None) -> str:
         return self.store.run(transitions.create(job or self.new_job(), self.message_template, self.settings)).job_id
 
-    def claim(
-        self, job_id: str, claim_id: str | None = None
-    ) -> Claim | transitions.NotClaimed | transitions.UnreadableClaim:
+    def claim(self, job_id: str, claim_id: str | None = None) -> transitions.ClaimResult:
         command = transitions.claim(
             job_id, claim_id or uuid.uuid4().hex, "worker", self.message_template, self.settings
         )

@@ -20,7 +20,7 @@ _may_start_any_program = True
 class Process:
     """A running subprocess; `output` grows while it runs. Use `running`, which also ends it."""
 
-    def __init__(self, args: Sequence[str], env: Mapping[str, str] | None) -> None:
+    def __init__(self, args: Sequence[str], env: Mapping[str, str] | None, folder: Path = PROJECT_ROOT) -> None:
         self.args = list(args)
         _require_permission(self.args)
         self._lines: list[str] = []
@@ -28,7 +28,7 @@ class Process:
         self._has_ended = False
         self._popen = subprocess.Popen(
             self.args,
-            cwd=PROJECT_ROOT,
+            cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -129,13 +129,14 @@ def running(
     ready: str,
     env: Mapping[str, str] | None = None,
     seconds: float = START_SECONDS,
+    folder: Path = PROJECT_ROOT,
 ) -> Iterator[Process]:
-    """Run `args` in the project's root for the length of the block, which begins when a line contains `ready`.
+    """Run `args` in `folder` for the length of the block, which begins when a line contains `ready`.
 
     `env` is added to this process's environment. Raises AssertionError, with the output, if the process is not ready
     within `seconds`. Neither the process nor a child in its group outlives the block.
     """
-    process = Process(args, env)
+    process = Process(args, env, folder)
     try:
         process.wait_for(ready, seconds)
         yield process

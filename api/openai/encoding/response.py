@@ -50,7 +50,7 @@ def response_object(snapshot: JobSnapshot) -> JsonObject:
         "object": "response",
         "created_at": snapshot.created_at,
         "completed_at": None if ended_at is None else ended_at // 1000,
-        "status": record.state.value,
+        "status": record.status,
         "model": snapshot.model,
         "output": items.output(snapshot),
         "usage": _usage(snapshot),
@@ -100,7 +100,7 @@ def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
     body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
     reported: JsonObject | None = (body or {}).get("usage")
     usage = snapshot.answer.usage if snapshot.answer else None
-    if usage is None and snapshot.record.state.is_final:
+    if usage is None and snapshot.record.is_final:
         usage = snapshot.record.usage
     return reported or (response_usage(usage, is_estimated=usage.estimated) if usage else None)
 

@@ -1,4 +1,6 @@
--- cancel: ends a job that is queued or in progress, and keeps the text of its last attempt as the partial answer.
+-- cancel: ends a job that has not ended, and keeps the text of its last attempt as the partial answer.
+-- A job in a state that this version does not know has ended if its record has an end. Nothing else of the record
+-- needs to be understood: what is unreadable is left out.
 -- include: clock count log finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
@@ -10,12 +12,16 @@
 --          final: the job ended in another way
 --          gone: there is no such job
 -- Safe to send again.
-local state, kind, log_start, usage = unpack(redis.call('HMGET', job, 'state', 'kind', 'log_start', 'usage'))
-if not state then
+local state, kind, log_start, usage, finished_at = unpack(redis.call('HMGET', job, 'state', 'kind', 'log_start',
+  'usage', 'finished_at_ms'))
+if redis.call('EXISTS', job) == 0 then
   return 'gone'
 end
-if state ~= 'queued' and state ~= 'in_progress' then
+if state == 'completed' or state == 'incomplete' or state == 'failed' or state == 'cancelled' then
   return state == 'cancelled' and 'cancelled' or 'final'
+end
+if state ~= 'queued' and state ~= 'in_progress' and finished_at then
+  return 'final'
 end
 
 local function keeps_text()
@@ -30,8 +36,8 @@ end
 local function logged_text()
   local text = {}
   for _, line in ipairs(redis.call('LRANGE', log, log_start, -1)) do
-    local logged = cjson.decode(line)
-    if logged.type == 'delta' then
+    local is_readable, logged = pcall(cjson.decode, line)
+    if is_readable and type(logged) == 'table' and logged.type == 'delta' and type(logged.text) == 'string' then
       text[#text + 1] = logged.text
     end
   end
@@ -48,12 +54,12 @@ local function recorded_usage()
 end
 
 local partial = 'null'
-if log_start and keeps_text() then
+if tonumber(log_start) and keeps_text() then
   partial = cjson.encode({kind = kind, text = logged_text(), model = cjson.null, finish_reason = 'cancelled',
     usage = recorded_usage()})
 end
 finalize('cancelled', open_meta .. partial .. '}', {event})
-if state == 'in_progress' then
+if state ~= 'queued' then
   redis.call('PUBLISH', stop_channel, id)
 end
 return 'cancelled'

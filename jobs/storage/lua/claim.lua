@@ -1,5 +1,6 @@
 -- claim: takes a queued job under a lease and a new fencing token.
--- include: clock record log
+-- A worker that cannot run the job puts it back uncounted: the job waits for another try, perhaps by a newer worker.
+-- include: clock record log version
 -- KEYS
 --   job                the record
 --   request
@@ -19,15 +20,26 @@
 --   owner              the worker process
 --   lease_ms
 --   channel            where the job's events are published
+--   reader             identifies how this worker reads requests
+--   put_back_ms        least wait of a job that this worker cannot run, with jitter
+--   abilities...       the needs that this worker meets
 -- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request}
 --          {gone}: there is no such job
 --          {final}: the job has ended
 --          {busy}: another attempt runs
 --          {early}: the next attempt is not due
 --          {late}: a time limit of the job has passed; recovery ends the job
+--          {unable, need...}: the job was put back, since this worker lacks these; 'request': it cannot read the
+--          request, as another worker of its version has found; 'record': the record is damaged
 -- Safe to send again: the same claim_id gets the same lease.
-local record = read_record(job, 'state', 'token', 'attempts', 'log_start', 'failures', 'worker_losses', 'max_attempts',
-  'deadline_ms', 'retry_at_ms', 'claim', 'seq', 'started_at_ms', 'start_by_ms', 'cancel_at_ms')
+local numbers = {'token', 'attempts', 'max_attempts', 'deadline_ms', 'seq'}
+local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms',
+  'cancel_at_ms'}
+local unreadable_by = 'unreadable_by:' .. reader
+local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', unreadable_by, unpack(numbers))
+for field, value in pairs(read_record(job, unpack(optional_numbers))) do
+  record[field] = value
+end
 if not record.state then
   return {'gone'}
 end
@@ -44,13 +56,8 @@ end
 if record.state ~= 'queued' then
   return {'final'}
 end
-if record.retry_at_ms and tonumber(record.retry_at_ms) > now then
+if (tonumber(record.retry_at_ms) or 0) > now then
   return {'early'}
-end
-local end_by = math.min(record.deadline_ms, record.cancel_at_ms or record.deadline_ms)
-local start_by = not record.started_at_ms and record.start_by_ms or end_by
-if math.min(end_by, start_by) <= now then
-  return {'late'}
 end
 
 local function take_message(priority_messages, latest_claimed)
@@ -60,6 +67,51 @@ local function take_message(priority_messages, latest_claimed)
   end
   redis.call('ZREM', priority_messages, id)
 end
+
+local function lacking()
+  for _, field in ipairs(numbers) do
+    if not is_number(record[field]) then
+      return {'record'}
+    end
+  end
+  for _, field in ipairs(optional_numbers) do
+    if record[field] and not is_number(record[field]) then
+      return {'record'}
+    end
+  end
+  local able, missing = {}, {}
+  for _, ability in ipairs(abilities) do
+    able[ability] = true
+  end
+  for need in (record.needs or record.kind or ''):gmatch('%S+') do
+    if not able[need] then
+      missing[#missing + 1] = need
+    end
+  end
+  return #missing == 0 and record[unreadable_by] and {'request'} or missing
+end
+
+-- From 10 minutes on the wait grows with the age of the job, up to six times: a deploy is over by then.
+local missing = lacking()
+if #missing > 0 then
+  take_message(messages, claimed)
+  take_message(messages_high, claimed_high)
+  local age_ms = now - (tonumber(record.created_at_ms) or now)
+  local wait_ms = put_back_ms * math.max(1, math.min(age_ms / 600000, 6))
+  local retry_at = string.format('%.0f', now + wait_ms)
+  redis.call('HSET', job, 'retry_at_ms', retry_at, 'error_code',
+    missing[1] == 'request' and 'request_unreadable' or 'no_capable_worker')
+  redis.call('ZADD', waiting, retry_at, id)
+  next_version(job)
+  return {'unable', unpack(missing)}
+end
+
+local end_by = math.min(record.deadline_ms, record.cancel_at_ms or record.deadline_ms)
+local start_by = not record.started_at_ms and record.start_by_ms or end_by
+if math.min(end_by, start_by) <= now then
+  return {'late'}
+end
+
 take_message(messages, claimed)
 take_message(messages_high, claimed_high)
 
@@ -69,7 +121,7 @@ local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attem
 redis.call('HSET', job, 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id,
   'owner', owner, 'started_at_ms', now, 'log_start', log_start)
 redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage')
-redis.call('HINCRBY', job, 'version', 1)
+next_version(job)
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)
 redis.call('ZADD', leases, now + lease_ms, id)

@@ -1,5 +1,5 @@
 -- create: writes the record of a new job and publishes its message, in one step.
--- include: clock count wait_estimate publish
+-- include: clock count wait_estimate publish version
 -- KEYS
 --   job              the record
 --   request
@@ -55,14 +55,14 @@ local find_existing = {}
 function find_existing.idempotency_key()
   local entry = redis.call('GET', dedup)
   if entry then
-    local fingerprint, existing_id = entry:match('^(%S+) (%S+)$')
-    return {fingerprint == dedup_token and 'existing' or 'conflict', existing_id}
+    local fingerprint, existing_id = entry:match('^(%S+) (%S+)')
+    return {fingerprint == dedup_token and 'existing' or 'conflict', existing_id or ''}
   end
 end
 
 function find_existing.retry()
-  local state, retried_as = unpack(redis.call('HMGET', dedup, 'state', 'retried_as'))
-  if not state then
+  local retried_as = redis.call('HGET', dedup, 'retried_as')
+  if redis.call('EXISTS', dedup) == 0 then
     return {'gone', ''}
   end
   if retried_as then
@@ -102,7 +102,7 @@ end
 
 function remember.retry()
   redis.call('HSET', dedup, 'retried_as', id)
-  redis.call('HINCRBY', dedup, 'version', 1)
+  next_version(dedup)
 end
 
 function remember.resend()

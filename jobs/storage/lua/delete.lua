@@ -1,4 +1,5 @@
--- delete: removes a job that has ended, or what remains of one whose record has expired.
+-- delete: removes a job that has ended, or what remains of one whose record has expired or is lost.
+-- A job in a state that this version does not know is removed too.
 -- KEYS
 --   job               the record
 --   request
@@ -11,6 +12,13 @@
 --   incomplete_index
 --   failed_index
 --   cancelled_index
+--   queued_index
+--   in_progress_index
+--   leases
+--   waiting
+--   deadlines
+--   messages
+--   messages_high
 --   idempotency?      its Idempotency-Key, if it had one
 -- ARGV
 --   id
@@ -22,12 +30,14 @@ local state = redis.call('HGET', job, 'state')
 if state == 'queued' or state == 'in_progress' then
   return 'active'
 end
+local had_record = redis.call('EXISTS', job) == 1
 redis.call('DEL', job, request, log, attempts, result)
-for _, index in ipairs({all_index, expiry, completed_index, incomplete_index, failed_index, cancelled_index}) do
+for _, index in ipairs({all_index, expiry, completed_index, incomplete_index, failed_index, cancelled_index,
+  queued_index, in_progress_index, leases, waiting, deadlines, messages, messages_high}) do
   redis.call('ZREM', index, id)
 end
 local has_own_key = idempotency and (redis.call('GET', idempotency) or ''):find(id, 1, true)
 if has_own_key then -- the key may belong to a later job by now
   redis.call('DEL', idempotency)
 end
-return state and 'deleted' or 'gone'
+return had_record and 'deleted' or 'gone'

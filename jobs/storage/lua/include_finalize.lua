@@ -23,21 +23,29 @@
 --   result_ttl         s; the record's own `result_ttl` wins
 --   events_ttl         s; the record's own `events_ttl` wins
 --   channel            where the job's events are published
+local function ttl_or(own_ttl, default)
+  return own_ttl and own_ttl:match('^%d+$') and #own_ttl <= 9 and tonumber(own_ttl) > 0 and own_ttl or default
+end
+
 local function finalize(state, meta, events)
   local now = now_ms()
   local own_result_ttl, own_events_ttl, seq = unpack(redis.call('HMGET', job, 'result_ttl', 'events_ttl', 'seq'))
-  local keep_result, keep_events = own_result_ttl or result_ttl, own_events_ttl or events_ttl
+  local keep_result = ttl_or(own_result_ttl, result_ttl)
+  local keep_events = ttl_or(own_events_ttl, events_ttl)
 
   local log_length = write_log(log, channel, 'final', events)
   redis.call('HSET', job, 'state', state, 'finished_at_ms', now, 'log_length', log_length)
   redis.call('HDEL', job, 'retry_at_ms')
-  redis.call('HINCRBY', job, 'version', 1)
+  local is_version_damaged = type(redis.pcall('HINCRBY', job, 'version', 1)) == 'table'
+  if is_version_damaged then
+    redis.call('HSET', job, 'version', 1)
+  end
 
   local active = {leases, queued_index, in_progress_index, waiting, deadlines, messages, messages_high}
   for _, index in ipairs(active) do
     redis.call('ZREM', index, id)
   end
-  redis.call('ZADD', final_index, seq, id)
+  redis.call('ZADD', final_index, tonumber(seq) or 0, id)
   redis.call('ZADD', expiry, now + keep_result * 1000, id)
 
   redis.call('EXPIRE', log, keep_events)

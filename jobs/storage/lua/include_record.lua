@@ -6,3 +6,8 @@ local function read_record(key, ...)
   end
   return record
 end
+
+-- is_number(value): whether a field is a whole number, as this version writes it.
+local function is_number(value)
+  return value and value:match('^%-?%d+$') and #value <= 15
+end

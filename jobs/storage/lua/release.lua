@@ -1,5 +1,5 @@
 -- release: puts a job in progress back into the queue, for its next attempt now or later.
--- include: clock record count log publish
+-- include: clock record count log publish version
 -- KEYS
 --   job                the record
 --   log                the event log
@@ -27,6 +27,7 @@
 --   error_code
 --   log_length         length of the log before these events; '' when the caller does not know it
 --   events...
+--   fields...          field, value, ... of the record
 -- returns  {released, time of the next attempt in ms}
 --          {behind, length of the log}: nothing was written; Redis has lost events after that length
 --          {fenced}: nothing was written; the lease is lost (for recovery: it is not)
@@ -49,15 +50,18 @@ end
 
 redis.call('HSET', job, 'state', 'queued', 'error_code', error_code)
 if ending == 'refund' then
-  redis.call('HINCRBY', job, 'attempts', -1)
+  redis.pcall('HINCRBY', job, 'attempts', -1) -- a damaged count stays as it is
 else
-  redis.call('HINCRBY', job, ending, 1)
+  redis.pcall('HINCRBY', job, ending, 1)
 end
-redis.call('HINCRBY', job, 'version', 1)
+next_version(job)
 redis.call('HDEL', job, 'owner')
+if #fields > 0 then
+  redis.call('HSET', job, unpack(fields))
+end
 redis.call('ZREM', in_progress_index, id)
 redis.call('ZREM', leases, id)
-redis.call('ZADD', queued_index, record.seq, id)
+redis.call('ZADD', queued_index, tonumber(record.seq) or 0, id)
 if attempt ~= '' then
   redis.call('RPUSH', attempts, attempt)
 end

@@ -1,11 +1,13 @@
 """The transitions of an attempt: claim, renew, append, finish or fail, release."""
 
 import json
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from jobs.errors import RequestUnreadable
-from jobs.kinds import read_request
+from jobs.kinds import ABILITIES, read_request, request_reader_id
 from jobs.kinds.base import Answer, TextAnswer
 from jobs.models import Claim, Lease
 from jobs.results import JobError, Usage
@@ -27,6 +29,11 @@ from jobs.storage.transitions.shared_arguments import (
 
 AttemptEnd: TypeAlias = Literal["failures", "worker_losses", "refund"]
 FinishPrecondition: TypeAlias = Literal["holder", "expired", "queued"]
+PUT_BACK_SECONDS: Final = 5.0  # least wait of a job that a worker cannot run, at most twice this for a new job
+_REQUEST_LOST: Final = JobError(
+    code="request_lost", message="the stored request is gone: Redis has evicted or lost it; submit it again"
+)
+_NO_FIELDS: Final[Mapping[str, Argument]] = {}
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,22 @@ class NotClaimed:
 
 
 @dataclass(frozen=True)
+class Unable:
+    """This worker lacks what the job needs: ``claim`` has put the job back, uncounted, for a worker that can run it."""
+
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class UnreadableClaim:
-    """The job is claimed but its request cannot be read: the job can only be failed."""
+    """The job is claimed but its request cannot be read: by no version if it is lost, else perhaps by another one."""
 
     lease: Lease
     error: JobError
+    is_lost: bool = False
+
+
+ClaimResult: TypeAlias = Claim | NotClaimed | Unable | UnreadableClaim
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class Behind:
 
 def claim(
     job_id: str, claim_id: str, owner: str, message_template: MessageTemplate, settings: Settings
-) -> Command[Claim | NotClaimed | UnreadableClaim]:
+) -> Command[ClaimResult]:
     """Take the job under a lease. ``claim_id`` is new for each message; ``owner`` names the worker process."""
     queue = message_template.queue
     return script_command(
@@ -86,17 +104,24 @@ def claim(
             "owner": owner,
             "lease_ms": milliseconds(settings.lease_seconds),
             "channel": keys.changed_channel(job_id),
+            "reader": request_reader_id(),
+            "put_back_ms": milliseconds(PUT_BACK_SECONDS * (1 + random.random())),  # noqa: S311  # spreads tries
+            "abilities": ABILITIES,
         },
         read=lambda reply: _read_claim(job_id, queue, reply),
         must_be_safe=True,
     )
 
 
-def _read_claim(job_id: str, queue: str, reply: list[bytes]) -> Claim | NotClaimed | UnreadableClaim:
+def _read_claim(job_id: str, queue: str, reply: list[Any]) -> ClaimResult:
+    if reply[0] == b"unable":
+        return Unable(tuple(need.decode(errors="replace") for need in reply[1:]))
     if reply[0] != b"claimed":
         return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
     token, attempt, log_length, failures, worker_losses, max_attempts, remaining_ms = map(int, reply[1:8])
     lease = Lease(job_id=job_id, queue=queue, token=token, attempt=attempt, log_length=log_length)
+    if reply[8] is None:
+        return UnreadableClaim(lease, _REQUEST_LOST, is_lost=True)
     try:
         request = read_request(reply[8])
     except RequestUnreadable as error:
@@ -109,6 +134,15 @@ def _read_claim(job_id: str, queue: str, reply: list[bytes]) -> Claim | NotClaim
         remaining_ms=remaining_ms,
         request=request,
     )
+
+
+def put_back(lease: Lease, message_template: MessageTemplate) -> Command[int | Behind | None]:
+    """Return a job whose request this worker cannot read, uncounted, for a worker of another version.
+
+    From now on ``claim`` puts it back for every worker that reads requests as this one does. Returns as ``release``.
+    """
+    fields: dict[str, Argument] = {f"unreadable_by:{request_reader_id()}": 1, "error_code": RequestUnreadable.code}
+    return release(lease, None, PUT_BACK_SECONDS, message_template, "refund", fields=fields)
 
 
 def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[frozenset[str]]:
@@ -240,6 +274,7 @@ def release(
     message_template: MessageTemplate,
     how: AttemptEnd = "failures",
     pending: PendingEvents | None = None,
+    fields: Mapping[str, Argument] = _NO_FIELDS,
 ) -> Command[int | Behind | None]:
     """Put the job back into the queue after ``wait_seconds`` (0: immediately), and count its ending ``how``.
 
@@ -275,6 +310,7 @@ def release(
             "error_code": error.code if error else "",
             "log_length": pending.log_length if pending else "",
             "events": [*pending.events, event] if pending else [event],
+            "fields": pairs(fields),
         },
         read=lambda reply: _read_written(reply, b"released"),
         must_be_safe=True,

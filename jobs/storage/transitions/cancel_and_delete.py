@@ -14,7 +14,7 @@ _TEXT_KINDS: Final = sorted(CONVERSATION_KINDS)  # a job of these kinds keeps th
 
 
 def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
-    """Cancel a queued or running job. Returns cancelled, final (the job ended in another way) or gone."""
+    """Cancel a job, readable or not. Returns cancelled, final (the job ended in another way) or gone."""
     return script_command(
         "cancel",
         keys=finalize_keys(job_id, queue, State.CANCELLED),
@@ -33,9 +33,9 @@ def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
 def delete(job_id: str, record: JobRecord | None) -> Command[str]:
     """Remove a job that has ended. Returns deleted, active (cancel the job first) or gone.
 
-    With ``record``, the job's Idempotency-Key is freed too. It is None for a record that has expired.
+    With ``record``, the job's Idempotency-Key is freed too. It is None for a record that has expired or is lost.
     """
-    idempotency = None
+    idempotency, queue = None, record.queue if record is not None else keys.DEFAULT_QUEUE
     if record is not None and record.idempotency is not None:
         idempotency = keys.idempotency(record.tenant, record.idempotency)
     return script_command(
@@ -52,6 +52,13 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
             "incomplete_index": keys.index(State.INCOMPLETE),
             "failed_index": keys.index(State.FAILED),
             "cancelled_index": keys.index(State.CANCELLED),
+            "queued_index": keys.index(State.QUEUED),
+            "in_progress_index": keys.index(State.IN_PROGRESS),
+            "leases": keys.LEASES,
+            "waiting": keys.WAITING,
+            "deadlines": keys.DEADLINES,
+            "messages": keys.messages(queue),
+            "messages_high": keys.messages_high(queue),
             "idempotency": idempotency,
         },
         args={"id": job_id},

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
+from jobs.kinds import needs_of, write_request
 from jobs.kinds.base import JobRequest
 from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
 from jobs.request_fingerprint import fingerprint, idempotency_digest
@@ -76,7 +77,7 @@ def _args(job: NewJob, message: str, settings: Settings) -> NamedArguments:
         "id": job.job_id,
         "max_queued": settings.max_queued,
         "message": message,
-        "body": job.request.model_dump_json(exclude_defaults=True),
+        "body": write_request(job.request),
         "deadline_ms": milliseconds(job.deadline_seconds),
         "start_by_ms": _milliseconds_or_none(job.start_by_seconds),
         "cancel_after_ms": _milliseconds_or_none(job.cancel_after_seconds),
@@ -115,6 +116,7 @@ def _deduplication(job: NewJob, settings: Settings) -> Deduplication:
 def _record(job: NewJob) -> dict[str, Argument | None]:
     return {
         "kind": job.request.kind,
+        "needs": " ".join(needs_of(job.request)),
         "tenant": job.tenant,
         "queue": job.queue,
         "max_attempts": job.max_attempts,

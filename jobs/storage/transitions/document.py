@@ -134,6 +134,23 @@ def purge(record: DocumentRecord) -> Command[str]:
     )
 
 
+def forget(document_id: str, tenant: str, sha256: str = "") -> Command[str]:
+    """Remove what still refers to a document whose record is lost. Returns forgotten, or live if it has a record.
+
+    Its file and chunks stay: nothing is removed from the disk because Redis has lost a record.
+    """
+    return script_command(
+        "document_forget",
+        keys={
+            "document": keys.document(document_id),
+            "documents": keys.documents(tenant),
+            "document_by_hash": keys.document_by_hash(tenant, sha256),
+        },
+        args={"id": document_id},
+        read=text,
+    )
+
+
 def drop_tombstone(document_id: str) -> Command[None]:
     """End the cleanup of a deleted document that has no data left."""
     return plain_command("ZREM", keys.TOMBSTONES, document_id, read=lambda _: None)

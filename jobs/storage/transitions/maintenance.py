@@ -1,6 +1,7 @@
 """The transitions that only maintenance uses. Recovery also fails and releases jobs of lost workers, see attempt.py."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from jobs.priorities import Priority
@@ -53,6 +54,26 @@ def undelivered(
         args={"messages_left": -1 if messages_left is None else messages_left, "limit": limit},
         read=lambda reply: [text(job_id) for job_id in reply],
     )
+
+
+def put_off(index: str, job_id: str, until_ms: int) -> Command[None]:
+    """Look at this entry of an index of times again only then. Does nothing if the entry is gone."""
+    return plain_command("ZADD", index, "XX", until_ms, job_id, read=lambda _: None)
+
+
+def ghosts(record_keys: Mapping[str, str]) -> Command[list[str]]:
+    """Which ids have no record, though it has not expired. ``record_keys``: the key of each id's record."""
+    return script_command(
+        "ghosts",
+        keys={"expiry": keys.EXPIRY, "records": list(record_keys.values())},
+        args={"ids": list(record_keys)},
+        read=lambda reply: [text(name) for name in reply],
+    )
+
+
+def count_ghosts(number: int) -> Command[None]:
+    """Add to the number of jobs and documents that indexes still contained after their record was lost."""
+    return plain_command("HINCRBY", keys.TOTALS, "ghosts", number, read=lambda _: None)
 
 
 def become_leader(worker: str, for_ms: int) -> Command[bool]:

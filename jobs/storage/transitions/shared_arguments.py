@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from jobs.errors import InternalError
@@ -67,6 +68,6 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def pairs(fields: dict[str, Argument]) -> list[Argument]:
+def pairs(fields: Mapping[str, Argument]) -> list[Argument]:
     """Field, value, field, value, ...: the form in which scripts take the fields of a record."""
     return [argument for pair in fields.items() for argument in pair]

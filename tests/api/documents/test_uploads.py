@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jobs import document_lookup, queries
+from jobs.storage import keys
 from tests.api.documents.sending import PATH, PDF, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
@@ -169,3 +170,14 @@ def test_fuzzed_forms_never_cause_a_server_error(client):
             body[at : at + chance.choice([0, 1, 1, 30])] = chance.randbytes(chance.choice([0, 1, 1, 20]))
         response = client.post(PATH, data=bytes(body), content_type="multipart/form-data; boundary=b")
         assert response.status_code in (200, 202, 400, 413, 415, 422), response.text
+
+
+def test_a_document_whose_record_is_lost_can_be_uploaded_again(client, redis_client_of_api):
+    """What still refers to the lost record must not refuse the content for ever."""
+    lost = send(client).json["document"]["document_id"]
+    redis_client_of_api.delete(keys.document(lost))
+
+    again = send(client)
+
+    assert again.status_code == 202
+    assert again.json["document"]["document_id"] != lost

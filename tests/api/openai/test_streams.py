@@ -82,11 +82,13 @@ def test_a_stream_is_not_held_longer_than_it_may_be_silent(api_client, fake_work
     started.close()
 
 
+DEEP = 100_000  # objects in one another: more than any parser of JSON accepts
 MALFORMED = [
     '{"type":"response.output_item.added","output_index":0}',
     '{"type":"response.new","output_index":"0"}',
-    '{"type":"response.new","deep":' + '{"a":' * 250 + "1" + "}" * 250 + "}",
-    '{"choices":[{"index":0,"delta":' + '{"a":' * 250 + f'"{CANARY}"' + "}" * 250 + "}]}",
+    '{"type":"response.new","deep":' + '{"a":' * DEEP + "1" + "}" * DEEP + "}",
+    '{"choices":[{"index":0,"delta":' + '{"a":' * DEEP + f'"{CANARY}"' + "}" * DEEP + "}]}",
+    f'{{"choices":["{CANARY}"]',
     f'{{"choices":["{CANARY}"]}}',
 ]
 

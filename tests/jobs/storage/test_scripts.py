@@ -49,6 +49,7 @@ def built_commands(jobs):
         transitions.undelivered(template, "normal", None, 1),
         transitions.become_leader("w", 1),
         transitions.note_primary("run id"),
+        transitions.ghosts({JOB_ID: "cq:job:1"}),
         queries.queue_position(JOB_ID, "q"),
         transitions.document.add(NewDocument(**DOCUMENT)),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
@@ -56,6 +57,7 @@ def built_commands(jobs):
         transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),
         transitions.document.remove(document, "", JOB_ID),
         transitions.document.purge(document),
+        transitions.document.forget("doc_1", "t"),
     ]
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from jobs import queries
 from jobs.states import State
 from jobs.storage import keys
 from tests.support.offline_model import calls, directive, key
@@ -151,21 +152,22 @@ def test_no_prompt_answer_or_key_is_logged(client, worker, model_url):
     assert "canary" not in worker.output
 
 
-def test_a_job_whose_request_cannot_be_read_fails_in_its_first_attempt(client, redis_client, worker):
-    """The failure is not a worker loss, and no part of the request reaches the log."""
+def test_a_job_whose_request_cannot_be_read_waits_and_no_part_of_the_request_is_logged(client, redis_client, worker):
+    """The tries count neither as attempts nor as worker losses."""
     worker.send(signal.SIGSTOP)
     try:
         job_id = client.submit("hi")
         redis_client.set(keys.request(job_id), f'{{"metadata":{{"{CANARY}-unreadable":')
     finally:
         worker.send(signal.SIGCONT)
-    record = client.ended(job_id)
+    worker.wait_for(f"job_requeued job_id={job_id}")
+    record = client.store.run(queries.record(job_id))
 
     assert (record.state, record.error_code, record.attempts, record.worker_losses) == (
-        State.FAILED,
+        State.QUEUED,
         "request_unreadable",
-        1,
+        0,
         0,
     )
-    worker.wait_for(f"job_finished job_id={job_id}")
+    assert worker.output.count("job_put_back needs=request") == 1
     assert f"{CANARY}-unreadable" not in worker.output

@@ -130,11 +130,38 @@ def test_a_job_of_another_worker_is_skipped():
     assert scripted_store.names == ["claim"]
 
 
-def test_a_request_that_cannot_be_read_fails_without_a_retry():
-    """No further attempt could read it either."""
-    outcome = run(store(claim=[[*CLAIMED[:-1], b"{"]]))
+def test_a_job_whose_request_cannot_be_read_is_put_back_uncounted():
+    """A worker of another version may be able to read it."""
+    scripted_store = store(claim=[[*CLAIMED[:-1], b"{"]])
 
-    assert (outcome.state, outcome.error.code) == (State.FAILED, "request_unreadable")
+    outcome = run(scripted_store)
+
+    assert isinstance(outcome, Retrying)
+    assert (outcome.error.code, outcome.retry_at_ms) == ("request_unreadable", 5)
+    assert scripted_store.names == ["claim", "release"]
+    assert "refund" in scripted_store.sent("release")
+
+
+def test_a_job_whose_request_is_lost_fails():
+    """No version could read what Redis no longer has."""
+    outcome = run(store(claim=[[*CLAIMED[:-1], None]]))
+
+    assert (outcome.state, outcome.error.code) == (State.FAILED, "request_lost")
+
+
+def test_each_reason_to_put_jobs_back_is_warned_of_once(caplog):
+    """A deploy puts the same jobs back again and again: a warning for each try would fill the log."""
+    services = make_services(
+        store(claim=[[b"unable", b"chat.audio"], [b"unable", b"chat.audio"], [b"unable", b"new"]]), None
+    )
+
+    outcomes = [asyncio.run(attempt(services, JOB_ID)) for _ in range(3)]
+
+    assert outcomes == [Skipped("unable")] * 3
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"job_put_back needs=chat.audio job_id={JOB_ID}",
+        f"job_put_back needs=new job_id={JOB_ID}",
+    ]
 
 
 def stop_at(delta_number, reason):
