@@ -18,6 +18,7 @@ from jobs.states import State
 from jobs.storage.redis_client import connect, connect_async
 from jobs.storage.sync_store import Store
 from tasks.submit import Submitter
+from tests.chaos.proxy import Proxy
 from tests.support.redis_servers import MASTER, PASSWORD, Sentinels
 from tests.support.waiting import until
 
@@ -99,33 +100,50 @@ def test_no_accepted_job_is_lost_in_a_failover(sentinels, how):
     assert submitting.refused
 
 
+@pytest.fixture
+def proxies():
+    """Creates proxies and closes them after the test."""
+    with ExitStack() as stack:
+
+        def create(port: int) -> Proxy:
+            proxy = Proxy(port)
+            stack.callback(proxy.close)
+            return proxy
+
+        yield create
+
+
 @pytest.mark.slow
-def test_a_primary_that_is_cut_off_with_its_client_accepts_nothing(sentinels):
-    """The client cannot know whether another primary has been chosen, so it may not promise anything."""
-    settings = Settings(REDIS_URL=sentinels.url)
-    store = Store.open(settings)
-    submitter = Submitter(store, settings)
-    submitter.submit(ChatTask(kind="chat", message="before"))
-    away = [sentinels.replica, *sentinels.nodes]
-    for process in away:
-        process.send(signal.SIGSTOP)
+def test_a_client_that_is_cut_off_with_its_primary_is_promised_nothing(tmp_path, proxies):
+    """Both still answer each other while another primary is chosen, and what they wrote is thrown away afterwards."""
+    primary_proxies: list[Proxy] = []
 
-    try:
-        for _ in range(5):
-            with pytest.raises(StoreUnavailable):
-                submitter.submit(ChatTask(kind="chat", message="meanwhile"))
-    finally:
-        for process in away:
-            process.send(signal.SIGCONT)
-    assert until(lambda: _is_accepted(submitter), FAILOVER_SECONDS)
-    store.close()
+    def through_a_proxy(port: int) -> int:
+        primary_proxies.append(proxies(port))
+        return primary_proxies[0].port
 
+    with ExitStack() as stack:
+        servers = Sentinels(tmp_path, stack, through_a_proxy)
+        (primary,) = primary_proxies
+        links_of_others = primary.open_links()
+        sentinel_proxies = [proxies(port) for port in servers.ports]
+        settings = Settings(REDIS_URL=servers.url_through([proxy.port for proxy in sentinel_proxies]))
+        with Submitting(settings) as submitting:
+            until(submits_again(submitting))
+            for proxy in sentinel_proxies:
+                proxy.stall()
+            primary.stall(except_for=primary.open_links() - links_of_others)
+            until(lambda: primary_of(servers) == servers.replica_port, FAILOVER_SECONDS)
+            refused = submitting.refused
+            until(lambda: submitting.refused > refused + 2 * SUBMITTERS)
+            for proxy in (primary, *sentinel_proxies):
+                proxy.restore()
+            until(submits_again(submitting), FAILOVER_SECONDS)
 
-def _is_accepted(submitter: Submitter) -> bool:
-    try:
-        return submitter.submit(ChatTask(kind="chat", message="after")).is_new
-    except StoreUnavailable:
-        return False
+        store = Store.open(settings)
+        found = store.run_all([queries.record(job_id) for job_id in submitting.accepted])
+        store.close()
+    assert None not in found
 
 
 def test_a_client_leaves_a_former_primary_that_still_answers(sentinels):

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 
@@ -60,10 +61,14 @@ class Proxy:
         self._is_refusing = True
         self.drop()
 
-    def stall(self) -> None:
+    def open_links(self) -> frozenset[object]:
+        """The connections that are open now."""
+        return frozenset(self._links)
+
+    def stall(self, except_for: Collection[object] = ()) -> None:
         """Forward nothing, neither on old connections nor on new ones, until ``restore``."""
         self._is_stalled = True
-        self._run(self._stall)
+        self._run(partial(self._stall, except_for))
 
     def restore(self) -> None:
         """Accept connections again, and forward on all of them."""
@@ -112,9 +117,10 @@ class Proxy:
             link.cut()
         return len(links)
 
-    async def _stall(self) -> None:
+    async def _stall(self, except_for: Collection[object] = ()) -> None:
         for link in self._links:
-            link.is_flowing.clear()
+            if link not in except_for:
+                link.is_flowing.clear()
 
     async def _resume(self) -> None:
         for link in self._links:

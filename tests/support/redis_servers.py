@@ -1,6 +1,7 @@
 """Real Redis servers for tests: alone, with a replica, and behind Sentinels."""
 
 import signal
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,21 +42,27 @@ class PrimaryAndReplica:
 class Sentinels:
     """A master, its replica, and three Sentinels with a quorum of two."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, seen_through: Callable[[int], int] = lambda port: port) -> None:
+        """``seen_through``: from the master's port to the port at which the replica and the Sentinels reach it."""
         self._folder = folder
         self._run = lambda args, ready: stack.enter_context(running(args, ready=ready))
         master_port = free_port()
         self.master = self._server(master_port)
+        seen_port = seen_through(master_port)
         self.master_port, self.replica_port = master_port, free_port()
-        self.replica = self._server(self.replica_port, "--replicaof", f"127.0.0.1 {master_port}")
+        self.replica = self._server(self.replica_port, "--replicaof", f"127.0.0.1 {seen_port}")
         until(lambda: self._is_replicating(self.replica_port))
         self.ports = [free_port() for _ in range(3)]
-        self.nodes = [self._sentinel(port, master_port) for port in self.ports]
+        self.nodes = [self._sentinel(port, seen_port) for port in self.ports]
         until(lambda: all(self._sees_all(port) for port in self.ports))
 
     @property
     def url(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return self.url_through(self.ports)
+
+    def url_through(self, ports: Sequence[int]) -> str:
+        """The URL for a client that reaches the Sentinels at these ports."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
         return f"sentinel://default:{PASSWORD_IN_URL}@{hosts}/0?master={MASTER}"
 
     def fail_over(self) -> None:
