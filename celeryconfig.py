@@ -8,6 +8,7 @@ from jobs.priorities import NORMAL_PRIORITY
 from jobs.redis_urls import for_backend, for_broker
 from jobs.settings import get_settings
 from jobs.storage.keys import DEFAULT_QUEUE
+from tasks.broker_options import is_amqp, transport_options
 
 _settings = get_settings()
 _broker = for_broker(_settings.broker_url.get_secret_value(), _settings.redis_connect_seconds)
@@ -42,28 +43,25 @@ worker_send_task_events = True  # for Flower, without a flag; events contain the
 worker_cancel_long_running_tasks_on_connection_loss = (
     False  # the lease decides; a dropped connection must not kill paid calls
 )
+worker_consumer = "tasks.celery_ext.consumer:Consumer"  # waits for a broker that hangs or refuses
 worker_hijack_root_logger = False
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker gives up after the default of 100
 broker_connection_timeout = 2
 broker_pool_acquire_timeout = 2  # the default waits forever
 
-# The transport. Without timeouts a half-open connection is never detected and a publisher hangs for over a minute.
-broker_transport_options = {
-    "socket_timeout": 5,
-    "socket_connect_timeout": 2,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-    "retry_on_timeout": False,
-    "max_connections": _settings.worker_concurrency + 50,  # slots leaked with the default of 10
-    **_broker.transport_options,  # for Sentinels
-}
+# The transport
+broker_transport_options = transport_options(_settings)
 if _broker.tls is not None:  # `inspect conf` reads the URL without it: its warning of "insecure" TLS is wrong
     broker_use_ssl = _broker.tls
-if _settings.broker_url.get_secret_value().startswith(("amqp://", "amqps://")):  # RabbitMQ
+if is_amqp(_settings):  # RabbitMQ
+    broker_channel_error_retry = True  # a refusal (a right, a queue) is waited out; the default ends the worker
+    broker_heartbeat = 20  # seconds; a silent connection is noticed after two, with the default after 4 minutes
+    # Exclusive, it would be locked as long as the broker has not noticed that the worker's former connection is dead.
+    # It would also keep a second worker on the same machine from starting. Not durable and not exclusive is deprecated.
+    control_queue_exclusive = False
+    control_queue_durable = True
     task_default_queue_type = "quorum"  # a classic queue lives on one node and is lost with its disk
-    # A message counts as published once the broker has confirmed it.
-    broker_transport_options = {"confirm_publish": True}
 
 # The result backend
 redis_socket_timeout = 5

@@ -32,6 +32,14 @@ proc_name = "chatqueue-web"
 control_socket_disable = True  # the socket would be in the home directory, shared by every gunicorn of this user
 
 
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Once per worker process, after its last request: publish the messages that still wait."""
+    from api.services import services_of
+
+    if worker.wsgi is not None:  # the app could be loaded
+        services_of(worker.wsgi).submitter.close()
+
+
 def post_worker_init(worker: Any) -> None:
     """Once per worker process: set up logging, and a SIGTERM handler that releases waiting long polls."""
     import gevent

@@ -29,6 +29,7 @@ class Services:
 
     def close(self) -> None:
         self.listener.close()
+        self.submitter.close()
         self.store.close()
 
 

@@ -18,10 +18,11 @@ from celery.signals import (
 
 from jobs.settings import get_settings
 from tasks import run_job
-from tasks.celery_ext import asyncio_pool, redis_transport, remote_control
+from tasks.celery_ext import amqp_transport, asyncio_pool, redis_transport, remote_control
 from tasks.worker_process import runtime
 
 __all__ = [  # imported for their effect: they patch kombu, and register remote control commands and the task
+    "amqp_transport",
     "redis_transport",
     "remote_control",
     "run_job",

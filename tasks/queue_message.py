@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from celery import Celery
 from kombu.connection import Connection
-from kombu.exceptions import ChannelError
+from kombu.entity import Queue
+from kombu.messaging import Producer
 
 from jobs.priorities import HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.settings import Settings
@@ -18,7 +19,6 @@ from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import ID_PLACEHOLDER, TAG_PLACEHOLDER, MessageTemplate
 
 RUN_JOB: Final = "chatqueue.run_job"  # the task's name: a worker silently discards one it does not know
-_NO_SUCH_QUEUE: Final = 404  # AMQP: not declared yet; kombu's Redis transport also reports it for an empty queue
 
 
 def make_message_template(app: Celery, settings: Settings, queue: str = DEFAULT_QUEUE) -> MessageTemplate:
@@ -30,25 +30,11 @@ def make_message_template(app: Celery, settings: Settings, queue: str = DEFAULT_
     )
 
 
-def publish_through_celery(app: Celery, job_id: str, queue: str, priority: int = NORMAL_PRIORITY) -> None:
-    """Publish the message over a broker that is not the record store. Raises kombu.exceptions.OperationalError."""
-    _send(app, job_id, queue, priority)
-
-
-def messages_left(app: Celery, queue: str) -> int:
-    """Messages that wait at the broker, without those already delivered to a worker. Raises the transport's errors."""
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        try:
-            return int(app.amqp.queues[queue](channel).queue_declare(passive=True).message_count)
-        except ChannelError as error:
-            if int(error.reply_code) != _NO_SUCH_QUEUE:
-                raise
-            return 0
-
-
-def _send(app: Celery, job_id: str, queue: str, priority: int, **options: Any) -> None:
+def send_message(app: Celery, job_id: str, queue: str | Queue, priority: int, producer: Producer) -> None:
+    """Send the message with this producer, once. Raises the transport's errors."""
     # A task sent by name ignores the setting task_ignore_result; without the option Celery subscribes to its result.
-    app.send_task(RUN_JOB, task_id=job_id, queue=queue, priority=priority, ignore_result=True, **options)
+    options = {"queue": queue, "priority": priority, "ignore_result": True, "retry": False}
+    app.send_task(RUN_JOB, task_id=job_id, producer=producer, **options)
 
 
 def _make_template(app: Celery, queue: str, priority: int) -> str:
@@ -61,6 +47,6 @@ def _capture_message(app: Celery, queue: str, priority: int) -> dict[str, Any]:
     """The message that Celery publishes for a task whose id is the placeholder."""
     with Connection("memory://") as connection, connection.channel() as channel:  # type: ignore[no-untyped-call]
         with app.amqp.Producer(channel) as producer:
-            _send(app, ID_PLACEHOLDER, queue, priority, producer=producer)
+            send_message(app, ID_PLACEHOLDER, queue, priority, producer)
         message: dict[str, Any] = channel._get(queue)  # noqa: SLF001  # the raw message, in the form that Redis stores
     return message

@@ -1,9 +1,6 @@
 """Submits jobs. The only place where a request becomes a message."""
 
-import logging
-from typing import Any
-
-from kombu.exceptions import OperationalError
+from typing import Any, Final, Literal, TypeAlias
 
 from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
@@ -17,18 +14,27 @@ from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.sync_store import Store
 from tasks import app
-from tasks.queue_message import make_message_template, publish_through_celery
+from tasks.broker import OutgoingMessage
+from tasks.publisher import BrokerState, Publisher
+from tasks.queue_message import make_message_template
 
-logger = logging.getLogger(__name__)
+_STATE_SECONDS: Final = 0.5  # that a health check may wait for the broker
+
+SubmitterState: TypeAlias = BrokerState | Literal["record_store"]
 
 
 class Submitter:
-    """Creates jobs and publishes their messages. Opens no connection before the first submit. Thread-safe."""
+    """Creates jobs and publishes their messages. Opens no connection before the first submit. Thread-safe.
+
+    Where another broker than the record store carries the messages, they are published in the background: a submit
+    returns once the record is written, whatever the broker does.
+    """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
         self._message_template = make_message_template(app, settings)
+        self._publisher = Publisher(app, settings)
 
     def submit(
         self,
@@ -72,6 +78,16 @@ class Submitter:
         prefix, _, _ = record.job_id.partition("_")
         return self._create(self._new_job(request, record.tenant, new_job_id(prefix), retry_of=record.job_id))
 
+    def broker_state(self) -> SubmitterState:
+        """Whether the broker takes messages; waits at most half a second. ``record_store``: Redis is the broker."""
+        if self._message_template.publishes_in_store:
+            return "record_store"
+        return self._publisher.state(_STATE_SECONDS)
+
+    def close(self) -> None:
+        """Publish the messages that wait, for at most a second. Recovery publishes the rest."""
+        self._publisher.close()
+
     def _new_job(self, request: JobRequest, tenant: str, job_id: str, **fields: Any) -> NewJob:
         limits = request.limits or Limits()
         ttl_seconds = None if request.is_stored else self._settings.unstored_ttl_seconds
@@ -98,12 +114,5 @@ class Submitter:
     def _create(self, job: NewJob) -> transitions.Created:
         created = self._store.run(transitions.create(job, self._message_template, self._settings))
         if created.is_new and not self._message_template.publishes_in_store:
-            self._publish(created.job_id)
+            self._publisher.publish(OutgoingMessage(created.job_id))
         return created
-
-    def _publish(self, job_id: str) -> None:
-        """Publish the message. A failure is not an error: the record exists, and recovery publishes the message."""
-        try:
-            publish_through_celery(app, job_id, DEFAULT_QUEUE)
-        except OperationalError:
-            logger.warning("message_not_published job_id=%s", job_id)

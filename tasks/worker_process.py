@@ -27,6 +27,7 @@ from tasks.maintenance.model_list import ModelListRefresher
 from tasks.maintenance.recovery import Recovery
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
+from tasks.publisher import Publisher
 from tasks.queue_message import make_message_template
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def _build(settings: Settings, worker: str) -> Runtime:
     background_tasks = (
         heartbeat.renew_forever,
         heartbeat.listen_forever,
-        Recovery(worker, store, message_template, settings).run_forever,
+        Recovery(worker, store, message_template, Publisher(app, settings), settings).run_forever,
         ModelListRefresher(worker, store, provider).run_forever,
         DocumentCleanup(worker, store, document_storage).run_forever,
     )

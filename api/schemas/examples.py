@@ -222,6 +222,7 @@ ALIVE: Final = {"status": "ok"}
 HEALTH: Final = {
     "status": "ok",
     "redis": {"ok": True, "latency_ms": 0.31},
+    "broker": {"state": "record_store"},
     "queued": 2,
     "in_progress": 1,
     "workers_alive": 1,

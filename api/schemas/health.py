@@ -31,13 +31,24 @@ class RedisHealth(FrozenModel):
     latency_ms: float = Field(description="Duration of one write, in milliseconds.")
 
 
+class BrokerHealth(FrozenModel):
+    """The state of the message broker."""
+
+    state: Literal["record_store", "reachable", "blocked", "refused", "unreachable"] = Field(
+        description="`record_store`: the Redis server above is the broker too. `blocked`: the broker takes no messages "
+        "because its memory or disk is short. `refused`: it does not let this service publish. "
+        "`unreachable`: it does not answer."
+    )
+
+
 class Health(FrozenModel):
     """The state of the service."""
 
     status: Literal["ok", "degraded"] = Field(
-        description="`degraded`: requests are accepted, but no worker is alive to process them."
+        description="`degraded`: requests are accepted, but wait: no worker is alive, or the broker takes no messages."
     )
     redis: RedisHealth = Field(description="The Redis server that stores the jobs.")
+    broker: BrokerHealth = Field(description="The broker that carries the messages to the workers.")
     queued: int = Field(description="Number of queued jobs.")
     in_progress: int = Field(description="Number of running jobs.")
     workers_alive: int

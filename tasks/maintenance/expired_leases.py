@@ -63,4 +63,4 @@ def is_last_worker_loss(record: JobRecord, max_worker_losses: int) -> bool:
 async def _requeue(tick: Tick, record: JobRecord, error: JobError) -> None:
     command = transitions.release(lease_of(record), error, 0, tick.message_template, "worker_losses")
     if await tick.store.run(command) is not None:
-        await tick.publish(record.job_id)
+        tick.publish(record.job_id)

@@ -5,15 +5,12 @@ has had no message for a while. A surplus message is harmless: the claim decides
 fails, that message counts as lost and is published again.
 """
 
-import asyncio
 from typing import Final
 
 from jobs import queries
 from jobs.priorities import Priority
 from jobs.storage import keys, transitions
-from tasks import app
 from tasks.maintenance.tick import MAX_JOBS_PER_TICK, Tick
-from tasks.queue_message import messages_left
 
 _PRIORITIES: Final[tuple[Priority, ...]] = ("high", "normal")
 
@@ -25,23 +22,20 @@ async def republish_messages(tick: Tick) -> None:
 
 async def _undelivered(tick: Tick) -> list[str]:
     """Queued jobs whose message was lost, those of high priority first."""
-    queue_length = await _queue_length(tick)
+    messages_left: int | None = None
+    if not tick.message_template.publishes_in_store:
+        messages_left = await tick.count_messages()
+        if messages_left is None:
+            return []  # nothing can be published anyway
     found = [
-        await tick.store.run(transitions.undelivered(tick.message_template, priority, queue_length, MAX_JOBS_PER_TICK))
+        await tick.store.run(transitions.undelivered(tick.message_template, priority, messages_left, MAX_JOBS_PER_TICK))
         for priority in _PRIORITIES
     ]
     return [job_id for job_ids in found for job_id in job_ids]
-
-
-async def _queue_length(tick: Tick) -> int | None:
-    """Messages that wait at another broker; None where Redis is the broker and counts them itself."""
-    if tick.message_template.publishes_in_store:
-        return None
-    return await asyncio.to_thread(messages_left, app, tick.message_template.queue)
 
 
 async def _republish(tick: Tick, job_ids: list[str]) -> None:
     for job_id in job_ids:
         async with tick.isolated(keys.WAITING, job_id):
             if await tick.store.run(transitions.republish(job_id, tick.message_template)) == "republished":
-                await tick.publish(job_id)
+                tick.publish(job_id)

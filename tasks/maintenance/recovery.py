@@ -16,6 +16,7 @@ from tasks.maintenance import expired_leases, expired_records, lost_messages, me
 from tasks.maintenance.ghosts import GhostSweep
 from tasks.maintenance.leader import run_while_leader
 from tasks.maintenance.tick import Tick
+from tasks.publisher import Publisher
 
 _TICK_SECONDS: Final = 0.5
 _TASKS: Final = (
@@ -30,12 +31,20 @@ _TASKS: Final = (
 class Recovery:
     """One for each worker process; ``worker`` is its name in the leader lock."""
 
-    def __init__(self, worker: str, store: AsyncStore, message_template: MessageTemplate, settings: Settings) -> None:
+    def __init__(
+        self,
+        worker: str,
+        store: AsyncStore,
+        message_template: MessageTemplate,
+        publisher: Publisher,
+        settings: Settings,
+    ) -> None:
         self._worker = worker
         self._store = store
         self._message_template = message_template
         self._settings = settings
         self._ghost_sweep = GhostSweep(message_template.queue)
+        self._publisher = publisher
 
     async def run_forever(self) -> None:
         await memory_guard.log_unsafe_configuration(self._store)
@@ -46,6 +55,8 @@ class Recovery:
         now_ms = await self._store.run(queries.server_time_ms())
         server = await self._store.run(server_info())
         primary_seconds = await self._store.run(transitions.note_primary(server.run_id))
-        tick = Tick(self._store, self._message_template, self._settings, now_ms, server, primary_seconds)
+        tick = Tick(
+            self._store, self._message_template, self._publisher, self._settings, now_ms, server, primary_seconds
+        )
         for run_task in (*_TASKS, self._ghost_sweep.drop_ghosts):
             await run_task(tick)

@@ -22,12 +22,13 @@ from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.server_info import ServerInfo
-from tasks import app
-from tasks.queue_message import publish_through_celery
+from tasks.broker import OutgoingMessage
+from tasks.publisher import Publisher
 
 logger = logging.getLogger(__name__)
 
 _PUT_OFF_MS: Final = 60_000
+_BROKER_SECONDS: Final = 0.5  # for the broker's answer; the other tasks of the leader must not wait for longer
 MAX_JOBS_PER_TICK: Final = 500  # for each task; the rest follow in the next tick
 
 
@@ -37,6 +38,7 @@ class Tick:
 
     store: AsyncStore
     message_template: MessageTemplate
+    publisher: Publisher
     settings: Settings
     now_ms: int  # by the clock of Redis
     server: ServerInfo
@@ -64,13 +66,18 @@ class Tick:
         """End a job that no worker holds. Does nothing when the precondition no longer holds."""
         await self.store.run(transitions.fail(lease_of(record), error, None, self.settings, precondition))
 
-    async def publish(self, job_id: str) -> None:
-        """Publish the job's message with high priority, unless the preceding transition has published it.
-
-        Raises kombu.exceptions.OperationalError.
-        """
+    def publish(self, job_id: str) -> None:
+        """Have the job's message published with high priority, unless the preceding transition has published it."""
         if not self.message_template.publishes_in_store:
-            await asyncio.to_thread(publish_through_celery, app, job_id, self.message_template.queue, HIGH_PRIORITY)
+            self.publisher.publish(OutgoingMessage(job_id, self.message_template.queue, HIGH_PRIORITY))
+
+    async def count_messages(self) -> int | None:
+        """Messages that wait at a broker other than Redis; None if it does not answer now."""
+        try:
+            counted = asyncio.wrap_future(self.publisher.count_messages(self.message_template.queue))
+            return await asyncio.wait_for(counted, _BROKER_SECONDS)
+        except Exception:  # noqa: BLE001  # no error of a broker may end the tick; the publisher logs it
+            return None
 
 
 def lease_of(record: JobRecord) -> Lease:

@@ -4,9 +4,9 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from jobs import queries
 from jobs.models import JobRecord
@@ -18,6 +18,7 @@ from tests.chaos.redis_server import RedisServer
 from tests.chaos.worker_fleet import Worker, WorkerFleet
 from tests.support.processes import PROJECT_ROOT, Process, running
 
+T = TypeVar("T")
 FAULT_FOLDER = PROJECT_ROOT / "tests" / "chaos" / "faults"
 
 
@@ -83,6 +84,10 @@ class Environment:
     def on_close(self, close: Callable[[], None]) -> None:
         """Register a function that is called after the verdict."""
         self._stack.callback(close)
+
+    def enter(self, context: AbstractContextManager[T]) -> T:
+        """Enter a context, which is left after the verdict."""
+        return self._stack.enter_context(context)
 
     def process(self, args: list[str], *, ready: str, env: dict[str, str], folder: Path = PROJECT_ROOT) -> Process:
         """Start another process, which is stopped at the end of the row."""

@@ -1,113 +1,27 @@
 """RabbitMQ as the broker, with records in Redis: the same promises apply."""
 
-import os
-import shutil
-import signal
-import socket
-import tempfile
 import time
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
+from typing import TypeAlias
 
 from kombu import Connection, Queue
 
 from jobs.storage.keys import DEFAULT_QUEUE
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
-from tests.chaos.jobs_sent import make_job_spec
+from tests.chaos.jobs_sent import AcceptedJob, make_job_spec
 from tests.chaos.web import Web
-from tests.support.processes import Process, free_port
+from tests.support.rabbitmq import NOT_INSTALLED, Rabbit, is_installed, rabbitmq
 
-_SERVERS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/sbin/rabbitmq-server")
-START_SECONDS = 90.0
-
-
-class Rabbit:
-    """A RabbitMQ node on the loopback interface. It can be killed and restarted on the same files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._epmd_port = free_port()
-        self._folder = folder
-        self._dist_port = free_port()
-        self._node: Process | None = None
-        self._epmd = Process([_epmd(), "-address", "127.0.0.1", "-port", str(self._epmd_port)], None)
-        (folder / "plugins").write_text("[].\n")
-
-    @property
-    def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
-
-    def start(self) -> None:
-        """Returns when the node accepts AMQP connections. Raises AssertionError otherwise."""
-        self._node = Process([_server()], self._env())
-        deadline = time.monotonic() + START_SECONDS
-        while not self._accepts_connections():
-            if time.monotonic() > deadline or self._node.returncode is not None:
-                raise AssertionError(f"RabbitMQ did not start:\n{self._node.output}")
-            time.sleep(0.3)
-
-    def kill(self) -> None:
-        if self._node is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._node.pid, signal.SIGKILL)
-            self._node.wait()
-            self._node.stop()
-
-    def close(self) -> None:
-        self.kill()
-        self._epmd.stop()
-
-    def _accepts_connections(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-            connection.settimeout(2)
-            connection.sendall(b"AMQP\x00\x00\x09\x01")
-            return bool(connection.recv(1))
-        return False
-
-    def _env(self) -> dict[str, str]:
-        folder = str(self._folder)
-        return {
-            "HOME": folder,
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(self._epmd_port),
-            "RABBITMQ_NODENAME": f"chaos{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(self._dist_port),
-            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
-            "RABBITMQ_LOG_BASE": f"{folder}/log",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        }
-
-
-def _server() -> str:
-    """The server's own script. The one on PATH switches to another user."""
-    return next((path for path in _SERVERS if Path(path).exists()), None) or shutil.which("rabbitmq-server") or ""
-
-
-def _epmd() -> str:
-    return shutil.which("epmd") or "epmd"
+FAULT_SECONDS = 20.0
+ACCEPT_SECONDS = 2.0
+RabbitStep: TypeAlias = Callable[[Rabbit], None]
 
 
 def kill_workers_and_broker(environment: Environment) -> None:
     """Workers are killed, then the broker. Jobs are submitted through the web process all the time."""
-    if not _server() or not shutil.which("epmd"):
-        raise FaultSkipped("rabbitmq-server is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="chaos-rabbit-"))
-    environment.on_close(lambda: shutil.rmtree(folder, ignore_errors=True))
-    rabbit = Rabbit(folder)
-    environment.on_close(rabbit.close)
-    rabbit.start()
-    _run_outage(environment, rabbit)
-
-
-def _run_outage(environment: Environment, rabbit: Rabbit) -> None:
-    environment.fleet.env["CELERY_BROKER_URL"] = rabbit.url
-    web = Web(environment, rabbit.url)
-    web.start()
-    environment.submit = lambda seconds: web.submit(make_job_spec(seconds))
+    rabbit = _start_broker(environment)
+    web = _start_web(environment, rabbit)
     environment.fleet.start(3, 8)
     _expect_quorum_queue(environment, rabbit)
     since = time.time()
@@ -121,6 +35,22 @@ def _run_outage(environment: Environment, rabbit: Rabbit) -> None:
     environment.expect_resumptions(environment.plan.lease_seconds + 5 + 4, since)
     _kill_broker(environment, rabbit, web)
     environment.wait(lambda: not environment.unfinished(), 120, "all jobs end")
+
+
+def _start_broker(environment: Environment) -> Rabbit:
+    """A node that runs until the verdict. Raises FaultSkipped where RabbitMQ is not installed."""
+    if not is_installed():
+        raise FaultSkipped(NOT_INSTALLED)
+    return environment.enter(rabbitmq())
+
+
+def _start_web(environment: Environment, rabbit: Rabbit) -> Web:
+    """A web process, through which the row submits its jobs."""
+    environment.fleet.env["CELERY_BROKER_URL"] = rabbit.url
+    web = Web(environment, rabbit.url)
+    web.start()
+    environment.submit = lambda seconds: web.submit(make_job_spec(seconds))
+    return web
 
 
 def _expect_quorum_queue(environment: Environment, rabbit: Rabbit) -> None:
@@ -144,4 +74,65 @@ def _kill_broker(environment: Environment, rabbit: Rabbit, web: Web) -> None:
         environment.notes.append(f"work continued {max(started) - returned_at:.0f} s after the broker had returned")
 
 
-FAULTS = (Fault("rabbitmq", "RabbitMQ as broker (quorum): 5 kills, broker SIGKILL", kill_workers_and_broker),)
+def block_publishers(environment: Environment) -> None:
+    """A memory alarm: the broker takes no messages. It says so to each connection that publishes."""
+    _submit_during(environment, Rabbit.raise_memory_alarm, Rabbit.clear_memory_alarm)
+
+
+def freeze_broker(environment: Environment) -> None:
+    """The node hangs. Its kernel goes on accepting connections and data."""
+    _submit_during(environment, Rabbit.freeze, Rabbit.thaw)
+
+
+def refuse_everything(environment: Environment) -> None:
+    """The user's permissions are taken away and its connections are closed."""
+    _submit_during(environment, Rabbit.take_permissions_away, Rabbit.give_permissions_back)
+
+
+def _submit_during(environment: Environment, begin: RabbitStep, end: RabbitStep) -> None:
+    """Submit all the time while the fault lasts, with jobs running. Every submit is accepted in time."""
+    rabbit = _start_broker(environment)
+    web = _start_web(environment, rabbit)
+    environment.fleet.start(2, 20)
+    for _ in range(environment.plan.count(20, 10)):
+        web.submit(make_job_spec(FAULT_SECONDS / 2))
+    environment.wait_until_busy(10)
+    begin(rabbit)
+    sent = _submit_for(environment, web, FAULT_SECONDS)
+    end(rabbit)
+    ended_at = time.time()
+    started = environment.wait_for_calls(sent, 60, "jobs that were accepted during the fault begin")
+    environment.recovery_seconds += [max(0.0, started_at - ended_at) for started_at in started]
+    environment.wait(lambda: not environment.unfinished(), 120, "all jobs end")
+    _expect_calm_workers(environment)
+
+
+def _submit_for(environment: Environment, web: Web, seconds: float) -> list[AcceptedJob]:
+    sent: list[AcceptedJob] = []
+    slowest = 0.0
+    end = time.monotonic() + seconds
+    while (started := time.monotonic()) < end:
+        sent.append(web.submit(make_job_spec(1)))
+        slowest = max(slowest, time.monotonic() - started)
+        time.sleep(0.1)
+    environment.notes.append(f"{len(sent)} submits during the fault, each accepted in at most {slowest:.2f} s")
+    if slowest > ACCEPT_SECONDS:
+        environment.failures.append("a submit waited for the broker")
+    return sent
+
+
+def _expect_calm_workers(environment: Environment) -> None:
+    """No worker has ended, and no log contains a traceback or a critical error."""
+    for worker in environment.fleet.workers:
+        if not worker.is_running:
+            environment.failures.append("a worker has ended")
+        if "Traceback" in worker.process.output or "CRITICAL" in worker.process.output:
+            environment.failures.append("a worker has logged a traceback or a critical error")
+
+
+FAULTS = (
+    Fault("rabbitmq", "RabbitMQ as broker (quorum): 5 kills, broker SIGKILL", kill_workers_and_broker),
+    Fault("rabbitmq_blocked", "RabbitMQ short of memory for 20 s: publishers blocked", block_publishers),
+    Fault("rabbitmq_frozen", "RabbitMQ hangs for 20 s (SIGSTOP)", freeze_broker),
+    Fault("rabbitmq_refused", "RabbitMQ refuses everything for 20 s: no permissions", refuse_everything),
+)

@@ -21,7 +21,9 @@ from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.redis_client import connect_async
 from jobs.storage.sync_store import Store
+from tasks import app
 from tasks.maintenance.recovery import Recovery
+from tasks.publisher import Publisher
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
 USAGE = Usage.estimate(input_chars=8, deltas=1)
@@ -104,9 +106,11 @@ class Driver:
 
         async def tick():
             store = AsyncStore(connect_async(self.settings))
+            publisher = Publisher(app, self.settings)
             try:
-                await Recovery("w", store, self.message_template, self.settings).tick()
+                await Recovery("w", store, self.message_template, publisher, self.settings).tick()
             finally:
+                publisher.close()
                 await store.close()
 
         asyncio.run(tick())

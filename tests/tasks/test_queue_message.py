@@ -1,13 +1,12 @@
 """The message that the Lua transitions push is the message that Celery would have sent."""
 
 import json
-import uuid
 
 from jobs.priorities import HIGH_PRIORITY, NORMAL_PRIORITY
 from jobs.storage import keys
 from jobs.storage.keys import DEFAULT_QUEUE
 from tasks import app, run_job
-from tasks.queue_message import RUN_JOB, make_message_template, messages_left, publish_through_celery
+from tasks.queue_message import RUN_JOB, make_message_template
 from tests.jobs.conftest import Driver
 
 
@@ -18,7 +17,7 @@ def _without_random_fields(message):
     return message
 
 
-def test_the_template_is_celerys_own_message(store, settings, redis_client, monkeypatch):
+def test_the_template_is_celerys_own_message(store, settings, redis_client):
     """Our message is pushed to the same list and equals Celery's, except for the random fields."""
     message_template = make_message_template(app, settings)
     driver = Driver(store, settings)
@@ -66,33 +65,8 @@ def test_the_task_is_registered_under_the_published_name():
     assert RUN_JOB in app.tasks
 
 
-def test_an_empty_queue_of_another_broker_counts_as_zero_messages(redis_client, redis_url, monkeypatch):
-    """kombu's Redis transport reports an empty queue as missing; recovery must then republish every message."""
-    monkeypatch.setattr(app, "connection_for_read", lambda: app.connection_for_write(redis_url))
-    assert messages_left(app, DEFAULT_QUEUE) == 0
-
-    redis_client.lpush(keys.broker_list(DEFAULT_QUEUE, NORMAL_PRIORITY), "a message", "another")
-    assert messages_left(app, DEFAULT_QUEUE) == 2
-
-
 def test_another_broker_gets_no_message_template(settings):
     """A script in Redis cannot write to another broker, so the message must be published through Celery."""
     other_broker_settings = settings.model_copy(update={"celery_broker_url": type(settings.record_url)("memory://")})
 
     assert not make_message_template(app, other_broker_settings).publishes_in_store
-
-
-def test_a_message_through_celery_carries_only_the_id(settings, monkeypatch):
-    """No prompt may reach a broker: the message has the id and no arguments."""
-    sent = {}
-    monkeypatch.setattr(app, "send_task", lambda name, **options: sent.update(options, name=name))
-    job_id = f"job_{uuid.uuid4().hex}"
-
-    publish_through_celery(app, job_id, "q")
-    assert sent == {
-        "name": RUN_JOB,
-        "task_id": job_id,
-        "queue": "q",
-        "priority": NORMAL_PRIORITY,
-        "ignore_result": True,
-    }

@@ -12,8 +12,10 @@ from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
 from jobs.storage.server_info import server_info
+from tasks import app
 from tasks.maintenance.expired_leases import may_judge_leases, recover_jobs
 from tasks.maintenance.tick import Tick
+from tasks.publisher import Publisher
 from tests.jobs.conftest import ERROR
 from tests.tasks.maintenance.conftest import expire_lease, republished_ids
 
@@ -77,7 +79,9 @@ def test_an_expired_lease_waits_until_the_outage_is_over(
 
     async def recover():
         store = AsyncStore(connect_async(jobs.settings))
-        await recover_jobs(Tick(store, jobs.message_template, jobs.settings, now_ms, server, primary_seconds))
+        publisher = Publisher(app, jobs.settings)
+        tick = Tick(store, jobs.message_template, publisher, jobs.settings, now_ms, server, primary_seconds)
+        await recover_jobs(tick)
         await store.close()
 
     asyncio.run(recover())

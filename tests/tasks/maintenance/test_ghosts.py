@@ -9,8 +9,10 @@ from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
+from tasks import app
 from tasks.maintenance import ghosts
 from tasks.maintenance.recovery import Recovery
+from tasks.publisher import Publisher
 from tests.tasks.maintenance.conftest import expire_lease
 
 JOB_INDEXES = [
@@ -33,7 +35,7 @@ def run_round(jobs):
 
     async def run(ticks):
         store = AsyncStore(connect_async(jobs.settings))
-        recovery = Recovery("w", store, jobs.message_template, jobs.settings)
+        recovery = Recovery("w", store, jobs.message_template, Publisher(app, jobs.settings), jobs.settings)
         try:
             for _ in range(ticks):
                 await recovery.tick()

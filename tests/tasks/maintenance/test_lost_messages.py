@@ -1,9 +1,18 @@
 """Every queued job that is due has a message, and no job gets a second one while its first still waits."""
 
+import socket
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
 from jobs import queries
+from jobs.states import State
 from jobs.storage import keys
+from tasks import app
+from tasks.queue_message import make_message_template
 from tests.support.waiting import until
-from tests.tasks.maintenance.conftest import make_message_old, republished_ids
+from tests.tasks.maintenance.conftest import expire_lease, make_message_old, republished_ids
 
 
 def test_a_due_retry_gets_its_message_and_an_early_one_waits(jobs, tick, redis_client):
@@ -52,3 +61,24 @@ def test_jobs_whose_messages_are_all_gone_are_all_found(jobs, tick, redis_client
 
     tick()
     assert sorted(republished_ids(redis_client, jobs)) == sorted(job_ids)
+
+
+@pytest.fixture
+def hanging_broker() -> Iterator[str]:
+    """The URL of a broker that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"amqp://guest:guest@127.0.0.1:{server.getsockname()[1]}//"
+
+
+def test_a_broker_that_hangs_stops_no_other_task(jobs, redis_client, hanging_broker):
+    """The tick ends, and does everything that needs no broker: a job of a dead worker is queued again."""
+    jobs.settings = jobs.settings.model_copy(update={"celery_broker_url": SecretStr(hanging_broker)})
+    jobs.message_template = make_message_template(app, jobs.settings)
+    waiting = jobs.create()
+    make_message_old(redis_client, waiting)
+    lease = jobs.lease()
+    expire_lease(redis_client, lease.job_id)
+
+    jobs.recover()
+    assert jobs.record(lease.job_id).state is State.QUEUED
+    assert jobs.record(waiting).state is State.QUEUED
