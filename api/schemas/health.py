@@ -46,8 +46,8 @@ class Health(FrozenModel):
     """The state of the service."""
 
     status: Literal["ok", "degraded"] = Field(
-        description="`degraded`: requests are accepted, but wait: no worker is alive, no worker takes the jobs that wait, "
-        "or the broker takes no messages."
+        description="`degraded`: requests are accepted, but wait: no worker is alive, no worker takes the jobs that "
+        "wait, or the broker takes no messages."
     )
     reason: str | None = Field(description="Why the status is `degraded`; null if it is `ok`.")
     redis: RedisHealth = Field(description="The Redis server that stores the jobs.")
