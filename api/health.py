@@ -6,7 +6,8 @@ from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import Alive, BrokerHealth, Health, RedisHealth
 from api.services import services
-from jobs import lookup
+from jobs import lookup, queue_stats
+from jobs.queue_stats import Stats
 from jobs.states import State
 
 _WORKING_BROKER: Final = ("record_store", "reachable")
@@ -20,15 +21,17 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Hea
 def show_health() -> Any:
     """Show the state of Redis, the broker, the queue and the workers.
 
-    The status is `degraded` if no worker is alive or the broker takes no messages. The response is 503 if Redis is
-    unavailable.
+    The status is `degraded` if no worker is alive, if jobs wait and no worker takes them, or if the broker takes no
+    messages. The response is 503 if Redis is unavailable.
     """
     app_services = services()
     latency_ms = lookup.probe(app_services.store)
-    stats = lookup.stats(app_services.store, app_services.settings)
+    stats = queue_stats.stats(app_services.store, app_services.settings)
     broker = BrokerHealth(state=app_services.submitter.broker_state())
+    reason = _problem(stats, broker)
     return Health(
-        status="ok" if stats.workers and broker.state in _WORKING_BROKER else "degraded",
+        status="degraded" if reason else "ok",
+        reason=reason,
         broker=broker,
         redis=RedisHealth(ok=True, latency_ms=round(latency_ms, 3)),
         queued=stats.counts[State.QUEUED],
@@ -36,6 +39,18 @@ def show_health() -> Any:
         workers_alive=len(stats.workers),
         workers=stats.workers,
     )
+
+
+def _problem(stats: Stats, broker: BrokerHealth) -> str | None:
+    """Why queued jobs do not start, even if no job is queued at present; None if they do."""
+    queued = stats.counts[State.QUEUED]
+    if broker.state not in _WORKING_BROKER:
+        return f"the broker takes no messages: it is {broker.state}"
+    if not stats.workers:
+        return "no worker is alive"
+    if queued and not any(worker.takes_jobs for worker in stats.workers):
+        return f"no worker takes jobs, and the number of queued jobs is {queued}"
+    return None
 
 
 @blueprint.route("/live")

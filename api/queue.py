@@ -6,7 +6,7 @@ from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import QueueStats
 from api.services import services
-from jobs import lookup
+from jobs import queue_stats
 
 blueprint = Blueprint("queue", __name__, url_prefix="/queue", description="The state of the queue")
 
@@ -20,4 +20,4 @@ def show_stats() -> Any:
     The cost of the call does not depend on the number of jobs.
     """
     app_services = services()
-    return QueueStats.of(lookup.stats(app_services.store, app_services.settings))
+    return QueueStats.of(queue_stats.stats(app_services.store, app_services.settings))

@@ -9,15 +9,12 @@ from jobs.base import FrozenModel
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
 from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
 from jobs.results import JobError
-from jobs.settings import Settings
 from jobs.states import State
-from jobs.storage import keys
 from jobs.storage.commands import Command
 from jobs.storage.reply_errors import RETRY_AFTER_SECONDS
 from jobs.storage.server_info import write_probe
 from jobs.storage.sync_store import Store
 
-QUEUES: Final = (keys.DEFAULT_QUEUE,)
 MAX_PAGE_ROUND_TRIPS: Final = 5  # further reads of the index when expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
 MAX_RETRY_PAGES: Final = 20
@@ -47,34 +44,6 @@ class RetryCandidates(FrozenModel):
     has_more: bool
 
 
-class QueueDepth(FrozenModel):
-    """Queued jobs that have a message; ``high`` of them have high priority, because they have waited once already."""
-
-    name: str
-    depth: int
-    high: int
-
-
-class Rates(FrozenModel):
-    """Jobs per minute, averaged over RATE_MINUTES full minutes."""
-
-    created: float
-    completed: float
-    failed: float
-
-
-class Stats(FrozenModel):
-    """The state of the queue. The cost of reading it does not grow with the number of jobs."""
-
-    counts: dict[State, int]  # stored records by state
-    queues: tuple[QueueDepth, ...]
-    waiting_for_retry: int
-    oldest_queued_seconds: float | None
-    workers: tuple[str, ...]  # worker processes with a heartbeat within the last lease_seconds
-    totals: dict[str, int]  # over all time, including expired and deleted jobs
-    rates_per_minute: Rates
-
-
 def record(store: Store, job_id: str) -> JobRecord:
     """One record with its queue position. Raises JobNotFound, also for a malformed id."""
     found = records(store, [job_id]).records
@@ -90,12 +59,13 @@ def details(store: Store, job_id: str) -> JobDetails:
     commands: list[Command[Any]] = [
         queries.record(job_id),
         queries.queue_position(job_id),
+        queries.has_taker(),
         queries.failed_attempts(job_id),
     ]
-    found, position, failed = store.run_all(commands)
+    found, position, has_taker, failed = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
-    return JobDetails(record=_with_queue_position(found, position), failed_attempts=failed)
+    return JobDetails(record=_with_queue_position(found, position, has_taker), failed_attempts=failed)
 
 
 def retryable(store: Store, state: State, error_code: str | None, limit: int) -> RetryCandidates:
@@ -118,13 +88,18 @@ def view(store: Store, job_id: str) -> JobView:
     """
     if not is_job_id(job_id):
         raise no_such_job("job_id")
-    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.queue_position(job_id)]
-    found, outcome, position = store.run_all(commands)
+    commands: list[Command[Any]] = [
+        queries.record(job_id),
+        queries.outcome(job_id),
+        queries.queue_position(job_id),
+        queries.has_taker(),
+    ]
+    found, outcome, position, has_taker = store.run_all(commands)
     if found is None:
         raise no_such_job("job_id")
     if found.is_final:
         return final_view(found, outcome)
-    return JobView(record=_with_queue_position(found, position))
+    return JobView(record=_with_queue_position(found, position, has_taker))
 
 
 def final_view(job: JobRecord, outcome: queries.Outcome) -> JobView:
@@ -138,10 +113,14 @@ def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
     """Many records in one round trip; a repeated id gives one record."""
     requested_ids = list(dict.fromkeys(job_ids))
     well_formed = [job_id for job_id in requested_ids if is_job_id(job_id)]
-    commands: list[Command[Any]] = [queries.record(job_id) for job_id in well_formed]
-    answers = store.run_all(commands + [queries.queue_position(job_id) for job_id in well_formed])
+    commands: list[Command[Any]] = [
+        queries.has_taker(),
+        *(queries.record(job_id) for job_id in well_formed),
+        *(queries.queue_position(job_id) for job_id in well_formed),
+    ]
+    has_taker, *answers = store.run_all(commands)
     found = {
-        job.job_id: _with_queue_position(job, position)
+        job.job_id: _with_queue_position(job, position, has_taker)
         for job, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
         if job is not None
     }
@@ -170,33 +149,6 @@ def page(store: Store, state: State | None, cursor: str | None, limit: int) -> J
     return JobPage(records=tuple(collected), next_cursor=None if before is None else encode_cursor(before))
 
 
-def stats(store: Store, settings: Settings) -> Stats:
-    """The state of the queue, in two round trips."""
-    states = list(State)
-    commands: list[Command[Any]] = [
-        queries.server_time_ms(),
-        queries.oldest_queued(),
-        queries.waiting(),
-        queries.totals(),
-        *queries.minutes(time.time()),
-        *(queries.count(state) for state in states),
-        *(command for name in QUEUES for command in queries.depth(name)),
-    ]
-    now_ms, oldest, waiting, totals, _current_minute, *rest = store.run_all(commands)
-    minutes, rest = rest[: queries.RATE_MINUTES], rest[queries.RATE_MINUTES :]
-    counts, lengths = rest[: len(states)], rest[len(states) :]
-    workers, age = _workers_and_age(store, settings, now_ms, oldest)
-    return Stats(
-        counts=dict(zip(states, counts, strict=True)),
-        queues=_depths(lengths),
-        waiting_for_retry=waiting,
-        oldest_queued_seconds=age,
-        workers=tuple(workers),
-        totals=totals,
-        rates_per_minute=Rates(**{name: _rate(minutes, name) for name in Rates.model_fields}),
-    )
-
-
 def probe(store: Store) -> float:
     """Write to Redis and return the duration in ms. Raises StoreUnavailable, also when Redis is full."""
     started = time.perf_counter()
@@ -213,31 +165,16 @@ def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State |
     return [job for job in found if state is None or job.state is state]
 
 
-def _with_queue_position(job: JobRecord, position: QueuePosition | None) -> JobRecord:
+def _with_queue_position(job: JobRecord, position: QueuePosition | None, has_taker: bool) -> JobRecord:
     """The position was read a moment after the record: a job that was claimed in between has none."""
     if job.state is not State.QUEUED or position is None:
         return job
-    return job.model_copy(update=dict(position))
+    return with_estimate_if_taken(job.model_copy(update=dict(position)), has_taker)
 
 
-def _workers_and_age(
-    store: Store, settings: Settings, now_ms: int, oldest: str | None
-) -> tuple[list[str], float | None]:
-    commands: list[Command[Any]] = [queries.workers_since(now_ms - round(settings.lease_seconds * 1000))]
-    if oldest is not None:
-        commands.append(queries.record(oldest))
-    workers, *oldest_records = store.run_all(commands)
-    ages = [max(0, now_ms - record.created_at_ms) / 1000 for record in oldest_records if record is not None]
-    return workers, ages[0] if ages else None
-
-
-def _depths(lengths: list[int]) -> tuple[QueueDepth, ...]:
-    normal, high = lengths[::2], lengths[1::2]
-    return tuple(QueueDepth(name=name, depth=normal[i] + high[i], high=high[i]) for i, name in enumerate(QUEUES))
-
-
-def _rate(minutes: list[dict[str, int]], count_name: str) -> float:
-    return sum(minute.get(count_name, 0) for minute in minutes) / len(minutes)
+def with_estimate_if_taken(job: JobRecord, has_taker: bool) -> JobRecord:
+    """A recent throughput says nothing about the wait while no worker takes jobs."""
+    return job if has_taker else job.model_copy(update={"estimated_wait_ms": None})
 
 
 def encode_cursor(seq: int) -> str:

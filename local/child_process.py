@@ -52,7 +52,9 @@ class Child:
     def __init__(
         self, entry: Entry, env: Mapping[str, str], reaper: ProcessReaper, show: Callable[[str, str], None]
     ) -> None:
+        self.entry = entry
         self.name = entry.name
+        self.started_at = time.monotonic()
         self.last_lines: deque[str] = deque(maxlen=_MAX_LAST_LINES)
         self._reaper = reaper
         self._show = show

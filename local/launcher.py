@@ -4,7 +4,8 @@ Other Procfile runners signal all processes simultaneously, so the broker dies b
 
 Start: check settings, ports and Redis; start each process and wait until it is ready; print the addresses. Stop, on
 Ctrl-C, on SIGTERM or when a process ends: first web, whose open requests finish, then the others in reverse order of
-their start. The worker thus finishes its running jobs while Redis is still up.
+their start. The worker thus finishes its running jobs while Redis is still up. A worker or Flower that ends after it
+was ready is started again, and nothing else ends with it.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from local.file_limit import raise_file_limit
 from local.output import Console
 from local.procfile import Entry, read_procfile
 from local.readiness import Probe, probe_for
+from local.restarts import Restarts
 
 READY_SECONDS = 30.0
 _TICK_SECONDS = 0.1
@@ -34,6 +36,7 @@ _STOP_SECONDS = 10.0  # for a process without running work
 _GRACE_MARGIN_SECONDS = 5.0  # beyond the grace period that web and worker grant running work
 _FORCED_STOP_SECONDS = 1.0  # after a second Ctrl-C
 _GRACEFUL = ("web", "worker")
+_RESTARTED = ("worker", "flower")  # requests are accepted and answered from records while one of these is down
 
 
 class StopRequested(Exception):
@@ -48,16 +51,18 @@ class Launcher:
         self._settings = settings
         self._console = Console(entry.name for entry in entries)
         self._children: list[Child] = []
+        self._starting: Child | None = None  # not ready yet
+        self._restarts = Restarts()
         self._stop_requests = 0  # a counter, not an Event: a signal handler must not take a lock
 
     def run(self) -> int:
         """The exit code: 0 after a clean stop on request, otherwise 1. Leaves nothing running."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        reaper = ProcessReaper()
+        self._reaper = reaper = ProcessReaper()
         is_clean = True
         try:
-            self._start_all(reaper)
+            self._start_all()
             self._console.show_plain(startup_banner(self._settings))
             while True:
                 self._tick()
@@ -75,13 +80,17 @@ class Launcher:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_requests += 1
 
-    def _start_all(self, reaper: ProcessReaper) -> None:
-        env = child_environment(self._settings)
+    def _start_all(self) -> None:
         for entry in self._entries:
             probe = probe_for(entry.name, self._settings)
-            child = Child(entry, env, reaper, self._console.show)
-            self._children.append(child)
-            self._await_ready(child, probe)
+            self._starting = self._start(entry)
+            self._await_ready(self._starting, probe)
+            self._starting = None
+
+    def _start(self, entry: Entry) -> Child:
+        child = Child(entry, child_environment(self._settings), self._reaper, self._console.show)
+        self._children.append(child)
+        return child
 
     def _await_ready(self, child: Child, is_ready: Probe) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -91,20 +100,28 @@ class Launcher:
             self._tick()
 
     def _tick(self) -> None:
-        """Sleep briefly. Raises StopRequested, or CannotStart when a process has ended."""
+        """Sleep briefly, and start processes again. Raises StopRequested, or CannotStart when a process has ended."""
         time.sleep(_TICK_SECONDS)
         if self._stop_requests:
             raise StopRequested
-        for child in self._children:
-            if child.exit_code is not None:
-                child.kill_group()
-                self._children.remove(child)
-                raise CannotStart(_report(child, f"exited with {_describe(child.exit_code)}"))
+        for child in [child for child in self._children if child.exit_code is not None]:
+            self._on_ended(child, f"exited with {_describe(child.exit_code or 0)}")
+        for entry in self._restarts.due(time.monotonic()):
+            self._start(entry)
+
+    def _on_ended(self, child: Child, how: str) -> None:
+        child.kill_group()
+        self._children.remove(child)
+        if child.name not in _RESTARTED or child is self._starting:
+            raise CannotStart(_report(child, how))
+        seconds = self._restarts.add(child.entry, child.started_at, time.monotonic())
+        self._console.log(f"{child.name} {how}; it is started again in {seconds:g} s")
 
     def _stop_all(self) -> bool:
         """True if every process stopped by itself in time."""
-        last_started_first = self._children[::-1]
-        web_before_all = sorted(last_started_first, key=lambda child: child.name != "web")
+        order = [entry.name for entry in self._entries]
+        last_first = sorted(self._children, key=lambda child: order.index(child.name), reverse=True)
+        web_before_all = sorted(last_first, key=lambda child: child.name != "web")
         were_clean = [self._stop(child) for child in web_before_all]
         return all(were_clean)
 

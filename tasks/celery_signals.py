@@ -1,13 +1,17 @@
 """Wires a worker process to Celery's signals. Only workers load this module, through celeryconfig.imports."""
 
+import asyncio
 import contextlib
 import logging
 import os
 import signal
-import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
+from billiard.common import REMAP_SIGTERM
+from billiard.process import current_process
 from celery.signals import (
     setup_logging,
     worker_init,
@@ -17,16 +21,23 @@ from celery.signals import (
 )
 
 from jobs.settings import get_settings
-from tasks import run_job
-from tasks.celery_ext import amqp_transport, asyncio_pool, redis_transport, remote_control
-from tasks.worker_process import runtime
+from tasks import app, run_job
+from tasks.celery_ext import amqp_transport, asyncio_pool, pool_size, redis_transport, remote_control, result_backend
+from tasks.celery_ext.event_loop import loop_thread
+from tasks.celery_ext.shutdown import ReturnMessages, stop_worker, terminate_when_idle
+from tasks.celery_ext.worker_status import read_status
+from tasks.worker_process import runtime, start_reporting
 
-__all__ = [  # imported for their effect: they patch kombu, and register remote control commands and the task
+__all__ = [  # imported for their effect: they patch kombu and Celery, and register remote control commands and the task
     "amqp_transport",
+    "pool_size",
     "redis_transport",
     "remote_control",
+    "result_backend",
     "run_job",
 ]
+
+app.steps["worker"].add(ReturnMessages)
 
 _DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children: Celery does not notify them of a shutdown
 
@@ -51,37 +62,50 @@ def choose_pool(sender: Any, **_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def start_runtime(sender: Any, **_: Any) -> None:
     """Start the runtime and prepare its shutdown. Prefork's parent runs no jobs; its children start their own."""
-    worker = sender.controller
-    drain = _signal_children if worker.pool.uses_semaphore else _drain_own_process
-    if not worker.pool.uses_semaphore:
-        runtime()
+    pool = sender.controller.pool
+    runs_jobs = not pool.uses_semaphore
+    drain: Callable[[], None] = runtime().drain if runs_jobs else partial(_signal_children, pool)
+    heartbeat = start_reporting(partial(read_status, sender), partial(stop_worker, sender.hostname), runs_jobs)
+    loop = loop_thread().loop
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def start_grace_period(how: str, **_: Any) -> None:
-        """Warm: running jobs have the grace period to finish. Cold: they go back to the queue immediately."""
-        if not worker.pool.uses_semaphore:
+        """Warm: running jobs have the grace period to finish. Cold: they go back to the queue immediately.
+
+        Runs in a signal handler, so it takes no lock.
+        """
+        if runs_jobs:
             runtime().is_stopping = True
-        grace = get_settings().grace_seconds if how == "Warm" else 0
-        timer = threading.Timer(grace, drain, [worker])
-        timer.daemon = True
-        timer.start()
+        grace_seconds = get_settings().grace_seconds if how == "Warm" else 0
+        loop.call_soon_threadsafe(loop.call_later, grace_seconds, drain)
+        loop.call_soon_threadsafe(heartbeat.renew_soon)
+        loop.call_soon_threadsafe(sender.wake)
+        if how == "Cold":
+            asyncio.run_coroutine_threadsafe(terminate_when_idle(), loop).add_done_callback(lambda _: sender.wake())
 
 
-def _drain_own_process(_worker: Any) -> None:
-    runtime().drain()
-
-
-def _signal_children(worker: Any) -> None:
-    for pid in worker.pool.info["processes"]:
+def _signal_children(pool: Any) -> None:
+    """Tell the children of a prefork pool to release their jobs."""
+    try:
+        pids = pool.info["processes"]
+    except AttributeError:  # the pool has stopped and has no children left
+        return
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, _DRAIN_SIGNAL)
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def start_child_runtime(**_: Any) -> None:
-    """Start the runtime of a prefork child."""
-    runtime()
-    signal.signal(_DRAIN_SIGNAL, lambda *_: runtime().drain())
+    """Start the runtime of a prefork child, or of a worker on the solo pool.
+
+    A SIGQUIT to the whole process group must not end the child before it has released its job. billiard sets its own
+    handler later, so the signal is blocked. Where it stands for SIGTERM, billiard itself needs it to end a child.
+    """
+    if current_process().name != "MainProcess" and not REMAP_SIGTERM:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGQUIT})
+    drain = runtime().drain
+    signal.signal(_DRAIN_SIGNAL, lambda *_: drain())
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -2,28 +2,42 @@
 
 A lease is lost when its job is cancelled, deleted, or claimed by another worker. The attempt is then stopped
 immediately: its connection to the provider closes, and its writes are refused.
+
+The process that takes the jobs of a worker also reports the worker's status. A prefork child only renews leases.
+
+Logs:
+    attempt_released    job_id: the worker is stopping and the job goes back to the queue
+    heartbeat_failed    error: a heartbeat raised; the next one follows at the usual time
+    heartbeat_stopped   the process is stopping during an outage of Redis
+    lease_lost          job_id, attempt
+    listener_refused    reply: Redis does not let this worker listen for cancels; heartbeats detect them, later
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, Final, TypeVar
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import StoreUnavailable
 from jobs.models import Lease
 from jobs.settings import Settings
 from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
+from jobs.storage.reply_errors import first_word, is_not_now
+from jobs.storage.worker_reports import report_worker
+from jobs.workers import WorkerStatus
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _LISTEN_RETRY_SECONDS: Final = 1.0
+_STATUS_POLL_SECONDS: Final = 0.5  # a worker that starts or stops taking jobs is reported within this time
 
 
 class StopReason(Enum):
@@ -92,9 +106,23 @@ class Heartbeat:
         self._listener = listener
         self._settings = settings
         self._running_attempts: dict[str, RunningAttempt] = {}
+        self._is_draining = False
+        self._read_status: Callable[[], WorkerStatus] | None = None
+        self._was_taking = False  # at the last report
+        self._is_due = asyncio.Event()
+
+    def report(self, read_status: Callable[[], WorkerStatus]) -> None:
+        """Report this status with each heartbeat. May be called from any thread."""
+        self._read_status = read_status
+
+    def renew_soon(self) -> None:
+        """Send the next heartbeat immediately."""
+        self._is_due.set()
 
     def track(self, lease: Lease) -> RunningAttempt:
         running_attempt = self._running_attempts[lease.job_id] = RunningAttempt(lease)
+        if self._is_draining:  # its claim was under way when the others were stopped
+            running_attempt.stop(StopReason.WORKER_STOPPING)
         return running_attempt
 
     def untrack(self, running_attempt: RunningAttempt) -> None:
@@ -104,6 +132,7 @@ class Heartbeat:
 
     def drain(self) -> None:
         """Stop every running attempt, so that its job returns to the queue: the worker is stopping."""
+        self._is_draining = True
         for running_attempt in list(self._running_attempts.values()):
             logger.info("attempt_released job_id=%s", running_attempt.lease.job_id)
             running_attempt.stop(StopReason.WORKER_STOPPING)
@@ -117,23 +146,45 @@ class Heartbeat:
                 logger.info("heartbeat_stopped")  # with the process
             except Exception as error:  # noqa: BLE001  # one failed heartbeat must not cost every lease
                 logger.error("heartbeat_failed error=%s", type(error).__name__)  # noqa: TRY400
-            await asyncio.sleep(max(0.0, self._settings.heartbeat_seconds - (time.monotonic() - started)))
+            await self._wait(self._settings.heartbeat_seconds - (time.monotonic() - started))
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait until the next heartbeat is due, or the worker has started or stopped taking jobs."""
+        end = time.monotonic() + seconds
+        while not self._is_due.is_set() and time.monotonic() < end and not self._has_changed():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_due.wait(), min(seconds, _STATUS_POLL_SECONDS))
+        self._is_due.clear()
+
+    def _has_changed(self) -> bool:
+        return self._read_status is not None and self._read_status().takes_jobs != self._was_taking
 
     async def _renew_leases(self) -> None:
         running_attempts = list(self._running_attempts.values())
         leases = [running_attempt.lease for running_attempt in running_attempts]
-        lost_ids = await self._store.run(transitions.renew(self._worker, leases, self._settings))
+        lost_ids, _ = await asyncio.gather(self._renew(leases), self._report())  # in one round trip
         for running_attempt in running_attempts:
             lease = running_attempt.lease
             if lease.job_id in lost_ids and self._is_tracked(running_attempt):
                 logger.info("lease_lost job_id=%s attempt=%d", lease.job_id, lease.attempt)
                 running_attempt.stop(StopReason.LEASE_LOST)
 
+    async def _renew(self, leases: list[Lease]) -> frozenset[str]:
+        is_worker = self._read_status is not None
+        return await self._store.run(transitions.renew(self._worker if is_worker else "", leases, self._settings))
+
+    async def _report(self) -> None:
+        if self._read_status is not None:
+            status = self._read_status()
+            self._was_taking = status.takes_jobs
+            await self._store.run(report_worker(status, self._settings))
+
     def _is_tracked(self, running_attempt: RunningAttempt) -> bool:
         return self._running_attempts.get(running_attempt.lease.job_id) is running_attempt
 
     async def listen_forever(self) -> None:
         """Stop cancelled attempts immediately. The next renewal detects a cancel that was missed during an outage."""
+        refusal = ""
         while True:
             try:
                 async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
@@ -142,7 +193,12 @@ class Heartbeat:
                         message = await channel.get_message(timeout=self._settings.heartbeat_seconds)
                         if message is not None:
                             self._on_cancelled(message["data"].decode())
-            except RedisError:
+            except RedisError as error:
+                if not is_not_now(error):
+                    raise
+                if isinstance(error, ResponseError) and first_word(error) != refusal:
+                    refusal = first_word(error)
+                    logger.warning("listener_refused reply=%s", refusal)
                 await asyncio.sleep(_LISTEN_RETRY_SECONDS)
 
     def _on_cancelled(self, job_id: str) -> None:

@@ -1,16 +1,19 @@
 """Submits jobs. The only place where a request becomes a message."""
 
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias
 
 from jobs import queries
 from jobs.errors import NotRetryable, no_such_job
 from jobs.kinds import KINDS
 from jobs.kinds.base import JobRequest
+from jobs.lookup import with_estimate_if_taken
 from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
 from jobs.requests import Limits
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
 from jobs.storage import transitions
+from jobs.storage.commands import Command
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.sync_store import Store
 from tasks import app
@@ -112,7 +115,13 @@ class Submitter:
         return ttl_seconds
 
     def _create(self, job: NewJob) -> transitions.Created:
-        created = self._store.run(transitions.create(job, self._message_template, self._settings))
+        created: transitions.Created
+        created, has_taker = self._store.run_all(self._commands(job))
+        if created.record is not None:
+            created = replace(created, record=with_estimate_if_taken(created.record, has_taker))
         if created.is_new and not self._message_template.publishes_in_store:
             self._publisher.publish(OutgoingMessage(created.job_id))
         return created
+
+    def _commands(self, job: NewJob) -> list[Command[Any]]:
+        return [transitions.create(job, self._message_template, self._settings), queries.has_taker()]

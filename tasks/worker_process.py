@@ -1,6 +1,10 @@
 """The objects of a worker process on its event loop: the services of its attempts, and its background tasks.
 
 Started when the process is ready for jobs, or by its first job, whichever comes first. A forked child starts its own.
+Prefork's parent has no runtime, but a heartbeat: it takes the jobs that its children run.
+
+Logs:
+    background_task_ended  error: a background task has failed, so the process ends with a non-zero exit code
 """
 
 import asyncio
@@ -11,11 +15,13 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from jobs.settings import Settings, get_settings
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
+from jobs.workers import WorkerStatus
 from tasks import app
 from tasks.attempt.steps import AttemptServices
 from tasks.celery_ext.event_loop import loop_thread
@@ -32,6 +38,8 @@ from tasks.queue_message import make_message_template
 
 logger = logging.getLogger(__name__)
 _FINAL_WRITES_SECONDS: Final = 0.5  # the time of a stopping worker to release its jobs
+_CHILD_END_SECONDS: Final = 1.0  # the time of a prefork child to release its job before it ends
+_EXIT_FAILURE: Final = 1
 _GC_THRESHOLD: Final = 50_000  # new objects; Python's 700 cost a quarter of all CPU with 1,000 calls in flight
 
 
@@ -42,6 +50,7 @@ class Runtime:
     services: AttemptServices
     background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # each runs until the process ends
     is_stopping: bool = False  # messages that still arrive are returned to the broker
+    end_process: Callable[[], None] | None = None  # for a worker; without it, the process is a prefork child
 
     def drain(self) -> None:
         """End the grace period: release all running jobs. May be called from any thread, and from a signal handler."""
@@ -109,16 +118,49 @@ def _build(settings: Settings, worker: str) -> Runtime:
     return Runtime(services, background_tasks)
 
 
+def start_reporting(
+    read_status: Callable[[], WorkerStatus], end_process: Callable[[], None], runs_jobs: bool
+) -> Heartbeat:
+    """Report the worker's status with each heartbeat. ``end_process`` is called if a background task fails."""
+    if runs_jobs:
+        current = runtime()
+        current.end_process, heartbeat = end_process, current.services.heartbeat
+    else:
+        heartbeat = _build_parent_heartbeat(get_settings(), end_process)
+    heartbeat.report(read_status)
+    loop_thread().loop.call_soon_threadsafe(heartbeat.renew_soon)
+    return heartbeat
+
+
+def _build_parent_heartbeat(settings: Settings, end_process: Callable[[], None]) -> Heartbeat:
+    """The heartbeat of prefork's parent, which holds no leases."""
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    heartbeat = Heartbeat(worker, AsyncStore.open(settings), connect_async(settings), settings)
+    loop_thread().loop.call_soon_threadsafe(_start_background_task, heartbeat.renew_forever, end_process)
+    return heartbeat
+
+
 def _start_background_tasks(new_runtime: Runtime) -> None:
+    def end_process() -> None:
+        (new_runtime.end_process or partial(_end_child, new_runtime))()
+
     for background_task in new_runtime.background_tasks:
-        task = asyncio.ensure_future(background_task())
-        task.add_done_callback(_stop_worker_if_failed)
+        _start_background_task(background_task, end_process)
 
 
-def _stop_worker_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        # Only the error's type: its text may quote an answer.
-        logger.critical("background_task_ended error=%s", type(task.exception()).__name__)
-        os.kill(
-            os.getpid(), 15
-        )  # SIGTERM: a supervisor restarts the worker; one without a background task is worse than none
+def _start_background_task(
+    background_task: Callable[[], Coroutine[Any, Any, None]], end_process: Callable[[], None]
+) -> None:
+    def end_if_failed(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            # Only the error's type: its text may quote an answer.
+            logger.critical("background_task_ended error=%s", type(task.exception()).__name__)
+            end_process()  # a supervisor restarts it; a worker without one of its tasks is worse than none
+
+    asyncio.ensure_future(background_task()).add_done_callback(end_if_failed)
+
+
+def _end_child(child_runtime: Runtime) -> None:
+    """End a prefork child, which the pool replaces."""
+    child_runtime.drain()
+    asyncio.get_running_loop().call_later(_CHILD_END_SECONDS, os._exit, _EXIT_FAILURE)

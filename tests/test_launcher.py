@@ -14,6 +14,7 @@ from local import launcher
 from local.errors import CannotStart
 from local.preflight import redis_address
 from local.procfile import Entry, parse_procfile
+from local.restarts import Restarts
 from tests.support.launcher import COMMAND, PORTS, environment
 from tests.support.processes import free_port
 
@@ -176,3 +177,20 @@ def test_a_process_that_is_not_ready_in_time_stops_all(monkeypatch, capsys, env)
 
     assert launcher.Launcher([Entry("model", "sleep 60")], settings).run() == 1
     assert "model was not ready within 0 s" in capsys.readouterr().out
+
+
+def test_a_process_that_keeps_ending_waits_longer_each_time():
+    """A worker that cannot start must not fill the log; one that ran for a while is started again at once."""
+    entry, restarts, now = Entry("worker", "x"), Restarts(), 100.0
+
+    waits = [restarts.add(entry, now, now + 1) for _ in range(7)]
+    assert waits == [1, 2, 5, 10, 30, 30, 30]
+    assert restarts.add(entry, now, now + 61) == 1
+
+
+def test_a_process_is_started_once_when_its_wait_is_over():
+    """Not before, and not twice."""
+    entry, restarts = Entry("worker", "x"), Restarts()
+    restarts.add(entry, started_at=0.0, now=100.0)
+
+    assert [restarts.due(now) for now in (100.5, 101.0, 101.5)] == [[], [entry], []]

@@ -169,6 +169,28 @@ def test_the_system_answers_and_ctrl_c_lets_a_running_job_finish(env):
     assert stored_state_of(env, job_id) == "completed"
 
 
+def pid_of(process, program):
+    """The main process of the program, such as `worker`, among the launcher's children; None while there is none."""
+    children = psutil.Process(process.pid).children()
+    return next((child.pid for child in children if program in " ".join(child.cmdline())), None)
+
+
+def test_a_worker_and_flower_that_end_are_started_again_and_nothing_else_ends(env):
+    """Requests are accepted meanwhile: the end of one worker must not end the API. The log says what happened."""
+    with running(COMMAND, ready=ALL_UP, env=env) as process:
+        others = [pid_of(process, program) for program in ("gunicorn", "valkey-server", "local.offline_model")]
+        for name in ("worker", "flower"):
+            os.kill(pid_of(process, f"tasks {name}"), signal.SIGKILL)
+            process.wait_for(f"{name} exited with SIGKILL; it is started again in 1 s")
+        job_id = submit(env, "Hello!")
+        until(lambda: state_of(env, job_id) == "completed", 30)
+        until(lambda: pid_of(process, "tasks flower"), 10)
+
+        assert [pid_of(process, program) for program in ("gunicorn", "valkey-server", "local.offline_model")] == others
+        process.send(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
 def test_kill_9_of_the_launcher_keeps_the_records_and_leaves_no_process(env):
     """A finished job survives an abrupt end, because every write goes to the append-only file."""
     with running(COMMAND, ready=ALL_UP, env=env) as process:

@@ -23,6 +23,7 @@ _SCHEMAS: Final = {
     "Progress": "The progress of an ingest.",
     "QueueDepth": "The number of jobs that wait in a queue.",
     "Rates": "Jobs per minute, averaged over the last five full minutes.",
+    "WorkerStatus": "The state of a worker, as it last reported it.",
     "RemovalAnswer": "The result of removing a document: its file and chunks are deleted.",
     "ResponseAnswer": "The result of a response; `text` is the text of its messages.",
     "State": "The status of a job. "
@@ -95,6 +96,15 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "Message": {"role": "The author of the message.", "content": "The text of the message."},
     "Progress": {"pages_done": "Pages read and embedded so far.", "pages": "Number of pages."},
+    "WorkerStatus": {
+        "name": "Name of the worker: its host and process id.",
+        "host": "Name of the host that the worker runs on.",
+        "version": "Version of the server that the worker runs.",
+        "takes_jobs": "True if the worker takes queued jobs, or will when one of its slots is free. False while it "
+        "starts or stops, has no connection to the message broker, or an operator has stopped it from taking jobs.",
+        "slots": "Number of jobs that the worker can run at the same time.",
+        "free_slots": "Number of slots without a job.",
+    },
     "QueueDepth": {
         "name": "Name of the queue.",
         "depth": "Number of waiting jobs.",
@@ -133,7 +143,7 @@ _COMMON_FIELDS: Final = {
     "document_id": "Id of the document.",
     "error": "The reason for the failure; null if there is none.",
     "estimated_wait_seconds": "Estimated seconds until the job is first in the queue, based on recent throughput; "
-    "null if unknown.",
+    "null if unknown, or if no worker takes jobs.",
     "filename": "Name of the file.",
     "finish_reason": "Why the answer ended, as reported by the provider, for example `stop` or `length`.",
     "finished_at": "Time at which the job became final; null before that.",
@@ -150,8 +160,8 @@ _COMMON_FIELDS: Final = {
     "task_id": "Id of the task.",
     "text": "The text of the answer; the partial text if the answer did not finish.",
     "usage": "Tokens used; null if unknown.",
-    "workers": "Names of the worker processes that are alive.",
-    "workers_alive": "Number of worker processes that are alive.",
+    "workers": "The workers that are alive.",
+    "workers_alive": "Number of workers that are alive.",
 }
 
 

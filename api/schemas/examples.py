@@ -201,6 +201,14 @@ RESULTS: Final = named(
     failed=NO_RESULT | {"status": "failed", "error": _ERROR},
 )
 
+_WORKER: Final = {
+    "name": "worker-1:4242",
+    "host": "worker-1",
+    "version": "0.1.0",
+    "takes_jobs": True,
+    "slots": 500,
+    "free_slots": 499,
+}
 STATS: Final = {
     "counts": {
         "queued": 2,
@@ -213,7 +221,7 @@ STATS: Final = {
     "queues": [{"name": "chatqueue", "depth": 1, "high": 0}],
     "waiting_for_retry": 1,
     "oldest_queued_seconds": 1.25,
-    "workers": ["worker-1:4242"],
+    "workers": [_WORKER],
     "totals": {"created": 129, "completed": 120, "failed": 3},
     "rates_per_minute": {"created": 4.2, "completed": 4.0, "failed": 0.2},
     "workers_alive": 1,
@@ -221,10 +229,11 @@ STATS: Final = {
 ALIVE: Final = {"status": "ok"}
 HEALTH: Final = {
     "status": "ok",
+    "reason": None,
     "redis": {"ok": True, "latency_ms": 0.31},
     "broker": {"state": "record_store"},
     "queued": 2,
     "in_progress": 1,
     "workers_alive": 1,
-    "workers": ["worker-1:4242"],
+    "workers": [_WORKER],
 }

@@ -5,7 +5,8 @@ from typing import Literal, Self
 from pydantic import Field
 
 from jobs.base import FrozenModel
-from jobs.lookup import Stats
+from jobs.queue_stats import Stats
+from jobs.workers import WorkerStatus
 
 
 class QueueStats(Stats):
@@ -45,11 +46,13 @@ class Health(FrozenModel):
     """The state of the service."""
 
     status: Literal["ok", "degraded"] = Field(
-        description="`degraded`: requests are accepted, but wait: no worker is alive, or the broker takes no messages."
+        description="`degraded`: requests are accepted, but wait: no worker is alive, no worker takes the jobs that "
+        "wait, or the broker takes no messages."
     )
+    reason: str | None = Field(description="Why the status is `degraded`; null if it is `ok`.")
     redis: RedisHealth = Field(description="The Redis server that stores the jobs.")
     broker: BrokerHealth = Field(description="The broker that carries the messages to the workers.")
     queued: int = Field(description="Number of queued jobs.")
     in_progress: int = Field(description="Number of running jobs.")
     workers_alive: int
-    workers: tuple[str, ...]
+    workers: tuple[WorkerStatus, ...]

@@ -24,7 +24,7 @@ from documents.reading.pdf import read_pdf
 from documents.reading.plain_text import read_text
 
 # Sent to stop the whole process group; the worker decides when this process ends.
-_IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _NICE: Final = 10  # answering a question has priority over an ingest
 
 

@@ -18,7 +18,9 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until its job has ended |
 | cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while its job runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
-| cq:workers | zset: worker process by its last heartbeat, ms | renew | an entry until a minute after its last heartbeat |
+| cq:workers | zset: worker by its last heartbeat, ms | renew, report_worker | an entry until a minute after its last heartbeat |
+| cq:worker-statuses | hash: the status of each worker, JSON | report_worker | an entry until a minute after its last heartbeat |
+| cq:takers | zset: worker that takes jobs by the time until which this counts, ms | report_worker | a lease after the last report of a worker; no key: no worker takes jobs |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
 | cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: nine numbers |
@@ -54,6 +56,8 @@ DEADLINES: Final = "cq:deadlines"
 LEASES: Final = "cq:leases"
 EXPIRY: Final = "cq:expiry"
 WORKERS: Final = "cq:workers"
+WORKER_STATUSES: Final = "cq:worker-statuses"
+TAKERS: Final = "cq:takers"
 FULL: Final = "cq:full"
 LEADER: Final = "cq:leader"
 TOTALS: Final = "cq:totals"

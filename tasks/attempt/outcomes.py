@@ -53,12 +53,12 @@ def classify(job_id: str, error: BaseException) -> Failure:
     match error:
         case AttemptError():
             return error
-        case AttemptStopped(reason=StopReason.WORKER_STOPPING):
+        case (
+            AttemptStopped(reason=StopReason.WORKER_STOPPING) | asyncio.CancelledError()
+        ):  # the pool has ended the task
             return Drained()
         case AttemptStopped():
             return Skipped(error.reason.value)
-        case asyncio.CancelledError():
-            return Skipped("worker_terminated")  # the lease expires
     # Only the error's type: its text may quote the answer.
     logger.error("attempt_crashed job_id=%s error=%s", job_id, type(error).__name__)
     return AttemptCrashed(f"the attempt ended with {type(error).__name__}, a fault of the server")

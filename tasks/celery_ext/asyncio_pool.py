@@ -17,9 +17,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+from billiard.common import TERM_SIGNAL
 from billiard.einfo import ExceptionInfo
+from billiard.exceptions import Terminated
 from celery.concurrency.base import BasePool
 
 from tasks.celery_ext.event_loop import loop_thread, run_body
@@ -30,11 +32,25 @@ _DRAIN_POLL_SECONDS: Final = 0.1  # how often a stopping pool checks for its las
 
 
 class RunningTask:
-    """One running task. Celery holds a weak reference to it."""
+    """One task of the pool. Celery holds a weak reference to it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None  # None until a slot is free
+        self.end_signal: int | None = None
+
+    def terminate(self, signal: int) -> None:
+        """End the task, as Celery's prefork pool does by killing its process. May be called from any thread."""
+        self.end_signal = signal
+        loop_thread().loop.call_soon_threadsafe(self._cancel)
+
+    def raise_terminated(self) -> NoReturn:
+        """Raise what Celery expects for a task that was ended: it does not count as a failure of the task."""
+        raise Terminated(self.end_signal or TERM_SIGNAL)
+
+    def _cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
 
 
 class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
@@ -82,7 +98,11 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
 
         def body() -> None:
             try:
+                if run.end_signal is not None:
+                    run.raise_terminated()
                 result = target(*(args or ()), **(kwargs or {}))
+            except asyncio.CancelledError:
+                self._queue_callback(error_callback, _terminated(run))
             except BaseException:  # noqa: BLE001  # SystemExit must neither end the loop nor leak the slot
                 self._queue_callback(error_callback, ExceptionInfo(sys.exc_info()))
             else:
@@ -98,20 +118,24 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
         self._drain_callbacks(0)
 
     def on_terminate(self) -> None:
-        """Cold shutdown: cancel every task; the leases of their jobs expire."""
+        """Cold shutdown: cancel every task; their jobs go back to the queue."""
         for run in list(self._running.values()):
-            self.terminate_job(run.number)
+            run.terminate(TERM_SIGNAL)
 
-    def terminate_job(self, pid: int, signal: Any = None) -> None:  # noqa: ARG002  # Celery's signature
-        """Cancel one task; ``pid`` is the number that its accept callback received."""
+    def terminate_job(self, pid: int, signal: int | None = None) -> None:
+        """End one task; ``pid`` is the number that its accept callback received."""
         run = self._running.get(pid)
-        if run is not None and run.task is not None:
-            loop_thread().loop.call_soon_threadsafe(run.task.cancel)
+        if run is not None:
+            run.terminate(signal or TERM_SIGNAL)
 
     def grow(self, n: int = 1) -> None:
         self.limit += n
+        loop_thread().loop.call_soon_threadsafe(self._fill_slots)
 
     def shrink(self, n: int = 1) -> None:
+        """Running tasks end normally; the slots close behind them. Raises ValueError if no slot would be left."""
+        if self.limit - n < 1:
+            raise ValueError("a pool must keep at least 1 slot")
         self.limit -= n
 
     def _get_info(self) -> dict[str, Any]:
@@ -160,3 +184,10 @@ class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
                     logger.exception("pool_callback_failed")
         except queue.Empty:
             return
+
+
+def _terminated(run: RunningTask) -> ExceptionInfo:
+    try:
+        run.raise_terminated()
+    except Terminated:
+        return ExceptionInfo(sys.exc_info())

@@ -1,7 +1,8 @@
 """Celery's consumer, the part of a worker that is connected to the broker: it waits until the broker serves it again.
 
 Celery ends the worker when the broker refuses something (a right, a queue), and connects again without a pause, with
-one traceback a second. Here one line names the reply, and the worker tries again, at the latest every few seconds.
+one traceback a second. Here one line names the reply, and the worker tries again, at the latest every few seconds. Only
+a broker that can never serve it, such as a Redis without BLMPOP, ends the worker, with a non-zero exit code.
 
 Not started: Celery's delayed delivery, which declares 28 queues at RabbitMQ and binds ours to them, for messages with a
 countdown. Ours have none: waiting jobs are in Redis. And not on RabbitMQ: mingle, which publishes on the connection of
@@ -11,6 +12,7 @@ take the messages that wait. What mingle shares (revoked ids) is in the records.
 Logs:
     broker_unavailable  problem, reply, text: the broker cannot be reached or refuses something; tried again. When a
                         connection that worked has failed, Celery logs "Connection to broker lost" with the reply.
+    worker_cannot_take_jobs  error, reply: the broker can never serve this worker
 """
 
 import time
@@ -18,13 +20,20 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
-from celery.exceptions import CPendingDeprecationWarning
+from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
+from celery.platforms import EX_FAILURE
 from celery.utils.log import get_logger
 from celery.utils.threads import bound_open_broker_sockets
+from celery.worker import pidbox
+from celery.worker.consumer import control
 from celery.worker.consumer.consumer import Consumer as CeleryConsumer
-from celery.worker.state import maybe_shutdown
+from celery.worker.state import maybe_shutdown, task_ready
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds, reply_name, reply_text
+from tasks.celery_ext.redis_connection import RedisUnusable
+from tasks.celery_ext.shutdown import announce_failure, is_stopping
 
 logger = get_logger(__name__)
 
@@ -32,15 +41,52 @@ _STABLE_SECONDS: Final = 0.5  # a connection that has worked for this long start
 _SHUTDOWN_SECONDS: Final = 1.0  # for each answer of the broker while the worker stops
 _POLL_SECONDS: Final = 0.2  # how often a worker that waits looks for a shutdown
 _DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
+_CONTROL: Final = "celery.worker.consumer.control:Control"
+_MAX_REPLY_CHARS: Final = 120
+
+
+class Pidbox(pidbox.Pidbox):  # type: ignore[misc]  # celery ships no types
+    """Receives remote control commands. If their reply cannot be published, the connection counts as lost."""
+
+    def on_message(self, body: Any, message: Any) -> None:
+        self._forward_clock()
+        try:
+            self.node.handle_message(body, message)
+        except KeyError as error:
+            logger.error("No such control command: %s", error)  # noqa: TRY400
+        except self.c.connection_errors:
+            raise
+        except Exception:
+            logger.exception("Control command error")
+            self.reset()
+
+
+class Control(control.Control):  # type: ignore[misc]  # celery ships no types
+    """Celery's step for remote control, with our Pidbox."""
+
+    name = "celery.worker.consumer.control.Control"
+
+    def __init__(self, c: Any, **options: Any) -> None:
+        super().__init__(c, **options)
+        if not self.is_green:
+            self.box = Pidbox(c)
+            self.start, self.stop, self.shutdown = self.box.start, self.box.stop, self.box.shutdown
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
     """Waits between two tries; see above."""
 
+    connection_errors: Any
+    on_task_request: Any
+
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc]  # celery ships no types
         """The steps that start when the worker has connected."""
 
-        default_steps: Final = [step for step in CeleryConsumer.Blueprint.default_steps if step != _DELAYED_DELIVERY]
+        default_steps: Final = [
+            f"{__name__}:Control" if step == _CONTROL else step
+            for step in CeleryConsumer.Blueprint.default_steps
+            if step != _DELAYED_DELIVERY
+        ]
 
     def __init__(self, *args: Any, app: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
         self._failures = 0
@@ -48,6 +94,41 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         self._is_rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         without = {"without_mingle": True} if self._is_rabbitmq else {}
         super().__init__(*args, app=app, worker_options={**(worker_options or {}), **without}, **options)
+        errors: tuple[type[Exception], ...] = self.connection_errors
+        self.connection_errors = (*errors, OperationalError)  # kombu's name for a connection lost while publishing
+        self._take = self.on_task_request
+        self.on_task_request = self._take_unless_stopping
+
+    def start(self) -> None:
+        """Run until the worker stops. An error that cannot be waited out ends the worker: running jobs go back."""
+        try:
+            super().start()
+        except (RedisError, RedisUnusable) as error:
+            announce_failure(self.hostname)
+            reply = str(error).partition(",")[0][:_MAX_REPLY_CHARS]  # the rest quotes the command's arguments
+            logger.critical("worker_cannot_take_jobs error=%s reply=%r", type(error).__name__, reply)
+            raise WorkerShutdown(EX_FAILURE) from error
+        except Exception:
+            announce_failure(self.hostname)
+            raise
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether Celery's signal ``worker_ready`` has been sent."""
+        return self.init_callback is None
+
+    def wake(self) -> None:
+        """Let the main thread continue, which otherwise waits up to a second. May be called from any other thread."""
+        if self.hub is not None:
+            self.hub.call_soon(int)
+
+    def _take_unless_stopping(self, request: Any) -> None:
+        """Return what arrives after a signal to stop, and before the main thread has noticed the signal."""
+        if is_stopping():
+            request.reject(requeue=True)
+            task_ready(request)
+        else:
+            self._take(request)
 
     def on_ready(self) -> None:
         self._ready_at = time.monotonic()

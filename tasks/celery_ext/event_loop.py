@@ -6,14 +6,17 @@ while the loop does the work. So the same body runs on every pool.
 """
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
+
+_SIGNAL_SECONDS: Final = 0.2  # a stop must be noticed well within the second that a cold shutdown takes
 
 
 class LoopThread:
@@ -25,8 +28,16 @@ class LoopThread:
         self._thread.start()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it, from another thread. Raises what the coroutine raises."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+        """Run a coroutine on the loop and wait for it, from another thread. Raises what the coroutine raises.
+
+        Python runs signal handlers in the main thread, between two steps of its code. A signal that comes just before
+        a wait is noticed after it, so the main thread waits in short steps.
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        if threading.current_thread() is threading.main_thread():
+            while not future.done():
+                concurrent.futures.wait([future], _SIGNAL_SECONDS)
+        return future.result()
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -6,9 +6,15 @@ because the record is the truth. If a queued job's message is lost, recovery rep
 is lost, its lease expires and the job is queued again. So a worker stores nothing about a message. When its connection
 is lost, the messages it has taken are not redelivered, because their jobs still run here.
 
+Its connections treat an error reply that means "not now" as a lost connection (tasks/celery_ext/redis_connection.py).
+
 Only workers load this module. Needs BLMPOP (Redis 7.0, Valkey). Other brokers keep their own transports.
+
+Logs:
+    message_not_returned  error: Redis did not take back a message; recovery publishes another one
 """
 
+import logging
 from itertools import product
 from queue import Empty
 from time import monotonic
@@ -16,9 +22,17 @@ from typing import Any, Final
 
 from kombu.transport import redis, virtual
 from kombu.utils.json import loads
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
+from redis import SSLConnection
+from redis.exceptions import RedisError
+
+from jobs.storage.primary_watch import WatchedConnection
+from jobs.storage.reply_errors import first_word, is_not_now
+from tasks.celery_ext.redis_connection import as_lost_connections
+
+logger = logging.getLogger(__name__)
 
 _MAX_BATCH: Final = 16  # messages; more would save little, and leave a short queue empty for idle workers
+_SILENCE_SECONDS: Final = 5.0  # without an answer to a fetch, which waits for 1 s at the server
 
 
 class QoS(virtual.QoS):
@@ -27,9 +41,13 @@ class QoS(virtual.QoS):
     restore_at_shutdown = False
 
     def reject(self, delivery_tag: Any, requeue: bool = False) -> None:
-        """Free the slot even if Redis cannot be reached: kombu would count the message as running for ever."""
+        """Free the slot even if Redis does not take the message back: kombu would count it as running for ever."""
         try:
             super().reject(delivery_tag, requeue and not self.channel.closed)  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            if not is_not_now(error):
+                raise
+            logger.warning("message_not_returned error=%s", first_word(error))
         finally:
             self.ack(delivery_tag)  # type: ignore[no-untyped-call]
 
@@ -40,6 +58,14 @@ class Channel(redis.Channel):
     QoS: Any = QoS
     _in_poll: Any
     _brpop_sent_at: Any
+    _answered_at: float | None = None  # when Redis last answered a fetch of this channel
+
+    def is_fetching(self) -> bool:
+        """Whether Redis answers the fetches of this channel. While all slots are busy, none is due."""
+        if self._answered_at is None:
+            return False
+        last_contact = max(self._answered_at, self._brpop_sent_at)
+        return not self.qos.can_consume() or monotonic() - last_contact < _SILENCE_SECONDS
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -58,6 +84,7 @@ class Channel(redis.Channel):
         """Deliver the fetched messages. Raises Empty when there are none, and the errors of a lost connection."""
         try:
             reply = self._parse_messages(options)
+            self._answered_at = monotonic()
             if not reply:
                 raise Empty
             name, messages = reply
@@ -77,6 +104,10 @@ class Channel(redis.Channel):
             self.client.connection.disconnect()  # so that the next fetch connects again
             raise
 
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        options: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+        return options | {"connection_class": as_lost_connections(options["connection_class"])}
+
     def _restore(self, message: Any, leftmost: bool = False) -> None:
         """Return a rejected message to its list. The message comes from memory; kombu would read it from Redis."""
         info = message.delivery_info
@@ -90,11 +121,16 @@ class Channel(redis.Channel):
             )
 
 
+class _WatchedTlsConnection(WatchedConnection, SSLConnection):
+    pass
+
+
 class SentinelChannel(Channel, redis.SentinelChannel):
     """The same channel for a server that is found through Sentinels."""
+
+    connection_class: Any = WatchedConnection
+    connection_class_ssl: Any = _WatchedTlsConnection
 
 
 redis.Transport.Channel = Channel
 redis.SentinelTransport.Channel = SentinelChannel
-# Redis out of memory, or a replica after a failover: both are temporary. Celery ends the worker for unlisted errors.
-redis.Transport.connection_errors = (*redis.Transport.connection_errors, OutOfMemoryError, ReadOnlyError)

@@ -40,6 +40,7 @@ _STOP_SIGNALS: Final = (
     signal.SIGTERM,
     signal.SIGINT,
     signal.SIGHUP,
+    signal.SIGQUIT,
 )  # they stop a process group; no poison job causes them
 _ERROR_CLASSES: Final = {
     kind.__name__: kind

@@ -27,6 +27,8 @@ from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.sync_store import Store
+from jobs.storage.worker_reports import report_worker
+from tests.support.workers import worker_status
 
 MESSAGE_TEMPLATE = MessageTemplate(DEFAULT_QUEUE)
 ANSWER = ChatAnswer(
@@ -83,8 +85,9 @@ class FakeWorker:
             )
         )
 
-    def heartbeat(self) -> None:
-        self.store.run(transitions.renew("worker-1", [], self.settings))
+    def heartbeat(self, **status: Any) -> None:
+        """A heartbeat of a worker that takes jobs, unless ``status`` says otherwise."""
+        self.store.run(report_worker(worker_status(**status), self.settings))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,12 @@
 """Stats and health are correct, at a cost that does not grow with the number of jobs."""
 
+import json
+
 import pytest
 
+from jobs.storage import keys
 from jobs.storage.keys import DEFAULT_QUEUE
+from tests.support.workers import worker_status
 
 
 def test_stats_count_by_state_and_priority(api_client, submit_chat, fake_worker):
@@ -28,7 +32,7 @@ def test_stats_count_by_state_and_priority(api_client, submit_chat, fake_worker)
     assert stats["queues"] == [{"name": DEFAULT_QUEUE, "depth": 2, "high": 1}]
     assert stats["waiting_for_retry"] == 1
     assert stats["oldest_queued_seconds"] >= 0
-    assert (stats["workers_alive"], stats["workers"]) == (1, ["worker-1"])
+    assert (stats["workers_alive"], stats["workers"]) == (1, [dict(worker_status())])
     assert (stats["totals"]["created"], stats["totals"]["completed"]) == (6, 1)
     assert stats["rates_per_minute"].keys() == {"created", "completed", "failed"}
 
@@ -44,7 +48,7 @@ def test_stats_of_an_empty_queue(api_client):
 def test_rates_cover_full_minutes(api_client, api_services, monkeypatch):
     """The current minute does not count, since it has not ended."""
     store = api_services.store._client
-    monkeypatch.setattr("jobs.lookup.time.time", lambda: 600.0)
+    monkeypatch.setattr("jobs.queue_stats.time.time", lambda: 600.0)
     for minute, created in [(10, 1000), (9, 5), (5, 10), (4, 1000)]:
         store.hset(f"cq:minute:{minute}", "created", created)
 
@@ -80,10 +84,67 @@ def test_health_is_ok_with_a_worker_and_degraded_without(api_client, fake_worker
     together = api_client.get("/health")
 
     assert (alone.status_code, alone.json["status"], alone.json["workers_alive"]) == (200, "degraded", 0)
-    assert (together.status_code, together.json["status"], together.json["workers"]) == (200, "ok", ["worker-1"])
+    assert (together.status_code, together.json["status"], together.json["workers"]) == (
+        200,
+        "ok",
+        [dict(worker_status())],
+    )
+    assert (alone.json["reason"], together.json["reason"]) == ("no worker is alive", None)
     assert together.json["queued"] == 1
     assert together.json["redis"]["ok"] is True
     assert together.json["redis"]["latency_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("takes_jobs", "free_slots", "waiting", "status"),
+    [(False, 2, 1, "degraded"), (False, 2, 0, "ok"), (True, 0, 1, "ok"), (True, 2, 0, "ok")],
+)
+def test_health_is_degraded_while_jobs_wait_and_no_worker_takes_them(
+    api_client, fake_worker, submit_chat, takes_jobs, free_slots, waiting, status
+):
+    """A worker that is alive but takes nothing is no reason for `ok`; one whose slots are all busy is."""
+    for _ in range(waiting):
+        submit_chat()
+    fake_worker.heartbeat(takes_jobs=takes_jobs, free_slots=free_slots)
+    health = api_client.get("/health").json
+
+    reason = "no worker takes jobs, and the number of queued jobs is 1" if status == "degraded" else None
+    assert (health["status"], health["reason"], health["workers_alive"]) == (status, reason, 1)
+
+
+def test_one_worker_that_takes_jobs_is_enough(api_client, fake_worker, submit_chat):
+    """Of two workers one has been told to take nothing: jobs still start."""
+    submit_chat()
+    fake_worker.heartbeat(takes_jobs=False)
+    fake_worker.heartbeat(name="worker-2")
+
+    assert api_client.get("/health").json["status"] == "ok"
+
+
+def test_the_estimate_is_null_while_no_worker_takes_jobs(api_client, fake_worker, submit_chat):
+    """In the answer to the submit, too: a client must not be told to wait 0 seconds for nobody."""
+    fake_worker.heartbeat()
+    known = api_client.post("/api/v1/tasks", json={"kind": "chat", "message": "hi"}).json
+    fake_worker.heartbeat(takes_jobs=False)
+    unknown = api_client.post("/api/v1/tasks", json={"kind": "chat", "message": "hi"}).json
+
+    assert known["estimated_wait_seconds"] == 0.0
+    assert (unknown["queue_position"], unknown["estimated_wait_seconds"]) == (1, None)
+    listed = api_client.get("/api/v1/tasks").json["tasks"]
+    assert {task["estimated_wait_seconds"] for task in listed} == {None}
+
+
+def test_a_report_of_a_newer_version_does_not_break_the_stats(api_client, fake_worker, api_services):
+    """Unknown fields are ignored, and a report that cannot be read hides only its own worker."""
+    fake_worker.heartbeat(name="worker-2")
+    client = api_services.store._client
+    newer = worker_status(name="worker-3").model_dump() | {"colour": "red"}
+    for name, report in (("worker-1", "[]"), ("worker-3", json.dumps(newer))):
+        client.zadd(keys.WORKERS, {name: client.time()[0] * 1000})
+        client.hset(keys.WORKER_STATUSES, name, report)
+
+    stats = api_client.get("/api/v1/queue/stats").json
+    assert sorted(worker["name"] for worker in stats["workers"]) == ["worker-2", "worker-3"]
 
 
 def test_the_readiness_check_succeeds(api_client):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -12,11 +13,12 @@ from tests.support.processes import Process, free_port
 
 
 class RedisServer:
-    """Is not running until ``start``. ``appendfsync`` takes effect at the next start."""
+    """Is not running until ``start``. ``appendfsync`` and ``options`` take effect at the next start."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, options: Sequence[str] = ()) -> None:
         self.port = free_port()
         self._data_dir = data_dir
+        self.options = options
         self._process: Process | None = None
         self.appendfsync = "everysec"
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -28,7 +30,7 @@ class RedisServer:
     def start(self) -> None:
         """Returns when the server accepts connections."""
         settings = Settings(embedded_redis_port=self.port, data_dir=self._data_dir)
-        args = [*server_arguments(find_binary(), settings), "--appendfsync", self.appendfsync]
+        args = [*server_arguments(find_binary(), settings), "--appendfsync", self.appendfsync, *self.options]
         self._process = Process(args, None)
         self._process.wait_for("Ready to accept connections")
 

@@ -5,6 +5,7 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,11 @@ from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.redis_client import connect_async
 from jobs.storage.sync_store import Store
+from jobs.storage.worker_reports import report_worker
 from tasks import app
 from tasks.maintenance.recovery import Recovery
 from tasks.publisher import Publisher
+from tests.support.workers import worker_status
 
 ANSWER = ChatAnswer(text="forty-two", model="m", finish_reason="stop", usage=None)
 USAGE = Usage.estimate(input_chars=8, deltas=1)
@@ -100,6 +103,9 @@ class Driver:
 
     def renew(self, *leases: Lease) -> frozenset[str]:
         return self.store.run(transitions.renew("worker", list(leases), self.settings))
+
+    def report_worker(self, **status: Any) -> None:
+        self.store.run(report_worker(worker_status(**status), self.settings))
 
     def recover(self) -> None:
         """Run one tick of recovery."""

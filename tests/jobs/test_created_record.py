@@ -10,6 +10,12 @@ from jobs.storage import keys, transitions
 FAR = 3_600
 
 
+@pytest.fixture(autouse=True)
+def taker(jobs):
+    """A worker takes jobs: without one there is no estimate."""
+    jobs.report_worker()
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -84,6 +90,23 @@ def test_the_estimate_follows_the_rate_at_which_jobs_have_ended(
     read = [lookup.record(jobs.store, record.job_id) for record in created]
     assert [record.estimated_wait_ms for record in created] == waits
     assert [record.estimated_wait_ms for record in read] == waits
+
+
+def test_without_a_worker_that_takes_jobs_there_is_no_estimate(jobs):
+    """The rate of a minute ago says nothing while nobody takes; a worker that takes again brings the estimate back."""
+    job_id = jobs.create()
+
+    assert lookup.record(jobs.store, job_id).estimated_wait_ms == 0
+    jobs.report_worker(takes_jobs=False)
+    read = [
+        lookup.record(jobs.store, job_id),
+        lookup.details(jobs.store, job_id).record,
+        lookup.view(jobs.store, job_id).record,
+        *lookup.records(jobs.store, [job_id]).records,
+    ]
+    assert [(record.queue_position, record.estimated_wait_ms) for record in read] == [(0, None)] * 4
+    jobs.report_worker(name="worker-2")
+    assert lookup.record(jobs.store, job_id).estimated_wait_ms == 0
 
 
 def test_a_job_without_a_message_has_no_position_and_no_estimate(jobs):

@@ -5,15 +5,16 @@
 --   workers
 --   jobs...    the record of each lease's job
 -- ARGV
---   worker
+--   worker     '' for a process that only renews leases: another process takes its jobs
 --   lease_ms
 --   ids...     the job of each lease
 --   tokens...  the fencing token of each lease
 -- returns  the ids whose lease is lost: the job has ended, was deleted, or was claimed by another worker
 -- Safe to send again.
 local now = now_ms()
-redis.call('ZADD', workers, now, worker)
-redis.call('ZREMRANGEBYSCORE', workers, '-inf', now - 60000)
+if worker ~= '' then
+  redis.call('ZADD', workers, now, worker)
+end
 
 local lost = {}
 for i, job in ipairs(jobs) do

@@ -15,7 +15,9 @@ from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.commands import script_command
 from jobs.storage.scripts import Parameters, load_script, script_names
+from jobs.storage.worker_reports import report_worker
 from tests.jobs.conftest import ANSWER, USAGE
+from tests.support.workers import worker_status
 
 JOB_ID = "job_" + "1" * 32
 LEASE = Lease(job_id=JOB_ID, queue="q", token=1, attempt=1, log_length=1)
@@ -50,6 +52,7 @@ def built_commands(jobs):
         transitions.become_leader("w", 1),
         transitions.note_primary("run id"),
         transitions.ghosts({JOB_ID: "cq:job:1"}),
+        report_worker(worker_status(), jobs.settings),
         queries.queue_position(JOB_ID, "q"),
         transitions.document.add(NewDocument(**DOCUMENT)),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),

@@ -8,6 +8,8 @@ from jobs.storage import transitions
 from jobs.storage.scripts import script_names
 from tests.jobs.conftest import logged_events
 
+_OTHER_COMMANDS = {"queue_position", "leader", "document_update", "report_worker"}
+
 
 @pytest.mark.parametrize("write", ["append", "finish", "fail", "release", "renew"])
 def test_a_worker_that_lost_its_lease_changes_nothing(jobs, redis_client, write):
@@ -52,6 +54,4 @@ def test_every_lua_file_has_a_transition_or_query_of_its_name():
     """A script that Python never calls would be dead code."""
     for name in script_names():
         is_for_documents = hasattr(transitions.document, name.removeprefix("document_"))
-        assert (
-            hasattr(transitions, name) or is_for_documents or name in {"queue_position", "leader", "document_update"}
-        ), name
+        assert hasattr(transitions, name) or is_for_documents or name in _OTHER_COMMANDS, name

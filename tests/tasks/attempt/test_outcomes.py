@@ -21,7 +21,7 @@ def test_an_error_of_the_attempt_is_charged_to_the_job():
     [
         (AttemptStopped(StopReason.WORKER_STOPPING), Drained()),
         (AttemptStopped(StopReason.LEASE_LOST), Skipped("lease_lost")),
-        (asyncio.CancelledError(), Skipped("worker_terminated")),
+        (asyncio.CancelledError(), Drained()),
     ],
 )
 def test_a_stopped_attempt_is_not_a_failure_of_the_job(error, failure):
