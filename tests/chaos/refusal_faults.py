@@ -40,7 +40,7 @@ def refuse(word: str, environment: Environment) -> None:
 
 FAULTS = tuple(
     Fault(
-        f"refusal-{word.lower()}", f"Redis answers {word} for {REFUSED_SECONDS:g} s", partial(refuse, word), EVERY_POOL
+        f"refusal_{word.lower()}", f"Redis answers {word} for {REFUSED_SECONDS:g} s", partial(refuse, word), EVERY_POOL
     )
     for word in REFUSALS
 )
