@@ -5,12 +5,14 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from jobs import errors
 from jobs.storage import keys
 from jobs.storage.scripts import script_names
+from jobs.version import VERSION
 from tests.support.processes import PROJECT_ROOT
 
 PACKAGES = ("api", "documents", "jobs", "local", "openai_format", "tasks")
@@ -186,3 +188,9 @@ def test_every_error_is_in_the_tree():
         error = getattr(importlib.import_module(module), name)
         assert status in {"", str(int(error.http_status))}, name
         assert code in {"", "set", error.code}, name
+
+
+def test_the_version_is_that_of_the_package():
+    """Workers report it, so a wrong one would mislead during a deploy."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
