@@ -13,6 +13,10 @@ sending took effect on another connection. Therefore the barrier begins with a w
 it may be alone, or cut off from its replica, which is about to be promoted. Behind Sentinels it counts as alone only
 when a Sentinel with a quorum says that this very server is the primary and that no replica is up. Without Sentinels it
 counts as alone when no replica has been seen for a while.
+
+Logs:
+    durability_changed  replicas: how many must have a write from now on
+    durability_unknown  reply: the user may not run INFO, so a write counts as soon as Redis answers
 """
 
 import logging
@@ -29,7 +33,7 @@ from jobs.settings import Settings
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
 from jobs.storage.redis_client import sentinels
-from jobs.storage.reply_errors import NotSafe
+from jobs.storage.reply_errors import NotSafe, ReplyError, classify, first_word
 from jobs.storage.scripts import Argument
 
 logger = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ _DISK_WAIT_MS: Final = 1_500  # appendfsync everysec syncs once a second
 _PART_OF_TIMEOUT: Final = 0.75  # of a call to Redis: the reply must arrive before the call counts as unanswered
 _LOOK_AGAIN_SECONDS: Final = 10.0  # a replica that was added is used this soon
 _LONE_LOOK_AGAIN_SECONDS: Final = 1.0  # a lone primary may get its replica back any moment
+_ASK_AGAIN_SECONDS: Final = 60.0  # after the right to ask was missing
 _REPLICA_GRACE_SECONDS: Final = 30.0  # without Sentinels: how long a primary without its replica may be a former one
 
 
@@ -129,6 +134,14 @@ class WriteSafety:
             logger.info("durability_changed replicas=%d", wanted.replicas)
         self._durability = wanted
         self._look_again_at = now + (_LONE_LOOK_AGAIN_SECONDS if is_alone and self._sentinels else _LOOK_AGAIN_SECONDS)
+
+    def observe_error(self, error: RedisError) -> None:
+        """Promise no more than the memory of Redis if its user may not ask for replicas. Raises any other error."""
+        if classify(error) is not ReplyError.REFUSED:
+            raise error
+        logger.warning("durability_unknown reply=%s", first_word(error))
+        self._durability = self._durability_for("process")
+        self._look_again_at = time.monotonic() + _ASK_AGAIN_SECONDS
 
     def _is_alone(self, seen: Primary, now: float) -> bool:
         if self._sentinels is None:

@@ -95,8 +95,12 @@ class Store:
     def _durability(self) -> Durability:
         if self._safety.must_look:
             command = primary()
-            reply = self._client.execute_command(*command.arguments)  # type: ignore[no-untyped-call]
-            self._safety.observe(command.read(reply))
+            try:
+                reply = self._client.execute_command(*command.arguments)  # type: ignore[no-untyped-call]
+            except RedisError as error:
+                self._safety.observe_error(error)
+            else:
+                self._safety.observe(command.read(reply))
         return self._safety.durability
 
     def _leave_server(self) -> None:

@@ -1,6 +1,7 @@
 """The async store waits for Redis as long as its process runs, and no longer."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -9,6 +10,7 @@ from jobs.errors import InternalError, StoreUnavailable
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
+from jobs.storage.commands import plain_command
 from jobs.storage.redis_client import connect_async
 from tests.jobs.conftest import USAGE
 from tests.support.processes import free_port
@@ -51,3 +53,30 @@ def test_a_text_that_cannot_be_encoded_fails_only_its_own_command(jobs, settings
     assert "canary" not in f"{refused!r} {refused.__cause__!r}"
     assert refused.__suppress_context__
     assert length == 2
+
+
+def test_a_refused_command_does_not_hold_up_the_others(redis_client, redis_url):
+    """A right that is missing for one command would otherwise delay every event of every stream."""
+    redis_client.acl_setuser(
+        "limited", enabled=True, passwords=["+p"], keys=["*"], channels=["*"], commands=["+@all", "-lpush"]
+    )
+    settings = Settings(REDIS_URL=redis_url.replace("://", "://limited:p@"))
+
+    async def run() -> int:
+        store = AsyncStore.open(settings)
+        refused = asyncio.create_task(store.run(plain_command("LPUSH", "list", "x", read=int)))
+        while math.isinf(store.seconds_since_outage):
+            await store.run(queries.server_time_ms())
+        for _ in range(200):
+            await store.run(queries.server_time_ms())
+        redis_client.acl_setuser("limited", commands=["+lpush"])
+        length = await asyncio.wait_for(refused, 10)
+        await store.close()
+        return length
+
+    try:
+        assert asyncio.run(run()) == 1
+        stats = redis_client.info("commandstats")["cmdstat_lpush"]
+        assert stats["rejected_calls"] < 50
+    finally:
+        redis_client.acl_deluser("limited")

@@ -79,6 +79,19 @@ def accepted(submitter, key):
         return None
 
 
+def test_a_user_that_may_not_ask_for_replicas_can_submit(redis_client, redis_url):
+    """Managed servers often forbid INFO. The web process does not need it otherwise."""
+    redis_client.acl_setuser(
+        "limited", enabled=True, passwords=["+p"], keys=["*"], channels=["*"], commands=["+@all", "-info"]
+    )
+    try:
+        store = Store.open(Settings(REDIS_URL=redis_url.replace("://", "://limited:p@")))
+        assert Submitter(store, Settings(REDIS_URL=redis_url)).submit(REQUEST).is_new
+        store.close()
+    finally:
+        redis_client.acl_deluser("limited")
+
+
 @pytest.mark.parametrize("durability", ["process", "disk"])
 def test_a_lower_setting_does_not_wait_for_a_replica(replica, submitter, durability):
     """A deployment may choose to accept jobs while its replica is away."""
