@@ -88,6 +88,24 @@ def test_an_expired_lease_waits_until_the_outage_is_over(
     assert jobs.record(job_id).state is state
 
 
+def test_a_new_primary_is_noticed_whoever_asks(jobs):
+    """Every worker may be the leader next, so the time of the change is in Redis."""
+    seconds = [jobs.store.run(transitions.note_primary(run_id)) for run_id in "aabba"]
+
+    assert [second < 60 for second in seconds] == [False, False, True, True, True]  # the first has always been there
+
+
+def test_no_lease_is_judged_right_after_a_failover(jobs, redis_client, tick):
+    """The new primary may lack the last renewals of workers that are alive."""
+    job_id = jobs.lease().job_id
+    expire_lease(redis_client, job_id)
+    jobs.store.run(transitions.note_primary("the former primary"))
+
+    tick()
+
+    assert jobs.record(job_id).state is State.IN_PROGRESS
+
+
 def test_a_job_that_has_ended_is_neither_released_nor_failed(jobs, redis_client):
     """A final state is final for recovery too, even when recovery works from an outdated record."""
     for state in (State.COMPLETED, State.CANCELLED):
