@@ -20,6 +20,7 @@ from jobs.kinds.chat import ChatTask
 from jobs.models import JobRecord
 from jobs.states import State
 from jobs.storage import transitions
+from jobs.storage.server_info import confirm_earlier_writes
 from jobs.storage.transitions import Created
 
 
@@ -175,6 +176,8 @@ def retry_tasks(body: RetryFilter) -> Any:
     retried = (
         () if body.dry_run else tuple(filter(None, (_retry_or_none(app_services, record) for record in found.records)))
     )
+    if not body.dry_run:  # an earlier call may have retried the tasks that are left out now
+        app_services.store.run(confirm_earlier_writes())
     return RetryReport(matched=len(found.records), has_more=found.has_more, dry_run=body.dry_run, retried=retried)
 
 

@@ -25,7 +25,7 @@
     ├── DocumentRejected             set per error              a DocumentError (api.http.upload_parsing)
     ├── JobFailedError               502 set per error          the awaited job has failed (api.http.problems)
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
-    ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, silent or loading
+    ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
     └── AttemptError                 no HTTP status: it ends an attempt, not a request

@@ -236,5 +236,5 @@ def _response_with_partial_output(snapshot: JobSnapshot) -> dict[str, Any]:
 
 
 def _cancel(record: JobRecord) -> None:
-    if not record.is_final:
-        services().cancel(record)
+    """Also of a final job: an earlier cancel may not have been safe."""
+    services().cancel(record)

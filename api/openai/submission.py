@@ -28,6 +28,7 @@ from jobs.models import DEFAULT_TENANT, JobRecord, JobView
 from jobs.request_fingerprint import fingerprint, idempotency_digest
 from jobs.states import State
 from jobs.storage import transitions
+from jobs.storage.server_info import confirm_earlier_writes
 from jobs.storage.transitions import Created
 
 _RETRY_COUNT_HEADER: Final = "x-stainless-retry-count"
@@ -120,7 +121,10 @@ def _disconnect_after_grace(on_disconnect: Callable[[], None]) -> None:
 
 def _find_existing(app_services: Services, task: JobRequest, key: str) -> Created | None:
     entry = app_services.store.run(queries.find_by_idempotency_key(DEFAULT_TENANT, idempotency_digest(key)))
-    return Created(entry[1]) if entry and entry[0] == fingerprint(task) else None
+    if entry is None or entry[0] != fingerprint(task):
+        return None
+    app_services.store.run(confirm_earlier_writes())
+    return Created(entry[1])
 
 
 def _record(app_services: Services, created: Created) -> JobRecord:

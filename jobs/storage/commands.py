@@ -51,8 +51,8 @@ def script_command(
     return Command(arguments, read, script, must_be_safe)
 
 
-def plain_command(*arguments: Argument, read: Callable[[Any], T]) -> Command[T]:
-    return Command(arguments, read)
+def plain_command(*arguments: Argument, read: Callable[[Any], T], must_be_safe: bool = False) -> Command[T]:
+    return Command(arguments, read, must_be_safe=must_be_safe)
 
 
 def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T | None]:

@@ -16,7 +16,7 @@ counts as alone when no replica has been seen for a while.
 
 Logs:
     durability_changed  replicas: how many must have a write from now on
-    durability_unknown  reply: the user may not run INFO, so a write counts as soon as Redis answers
+    durability_unknown  replicas: the user may not run INFO, so this many must have a write, whatever the server has
 """
 
 import logging
@@ -33,13 +33,15 @@ from jobs.settings import Settings
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
 from jobs.storage.redis_client import sentinels
-from jobs.storage.reply_errors import NotSafe, ReplyError, classify, first_word
+from jobs.storage.reply_errors import NotSafe, first_word
 from jobs.storage.scripts import Argument
 
 logger = logging.getLogger(__name__)
 
 _REPLICA_WAIT_MS: Final = 300  # a replica that is up acknowledges within a few ms; a caller gets its 503 soon
 _DISK_WAIT_MS: Final = 1_500  # appendfsync everysec syncs once a second
+_ERR: Final = "ERR"
+_FRESH_PING_MS: Final = 2_500  # Sentinels ping each other every second
 _PART_OF_TIMEOUT: Final = 0.75  # of a call to Redis: the reply must arrive before the call counts as unanswered
 _LOOK_AGAIN_SECONDS: Final = 10.0  # a replica that was added is used this soon
 _LONE_LOOK_AGAIN_SECONDS: Final = 1.0  # a lone primary may get its replica back any moment
@@ -66,12 +68,20 @@ class Durability:
 
     def check(self, reply: Any) -> None:
         """Raises NotSafe for a reply to the barrier's last command that is an error or counts too few."""
-        if isinstance(reply, RedisError):  # e.g. the server became a replica, or has no append-only file
-            raise NotSafe(f"Redis cannot make the write safe: {reply}")
+        if isinstance(reply, RedisError):
+            raise NotSafe(self._problem(first_word(reply)))
         if self.disk and reply[0] < 1:
             raise NotSafe("Redis has not written to its disk in time")
         if self.replicas and reply < self.replicas:
             raise NotSafe(f"only {reply} of {self.replicas} replicas of Redis have the write")
+
+    def _problem(self, word: str) -> str:
+        """Why the barrier's last command was refused. The rest of its reply may name a user."""
+        if word != _ERR:
+            return f"Redis does not make the write safe ({word})"
+        if self.disk:
+            return "Redis cannot sync its disk: set appendonly yes, and use Redis 7.2 or newer, or Valkey"
+        return "Redis has become a replica, or cannot wait for its replicas"
 
 
 @dataclass(frozen=True)
@@ -136,11 +146,15 @@ class WriteSafety:
         self._look_again_at = now + (_LONE_LOOK_AGAIN_SECONDS if is_alone and self._sentinels else _LOOK_AGAIN_SECONDS)
 
     def observe_error(self, error: RedisError) -> None:
-        """Promise no more than the memory of Redis if its user may not ask for replicas. Raises any other error."""
-        if classify(error) is not ReplyError.REFUSED:
+        """Go on without an answer if the user may not run INFO. Raises any other error.
+
+        A server that may have replicas is still asked to make writes safe.
+        """
+        if first_word(error) != "NOPERM":
             raise error
-        logger.warning("durability_unknown reply=%s", first_word(error))
-        self._durability = self._durability_for("process")
+        may_have_replicas = self._sentinels is not None or self._replica_seen_at > -math.inf
+        self._durability = self._durability_for("replicas=1" if may_have_replicas else "process")
+        logger.warning("durability_unknown reply=NOPERM replicas=%d", self._durability.replicas)
         self._look_again_at = time.monotonic() + _ASK_AGAIN_SECONDS
 
     def _is_alone(self, seen: Primary, now: float) -> bool:
@@ -161,15 +175,26 @@ class WriteSafety:
 
 
 def _says_alone(sentinel: Any, master: str, run_id: str) -> bool:
-    """Whether this Sentinel has a quorum, takes the server for the primary, and knows no replica that is up."""
+    """Whether this Sentinel reaches a majority, takes the server for the primary, and knows no replica that is up.
+
+    A lost connection says nothing: a Sentinel that is cut off together with the primary loses all others. It calls them
+    down only later, and counts them for its quorum until then.
+    """
     try:
         state, replicas = sentinel.sentinel_master(master), sentinel.sentinel_slaves(master)
+        peers = sentinel.sentinel_sentinels(master)
         sentinel.sentinel_ckquorum(master)  # raises without a quorum
     except RedisError:
         return False
     is_primary = state["runid"] == run_id and not {"s_down", "o_down", "failover_in_progress"} & _flags(state)
-    has_replica = any(not {"s_down", "o_down", "disconnected"} & _flags(replica) for replica in replicas)
-    return is_primary and not has_replica
+    has_replica = any(not {"s_down", "o_down"} & _flags(replica) for replica in replicas)
+    reached = sum(_is_reached(peer) for peer in peers)
+    return is_primary and not has_replica and 2 * (reached + 1) > len(peers) + 1
+
+
+def _is_reached(peer: dict[str, Any]) -> bool:
+    down = {"s_down", "disconnected"} & _flags(peer)
+    return not down and int(peer["last-ok-ping-reply"]) < _FRESH_PING_MS
 
 
 def _flags(state: dict[str, Any]) -> set[str]:

@@ -55,6 +55,11 @@ def server_info() -> Command[ServerInfo]:
     return plain_command("INFO", read=read)
 
 
+def confirm_earlier_writes() -> Command[bool]:
+    """For an answer that rests on what an earlier call wrote: that write may not have been safe when it was read."""
+    return plain_command("SET", keys.BARRIER, "", read=bool, must_be_safe=True)
+
+
 def write_probe() -> Command[bool]:
-    """A write of a key that expires. It succeeds if Redis accepts writes."""
-    return plain_command("SET", keys.PROBE, 1, "EX", _PROBE_TTL_SECONDS, read=bool)
+    """A write of a key that expires. It succeeds if Redis accepts writes and makes them as safe as they must be."""
+    return plain_command("SET", keys.PROBE, 1, "EX", _PROBE_TTL_SECONDS, read=bool, must_be_safe=True)

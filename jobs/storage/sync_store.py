@@ -79,6 +79,8 @@ class Store:
                 return self._send_once(arguments, must_be_safe)
             except RedisError as error:
                 raise translate(error) from error
+        except RedisError as error:  # of the question for replicas
+            raise translate(error) from error
 
     def _send_once(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> list[Any]:
         durability = self._durability() if must_be_safe else Durability()

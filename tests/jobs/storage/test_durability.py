@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 
 import pytest
 import redis
@@ -13,10 +14,12 @@ from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
-from jobs.storage.durability import Durability, Primary, WriteSafety
+from jobs.storage.durability import Durability, Primary, WriteSafety, _says_alone
 from jobs.storage.reply_errors import NotSafe
+from jobs.storage.server_info import confirm_earlier_writes, write_probe
 from jobs.storage.sync_store import Store
 from tasks.submit import Submitter
+from tests.support.fakes import fake
 from tests.support.redis_servers import PrimaryAndReplica
 from tests.support.waiting import until
 
@@ -92,6 +95,93 @@ def test_a_user_that_may_not_ask_for_replicas_can_submit(redis_client, redis_url
         redis_client.acl_deluser("limited")
 
 
+@pytest.mark.parametrize("word", ["BUSY", "LOADING", "WRONGPASS"])
+def test_a_server_that_cannot_be_asked_for_a_moment_is_promised_no_less(word):
+    """Only a missing right is an answer. Everything else passes, and the next write asks again."""
+    safety = WriteSafety("auto")
+    safety.observe(Primary("id", 1))
+    safety.forget()
+
+    with pytest.raises(redis.ResponseError):
+        safety.observe_error(redis.ResponseError(f"{word} of the server"))
+    assert safety.must_look
+    assert safety.durability.replicas == 1
+
+
+def test_a_right_that_is_withdrawn_later_lowers_no_promise():
+    """The server had a replica when it could be asked."""
+    safety = WriteSafety("auto")
+    safety.observe(Primary("id", 1))
+    safety.forget()
+    safety.observe_error(redis.exceptions.NoPermissionError("no right to INFO", status_code="NOPERM"))
+
+    assert safety.durability.replicas == 1
+
+
+def test_a_busy_server_is_unavailable_also_when_it_is_asked(redis_client, redis_url):
+    """The question for replicas is refused like any other command; the caller gets its 503."""
+    store = Store.open(Settings(REDIS_URL=redis_url))
+    submitter = Submitter(store, Settings(REDIS_URL=redis_url))
+    redis_client.config_set("busy-reply-threshold", 50)
+    blocker = threading.Thread(target=_run_until_killed, args=[redis_url])
+    blocker.start()
+    try:
+        until(lambda: _is_busy(redis_client))
+        with pytest.raises(StoreUnavailable, match="BUSY"):
+            submitter.submit(REQUEST)
+    finally:
+        redis_client.script_kill()
+        blocker.join()
+        redis_client.config_set("busy-reply-threshold", 5_000)
+        store.close()
+
+
+def _run_until_killed(url: str) -> None:
+    with redis.Redis.from_url(url) as client, suppress(redis.RedisError):
+        client.eval("while true do end", 0)
+
+
+def _is_busy(client: redis.Redis) -> bool:
+    try:
+        client.ping()
+    except redis.ResponseError as error:
+        return str(error).startswith("BUSY")
+    return False
+
+
+@pytest.mark.parametrize("flags", ["slave", "slave,disconnected"])
+def test_a_sentinel_that_has_just_lost_all_links_knows_nothing(flags):
+    """Cut off together with the primary, it calls the others down only some seconds later."""
+    assert not alone_by(replica=flags, peer="sentinel,disconnected", pinged_ms=100)
+    assert not alone_by(replica="s_down,slave", peer="sentinel", pinged_ms=5_000)
+    assert not alone_by(replica=flags, peer="sentinel", pinged_ms=100)
+    assert alone_by(replica="s_down,slave,disconnected", peer="sentinel", pinged_ms=100)
+
+
+def alone_by(replica: str, peer: str, pinged_ms: int) -> bool:
+    """The verdict of a Sentinel with these flags of the replica and of its two peers."""
+    peers = [{"flags": peer, "last-ok-ping-reply": pinged_ms}] * 2
+    sentinel = fake(
+        sentinel_master=lambda _: {"flags": "master", "runid": "id"},
+        sentinel_slaves=lambda _: [{"flags": replica}],
+        sentinel_sentinels=lambda _: peers,
+        sentinel_ckquorum=lambda _: True,
+    )
+    return _says_alone(sentinel, "master", "id")
+
+
+def test_an_answer_that_rests_on_an_earlier_write_confirms_it(servers, replica):
+    """A write that was refused as not safe can be read. Whoever reports it must not call it safe."""
+    store = Store.open(Settings(REDIS_URL=f"redis://127.0.0.1:{servers.primary_port}/0"))
+    assert store.run(confirm_earlier_writes())
+    replica.send(signal.SIGSTOP)
+
+    for command in (confirm_earlier_writes(), write_probe()):
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            store.run(command)
+    store.close()
+
+
 @pytest.mark.parametrize("durability", ["process", "disk"])
 def test_a_lower_setting_does_not_wait_for_a_replica(replica, submitter, durability):
     """A deployment may choose to accept jobs while its replica is away."""
@@ -111,7 +201,7 @@ def test_a_server_without_an_append_only_file_cannot_promise_the_disk(servers, r
     with redis.Redis(port=servers.primary_port) as client:
         client.config_set("appendonly", "no")
 
-        with pytest.raises(StoreUnavailable, match="appendonly is disabled"):
+        with pytest.raises(StoreUnavailable, match="appendonly yes"):
             submitter("disk").submit(REQUEST)
 
 
