@@ -7,17 +7,20 @@
   of jobs are published by tasks/broker.py, which notices the block and keeps them.
 - A message whose channel is gone cannot be acknowledged, and need not be: the broker delivers it again, and the claim
   ignores it because its job has ended. kombu logs a CRITICAL with a traceback for each one.
+- A lost connection is reported once. kombu reports it again to Celery's clean-up, which logs a traceback.
 
 Logs:
     messages_not_acknowledged  once for each lost connection
 """
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from amqp.exceptions import RecoverableConnectionError  # type: ignore[import-untyped]
 from kombu.transport import pyamqp
 
 logger = logging.getLogger(__name__)
@@ -101,4 +104,33 @@ class Connection(pyamqp.Connection):
         super()._on_unblocked()
 
 
+def _read_all(connection: Connection) -> None:
+    if not connection.connected:
+        raise RecoverableConnectionError("Socket was disconnected")
+    connection.drain_events(timeout=0)
+
+
+def _make_reader(_transport: pyamqp.Transport, connection: Connection) -> Callable[[Any], None]:
+    """Kombu's reader of a worker's loop, which reads all that has arrived. After its first error it does nothing."""
+    has_failed = False
+
+    def read(loop: Any) -> None:
+        nonlocal has_failed
+        if has_failed:
+            return
+        try:
+            _read_all(connection)
+        except TimeoutError:
+            return
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.EINTR):
+                return
+            has_failed = True
+            raise
+        loop.call_soon(read, loop)
+
+    return read
+
+
 pyamqp.Transport.Connection = Connection
+pyamqp.Transport._make_reader = _make_reader  # type: ignore[method-assign, assignment]  # noqa: SLF001
