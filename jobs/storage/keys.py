@@ -15,7 +15,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:messages:{queue}, cq:messages:{queue}:high | zset: queued id by order of its message | create, republish, release; claim, finish and cancel remove | an entry while its job is queued |
 | cq:claimed:{queue}, cq:claimed:{queue}:high | string: order of the latest message that led to a claim | claim | permanent: one number each |
 | cq:waiting | zset: queued id by the time of its next attempt, ms | release, claim (put back); claim, republish, finish and cancel remove | an entry while its job waits |
-| cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until its job has ended |
+| cq:deadlines | zset: id by the first of its time limits, ms | create, claim, release (put back); finish and cancel remove | an entry until its job has ended |
 | cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while its job runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
 | cq:workers | zset: worker by its last heartbeat, ms | renew, report_worker | an entry until a minute after its last heartbeat |
@@ -23,7 +23,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:takers | zset: worker that takes jobs by the time until which this counts, ms | report_worker | a lease after the last report of a worker; no key: no worker takes jobs |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
-| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: nine numbers |
+| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: ten numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |

@@ -120,7 +120,10 @@ local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 redis.call('HSET', job, 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id,
   'owner', owner, 'started_at_ms', now, 'log_start', log_start)
-redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage')
+redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms')
+if record.started_at_ms then
+  redis.call('HSET', job, 'started_before_ms', record.started_at_ms) -- for a release that undoes this attempt
+end
 next_version(job)
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)

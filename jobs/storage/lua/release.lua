@@ -11,6 +11,7 @@
 --   seq
 --   messages_high
 --   broker_list_high   Celery's messages of high priority
+--   deadlines
 --   totals
 --   minute             the counts of the current minute
 -- ARGV
@@ -21,6 +22,7 @@
 --                      'failures': with an error
 --                      'worker_losses': with its worker; recovery releases the job once the lease has expired
 --                      'refund': the worker stops, and the attempt does not count
+--                      'put_back': the worker cannot run the job, and the attempt never began
 --   attempt            entry for the failed attempts; '' for none
 --   channel            where the job's events are published
 --   message            template of the Celery message; '' when another broker publishes
@@ -32,7 +34,8 @@
 --          {behind, length of the log}: nothing was written; Redis has lost events after that length
 --          {fenced}: nothing was written; the lease is lost (for recovery: it is not)
 -- Safe to send again.
-local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms')
+local limits = {'start_by_ms', 'deadline_ms', 'cancel_at_ms'}
+local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms', 'started_before_ms', unpack(limits))
 if record.token ~= token then
   return {'fenced'}
 end
@@ -48,11 +51,32 @@ if not new_events then
   return {'behind', length}
 end
 
+-- The time of the attempt before, if any; without one the job must still start in time.
+local function undo_start()
+  if record.started_before_ms then
+    redis.call('HSET', job, 'started_at_ms', record.started_before_ms)
+    return
+  end
+  redis.call('HDEL', job, 'started_at_ms')
+  local first_limit
+  for _, limit in ipairs(limits) do
+    if is_number(record[limit]) then
+      first_limit = math.min(first_limit or math.huge, record[limit])
+    end
+  end
+  if first_limit then
+    redis.call('ZADD', deadlines, first_limit, id)
+  end
+end
+
 redis.call('HSET', job, 'state', 'queued', 'error_code', error_code)
-if ending == 'refund' then
+if ending == 'refund' or ending == 'put_back' then
   redis.pcall('HINCRBY', job, 'attempts', -1) -- a damaged count stays as it is
 else
   redis.pcall('HINCRBY', job, ending, 1)
+end
+if ending == 'put_back' then
+  undo_start()
 end
 next_version(job)
 redis.call('HDEL', job, 'owner')

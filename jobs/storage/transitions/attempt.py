@@ -27,7 +27,7 @@ from jobs.storage.transitions.shared_arguments import (
     pairs,
 )
 
-AttemptEnd: TypeAlias = Literal["failures", "worker_losses", "refund"]
+AttemptEnd: TypeAlias = Literal["failures", "worker_losses", "refund", "put_back"]
 FinishPrecondition: TypeAlias = Literal["holder", "expired", "queued"]
 PUT_BACK_SECONDS: Final = 5.0  # least wait of a job that a worker cannot run, at most twice this for a new job
 _REQUEST_LOST: Final = JobError(
@@ -137,12 +137,12 @@ def _read_claim(job_id: str, queue: str, reply: list[Any]) -> ClaimResult:
 
 
 def put_back(lease: Lease, message_template: MessageTemplate) -> Command[int | Behind | None]:
-    """Return a job whose request this worker cannot read, uncounted, for a worker of another version.
+    """Return a job whose request this worker cannot read, as if never claimed, for a worker of another version.
 
     From now on ``claim`` puts it back for every worker that reads requests as this one does. Returns as ``release``.
     """
     fields: dict[str, Argument] = {f"unreadable_by:{request_reader_id()}": 1, "error_code": RequestUnreadable.code}
-    return release(lease, None, PUT_BACK_SECONDS, message_template, "refund", fields=fields)
+    return release(lease, None, PUT_BACK_SECONDS, message_template, "put_back", fields=fields)
 
 
 def renew(worker: str, leases: list[Lease], settings: Settings) -> Command[frozenset[str]]:
@@ -293,6 +293,7 @@ def release(
             "queued_index": keys.index(State.QUEUED),
             "leases": keys.LEASES,
             "waiting": keys.WAITING,
+            "deadlines": keys.DEADLINES,
             "seq": keys.SEQ,
             "messages_high": keys.messages_high(message_template.queue),
             "broker_list_high": message_template.high_list,
