@@ -4,27 +4,18 @@ Every transition may be sent again after a lost reply: it then returns the same 
 """
 
 from jobs.storage.transitions import document
-from jobs.storage.transitions.attempt import (
-    AttemptEnd,
-    Behind,
+from jobs.storage.transitions.append import Behind, PendingEvents, append, delta_event, upstream_event
+from jobs.storage.transitions.cancel_and_delete import cancel, delete
+from jobs.storage.transitions.claim_and_renew import (
     ClaimResult,
-    FinishPrecondition,
     NotClaimed,
-    PendingEvents,
     Unable,
     UnreadableClaim,
-    append,
     claim,
-    delta_event,
-    fail,
-    finish,
-    put_back,
-    release,
     renew,
-    upstream_event,
 )
-from jobs.storage.transitions.cancel_and_delete import cancel, delete
 from jobs.storage.transitions.create import Created, create, mark_answered
+from jobs.storage.transitions.finish import FinishPrecondition, fail, finish
 from jobs.storage.transitions.maintenance import (
     become_leader,
     claim_model_list_turn,
@@ -37,6 +28,7 @@ from jobs.storage.transitions.maintenance import (
     save_models,
     undelivered,
 )
+from jobs.storage.transitions.release import AttemptEnd, put_back, release
 
 __all__ = [
     "AttemptEnd",

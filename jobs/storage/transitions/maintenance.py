@@ -1,4 +1,4 @@
-"""The transitions that only maintenance uses. Recovery also fails and releases jobs of lost workers, see attempt.py."""
+"""The transitions that only maintenance uses. Recovery also ends and releases jobs: see finish.py and release.py."""
 
 import json
 from collections.abc import Mapping

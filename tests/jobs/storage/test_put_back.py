@@ -9,7 +9,7 @@ from jobs.kinds import request_reader_id
 from jobs.models import Claim
 from jobs.states import State
 from jobs.storage import keys, transitions
-from jobs.storage.transitions.attempt import PUT_BACK_SECONDS
+from jobs.storage.transitions.claim_and_renew import PUT_BACK_SECONDS
 from tests.jobs.conftest import logged_events
 
 
