@@ -97,7 +97,7 @@ def _build(settings: Settings, worker: str) -> Runtime:
     message_template = make_message_template(app, settings)
     provider = Provider(settings)
     document_storage = DocumentStorage(settings)
-    heartbeat = Heartbeat(worker, store, connect_async(settings), settings)
+    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
     services = AttemptServices(
         settings=settings,
         worker=worker,
@@ -135,7 +135,8 @@ def start_reporting(
 def _build_parent_heartbeat(settings: Settings, end_process: Callable[[], None]) -> Heartbeat:
     """The heartbeat of prefork's parent, which holds no leases."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    heartbeat = Heartbeat(worker, AsyncStore.open(settings), connect_async(settings), settings)
+    message_template = make_message_template(app, settings)
+    heartbeat = Heartbeat(worker, AsyncStore.open(settings), connect_async(settings), message_template, settings)
     loop_thread().loop.call_soon_threadsafe(_start_background_task, heartbeat.renew_forever, end_process)
     return heartbeat
 

@@ -16,6 +16,17 @@ from jobs.storage.transitions.claim_and_renew import (
 )
 from jobs.storage.transitions.create import Created, create, mark_answered
 from jobs.storage.transitions.finish import FinishPrecondition, fail, finish
+from jobs.storage.transitions.governor import (
+    AfterFault,
+    CallTurn,
+    Fault,
+    begin_call,
+    configure_targets,
+    end_call,
+    note_fault,
+    observe_limits,
+)
+from jobs.storage.transitions.lines import audit_queue, dispatch, set_tenant_weight, take_outbox
 from jobs.storage.transitions.maintenance import (
     become_leader,
     claim_model_list_turn,
@@ -31,30 +42,40 @@ from jobs.storage.transitions.maintenance import (
 from jobs.storage.transitions.release import AttemptEnd, put_back, release
 
 __all__ = [
+    "AfterFault",
     "AttemptEnd",
     "Behind",
+    "CallTurn",
     "ClaimResult",
     "Created",
+    "Fault",
     "FinishPrecondition",
     "NotClaimed",
     "PendingEvents",
     "Unable",
     "UnreadableClaim",
     "append",
+    "audit_queue",
     "become_leader",
+    "begin_call",
     "cancel",
     "claim",
     "claim_model_list_turn",
+    "configure_targets",
     "count_ghosts",
     "create",
     "delete",
     "delta_event",
+    "dispatch",
     "document",
+    "end_call",
     "fail",
     "finish",
     "ghosts",
     "mark_answered",
+    "note_fault",
     "note_primary",
+    "observe_limits",
     "put_back",
     "put_off",
     "refuse_submits",
@@ -62,6 +83,8 @@ __all__ = [
     "renew",
     "republish",
     "save_models",
+    "set_tenant_weight",
+    "take_outbox",
     "undelivered",
     "upstream_event",
 ]

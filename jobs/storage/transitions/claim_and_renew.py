@@ -13,7 +13,7 @@ from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.commands import Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.transitions.shared_arguments import milliseconds
+from jobs.storage.transitions.shared_arguments import dispatch_keys, milliseconds
 
 PUT_BACK_SECONDS: Final = 5.0  # least wait of a job that a worker cannot run, at most twice this for a new job
 _REQUEST_LOST: Final = JobError(
@@ -55,16 +55,14 @@ def claim(
     return script_command(
         "claim",
         keys={
+            **dispatch_keys(queue),
             "job": keys.job(job_id),
             "request": keys.request(job_id),
             "log": keys.events(job_id),
             "queued_index": keys.index(State.QUEUED),
             "in_progress_index": keys.index(State.IN_PROGRESS),
-            "leases": keys.LEASES,
             "waiting": keys.WAITING,
-            "messages": keys.messages(queue),
             "claimed": keys.claimed(queue),
-            "messages_high": keys.messages_high(queue),
             "claimed_high": keys.claimed_high(queue),
             "deadlines": keys.DEADLINES,
         },
@@ -103,6 +101,9 @@ def _read_claim(job_id: str, queue: str, reply: list[Any]) -> ClaimResult:
         max_attempts=max_attempts,
         remaining_ms=remaining_ms,
         request=request,
+        target=text(reply[9]),
+        waits=int(reply[10]),
+        is_too_large=reply[11] == 1,
     )
 
 

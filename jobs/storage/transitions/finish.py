@@ -31,7 +31,7 @@ def finish(
     fields: dict[str, Argument] = {"model": answer.model or ""}
     if answer.usage:
         fields["usage"] = answer.usage.to_string()
-    return _finish(lease, end, fields, settings)
+    return _finish(lease, end, fields, settings, answer.usage.total_tokens if answer.usage else None)
 
 
 def fail(
@@ -66,12 +66,14 @@ class _FinalWrite:
     pending: PendingEvents | None = None
 
 
-def _finish(lease: Lease, end: _FinalWrite, fields: dict[str, Argument], settings: Settings) -> Command[bool | Behind]:
+def _finish(
+    lease: Lease, end: _FinalWrite, fields: dict[str, Argument], settings: Settings, used_tokens: int | None = None
+) -> Command[bool | Behind]:
     return script_command(
         "finish",
         keys=finalize_keys(lease.job_id, lease.queue, end.state),
         args={
-            **finalize_args(lease.job_id, settings),
+            **finalize_args(lease.job_id, settings, used_tokens),
             "token": lease.token,
             "state": end.state,
             "meta": end.meta,

@@ -14,9 +14,16 @@ from jobs.storage.message_template import MessageTemplate
 from jobs.storage.scripts import Argument
 from jobs.storage.transitions.append import Behind, PendingEvents, read_written
 from jobs.storage.transitions.claim_and_renew import PUT_BACK_SECONDS
-from jobs.storage.transitions.shared_arguments import attempt_entry, event_json, milliseconds, minute, pairs
+from jobs.storage.transitions.shared_arguments import (
+    attempt_entry,
+    dispatch_keys,
+    event_json,
+    milliseconds,
+    minute,
+    pairs,
+)
 
-AttemptEnd: TypeAlias = Literal["failures", "worker_losses", "refund", "put_back"]
+AttemptEnd: TypeAlias = Literal["failures", "waits", "worker_losses", "refund", "put_back"]
 _NO_FIELDS: Final[Mapping[str, Argument]] = {}
 
 
@@ -39,17 +46,14 @@ def release(
     return script_command(
         "release",
         keys={
+            **dispatch_keys(message_template.queue),
             "job": keys.job(job_id),
             "log": keys.events(job_id),
             "attempts": keys.attempts(job_id),
             "in_progress_index": keys.index(State.IN_PROGRESS),
             "queued_index": keys.index(State.QUEUED),
-            "leases": keys.LEASES,
             "waiting": keys.WAITING,
             "deadlines": keys.DEADLINES,
-            "seq": keys.SEQ,
-            "messages_high": keys.messages_high(message_template.queue),
-            "broker_list_high": message_template.high_list,
             "totals": keys.TOTALS,
             "minute": minute(),
         },
@@ -60,7 +64,6 @@ def release(
             "ending": how,
             "attempt": attempt_entry(lease.attempt, error) if error else "",
             "channel": keys.changed_channel(job_id),
-            "message": message_template.high,
             "error_code": error.code if error else "",
             "log_length": pending.log_length if pending else "",
             "events": [*pending.events, event] if pending else [event],
