@@ -8,6 +8,7 @@
     │   ├── NotRetryable             422 not_retryable          the job is still active, or has its answer
     │   ├── RequestUnreadable        422 request_unreadable     the stored request of a job cannot be read
     │   ├── InvalidFields            422 invalid_request        one or more fields are invalid (api.http.validation)
+    │   ├── UnsupportedFeature       400 unsupported_feature    no target of the model can serve the request
     │   ├── DocumentNotAvailable     422 set per error          a document cannot be queried (api.document_checks)
     │   └── BadParameter             400 invalid_request        rejected by OpenAI, or unsupported (api.openai.errors)
     │       ├── PreviousResponseNotFound 400 previous_response_not_found  (api.openai.errors)
@@ -15,7 +16,7 @@
     ├── NotFound                     404 not_found
     │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
     │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
-    │   └── ModelNotFound            404 model_not_found        (api.openai.errors)
+    │   └── ModelNotFound            404 model_not_found        the server or its provider does not list the model
     ├── MethodNotAllowed             405 method_not_allowed
     ├── NotAcceptable                406 not_acceptable
     ├── BodyTooLarge                 413 body_too_large
@@ -89,6 +90,13 @@ class RequestUnreadable(InvalidRequest):
     code = "request_unreadable"
 
 
+class UnsupportedFeature(InvalidRequest):
+    """The request is valid, but no target of its model can serve it."""
+
+    code = "unsupported_feature"
+    http_status = 400
+
+
 class NotFound(ChatqueueError):
     code = "not_found"
     http_status = 404
@@ -100,6 +108,10 @@ class JobNotFound(NotFound):
 
 class DocumentNotFound(NotFound):
     code = "document_not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
 
 
 class MethodNotAllowed(ChatqueueError):

@@ -48,7 +48,6 @@ def _integral(value: Any) -> Any:
 
 Text = Annotated[str, Field(min_length=1, json_schema_extra=_describe_text), AfterValidator(_validate_text)]
 IntegralFloat = BeforeValidator(_integral)
-ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$")]
 Metadata = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=64)],

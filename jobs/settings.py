@@ -4,18 +4,22 @@ The first source with a value wins: the environment, ``.env.local`` (secrets, no
 defaults). A blank variable counts as not set. Secrets are ``SecretStr``: no repr or log shows them.
 """
 
-from functools import lru_cache
+import os
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.providers import MAIN_PROVIDER, NO_API_KEY, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
+from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
 from jobs.settings_checks import HttpUrl, ObjectStoreUrl, RedisStoreUrl, cross_check
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
-OFFLINE_API_KEY: Final = "offline"
+_ENV_FILES: Final = (PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local")  # the later one wins
 _OFFLINE_EMBEDDINGS: Final = "offline-words"
 _UNREACHABLE_SIMILARITY: Final = 2.0  # above any cosine
 
@@ -28,7 +32,7 @@ class Settings(BaseSettings):
     """All durations are in seconds, all sizes in bytes, unless the name has another unit."""
 
     model_config = SettingsConfigDict(
-        env_file=(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local"),
+        env_file=_ENV_FILES,
         env_prefix="CHATQUEUE_",
         env_ignore_empty=True,
         populate_by_name=True,
@@ -56,6 +60,11 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="OPENAI_BASE_URL",
         description="URL of an OpenAI-compatible server. Not set: OpenAI if there is a key, else the offline model.",
+    )
+    providers_file: Path | None = Field(
+        default=None,
+        description="TOML file with several providers, models, aliases and limits: see docs/providers.md. "
+        "OPENAI_BASE_URL and CHATQUEUE_PROVIDER_API are then not used.",
     )
     web_host: str = Field(default="127.0.0.1", description="Address that the web process listens on.")
     web_port: Port = Field(default=5000, description="Port that the web process listens on.")
@@ -115,9 +124,23 @@ class Settings(BaseSettings):
         description="Share of the starts that jobs of the batch lane get while interactive jobs wait. "
         "0: they start only when no interactive job waits.",
     )
-    provider_api: Literal["auto", "responses", "chat"] = Field(
+    provider_api: ProviderApi = Field(
         default="auto",
         description="API of the provider: responses, or chat (only /chat/completions). auto: each worker detects it.",
+    )
+    provider_requests_per_minute: Count | None = Field(
+        default=None, description="Maximum number of calls to the provider per minute, all models together."
+    )
+    provider_tokens_per_minute: Count | None = Field(
+        default=None, description="Maximum number of tokens per minute at the provider, all models together."
+    )
+    provider_concurrency: Count | None = Field(
+        default=None, description="Maximum number of concurrent calls to the provider, all models together."
+    )
+    provider_token_count: TokenCount = Field(
+        default="reserved",
+        description="How the provider counts tokens: `reserved` (input and maximum output, when it accepts a call), or "
+        "`used` (what a call has used, when it ends).",
     )
     lease_seconds: Seconds = Field(
         default=15, description="Time without a heartbeat after which other workers take over a worker's jobs."
@@ -222,8 +245,8 @@ class Settings(BaseSettings):
 
     @property
     def has_offline_model(self) -> bool:
-        """True when neither a key nor a base URL is set: `make up` starts the offline model."""
-        return self.openai_api_key is None and self.openai_base_url is None
+        """True when no provider is set: `make up` starts the offline model."""
+        return self.openai_api_key is None and self.openai_base_url is None and self.providers_file is None
 
     @property
     def record_url(self) -> SecretStr:
@@ -246,6 +269,22 @@ class Settings(BaseSettings):
             return f"http://127.0.0.1:{self.offline_model_port}/v1"
         return self.openai_base_url
 
+    @cached_property
+    def providers(self) -> ProviderRegistry:
+        """The providers and models of the providers file, or else the one provider of the other settings."""
+        if self.providers_file is not None:
+            return read_providers_file(self.providers_file, _variables())
+        provider = ProviderConfig.model_construct(  # validated already
+            base_url=self.provider_base_url,
+            speaks=self.provider_api,
+            requests_per_minute=self.provider_requests_per_minute,
+            tokens_per_minute=self.provider_tokens_per_minute,
+            concurrency=self.provider_concurrency,
+            count=self.provider_token_count,
+        )
+        api_keys = {MAIN_PROVIDER: self.openai_api_key} if self.openai_api_key else {}
+        return ProviderRegistry({MAIN_PROVIDER: provider}, api_keys)
+
     @property
     def document_embedding_model(self) -> str:
         """The model of a document's vectors. The offline model's have their own name, so they are never mixed up."""
@@ -258,7 +297,15 @@ class Settings(BaseSettings):
 
     @property
     def provider_api_key(self) -> SecretStr:
-        return self.openai_api_key or SecretStr(OFFLINE_API_KEY)
+        return self.openai_api_key or SecretStr(NO_API_KEY)
+
+
+def _variables() -> dict[str, str | None]:
+    """The variables that the settings are read from. A providers file names those with API keys."""
+    variables: dict[str, str | None] = {}
+    for file in _ENV_FILES:
+        variables |= dotenv_values(file)
+    return variables | {name: value for name, value in os.environ.items() if value}
 
 
 @lru_cache(maxsize=1)

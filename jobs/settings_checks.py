@@ -29,6 +29,8 @@ _ORDERED_PAIRS: Final = (  # lesser setting, relation, greater setting, and the 
     ),
 )
 
+_SINGLE_PROVIDER_LIMITS: Final = ("provider_requests_per_minute", "provider_tokens_per_minute", "provider_concurrency")
+
 
 def _check_scheme(url: str, schemes: tuple[str, ...]) -> None:
     if not url.startswith(schemes):
@@ -56,7 +58,7 @@ ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]
 
 
 def cross_check(settings: "Settings") -> None:
-    """Raises ValueError, which names settings that contradict each other."""
+    """Raises ValueError, which names settings that contradict each other, or what is wrong in the providers file."""
     if settings.heartbeat_seconds * 3 > settings.lease_seconds:
         raise ValueError(
             "CHATQUEUE_HEARTBEAT_SECONDS must be at most a third of CHATQUEUE_LEASE_SECONDS: "
@@ -69,3 +71,14 @@ def cross_check(settings: "Settings") -> None:
         if small > large or (small == large and relation == _BELOW):
             names = (f"CHATQUEUE_{name.upper()}" for name in (lesser, greater))
             raise ValueError(f" must {relation} ".join(names) + reason)
+    if settings.providers_file is not None:
+        _check_providers(settings)
+
+
+def _check_providers(settings: "Settings") -> None:
+    names = settings.providers.model_names or ()
+    if settings.chat_model not in names:
+        raise ValueError("CHATQUEUE_CHAT_MODEL must be a model or an alias of CHATQUEUE_PROVIDERS_FILE")
+    for name in _SINGLE_PROVIDER_LIMITS:
+        if getattr(settings, name) is not None:
+            raise ValueError(f"CHATQUEUE_{name.upper()} must not be set with CHATQUEUE_PROVIDERS_FILE: limits go there")

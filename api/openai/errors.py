@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from api.http.problems import JobFailedError
-from jobs.errors import ChatqueueError, InvalidRequest, NotFound
+from jobs.errors import ChatqueueError, InvalidRequest
 from jobs.results import JobError
 
 _STATUS: Final = {
@@ -29,10 +29,6 @@ class PreviousResponseNotFound(BadParameter):
 
 class ConversationTooLong(BadParameter):
     code = "conversation_too_long"
-
-
-class ModelNotFound(NotFound):
-    code = "model_not_found"
 
 
 class StillRunning(ChatqueueError):

@@ -4,9 +4,9 @@ from typing import Any
 
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
-from api.openai.errors import ModelNotFound
 from api.services import services
 from jobs import queries
+from jobs.errors import ModelNotFound
 
 blueprint = OpenAIBlueprint("models", __name__, url_prefix="/models", description="OpenAI-compatible list of models")
 

@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
 from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
-from jobs.requests import Metadata, ModelName, Text
+from jobs.model_name import ModelName
+from jobs.requests import Metadata, Text
 
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 

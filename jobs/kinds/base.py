@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from jobs.base import FrozenModel
-from jobs.requests import DocumentId, JobOptions, ModelName
+from jobs.model_name import ModelName
+from jobs.requests import DocumentId, JobOptions
 from jobs.results import Usage
 
 _TEXT_FIELDS: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Discriminator, Field, Tag
 
 from jobs.kinds.base import Conversation, JobKind, TextAnswer
-from jobs.requests import DocumentId, IntegralFloat, JobOptions, Message, ModelName, Text
+from jobs.model_name import ModelName
+from jobs.requests import DocumentId, IntegralFloat, JobOptions, Message, Text
 from jobs.results import Citation
 
 MAX_HISTORY: Final = 1_000  # messages; far above any model's context, bounds validation time

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Discriminator, Field, Tag
 
 from jobs.kinds.base import Answer, JobKind, JobRequest
-from jobs.requests import IntegralFloat, JobOptions, ModelName, Text
+from jobs.model_name import ModelName
+from jobs.requests import IntegralFloat, JobOptions, Text
 
 MAX_INPUTS: Final = 2_048  # texts in one embeddings request: OpenAI's own limit
 MAX_TOKENS: Final = 100_000  # of one text; above any model's limit, bounds validation time
