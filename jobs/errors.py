@@ -184,6 +184,12 @@ class ProviderBroken(AttemptError):
     code = "provider_broken"
 
 
+class RequestTooLarge(AttemptError):
+    """Final: the request needs more tokens than the model is allowed in a minute."""
+
+    code = "request_too_large"
+
+
 class DocumentRejected(AttemptError):
     """Final: the same document would be refused again."""
 
