@@ -29,7 +29,7 @@
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
-    └── AttemptError                 no HTTP status: it ends an attempt, not a request
+    └── AttemptError                 no HTTP status: it ends an attempt, not a request; see ProviderFault
         ├── ProviderRetryable        retried: 408, 409, 429, 5xx, timeout, cut stream
         ├── ProviderRejected         the request is invalid or not allowed: 400, 401, 403, 404, 422
         ├── ProviderBroken           the reply does not follow the protocol
@@ -44,6 +44,7 @@ The worker translates them to the DocumentRejected below AttemptError, or to Att
 No message here ever contains a prompt, an answer or a secret: messages are logged and shown.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -157,13 +158,33 @@ class InternalError(ChatqueueError):
     http_status = 500
 
 
+class ProviderFault(StrEnum):
+    """A fault of the provider, not of the job: another target may do the job, or the same one later."""
+
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"  # it cannot be reached, is overloaded, fails, or sends no first token in time
+    QUOTA = "quota"  # used up until someone pays or the period ends
+    DENIED = "denied"  # it rejects the key or lacks the model: waiting does not help
+
+
 class AttemptError(ChatqueueError):
-    """An attempt has failed. ``code`` may be set per error and names the reason."""
+    """An attempt has failed. ``code`` may be set per error and names the reason.
+
+    ``fault`` is None if the job itself is the cause, or may be.
+    """
 
     is_retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, code: str | None = None, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after_seconds: float | None = None,
+        fault: ProviderFault | None = None,
+    ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.fault = fault
         if code is not None:
             self.code = code  # type: ignore[misc]  # one class, many of the provider's codes
 

@@ -20,7 +20,7 @@ from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
 from tasks.provider.answer_stream import AnswerStream
-from tasks.provider.errors import lacks_endpoint, protocol_error, translate_errors
+from tasks.provider.errors import blame_provider_until_started, lacks_endpoint, protocol_error, translate_errors
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
 from tasks.provider.timeouts import Timeouts
@@ -55,19 +55,21 @@ class Provider:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + timeouts.total
-        answer_stream = AnswerStream()
-        with translate_errors(timeouts), _ignore_errors_after_end(answer_stream):
-            async with (
-                asyncio.timeout_at(min(end, loop.time() + timeouts.first_token)) as idle_timer,
-                self._open_stream(request, answer_stream) as response,
-            ):
-                async for chunk in response.aiter_bytes():
-                    for delta in answer_stream.deltas(chunk):
-                        yield delta
-                    if answer_stream.progressed:
-                        idle_timer.reschedule(min(end, loop.time() + answer_stream.idle_timeout(timeouts)))
-        for delta in answer_stream.flush():
-            yield delta
+        answer_stream, has_started = AnswerStream(), False
+        with blame_provider_until_started(lambda: has_started or answer_stream.progressed):
+            with translate_errors(timeouts), _ignore_errors_after_end(answer_stream):
+                async with (
+                    asyncio.timeout_at(min(end, loop.time() + timeouts.first_token)) as idle_timer,
+                    self._open_stream(request, answer_stream) as response,
+                ):
+                    async for chunk in response.aiter_bytes():
+                        for delta in answer_stream.deltas(chunk):
+                            yield delta
+                        if answer_stream.progressed:
+                            has_started = True
+                            idle_timer.reschedule(min(end, loop.time() + answer_stream.idle_timeout(timeouts)))
+            for delta in answer_stream.flush():
+                yield delta
 
     @asynccontextmanager
     async def _open_stream(self, request: Conversation, answer_stream: AnswerStream) -> AsyncIterator[httpx2.Response]:

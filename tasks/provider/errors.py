@@ -1,4 +1,12 @@
-"""Translates the provider's errors, once: retryable, rejected or broken.
+"""Translates the provider's errors, once: retryable, rejected or broken, and whether the provider is at fault.
+
+    fault         what                                                  waiting helps   another target helps
+    rate_limited  429, and a rate limit reported in a stream            yes             yes
+    unavailable   unreachable, 5xx, 408, 409, 425, overloaded, or no    yes             yes
+                  first token in time
+    quota         402, and a quota or budget that is used up            later           yes
+    denied        401, 403, 404: the key, the model or the path         no              yes
+    none          the request is rejected, the answer breaks off after its first token, the deadline has passed
 
 The messages are our own, because a provider's message may repeat the prompt or parts of the key. Only the provider's
 error code is kept, and only if it looks like a code.
@@ -6,27 +14,66 @@ error code is kept, and only if it looks like a code.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
 import openai
 
-from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
-from tasks.provider.timeouts import Timeouts
-
-_VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
-_MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
-_ERROR_STATUS: Final = range(400, 600)
-_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
-# Error codes with these beginnings are the fault of the request.
-_REQUEST_FAULT_CODE: Final = re.compile(
-    r"invalid|unsupported|image|empty|context_length|string_above|[a-z_]*policy|content_filter|model_not_found"
+from jobs.errors import (
+    AttemptError,
+    DeadlineExceeded,
+    ProviderBroken,
+    ProviderFault,
+    ProviderRejected,
+    ProviderRetryable,
 )
-_PERMANENT_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+from tasks.provider.timeouts import Timeouts
+from tasks.provider.vendor_error import VendorError
+
+_TIMER_TOLERANCE_SECONDS: Final = 0.01  # an event loop's timer may fire that early
+_MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
+_NOT_FOUND_STATUS: Final = frozenset({404, 405, 410})
+_DENIED_STATUS: Final = frozenset({401, 403})
+_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 498})  # 498: Groq has no capacity; 5xx as well
+_TOO_MANY_REQUESTS: Final = 429
+_PAYMENT_REQUIRED: Final = 402
+_SERVER_ERRORS: Final = 500
+_ABOUT_MODEL: Final = frozenset({None, "", "None", "model"})  # the ``param`` of an error that is not about the input
+
+# Providers' names for errors, in lower case. Those of statuses that say the same are left out.
+_QUOTA_NAMES: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}  # OpenAI
+    | {"budget_exceeded"}  # LiteLLM
+    | {"billing_error", "blocked_api_access", "arrearage"}  # Anthropic, Groq, Alibaba
+    | {"exceeded_current_quota_error", "insufficient_user_quota"}  # Moonshot, One API
+)
+_KEY_NAMES: Final = frozenset(
+    {"invalid_api_key", "account_deactivated", "unsupported_country_region_territory"}  # OpenAI
+    | {"api_key_invalid", "organization_restricted"}  # Google and Groq, with status 400
+)
+_MODEL_NAMES: Final = frozenset({"model_not_found", "model_decommissioned", "invalid_model", "deploymentnotfound"})
+_RATE_LIMIT_NAMES: Final = frozenset(
+    {"rate_limit_exceeded", "rate_limit_error", "rate_limited", "rate_limit_reached_error", "ratelimitreached"}
+    | {"too_many_requests", "too_many_requests_error", "too_many_tokens_error", "throttling_error"}
+    | {"resource_exhausted", "limit_requests", "limit_tokens", "service_tier_capacity_exceeded"}
+)
+_UNAVAILABLE_NAMES: Final = frozenset(
+    {"server_error", "slow_down", "service_unavailable", "service_unavailable_error", "internal_error"}
+    | {"internal_server_error", "internalservererror", "unavailable", "timeout_error", "api_error"}
+    | {"overloaded", "overloaded_error", "engine_overloaded", "engine_overloaded_error", "capacity_exceeded"}
+)
+_TOO_LARGE: Final = "request_too_large"  # to wait is no use: the request exceeds the limit alone
+# Names with these beginnings are the fault of the request.
+_POLICY_NAME: Final = re.compile(r"[a-z_]*policy|content_filter|moderation")
+_REQUEST_FAULT_NAME: Final = re.compile(
+    rf"invalid|unsupported|image|empty|context_length|string_above|{_POLICY_NAME.pattern}"
+)
 
 
 @contextmanager
@@ -35,13 +82,14 @@ def translate_errors(timeouts: Timeouts) -> Iterator[None]:
 
     The original error is not chained: it holds the request, and the request holds the prompt.
     """
+    deadline = time.monotonic() + timeouts.total - _TIMER_TOLERANCE_SECONDS
     try:
         yield
     except openai.APITimeoutError as error:
         # The SDK's aiohttp transport reports a refused connection as a connect timeout.
-        raise (unreachable() if isinstance(error.__cause__, httpx2.ConnectTimeout) else timed_out()) from None
+        raise (unreachable() if isinstance(error.__cause__, httpx2.ConnectTimeout) else timed_out(timeouts)) from None
     except openai.APIStatusError as error:
-        raise from_status(error.status_code, _vendor_code(error), error.response.headers) from None
+        raise from_status(error.status_code, VendorError.read(error.body), error.response.headers) from None
     except openai.APIConnectionError as error:
         raise (stream_cut() if isinstance(error.__cause__, httpx2.ReadError) else unreachable()) from None
     except openai.APIResponseValidationError:
@@ -49,45 +97,62 @@ def translate_errors(timeouts: Timeouts) -> Iterator[None]:
     except openai.APIError:
         raise from_stream_error(None) from None
     except TimeoutError:
-        raise (deadline_passed() if timeouts.is_deadline else timed_out()) from None
+        has_passed = timeouts.is_deadline and time.monotonic() >= deadline
+        raise (deadline_passed() if has_passed else timed_out(timeouts)) from None
     except (httpx2.TransportError, OSError):
         raise stream_cut() from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise protocol_error() from None
 
 
-def from_status(status: int, vendor_code: str | None, headers: Mapping[str, str]) -> AttemptError:
+def from_status(status: int, error: VendorError, headers: Mapping[str, str]) -> AttemptError:
     """Pure: the error for an HTTP status of the provider."""
-    message = f"the provider answered {status}" + (f" ({vendor_code})" if vendor_code else "")
-    retry_after = read_retry_after(headers, datetime.now(UTC))
-    if vendor_code in _PERMANENT_CODES:
-        return ProviderRejected(f"{message}: its quota is used up", code="provider_quota_exceeded")
-    if status == 429:  # noqa: PLR2004  # too many requests
-        return ProviderRetryable(message, code="provider_rate_limited", retry_after_seconds=retry_after)
-    if status in _RETRYABLE_STATUS or status >= 500:  # noqa: PLR2004  # server errors
-        return ProviderRetryable(message, code="provider_unavailable", retry_after_seconds=retry_after)
-    if status in (401, 403):
-        return ProviderRejected(f"{message}: it rejects the API key; see OPENAI_API_KEY", code="provider_auth_failed")
-    if status == 404:  # noqa: PLR2004  # not found
-        return ProviderRejected(f"{message}: no such model or path", code="provider_not_found")
-    return ProviderRejected(f"{message}: it rejects this request", code="provider_rejected_request")
+    message = f"the provider answered {status}" + (f" ({error.shown_code})" if error.shown_code else "")
+    names, retry_after = error.names, read_retry_after(headers, datetime.now(UTC)) or error.retry_after_seconds
+    if names & _QUOTA_NAMES or status == _PAYMENT_REQUIRED:
+        return _rejected(f"{message}: its quota is used up", "provider_quota_exceeded", ProviderFault.QUOTA)
+    if status == _TOO_MANY_REQUESTS and _TOO_LARGE not in names:
+        return _retryable(message, "provider_rate_limited", ProviderFault.RATE_LIMITED, retry_after)
+    if status in _RETRYABLE_STATUS or status >= _SERVER_ERRORS:
+        return _retryable(message, "provider_unavailable", ProviderFault.UNAVAILABLE, retry_after)
+    is_about_model = error.param in _ABOUT_MODEL
+    if names & _MODEL_NAMES or (status in _NOT_FOUND_STATUS and is_about_model):
+        return _rejected(f"{message}: no such model or path", "provider_not_found", ProviderFault.DENIED)
+    if names & _KEY_NAMES or (status in _DENIED_STATUS and is_about_model and not any(map(_POLICY_NAME.match, names))):
+        return _rejected(
+            f"{message}: it rejects the API key; check the provider's key", "provider_auth_failed", ProviderFault.DENIED
+        )
+    return _rejected(f"{message}: it rejects this request", "provider_rejected_request", None)
 
 
-def from_stream_error(error: Any) -> AttemptError:
-    """Pure: the error for an error event in the provider's stream. Some providers put an HTTP status in its ``code``.
+def from_stream_error(payload: Any) -> AttemptError:
+    """Pure: the error for an error event in the provider's stream. Some providers put an HTTP status in it.
 
     An unknown error is retryable: a needless retry costs some calls, a missing one costs the answer.
     """
-    payload = error if isinstance(error, dict) else {}
-    code, vendor_code = payload.get("code"), as_error_code(payload.get("code")) or as_error_code(payload.get("type"))
-    if isinstance(code, int) and code in _ERROR_STATUS:
-        return from_status(code, vendor_code, {})
-    if vendor_code is not None and (vendor_code in _PERMANENT_CODES or _REQUEST_FAULT_CODE.match(vendor_code)):
-        return from_status(400, vendor_code, {})
-    message = f"the provider reported an error in its stream ({vendor_code or 'no code'})"
-    return ProviderRetryable(
-        message, code="provider_rate_limited" if vendor_code == "rate_limit_exceeded" else "provider_stream_error"
-    )
+    error = VendorError.read(payload)
+    if error.status is not None:
+        return from_status(error.status, error, {})
+    message = f"the provider reported an error in its stream ({error.shown_code or 'no code'})"
+    if error.names & (_QUOTA_NAMES | _KEY_NAMES | _MODEL_NAMES) or _TOO_LARGE in error.names:
+        return from_status(HTTPStatus.BAD_REQUEST, error, {})
+    if error.names & _RATE_LIMIT_NAMES:
+        return _retryable(message, "provider_rate_limited", ProviderFault.RATE_LIMITED, error.retry_after_seconds)
+    if error.names & _UNAVAILABLE_NAMES:
+        return _retryable(message, "provider_stream_error", ProviderFault.UNAVAILABLE, error.retry_after_seconds)
+    if any(map(_REQUEST_FAULT_NAME.match, error.names)):
+        return from_status(HTTPStatus.BAD_REQUEST, error, {})
+    return _retryable(message, "provider_stream_error", None, error.retry_after_seconds)
+
+
+def _rejected(message: str, code: str, fault: ProviderFault | None) -> ProviderRejected:
+    return ProviderRejected(message, code=code, fault=fault)
+
+
+def _retryable(
+    message: str, code: str, fault: ProviderFault | None, retry_after_seconds: float | None = None
+) -> ProviderRetryable:
+    return ProviderRetryable(message, code=code, fault=fault, retry_after_seconds=retry_after_seconds)
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -106,8 +171,10 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return None
 
 
-def timed_out() -> ProviderRetryable:
-    return ProviderRetryable("the provider did not answer in time", code="provider_timeout")
+def timed_out(timeouts: Timeouts) -> ProviderRetryable:
+    """The provider is not to blame for a timeout that the request itself has shortened."""
+    fault = None if timeouts.is_shortened else ProviderFault.UNAVAILABLE
+    return _retryable("the provider did not answer in time", "provider_timeout", fault)
 
 
 def deadline_passed() -> DeadlineExceeded:
@@ -115,26 +182,29 @@ def deadline_passed() -> DeadlineExceeded:
 
 
 def unreachable() -> ProviderRetryable:
-    return ProviderRetryable("the provider cannot be reached", code="provider_unreachable")
+    return _retryable("the provider cannot be reached", "provider_unreachable", ProviderFault.UNAVAILABLE)
 
 
 def stream_cut() -> ProviderRetryable:
-    return ProviderRetryable("the provider's stream ended before its last event", code="provider_stream_cut")
+    message = "the provider's stream ended before its last event"
+    return _retryable(message, "provider_stream_cut", ProviderFault.UNAVAILABLE)
+
+
+@contextmanager
+def blame_provider_until_started(has_started: Callable[[], bool]) -> Iterator[None]:
+    """Once the answer has started, that it breaks off may be the job's own fault: another attempt may do so too."""
+    try:
+        yield
+    except AttemptError as error:
+        if error.fault is ProviderFault.UNAVAILABLE and has_started():
+            error.fault = None
+        raise
 
 
 def protocol_error() -> ProviderBroken:
-    return ProviderBroken("the server at OPENAI_BASE_URL does not follow the OpenAI protocol")
+    return ProviderBroken("the provider does not follow the OpenAI protocol; check its URL")
 
 
 def lacks_endpoint(error: openai.APIStatusError) -> bool:
     """Whether the provider has no such path, as opposed to no such model."""
     return error.status_code in _MISSING_ENDPOINT_STATUS and error.code != "model_not_found" and error.param != "model"
-
-
-def _vendor_code(error: openai.APIError) -> str | None:
-    return as_error_code(error.code) or as_error_code(error.type)
-
-
-def as_error_code(vendor_code: object) -> str | None:
-    """The code, if it looks like one. Any other value might contain content."""
-    return vendor_code if isinstance(vendor_code, str) and _VENDOR_CODE.fullmatch(vendor_code) else None

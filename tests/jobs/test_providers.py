@@ -60,8 +60,8 @@ def test_without_a_file_every_model_is_a_pool_of_the_main_provider():
 
 def test_without_a_file_the_limits_are_those_of_the_main_provider():
     """They hold for all models together, because a target's name is not known before its first job."""
-    values = {"provider_requests_per_minute": 60, "provider_concurrency": 5, "provider_token_count": "used"}
-    (limits,) = Settings(**values).providers.limits_of().values()
+    settings = Settings(provider_requests_per_minute=60, provider_concurrency=5, provider_token_count="used")
+    (limits,) = settings.providers.limits_of().values()
 
     assert (limits.requests_per_minute, limits.tokens_per_minute, limits.concurrency) == (60, None, 5)
     assert limits.count == "used"

@@ -12,7 +12,7 @@ from dataclasses import asdict
 import psutil
 import pytest
 
-from jobs.errors import AttemptCrashed, DeadlineExceeded, WorkerLost
+from jobs.errors import AttemptCrashed, DeadlineExceeded, ProviderFault, ProviderRetryable, WorkerLost
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
@@ -118,6 +118,15 @@ def test_every_kind_of_conversation_works_in_quarantine(request_):
     assert [(delta.text, delta.usage) for delta in quarantined] == [(delta.text, delta.usage) for delta in direct]
     assert [delta.data for delta in quarantined] == [delta.data for delta in direct]
     assert (quarantined[-1].body is None) == (request_.kind == "chat")
+
+
+def test_an_error_crosses_the_pipe_with_the_providers_fault():
+    """A fault of the provider is the same fault if the call was made in quarantine."""
+    with pytest.raises(ProviderRetryable) as failed:
+        asyncio.run(_chat("[[offline status=429 retry_after=7]] hi"))
+
+    assert (failed.value.fault, failed.value.retry_after_seconds) == (ProviderFault.RATE_LIMITED, 7)
+    assert isinstance(failed.value.fault, ProviderFault)
 
 
 def test_the_child_ends_when_its_worker_is_gone(model_url):
