@@ -45,7 +45,7 @@ No message here ever contains a prompt, an answer or a secret: messages are logg
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class ChatqueueError(Exception):
@@ -156,6 +156,9 @@ class StoreUnavailable(ChatqueueError):
 class InternalError(ChatqueueError):
     code = "internal_error"
     http_status = 500
+
+
+UNREACHABLE_CODE: Final = "provider_unreachable"  # nothing was sent: the job is not at fault
 
 
 class ProviderFault(StrEnum):

@@ -6,10 +6,9 @@ deadline if need be. An error of the job's own, or one that nothing explains, us
 
 from dataclasses import dataclass
 
-from jobs.errors import AttemptError, ProviderFault
+from jobs.errors import UNREACHABLE_CODE, AttemptError, ProviderFault
 from jobs.settings import Settings
 from jobs.storage.transitions import AfterFault
-from tasks.provider.errors import UNREACHABLE
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def decide_after_fault(
         return GiveUp("the provider stays closed until after the job's deadline")
     if after.is_other_open or is_closed:
         return WaitForProvider()
-    if error.code == UNREACHABLE:
+    if error.code == UNREACHABLE_CODE:
         backoff = min(settings.backoff_base_seconds * 2.0 ** min(waits, 30), settings.backoff_cap_seconds)
         return WaitForProvider(backoff * (0.5 + jitter / 2))
     return None

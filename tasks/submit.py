@@ -17,7 +17,6 @@ from jobs.storage import transitions
 from jobs.storage.commands import Command
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.sync_store import Store
-from jobs.token_estimate import input_tokens, max_output_tokens
 from tasks import app
 from tasks.broker import OutgoingMessage
 from tasks.publisher import BrokerState, Publisher
@@ -55,8 +54,8 @@ class Submitter:
     ) -> transitions.Created:
         """Accept a request: once this returns, the job is on record and will reach a final state.
 
-        Raises IdempotencyConflict, ModelNotFound, QueueFull or StoreUnavailable. After StoreUnavailable the job may or may not have
-        been written; a submit with the same Idempotency-Key finds out.
+        Raises IdempotencyConflict, ModelNotFound, QueueFull or StoreUnavailable. After StoreUnavailable the job may or
+        may not have been written; a submit with the same Idempotency-Key finds out.
 
         ``resend_count``: how often the client has sent this request before. The key is then shared by equal requests,
         each of which gets its own job. Of the jobs resent less often than this request, a resend finds the one with the
@@ -112,8 +111,7 @@ class Submitter:
             queue=DEFAULT_QUEUE,
             request=request,
             place=place,
-            input_tokens=input_tokens(request),
-            max_output_tokens=max_output_tokens(request),
+            input_tokens=request.input_chars // 4,
             max_attempts=limits.max_attempts or self._settings.max_attempts,
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
             start_by_seconds=limits.start_by_seconds,

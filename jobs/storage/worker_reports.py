@@ -14,7 +14,9 @@ def report_worker(status: WorkerStatus, message_template: MessageTemplate, setti
         "report_worker",
         keys={
             **dispatch_keys(message_template.queue),
-            "workers": keys.WORKERS, "statuses": keys.WORKER_STATUSES, "takers": keys.TAKERS,
+            "workers": keys.WORKERS,
+            "statuses": keys.WORKER_STATUSES,
+            "takers": keys.TAKERS,
         },
         args={
             "worker": status.name,

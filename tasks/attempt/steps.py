@@ -29,6 +29,7 @@ from tasks.handlers import HANDLERS
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import AttemptStopped, Heartbeat
+from tasks.outbox import Outbox
 from tasks.provider.client import Provider
 from tasks.provider.formats.delta import TRUNCATED_REASONS
 from tasks.provider.quarantine import Quarantine
@@ -48,6 +49,7 @@ class AttemptServices:
     store: AsyncStore
     message_template: MessageTemplate
     heartbeat: Heartbeat
+    outbox: Outbox
     provider: Provider
     quarantine: Quarantine
     documents: DocumentServices
@@ -57,21 +59,27 @@ class AttemptServices:
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
     try:
-        claim = await _claim(services, job_id)
-        if isinstance(claim, NotClaimed):
-            return Skipped(claim.reason)
-        if isinstance(claim, Unable):
-            services.put_backs.add(job_id, claim.needs)
-            return Skipped(UNABLE)
-        if isinstance(claim, UnreadableClaim):
-            return await _finalize_unreadable(services, claim)
-        context = _start(services, claim)
-        try:
-            return await _finalize(services, context, await _run(context))
-        finally:
-            services.heartbeat.untrack(context.running_attempt)
+        outcome = await _attempt(services, job_id)
+        await services.outbox.publish()
     except StoreUnavailable:
         return Skipped("store_unavailable")  # the worker stops, and the lease expires
+    return outcome
+
+
+async def _attempt(services: AttemptServices, job_id: str) -> Outcome:
+    claim = await _claim(services, job_id)
+    if isinstance(claim, NotClaimed):
+        return Skipped(claim.reason)
+    if isinstance(claim, Unable):
+        services.put_backs.add(job_id, claim.needs)
+        return Skipped(UNABLE)
+    if isinstance(claim, UnreadableClaim):
+        return await _finalize_unreadable(services, claim)
+    context = _start(services, claim)
+    try:
+        return await _finalize(services, context, await _run(context))
+    finally:
+        services.heartbeat.untrack(context.running_attempt)
 
 
 async def _claim(services: AttemptServices, job_id: str) -> ClaimResult:

@@ -4,8 +4,9 @@
 -- KEYS
 --   namespace   prefix of the keys of targets and pools
 -- ARGV
---   routes      JSON: {pool: [target, ...]}
---   limits      JSON: {target or provider: {field: value}}
+--   routes        JSON: {pool: [target, ...]}
+--   limits        JSON: {target or provider: {field: value}}
+--   token_counts  JSON: {target or provider: 'reserved' or 'used'}
 -- returns  nothing
 -- Safe to send again.
 local routes_key, configured = namespace .. 'routes', namespace .. 'configured'
@@ -26,6 +27,11 @@ local function drop_unconfigured(name, fields)
   if not fields.concurrency then
     redis.call('HDEL', key, 'concurrency')
   end
+end
+
+redis.call('DEL', namespace .. 'token-counts')
+for name, token_count in pairs(cjson.decode(token_counts)) do
+  redis.call('HSET', namespace .. 'token-counts', name, token_count)
 end
 
 local wanted = cjson.decode(limits)

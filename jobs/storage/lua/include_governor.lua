@@ -243,6 +243,12 @@ local function note_success(target_name)
   end
 end
 
+-- token_count(name): how the target or provider counts tokens.
+local function token_count(name)
+  local counts = namespace .. 'token-counts'
+  return redis.call('HGET', counts, name) or redis.call('HGET', counts, provider_of(name))
+end
+
 -- end_call(target_name, tokens, started_ms, used, now): a call has ended. Where the provider judges what was used,
 -- the difference to the estimate is given back to the second in which the call started. used: nil if unknown.
 local function end_call(target_name, tokens, started_ms, used, now)
@@ -251,7 +257,7 @@ local function end_call(target_name, tokens, started_ms, used, now)
     redis.call('HINCRBY', key, 'running', -1)
     local started, estimate = math.floor((tonumber(started_ms) or 0) / 1000), tonumber(tokens) or 0
     local is_counted = used and estimate > 0 and math.floor(now / 1000) - started <= 61
-    if is_counted and redis.call('HGET', key, 'token_count') == 'used' then
+    if is_counted and token_count(name) == 'used' then
       ring_add(namespace .. 'tokens:' .. name, started, used - estimate)
     end
   end)

@@ -165,9 +165,7 @@ def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) ->
     return Created(detail)
 
 
-def _new_record(
-    job: NewJob, fields: dict[str, Argument], position: QueuePosition, now_ms: int, seq: int
-) -> JobRecord:
+def _new_record(job: NewJob, fields: dict[str, Argument], position: QueuePosition, now_ms: int, seq: int) -> JobRecord:
     """The record as the script has written it, which saves reading it back; a test compares the two."""
     limits = {
         name: now_ms + milliseconds(seconds)

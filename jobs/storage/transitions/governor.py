@@ -37,7 +37,11 @@ class CallTurn:
 
 
 def note_fault(
-    target: str, fault: Fault, retry_after_seconds: float | None, call: CallTurn | None = None, job_id: str | None = None
+    target: str,
+    fault: Fault,
+    retry_after_seconds: float | None,
+    call: CallTurn | None = None,
+    job_id: str | None = None,
 ) -> Command[AfterFault]:
     """Record that a call failed through a fault of the provider. The target may be closed for a while.
 
@@ -81,16 +85,23 @@ def observe_limits(
 
 
 def configure_targets(
-    routes: Mapping[str, Sequence[str]], limits: Mapping[str, Mapping[str, Argument]]
+    routes: Mapping[str, Sequence[str]],
+    limits: Mapping[str, Mapping[str, Argument]],
+    token_counts: Mapping[str, str],
 ) -> Command[None]:
     """Write the targets of each pool, and the configured limits by the name of the target or the provider.
 
-    The fields of a limit: ``requests_per_minute``, ``tokens_per_minute``, ``concurrency``, ``token_count``.
+    The fields of a limit: ``requests_per_minute``, ``tokens_per_minute``, ``concurrency``. ``token_counts``: how a
+    target or a provider counts tokens, ``reserved`` or ``used``.
     """
     return script_command(
         "configure_targets",
         keys={"namespace": keys.NAMESPACE},
-        args={"routes": json.dumps(routes), "limits": json.dumps(limits)},
+        args={
+            "routes": json.dumps(routes),
+            "limits": json.dumps(limits),
+            "token_counts": json.dumps(token_counts),
+        },
         read=lambda _: None,
     )
 
@@ -101,9 +112,11 @@ def begin_call(pool: str, input_tokens: int) -> Command[CallTurn]:
         "begin_call",
         keys={"namespace": keys.NAMESPACE},
         args={"pool": pool, "input_tokens": input_tokens},
-        read=lambda reply: CallTurn(True, text(reply[1]), int(reply[2]), int(reply[3]))
-        if reply[0] == b"open"
-        else CallTurn(False, wait_seconds=int(reply[1]) / 1000),
+        read=lambda reply: (
+            CallTurn(True, text(reply[1]), int(reply[2]), int(reply[3]))
+            if reply[0] == b"open"
+            else CallTurn(False, wait_seconds=int(reply[1]) / 1000)
+        ),
     )
 
 

@@ -64,9 +64,7 @@ def test_create_survives_lost_replies(jobs, send, redis_client):
     created = send(transitions.create(job, jobs.message_template, jobs.settings))
     assert created == transitions.Created(
         job.job_id,
-        jobs.record(job.job_id).model_copy(
-            update={"queue_position": 0, "estimated_wait_ms": 0, "waiting_for": "slot"}
-        ),
+        jobs.record(job.job_id).model_copy(update={"queue_position": 0, "estimated_wait_ms": 0, "waiting_for": "slot"}),
     )
     assert redis_client.llen(jobs.message_template.normal_list) == 1
     assert jobs.store.run(queries.totals()) == {"created": 1}

@@ -59,7 +59,7 @@ def built_commands(jobs):
         transitions.observe_limits(
             "main/m", requests_limit=1, requests_remaining=1, tokens_limit=1, tokens_remaining=1
         ),
-        transitions.configure_targets({}, {}),
+        transitions.configure_targets({}, {}, {}),
         transitions.begin_call("m", 1),
         transitions.end_call(transitions.CallTurn(is_open=True), 1, has_succeeded=True),
         queries.queue_position(JOB_ID, "q"),
