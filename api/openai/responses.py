@@ -55,7 +55,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     connection then cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
     """
     task = _task(body)
-    submission = submit(task, "resp", headers.key, is_background=task.background, load_history=_history_loader(task))
+    submission = submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return stream_events(submission, ResponseEncoder(snapshot))
