@@ -15,6 +15,9 @@ blueprint = Blueprint("providers", __name__, url_prefix="/providers", descriptio
 @blueprint.response(200, ProviderList, description="The current state.", example=examples.PROVIDERS)
 @blueprint.problems(503)
 def list_providers() -> Any:
-    """Show the limits of each target, where they come from, its calls, and whether it is open."""
+    """Show the targets.
+
+    For each one: its limits, where they come from, its calls, and whether it is open.
+    """
     states = read_target_states(services().store)
     return ProviderList(targets=tuple(map(TargetStatus.of, states)))

@@ -39,4 +39,5 @@ def target_states() -> Command[tuple[TargetState, ...]]:
 
 def read_target_states(store: Store) -> tuple[TargetState, ...]:
     """By name."""
-    return tuple(sorted(store.run(target_states()), key=lambda target: target.name))
+    states: tuple[TargetState, ...] = store.run(target_states())
+    return tuple(sorted(states, key=lambda target: target.name))

@@ -121,6 +121,7 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "pool": "The pool: the public name of a model. `-` for jobs that call no model by themselves; `*` for jobs of "
         "many rarely used models together.",
         "queued": "Number of waiting jobs.",
+        "lane": "The lane of the jobs.",
     },
     "ProviderList": {"targets": "The targets, and the providers that have limits of their own."},
     "TargetStatus": {

@@ -7,7 +7,7 @@
 --   input_tokens
 -- returns  {'open', target, tokens that are reserved, time of the start in ms}
 --          {'closed', ms until a target may be open, reason}
--- Not safe to send again: a call that is counted twice delays others, and the audit corrects the count.
+-- Safe to send again: a call that is counted twice delays others a little, and the audit corrects the count.
 local choice, opens_at_ms, reason = choose_target(pool, {input_tokens = tonumber(input_tokens), max_output_tokens = 0}, now_ms())
 if not choice then
   return {'closed', math.ceil(math.min(opens_at_ms - now_ms(), 1000)), reason}

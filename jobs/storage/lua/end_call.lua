@@ -9,7 +9,7 @@
 --   used_tokens   '' if unknown
 --   succeeded     1 or 0
 -- returns  nothing
--- Not safe to send again, see begin_call.
+-- Safe to send again, see begin_call.
 end_call(target, tokens, started_ms, tonumber(used_tokens), now_ms())
 if succeeded == '1' then
   note_success(target)
