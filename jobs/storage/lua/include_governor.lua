@@ -18,10 +18,10 @@ end
 
 -- pace(target): the least ms between two starts, and how many may start at once. A limit of N a minute is paced evenly:
 -- some providers refuse 60 requests in one second though 60 a minute are allowed. A target of which nothing is known
--- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 1.5 s in all. So a limit
+-- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
 -- shows itself by a few refusals and not by hundreds.
 -- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 2 % a minute.
-local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 16, 16, 64, 0.01
+local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 24, 8, 64, 0.01
 local function pace(target)
   local limit, gap, burst = target.requests_per_minute, target.gap_ms or 0, 1
   if limit then
@@ -37,7 +37,7 @@ end
 
 local function forget_slowly(target, now)
   if target.gap_ms then
-    local gap = target.gap_ms / 1.05 ^ ((now - (target.gap_since_ms or now)) / 10000)
+    local gap = target.gap_ms / 1.05 ^ math.max((now - (target.gap_since_ms or now)) / 10000, 0)
     target.gap_ms = gap > 1 and gap or nil
   end
   if target.learned_ms and target.requests_per_minute then
