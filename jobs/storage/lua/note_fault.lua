@@ -160,7 +160,7 @@ end
 
 -- Waiting does not help, another target may: a target that stands alone stays open, so that its jobs fail at once.
 function faults.denied()
-  if job and #targets_of(read_place(job).pool, {}) > 1 then
+  if job and #targets_of(read_request(job)) > 1 then
     close(DENIED_MS, 'provider_down')
   end
 end
@@ -171,8 +171,7 @@ redis.call('EXPIRE', key, 86400)
 if not job then
   return {math.max(read_target(target).closed_until_ms - now, 0), 0}
 end
-local size = read_record(job, 'model', 'input_tokens', 'max_output_tokens')
-local choice, opens_at_ms = choose_target(read_place(job).pool, size, now)
+local choice, opens_at_ms = choose_target(read_request(job), now)
 if choice then
   return {0, choice.target and choice.target.name ~= target and 1 or 0}
 end
