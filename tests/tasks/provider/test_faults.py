@@ -263,7 +263,7 @@ def test_a_provider_that_cannot_be_reached_is_unavailable():
 def test_a_timeout_before_the_first_token_is_the_providers_unless_the_caller_shortened_it(
     model_url, limits, deadline_seconds, code, fault
 ):
-    """A caller with little patience must not make the provider look broken to all others."""
+    """A caller that waits only briefly must not make the provider look broken to all others."""
     settings = Settings(provider_first_token_seconds=0.3)
 
     error = error_of(model_url, Timeouts.of(limits, deadline_seconds, settings), message="[[offline delay=5]]")
