@@ -45,7 +45,7 @@ No message here ever contains a prompt, an answer or a secret: messages are logg
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class ChatqueueError(Exception):
@@ -158,6 +158,9 @@ class InternalError(ChatqueueError):
     http_status = 500
 
 
+UNREACHABLE_CODE: Final = "provider_unreachable"  # nothing was sent: the job is not at fault
+
+
 class ProviderFault(StrEnum):
     """A fault of the provider, not of the job: another target may do the job, or the same one later."""
 
@@ -203,6 +206,12 @@ class ProviderBroken(AttemptError):
     """Final: the server does not follow the protocol."""
 
     code = "provider_broken"
+
+
+class RequestTooLarge(AttemptError):
+    """Final: the request needs more tokens than the model is allowed in a minute."""
+
+    code = "request_too_large"
 
 
 class DocumentRejected(AttemptError):

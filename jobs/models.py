@@ -3,7 +3,8 @@
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -18,6 +19,7 @@ JOB_ID_PATTERN: Final = "^[a-z][a-z0-9]{0,15}_[0-9a-f]{32}$"  # any prefix: a ne
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 DEFAULT_TENANT: Final = "default"  # the tenant of every job, until callers have API keys of their own
 DEFAULT_QUEUE: Final = "chatqueue"
+NO_PROVIDER: Final = "-"  # the pool of jobs that call no provider, or only beside other work
 UNKNOWN: Final = "unknown"  # stands for text in a record that this version cannot read
 PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values of at most 64 bytes)
 
@@ -66,6 +68,24 @@ def _json_object(stored: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+class Lane(StrEnum):
+    """Interactive jobs start before batch jobs, which nevertheless keep a share of the starts."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class Place(FrozenModel):
+    """Where a job waits: jobs of one pool wait for the same model, and those of one lane, tenant and fair key in turn.
+
+    ``fair_key``: of one user of the tenant; None for jobs of no particular user.
+    """
+
+    pool: str = NO_PROVIDER
+    lane: Lane = Lane.INTERACTIVE
+    fair_key: str | None = None
+
+
 class NewJob(FrozenModel):
     """Everything that `create` writes."""
 
@@ -73,6 +93,9 @@ class NewJob(FrozenModel):
     tenant: str
     queue: str
     request: JobRequest = Field(repr=False)
+    place: Place = Place()
+    input_tokens: int = 0  # estimated
+    max_output_tokens: int | None = None  # None: the request has no limit
     max_attempts: int
     deadline_seconds: float
     start_by_seconds: float | None = None
@@ -109,6 +132,9 @@ class Claim(FrozenModel):
     max_attempts: int
     remaining_ms: int  # until the job's deadline, by Redis' clock
     request: JobRequest = Field(repr=False)
+    target: str = ""  # the provider and its model; '' for a job that calls no provider, or from the previous version
+    waits: int = 0  # attempts that ended through no fault of the job
+    is_too_large: bool = False  # more tokens than the target allows in a minute
 
 
 class Progress(FrozenModel):
@@ -153,6 +179,7 @@ class JobRecord(FrozenModel):
     log_start: Count = 0  # length of the log right after that claim: identifies the attempt
     attempts: Count
     failures: Count = 0  # attempts that ended with an error
+    waits: Count = 0  # attempts that ended through no fault of the job, as the provider was away or refused
     worker_losses: Count = 0  # attempts that ended with their worker
     max_attempts: Count
     created_at_ms: Milliseconds
@@ -167,13 +194,18 @@ class JobRecord(FrozenModel):
     log_length: Count | None = None  # of the complete event log of a final job; the log may expire before the record
     preview: str = Field(default="", repr=False)
     model: str | None = None
+    pool: str | None = None  # None: the previous version created the job
+    lane: Lane = Lane.INTERACTIVE
+    target: str | None = None  # where it is called or about to be called
     owner: str | None = None
     error_code: str | None = None
     retry_of: str | None = None
     retried_as: str | None = None
     idempotency: str | None = Field(default=None, repr=False)  # digest of its Idempotency-Key
-    queue_position: int | None = None  # jobs ahead of this one; None: not queued
+    queue_position: int | None = None  # jobs ahead of this one, at most; None: it waits in no line
     estimated_wait_ms: int | None = None  # from the recent throughput; None: unknown
+    waiting_for: str | None = None  # see QueuePosition
+    waiting_until_ms: Milliseconds | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the kind and the state with their text
 
     @classmethod
@@ -222,15 +254,23 @@ _STAND_INS: Final = {
 
 
 class QueuePosition(FrozenModel):
-    """How many jobs are ahead of a queued job, and how long they may take."""
+    """How many jobs are ahead of a queued job, how long they may take, and what it waits for."""
 
-    queue_position: int
+    queue_position: int | None
     estimated_wait_ms: int | None
+    waiting_for: str
+    waiting_until_ms: int | None
 
     @classmethod
-    def from_reply(cls, position: int, wait_ms: int) -> Self:
-        """From the reply of queue_position.lua; a wait of -1 is unknown."""
-        return cls(queue_position=position, estimated_wait_ms=None if wait_ms < 0 else wait_ms)
+    def from_reply(cls, reply: Sequence[Any]) -> Self:
+        """From what include_position.lua returns; -1 is unknown."""
+        position, wait_ms, reason, until_ms = reply
+        return cls(
+            queue_position=None if position < 0 else position,
+            estimated_wait_ms=None if wait_ms < 0 else wait_ms,
+            waiting_for=reason.decode(),
+            waiting_until_ms=None if until_ms < 0 else until_ms,
+        )
 
 
 class JobView(FrozenModel):

@@ -27,18 +27,20 @@ def record(job_id: str) -> Command[JobRecord | None]:
 
 
 def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[QueuePosition | None]:
-    """How many jobs start before this one; None when the job has no message."""
+    """How many jobs start before this one, and what it waits for; None when the job is not queued."""
     (minute, minute_before), elapsed_ms = keys.throughput(time.time())
     return script_command(
         "queue_position",
         keys={
+            "job": keys.job(job_id),
+            "namespace": keys.NAMESPACE,
             "messages": keys.messages(queue),
             "messages_high": keys.messages_high(queue),
             "minute": minute,
             "minute_before": minute_before,
         },
         args={"id": job_id, "elapsed_ms": elapsed_ms},
-        read=lambda reply: QueuePosition.from_reply(*reply) if reply else None,
+        read=lambda reply: QueuePosition.from_reply(reply) if reply else None,
     )
 
 

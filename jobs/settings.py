@@ -114,6 +114,16 @@ class Settings(BaseSettings):
     )
     worker_concurrency: Count = Field(default=500, description="Concurrent calls per worker process (asyncio pool).")
     worker_threads: Count = Field(default=100, description="Concurrent calls per worker process with `-P threads`.")
+    ready_ahead: Annotated[int, Field(ge=0, le=1_000)] | None = Field(
+        default=None,
+        description="Number of jobs that wait in Celery's list beyond the free slots. 0: who is next is decided at the "
+        "last moment, and a worker waits one round trip for it. Not set: a tenth of all slots, from 1 to 16.",
+    )
+    batch_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1,
+        description="Share of the starts that jobs of the batch lane get while interactive jobs wait. "
+        "0: they start only when no interactive job waits.",
+    )
     provider_api: ProviderApi = Field(
         default="auto",
         description="API of the provider: responses, or chat (only /chat/completions). auto: each worker detects it.",

@@ -29,6 +29,7 @@ from jobs.models import Lease
 from jobs.settings import Settings
 from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
+from jobs.storage.message_template import MessageTemplate
 from jobs.storage.reply_errors import first_word, is_not_now
 from jobs.storage.worker_reports import report_worker
 from jobs.workers import WorkerStatus
@@ -100,10 +101,18 @@ class RunningAttempt:
 class Heartbeat:
     """Renews the leases of one worker process, and stops attempts that have lost theirs."""
 
-    def __init__(self, worker: str, store: AsyncStore, listener: redis.asyncio.Redis, settings: Settings) -> None:
+    def __init__(
+        self,
+        worker: str,
+        store: AsyncStore,
+        listener: redis.asyncio.Redis,
+        message_template: MessageTemplate,
+        settings: Settings,
+    ) -> None:
         self._worker = worker
         self._store = store
         self._listener = listener
+        self._message_template = message_template
         self._settings = settings
         self._running_attempts: dict[str, RunningAttempt] = {}
         self._is_draining = False
@@ -177,7 +186,7 @@ class Heartbeat:
         if self._read_status is not None:
             status = self._read_status()
             self._was_taking = status.takes_jobs
-            await self._store.run(report_worker(status, self._settings))
+            await self._store.run(report_worker(status, self._message_template, self._settings))
 
     def _is_tracked(self, running_attempt: RunningAttempt) -> bool:
         return self._running_attempts.get(running_attempt.lease.job_id) is running_attempt

@@ -1,9 +1,14 @@
-"""The decision after a failed attempt, as a pure function: retry after a wait, or give up."""
+"""The decision after a failed attempt, as a pure function: wait for the provider, retry after a wait, or give up.
+
+A fault of the provider uses up none of the job's attempts while its targets are closed: the job waits, until its
+deadline if need be. An error of the job's own, or one that nothing explains, uses up an attempt.
+"""
 
 from dataclasses import dataclass
 
-from jobs.errors import AttemptError
+from jobs.errors import UNREACHABLE_CODE, AttemptError, ProviderFault
 from jobs.settings import Settings
+from jobs.storage.transitions import AfterFault
 
 
 @dataclass(frozen=True)
@@ -12,8 +17,32 @@ class TryAgain:
 
 
 @dataclass(frozen=True)
+class WaitForProvider:
+    """No attempt is used up. ``wait_seconds`` is 0 where the job waits in its line until a target is open."""
+
+    wait_seconds: float = 0
+
+
+@dataclass(frozen=True)
 class GiveUp:
     reason: str  # the reason to add to the error message; '' if the error itself is the reason
+
+
+def decide_after_fault(
+    error: AttemptError, after: AfterFault, waits: int, remaining_seconds: float, settings: Settings, jitter: float
+) -> WaitForProvider | GiveUp | None:
+    """After a fault of the provider that has been noted. ``waits``: earlier ones of this job. None: as ``decide``."""
+    is_closed = after.closed_seconds > 0
+    if error.fault is ProviderFault.DENIED and not (after.is_other_open or is_closed):
+        return GiveUp("")
+    if after.closed_seconds >= remaining_seconds:
+        return GiveUp("the provider stays closed until after the job's deadline")
+    if after.is_other_open or is_closed:
+        return WaitForProvider()
+    if error.code == UNREACHABLE_CODE:
+        backoff = min(settings.backoff_base_seconds * 2.0 ** min(waits, 30), settings.backoff_cap_seconds)
+        return WaitForProvider(backoff * (0.5 + jitter / 2))
+    return None
 
 
 def decide(

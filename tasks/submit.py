@@ -8,7 +8,8 @@ from jobs.errors import NotRetryable, no_such_job
 from jobs.kinds import KINDS
 from jobs.kinds.base import JobRequest
 from jobs.lookup import with_estimate_if_taken
-from jobs.models import DEFAULT_TENANT, JobRecord, NewJob, new_job_id
+from jobs.models import DEFAULT_TENANT, JobRecord, Lane, NewJob, Place, new_job_id
+from jobs.place import place_of
 from jobs.requests import Limits
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
@@ -46,23 +47,32 @@ class Submitter:
         idempotency_key: str | None = None,
         resend_count: int | None = None,
         tenant: str = DEFAULT_TENANT,
+        lane: Lane | None = None,
+        fair_key: str | None = None,
         id_prefix: str = "job",
         job_id: str | None = None,
     ) -> transitions.Created:
         """Accept a request: once this returns, the job is on record and will reach a final state.
 
-        Raises IdempotencyConflict, QueueFull or StoreUnavailable. After StoreUnavailable the job may or may not have
-        been written; a submit with the same Idempotency-Key finds out.
+        Raises IdempotencyConflict, ModelNotFound, QueueFull or StoreUnavailable. After StoreUnavailable the job may or
+        may not have been written; a submit with the same Idempotency-Key finds out.
 
         ``resend_count``: how often the client has sent this request before. The key is then shared by equal requests,
         each of which gets its own job. Of the jobs resent less often than this request, a resend finds the one with the
         fewest resends, and of several the latest. If there is none, it gets a new job.
 
+        ``lane``, ``fair_key``: where the job waits; None for what the request says, see place.py.
+
         ``job_id``: an id that the caller has recorded before. Such a job is created once, no matter how often it is
         submitted.
         """
         job = self._new_job(
-            request, tenant, job_id or new_job_id(id_prefix), resend_count=resend_count, idempotency_key=idempotency_key
+            request,
+            tenant,
+            job_id or new_job_id(id_prefix),
+            place_of(request, self._settings, lane, fair_key),
+            resend_count=resend_count,
+            idempotency_key=idempotency_key,
         )
         return self._create(job)
 
@@ -79,7 +89,8 @@ class Submitter:
         if request is None:
             raise no_such_job("task_id")
         prefix, _, _ = record.job_id.partition("_")
-        return self._create(self._new_job(request, record.tenant, new_job_id(prefix), retry_of=record.job_id))
+        place = place_of(request, self._settings, record.lane, None)
+        return self._create(self._new_job(request, record.tenant, new_job_id(prefix), place, retry_of=record.job_id))
 
     def broker_state(self) -> SubmitterState:
         """Whether the broker takes messages; waits at most half a second. ``record_store``: Redis is the broker."""
@@ -91,7 +102,7 @@ class Submitter:
         """Publish the messages that wait, for at most a second. Recovery publishes the rest."""
         self._publisher.close()
 
-    def _new_job(self, request: JobRequest, tenant: str, job_id: str, **fields: Any) -> NewJob:
+    def _new_job(self, request: JobRequest, tenant: str, job_id: str, place: Place, **fields: Any) -> NewJob:
         limits = request.limits or Limits()
         ttl_seconds = None if request.is_stored else self._settings.unstored_ttl_seconds
         return NewJob(
@@ -99,6 +110,8 @@ class Submitter:
             tenant=tenant,
             queue=DEFAULT_QUEUE,
             request=request,
+            place=place,
+            input_tokens=request.input_chars // 4,
             max_attempts=limits.max_attempts or self._settings.max_attempts,
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
             start_by_seconds=limits.start_by_seconds,
@@ -116,12 +129,14 @@ class Submitter:
 
     def _create(self, job: NewJob) -> transitions.Created:
         created: transitions.Created
-        created, has_taker = self._store.run_all(self._commands(job))
+        created, has_taker, *outbox = self._store.run_all(self._commands(job))
         if created.record is not None:
             created = replace(created, record=with_estimate_if_taken(created.record, has_taker))
-        if created.is_new and not self._message_template.publishes_in_store:
-            self._publisher.publish(OutgoingMessage(created.job_id))
+        for job_id in outbox[0] if outbox else ():
+            self._publisher.publish(OutgoingMessage(job_id))
         return created
 
     def _commands(self, job: NewJob) -> list[Command[Any]]:
-        return [transitions.create(job, self._message_template, self._settings), queries.has_taker()]
+        create = transitions.create(job, self._message_template, self._settings)
+        outbox = [] if self._message_template.publishes_in_store else [transitions.take_outbox()]
+        return [create, queries.has_taker(), *outbox]

@@ -28,9 +28,11 @@ from tasks.celery_ext.event_loop import loop_thread
 from tasks.document_storage import DocumentStorage
 from tasks.documents.services import DocumentServices
 from tasks.heartbeat import Heartbeat
+from tasks.maintenance.dispatcher import Dispatcher
 from tasks.maintenance.document_cleanup import DocumentCleanup
 from tasks.maintenance.model_list import ModelListRefresher
 from tasks.maintenance.recovery import Recovery
+from tasks.outbox import Outbox
 from tasks.provider.client import Provider
 from tasks.provider.quarantine import Quarantine
 from tasks.publisher import Publisher
@@ -97,13 +99,16 @@ def _build(settings: Settings, worker: str) -> Runtime:
     message_template = make_message_template(app, settings)
     provider = Provider(settings)
     document_storage = DocumentStorage(settings)
-    heartbeat = Heartbeat(worker, store, connect_async(settings), settings)
+    publisher = Publisher(app, settings)
+    outbox = Outbox(store, message_template, publisher)
+    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
     services = AttemptServices(
         settings=settings,
         worker=worker,
         store=store,
         message_template=message_template,
         heartbeat=heartbeat,
+        outbox=outbox,
         provider=provider,
         quarantine=Quarantine(settings.quarantine_processes),
         documents=DocumentServices(settings, store, document_storage, provider),
@@ -111,7 +116,8 @@ def _build(settings: Settings, worker: str) -> Runtime:
     background_tasks = (
         heartbeat.renew_forever,
         heartbeat.listen_forever,
-        Recovery(worker, store, message_template, Publisher(app, settings), settings).run_forever,
+        Recovery(worker, store, message_template, publisher, settings).run_forever,
+        Dispatcher(worker, store, message_template.queue, outbox).run_forever,
         ModelListRefresher(worker, store, provider).run_forever,
         DocumentCleanup(worker, store, document_storage).run_forever,
     )
@@ -135,7 +141,8 @@ def start_reporting(
 def _build_parent_heartbeat(settings: Settings, end_process: Callable[[], None]) -> Heartbeat:
     """The heartbeat of prefork's parent, which holds no leases."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    heartbeat = Heartbeat(worker, AsyncStore.open(settings), connect_async(settings), settings)
+    message_template = make_message_template(app, settings)
+    heartbeat = Heartbeat(worker, AsyncStore.open(settings), connect_async(settings), message_template, settings)
     loop_thread().loop.call_soon_threadsafe(_start_background_task, heartbeat.renew_forever, end_process)
     return heartbeat
 

@@ -6,7 +6,7 @@ A new kind is one module here, one module in tasks/handlers, and one line in the
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -102,6 +102,7 @@ class JobKind:
     request: type[JobRequest]
     answer: type[Answer]
     id_prefixes: tuple[str, ...] = ("job",)  # of its job ids: one for each endpoint that accepts this kind
+    default_model: Literal["chat_model", "embedding_model"] | None = "chat_model"  # a setting; None: asks no model
     keeps_events_with_answer: bool = False  # the event log has data that the answer lacks, so both expire together
 
     @property

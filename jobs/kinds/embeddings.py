@@ -68,4 +68,6 @@ class EmbeddingsAnswer(Answer):
     encoding_format: Literal["float", "base64"] = Field(default="float", description="The format that was requested.")
 
 
-KIND: Final = JobKind("embeddings", EmbeddingsTask, EmbeddingsAnswer, id_prefixes=("job", "embd"))
+KIND: Final = JobKind(
+    "embeddings", EmbeddingsTask, EmbeddingsAnswer, id_prefixes=("job", "embd"), default_model="embedding_model"
+)

@@ -25,4 +25,4 @@ class IngestAnswer(Answer):
     model: str | None = Field(description="Model of the document's embeddings.")
 
 
-KIND: Final = JobKind("ingest", IngestTask, IngestAnswer)
+KIND: Final = JobKind("ingest", IngestTask, IngestAnswer, default_model=None)

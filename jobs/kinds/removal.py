@@ -20,4 +20,4 @@ class RemovalAnswer(Answer):
     usage: None = None
 
 
-KIND: Final = JobKind("removal", RemovalTask, RemovalAnswer)
+KIND: Final = JobKind("removal", RemovalTask, RemovalAnswer, default_model=None)

@@ -12,10 +12,26 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:seq | string: counter that orders jobs, messages and uploads | create, release, republish, document_add | permanent: one number |
 | cq:index:all | zset: id by order of creation | create; delete removes | an entry as long as its record |
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
-| cq:messages:{queue}, cq:messages:{queue}:high | zset: queued id by order of its message | create, republish, release; claim, finish and cancel remove | an entry while its job is queued |
+| cq:messages:{queue}, cq:messages:{queue}:high | zset: published id by order of its message | dispatch, republish; claim, finish and cancel remove | an entry until its job is claimed or has ended |
+| cq:window:{queue} | hash: the slots of all workers, until when they count, and how messages are published | report_worker; create | kept; the slots count for a lease |
+| cq:slots-of | hash: the slots of each worker that takes jobs | report_worker | a lease after the last report of a worker |
+| cq:line:{lane}:{tenant}:{fair key}:{pool} | zset: waiting id by order of creation | create, release, republish, claim; dispatch, finish and cancel remove | an entry while its job waits there |
+| cq:fair-keys:{lane}:{tenant}:{pool} | zset: fair key with waiting jobs by its virtual time | as line | an entry while a job waits |
+| cq:tenants:{lane}:{pool} | zset: tenant with waiting jobs by its virtual time | as line | an entry while a job waits |
+| cq:pools:{lane} | zset: pool with waiting jobs by the time from which it may be open, ms | as line; dispatch, observe_limits | an entry while a job waits |
+| cq:queued:{lane} | hash: number of waiting jobs by pool | as line | an entry while a job waits |
+| cq:closed | hash: why a pool was closed last, by pool | dispatch, claim | one entry for each pool that was ever closed |
+| cq:clock, cq:clock:pools, cq:clock:{lane}, cq:clock:{lane}:{tenant} | zset: lane, pool, tenant or fair key by the virtual time of its next start; '' is the clock's own time | dispatch | a day after its last start |
+| cq:tenant:{tenant} | hash: its weight | set_tenant_weight | kept |
+| cq:routes | hash: the targets of a pool | configure_targets | kept |
+| cq:configured | set: targets and providers with configured limits | configure_targets | kept |
+| cq:targets | set: targets that have been called | claim, begin_call; audit_queue removes | an entry as long as its target |
+| cq:target:{target} | hash: limits, pace, breaker and calls of a target or of a provider | claim, finish, release, note_fault, observe_limits, configure_targets, audit_queue | a day after its last call; configured limits are written again |
+| cq:requests:{target}, cq:tokens:{target} | hash: requests and tokens of the last 61 seconds, by second | claim, finish, note_fault, observe_limits | two minutes after the last call |
+| cq:outbox | list: ids that are to be published over another broker than this server | dispatch; take_outbox removes | until a process publishes them |
 | cq:claimed:{queue}, cq:claimed:{queue}:high | string: order of the latest message that led to a claim | claim | permanent: one number each |
 | cq:waiting | zset: queued id by the time of its next attempt, ms | release, claim (put back); claim, republish, finish and cancel remove | an entry while its job waits |
-| cq:deadlines | zset: id by the first of its time limits, ms | create, claim; finish and cancel remove | an entry until its job has ended |
+| cq:deadlines | zset: id by the first of its time limits, ms | create, claim, release (put back); finish and cancel remove | an entry until its job has ended |
 | cq:leases | zset: id in progress by the end of its lease, ms | claim, renew; finish, release and cancel remove | an entry while its job runs |
 | cq:expiry | zset: final id by the time its record expires, ms | finish, cancel; delete removes | as the record |
 | cq:workers | zset: worker by its last heartbeat, ms | renew, report_worker | an entry until a minute after its last heartbeat |
@@ -23,7 +39,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:takers | zset: worker that takes jobs by the time until which this counts, ms | report_worker | a lease after the last report of a worker; no key: no worker takes jobs |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
-| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: nine numbers |
+| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: ten numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
@@ -66,6 +82,9 @@ MODELS_TURN: Final = "cq:models:turn"
 TOMBSTONES: Final = "cq:tombstones"
 PROBE: Final = "cq:probe"
 PRIMARY: Final = "cq:primary"
+NAMESPACE: Final = "cq:"  # of the keys that scripts build: which lines and targets concern them depends on who waits
+OUTBOX: Final = "cq:outbox"
+TARGETS: Final = "cq:targets"
 BARRIER: Final = "cq:barrier"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
@@ -114,6 +133,19 @@ def messages(queue: str) -> str:
 
 def messages_high(queue: str) -> str:
     return f"cq:messages:{queue}:high"
+
+
+def window(queue: str) -> str:
+    return f"cq:window:{queue}"
+
+
+def tenant(name: str) -> str:
+    return f"cq:tenant:{name}"
+
+
+def target(name: str) -> str:
+    """``name``: of a target or of a provider."""
+    return f"cq:target:{name}"
 
 
 def claimed(queue: str) -> str:

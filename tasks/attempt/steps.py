@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from jobs.errors import AttemptError, StoreUnavailable
+from jobs.errors import AttemptError, RequestTooLarge, StoreUnavailable
 from jobs.kinds.base import Answer, TextAnswer
 from jobs.models import Claim
 from jobs.results import JobError
@@ -29,11 +29,12 @@ from tasks.handlers import HANDLERS
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import AttemptStopped, Heartbeat
+from tasks.outbox import Outbox
 from tasks.provider.client import Provider
 from tasks.provider.formats.delta import TRUNCATED_REASONS
 from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts
-from tasks.retry import GiveUp, decide
+from tasks.retry import GiveUp, TryAgain, WaitForProvider, decide, decide_after_fault
 
 T = TypeVar("T")
 Context: TypeAlias = AttemptContext[Any]
@@ -48,6 +49,7 @@ class AttemptServices:
     store: AsyncStore
     message_template: MessageTemplate
     heartbeat: Heartbeat
+    outbox: Outbox
     provider: Provider
     quarantine: Quarantine
     documents: DocumentServices
@@ -57,21 +59,27 @@ class AttemptServices:
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
     try:
-        claim = await _claim(services, job_id)
-        if isinstance(claim, NotClaimed):
-            return Skipped(claim.reason)
-        if isinstance(claim, Unable):
-            services.put_backs.add(job_id, claim.needs)
-            return Skipped(UNABLE)
-        if isinstance(claim, UnreadableClaim):
-            return await _finalize_unreadable(services, claim)
-        context = _start(services, claim)
-        try:
-            return await _finalize(services, context, await _run(context))
-        finally:
-            services.heartbeat.untrack(context.running_attempt)
+        outcome = await _attempt(services, job_id)
+        await services.outbox.publish()
     except StoreUnavailable:
         return Skipped("store_unavailable")  # the worker stops, and the lease expires
+    return outcome
+
+
+async def _attempt(services: AttemptServices, job_id: str) -> Outcome:
+    claim = await _claim(services, job_id)
+    if isinstance(claim, NotClaimed):
+        return Skipped(claim.reason)
+    if isinstance(claim, Unable):
+        services.put_backs.add(job_id, claim.needs)
+        return Skipped(UNABLE)
+    if isinstance(claim, UnreadableClaim):
+        return await _finalize_unreadable(services, claim)
+    context = _start(services, claim)
+    try:
+        return await _finalize(services, context, await _run(context))
+    finally:
+        services.heartbeat.untrack(context.running_attempt)
 
 
 async def _claim(services: AttemptServices, job_id: str) -> ClaimResult:
@@ -108,6 +116,8 @@ async def _run(context: Context) -> Answer | Failure:
 async def _work(context: Context) -> Answer | Failure:
     """No exception but the cancellation leaves this task: a SystemExit would end the event loop of all attempts."""
     try:
+        if context.claim.is_too_large:
+            return RequestTooLarge("the request needs more tokens than its model is allowed in a minute")
         return await HANDLERS[context.request.kind].run(context)
     except asyncio.CancelledError:
         raise
@@ -161,7 +171,8 @@ async def _write(
 async def _write_failure(services: AttemptServices, context: Context, error: AttemptError) -> Outcome:
     """Queue the job again, or fail it and keep its partial text."""
     claim = context.claim
-    decision = decide(
+    job_error = JobError(code=error.code, message=error.message)
+    decision = await _decide_after_fault(services, claim, error) or decide(
         error,
         claim.failures + 1,
         claim.max_attempts,
@@ -169,8 +180,9 @@ async def _write_failure(services: AttemptServices, context: Context, error: Att
         services.settings,
         random.random(),  # noqa: S311  # spreads retries
     )
-    if not isinstance(decision, GiveUp):
-        job_error = JobError(code=error.code, message=error.message)
+    if isinstance(decision, WaitForProvider):
+        return await _release(services, context, job_error, decision.wait_seconds, "waits")
+    if isinstance(decision, TryAgain):
         return await _release(services, context, job_error, decision.wait_seconds, "failures")
     job_error = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
     if on_failed := HANDLERS[context.request.kind].on_failed:
@@ -182,6 +194,22 @@ async def _write_failure(services: AttemptServices, context: Context, error: Att
         lambda tail: transitions.fail(claim.lease, job_error, partial, services.settings, pending=tail),
     )
     return Finished(State.FAILED, job_error) if is_written else LEASE_LOST
+
+
+async def _decide_after_fault(
+    services: AttemptServices, claim: Claim, error: AttemptError
+) -> WaitForProvider | GiveUp | None:
+    """Note a fault of the provider for all workers, and decide on the job. None if the job itself is the cause."""
+    if error.fault is None or not claim.target:
+        return None
+    settings = services.settings
+    retry_after = error.retry_after_seconds
+    capped = None if retry_after is None else min(retry_after, settings.retry_after_cap_seconds)
+    after = await services.store.run(
+        transitions.note_fault(claim.target, error.fault.value, capped, job_id=claim.lease.job_id)
+    )
+    jitter = random.random()  # noqa: S311  # spreads retries
+    return decide_after_fault(error, after, claim.waits, claim.remaining_ms / 1000, settings, jitter)
 
 
 async def _release(

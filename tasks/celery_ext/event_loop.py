@@ -16,7 +16,7 @@ from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
 
-_SIGNAL_SECONDS: Final = 0.2  # a stop must be noticed well within the second that a cold shutdown takes
+SIGNAL_SECONDS: Final = 0.2  # a stop must be noticed well within the second that a cold shutdown takes
 
 
 class LoopThread:
@@ -36,7 +36,7 @@ class LoopThread:
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         if threading.current_thread() is threading.main_thread():
             while not future.done():
-                concurrent.futures.wait([future], _SIGNAL_SECONDS)
+                concurrent.futures.wait([future], SIGNAL_SECONDS)
         return future.result()
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ Only workers load this module.
 """
 
 import asyncio
+import threading
 import time
 from functools import cache
 from typing import Any, Final
@@ -21,6 +22,7 @@ from celery.utils.log import in_sighandler
 from celery.worker import state
 
 from jobs.models import is_job_id
+from tasks.celery_ext.event_loop import SIGNAL_SECONDS
 
 _RETURN_SECONDS: Final = 1.0  # after which a cold shutdown no longer waits for jobs and messages to go back
 _POLL_SECONDS: Final = 0.02
@@ -45,25 +47,42 @@ def stop_worker(hostname: str) -> None:
 
 
 class ReturnMessages(bootsteps.StartStopStep):  # type: ignore[misc]  # celery ships no types
-    """Worker step: before the pool stops, messages that it has not started return to the broker.
+    """Worker step: messages that the pool has not started return to the broker, then the pool stops.
 
     Celery's pools would drop them. In a cold shutdown, running tasks are ended too; jobs are being released by then.
     """
 
     requires = ("celery.worker.components:Pool",)
 
-    def stop(self, worker: Any) -> None:  # noqa: ARG002  # Celery's signature
-        for request in tuple(state.reserved_requests):
-            if request not in state.active_requests:
-                request.reject(requeue=True)
+    def stop(self, worker: Any) -> None:
+        _return_unstarted()
+        _stop_pool(worker.pool)
 
     def terminate(self, worker: Any) -> None:
         worker.exitcode = worker.exitcode or state.should_stop  # of a first Ctrl-C, which came a moment before
-        self.stop(worker)
+        _return_unstarted()
         for request in tuple(state.active_requests):
             if not is_job_id(request.id) and not request.acknowledged:
                 _end_task(request, worker.pool)
-        worker.pool.stop()
+        _stop_pool(worker.pool)
+
+
+def _return_unstarted() -> None:
+    for request in tuple(state.reserved_requests):
+        if request not in state.active_requests:
+            request.reject(requeue=True)
+
+
+def _stop_pool(pool: Any) -> None:
+    """Stop the pool in another thread, and wait for it in short steps.
+
+    Celery's pools wait for their tasks without a pause. The main thread would handle a signal that comes just before
+    such a wait only after it, and would miss a cold shutdown.
+    """
+    stopping = threading.Thread(target=pool.stop, name="chatqueue-stop-pool", daemon=True)
+    stopping.start()
+    while stopping.is_alive():
+        stopping.join(SIGNAL_SECONDS)
 
 
 def _end_task(request: Any, pool: Any) -> None:

@@ -22,16 +22,17 @@ _LOCK_MS: Final = 2_000  # longer than a tick of recovery usually takes; a dead 
 
 
 async def run_while_leader(
-    worker: str, store: AsyncStore, task: str, run: Callable[[], Awaitable[None]], interval_seconds: float
+    worker: str, store: AsyncStore, task: str, run: Callable[[], Awaitable[float | None]], interval_seconds: float
 ) -> NoReturn:
-    """Await ``run`` once per interval if this worker is the leader.
+    """Await ``run`` once per interval if this worker is the leader, or sooner if it returns after how many seconds.
 
     ``worker`` is its name in the lock, ``task`` the name in the log.
     """
     while True:
+        pause = None
         try:
             if await store.run(transitions.become_leader(worker, _LOCK_MS)):
-                await run()
+                pause = await run()
         except Exception as error:  # noqa: BLE001  # one failure must not end the maintenance of this worker
             logger.warning("maintenance_failed task=%s error=%s", task, type(error).__name__)
-        await asyncio.sleep(interval_seconds)
+        await asyncio.sleep(interval_seconds if pause is None else min(pause, interval_seconds))

@@ -15,6 +15,7 @@ from jobs.storage.server_info import server_info
 from tasks.maintenance import expired_leases, expired_records, lost_messages, memory_guard, time_limits
 from tasks.maintenance.ghosts import GhostSweep
 from tasks.maintenance.leader import run_while_leader
+from tasks.maintenance.queue_audit import QueueAudit, configuration_command
 from tasks.maintenance.tick import Tick
 from tasks.publisher import Publisher
 
@@ -44,9 +45,11 @@ class Recovery:
         self._message_template = message_template
         self._settings = settings
         self._ghost_sweep = GhostSweep(message_template.queue)
+        self._queue_audit = QueueAudit(message_template.queue)
         self._publisher = publisher
 
     async def run_forever(self) -> None:
+        await self._store.run(configuration_command(self._settings))
         await memory_guard.log_unsafe_configuration(self._store)
         await run_while_leader(self._worker, self._store, "recovery", self.tick, _TICK_SECONDS)
 
@@ -58,5 +61,5 @@ class Recovery:
         tick = Tick(
             self._store, self._message_template, self._publisher, self._settings, now_ms, server, primary_seconds
         )
-        for run_task in (*_TASKS, self._ghost_sweep.drop_ghosts):
+        for run_task in (*_TASKS, self._queue_audit.run, self._ghost_sweep.drop_ghosts):
             await run_task(tick)

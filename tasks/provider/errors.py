@@ -26,6 +26,7 @@ import httpx2
 import openai
 
 from jobs.errors import (
+    UNREACHABLE_CODE,
     AttemptError,
     DeadlineExceeded,
     ProviderBroken,
@@ -182,7 +183,7 @@ def deadline_passed() -> DeadlineExceeded:
 
 
 def unreachable() -> ProviderRetryable:
-    return _retryable("the provider cannot be reached", "provider_unreachable", ProviderFault.UNAVAILABLE)
+    return _retryable("the provider cannot be reached", UNREACHABLE_CODE, ProviderFault.UNAVAILABLE)
 
 
 def stream_cut() -> ProviderRetryable:

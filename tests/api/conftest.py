@@ -87,7 +87,7 @@ class FakeWorker:
 
     def heartbeat(self, **status: Any) -> None:
         """A heartbeat of a worker that takes jobs, unless ``status`` says otherwise."""
-        self.store.run(report_worker(worker_status(**status), self.settings))
+        self.store.run(report_worker(worker_status(**status), MESSAGE_TEMPLATE, self.settings))
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,17 @@
-"""Workers that receive SIGTERM, and workers that freeze and wake up."""
+"""Workers that receive SIGTERM or SIGQUIT, and workers that freeze and wake up."""
 
 import signal
 import threading
 import time
 
+from jobs.states import State
 from tests.chaos.environment import FAULT_FOLDER, Environment
-from tests.chaos.fault import Fault
+from tests.chaos.fault import EVERY_POOL, Fault
 from tests.chaos.worker_fleet import Worker
 
 GRACE_SECONDS = 3.0
 MARGIN_SECONDS = 2.0
+COLD_STOP_SECONDS = 1.0  # within which a cold stop gives all jobs back
 
 
 def deploy_under_load(environment: Environment) -> None:
@@ -85,6 +87,40 @@ def deploy_without_redis(environment: Environment) -> None:
     ]
 
 
+def stop_cold_at_any_moment(environment: Environment) -> None:
+    """SIGQUIT while messages arrive, jobs are claimed, started and streamed. Each worker gives all of them back."""
+    for _ in range(5):
+        environment.submit(10)
+    for _ in range(environment.plan.count(20, 2)):
+        [worker] = environment.fleet.start(1, 8)
+        time.sleep(environment.random.uniform(0, 1.5))
+        environment.submit(10)
+        time.sleep(environment.random.choice((0.0, 0.01, 0.1)))
+        _stop_cold(environment, worker)
+    environment.expect_recovery_times(at_most=COLD_STOP_SECONDS)
+    environment.fleet.start(2, 15)
+
+
+def _stop_cold(environment: Environment, worker: Worker) -> None:
+    signalled_at = time.monotonic()
+    worker.signal_main(signal.SIGQUIT)
+    environment.fleet.retire(worker)
+    environment.wait(lambda: _all_given_back(environment), 5, "all jobs are given back")
+    environment.recovery_seconds.append(time.monotonic() - signalled_at)
+    environment.wait(lambda: not worker.is_running, 10, "the worker exits")
+    if not _all_given_back(environment) or worker.process.returncode != 0:
+        environment.failures.append(f"a cold stop ended with code {worker.process.returncode}, or kept a job")
+
+
+def _all_given_back(environment: Environment) -> bool:
+    """Whether every job is queued, and no attempt is counted."""
+    records = [record for _, record in environment.records()]
+    return all(
+        record and record.state is State.QUEUED and not record.attempts + record.failures + record.worker_losses
+        for record in records
+    )
+
+
 def deploy_with_a_quarantined_job(environment: Environment) -> None:
     """A service manager's SIGTERM also reaches the quarantine process. It must not count as a failure of the job."""
     environment.fleet.env["CHATQUEUE_GRACE_SECONDS"] = str(GRACE_SECONDS)
@@ -157,6 +193,7 @@ FAULTS = (
     Fault("sigterm", "SIGTERM, rolling deploy under load", deploy_under_load),
     Fault("sigterm_group", "SIGTERM to the group with a quarantined call", deploy_with_a_quarantined_job),
     Fault("sigterm_away", "SIGTERM while Redis is away", deploy_without_redis),
+    Fault("sigquit", "SIGQUIT at any moment", stop_cold_at_any_moment, pools=EVERY_POOL),
     Fault("sigstop", "SIGSTOP for two leases, then SIGCONT", freeze_for_two_leases),
     Fault("clock", "clock of one worker off by 10 minutes", set_one_clock_wrong),
 )

@@ -17,6 +17,7 @@ NAMES = (
     "popped",
     "sigterm_group",
     "sigterm_away",
+    "sigquit",
     "redis_kill",
     "drops",
     "messages_lost",

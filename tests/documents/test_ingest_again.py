@@ -31,7 +31,9 @@ def test_a_late_retry_of_a_failed_ingest_leaves_the_ready_document_unchanged(env
         late = documents_client.call("POST", f"/tasks/{failed['task_id']}/retry")[1]["task_id"]
         result = documents_client.call("GET", f"/tasks/{late}/result?wait=30")[1]
 
-    assert failed["error"]["message"].endswith("check the provider's key")  # the message ends with the advice of its code
+    assert failed["error"]["message"].endswith(
+        "check the provider's key"
+    )  # the message ends with the advice of its code
     assert (result["status"], result["result"]["chunks"]) == ("completed", ready["chunks"])
     assert calls(model_url, name)["calls"] == calls_before
     assert documents_client.document(document_id) == ready

@@ -105,7 +105,7 @@ class Driver:
         return self.store.run(transitions.renew("worker", list(leases), self.settings))
 
     def report_worker(self, **status: Any) -> None:
-        self.store.run(report_worker(worker_status(**status), self.settings))
+        self.store.run(report_worker(worker_status(**status), self.message_template, self.settings))
 
     def recover(self) -> None:
         """Run one tick of recovery."""

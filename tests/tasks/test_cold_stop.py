@@ -17,7 +17,7 @@ from tests.tasks.conftest import SHORT
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 JOBS = 3
-BACK_SECONDS = 10.0  # on a busy machine; well below the lease of 15 s, after which recovery would give them back
+BACK_SECONDS = 5.0  # on a busy machine; well below the lease of 15 s, after which recovery would give them back
 POOLS = {"asyncio": [], "threads": ["-P", "threads"], "prefork": ["-P", "prefork"]}
 HIGH_LIST = keys.broker_list(keys.DEFAULT_QUEUE, HIGH_PRIORITY)
 

@@ -1,17 +1,14 @@
 -- claim: takes a queued job under a lease and a new fencing token.
 -- A worker that cannot run the job puts it back uncounted: the job waits for another try, perhaps by a newer worker.
--- include: clock record log version
+-- include: clock record log version fair_clock rate_ring lines governor publish dispatch
 -- KEYS
 --   job                the record
 --   request
 --   log                the event log
 --   queued_index
 --   in_progress_index
---   leases
 --   waiting
---   messages
 --   claimed            the latest message of normal priority that led to a claim
---   messages_high
 --   claimed_high       the latest message of high priority that led to a claim
 --   deadlines
 -- ARGV
@@ -23,20 +20,23 @@
 --   reader             identifies how this worker reads requests
 --   put_back_ms        least wait of a job that this worker cannot run, with jitter
 --   abilities...       the needs that this worker meets
--- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request}
+-- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request,
+--           target, waits, is_too_large}: the target is '' for a job that calls no provider; is_too_large: 1 if the
+--          target's limit of tokens a minute is below what the job needs
 --          {gone}: there is no such job
 --          {final}: the job has ended
 --          {busy}: another attempt runs
---          {early}: the next attempt is not due
+--          {early}: the next attempt is not due, or the job's targets are closed and it is in its line again
 --          {late}: a time limit of the job has passed; recovery ends the job
 --          {unable, need...}: the job was put back, since this worker lacks these; 'request': it cannot read the
 --          request, as another worker of its version has found; 'record': the record is damaged
 -- Safe to send again: the same claim_id gets the same lease.
 local numbers = {'token', 'attempts', 'max_attempts', 'deadline_ms', 'seq'}
 local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms',
-  'cancel_at_ms'}
+  'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
-local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', unreadable_by, unpack(numbers))
+local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
+  unreadable_by, unpack(numbers))
 for field, value in pairs(read_record(job, unpack(optional_numbers))) do
   record[field] = value
 end
@@ -45,13 +45,14 @@ if not record.state then
 end
 
 local now = now_ms()
-local function claimed_answer(token, attempt, log_start)
+local function claimed_answer(token, attempt, log_start, target, is_too_large)
   return {'claimed', token, attempt, log_start, record.failures or 0, record.worker_losses or 0, record.max_attempts,
-    record.deadline_ms - now, redis.call('GET', request)}
+    record.deadline_ms - now, redis.call('GET', request), target or '', record.waits or 0, is_too_large and 1 or 0}
 end
 
 if record.state == 'in_progress' then
-  return record.claim == claim_id and claimed_answer(record.token, record.attempts, record.log_start) or {'busy'}
+  return record.claim == claim_id
+    and claimed_answer(record.token, record.attempts, record.log_start, record.target, record.is_too_large) or {'busy'}
 end
 if record.state ~= 'queued' then
   return {'final'}
@@ -60,12 +61,21 @@ if (tonumber(record.retry_at_ms) or 0) > now then
   return {'early'}
 end
 
-local function take_message(priority_messages, latest_claimed)
+local function take_message_of(priority_messages, latest_claimed)
   local order = tonumber(redis.call('ZSCORE', priority_messages, id) or 0)
   if order > tonumber(redis.call('GET', latest_claimed) or 0) then
     redis.call('SET', latest_claimed, string.format('%.0f', order))
   end
   redis.call('ZREM', priority_messages, id)
+end
+
+local function take_message()
+  take_message_of(messages, claimed)
+  take_message_of(messages_high, claimed_high)
+  if record.target then
+    cancel_reservation(record.target, record.tokens)
+    redis.call('HDEL', job, 'target', 'tokens')
+  end
 end
 
 local function lacking()
@@ -94,8 +104,7 @@ end
 -- From 10 minutes on the wait grows with the age of the job, up to six times: a deploy is over by then.
 local missing = lacking()
 if #missing > 0 then
-  take_message(messages, claimed)
-  take_message(messages_high, claimed_high)
+  take_message()
   local age_ms = now - (tonumber(record.created_at_ms) or now)
   local wait_ms = put_back_ms * math.max(1, math.min(age_ms / 600000, 6))
   local retry_at = string.format('%.0f', now + wait_ms)
@@ -112,15 +121,34 @@ if math.min(end_by, start_by) <= now then
   return {'late'}
 end
 
-take_message(messages, claimed)
-take_message(messages_high, claimed_high)
+take_message()
+local place = read_place(job)
+local choice, opens_at_ms, closed_reason = choose_target(place.pool, read_request_size(job), now)
+if not choice then
+  enter_line(id, place)
+  close_pool(place.pool, opens_at_ms, closed_reason)
+  dispatch()
+  return {'early'}
+end
+take(choice, now)
+local target = choice.target and choice.target.name
+local is_too_large = is_larger_than_limit(choice)
 
 -- At least the server's time: Redis may lose a claim in a crash of its host, and the next must not reuse its token.
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 redis.call('HSET', job, 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id,
   'owner', owner, 'started_at_ms', now, 'log_start', log_start)
-redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage')
+redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
+if target then
+  redis.call('HSET', job, 'target', target, 'tokens', choice.tokens)
+end
+if is_too_large then
+  redis.call('HSET', job, 'is_too_large', 1)
+end
+if record.started_at_ms then
+  redis.call('HSET', job, 'started_before_ms', record.started_at_ms) -- for a release that undoes this attempt
+end
 next_version(job)
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)
@@ -129,4 +157,4 @@ redis.call('ZREM', waiting, id)
 if not record.started_at_ms and record.start_by_ms then
   redis.call('ZADD', deadlines, end_by, id)
 end
-return claimed_answer(token, attempt, log_start)
+return claimed_answer(token, attempt, log_start, target, is_too_large)

@@ -1,19 +1,13 @@
--- create: writes the record of a new job and publishes its message, in one step.
--- include: clock count wait_estimate publish version
+-- create: writes the record of a new job, and publishes its message in the same step if a slot is free for it.
+-- include: clock record count version fair_clock rate_ring lines governor publish dispatch wait_estimate position
 -- KEYS
 --   job              the record
 --   request
---   seq
 --   all_index
 --   queued_index
---   messages
---   broker_list      Celery's messages of normal priority
 --   totals
---   minute           the counts of the current minute
 --   deadlines
 --   full
---   messages_high
---   minute_before    the counts of the minute before
 --   dedup?           the key that identifies equal requests, see dedup_mode
 -- ARGV
 --   id
@@ -24,14 +18,13 @@
 --   dedup_token      fingerprint of the request (idempotency_key), its resend count (resend), or ''
 --   dedup_ttl        TTL of dedup, s
 --   max_queued       maximum number of queued jobs
---   message          template of the Celery message; '' when another broker publishes
+--   message          template of the Celery message; '' when another broker carries the messages
 --   body             the request, JSON
 --   deadline_ms      from now
 --   start_by_ms      from now, until the first attempt must have started; '' for no such limit
 --   cancel_after_ms  from now; '' for no such limit
---   elapsed_ms       since the current minute began
 --   fields...        field, value, ... of the record
--- returns  {created, id, time of creation in ms, order of creation, queue position, estimated wait in ms or -1}
+-- returns  {created, id, time of creation in ms, order of creation, and what position returns}
 --          {existing, id}: an earlier request with that key, retry or resend created the job
 --          {conflict, id}: the key was used with another request
 --          {gone, ''}: the job to retry no longer exists
@@ -39,9 +32,7 @@
 --          {no_memory, ''}: nothing was written; recovery has found Redis nearly full
 -- Safe to send again: the same id is created once.
 local function created_answer(created_at_ms, order)
-  local position = redis.call('ZCARD', messages) - 1 + redis.call('ZCARD', messages_high)
-  return {'created', id, created_at_ms, order, position,
-    estimate_wait_ms(position, {minute, minute_before}, elapsed_ms)}
+  return {'created', id, created_at_ms, order, unpack(position(id, job))}
 end
 
 local recorded_at_ms, recorded_order = unpack(redis.call('HMGET', job, 'created_at_ms', 'seq'))
@@ -147,5 +138,5 @@ if is_deduplicated then
   remember[dedup_mode]()
 end
 count(totals, minute, 'created')
-publish(seq, messages, broker_list, id, message)
+queue_up(id, job, message)
 return created_answer(now, order)

@@ -1,5 +1,5 @@
 -- finalize(state, meta, events): the part that every final write shares. The last event is the final one.
--- Needs clock, count and log. The caller has checked that the move is legal.
+-- Needs clock, count, log and dispatch. The caller has checked that the move is legal.
 -- A script that includes it takes these first:
 -- KEYS
 --   job                the record
@@ -11,27 +11,41 @@
 --   expiry
 --   totals
 --   minute             the counts of the current minute
---   leases
 --   queued_index
 --   in_progress_index
 --   waiting
 --   deadlines
---   messages
---   messages_high
 -- ARGV
 --   id
 --   result_ttl         s; the record's own `result_ttl` wins
 --   events_ttl         s; the record's own `events_ttl` wins
 --   channel            where the job's events are published
+--   used_tokens        by this attempt; '' if unknown
 local function ttl_or(own_ttl, default)
   return own_ttl and own_ttl:match('^%d+$') and #own_ttl <= 9 and tonumber(own_ttl) > 0 and own_ttl or default
 end
 
+-- leave_queue(record, state, now): the job leaves its line, its message or its call, and what it held is free again.
+local function leave_queue(record, state, now)
+  local is_published = redis.call('ZREM', messages, id) + redis.call('ZREM', messages_high, id) > 0
+  if record.state == 'queued' and not is_published then
+    leave_line(id, read_place(job))
+  end
+  if record.target and record.state == 'in_progress' then
+    end_call(record.target, record.tokens, record.started_at_ms, tonumber(used_tokens), now)
+    if state == 'completed' or state == 'incomplete' then
+      note_success(record.target)
+    end
+  elseif record.target then
+    cancel_reservation(record.target, record.tokens)
+  end
+end
+
 local function finalize(state, meta, events)
   local now = now_ms()
-  local own_result_ttl, own_events_ttl, seq = unpack(redis.call('HMGET', job, 'result_ttl', 'events_ttl', 'seq'))
-  local keep_result = ttl_or(own_result_ttl, result_ttl)
-  local keep_events = ttl_or(own_events_ttl, events_ttl)
+  local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'started_at_ms')
+  local keep_result = ttl_or(record.result_ttl, result_ttl)
+  local keep_events = ttl_or(record.events_ttl, events_ttl)
 
   local log_length = write_log(log, channel, 'final', events)
   redis.call('HSET', job, 'state', state, 'finished_at_ms', now, 'log_length', log_length)
@@ -41,11 +55,11 @@ local function finalize(state, meta, events)
     redis.call('HSET', job, 'version', 1)
   end
 
-  local active = {leases, queued_index, in_progress_index, waiting, deadlines, messages, messages_high}
-  for _, index in ipairs(active) do
+  leave_queue(record, state, now)
+  for _, index in ipairs({leases, queued_index, in_progress_index, waiting, deadlines}) do
     redis.call('ZREM', index, id)
   end
-  redis.call('ZADD', final_index, tonumber(seq) or 0, id)
+  redis.call('ZADD', final_index, tonumber(record.seq) or 0, id)
   redis.call('ZADD', expiry, now + keep_result * 1000, id)
 
   redis.call('EXPIRE', log, keep_events)
@@ -55,4 +69,5 @@ local function finalize(state, meta, events)
   redis.call('SET', result, meta, 'EX', keep_result)
   count(totals, minute, state)
   redis.call('PUBLISH', result, meta)
+  dispatch()
 end

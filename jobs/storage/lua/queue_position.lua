@@ -1,22 +1,16 @@
--- queue_position: how many jobs of the queue start before this one, and how long that may take.
--- include: wait_estimate
+-- queue_position: where a queued job waits, and for what.
+-- include: clock record lines wait_estimate position
 -- KEYS
+--   job            the record
 --   messages
 --   messages_high
---   minute         the counts of the current minute
---   minute_before  the counts of the minute before
+--   namespace      prefix of the keys of lines and pools
 -- ARGV
 --   id
---   elapsed_ms     since the current minute began
--- returns  {position, estimated wait in ms or -1}
---          nothing: the job has no message
+-- returns  what position returns
+--          nothing: the job is not queued
 -- Safe to send again: it only reads.
-local position = redis.call('ZRANK', messages_high, id)
-if not position then
-  position = redis.call('ZRANK', messages, id)
-  if not position then
-    return false
-  end
-  position = position + redis.call('ZCARD', messages_high)
+if redis.call('HGET', job, 'state') ~= 'queued' then
+  return false
 end
-return {position, estimate_wait_ms(position, {minute, minute_before}, elapsed_ms)}
+return position(id, job)

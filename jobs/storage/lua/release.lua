@@ -1,29 +1,27 @@
 -- release: puts a job in progress back into the queue, for its next attempt now or later.
--- include: clock record count log publish version
+-- include: clock record count log version fair_clock rate_ring lines governor publish dispatch
 -- KEYS
 --   job                the record
 --   log                the event log
 --   attempts           the failed attempts
 --   in_progress_index
 --   queued_index
---   leases
 --   waiting
---   seq
---   messages_high
---   broker_list_high   Celery's messages of high priority
+--   deadlines
 --   totals
 --   minute             the counts of the current minute
 -- ARGV
 --   id
 --   token              fencing token of the lease
---   wait_ms            before the next attempt; 0: publish now
+--   wait_ms            before the next attempt; 0: the job enters its line now
 --   ending             how the attempt ended; it is counted under this name
 --                      'failures': with an error
 --                      'worker_losses': with its worker; recovery releases the job once the lease has expired
+--                      'waits': through no fault of the job: the provider is away or refuses for now
 --                      'refund': the worker stops, and the attempt does not count
+--                      'put_back': the worker cannot run the job, and the attempt never began
 --   attempt            entry for the failed attempts; '' for none
 --   channel            where the job's events are published
---   message            template of the Celery message; '' when another broker publishes
 --   error_code
 --   log_length         length of the log before these events; '' when the caller does not know it
 --   events...
@@ -32,7 +30,9 @@
 --          {behind, length of the log}: nothing was written; Redis has lost events after that length
 --          {fenced}: nothing was written; the lease is lost (for recovery: it is not)
 -- Safe to send again.
-local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms')
+local limits = {'start_by_ms', 'deadline_ms', 'cancel_at_ms'}
+local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms', 'started_before_ms', 'started_at_ms', 'target',
+  'tokens', unpack(limits))
 if record.token ~= token then
   return {'fenced'}
 end
@@ -48,14 +48,38 @@ if not new_events then
   return {'behind', length}
 end
 
+-- The time of the attempt before, if any; without one the job must still start in time.
+local function undo_start()
+  if record.started_before_ms then
+    redis.call('HSET', job, 'started_at_ms', record.started_before_ms)
+    return
+  end
+  redis.call('HDEL', job, 'started_at_ms')
+  local first_limit
+  for _, limit in ipairs(limits) do
+    if is_number(record[limit]) then
+      first_limit = math.min(first_limit or math.huge, record[limit])
+    end
+  end
+  if first_limit then
+    redis.call('ZADD', deadlines, first_limit, id)
+  end
+end
+
 redis.call('HSET', job, 'state', 'queued', 'error_code', error_code)
-if ending == 'refund' then
+if ending == 'refund' or ending == 'put_back' then
   redis.pcall('HINCRBY', job, 'attempts', -1) -- a damaged count stays as it is
 else
   redis.pcall('HINCRBY', job, ending, 1)
 end
+if ending == 'put_back' then
+  undo_start()
+end
 next_version(job)
-redis.call('HDEL', job, 'owner')
+if record.target then
+  end_call(record.target, record.tokens, record.started_at_ms, nil, now)
+end
+redis.call('HDEL', job, 'owner', 'target', 'tokens')
 if #fields > 0 then
   redis.call('HSET', job, unpack(fields))
 end
@@ -64,6 +88,7 @@ redis.call('ZREM', leases, id)
 redis.call('ZADD', queued_index, tonumber(record.seq) or 0, id)
 if attempt ~= '' then
   redis.call('RPUSH', attempts, attempt)
+  redis.call('LTRIM', attempts, -100, -1) -- a job may wait for its provider any number of times
 end
 write_log(log, channel, 'more', new_events)
 count(totals, minute, ending)
@@ -72,8 +97,8 @@ local retry_at = string.format('%.0f', now + wait_ms)
 if tonumber(wait_ms) > 0 then
   redis.call('HSET', job, 'retry_at_ms', retry_at)
   redis.call('ZADD', waiting, retry_at, id)
+  dispatch()
 else
-  redis.call('HSET', job, 'published_at_ms', now)
-  publish(seq, messages_high, broker_list_high, id, message)
+  queue_up(id, job)
 end
 return {'released', retry_at}

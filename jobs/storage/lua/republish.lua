@@ -1,17 +1,16 @@
--- republish: gives a queued job a new message of high priority, when its next attempt is due or its message was lost.
--- include: clock record publish version
+-- republish: puts a queued job back into its line when its next attempt is due, and gives it a new message, of high
+-- priority, when its message was lost.
+-- include: clock record version fair_clock rate_ring lines governor publish dispatch
 -- KEYS
 --   job               the record
 --   waiting
---   seq
---   messages_high
 --   broker_list_high  Celery's messages of high priority
---   messages
 -- ARGV
 --   id
---   message           template of the Celery message; '' when another broker publishes
+--   message_high      template of the Celery message of high priority; '' when another broker publishes
 --   lost_after_ms     age from which a message counts as lost
 -- returns  republished
+--          queued: the job is in its line again, or has its message from there
 --          early: the attempt is not due, or the message is young
 --          gone: the job is not queued any more
 --          unknown: this version does not know the job's state; its time in `waiting` is put off
@@ -29,17 +28,22 @@ if record.state ~= 'queued' then
   end
   return 'gone'
 end
-local now = now_ms()
+local now, is_published = now_ms(), redis.call('ZSCORE', messages, id) or redis.call('ZSCORE', messages_high, id)
 local published_at = tonumber(record.published_at_ms) or tonumber(record.created_at_ms) or 0
-local due = tonumber(record.retry_at_ms) or published_at + lost_after_ms
+local due = tonumber(record.retry_at_ms) or is_published and published_at + lost_after_ms or now
 if due > now then
   return 'early'
 end
 
-redis.call('HDEL', job, 'retry_at_ms')
+redis.call('ZREM', waiting, id)
+if not is_published then
+  redis.call('HDEL', job, 'retry_at_ms')
+  next_version(job)
+  queue_up(id, job)
+  return 'queued'
+end
 redis.call('HSET', job, 'published_at_ms', now)
 next_version(job)
-redis.call('ZREM', waiting, id)
 redis.call('ZREM', messages, id)
-publish(seq, messages_high, broker_list_high, id, message)
+publish(seq, messages_high, broker_list_high, id, message_high)
 return 'republished'

@@ -4,27 +4,29 @@ Every transition may be sent again after a lost reply: it then returns the same 
 """
 
 from jobs.storage.transitions import document
-from jobs.storage.transitions.attempt import (
-    AttemptEnd,
-    Behind,
+from jobs.storage.transitions.append import Behind, PendingEvents, append, delta_event, upstream_event
+from jobs.storage.transitions.cancel_and_delete import cancel, delete
+from jobs.storage.transitions.claim_and_renew import (
     ClaimResult,
-    FinishPrecondition,
     NotClaimed,
-    PendingEvents,
     Unable,
     UnreadableClaim,
-    append,
     claim,
-    delta_event,
-    fail,
-    finish,
-    put_back,
-    release,
     renew,
-    upstream_event,
 )
-from jobs.storage.transitions.cancel_and_delete import cancel, delete
 from jobs.storage.transitions.create import Created, create, mark_answered
+from jobs.storage.transitions.finish import FinishPrecondition, fail, finish
+from jobs.storage.transitions.governor import (
+    AfterFault,
+    CallTurn,
+    Fault,
+    begin_call,
+    configure_targets,
+    end_call,
+    note_fault,
+    observe_limits,
+)
+from jobs.storage.transitions.lines import audit_queue, dispatch, set_tenant_weight, take_outbox
 from jobs.storage.transitions.maintenance import (
     become_leader,
     claim_model_list_turn,
@@ -37,32 +39,43 @@ from jobs.storage.transitions.maintenance import (
     save_models,
     undelivered,
 )
+from jobs.storage.transitions.release import AttemptEnd, put_back, release
 
 __all__ = [
+    "AfterFault",
     "AttemptEnd",
     "Behind",
+    "CallTurn",
     "ClaimResult",
     "Created",
+    "Fault",
     "FinishPrecondition",
     "NotClaimed",
     "PendingEvents",
     "Unable",
     "UnreadableClaim",
     "append",
+    "audit_queue",
     "become_leader",
+    "begin_call",
     "cancel",
     "claim",
     "claim_model_list_turn",
+    "configure_targets",
     "count_ghosts",
     "create",
     "delete",
     "delta_event",
+    "dispatch",
     "document",
+    "end_call",
     "fail",
     "finish",
     "ghosts",
     "mark_answered",
+    "note_fault",
     "note_primary",
+    "observe_limits",
     "put_back",
     "put_off",
     "refuse_submits",
@@ -70,6 +83,8 @@ __all__ = [
     "renew",
     "republish",
     "save_models",
+    "set_tenant_weight",
+    "take_outbox",
     "undelivered",
     "upstream_event",
 ]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobs.errors import IdempotencyConflict, QueueFull, no_memory, no_such_job
 from jobs.kinds import needs_of, write_request
 from jobs.kinds.base import JobRequest
-from jobs.models import PREVIEW_BYTES, JobRecord, NewJob, QueuePosition
+from jobs.models import PREVIEW_BYTES, JobRecord, Lane, NewJob, QueuePosition
 from jobs.request_fingerprint import fingerprint, idempotency_digest
 from jobs.settings import Settings
 from jobs.states import State
@@ -15,7 +15,7 @@ from jobs.storage import keys
 from jobs.storage.commands import Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.scripts import Argument, NamedArguments
-from jobs.storage.transitions.shared_arguments import milliseconds, pairs
+from jobs.storage.transitions.shared_arguments import dispatch_keys, milliseconds, pairs
 
 QUEUE_FULL_RETRY_SECONDS: Final = 5  # Retry-After of the 429: a guess at how soon a full queue has room again
 
@@ -33,7 +33,7 @@ class Created:
 
 
 def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -> Command[Created]:
-    """Write the job's record and, where Redis is the broker too, publish its message.
+    """Write the job's record, and publish its message if a slot is free for it. Otherwise it waits in its line.
 
     Reading the reply raises IdempotencyConflict (same key, another request), QueueFull, or JobNotFound if the job
     to retry no longer exists.
@@ -44,18 +44,15 @@ def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -
     return script_command(
         "create",
         keys={
+            **dispatch_keys(job.queue),
             "job": keys.job(job.job_id),
             "request": keys.request(job.job_id),
-            "seq": keys.SEQ,
             "all_index": keys.INDEX_ALL,
             "queued_index": keys.index(State.QUEUED),
-            "messages": keys.messages(job.queue),
-            "broker_list": message_template.normal_list,
             "totals": keys.TOTALS,
             "minute": minute,
             "deadlines": keys.DEADLINES,
             "full": keys.FULL,
-            "messages_high": keys.messages_high(job.queue),
             "minute_before": minute_before,
             "dedup": dedup.key,
         },
@@ -119,6 +116,11 @@ def _record(job: NewJob) -> dict[str, Argument | None]:
         "needs": " ".join(needs_of(job.request)),
         "tenant": job.tenant,
         "queue": job.queue,
+        "pool": job.place.pool,
+        "lane": None if job.place.lane is Lane.INTERACTIVE else job.place.lane,
+        "fair_key": job.place.fair_key,
+        "input_tokens": job.input_tokens,
+        "max_output_tokens": job.max_output_tokens,
         "max_attempts": job.max_attempts,
         "preview": preview(job.request),
         "model": job.request.model,
@@ -145,7 +147,7 @@ def _milliseconds_or_none(seconds: float | None) -> Argument:
 def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) -> Created:
     status, detail = map(text, reply[:2])
     if status == "created":
-        return Created(detail, _new_record(job, fields, *map(int, reply[2:])))
+        return Created(detail, _new_record(job, fields, QueuePosition.from_reply(reply[4:]), *map(int, reply[2:4])))
     if status == "conflict":
         raise IdempotencyConflict(
             "this Idempotency-Key was used with another request body; use a new key for a new request",
@@ -163,7 +165,7 @@ def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) ->
     return Created(detail)
 
 
-def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int, *position: int) -> JobRecord:
+def _new_record(job: NewJob, fields: dict[str, Argument], position: QueuePosition, now_ms: int, seq: int) -> JobRecord:
     """The record as the script has written it, which saves reading it back; a test compares the two."""
     limits = {
         name: now_ms + milliseconds(seconds)
@@ -181,7 +183,7 @@ def _new_record(job: NewJob, fields: dict[str, Argument], now_ms: int, seq: int,
         seq=seq,
         attempts=0,
         created_at_ms=now_ms,
-        **dict(QueuePosition.from_reply(*position)),
+        **dict(position),
         **limits,
         **fields,
     )

@@ -1,4 +1,4 @@
-"""The transitions that only maintenance uses. Recovery also fails and releases jobs of lost workers, see attempt.py."""
+"""The transitions that only maintenance uses. Recovery also ends and releases jobs: see finish.py and release.py."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from jobs.priorities import Priority
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.transitions.shared_arguments import milliseconds
+from jobs.storage.transitions.shared_arguments import dispatch_keys, milliseconds
 
 LOST_MESSAGE_SECONDS: Final = 5.0  # a message is claimed within milliseconds after it has left the broker
 _MODELS_TTL_SECONDS: Final = 86_400  # longer than any outage of a provider that is still in use
@@ -17,21 +17,19 @@ _MODELS_TTL_SECONDS: Final = 86_400  # longer than any outage of a provider that
 def republish(
     job_id: str, message_template: MessageTemplate, lost_after_seconds: float = LOST_MESSAGE_SECONDS
 ) -> Command[str]:
-    """Publish a new message for a queued job whose retry is due, or whose message is lost and at least that old.
+    """Put a queued job whose retry is due into its line, or publish a lost message again that is at least that old.
 
-    Returns republished, early or gone.
+    Returns republished, queued, early or gone.
     """
     return script_command(
         "republish",
         keys={
+            **dispatch_keys(message_template.queue),
             "job": keys.job(job_id),
             "waiting": keys.WAITING,
-            "seq": keys.SEQ,
-            "messages_high": keys.messages_high(message_template.queue),
             "broker_list_high": message_template.high_list,
-            "messages": keys.messages(message_template.queue),
         },
-        args={"id": job_id, "message": message_template.high, "lost_after_ms": milliseconds(lost_after_seconds)},
+        args={"id": job_id, "message_high": message_template.high, "lost_after_ms": milliseconds(lost_after_seconds)},
         read=text,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobs.errors import InternalError
 from jobs.models import FailedAttempt
+from jobs.priorities import NORMAL_PRIORITY
 from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.states import State
@@ -29,9 +30,23 @@ def attempt_entry(attempt: int, error: JobError) -> str:
     return failed.model_dump_json()
 
 
+def dispatch_keys(queue: str) -> dict[str, str]:
+    """The KEYS of include_dispatch.lua."""
+    return {
+        "namespace": keys.NAMESPACE,
+        "window": keys.window(queue),
+        "seq": keys.SEQ,
+        "messages": keys.messages(queue),
+        "messages_high": keys.messages_high(queue),
+        "broker_list": keys.broker_list(queue, NORMAL_PRIORITY),
+        "leases": keys.LEASES,
+    }
+
+
 def finalize_keys(job_id: str, queue: str, state: State) -> dict[str, str]:
     """The KEYS of include_finalize.lua. ``state`` is the final one."""
     return {
+        **dispatch_keys(queue),
         "job": keys.job(job_id),
         "request": keys.request(job_id),
         "log": keys.events(job_id),
@@ -41,23 +56,21 @@ def finalize_keys(job_id: str, queue: str, state: State) -> dict[str, str]:
         "expiry": keys.EXPIRY,
         "totals": keys.TOTALS,
         "minute": minute(),
-        "leases": keys.LEASES,
         "queued_index": keys.index(State.QUEUED),
         "in_progress_index": keys.index(State.IN_PROGRESS),
         "waiting": keys.WAITING,
         "deadlines": keys.DEADLINES,
-        "messages": keys.messages(queue),
-        "messages_high": keys.messages_high(queue),
     }
 
 
-def finalize_args(job_id: str, settings: Settings) -> dict[str, Argument]:
+def finalize_args(job_id: str, settings: Settings, used_tokens: int | None = None) -> dict[str, Argument]:
     """The ARGV of include_finalize.lua."""
     return {
         "id": job_id,
         "result_ttl": settings.result_ttl_seconds,
         "events_ttl": settings.events_ttl_seconds,
         "channel": keys.changed_channel(job_id),
+        "used_tokens": "" if used_tokens is None else used_tokens,
     }
 
 

@@ -144,12 +144,13 @@ def test_a_job_released_for_later_waits_without_a_message(jobs, redis_client):
     assert redis_client.llen(jobs.message_template.high_list) == messages
 
 
-def test_an_immediate_release_publishes_with_high_priority(jobs, redis_client):
-    """A released job goes before the backlog, and a refunded attempt is not counted."""
+def test_an_immediate_release_publishes_at_once_if_nobody_waits(jobs, redis_client):
+    """A released job has its message again, and a refunded attempt is not counted."""
+    jobs.report_worker()
     lease = jobs.lease()
 
     jobs.release(lease, 0, "refund")
-    assert redis_client.llen(jobs.message_template.high_list) == 1
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 1
     assert jobs.lease(lease.job_id).attempt == 1
 
 

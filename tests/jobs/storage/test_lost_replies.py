@@ -63,7 +63,8 @@ def test_create_survives_lost_replies(jobs, send, redis_client):
 
     created = send(transitions.create(job, jobs.message_template, jobs.settings))
     assert created == transitions.Created(
-        job.job_id, jobs.record(job.job_id).model_copy(update={"queue_position": 0, "estimated_wait_ms": 0})
+        job.job_id,
+        jobs.record(job.job_id).model_copy(update={"queue_position": 0, "estimated_wait_ms": 0, "waiting_for": "slot"}),
     )
     assert redis_client.llen(jobs.message_template.normal_list) == 1
     assert jobs.store.run(queries.totals()) == {"created": 1}
@@ -125,23 +126,25 @@ def test_fail_survives_lost_replies(jobs, send, redis_client):
 @pytest.mark.parametrize("wait_seconds", [0, 60])
 def test_release_survives_lost_replies(jobs, send, redis_client, wait_seconds):
     """A release that is sent again counts one failure and publishes at most one message."""
+    jobs.report_worker()
     lease = jobs.lease()
 
     assert send(transitions.release(lease, ERROR, wait_seconds, jobs.message_template)) is not None
     assert redis_client.llen(keys.attempts(lease.job_id)) == 1
-    assert redis_client.llen(jobs.message_template.high_list) == (0 if wait_seconds else 1)
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == (0 if wait_seconds else 1)
     assert jobs.record(lease.job_id).failures == 1
 
 
 def test_republish_survives_lost_replies(jobs, send, redis_client):
     """A republish that is sent again publishes one message."""
+    jobs.report_worker()
     lease = jobs.lease()
     jobs.release(lease, 0.001)
     while jobs.store.run(queries.server_time_ms()) <= jobs.record(lease.job_id).retry_at_ms:
         pass
 
-    assert send(transitions.republish(lease.job_id, jobs.message_template)) in {"republished", "early"}
-    assert redis_client.llen(jobs.message_template.high_list) == 1
+    assert send(transitions.republish(lease.job_id, jobs.message_template)) in {"queued", "early"}
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 1
 
 
 def test_cancel_survives_lost_replies(jobs, send, redis_client):

@@ -9,7 +9,7 @@ from jobs.kinds import request_reader_id
 from jobs.models import Claim
 from jobs.states import State
 from jobs.storage import keys, transitions
-from jobs.storage.transitions.attempt import PUT_BACK_SECONDS
+from jobs.storage.transitions.claim_and_renew import PUT_BACK_SECONDS
 from tests.jobs.conftest import logged_events
 
 
@@ -81,7 +81,8 @@ def test_a_worker_that_can_run_the_job_gets_it_after_the_wait(jobs, redis_client
     make_due(redis_client, job_id)
     redis_client.hset(keys.job(job_id), "needs", "chat")
 
-    assert jobs.republish(job_id) == "republished"
+    jobs.report_worker()
+    assert jobs.republish(job_id) == "queued"
     assert isinstance(jobs.claim(job_id), Claim)
     assert jobs.record(job_id).error_code is None
 
@@ -106,6 +107,50 @@ def test_a_request_that_one_worker_cannot_read_is_claimed_once_per_version(jobs,
     redis_client.hdel(keys.job(job_id), f"unreadable_by:{request_reader_id()}")  # as for another version
     make_due(redis_client, job_id)
     assert isinstance(jobs.claim(job_id), transitions.UnreadableClaim)
+
+
+@pytest.fixture
+def put_back(jobs, redis_client):
+    """Claims a job, and puts it back since its request cannot be read."""
+
+    def claim_and_put_back(job_id):
+        redis_client.set(keys.request(job_id), "{")
+        claim = jobs.claim(job_id)
+        assert isinstance(claim, transitions.UnreadableClaim)
+        jobs.store.run(transitions.put_back(claim.lease, jobs.message_template))
+
+    return claim_and_put_back
+
+
+def test_a_job_whose_request_cannot_be_read_must_still_start_in_time(jobs, redis_client, put_back):
+    """The attempt that read nothing is no start: the caller's limit holds, and the reason is named."""
+    job_id = jobs.create(jobs.new_job().model_copy(update={"start_by_seconds": 60, "cancel_after_seconds": 600}))
+    put_back(job_id)
+    record = jobs.record(job_id)
+    assert record.started_at_ms is None
+    assert redis_client.zscore(keys.DEADLINES, job_id) == record.start_by_ms
+
+    redis_client.hset(keys.job(job_id), "start_by_ms", 1)
+    redis_client.zadd(keys.DEADLINES, {job_id: 1})
+    jobs.recover()
+    assert (jobs.record(job_id).state, jobs.record(job_id).error_code) == (State.FAILED, "request_unreadable")
+
+
+@pytest.mark.parametrize("how", ["failures", "worker_losses", "refund"])
+def test_a_job_that_had_started_is_not_late_after_it_was_put_back(jobs, redis_client, put_back, how):
+    """An earlier attempt has begun in time, however it ended, and its time is the job's start again."""
+    job_id = jobs.create(jobs.new_job().model_copy(update={"start_by_seconds": 60, "cancel_after_seconds": 600}))
+    lease = jobs.lease(job_id)
+    started_at_ms = jobs.record(job_id).started_at_ms
+    redis_client.zadd(keys.LEASES, {job_id: 1})
+    jobs.release(lease, how=how)
+    for _ in range(2):
+        put_back(job_id)
+        redis_client.hdel(keys.job(job_id), f"unreadable_by:{request_reader_id()}", "retry_at_ms")
+
+    record = jobs.record(job_id)
+    assert record.started_at_ms == started_at_ms
+    assert redis_client.zscore(keys.DEADLINES, job_id) == record.cancel_at_ms
 
 
 @pytest.mark.parametrize("code", ["no_capable_worker", "request_unreadable"])

@@ -9,14 +9,15 @@ from jobs.storage import keys
 
 def test_republish_publishes_for_a_due_job_once(jobs, redis_client):
     """A job whose wait is over gets exactly one message."""
+    jobs.report_worker()
     lease = jobs.lease()
     jobs.release(lease, 0.001)
     while (answer := jobs.republish(lease.job_id)) == "early":
         pass
 
-    assert answer == "republished"
+    assert answer == "queued"
     assert jobs.republish(lease.job_id) == "early"
-    assert redis_client.llen(jobs.message_template.high_list) == 1
+    assert redis_client.zcard(keys.messages(jobs.message_template.queue)) == 1
     assert jobs.lease(lease.job_id).attempt == 2
 
 

@@ -52,7 +52,16 @@ def built_commands(jobs):
         transitions.become_leader("w", 1),
         transitions.note_primary("run id"),
         transitions.ghosts({JOB_ID: "cq:job:1"}),
-        report_worker(worker_status(), jobs.settings),
+        report_worker(worker_status(), template, settings),
+        transitions.dispatch("q"),
+        transitions.audit_queue("q", [JOB_ID]),
+        transitions.note_fault("main/m", "quota", None, job_id=JOB_ID),
+        transitions.observe_limits(
+            "main/m", requests_limit=1, requests_remaining=1, tokens_limit=1, tokens_remaining=1
+        ),
+        transitions.configure_targets({}, {}, {}),
+        transitions.begin_call("m", 1),
+        transitions.end_call(transitions.CallTurn(is_open=True), 1, has_succeeded=True),
         queries.queue_position(JOB_ID, "q"),
         transitions.document.add(NewDocument(**DOCUMENT)),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
@@ -91,6 +100,8 @@ def test_a_missing_extra_or_misspelt_name_is_refused(name, table):
     """A wrong name fails where the command is built, before anything is sent, and the error contains the name."""
     script = load_script(name)
     right = {"keys": sample_values(script.keys), "args": sample_values(script.args)}
+    if not right[table]:
+        pytest.skip(f"{name} takes none")
     first = next(iter(right[table]))
     rest = {other: value for other, value in right[table].items() if other != first}
     script_command(name, **right, read=bool)

@@ -19,7 +19,7 @@ from jobs.storage.redis_client import connect, connect_async
 from jobs.storage.sync_store import Store
 from tests.support.processes import free_port
 
-HEAD = QueuePosition(queue_position=0, estimated_wait_ms=0)
+HEAD = QueuePosition(queue_position=0, estimated_wait_ms=0, waiting_for="slot", waiting_until_ms=None)
 
 
 def test_a_refused_connection_fails_fast():

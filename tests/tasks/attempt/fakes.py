@@ -9,6 +9,7 @@ from tasks.attempt.steps import AttemptServices
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import RunningAttempt
+from tasks.outbox import Outbox
 from tests.support.fakes import Fake, fake
 
 LEASE = Lease(job_id="job_" + "0" * 32, queue="q", token=1, attempt=1, log_length=1)
@@ -85,6 +86,7 @@ def make_services(store, provider, documents=None):
         store=store,
         message_template=Template(),
         heartbeat=TrackedLeases(),
+        outbox=Outbox(store, Template(), fake()),
         provider=provider,
         quarantine=fake(),
         documents=documents,

@@ -139,7 +139,7 @@ def test_a_job_whose_request_cannot_be_read_is_put_back_uncounted():
     assert isinstance(outcome, Retrying)
     assert (outcome.error.code, outcome.retry_at_ms) == ("request_unreadable", 5)
     assert scripted_store.names == ["claim", "release"]
-    assert "refund" in scripted_store.sent("release")
+    assert "put_back" in scripted_store.sent("release")
 
 
 def test_a_job_whose_request_is_lost_fails():

@@ -1,0 +1,52 @@
+-- configure_targets: the routes and the limits of the configuration. The leader repeats it, so that what was lost
+-- comes back, and a limit that is no longer configured goes.
+-- include: clock record rate_ring lines governor
+-- KEYS
+--   namespace   prefix of the keys of targets and pools
+-- ARGV
+--   routes        JSON: {pool: [target, ...]}
+--   limits        JSON: {target or provider: {field: value}}
+--   token_counts  JSON: {target or provider: 'reserved' or 'used'}
+-- returns  nothing
+-- Safe to send again.
+local routes_key, configured = namespace .. 'routes', namespace .. 'configured'
+local SOURCES = {requests_per_minute = 'requests_source', tokens_per_minute = 'tokens_source'}
+
+redis.call('DEL', routes_key)
+for pool, names in pairs(cjson.decode(routes)) do
+  redis.call('HSET', routes_key, pool, table.concat(names, '\n'))
+end
+
+local function drop_unconfigured(name, fields)
+  local key = target_key(name)
+  for limit, source in pairs(SOURCES) do
+    if not fields[limit] and redis.call('HGET', key, source) == 'configured' then
+      redis.call('HDEL', key, limit, source)
+    end
+  end
+  if not fields.concurrency then
+    redis.call('HDEL', key, 'concurrency')
+  end
+end
+
+redis.call('DEL', namespace .. 'token-counts')
+for name, token_count in pairs(cjson.decode(token_counts)) do
+  redis.call('HSET', namespace .. 'token-counts', name, token_count)
+end
+
+local wanted = cjson.decode(limits)
+for _, name in ipairs(redis.call('SMEMBERS', configured)) do
+  drop_unconfigured(name, wanted[name] or {})
+  if not wanted[name] then
+    redis.call('SREM', configured, name)
+  end
+end
+for name, fields in pairs(wanted) do
+  redis.call('SADD', configured, name)
+  for field, value in pairs(fields) do
+    redis.call('HSET', target_key(name), field, value)
+    if SOURCES[field] then
+      redis.call('HSET', target_key(name), SOURCES[field], 'configured')
+    end
+  end
+end

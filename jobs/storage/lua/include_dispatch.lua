@@ -1,0 +1,143 @@
+-- dispatch(): moves jobs from their lines to Celery's list, in fair order, while slots are free and their targets open.
+-- So Celery's list stays short, and who is next is decided when a slot is free, not when a job is submitted.
+-- Needs clock, record, fair_clock, rate_ring, governor, lines and publish.
+-- A script that includes it takes these first:
+-- KEYS
+--   namespace       prefix of the keys that these functions build: which ones depends on who waits
+--   window          what the workers report: their slots, and how messages are published; see report_worker
+--   seq
+--   messages        published jobs of normal priority
+--   messages_high
+--   broker_list     Celery's messages of normal priority
+--   leases
+
+local MAX_DISPATCHED = 64 -- in one call, about 2 ms
+local DEFAULT_AHEAD, DEFAULT_BATCH_SHARE = 16, 0.1
+
+-- read_window(now): how jobs are published now. `room`: how many more may be. `message`: the template of a message, ''
+-- when another broker carries the messages, nil while nobody has reported it: then nothing can be published.
+local function read_window(now)
+  local slots, until_ms, ahead, share, message = unpack(redis.call('HMGET', window, 'slots', 'slots_until_ms', 'ahead',
+    'batch_share', 'message'))
+  local current = {message = message or nil, batch_share = tonumber(share or DEFAULT_BATCH_SHARE)}
+  slots = tonumber(until_ms or 0) > now and tonumber(slots) or nil
+  if not slots and redis.call('EXISTS', namespace .. 'takers') == 1 then
+    current.room = MAX_DISPATCHED -- only workers of the previous version, which report no slots here
+    return current
+  end
+  ahead = tonumber(ahead or -1)
+  if ahead < 0 then
+    ahead = slots and math.min(16, math.max(1, math.floor(slots / 10))) or DEFAULT_AHEAD
+  end
+  local published = redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
+  current.room = math.max((slots or 0) - redis.call('ZCARD', leases), 0) + ahead - published
+  return current
+end
+
+-- next_place(now): the lane, pool, tenant and fair key that start next, among the pools that may be open.
+local function next_place(now)
+  local best
+  for _, lane in ipairs(LANES) do
+    local lane_time = clock_time(namespace .. 'clock', lane)
+    if not best or lane_time < best.lane_time then
+      local found
+      for _, pool in ipairs(redis.call('ZRANGEBYSCORE', pools_key(lane), '-inf', now)) do
+        local place = {lane = lane, pool = pool, lane_time = lane_time}
+        place.tenant, place.tenant_time = first_flow(tenants_key(place), namespace .. 'clock:' .. lane)
+        place.pool_time = clock_time(namespace .. 'clock:pools', pool)
+        local is_first = not found or place.tenant_time < found.tenant_time
+          or place.tenant_time == found.tenant_time and place.pool_time < found.pool_time
+        found = is_first and place or found
+      end
+      best = found or best
+    end
+  end
+  if best then
+    best.fair_key = first_flow(fair_keys_key(best), table.concat({namespace .. 'clock', best.lane, best.tenant}, ':'))
+  end
+  return best
+end
+
+local function charge_start(place, batch_share)
+  local share = place.lane == 'batch' and batch_share or 1 - batch_share
+  local weight = tonumber(redis.call('HGET', namespace .. 'tenant:' .. place.tenant, 'weight') or 1)
+  charge(namespace .. 'clock', place.lane, 1 / math.max(share, 0.0001))
+  charge(namespace .. 'clock:pools', place.pool, 1)
+  charge(namespace .. 'clock:' .. place.lane, place.tenant, 1 / math.max(weight, 0.001))
+  charge(table.concat({namespace .. 'clock', place.lane, place.tenant}, ':'), place.fair_key, 1)
+end
+
+-- publish_at(id, job, choice, template, now): gives the job its message. Its claim takes what is reserved here.
+local function publish_at(id, job, choice, template, now)
+  if choice.target and (choice.target.is_limited or choice.provider.is_limited) then
+    reserve(choice, now)
+    redis.call('HSET', job, 'published_at_ms', now, 'target', choice.target.name, 'tokens', choice.tokens)
+  else
+    redis.call('HSET', job, 'published_at_ms', now)
+  end
+  publish(seq, messages, broker_list, id, template)
+  if template == '' then
+    redis.call('RPUSH', namespace .. 'outbox', id)
+  end
+end
+
+-- read_request_size(job): what choose_target needs to know of the request.
+local function read_request_size(job)
+  local size = read_record(job, 'model', 'input_tokens', 'max_output_tokens')
+  size.input_tokens, size.max_output_tokens = tonumber(size.input_tokens or nil), tonumber(size.max_output_tokens or nil)
+  return size
+end
+
+local function nobody_waits()
+  return redis.call('EXISTS', pools_key('interactive'), pools_key('batch')) == 0
+end
+
+local function dispatch()
+  if nobody_waits() then
+    return
+  end
+  reopen_pools('+inf') -- these wait for the end of a call, which may have come
+  local now = now_ms()
+  local current = read_window(now)
+  local free = current.message and math.min(current.room, MAX_DISPATCHED) or 0
+  while free > 0 do
+    local place = next_place(now)
+    if not place then
+      return
+    end
+    local id = redis.call('ZRANGE', line_key(place), 0, 0)[1]
+    local job = namespace .. 'job:' .. id
+    if redis.call('HGET', job, 'state') ~= 'queued' then -- a leftover
+      leave_line(id, place)
+    else
+      local choice, opens_at_ms, reason = choose_target(place.pool, read_request_size(job), now)
+      if choice then
+        leave_line(id, place)
+        charge_start(place, current.batch_share)
+        publish_at(id, job, choice, current.message, now)
+        free = free - 1
+      else
+        close_pool(place.pool, opens_at_ms, reason)
+      end
+    end
+  end
+end
+
+-- queue_up(id, job, template): publishes a queued job at once if nobody waits and its target is open, else it enters
+-- its line. template: nil for that of the window.
+local function queue_up(id, job, template)
+  local place, now = read_place(job), now_ms()
+  local current = nobody_waits() and read_window(now)
+  local message_template = template or current and current.message
+  if current and message_template and current.room > 0 then
+    local choice = choose_target(place.pool, read_request_size(job), now)
+    if choice then
+      return publish_at(id, job, choice, message_template, now)
+    end
+  end
+  if template then
+    redis.call('HSETNX', window, 'message', template)
+  end
+  enter_line(id, place)
+  dispatch()
+end

@@ -1,0 +1,42 @@
+-- position(id, job): how many jobs start before a queued one, how long that may take, what it waits for and until when:
+-- {position, estimated wait in ms, reason, ms}. -1 stands for a number that is unknown.
+-- reason: 'slot', 'retry', or why the targets of its pool are closed.
+-- Lines take turns. So at most as many jobs go first as wait in all, and at most one of each line for each place that
+-- the job has in its own.
+-- Needs record, lines and wait_estimate, and `messages` and `messages_high`.
+-- A script that includes it takes these first:
+-- KEYS
+--   minute         the counts of the current minute
+--   minute_before  the counts of the minute before
+-- ARGV
+--   elapsed_ms     since the current minute began
+
+local function line_position(id, place)
+  local own = redis.call('ZRANK', line_key(place), id)
+  if not own then
+    return
+  end
+  local waiting_in_pool = tonumber(redis.call('HGET', queued_key(place.lane), place.pool) or 1)
+  local lines = redis.call('ZCARD', fair_keys_key(place)) * redis.call('ZCARD', tenants_key(place))
+  return math.min((own + 1) * math.max(lines, 1), waiting_in_pool) - 1
+end
+
+local function position(id, job)
+  local high = redis.call('ZRANK', messages_high, id)
+  local published = high or redis.call('ZRANK', messages, id)
+  local minutes = {minute, minute_before}
+  if published then
+    local ahead_of_it = high or published + redis.call('ZCARD', messages_high)
+    return {ahead_of_it, estimate_wait_ms(ahead_of_it, minutes, elapsed_ms), 'slot', -1}
+  end
+  local place = read_place(job)
+  local in_line = line_position(id, place)
+  if not in_line then
+    return {-1, -1, 'retry', tonumber(redis.call('HGET', job, 'retry_at_ms') or -1)}
+  end
+  local all = in_line + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
+  local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
+  local reason = opens > now_ms() and redis.call('HGET', namespace .. 'closed', place.pool)
+  local is_timed = reason and opens < math.huge
+  return {all, estimate_wait_ms(all, minutes, elapsed_ms), reason or 'slot', is_timed and opens or -1}
+end
