@@ -49,12 +49,13 @@ def test_every_message_has_its_own_delivery_tag(store, settings, redis_client):
     """Two messages for one job must not share a tag: kombu counts unacknowledged messages by tag."""
     driver = Driver(store, settings)
     driver.message_template = make_message_template(app, settings)
+    driver.report_worker()
     lease = driver.lease()
     redis_client.delete(driver.message_template.normal_list)
     driver.release(lease)
     driver.release(driver.lease(lease.job_id))
 
-    messages = [json.loads(raw) for raw in redis_client.lrange(driver.message_template.high_list, 0, -1)]
+    messages = [json.loads(raw) for raw in redis_client.lrange(driver.message_template.normal_list, 0, -1)]
     assert {message["headers"]["id"] for message in messages} == {lease.job_id}
     assert len({message["properties"]["delivery_tag"] for message in messages}) == 2
 

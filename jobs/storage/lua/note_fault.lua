@@ -64,28 +64,29 @@ function faults.unavailable()
   end
 end
 
--- The limit that explains a refusal: if the provider asks to wait until the oldest call is a minute old, as many calls
--- are allowed in a minute as it has admitted. Otherwise the pace falls: to one call for each wait that it asks for,
--- or to 0.7 of what it was. A pace rises again with time, see read_target.
+-- The limit that explains a refusal. If the provider asks to wait until the oldest call is a minute old, as many calls
+-- are allowed in a minute as it has admitted. If it asks for another wait, a call for each such wait, unless 0.7 of what
+-- it has admitted in this minute is faster. Otherwise 0.7 of the present pace. A pace rises again with time, see
+-- read_target.
 local function learn_limit(admitted)
-  local ring = namespace .. 'requests:' .. target
-  local oldest_age
+  local ring, oldest_age = namespace .. 'requests:' .. target, nil
   for age = 61, 0, -1 do
     if tonumber(redis.call('HGET', ring, (second - age) % 62) or 0) > 0 then
       oldest_age = age
       break
     end
   end
-  local expected_ms = oldest_age and (60 - oldest_age) * 1000
-  local wait_ms = tonumber(retry_after_ms)
-  local is_a_minutes_limit = wait_ms and expected_ms and wait_ms > 5000 and math.abs(wait_ms - expected_ms) <= 3000
-  local source = redis.call('HGET', key, 'requests_source')
-  if is_a_minutes_limit and admitted > 0 and source ~= 'configured' then
+  local wait_ms, span_ms = tonumber(retry_after_ms), math.max(oldest_age or 0, 1) * 1000
+  local is_a_minutes_limit = wait_ms and wait_ms > 5000 and math.abs(wait_ms - (60000 - span_ms)) <= 3000
+  if is_a_minutes_limit and admitted > 0 and redis.call('HGET', key, 'requests_source') ~= 'configured' then
     redis.call('HSET', key, 'requests_per_minute', admitted, 'requests_source', 'refusal', 'learned_ms', whole(now))
     return
   end
-  local slower = math.max(known.gap, 60000 / math.max(admitted, 1)) / 0.7
-  redis.call('HSET', key, 'gap_ms', math.min(wait_ms or slower, slower), 'gap_since_ms', whole(now))
+  local gap = math.max(known.gap, span_ms / math.max(admitted, 1)) / 0.7
+  if wait_ms then
+    gap = math.min(wait_ms, 60000 / math.max(admitted, 1) / 0.7)
+  end
+  redis.call('HSET', key, 'gap_ms', gap, 'gap_since_ms', whole(now))
 end
 
 function faults.rate_limited()

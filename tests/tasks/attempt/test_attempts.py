@@ -118,7 +118,7 @@ def test_retry_after_is_honoured_and_holds_no_slot(client, model_url, redis_clie
     started = time.time()
     job_id = client.submit(directive("status=429 retry_after=1.5 times=1 say=ok", name))
 
-    waiting = until(lambda: (record := client.record(job_id)).retry_at_ms and record)
+    waiting = until(lambda: (record := client.record(job_id)).waits and record)
     assert waiting.state is State.QUEUED
     assert redis_client.zcard(keys.LEASES) == 0
     assert client.ended(job_id).state is State.COMPLETED

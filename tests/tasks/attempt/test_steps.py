@@ -17,7 +17,7 @@ from tests.tasks.attempt.fakes import ScriptedProvider, ScriptedStore, make_serv
 
 JOB_ID = "job_" + "0" * 32
 REQUEST = ChatTask(kind="chat", message="hi").model_dump_json().encode()
-CLAIMED = [b"claimed", 1, 1, 1, 0, 0, 3, 60_000, REQUEST]
+CLAIMED = [b"claimed", 1, 1, 1, 0, 0, 3, 60_000, REQUEST, b"", 0, 0]
 HELLO = Delta(text="Hello")
 
 
@@ -132,7 +132,7 @@ def test_a_job_of_another_worker_is_skipped():
 
 def test_a_job_whose_request_cannot_be_read_is_put_back_uncounted():
     """A worker of another version may be able to read it."""
-    scripted_store = store(claim=[[*CLAIMED[:-1], b"{"]])
+    scripted_store = store(claim=[[*CLAIMED[:8], b"{", *CLAIMED[9:]]])
 
     outcome = run(scripted_store)
 
@@ -144,7 +144,7 @@ def test_a_job_whose_request_cannot_be_read_is_put_back_uncounted():
 
 def test_a_job_whose_request_is_lost_fails():
     """No version could read what Redis no longer has."""
-    outcome = run(store(claim=[[*CLAIMED[:-1], None]]))
+    outcome = run(store(claim=[[*CLAIMED[:8], None, *CLAIMED[9:]]]))
 
     assert (outcome.state, outcome.error.code) == (State.FAILED, "request_lost")
 

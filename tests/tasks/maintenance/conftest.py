@@ -16,6 +16,7 @@ def jobs(store, settings):
     short = settings.model_copy(update={"lease_seconds": 0.3, "heartbeat_seconds": 0.1, "max_worker_losses": 3})
     driver = Driver(store, short)
     driver.message_template = make_message_template(app, short)
+    driver.report_worker()  # recovery runs in a worker
     return driver
 
 
@@ -25,7 +26,13 @@ def tick(jobs):
     return jobs.recover
 
 
+def published_ids(redis_client, jobs):
+    """The jobs whose message of normal priority waits, the latest first."""
+    return [json.loads(raw)["headers"]["id"] for raw in redis_client.lrange(jobs.message_template.normal_list, 0, -1)]
+
+
 def republished_ids(redis_client, jobs):
+    """The jobs whose lost message was published again."""
     return [json.loads(raw)["headers"]["id"] for raw in redis_client.lrange(jobs.message_template.high_list, 0, -1)]
 
 
@@ -34,5 +41,10 @@ def expire_lease(redis_client, job_id):
 
 
 def make_message_old(redis_client, job_id):
-    """Make the job old enough for its message to count as lost."""
-    redis_client.hset(keys.job(job_id), "created_at_ms", 1)
+    """Make the message of a job old enough to count as lost."""
+    redis_client.hset(keys.job(job_id), mapping={"created_at_ms": 1, "published_at_ms": 1})
+
+
+def publish_everything(redis_client, jobs):
+    """Let no job wait in a line, although no worker reports free slots."""
+    redis_client.hset(keys.window(jobs.message_template.queue), "ahead", 1_000)

@@ -12,18 +12,25 @@ from jobs.storage import keys
 from tasks import app
 from tasks.queue_message import make_message_template
 from tests.support.waiting import until
-from tests.tasks.maintenance.conftest import expire_lease, make_message_old, republished_ids
+from tests.tasks.maintenance.conftest import (
+    expire_lease,
+    make_message_old,
+    publish_everything,
+    published_ids,
+    republished_ids,
+)
 
 
 def test_a_due_retry_gets_its_message_and_an_early_one_waits(jobs, tick, redis_client):
     """A retry is published when its wait is over, and not before."""
     due, early = jobs.lease(), jobs.lease()
+    redis_client.delete(jobs.message_template.normal_list)
     jobs.release(due, 0.001)
     jobs.release(early, 60)
     until(lambda: jobs.store.run(queries.server_time_ms()) > jobs.record(due.job_id).retry_at_ms)
 
     tick()
-    assert republished_ids(redis_client, jobs) == [due.job_id]
+    assert published_ids(redis_client, jobs) == [due.job_id]
 
 
 def test_a_lost_message_is_published_again_and_a_waiting_one_is_not(jobs, tick, redis_client):
@@ -39,6 +46,7 @@ def test_a_lost_message_is_published_again_and_a_waiting_one_is_not(jobs, tick, 
 
 def test_a_long_queue_gets_no_duplicate_messages(jobs, tick, redis_client):
     """However old its message is, a job that waits behind others gets no second one."""
+    publish_everything(redis_client, jobs)
     waiting = [jobs.create() for _ in range(300)]
     for job_id in waiting:
         make_message_old(redis_client, job_id)
@@ -54,6 +62,7 @@ def test_a_long_queue_gets_no_duplicate_messages(jobs, tick, redis_client):
 
 def test_jobs_whose_messages_are_all_gone_are_all_found(jobs, tick, redis_client):
     """Even if the broker lost every message, the first worker that starts finds every accepted job."""
+    publish_everything(redis_client, jobs)
     job_ids = [jobs.create() for _ in range(30)]
     redis_client.delete(jobs.message_template.normal_list)
     for job_id in job_ids:
