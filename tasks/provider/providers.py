@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Protocol, TypeVar
 
-from jobs.errors import ModelNotFound, ProviderFault, ProviderRejected
+from jobs.errors import ModelNotFound, ProviderRejected
 from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.place import model_of
@@ -19,7 +19,11 @@ RequestT = TypeVar("RequestT", bound=JobRequest)
 
 
 class ModelCalls(Protocol):
-    """Calls to models. ``target``: '' for the first target of the request's own model."""
+    """Calls to models.
+
+    ``target``: '' for the first target of the request's own model. So is a target of an unknown provider: another
+    process may have read another providers file.
+    """
 
     def chat(self, request: Conversation, timeouts: Timeouts, target: str = "") -> AsyncGenerator[Delta, None]: ...
     async def embed(self, request: EmbeddingsTask, timeouts: Timeouts, target: str = "") -> EmbeddingsAnswer: ...
@@ -28,12 +32,10 @@ class ModelCalls(Protocol):
 class Providers:
     """The clients of a worker process, one for each provider, built at the first call to it. Has the ModelCalls.
 
-    Raises ValueError if an API key is missing. A call raises what Provider raises, and ProviderRejected if this process
-    does not know the target: another process may have read another providers file.
+    A call raises what Provider raises, and ProviderRejected if the providers file does not list the model.
     """
 
     def __init__(self, settings: Settings, observer: RateLimitObserver | None = None) -> None:
-        settings.providers.check_api_keys()
         self._settings = settings
         self._observer = observer
         self._clients: dict[str, Provider] = {}
@@ -58,9 +60,11 @@ class Providers:
 
     def _bind(self, request: RequestT, target: str) -> tuple[Provider, RequestT, Observe]:
         """The client of the target, the request with the provider's own name of the model, and the observer."""
-        name = target or self._first_target(request)
-        provider, model = split_target(name)
-        observe = ignore_rate_limits if self._observer is None else partial(self._observer.observe, name)
+        provider, model = split_target(target)
+        if provider not in self._settings.providers.providers:
+            target = self._first_target(request)
+            provider, model = split_target(target)
+        observe = ignore_rate_limits if self._observer is None else partial(self._observer.observe, target)
         return self._client(provider), request.model_copy(update={"model": model}), observe
 
     def _first_target(self, request: JobRequest) -> str:
@@ -74,11 +78,8 @@ class Providers:
 
     def _client(self, provider: str) -> Provider:
         client = self._clients.get(provider)
-        if client is not None:
-            return client
-        registry = self._settings.providers
-        if provider not in registry.providers:
-            message = "the providers file of this worker does not list the provider"
-            raise ProviderRejected(message, code="provider_not_found", fault=ProviderFault.DENIED)
-        client = Provider(registry.providers[provider], registry.api_key_of(provider), self._settings)
-        return self._clients.setdefault(provider, client)
+        if client is None:
+            registry = self._settings.providers
+            client = Provider(registry.providers[provider], registry.api_key_of(provider), self._settings)
+            self._clients[provider] = client
+        return client
