@@ -19,6 +19,7 @@ from jobs.errors import ModelNotFound, UnsupportedFeature
 from jobs.model_name import ModelName
 from jobs.settings_checks import HttpUrl
 
+OPENAI_URL: Final = "https://api.openai.com/v1"
 MAIN_PROVIDER: Final = "main"  # the only provider where there is no providers file
 NO_API_KEY: Final = "none"  # sent where no key is configured, because the SDK requires one
 _MAX_LIMIT: Final = 10**9
@@ -57,7 +58,7 @@ def _without_credentials(url: str) -> str:
 class ProviderConfig(CallLimits):
     """One OpenAI-compatible server, and the limits of the account there: all its targets share them."""
 
-    base_url: Annotated[HttpUrl, AfterValidator(_without_credentials)] | None = None  # None: OpenAI
+    base_url: Annotated[HttpUrl, AfterValidator(_without_credentials)] = OPENAI_URL
     # In capitals, so that a key pasted by mistake is refused, and never shown as the name of a variable.
     api_key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")] | None = None
     speaks: ProviderApi = "auto"

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobs.providers import MAIN_PROVIDER, NO_API_KEY, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
+from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
 from jobs.settings_checks import HttpUrl, ObjectStoreUrl, RedisStoreUrl, cross_check
@@ -262,20 +262,14 @@ class Settings(BaseSettings):
         """True when messages and records share one database of one Redis: then one script writes both."""
         return is_same_database(self.broker_url.get_secret_value(), self.record_url.get_secret_value())
 
-    @property
-    def provider_base_url(self) -> str | None:
-        """None: the SDK's default, OpenAI."""
-        if self.has_offline_model:
-            return f"http://127.0.0.1:{self.offline_model_port}/v1"
-        return self.openai_base_url
-
     @cached_property
     def providers(self) -> ProviderRegistry:
         """The providers and models of the providers file, or else the one provider of the other settings."""
         if self.providers_file is not None:
             return read_providers_file(self.providers_file, _variables())
+        offline_url = f"http://127.0.0.1:{self.offline_model_port}/v1"
         provider = ProviderConfig.model_construct(  # validated already
-            base_url=self.provider_base_url,
+            base_url=self.openai_base_url or (offline_url if self.has_offline_model else OPENAI_URL),
             speaks=self.provider_api,
             requests_per_minute=self.provider_requests_per_minute,
             tokens_per_minute=self.provider_tokens_per_minute,
@@ -294,10 +288,6 @@ class Settings(BaseSettings):
     def effective_min_similarity(self) -> float:
         """Unreachable for the offline model, whose vectors are hashed words and do not reflect meaning."""
         return _UNREACHABLE_SIMILARITY if self.has_offline_model else self.document_min_similarity
-
-    @property
-    def provider_api_key(self) -> SecretStr:
-        return self.openai_api_key or SecretStr(NO_API_KEY)
 
 
 def _variables() -> dict[str, str | None]:

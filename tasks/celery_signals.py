@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -57,6 +58,15 @@ def choose_pool(sender: Any, **_: Any) -> None:
             sender.concurrency = settings.worker_concurrency
         elif "thread" in name:
             sender.concurrency = settings.worker_threads
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def require_api_keys(**_: Any) -> None:
+    """End a worker whose providers file names a key that is not set: each job of that provider would fail."""
+    try:
+        get_settings().providers.check_api_keys()
+    except ValueError as error:
+        sys.exit(str(error))  # Celery logs any other exception, and continues
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -33,7 +33,7 @@ from tasks.maintenance.document_cleanup import DocumentCleanup
 from tasks.maintenance.model_list import ModelListRefresher
 from tasks.maintenance.recovery import Recovery
 from tasks.outbox import Outbox
-from tasks.provider.client import Provider
+from tasks.provider.providers import Providers
 from tasks.provider.quarantine import Quarantine
 from tasks.publisher import Publisher
 from tasks.queue_message import make_message_template
@@ -97,7 +97,7 @@ def _tune_garbage_collector() -> None:
 def _build(settings: Settings, worker: str) -> Runtime:
     store = AsyncStore.open(settings)
     message_template = make_message_template(app, settings)
-    provider = Provider(settings)
+    provider = Providers(settings)
     document_storage = DocumentStorage(settings)
     publisher = Publisher(app, settings)
     outbox = Outbox(store, message_template, publisher)
@@ -118,7 +118,7 @@ def _build(settings: Settings, worker: str) -> Runtime:
         heartbeat.listen_forever,
         Recovery(worker, store, message_template, publisher, settings).run_forever,
         Dispatcher(worker, store, message_template.queue, outbox).run_forever,
-        ModelListRefresher(worker, store, provider).run_forever,
+        *(() if settings.providers_file else (ModelListRefresher(worker, store, provider).run_forever,)),
         DocumentCleanup(worker, store, document_storage).run_forever,
     )
     return Runtime(services, background_tasks)

@@ -30,8 +30,8 @@ from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import AttemptStopped, Heartbeat
 from tasks.outbox import Outbox
-from tasks.provider.client import Provider
 from tasks.provider.formats.delta import TRUNCATED_REASONS
+from tasks.provider.providers import Providers
 from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts
 from tasks.retry import GiveUp, TryAgain, WaitForProvider, decide, decide_after_fault
@@ -50,7 +50,7 @@ class AttemptServices:
     message_template: MessageTemplate
     heartbeat: Heartbeat
     outbox: Outbox
-    provider: Provider
+    provider: Providers
     quarantine: Quarantine
     documents: DocumentServices
     put_backs: PutBackLog = field(default_factory=PutBackLog)

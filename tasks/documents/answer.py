@@ -4,7 +4,7 @@ import asyncio
 import logging
 from array import array
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from documents.answering.citations import extract_citations
 from documents.answering.prompting import build_prompt, not_in_documents_message
@@ -15,25 +15,22 @@ from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, SearchHit, Source
 from jobs import queries, vector_encoding
 from jobs.kinds.chat import ChatTask
-from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.results import Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.documents.services import DocumentServices
 from tasks.heartbeat import AttemptStopped, StopReason
 from tasks.provider.formats.delta import Delta
+from tasks.provider.providers import ModelCalls
 from tasks.provider.timeouts import Timeouts
 
 logger = logging.getLogger(__name__)
 _MAX_NAMED: Final = 10  # documents in one message
 
 
-class EmbeddingsProvider(Protocol):
-    async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer: ...
-
-
 async def find_sources(
-    services: DocumentServices, job_id: str, request: ChatTask, provider: EmbeddingsProvider, timeouts: Timeouts
+    services: DocumentServices, job_id: str, request: ChatTask, provider: ModelCalls, timeouts: Timeouts
 ) -> tuple[Source, ...]:
     """The sources to answer from, the best first; empty when the documents do not answer the question.
 
@@ -99,7 +96,7 @@ async def _load_tenant(services: DocumentServices, job_id: str) -> str:
 
 
 async def _embed_question(
-    services: DocumentServices, question: SearchQuery, provider: EmbeddingsProvider, timeouts: Timeouts
+    services: DocumentServices, question: SearchQuery, provider: ModelCalls, timeouts: Timeouts
 ) -> "array[float]":
     model = services.settings.document_embedding_model
     request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)

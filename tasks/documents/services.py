@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jobs.settings import Settings
 from jobs.storage.async_store import AsyncStore
 from tasks.document_storage import DocumentStorage
-from tasks.provider.client import Provider
+from tasks.provider.providers import ModelCalls
 
 
 @dataclass(frozen=True)
@@ -15,4 +15,4 @@ class DocumentServices:
     settings: Settings
     store: AsyncStore
     storage: DocumentStorage
-    provider: Provider  # embeds the chunks of an ingest
+    provider: ModelCalls  # embeds the chunks of an ingest

@@ -9,8 +9,7 @@ from jobs.models import Claim
 from tasks.documents.services import DocumentServices
 from tasks.handlers.event_writer import EventWriter
 from tasks.heartbeat import RunningAttempt
-from tasks.provider.client import Provider
-from tasks.provider.quarantine import Quarantine
+from tasks.provider.providers import ModelCalls
 from tasks.provider.timeouts import Timeouts
 
 RequestT = TypeVar("RequestT", bound=JobRequest)
@@ -18,11 +17,14 @@ RequestT = TypeVar("RequestT", bound=JobRequest)
 
 @dataclass
 class AttemptContext(Generic[RequestT]):
-    """One attempt at a job. ``provider`` is the quarantine after several attempts that lost their worker."""
+    """One attempt at a job. ``provider`` is the quarantine after several attempts that lost their worker.
+
+    The job's own call goes to the claim's target, other calls to the first target of their model.
+    """
 
     claim: Claim
     request: RequestT
-    provider: Provider | Quarantine
+    provider: ModelCalls
     timeouts: Timeouts
     running_attempt: RunningAttempt
     writer: EventWriter

@@ -5,4 +5,4 @@ from tasks.handlers.base import AttemptContext
 
 
 async def run(context: AttemptContext[EmbeddingsTask]) -> EmbeddingsAnswer:
-    return await context.provider.embed(context.request, context.timeouts)
+    return await context.provider.embed(context.request, context.timeouts, context.claim.target)

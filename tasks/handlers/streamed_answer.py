@@ -54,7 +54,7 @@ async def stream_answer(
     accumulator = AnswerAccumulator(context.writer)
     context.build_partial = partial(build_answer, accumulator)
     try:
-        async with aclosing(context.provider.chat(request, timeouts)) as deltas:
+        async with aclosing(context.provider.chat(request, timeouts, context.claim.target)) as deltas:
             async for delta in deltas:
                 accumulator.add(delta)
     finally:

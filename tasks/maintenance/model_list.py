@@ -17,7 +17,7 @@ from typing import Any, Final
 from jobs.errors import AttemptError, StoreUnavailable
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
-from tasks.provider.client import Provider
+from tasks.provider.providers import Providers
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _MAX_MODELS: Final = 5_000  # further models are dropped
 class ModelListRefresher:
     """One for each worker process."""
 
-    def __init__(self, worker: str, store: AsyncStore, provider: Provider) -> None:
+    def __init__(self, worker: str, store: AsyncStore, provider: Providers) -> None:
         self._worker = worker
         self._store = store
         self._provider = provider

@@ -1,45 +1,59 @@
-"""The provider adapter: the openai SDK against any compatible server, one client for each process.
+"""The provider adapter: the openai SDK against any compatible server, one client for each provider and process.
 
 It uses the SDK's transport, authentication and errors. It does not use the SDK's pydantic objects and stream parsing,
 which cost more CPU than the rest of a call. The SDK's retries are off: tasks/retry.py decides on attempts.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final, TypeAlias
 
 import httpx2
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from pydantic import SecretStr
 
 from jobs import vector_encoding
 from jobs.kinds.base import Conversation
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.response import ResponseTask
+from jobs.providers import ProviderApi, ProviderConfig
 from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
 from tasks.provider.answer_stream import AnswerStream
 from tasks.provider.errors import blame_provider_until_started, lacks_endpoint, protocol_error, translate_errors
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
+from tasks.provider.rate_limit_headers import RateLimits, read_rate_limits
 from tasks.provider.timeouts import Timeouts
+
+Observe: TypeAlias = Callable[[RateLimits], None]
 
 _EVENT_STREAM: Final = "text/event-stream"
 _LIST_MODELS_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
 
-class Provider:
-    """Belongs to the event loop on which it is first used."""
+def ignore_rate_limits(_: RateLimits) -> None:
+    pass
 
-    def __init__(self, settings: Settings) -> None:
+
+class Provider:
+    """One provider, and its connections. Belongs to the event loop on which it is first used.
+
+    The request's ``model`` is sent unchanged: it must be the provider's own name. ``observe`` is called with the rate
+    limits that a response reports, if any.
+    """
+
+    def __init__(self, config: ProviderConfig, api_key: SecretStr, settings: Settings) -> None:
         self._settings = settings
-        self._api_format: Literal["auto", "responses", "chat"] = settings.provider_api
+        self._api_format: ProviderApi = config.speaks
         connections = settings.worker_concurrency + _SPARE_CONNECTIONS
         self._client = AsyncOpenAI(
-            api_key=settings.provider_api_key.get_secret_value(),
-            base_url=settings.provider_base_url,
+            api_key=api_key.get_secret_value(),
+            base_url=config.base_url,
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # Timeouts bounds the rest
             http_client=DefaultAioHttpClient(
@@ -47,7 +61,9 @@ class Provider:
             ),
         )
 
-    async def chat(self, request: Conversation, timeouts: Timeouts) -> AsyncGenerator[Delta, None]:
+    async def chat(
+        self, request: Conversation, timeouts: Timeouts, observe: Observe = ignore_rate_limits
+    ) -> AsyncGenerator[Delta, None]:
         """Stream an answer. Ends only after the provider's own last event.
 
         Raises ProviderRetryable, ProviderRejected, ProviderBroken or DeadlineExceeded. Close the generator
@@ -60,7 +76,7 @@ class Provider:
             with translate_errors(timeouts), _ignore_errors_after_end(answer_stream):
                 async with (
                     asyncio.timeout_at(min(end, loop.time() + timeouts.first_token)) as idle_timer,
-                    self._open_stream(request, answer_stream) as response,
+                    self._open_stream(request, answer_stream, observe) as response,
                 ):
                     async for chunk in response.aiter_bytes():
                         for delta in answer_stream.deltas(chunk):
@@ -72,38 +88,42 @@ class Provider:
                 yield delta
 
     @asynccontextmanager
-    async def _open_stream(self, request: Conversation, answer_stream: AnswerStream) -> AsyncIterator[httpx2.Response]:
+    async def _open_stream(
+        self, request: Conversation, answer_stream: AnswerStream, observe: Observe
+    ) -> AsyncIterator[httpx2.Response]:
         """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
-        stream, answer_stream.parser = await self._start_call(request)
+        stream, answer_stream.parser = await self._start_call(request, observe)
         async with stream:
             if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
                 raise protocol_error()
             yield stream.response
 
-    async def _start_call(self, request: Conversation) -> tuple[AsyncStream[object], StreamParser]:
+    async def _start_call(self, request: Conversation, observe: Observe) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
 
         The first call determines whether the provider has /responses.
         """
         if not isinstance(request, ResponseTask) or self._api_format == "chat":
-            return await self._send(completion_call(request, self._settings))
+            return await self._send(completion_call(request, self._settings), observe)
         try:
-            started = await self._send(response_call(request, self._settings))
+            started = await self._send(response_call(request, self._settings), observe)
         except APIStatusError as error:
             if self._api_format == "responses" or not lacks_endpoint(error):
                 raise
-            return await self._fall_back_to_chat(request)
+            return await self._fall_back_to_chat(request, observe)
         self._api_format = "responses"
         return started
 
-    async def _fall_back_to_chat(self, request: ResponseTask) -> tuple[AsyncStream[object], StreamParser]:
+    async def _fall_back_to_chat(
+        self, request: ResponseTask, observe: Observe
+    ) -> tuple[AsyncStream[object], StreamParser]:
         """Call /chat/completions; if the provider answers or refuses it there, later calls skip /responses.
 
         A refusal is enough, because another call to /responses can be costly: some proxies take a model out of
         service for a while after a 404.
         """
         try:
-            started = await self._send(completion_call(request, self._settings))
+            started = await self._send(completion_call(request, self._settings), observe)
         except APIStatusError as error:
             if not lacks_endpoint(error) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._api_format = "chat"
@@ -111,27 +131,33 @@ class Provider:
         self._api_format = "chat"
         return started
 
-    async def _send(self, call: ProviderCall) -> tuple[AsyncStream[object], StreamParser]:
+    async def _send(self, call: ProviderCall, observe: Observe) -> tuple[AsyncStream[object], StreamParser]:
         """Send a call; its response, not yet read, and the parser for it."""
-        stream = await self._client.post(
-            call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
-        )
+        with _observing_refusals(observe):
+            stream = await self._client.post(
+                call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
+            )
+        _observe(stream.response, observe)
         return stream, call.parser
 
-    async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer:
+    async def embed(
+        self, request: EmbeddingsTask, timeouts: Timeouts, observe: Observe = ignore_rate_limits
+    ) -> EmbeddingsAnswer:
         """Turn texts into vectors, in order. Raises what ``chat`` raises."""
         body: dict[str, Any] = {
-            "model": request.model or self._settings.embedding_model,
-            "input": list(request.input),
             "encoding_format": "base64",
             **request.extra_body,
+            "model": request.model,
+            "input": list(request.input),
         }
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
         with translate_errors(timeouts):
             async with asyncio.timeout(timeouts.total):
-                reply = await self._client.post("/embeddings", cast_to=object, body=body)
-        return await asyncio.to_thread(_read_embeddings, reply, request)  # thousands of vectors would block the loop
+                with _observing_refusals(observe):
+                    response = await self._client.post("/embeddings", cast_to=httpx2.Response, body=body)
+        _observe(response, observe)
+        return await asyncio.to_thread(_read_embeddings, response, request)  # thousands of vectors block the loop
 
     async def models(self) -> list[Any]:
         """The provider's models, not validated. Raises what ``chat`` raises."""
@@ -149,6 +175,20 @@ class Provider:
 
 
 @contextmanager
+def _observing_refusals(observe: Observe) -> Iterator[None]:
+    try:
+        yield
+    except APIStatusError as error:
+        _observe(error.response, observe)
+        raise
+
+
+def _observe(response: httpx2.Response, observe: Observe) -> None:
+    if limits := read_rate_limits(response.headers, datetime.now(UTC)):
+        observe(limits)
+
+
+@contextmanager
 def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
     """Keep a finished answer when its connection fails or stays open: only the connection cannot be reused."""
     try:
@@ -161,8 +201,9 @@ def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
         raise
 
 
-def _read_embeddings(reply: Any, request: EmbeddingsTask) -> EmbeddingsAnswer:
+def _read_embeddings(response: httpx2.Response, request: EmbeddingsTask) -> EmbeddingsAnswer:
     try:
+        reply = response.json()
         rows = sorted(reply["data"], key=lambda row: row["index"])
         read = tuple(_read_vector(row["embedding"]) for row in rows)
         if len(read) != len(request.input) or not vector_encoding.have_same_length(read):

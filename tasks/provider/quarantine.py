@@ -5,7 +5,7 @@ job is to blame. So after ``quarantine_after_worker_losses`` losses, the job's c
 process of its own. Only the call moves: the worker keeps the lease and writes the events. If the child dies, the job
 in it is to blame.
 
-    worker   request, timeouts ──(stdin, one JSON line)──> child
+    worker   request, timeouts, target ──(stdin, one JSON line)──> child
     worker   <──(stdout, one JSON line each)── deltas, the answer, or the error
 
 The child ends with its worker, when its standard input closes. It ignores a stop signal to the whole process group or
@@ -30,9 +30,9 @@ from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.results import Usage
 from jobs.settings import get_settings
-from tasks.provider.client import Provider
 from tasks.provider.errors import translate_errors
 from tasks.provider.formats.delta import Delta
+from tasks.provider.providers import Providers
 from tasks.provider.timeouts import Timeouts
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024  # bytes; one line holds all vectors of a request
@@ -55,19 +55,19 @@ _ERROR_CLASSES: Final = {
 
 
 class Quarantine:
-    """Has the calls of Provider. Each may also raise WorkerLost."""
+    """Has the ModelCalls of Providers. Each may also raise WorkerLost."""
 
     def __init__(self, processes: int) -> None:
         self._process_slots = asyncio.Semaphore(processes)
 
-    async def chat(self, request: Conversation, timeouts: Timeouts) -> AsyncGenerator[Delta, None]:
-        async with self._process_slot(timeouts) as remaining, _child(request, remaining) as lines:
+    async def chat(self, request: Conversation, timeouts: Timeouts, target: str = "") -> AsyncGenerator[Delta, None]:
+        async with self._process_slot(timeouts) as remaining, _child(request, remaining, target) as lines:
             async for line in lines:
                 usage = line.pop("usage")
                 yield Delta(**line, usage=Usage(**usage) if usage else None)
 
-    async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer:
-        async with self._process_slot(timeouts) as remaining, _child(request, remaining) as lines:
+    async def embed(self, request: EmbeddingsTask, timeouts: Timeouts, target: str = "") -> EmbeddingsAnswer:
+        async with self._process_slot(timeouts) as remaining, _child(request, remaining, target) as lines:
             return EmbeddingsAnswer.model_validate(await anext(lines))
 
     @asynccontextmanager
@@ -88,14 +88,17 @@ class Quarantine:
 
 
 @asynccontextmanager
-async def _child(request: JobRequest, timeouts: Timeouts) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
+async def _child(
+    request: JobRequest, timeouts: Timeouts, target: str
+) -> AsyncIterator[AsyncGenerator[dict[str, Any], None]]:
     """Start a child process; yields the lines it writes. The child has ended when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tasks.provider.quarantine", stdin=pipe, stdout=pipe, limit=_LINE_LIMIT
     )
     try:
-        async with aclosing(_exchange_lines(process, request, timeouts)) as lines:
+        job_input = {"request": request.model_dump(mode="json"), "timeouts": asdict(timeouts), "target": target}
+        async with aclosing(_exchange_lines(process, job_input)) as lines:
             yield lines
     finally:
         if process.returncode is None:
@@ -104,11 +107,10 @@ async def _child(request: JobRequest, timeouts: Timeouts) -> AsyncIterator[Async
 
 
 async def _exchange_lines(
-    process: asyncio.subprocess.Process, request: JobRequest, timeouts: Timeouts
+    process: asyncio.subprocess.Process, job_input: dict[str, Any]
 ) -> AsyncGenerator[dict[str, Any], None]:
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
-    job_input = {"request": request.model_dump(mode="json"), "timeouts": asdict(timeouts)}
     process.stdin.write(json.dumps(job_input).encode() + b"\n")
     async for raw in process.stdout:
         line = json.loads(raw)
@@ -139,6 +141,7 @@ def main() -> None:
         _call(
             JOB_REQUEST.validate_python(job_input["request"], strict=False),
             Timeouts(**job_input["timeouts"]),
+            job_input["target"],
             output,
         )
     )
@@ -151,13 +154,13 @@ def _exit_with_worker() -> None:
     os._exit(1)
 
 
-async def _call(request: JobRequest, timeouts: Timeouts, output: Any) -> None:
-    provider = Provider(get_settings())
+async def _call(request: JobRequest, timeouts: Timeouts, target: str, output: Any) -> None:
+    provider = Providers(get_settings())
     try:
         if isinstance(request, EmbeddingsTask):
-            print((await provider.embed(request, timeouts)).model_dump_json(), file=output)
+            print((await provider.embed(request, timeouts, target)).model_dump_json(), file=output)
         elif isinstance(request, Conversation):
-            async with aclosing(provider.chat(request, timeouts)) as deltas:
+            async with aclosing(provider.chat(request, timeouts, target)) as deltas:
                 async for delta in deltas:
                     print(json.dumps(_as_line(delta)), file=output)
     except AttemptError as error:

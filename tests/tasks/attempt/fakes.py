@@ -22,7 +22,7 @@ class ScriptedProvider:
         self.deltas = deltas
         self.requests = []
 
-    async def chat(self, request, _timeouts):
+    async def chat(self, request, _timeouts, _target=""):
         self.requests.append(request)
         for delta in self.deltas:
             await asyncio.sleep(0)

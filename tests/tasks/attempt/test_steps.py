@@ -178,7 +178,7 @@ class StoppedProvider:
     def __init__(self, heartbeat, delta_number, reason) -> None:
         self.heartbeat, self.delta_number, self.reason = heartbeat, delta_number, reason
 
-    async def chat(self, _request, _timeouts):
+    async def chat(self, _request, _timeouts, _target=""):
         for number in range(2):
             if number == self.delta_number:
                 self.heartbeat.latest.stop(self.reason)

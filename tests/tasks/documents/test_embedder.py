@@ -18,7 +18,7 @@ class Provider:
     def __init__(self, *lengths: int) -> None:
         self.lengths = list(lengths)
 
-    async def embed(self, request, _timeouts):
+    async def embed(self, request, _timeouts, _target=""):
         vector = pack([0.5] * self.lengths.pop(0))
         return EmbeddingsAnswer(vectors=(vector,) * len(request.input), model="e", usage=None)
 

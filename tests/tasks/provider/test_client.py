@@ -13,7 +13,7 @@ from jobs.kinds.response import ResponseTask
 from jobs.requests import Message
 from jobs.settings import Settings
 from jobs.vector_encoding import unpack
-from tasks.provider.client import Provider
+from tasks.provider.providers import Providers
 from tasks.provider.timeouts import Timeouts
 from tests.support.offline_model import calls, directive, key
 from tests.support.processes import free_port
@@ -27,7 +27,7 @@ def run_with_provider(base_url, work, **values):
 
     async def run():
         settings = Settings(OPENAI_BASE_URL=base_url, OPENAI_API_KEY=f"sk-{CANARY}", **values)
-        provider = Provider(settings)
+        provider = Providers(settings)
         try:
             return await work(provider)
         finally:
@@ -184,8 +184,9 @@ def test_a_provider_without_responses_is_called_there_only_once(model_url):
 
     async def work(provider):
         paths = []
-        send = provider._send
-        provider._send = lambda call: (paths.append(call.path), send(call))[1]
+        client = provider._client("main")
+        send = client._send
+        client._send = lambda call, observe: (paths.append(call.path), send(call, observe))[1]
         return [await _text(provider), await _text(provider)], paths
 
     assert run_with_provider(model_url, work) == (
@@ -208,6 +209,6 @@ def test_a_rejection_after_the_fallback_decides_the_format_and_a_server_error_do
         request = ResponseTask(kind="response", body={"input": f"[[offline status={status}]]"})
         with pytest.raises((ProviderRetryable, ProviderRejected)):
             await _text(provider, request)
-        return provider._api_format
+        return provider._client("main")._api_format
 
     assert run_with_provider(model_url, work) == api_format

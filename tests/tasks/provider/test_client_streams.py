@@ -10,7 +10,7 @@ import pytest
 from jobs.errors import AttemptError, ProviderBroken, ProviderRejected, ProviderRetryable
 from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
-from tasks.provider.client import Provider
+from tasks.provider.providers import Providers
 from tasks.provider.timeouts import Timeouts
 
 TIMEOUTS = Timeouts(total=10.0, first_token=5.0, idle=5.0)
@@ -53,7 +53,7 @@ def ask(*writes, head=HEAD, stays_open=False, **values):
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            provider = Provider(
+            provider = Providers(
                 Settings(OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1", OPENAI_API_KEY="sk-x", **values)
             )
             try:

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import threading
 from contextlib import aclosing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -13,8 +11,9 @@ from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.requests import Limits
 from jobs.settings import Settings
-from tasks.provider.client import Provider
+from tasks.provider.providers import Providers
 from tasks.provider.timeouts import Timeouts
+from tests.support.answering_server import answering_server, sse
 from tests.support.processes import free_port
 
 CANARY = "canary-5d1e"
@@ -147,43 +146,15 @@ STREAMS = [
 HELLO = {"model": "m", "choices": [{"delta": {"content": "hello"}}]}
 
 
-class AnsweringServer(ThreadingHTTPServer):
-    """Answers each call with ``reply``: status, headers and body."""
-
-    reply: tuple[int, dict[str, str], bytes]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
 @pytest.fixture(scope="module")
 def answering():
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            status, headers, body = server.reply
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            """Does not log."""
-
-    server = AnsweringServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering_server() as server:
+        yield server
 
 
 def error_of(url, timeouts=TIMEOUTS, call="chat", message="hi") -> AttemptError:
     async def run():
-        provider = Provider(Settings(OPENAI_BASE_URL=url, OPENAI_API_KEY="sk-x"))
+        provider = Providers(Settings(OPENAI_BASE_URL=url, OPENAI_API_KEY="sk-x"))
         try:
             if call == "embed":
                 return await provider.embed(EmbeddingsTask(kind="embeddings", input=("a",)), timeouts)
@@ -196,10 +167,6 @@ def error_of(url, timeouts=TIMEOUTS, call="chat", message="hi") -> AttemptError:
         asyncio.run(run())
     assert CANARY not in f"{failed.value!r} {failed.value.message} {failed.value.code}"
     return failed.value
-
-
-def sse(events):
-    return "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
 
 
 @pytest.mark.parametrize("call", ["chat", "embed"])
@@ -222,7 +189,7 @@ def test_a_refused_call_is_blamed_on_the_provider_or_on_the_job(
 @pytest.mark.parametrize(("who", "events", "fault", "code"), STREAMS, ids=lambda value: str(value)[:30])
 def test_an_error_inside_a_stream_is_blamed_like_one_with_a_status(answering, who, events, fault, code):
     """Many providers answer 200 and report the error as an event."""
-    answering.reply = 200, {"Content-Type": "text/event-stream"}, sse(events)
+    answering.reply = 200, {"Content-Type": "text/event-stream"}, sse(*events)
 
     error = error_of(answering.url)
 
@@ -240,7 +207,7 @@ def test_an_error_inside_a_stream_is_blamed_like_one_with_a_status(answering, wh
 )
 def test_an_answer_that_breaks_off_is_not_the_providers_fault(answering, end, fault):
     """The job may be the cause, and would break off at each attempt: such attempts count."""
-    answering.reply = 200, {"Content-Type": "text/event-stream"}, sse([HELLO, *end])
+    answering.reply = 200, {"Content-Type": "text/event-stream"}, sse(HELLO, *end)
 
     assert error_of(answering.url).fault == fault
 
@@ -263,7 +230,7 @@ def test_a_provider_that_cannot_be_reached_is_unavailable():
 def test_a_timeout_before_the_first_token_is_the_providers_unless_the_caller_shortened_it(
     model_url, limits, deadline_seconds, code, fault
 ):
-    """A caller with little patience must not make the provider look broken to all others."""
+    """A caller that waits only briefly must not make the provider look broken to all others."""
     settings = Settings(provider_first_token_seconds=0.3)
 
     error = error_of(model_url, Timeouts.of(limits, deadline_seconds, settings), message="[[offline delay=5]]")

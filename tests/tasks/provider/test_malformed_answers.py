@@ -3,6 +3,7 @@
 import json
 import math
 
+import httpx2
 import pytest
 
 from jobs.errors import ProviderBroken
@@ -150,6 +151,10 @@ def test_half_a_character_at_the_end_is_replaced(parser):
     assert "".join(delta.text for delta in deltas) == "a\ufffd"
 
 
+def reply(data):
+    return httpx2.Response(200, content=json.dumps({"data": data, "model": "e"}))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -168,7 +173,7 @@ def test_half_a_character_at_the_end_is_replaced(parser):
 def test_malformed_vectors_are_broken(data):
     """NaN and Infinity included: JSON does not have them, and strict parsers would reject our answer."""
     with pytest.raises(ProviderBroken):
-        _read_embeddings({"data": data, "model": "e"}, REQUEST)
+        _read_embeddings(reply(data), REQUEST)
 
 
 @pytest.mark.parametrize("second", [[1.0], [1.0, 2.0, 3.0], "AACAPw=="])
@@ -176,11 +181,11 @@ def test_vectors_of_unequal_length_in_one_answer_are_broken(second):
     """Vectors of different lengths cannot be compared with each other."""
     data = [{"index": 0, "embedding": [0.5, 1.0]}, {"index": 1, "embedding": second}]
     with pytest.raises(ProviderBroken):
-        _read_embeddings({"data": data, "model": "e"}, EmbeddingsTask(kind="embeddings", input=("a", "b")))
+        _read_embeddings(reply(data), EmbeddingsTask(kind="embeddings", input=("a", "b")))
 
 
 def test_vectors_sent_as_numbers_are_stored_as_base64():
     """Some servers ignore encoding_format; their vectors must be usable like any others."""
-    answer = _read_embeddings({"data": [{"index": 0, "embedding": [0.5, -1]}], "model": "e"}, REQUEST)
+    answer = _read_embeddings(reply([{"index": 0, "embedding": [0.5, -1]}]), REQUEST)
 
     assert list(unpack(answer.vectors[0])) == [0.5, -1.0]

@@ -17,7 +17,7 @@ from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import get_settings
-from tasks.provider.client import Provider
+from tasks.provider.providers import Providers
 from tasks.provider.quarantine import Quarantine
 from tasks.provider.timeouts import Timeouts
 from tests.support.offline_model import calls, directive, key
@@ -106,7 +106,7 @@ def test_every_kind_of_conversation_works_in_quarantine(request_):
             return [delta async for delta in deltas]
 
     async def run():
-        provider = Provider(get_settings())
+        provider = Providers(get_settings())
         try:
             return await read(Quarantine(1)), await read(provider)
         finally:
@@ -149,7 +149,10 @@ def test_the_child_ends_when_its_worker_is_gone(model_url):
 
 
 def _job_input(request):
-    return json.dumps({"request": request.model_dump(mode="json"), "timeouts": asdict(TIMEOUTS)}).encode() + b"\n"
+    return (
+        json.dumps({"request": request.model_dump(mode="json"), "timeouts": asdict(TIMEOUTS), "target": ""}).encode()
+        + b"\n"
+    )
 
 
 def test_waiting_for_a_quarantine_slot_counts_towards_the_deadline():

@@ -23,9 +23,9 @@ def _poison(message):
 def _wrap(module):
     original = module.Provider.chat
 
-    async def chat(self, request, timeouts):
+    async def chat(self, request, *args):
         _poison(request.message)
-        deltas = original(self, request, timeouts)
+        deltas = original(self, request, *args)
         try:
             async for delta in deltas:
                 yield delta
