@@ -158,12 +158,12 @@ def test_a_cancelled_or_deleted_queued_job_never_calls_the_provider(
 def test_a_job_cancelled_while_it_waits_for_a_retry_is_not_retried(worker, client, http, model_url, stock_control):
     """Over HTTP and by revoke: the time of the retry passes without another call."""
     names = [key(), key()]
-    job_ids = [client.submit(directive("status=429 retry_after=0.7 times=1", name)) for name in names]
+    job_ids = [client.submit(directive("status=500 retry_after=0.7 times=1", name)) for name in names]
     until(lambda: all(client.record(job_id).retry_at_ms for job_id in job_ids))
     assert http.post(f"/api/v1/tasks/{job_ids[0]}/cancel").json["status"] == "cancelled"
     assert revoke(stock_control, job_ids[1]) == {"ok": f"cancelled: {job_ids[1]}"}
 
-    later = client.submit(directive("status=429 retry_after=0.7 times=1", key()))
+    later = client.submit(directive("status=500 retry_after=0.7 times=1", key()))
     assert client.ended(later).attempts == 2
     assert [client.record(job_id).state for job_id in job_ids] == [State.CANCELLED, State.CANCELLED]
     assert [calls(model_url, name)["calls"] for name in names] == [1, 1]

@@ -1,4 +1,4 @@
-"""A cold stop gives running jobs back immediately, uncounted and with their message, on every pool."""
+"""A cold stop gives running jobs back immediately, uncounted, on every pool."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from jobs.priorities import HIGH_PRIORITY
+from jobs import queries
+from jobs.models import WaitReason
 from jobs.states import State
-from jobs.storage import keys
 from tests.support.offline_model import calls, directive, key
 from tests.support.processes import running
 from tests.support.waiting import until
@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.processes]
 JOBS = 3
 BACK_SECONDS = 5.0  # on a busy machine; well below the lease of 15 s, after which recovery would give them back
 POOLS = {"asyncio": [], "threads": ["-P", "threads"], "prefork": ["-P", "prefork"]}
-HIGH_LIST = keys.broker_list(keys.DEFAULT_QUEUE, HIGH_PRIORITY)
 
 
 @pytest.fixture
@@ -73,9 +72,7 @@ def quit_during_warm_stop(worker):
         ("asyncio", quit_during_warm_stop, {}, 0),
     ],
 )
-def test_running_jobs_go_back_uncounted_with_their_messages(
-    start_worker, client, model_url, redis_client, pool, stop, env, code
-):
+def test_running_jobs_go_back_uncounted_and_wait_for_a_slot(start_worker, client, model_url, pool, stop, env, code):
     """Their calls are closed at once; the exit code is the one of a stock Celery worker; no traceback is logged."""
     names = [key() for _ in range(JOBS)]
     with start_worker(*POOLS[pool], **env) as worker:
@@ -87,7 +84,8 @@ def test_running_jobs_go_back_uncounted_with_their_messages(
         assert "Traceback" not in worker.output
 
     assert [charges(client, job_id) for job_id in job_ids] == [(0, 0, 0)] * JOBS
-    assert redis_client.llen(HIGH_LIST) == JOBS
+    places = [client.store.run(queries.queue_position(job_id)) for job_id in job_ids]
+    assert [place.waiting_for for place in places] == [WaitReason.SLOT] * JOBS
     assert [calls(model_url, name)["closed_early"] for name in names] == [1] * JOBS
 
 

@@ -67,7 +67,7 @@ def test_a_cancel_that_redis_has_lost_is_repeated_when_the_message_arrives(
 ):
     """Otherwise the job would wait forever: the worker remembers the revoke and drops every message for it."""
     name = key()
-    job_id = client.submit(directive("status=429 retry_after=60 times=1", name))
+    job_id = client.submit(directive("status=500 retry_after=60 times=1", name))
     until(lambda: client.record(job_id).retry_at_ms)
     lost = {name: redis_client.dump(name) for name in (keys.job(job_id), keys.events(job_id))}
     assert revoke(stock_control, job_id) == {"ok": f"cancelled: {job_id}"}
