@@ -96,7 +96,7 @@ def _build(settings: Settings, worker: str) -> Runtime:
     store = AsyncStore.open(settings)
     message_template = make_message_template(app, settings)
     provider = Provider(settings)
-    document_storage = DocumentStorage(settings)
+    document_storage = DocumentStorage(settings, store, worker)
     heartbeat = Heartbeat(worker, store, connect_async(settings), settings)
     services = AttemptServices(
         settings=settings,
