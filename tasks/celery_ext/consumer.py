@@ -31,6 +31,7 @@ from celery.worker.state import maybe_shutdown, task_ready
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from jobs.storage.keys import DEFAULT_QUEUE
 from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds, reply_name, reply_text
 from tasks.celery_ext.redis_connection import RedisUnusable
 from tasks.celery_ext.shutdown import announce_failure, is_stopping
@@ -91,6 +92,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
     def __init__(self, *args: Any, app: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
         self._failures = 0
         self._ready_at: float | None = None
+        self._has_paused = False
         self._is_rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         without = {"without_mingle": True} if self._is_rabbitmq else {}
         super().__init__(*args, app=app, worker_options={**(worker_options or {}), **without}, **options)
@@ -121,6 +123,28 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         """Let the main thread continue, which otherwise waits up to a second. May be called from any other thread."""
         if self.hub is not None:
             self.hub.call_soon(int)
+
+    def take_jobs(self, is_allowed: bool) -> None:
+        """Stop or resume taking messages of jobs. May be called from any other thread."""
+        self.call_soon(self._resume_taking if is_allowed else self._pause_taking)
+        self.wake()
+
+    def _pause_taking(self) -> None:
+        if DEFAULT_QUEUE in self.app.amqp.queues.consume_from:
+            self._has_paused = True
+            if self.task_consumer is None:  # not connected: without the queue it will connect
+                self.app.amqp.queues.deselect(DEFAULT_QUEUE)
+            else:
+                self.cancel_task_queue(DEFAULT_QUEUE)
+
+    def _resume_taking(self) -> None:
+        """Not if the queue was cancelled by remote control, or if this worker was started for other queues."""
+        if self._has_paused:
+            self._has_paused = False
+            if self.task_consumer is None:
+                self.app.amqp.queues.select_add(self.app.amqp.queues[DEFAULT_QUEUE])
+            else:
+                self.add_task_queue(DEFAULT_QUEUE)
 
     def _take_unless_stopping(self, request: Any) -> None:
         """Return what arrives after a signal to stop, and before the main thread has noticed the signal."""
