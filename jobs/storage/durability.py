@@ -29,6 +29,7 @@ from typing import Any, Final, Self
 from redis.exceptions import RedisError
 
 from jobs.redis_urls import read
+from jobs.repeated_problem import RepeatedProblem
 from jobs.settings import Settings
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
@@ -117,6 +118,7 @@ class WriteSafety:
         self._replica_seen_at = -math.inf
         self._look_again_at = -math.inf
         self._durability = self._durability_for(setting)
+        self._problem = RepeatedProblem()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -142,6 +144,7 @@ class WriteSafety:
     def observe(self, seen: Primary) -> None:
         """Choose the durability for the server that answered. Asks the Sentinels when it has no replica."""
         now = time.monotonic()
+        self._problem.end()
         if seen.replicas:
             self._replica_seen_at = now
         is_alone = not seen.replicas and self._is_alone(seen, now)
@@ -160,7 +163,8 @@ class WriteSafety:
             raise error
         may_have_replicas = self._sentinels is not None or self._replica_seen_at > -math.inf
         self._durability = self._durability_for("replicas=1" if may_have_replicas else "process")
-        logger.warning("durability_unknown reply=NOPERM replicas=%d", self._durability.replicas)
+        if self._problem.is_new(f"NOPERM {self._durability.replicas}"):
+            logger.warning("durability_unknown reply=NOPERM replicas=%d", self._durability.replicas)
         self._look_again_at = time.monotonic() + _ASK_AGAIN_SECONDS
 
     def _is_alone(self, seen: Primary, now: float) -> bool:
