@@ -167,12 +167,18 @@ class Heartbeat:
     async def _renew_leases(self) -> None:
         running_attempts = list(self._running_attempts.values())
         leases = [running_attempt.lease for running_attempt in running_attempts]
-        lost_ids, _ = await asyncio.gather(self._renew(leases), self._report())  # in one round trip
+        renewal, report = await asyncio.gather(  # in one round trip
+            self._renew(leases), self._report(), return_exceptions=True
+        )
+        if isinstance(renewal, BaseException):
+            raise renewal
         for running_attempt in running_attempts:
             lease = running_attempt.lease
-            if lease.job_id in lost_ids and self._is_tracked(running_attempt):
+            if lease.job_id in renewal and self._is_tracked(running_attempt):
                 logger.info("lease_lost job_id=%s attempt=%d", lease.job_id, lease.attempt)
                 running_attempt.stop(StopReason.LEASE_LOST)
+        if isinstance(report, BaseException):
+            raise report
 
     async def _renew(self, leases: list[Lease]) -> frozenset[str]:
         is_worker = self._read_status is not None
