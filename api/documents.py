@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from flask import request, url_for
 
+from api.http.absence import confirmed_not_found
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
 from api.http.upload_parsing import UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
@@ -99,6 +100,7 @@ def show_document(document_id: str) -> Any:
     headers=_ACCEPTED_HEADERS,
 )
 @blueprint.problems(404, 429, 501, 503)
+@confirmed_not_found()
 def delete_document(document_id: str) -> Any:
     """Delete a document and cancel its ingest.
 

@@ -6,6 +6,7 @@ from flask import url_for
 from werkzeug.routing import BaseConverter
 
 from api.document_checks import check_documents
+from api.http.absence import confirmed_not_found
 from api.http.long_poll import Poll, details_when_final, view_when_final
 from api.http.pydantic_smorest import Blueprint
 from api.http.validation import InvalidFields
@@ -136,6 +137,7 @@ def show_result(query: WaitQuery, headers: PollHeaders, task_id: str) -> Any:
     example=examples.CANCELLED_TASK,
 )
 @blueprint.problems(404, 503)
+@confirmed_not_found()
 def cancel_task(task_id: str) -> Any:
     """Cancel a task.
 
@@ -155,6 +157,7 @@ def cancel_task(task_id: str) -> Any:
     headers=ACCEPTED_HEADERS,
 )
 @blueprint.problems(404, 422, 429, 503)
+@confirmed_not_found()
 def retry_task(task_id: str) -> Any:
     """Retry a failed, incomplete or cancelled task.
 
@@ -187,6 +190,7 @@ def retry_tasks(body: RetryFilter) -> Any:
 @blueprint.route("/<id:task_id>", methods=["DELETE"], parameters=[examples.TASK_ID])
 @blueprint.response(204, description="The task was deleted.")
 @blueprint.problems(404, 503)
+@confirmed_not_found()
 def delete_task(task_id: str) -> Any:
     """Delete a task with its request and its result.
 

@@ -1,6 +1,6 @@
 """Builds the file storage, the chunk table and the reader from the settings."""
 
-from documents.chunks.table import ChunkTable
+from documents.chunks.table import ChunkTable, CreationTurn, always
 from documents.files import Files
 from documents.reading.chunking import ChunkSize
 from documents.reading.text_reader import ReadingLimits, TextReader
@@ -14,9 +14,9 @@ def open_files(settings: Settings) -> Files:
     return Files(settings.documents_url, settings.data_dir / "documents", is_document_id)
 
 
-async def open_chunk_table(settings: Settings) -> ChunkTable:
+async def open_chunk_table(settings: Settings, creation_turn: CreationTurn = always) -> ChunkTable:
     root = settings.documents_url or str(settings.data_dir / "documents")
-    return await ChunkTable.open(f"{root.rstrip('/')}/chunks")
+    return await ChunkTable.open(f"{root.rstrip('/')}/chunks", creation_turn)
 
 
 def make_reader(settings: Settings) -> TextReader:

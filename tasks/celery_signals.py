@@ -75,7 +75,9 @@ def start_runtime(sender: Any, **_: Any) -> None:
     pool = sender.controller.pool
     runs_jobs = not pool.uses_semaphore
     drain: Callable[[], None] = runtime().drain if runs_jobs else partial(_signal_children, pool)
-    heartbeat = start_reporting(partial(read_status, sender), partial(stop_worker, sender.hostname), runs_jobs)
+    heartbeat = start_reporting(
+        partial(read_status, sender), sender.take_jobs, partial(stop_worker, sender.hostname), runs_jobs
+    )
     loop = loop_thread().loop
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]

@@ -6,6 +6,7 @@ Not earlier: LanceDB takes 1.6 s and 130 MB, must not be loaded before a fork, a
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from documents.chunks.table import ChunkTable
@@ -15,6 +16,8 @@ from documents.files import Files
 from documents.storage_errors import translate_storage_errors
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
+from jobs.storage import transitions
+from jobs.storage.async_store import AsyncStore
 
 _RETRYABLE = (ReadingInterrupted, FilesUnavailable, ChunksUnavailable)
 
@@ -22,8 +25,11 @@ _RETRYABLE = (ReadingInterrupted, FilesUnavailable, ChunksUnavailable)
 class DocumentStorage:
     """Belongs to the event loop of the process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: AsyncStore, worker: str) -> None:
+        """``worker``: the name of this process."""
         self._settings = settings
+        self._store = store
+        self._worker = worker
         self._open_lock = asyncio.Lock()
         self._chunks: ChunkTable | None = None
         self._files: Files | None = None
@@ -33,7 +39,7 @@ class DocumentStorage:
         """The chunk table, opened once."""
         async with self._open_lock:
             if self._chunks is None:
-                self._chunks = await open_chunk_table(self._settings)
+                self._chunks = await open_chunk_table(self._settings, partial(creation_turn, self._store, self._worker))
             return self._chunks
 
     @asynccontextmanager
@@ -66,6 +72,17 @@ class DocumentStorage:
             if self._files is None:
                 self._files = await asyncio.to_thread(open_files, self._settings)
             return self._files
+
+
+@asynccontextmanager
+async def creation_turn(store: AsyncStore, worker: str, table: str) -> AsyncIterator[bool]:
+    """Yields whether this worker may create the table of chunks. No other worker may until the end of the block."""
+    is_granted = await store.run(transitions.document.lock_table(table, worker))
+    try:
+        yield is_granted
+    finally:
+        if is_granted:
+            await store.run(transitions.document.unlock_table(table, worker))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from jobs.errors import StoreUnavailable
 from jobs.models import Lease
+from jobs.repeated_problem import RepeatedProblem
 from jobs.settings import Settings
 from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
@@ -119,6 +120,7 @@ class Heartbeat:
         self._read_status: Callable[[], WorkerStatus] | None = None
         self._was_taking = False  # at the last report
         self._is_due = asyncio.Event()
+        self._problem = RepeatedProblem()
 
     def report(self, read_status: Callable[[], WorkerStatus]) -> None:
         """Report this status with each heartbeat. May be called from any thread."""
@@ -154,7 +156,10 @@ class Heartbeat:
             except StoreUnavailable:
                 logger.info("heartbeat_stopped")  # with the process
             except Exception as error:  # noqa: BLE001  # one failed heartbeat must not cost every lease
-                logger.error("heartbeat_failed error=%s", type(error).__name__)  # noqa: TRY400
+                if self._problem.is_new(type(error).__name__):
+                    logger.error("heartbeat_failed error=%s", type(error).__name__)  # noqa: TRY400
+            else:
+                self._problem.end()
             await self._wait(self._settings.heartbeat_seconds - (time.monotonic() - started))
 
     async def _wait(self, seconds: float) -> None:
@@ -171,12 +176,18 @@ class Heartbeat:
     async def _renew_leases(self) -> None:
         running_attempts = list(self._running_attempts.values())
         leases = [running_attempt.lease for running_attempt in running_attempts]
-        lost_ids, _ = await asyncio.gather(self._renew(leases), self._report())  # in one round trip
+        renewal, report = await asyncio.gather(  # in one round trip
+            self._renew(leases), self._report(), return_exceptions=True
+        )
+        if isinstance(renewal, BaseException):
+            raise renewal
         for running_attempt in running_attempts:
             lease = running_attempt.lease
-            if lease.job_id in lost_ids and self._is_tracked(running_attempt):
+            if lease.job_id in renewal and self._is_tracked(running_attempt):
                 logger.info("lease_lost job_id=%s attempt=%d", lease.job_id, lease.attempt)
                 running_attempt.stop(StopReason.LEASE_LOST)
+        if isinstance(report, BaseException):
+            raise report
 
     async def _renew(self, leases: list[Lease]) -> frozenset[str]:
         is_worker = self._read_status is not None
@@ -193,21 +204,21 @@ class Heartbeat:
 
     async def listen_forever(self) -> None:
         """Stop cancelled attempts immediately. The next renewal detects a cancel that was missed during an outage."""
-        refusal = ""
+        problem = RepeatedProblem()
         while True:
             try:
                 async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(keys.CANCELLED_CHANNEL)
                     while True:
                         message = await channel.get_message(timeout=self._settings.heartbeat_seconds)
+                        problem.end()
                         if message is not None:
                             self._on_cancelled(message["data"].decode())
             except RedisError as error:
                 if not is_not_now(error):
                     raise
-                if isinstance(error, ResponseError) and first_word(error) != refusal:
-                    refusal = first_word(error)
-                    logger.warning("listener_refused reply=%s", refusal)
+                if isinstance(error, ResponseError) and problem.is_new(first_word(error)):
+                    logger.warning("listener_refused reply=%s", first_word(error))
                 await asyncio.sleep(_LISTEN_RETRY_SECONDS)
 
     def _on_cancelled(self, job_id: str) -> None:

@@ -23,6 +23,7 @@ from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
 from jobs.workers import WorkerStatus
 from tasks import app
+from tasks.attempt.claim_gate import ClaimGate
 from tasks.attempt.steps import AttemptServices
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.document_storage import DocumentStorage
@@ -100,7 +101,7 @@ def _build(settings: Settings, worker: str) -> Runtime:
     message_template = make_message_template(app, settings)
     governor = Governor(store, settings)
     provider = Providers(settings, governor)
-    document_storage = DocumentStorage(settings)
+    document_storage = DocumentStorage(settings, store, worker)
     publisher = Publisher(app, settings)
     outbox = Outbox(store, message_template, publisher)
     heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
@@ -115,8 +116,10 @@ def _build(settings: Settings, worker: str) -> Runtime:
         provider=provider,
         quarantine=Quarantine(settings.quarantine_processes),
         documents=DocumentServices(settings, store, document_storage, provider, governor),
+        claim_gate=ClaimGate(store),
     )
     background_tasks = (
+        services.claim_gate.watch_forever,
         heartbeat.renew_forever,
         heartbeat.listen_forever,
         Recovery(worker, store, message_template, publisher, settings).run_forever,
@@ -128,26 +131,36 @@ def _build(settings: Settings, worker: str) -> Runtime:
 
 
 def start_reporting(
-    read_status: Callable[[], WorkerStatus], end_process: Callable[[], None], runs_jobs: bool
+    read_status: Callable[[], WorkerStatus],
+    take_jobs: Callable[[bool], None],
+    end_process: Callable[[], None],
+    runs_jobs: bool,
 ) -> Heartbeat:
-    """Report the worker's status with each heartbeat. ``end_process`` is called if a background task fails."""
+    """Report the worker's status with each heartbeat.
+
+    ``take_jobs`` is called with whether the worker may take jobs, ``end_process`` if a background task fails.
+    """
     if runs_jobs:
         current = runtime()
         current.end_process, heartbeat = end_process, current.services.heartbeat
+        gate = current.services.claim_gate
     else:
-        heartbeat = _build_parent_heartbeat(get_settings(), end_process)
+        heartbeat, gate = _start_parent(get_settings(), end_process)
     heartbeat.report(read_status)
+    loop_thread().loop.call_soon_threadsafe(gate.notify, take_jobs)
     loop_thread().loop.call_soon_threadsafe(heartbeat.renew_soon)
     return heartbeat
 
 
-def _build_parent_heartbeat(settings: Settings, end_process: Callable[[], None]) -> Heartbeat:
-    """The heartbeat of prefork's parent, which holds no leases."""
+def _start_parent(settings: Settings, end_process: Callable[[], None]) -> tuple[Heartbeat, ClaimGate]:
+    """The heartbeat and the gate of prefork's parent, which holds no leases but takes the jobs of its children."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    message_template = make_message_template(app, settings)
-    heartbeat = Heartbeat(worker, AsyncStore.open(settings), connect_async(settings), message_template, settings)
-    loop_thread().loop.call_soon_threadsafe(_start_background_task, heartbeat.renew_forever, end_process)
-    return heartbeat
+    store, message_template = AsyncStore.open(settings), make_message_template(app, settings)
+    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
+    gate = ClaimGate(store)
+    for background_task in (heartbeat.renew_forever, gate.watch_forever):
+        loop_thread().loop.call_soon_threadsafe(_start_background_task, background_task, end_process)
+    return heartbeat, gate
 
 
 def _start_background_tasks(new_runtime: Runtime) -> None:

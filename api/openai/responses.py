@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from api.http.absence import confirmed_not_found
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.encoding import items
@@ -94,6 +95,7 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
     example=examples.CANCELLED,
 )
 @blueprint.problems(400, 404, 503)
+@confirmed_not_found()
 def cancel_response(response_id: str) -> Any:
     """Cancel a background response.
 
@@ -120,6 +122,7 @@ def cancel_response(response_id: str) -> Any:
     200, response_schemas.DeletedResponse, description="The response was deleted.", example=examples.DELETED
 )
 @blueprint.problems(404, 503)
+@confirmed_not_found()
 def delete_response(response_id: str) -> Any:
     """Delete a response.
 

@@ -7,6 +7,10 @@ interrupted ingest therefore needs no clean-up and no completeness flag. Two con
 detects that both wrote the same keys and retries the second on top of the first. Any number of processes may read and
 write.
 
+Lance does not create a table atomically (lance#4451): a process that creates a table at the same time as another one
+may replace the other's table, with all chunks in it. So a process waits for its turn to create one (``CreationTurn``),
+or until another process has created it.
+
 There is one table per model, so vectors of two models can never be compared. A search does not find documents that were
 stored with another model; the caller checks for them with `documents_of_other_models`.
 
@@ -18,9 +22,11 @@ search.py and index_maintenance.py, which need LanceDB.
 import asyncio
 import hashlib
 import importlib
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from documents.errors import ChunksUnavailable, DocumentsNotInstalled
 from documents.models import Chunk, EmbeddingModel, SearchHit
@@ -31,21 +37,31 @@ if TYPE_CHECKING:
     from lancedb.expr import Expr
 
 _PREFIX: Final = "chunks_"
-_MAX_CREATE_ATTEMPTS: Final = 10  # processes that may create a table simultaneously
+_CREATE_SECONDS: Final = 90.0  # longer than a process that dies while it creates a table keeps others from doing so
+_CREATE_POLL_SECONDS: Final = 0.1
 _INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's defaults are 6 GB and 1 GB per process
 _METADATA_CACHE_BYTES: Final = 64 * 1024**2
+# Takes a table's name. Enters with whether this process may create the table; no other process may until it exits.
+CreationTurn: TypeAlias = Callable[[str], AbstractAsyncContextManager[bool]]
+
+
+def always(_: str) -> AbstractAsyncContextManager[bool]:
+    """The turn of a process that writes alone."""
+    return nullcontext(enter_result=True)
 
 
 class ChunkTable:
     """The chunks of all documents. Safe to share between the coroutines of one event loop."""
 
-    def __init__(self, connection: "AsyncConnection") -> None:
+    def __init__(self, connection: "AsyncConnection", creation_turn: CreationTurn) -> None:
         self._connection = connection
+        self._creation_turn = creation_turn
+        self._creation_lock = asyncio.Lock()
         self._open_tables: dict[str, AsyncTable] = {}  # an open table detects the commits of other processes
         self._maintenance_lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str) -> "ChunkTable":
+    async def open(cls, url: str, creation_turn: CreationTurn = always) -> "ChunkTable":
         """Open a folder or the URL of an object store (s3://, gs://, abfss://; credentials from the environment)."""
         try:
             lancedb = await asyncio.to_thread(importlib.import_module, "lancedb")
@@ -53,7 +69,9 @@ class ChunkTable:
             raise DocumentsNotInstalled from None
         no_staleness = timedelta(0)  # each call sees all commits of other processes
         caches = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
-        return cls(await lancedb.connect_async(url, read_consistency_interval=no_staleness, session=caches))
+        return cls(
+            await lancedb.connect_async(url, read_consistency_interval=no_staleness, session=caches), creation_turn
+        )
 
     async def replace(
         self, document_id: str, tenant: str, model: EmbeddingModel, chunks: Sequence[Chunk], vectors: Sequence[bytes]
@@ -156,18 +174,30 @@ class ChunkTable:
         from documents.chunks.rows import chunk_schema
 
         if (table := self._open_tables.get(_table_name(model))) is None:
-            table = await self._create_table(_table_name(model), chunk_schema(model))
+            async with self._creation_lock:
+                table = await self._wait_for_table(_table_name(model), chunk_schema(model))
             await create_indexes(table)
         return table
 
-    async def _create_table(self, name: str, schema: "pa.Schema") -> "AsyncTable":
-        """Create or open the table. When several processes create it simultaneously, all but one fail and retry."""
-        for _ in range(_MAX_CREATE_ATTEMPTS):
-            try:
-                return await self._connection.create_table(name, schema=schema, exist_ok=True)
-            except RuntimeError:
-                continue
+    async def _wait_for_table(self, name: str, schema: "pa.Schema") -> "AsyncTable":
+        """Open the table. If there is none, wait until this process has its turn or another one has created it."""
+        end = time.monotonic() + _CREATE_SECONDS
+        while time.monotonic() < end:
+            if (table := await self._open_existing(name)) is not None:
+                return table
+            async with self._creation_turn(name) as may_create:
+                if may_create and (table := await self._create_missing(name, schema)) is not None:
+                    return table
+            await asyncio.sleep(_CREATE_POLL_SECONDS)
         raise ChunksUnavailable("the chunk table could not be created; try again")
+
+    async def _create_missing(self, name: str, schema: "pa.Schema") -> "AsyncTable | None":
+        """None if another process creates it at the same time: one of an older version does not wait for its turn."""
+        if (table := await self._open_existing(name)) is not None:  # another process has just had its turn
+            return table
+        with suppress(RuntimeError):
+            return await self._connection.create_table(name, schema=schema, exist_ok=True)
+        return None
 
 
 def _table_name(model: EmbeddingModel) -> str:

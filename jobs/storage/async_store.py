@@ -56,6 +56,8 @@ class AsyncStore:
         self._last_refusal = ""  # first word of the reply
         self._logged_at = -math.inf
         self._waits_for_redis = True
+        self.unsafe = asyncio.Event()  # set while the latest write was not as safe as it must be
+        self.unsafe_problem = ""
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -155,7 +157,8 @@ class AsyncStore:
 
     async def _replies(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """The replies; NotSafe for a command that took effect but is not yet as safe as it must be."""
-        durability = await self._durability() if any(command.must_be_safe for command in commands) else Durability()
+        must_be_safe = any(command.must_be_safe for command in commands)
+        durability = await self._durability() if must_be_safe else Durability()
         replies, problem = await self._send([command.arguments for command in commands], durability)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
@@ -163,12 +166,21 @@ class AsyncStore:
             problem = problem or later_problem
             for i, reply in zip(unknown, answers, strict=True):
                 replies[i] = reply
+        if must_be_safe:
+            self._note_safety(problem)
         if problem is not None:
             return [
                 problem if command.must_be_safe and not isinstance(reply, Exception) else reply
                 for command, reply in zip(commands, replies, strict=True)
             ]
         return replies
+
+    def _note_safety(self, problem: NotSafe | None) -> None:
+        if problem is None:
+            self.unsafe.clear()
+        else:
+            self.unsafe_problem = str(problem)
+            self.unsafe.set()
 
     async def _send(
         self, arguments: list[tuple[Argument, ...]], durability: Durability

@@ -29,6 +29,7 @@ from typing import Any, Final, Self
 from redis.exceptions import RedisError
 
 from jobs.redis_urls import read
+from jobs.repeated_problem import RepeatedProblem
 from jobs.settings import Settings
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
@@ -41,6 +42,10 @@ logger = logging.getLogger(__name__)
 _REPLICA_WAIT_MS: Final = 300  # a replica that is up acknowledges within a few ms; a caller gets its 503 soon
 _DISK_WAIT_MS: Final = 1_500  # appendfsync everysec syncs once a second
 _ERR: Final = "ERR"
+NO_DISK: Final = (
+    "CHATQUEUE_DURABILITY=disk, but Redis cannot sync its disk: set appendonly yes, and use Redis 7.2 or newer, or "
+    "Valkey; or choose another CHATQUEUE_DURABILITY"
+)
 _FRESH_PING_MS: Final = 2_500  # Sentinels ping each other every second
 _PART_OF_TIMEOUT: Final = 0.75  # of a call to Redis: the reply must arrive before the call counts as unanswered
 _LOOK_AGAIN_SECONDS: Final = 10.0  # a replica that was added is used this soon
@@ -56,6 +61,7 @@ class Durability:
     disk: bool = False
     replicas: int = 0
     wait_ms: int = 0
+    setting: str = "auto"  # what asks for it
 
     @property
     def barrier(self) -> tuple[tuple[Argument, ...], ...]:
@@ -73,14 +79,15 @@ class Durability:
         if self.disk and reply[0] < 1:
             raise NotSafe("Redis has not written to its disk in time")
         if self.replicas and reply < self.replicas:
-            raise NotSafe(f"only {reply} of {self.replicas} replicas of Redis have the write")
+            by_setting = "" if self.setting == "auto" else f", and CHATQUEUE_DURABILITY={self.setting} asks for them"
+            raise NotSafe(f"only {reply} of {self.replicas} replicas of Redis have the write{by_setting}")
 
     def _problem(self, word: str) -> str:
         """Why the barrier's last command was refused. The rest of its reply may name a user."""
         if word != _ERR:
             return f"Redis does not make the write safe ({word})"
         if self.disk:
-            return "Redis cannot sync its disk: set appendonly yes, and use Redis 7.2 or newer, or Valkey"
+            return NO_DISK
         return "Redis has become a replica, or cannot wait for its replicas"
 
 
@@ -111,6 +118,7 @@ class WriteSafety:
         self._replica_seen_at = -math.inf
         self._look_again_at = -math.inf
         self._durability = self._durability_for(setting)
+        self._problem = RepeatedProblem()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -136,6 +144,7 @@ class WriteSafety:
     def observe(self, seen: Primary) -> None:
         """Choose the durability for the server that answered. Asks the Sentinels when it has no replica."""
         now = time.monotonic()
+        self._problem.end()
         if seen.replicas:
             self._replica_seen_at = now
         is_alone = not seen.replicas and self._is_alone(seen, now)
@@ -154,7 +163,8 @@ class WriteSafety:
             raise error
         may_have_replicas = self._sentinels is not None or self._replica_seen_at > -math.inf
         self._durability = self._durability_for("replicas=1" if may_have_replicas else "process")
-        logger.warning("durability_unknown reply=NOPERM replicas=%d", self._durability.replicas)
+        if self._problem.is_new(f"NOPERM {self._durability.replicas}"):
+            logger.warning("durability_unknown reply=NOPERM replicas=%d", self._durability.replicas)
         self._look_again_at = time.monotonic() + _ASK_AGAIN_SECONDS
 
     def _is_alone(self, seen: Primary, now: float) -> bool:
@@ -165,9 +175,12 @@ class WriteSafety:
     def _durability_for(self, setting: str) -> Durability:
         """The durability of a setting; for ``auto`` until the server has been asked."""
         if setting == "disk":
-            return Durability(disk=True, wait_ms=self._wait_ms(_DISK_WAIT_MS))
+            return Durability(disk=True, wait_ms=self._wait_ms(_DISK_WAIT_MS), setting=setting)
         if setting.startswith("replicas="):
-            return Durability(replicas=int(setting.removeprefix("replicas=")), wait_ms=self._wait_ms(_REPLICA_WAIT_MS))
+            replicas = int(setting.removeprefix("replicas="))
+            return Durability(
+                replicas=replicas, wait_ms=self._wait_ms(_REPLICA_WAIT_MS), setting="auto" if self._is_auto else setting
+            )
         return Durability()
 
     def _wait_ms(self, longest: float) -> int:

@@ -48,6 +48,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:documents:{tenant} | zset: document by order of upload | document_add; document_purge, document_forget remove | as the record |
 | cq:document-by-hash:{tenant}:{digest} | string: the document with this content | document_add; document_remove, document_forget remove | until the document is deleted |
 | cq:tombstones | zset: deleted document by the time to check for data that remains, ms | document_remove, document_purge; drop_tombstone removes | an entry until an hour after its record |
+| cq:chunk-table:{name} | string: the worker that creates this table of chunks | leader | until the table exists, at most a minute |
 | cq:primary | hash: run id of the server that holds the records, and since when | note_primary | kept |
 | cq:barrier | string, empty: a write whose safety shows that of every write before it | durability.py | kept |
 | cq:probe | string: the readiness check's write | write_probe | ten seconds |
@@ -171,6 +172,10 @@ def documents(tenant: str) -> str:
 
 def document_by_hash(tenant: str, sha256: str) -> str:
     return f"cq:document-by-hash:{tenant}:{sha256}"
+
+
+def chunk_table(name: str) -> str:
+    return f"cq:chunk-table:{name}"
 
 
 def throughput(now_seconds: float) -> tuple[list[str], int]:

@@ -5,8 +5,10 @@ from typing import Any, Final
 from jobs.base import FrozenModel
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
+from jobs.storage.durability import NO_DISK
 
 MIN_REDIS_VERSION: Final = (7, 0)  # BLMPOP: many messages in one round trip
+_DISK_REDIS_VERSION: Final = (7, 2)  # WAITAOF
 _PROBE_TTL_SECONDS: Final = 10
 
 
@@ -18,11 +20,14 @@ class ServerInfo(FrozenModel):
     maxmemory_bytes: int
     maxmemory_policy: str
     has_append_only_file: bool
-    redis_version: tuple[int, ...] = MIN_REDIS_VERSION
+    redis_version: tuple[int, ...] = MIN_REDIS_VERSION  # Valkey reports the Redis with which it is compatible
+    replicas: int = 0
 
-    @property
-    def hazards(self) -> tuple[str, ...]:
-        """Each server setting that can lose accepted jobs or stop them from running, with the setting to use."""
+    def hazards(self, durability: str) -> tuple[str, ...]:
+        """Each server setting that can lose accepted jobs or stop them from running, with the setting to use.
+
+        ``durability``: the setting of this program.
+        """
         found = []
         if self.redis_version < MIN_REDIS_VERSION:
             found.append(
@@ -33,7 +38,13 @@ class ServerInfo(FrozenModel):
                 f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), which loses jobs: "
                 "set maxmemory-policy noeviction"
             )
-        if not self.has_append_only_file:
+        if durability == "disk" and (not self.has_append_only_file or self.redis_version < _DISK_REDIS_VERSION):
+            found.append(NO_DISK)
+        elif durability.startswith("replicas=") and self.replicas < int(durability.removeprefix("replicas=")):
+            found.append(
+                f"CHATQUEUE_DURABILITY={durability}, but Redis has {self.replicas}: no job is accepted until then"
+            )
+        if not self.has_append_only_file and durability != "disk":
             found.append("Redis has no append-only file and loses jobs when it restarts: set appendonly yes")
         return tuple(found)
 
@@ -50,6 +61,7 @@ def server_info() -> Command[ServerInfo]:
             maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
             has_append_only_file=bool(int(info.get("aof_enabled", 0))),
             redis_version=tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdecimal()),
+            replicas=int(info.get("connected_slaves", 0)),
         )
 
     return plain_command("INFO", read=read)

@@ -55,22 +55,29 @@ class Store:
 
     def _replies(self, commands: list[Command[T]]) -> list[Any]:
         must_be_safe = any(command.must_be_safe for command in commands)
-        replies = self._send([command.encoded() for command in commands], must_be_safe)
+        replies, problem = self._send([command.encoded() for command in commands], must_be_safe)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:
-            answers = self._send([with_script_source(commands[i]) for i in unknown], must_be_safe)
+        if unknown:  # sent again even if the first writes are not safe: a cancel takes effect at once
+            answers, later_problem = self._send([with_script_source(commands[i]) for i in unknown], must_be_safe)
+            problem = problem or later_problem
             for i, reply in zip(unknown, answers, strict=True):
                 replies[i] = reply
+        if problem is not None:
+            self._leave_server()
+            raise translate(problem) from problem
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise translate(reply) from reply
         return replies
 
-    def _send(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> list[Any]:
-        """Retries once if the connection was closed, perhaps while idle in the pool; never after a timeout."""
+    def _send(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> tuple[list[Any], NotSafe | None]:
+        """The replies, and why the writes are not safe, if they are not.
+
+        Retries once if the connection was closed, perhaps while idle in the pool; never after a timeout.
+        """
         try:
             return self._send_once(arguments, must_be_safe)
-        except (RedisTimeoutError, NotSafe) as error:
+        except RedisTimeoutError as error:
             self._leave_server()
             raise translate(error) from error
         except RedisConnectionError:
@@ -82,7 +89,7 @@ class Store:
         except RedisError as error:  # of the question for replicas
             raise translate(error) from error
 
-    def _send_once(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> list[Any]:
+    def _send_once(self, arguments: list[tuple[Argument, ...]], must_be_safe: bool) -> tuple[list[Any], NotSafe | None]:
         durability = self._durability() if must_be_safe else Durability()
         with self._client.pipeline(transaction=False) as pipeline:
             for command in (*arguments, *durability.barrier):
@@ -91,8 +98,11 @@ class Store:
         if any(map(must_reconnect, replies)):
             self._leave_server()
         elif durability.barrier:
-            durability.check(replies[-1])
-        return replies[: len(arguments)]
+            try:
+                durability.check(replies[-1])
+            except NotSafe as error:
+                return replies[: len(arguments)], error
+        return replies[: len(arguments)], None
 
     def _durability(self) -> Durability:
         if self._safety.must_look:

@@ -8,6 +8,9 @@ first wait, so after a fork each worker process gets its own.
 
 Why no wake-up is lost: a waiter is woken when its subscription is confirmed, also after a reconnection, and checks
 again. That check sees every change before the confirmation; every change after it is published to the thread.
+
+Logs:
+    listener_disconnected  reply: waiters check every few seconds meanwhile; tried again, and logged when it changes
 """
 
 import logging
@@ -26,9 +29,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from jobs.errors import StoreUnavailable
+from jobs.repeated_problem import RepeatedProblem
 from jobs.storage import keys
 from jobs.storage.commands import text
-from jobs.storage.reply_errors import translate
+from jobs.storage.reply_errors import first_word, translate
 from jobs.watch.waiters import Subscription, Waiter
 
 T = TypeVar("T")
@@ -46,6 +50,7 @@ class ChangeListener:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._closed = False
+        self._problem = RepeatedProblem()
         self._reset_after_fork()
         this = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _reset_after_fork(this))
@@ -158,7 +163,8 @@ class ChangeListener:
                 with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
                     self._listen(pubsub)
             except Exception as error:  # noqa: BLE001  # without the thread every waiter would depend on its slow recheck
-                logger.warning("listener_disconnected error=%s", type(error).__name__)
+                if self._problem.is_new(first_word(error)):
+                    logger.warning("listener_disconnected reply=%s", first_word(error))
                 time.sleep(RECONNECT_SECONDS)
             with self._lock:
                 self._confirmed.clear()
@@ -173,11 +179,14 @@ class ChangeListener:
             message = pubsub.get_message(timeout=PING_AFTER_SECONDS)
             if message is not None:
                 is_pinged = False
+                if text(message["channel"]) != self._control:  # its subscription alone is not enough
+                    self._problem.end()
                 self._dispatch(message)
             elif is_pinged:
                 raise RedisConnectionError("the subscriber's connection is silent")
             else:
                 is_pinged = True
+                self._problem.end()
                 pubsub.ping()
 
     def _sync_subscriptions(self, pubsub: PubSub, subscribed: set[str]) -> None:

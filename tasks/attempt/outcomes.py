@@ -45,6 +45,7 @@ class Drained:
 Failure: TypeAlias = AttemptError | Drained | Skipped  # how an attempt without an answer ends
 
 UNABLE = "unable"  # the reason of a job that was put back because this worker lacks what the job needs
+NOT_SAFE = "writes_not_safe"  # the job was not claimed, and another worker may be able to
 LEASE_LOST = Skipped(StopReason.LEASE_LOST.value)
 
 

@@ -22,7 +22,19 @@ from jobs.storage.async_store import AsyncStore
 from jobs.storage.commands import Command
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions import AttemptEnd, Behind, ClaimResult, NotClaimed, PendingEvents, Unable, UnreadableClaim
-from tasks.attempt.outcomes import LEASE_LOST, UNABLE, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
+from tasks.attempt.claim_gate import ClaimGate
+from tasks.attempt.outcomes import (
+    LEASE_LOST,
+    NOT_SAFE,
+    UNABLE,
+    Drained,
+    Failure,
+    Finished,
+    Outcome,
+    Retrying,
+    Skipped,
+    classify,
+)
 from tasks.attempt.put_backs import PutBackLog
 from tasks.documents.services import DocumentServices
 from tasks.governor import Governor
@@ -55,12 +67,15 @@ class AttemptServices:
     provider: Providers
     quarantine: Quarantine
     documents: DocumentServices
+    claim_gate: ClaimGate
     put_backs: PutBackLog = field(default_factory=PutBackLog)
 
 
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
     try:
+        if not await services.claim_gate.may_claim():
+            return Skipped(NOT_SAFE)
         outcome = await _attempt(services, job_id)
         await services.outbox.publish()
     except StoreUnavailable:

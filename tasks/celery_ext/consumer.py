@@ -10,8 +10,7 @@ the consumer. While RabbitMQ is short of memory it stops reading from such a con
 take the messages that wait. What mingle shares (revoked ids) is in the records.
 
 Logs:
-    broker_unavailable  problem, reply, text: the broker cannot be reached or refuses something; tried again. When a
-                        connection that worked has failed, Celery logs "Connection to broker lost" with the reply.
+    broker_unavailable, broker_available  see reconnect_log.py
     worker_cannot_take_jobs  error, reply: the broker can never serve this worker
 """
 
@@ -31,7 +30,9 @@ from celery.worker.state import maybe_shutdown, task_ready
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds, reply_name, reply_text
+from jobs.storage.keys import DEFAULT_QUEUE
+from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds
+from tasks.celery_ext.reconnect_log import ReconnectLog
 from tasks.celery_ext.redis_connection import RedisUnusable
 from tasks.celery_ext.shutdown import announce_failure, is_stopping
 
@@ -91,6 +92,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
     def __init__(self, *args: Any, app: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
         self._failures = 0
         self._ready_at: float | None = None
+        self._has_paused = False
+        self._reconnect_log = ReconnectLog()
         self._is_rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         without = {"without_mingle": True} if self._is_rabbitmq else {}
         super().__init__(*args, app=app, worker_options={**(worker_options or {}), **without}, **options)
@@ -122,6 +125,28 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         if self.hub is not None:
             self.hub.call_soon(int)
 
+    def take_jobs(self, is_allowed: bool) -> None:
+        """Stop or resume taking messages of jobs. May be called from any other thread."""
+        self.call_soon(self._resume_taking if is_allowed else self._pause_taking)
+        self.wake()
+
+    def _pause_taking(self) -> None:
+        if DEFAULT_QUEUE in self.app.amqp.queues.consume_from:
+            self._has_paused = True
+            if self.task_consumer is None:  # not connected: without the queue it will connect
+                self.app.amqp.queues.deselect(DEFAULT_QUEUE)
+            else:
+                self.cancel_task_queue(DEFAULT_QUEUE)
+
+    def _resume_taking(self) -> None:
+        """Not if the queue was cancelled by remote control, or if this worker was started for other queues."""
+        if self._has_paused:
+            self._has_paused = False
+            if self.task_consumer is None:
+                self.app.amqp.queues.select_add(self.app.amqp.queues[DEFAULT_QUEUE])
+            else:
+                self.add_task_queue(DEFAULT_QUEUE)
+
     def _take_unless_stopping(self, request: Any) -> None:
         """Return what arrives after a signal to stop, and before the main thread has noticed the signal."""
         if is_stopping():
@@ -132,20 +157,26 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
 
     def on_ready(self) -> None:
         self._ready_at = time.monotonic()
+        self.timer.call_after(_STABLE_SECONDS, self._note_stable, (self._ready_at,))
         super().on_ready()
+
+    def _note_stable(self, ready_at: float) -> None:
+        if self._ready_at == ready_at:
+            self._reconnect_log.recovered()
 
     def ensure_connected(self, conn: Any) -> Any:
         """Try until the broker can be reached. A refusal is raised, and ``start`` calls one of the methods below."""
         intervals = {"interval_start": 1, "interval_step": 1, "interval_max": MAX_PAUSE_SECONDS}
-        conn.ensure_connection(lambda error, _: _log(error), callback=maybe_shutdown, **intervals)
+        conn.ensure_connection(lambda error, _: self._reconnect_log.log(error), callback=maybe_shutdown, **intervals)
         self.first_connection_attempt = False
         return conn
 
     def on_connection_error_before_connected(self, exc: BaseException) -> None:
-        _log(exc)
+        self._reconnect_log.log(exc)
         self._pause(exc)
 
     def on_connection_error_after_connected(self, exc: BaseException) -> None:
+        self._reconnect_log.failed(exc)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CPendingDeprecationWarning)  # about a setting that celeryconfig.py sets
             super().on_connection_error_after_connected(exc)
@@ -170,9 +201,3 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         while time.monotonic() < deadline:
             maybe_shutdown()
             time.sleep(_POLL_SECONDS)
-
-
-def _log(error: BaseException) -> None:
-    logger.warning(
-        "broker_unavailable problem=%s reply=%s text=%r", broker_problem(error), reply_name(error), reply_text(error)
-    )

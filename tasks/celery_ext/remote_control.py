@@ -23,12 +23,14 @@ from celery.signals import task_revoked
 from celery.utils.functional import maybe_list
 from celery.worker import control
 from celery.worker import state as worker_state
+from redis.exceptions import RedisError
 
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.models import is_job_id
 from jobs.settings import get_settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.reply_errors import first_word
 from jobs.storage.sync_store import Store
 
 logger = logging.getLogger(__name__)
@@ -77,6 +79,9 @@ def _revoke_jobs(job_ids: list[str]) -> Reply:
     except (QueueFull, StoreUnavailable) as error:
         logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), error.code)
         return {"error": error.message}
+    except RedisError as error:  # its text may quote keys, and Celery would log it with a traceback
+        logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), first_word(error))
+        return {"error": f"Redis refuses to cancel ({first_word(error)}); the other jobs may be cancelled"}
     _mark_revoked_in_celery(outcomes)
     return {"ok": "; ".join(f"{outcome}: {', '.join(ids)}" for outcome, ids in outcomes.items())}
 
@@ -84,7 +89,7 @@ def _revoke_jobs(job_ids: list[str]) -> Reply:
 def _cancel_jobs(job_ids: list[str]) -> dict[str, list[str]]:
     """The ids by outcome of the cancel, in one round trip.
 
-    Raises StoreUnavailable, and QueueFull when Redis is out of memory.
+    Raises StoreUnavailable, QueueFull when Redis is out of memory, and RedisError when a record is damaged.
     """
     settings = get_settings()
     outcomes = _store().run_all([transitions.cancel(job_id, DEFAULT_QUEUE, settings) for job_id in job_ids])

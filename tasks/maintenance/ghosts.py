@@ -10,11 +10,13 @@ the next transition of the job writes its entries again, and a record of an ende
 Survives running twice, late or in two workers: a job with a record is never dropped. A new leader starts a new round.
 
 Logs:
-    ghosts_dropped  jobs, documents: how many this round has dropped; once per round, at its end
+    ghosts_dropped  jobs, documents: how many were dropped since the line before; at most once a minute
 """
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +29,7 @@ from tasks.maintenance.tick import Tick
 logger = logging.getLogger(__name__)
 
 _PAGE_SIZE: Final = 250  # about 1 ms of Redis' time
+_LOG_SECONDS: Final = 60.0
 
 
 class GhostSweep:
@@ -39,8 +42,9 @@ class GhostSweep:
         )
         self._position = 0
         self._start = 0  # in the index: entries that come or go meanwhile may hide one from this round
-        self._jobs = 0
+        self._jobs = 0  # not yet logged
         self._documents = 0
+        self._logged_at = -math.inf
 
     async def drop_ghosts(self, tick: Tick) -> None:
         """Check the next page of the round."""
@@ -56,6 +60,7 @@ class GhostSweep:
             self._documents += len(ghosts)
         if ghosts:
             await tick.store.run(transitions.count_ghosts(len(ghosts)))
+        self._log_when_due()
         self._start += len(ids) - len(ghosts)
         if len(ids) < _PAGE_SIZE:
             self._end_index()
@@ -63,10 +68,12 @@ class GhostSweep:
     def _end_index(self) -> None:
         self._start = 0
         self._position = (self._position + 1) % len(self._indexes)
-        if self._position == 0:
-            if self._jobs or self._documents:
-                logger.warning("ghosts_dropped jobs=%d documents=%d", self._jobs, self._documents)
-            self._jobs = self._documents = 0
+
+    def _log_when_due(self) -> None:
+        now = time.monotonic()
+        if (self._jobs or self._documents) and now - self._logged_at >= _LOG_SECONDS:
+            logger.warning("ghosts_dropped jobs=%d documents=%d", self._jobs, self._documents)
+            self._jobs, self._documents, self._logged_at = 0, 0, now
 
 
 def _job_indexes(queue: str) -> tuple[str, ...]:

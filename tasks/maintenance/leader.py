@@ -5,7 +5,7 @@ may still be working when the next leader starts. So every maintenance task must
 simultaneously.
 
 Logs:
-    maintenance_failed  task, error: a run raised; it is repeated after the usual interval
+    maintenance_failed  task, error: a run raised; it is repeated after the usual interval, and logged when it changes
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
+from jobs.repeated_problem import RepeatedProblem
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 
@@ -28,11 +29,15 @@ async def run_while_leader(
 
     ``worker`` is its name in the lock, ``task`` the name in the log.
     """
+    problem = RepeatedProblem()
     while True:
         pause = None
         try:
             if await store.run(transitions.become_leader(worker, _LOCK_MS)):
                 pause = await run()
         except Exception as error:  # noqa: BLE001  # one failure must not end the maintenance of this worker
-            logger.warning("maintenance_failed task=%s error=%s", task, type(error).__name__)
+            if problem.is_new(type(error).__name__):
+                logger.warning("maintenance_failed task=%s error=%s", task, type(error).__name__)
+        else:
+            problem.end()
         await asyncio.sleep(interval_seconds if pause is None else min(pause, interval_seconds))

@@ -9,6 +9,7 @@ Logs:
 import logging
 from typing import Final
 
+from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.server_info import server_info
@@ -19,8 +20,8 @@ logger = logging.getLogger(__name__)
 _REFUSE_SECONDS: Final = 5  # renewed by each tick that finds Redis nearly full
 
 
-async def log_unsafe_configuration(store: AsyncStore) -> None:
-    for hazard in (await store.run(server_info())).hazards:
+async def log_unsafe_configuration(store: AsyncStore, settings: Settings) -> None:
+    for hazard in (await store.run(server_info())).hazards(settings.durability):
         logger.warning("redis_config_unsafe hazard=%s", hazard)
 
 

@@ -50,7 +50,7 @@ class Recovery:
 
     async def run_forever(self) -> None:
         await self._store.run(configuration_command(self._settings))
-        await memory_guard.log_unsafe_configuration(self._store)
+        await memory_guard.log_unsafe_configuration(self._store, self._settings)
         await run_while_leader(self._worker, self._store, "recovery", self.tick, _TICK_SECONDS)
 
     async def tick(self) -> None:

@@ -48,6 +48,30 @@ def _set(store_client, name, message=b"1", job_id=JOB):
     store_client.publish(keys.changed_channel(job_id), message)
 
 
+@pytest.fixture
+def mute_client(store_client, api_redis_port):
+    """A client that may not subscribe to the channels of jobs."""
+    store_client.acl_setuser(
+        "mute", enabled=True, passwords=["+p"], keys=["*"], channels=["cq:listener:*"], commands=["+@all"]
+    )
+    with connect(Settings(REDIS_URL=f"redis://mute:p@127.0.0.1:{api_redis_port}/0")) as mute_client:
+        yield mute_client
+    store_client.acl_deluser("mute")
+
+
+def test_a_missing_right_to_subscribe_is_logged_once(store_client, mute_client, caplog):
+    """The thread tries again three times a second. Waiters check every few seconds meanwhile."""
+    listener = ChangeListener(mute_client)
+    denied = store_client.info("stats")["acl_access_denied_channel"]
+    try:
+        with listener.subscribed(JOB):
+            until(lambda: store_client.info("stats")["acl_access_denied_channel"] > denied + 4)
+    finally:
+        listener.close()
+
+    assert [record.getMessage() for record in caplog.records] == ["listener_disconnected reply=NOPERM"]
+
+
 def test_a_met_condition_needs_no_wait(listener):
     """The waiter returns immediately instead of waiting for a change."""
     started = time.monotonic()

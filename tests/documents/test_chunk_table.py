@@ -5,12 +5,17 @@ import multiprocessing
 import os
 import random
 import time
+from contextlib import asynccontextmanager
+from functools import partial
 from multiprocessing.process import BaseProcess
 
 import pytest
 
 from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel
+from jobs.settings import Settings
+from jobs.storage.async_store import AsyncStore
+from tasks.document_storage import creation_turn
 from tests.documents.conftest import MODEL, vector
 
 TEXTS = [
@@ -172,12 +177,35 @@ def test_missing_and_wrong_vectors_are_rejected(with_table, vectors):
         with_table(store)
 
 
-def _write(url: str, documents: list[str], times: int) -> None:
+def test_a_table_is_created_only_by_the_process_whose_turn_it_is(table_url, folder):
+    """Lance would let the second creation replace the table of the first, with the chunks in it."""
+    refused = asyncio.Event()
+
+    @asynccontextmanager
+    async def refuse(_):
+        refused.set()
+        yield False
+
+    async def write_both():
+        second = asyncio.create_task(put(await ChunkTable.open(table_url, refuse), "doc_b"))
+        await asyncio.wait_for(refused.wait(), 30)
+        assert list(folder.glob("chunks/*")) == []
+        table = await ChunkTable.open(table_url)
+        await put(table, "doc_a")
+        await second
+        return await table.count("doc_a"), await table.count("doc_b")
+
+    assert asyncio.run(write_both()) == (len(TEXTS), len(TEXTS))
+
+
+def _create_and_write(url: str, redis_url: str, documents: list[str], times: int) -> None:
     async def write() -> None:
-        table = await ChunkTable.open(url)
+        store = AsyncStore.open(Settings(REDIS_URL=redis_url))
+        table = await ChunkTable.open(url, partial(creation_turn, store, f"worker:{os.getpid()}"))
         for round_number in range(times):
             for document in documents:
                 await put(table, document, texts=TEXTS * (1 + round_number % 3))
+        await store.close()
 
     asyncio.run(write())
 
@@ -189,9 +217,9 @@ def start_process(target, *args) -> BaseProcess:
 
 
 @pytest.mark.slow
-def test_concurrent_writers_of_one_document_leave_one_set(table_url, with_table):
+def test_concurrent_writers_of_one_document_leave_one_set(table_url, redis_url, with_table):
     """The table does not exist at first, so the processes also create it concurrently."""
-    writers = [start_process(_write, table_url, ["doc_a"], 9) for _ in range(4)]
+    writers = [start_process(_create_and_write, table_url, redis_url, ["doc_a"], 9) for _ in range(4)]
     for writer in writers:
         writer.join(90)
 
@@ -200,14 +228,16 @@ def test_concurrent_writers_of_one_document_leave_one_set(table_url, with_table)
 
 
 @pytest.mark.slow
-def test_concurrent_writers_and_searches_do_not_disturb_each_other(table_url, with_table):
+def test_concurrent_writers_and_searches_do_not_disturb_each_other(table_url, redis_url, with_table):
     """Every document is complete at the end, after enough commits that the table is optimized in the meantime.
 
     A search reads twice, by full text and by vector, and a commit may come in between. It may therefore find a single
     chunk, by full text only.
     """
     ids_by_writer = [[f"doc_{writer}_{number}" for number in range(15)] for writer in range(3)]
-    writers = [start_process(_write, table_url, document_ids, 1) for document_ids in ids_by_writer]
+    writers = [
+        start_process(_create_and_write, table_url, redis_url, document_ids, 1) for document_ids in ids_by_writer
+    ]
 
     async def watch(table):
         while any(writer.is_alive() for writer in writers):
@@ -219,8 +249,13 @@ def test_concurrent_writers_and_searches_do_not_disturb_each_other(table_url, wi
 
 
 def _write_forever(url: str) -> None:
-    while True:
-        _write(url, ["doc_a"], 1_000)
+    async def write() -> None:
+        table = await ChunkTable.open(url)
+        while True:
+            for times in (1, 2, 3):
+                await put(table, texts=TEXTS * times)
+
+    asyncio.run(write())
 
 
 @pytest.mark.slow

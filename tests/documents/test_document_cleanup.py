@@ -55,7 +55,7 @@ def run_cleanup(settings, folder):
     async def tick():
         store = AsyncStore(connect_async(worker_settings))
         try:
-            await DocumentCleanup("w", store, DocumentStorage(worker_settings)).tick()
+            await DocumentCleanup("w", store, DocumentStorage(worker_settings, store, "w")).tick()
         finally:
             await store.close()
 

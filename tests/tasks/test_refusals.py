@@ -97,6 +97,18 @@ def test_a_worker_waits_until_redis_serves_again_and_completes_every_job_once(
     assert admin.hgetall(keys.TOTALS) == {b"created": b"11", b"completed": b"11"}
 
 
+def test_a_refusal_that_lasts_is_logged_once(start_worker, admin):
+    """The worker tries again every few seconds, perhaps for hours. Its return is logged too."""
+    with start_worker() as worker:
+        connections = admin.info("stats")["total_connections_received"]
+        with refusals.missing_right(admin):
+            worker.wait_for(LOST)
+            until(lambda: admin.info("stats")["total_connections_received"] > connections + 20, 30)
+            assert worker.output.count(LOST) == 1
+            assert worker.output.count("Connected to") <= 3  # at the start, and at the first two tries
+        worker.wait_for("broker_available")
+
+
 def test_a_server_that_can_never_serve_ends_the_worker_with_an_error(tmp_path, model_url, processes):
     """On a server without BLMPOP, such as an old Redis, no wait helps: one clear line, and a non-zero exit code."""
     server = RedisServer(tmp_path, ("--rename-command", "BLMPOP", ""))

@@ -30,7 +30,7 @@
 --          {late}: a time limit of the job has passed; recovery ends the job
 --          {unable, need...}: the job was put back, since this worker lacks these; 'request': it cannot read the
 --          request, as another worker of its version has found; 'record': the record is damaged
--- Safe to send again: the same claim_id gets the same lease.
+-- Safe to send again: the same claim_id gets the same lease, renewed.
 local numbers = {'token', 'attempts', 'max_attempts', 'deadline_ms', 'seq'}
 local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms',
   'cancel_at_ms', 'waits'}
@@ -51,8 +51,11 @@ local function claimed_answer(token, attempt, log_start, target, is_too_large)
 end
 
 if record.state == 'in_progress' then
-  return record.claim == claim_id
-    and claimed_answer(record.token, record.attempts, record.log_start, record.target, record.is_too_large) or {'busy'}
+  if record.claim ~= claim_id then
+    return {'busy'}
+  end
+  redis.call('ZADD', leases, now + lease_ms, id) -- its worker does not know the lease yet, and cannot renew it
+  return claimed_answer(record.token, record.attempts, record.log_start, record.target, record.is_too_large)
 end
 if record.state ~= 'queued' then
   return {'final'}

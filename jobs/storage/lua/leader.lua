@@ -1,11 +1,11 @@
--- leader: takes or renews the leader lock of maintenance for one worker process.
+-- leader: takes or renews a lock for one worker process: the lock of the leader of maintenance, or of a chunk table.
 -- KEYS
---   leader
+--   leader     the lock
 -- ARGV
 --   worker
 --   ttl_ms
--- returns  1: this worker is the leader
---          0: another worker is
+-- returns  1: this worker has the lock
+--          0: another worker has it
 -- Safe to send again.
 local holder = redis.call('GET', leader)
 if holder and holder ~= worker then

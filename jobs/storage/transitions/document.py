@@ -12,6 +12,7 @@ from jobs.storage.scripts import Argument
 from jobs.storage.transitions.shared_arguments import milliseconds, pairs
 
 _REMOVAL_SECONDS: Final = 60  # most removals take less
+_CREATE_TABLE_SECONDS: Final = 60  # longer than a worker may pause while it creates a table, which takes a second
 _LATE_WRITE_SECONDS: Final = 3_600  # longer than any ingest takes to commit, or any upload to store its file
 
 StartResult: TypeAlias = Literal["started", "ready", "not_owner", "gone"]
@@ -148,6 +149,28 @@ def forget(document_id: str, tenant: str, sha256: str = "") -> Command[str]:
         },
         args={"id": document_id},
         read=text,
+    )
+
+
+def lock_table(name: str, worker: str) -> Command[bool]:
+    """Reserve the creation of this table of chunks for this worker. False if another worker creates it.
+
+    The lock of a worker that dies meanwhile expires after a minute.
+    """
+    return _lock_table(name, worker, milliseconds(_CREATE_TABLE_SECONDS))
+
+
+def unlock_table(name: str, worker: str) -> Command[bool]:
+    """End the lock of this worker, if it still has it."""
+    return _lock_table(name, worker, 1)
+
+
+def _lock_table(name: str, worker: str, for_ms: int) -> Command[bool]:
+    return script_command(
+        "leader",
+        keys={"leader": keys.chunk_table(name)},
+        args={"worker": worker, "ttl_ms": for_ms},
+        read=lambda reply: reply == 1,
     )
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from documents.chunks.table import ChunkTable
+from documents.chunks.table import ChunkTable, always
 from documents.files import Files
 
 _save, _replace = Files.save, ChunkTable.replace
@@ -33,6 +33,7 @@ async def _freeze_commit_and_die(self, *args):
     (folder / "frozen").touch()
     while not (folder / "continue").exists():
         time.sleep(0.01)  # noqa: ASYNC251  # blocking the loop is the fault
+    self._creation_turn = always  # its own needs the frozen loop
     commit = threading.Thread(target=lambda: asyncio.run(_replace(self, *args)))
     commit.start()
     commit.join()

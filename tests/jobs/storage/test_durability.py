@@ -9,9 +9,11 @@ import pytest
 import redis
 from pydantic import ValidationError
 
+from jobs import queries
 from jobs.errors import StoreUnavailable
 from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
+from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.durability import Durability, Primary, WriteSafety, _says_alone
@@ -203,6 +205,20 @@ def test_a_server_without_an_append_only_file_cannot_promise_the_disk(servers, r
 
         with pytest.raises(StoreUnavailable, match="appendonly yes"):
             submitter("disk").submit(REQUEST)
+
+
+def test_a_write_that_cannot_be_safe_takes_effect_also_on_a_server_without_our_scripts(servers, replica, submitter):
+    """After a failover the scripts are unknown and the replica is missing. A cancel must stop the call all the same."""
+    settings = Settings(REDIS_URL=f"redis://127.0.0.1:{servers.primary_port}/0", durability="replicas=2")
+    store = Store.open(settings)
+    job_id = submitter("process").submit(REQUEST).job_id
+    with redis.Redis(port=servers.primary_port) as client:
+        client.script_flush()
+
+    with pytest.raises(StoreUnavailable, match="1 of 2 replicas"):
+        store.run(transitions.cancel(job_id, "chatqueue", settings))
+    assert store.run(queries.record(job_id)).state is State.CANCELLED
+    store.close()
 
 
 def test_a_worker_waits_until_its_write_is_safe(servers, replica):

@@ -70,6 +70,18 @@ def test_create_survives_lost_replies(jobs, send, redis_client):
     assert jobs.store.run(queries.totals()) == {"created": 1}
 
 
+def test_a_claim_that_is_sent_again_keeps_its_lease(jobs, redis_client):
+    """Its worker waits for the reply, perhaps for longer than a lease, and cannot renew what it does not know."""
+    job_id = jobs.create()
+    jobs.claim(job_id, "c")
+    redis_client.zadd(keys.LEASES, {job_id: 1})
+
+    jobs.claim(job_id, "other")
+    assert redis_client.zscore(keys.LEASES, job_id) == 1
+    jobs.claim(job_id, "c")
+    assert redis_client.zscore(keys.LEASES, job_id) > 1
+
+
 def test_claim_survives_lost_replies(jobs, send):
     """A claim that is sent again returns the first lease and counts one attempt."""
     job_id = jobs.create()

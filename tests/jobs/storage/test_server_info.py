@@ -13,20 +13,23 @@ SAFE = ServerInfo(
 
 def test_the_embedded_server_has_no_hazards(store):
     """The server that `make up` starts loses no accepted job."""
-    assert store.run(server_info()).hazards == ()
+    assert store.run(server_info()).hazards("disk") == ()
 
 
 @pytest.mark.parametrize(
-    ("change", "advice"),
+    ("change", "durability", "advice"),
     [
-        ({"maxmemory_policy": "allkeys-lru"}, "noeviction"),
-        ({"has_append_only_file": False}, "appendonly yes"),
-        ({"redis_version": (6, 2, 14)}, "7.0"),
+        ({"maxmemory_policy": "allkeys-lru"}, "auto", "noeviction"),
+        ({"has_append_only_file": False}, "auto", "appendonly yes"),
+        ({"redis_version": (6, 2, 14)}, "auto", "7.0"),
+        ({"has_append_only_file": False}, "disk", "CHATQUEUE_DURABILITY=disk"),
+        ({"redis_version": (7, 0, 15)}, "disk", "7.2"),
+        ({"replicas": 1}, "replicas=2", "CHATQUEUE_DURABILITY=replicas=2"),
     ],
 )
-def test_a_hazard_names_the_setting_to_change(change, advice):
+def test_a_hazard_names_the_setting_to_change(change, durability, advice):
     """Each hazard contains the value that removes it."""
-    (hazard,) = SAFE.model_copy(update=change).hazards
+    (hazard,) = SAFE.model_copy(update=change).hazards(durability)
     assert advice in hazard
 
 

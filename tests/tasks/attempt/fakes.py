@@ -76,6 +76,11 @@ class TrackedLeases(Fake):
         self.tracked.remove(running_attempt)
 
 
+class OpenGate(Fake):
+    async def may_claim(self):
+        return True
+
+
 class Template(Fake):
     queue, high, high_list, normal, normal_list, publishes_in_store = "q", "", "", "", "", True
 
@@ -92,6 +97,7 @@ def make_services(store, provider, documents=None):
         provider=provider,
         quarantine=fake(),
         documents=documents,
+        claim_gate=OpenGate(),
     )
 
 

@@ -119,6 +119,20 @@ def in_this_process(redis_url, monkeypatch):
     get_settings.cache_clear()
 
 
+def test_an_error_of_redis_is_a_reply_without_its_text(in_this_process, client, redis_client, caplog):
+    """Celery would log the raw error with a traceback. The jobs beside the damaged one are cancelled."""
+    job_id, other = client.submit("[[offline delay=60]]"), client.submit("[[offline delay=60]]")
+    redis_client.delete(keys.LEASES)
+    redis_client.set(keys.LEASES, "not a sorted set")
+
+    reply = remote_control.revoke(None, [job_id, other])
+
+    assert list(reply) == ["error"]
+    assert "WRONGTYPE" in reply["error"]
+    assert job_id not in reply["error"]
+    assert "revoke_failed jobs=2 code=WRONGTYPE" in [record.getMessage() for record in caplog.records]
+
+
 def test_a_thousand_ids_cost_one_round_trip(in_this_process, client, monkeypatch):
     """A large revoke must not block the worker's main thread for a thousand round trips."""
     job_ids = [client.submit("[[offline delay=60]]") for _ in range(1_001)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from tasks import app
 from tasks.maintenance import ghosts
 from tasks.maintenance.recovery import Recovery
 from tasks.publisher import Publisher
+from tests.support.fakes import fake
 from tests.tasks.maintenance.conftest import expire_lease
 
 JOB_INDEXES = [
@@ -45,7 +47,7 @@ def run_round(jobs):
     return lambda ticks=TICKS_PER_ROUND: asyncio.run(run(ticks))
 
 
-def test_ghosts_are_dropped_counted_and_warned_of_once(jobs, redis_client, run_round, caplog):
+def test_ghosts_are_dropped_and_counted(jobs, redis_client, run_round):
     """Lost records of queued, running and ended jobs: the counts are right again, and live jobs keep every entry."""
     lost = [jobs.create(), jobs.lease().job_id, jobs.in_state(State.COMPLETED)]
     live = [jobs.create(), jobs.lease().job_id, jobs.in_state(State.COMPLETED)]
@@ -58,8 +60,30 @@ def test_ghosts_are_dropped_counted_and_warned_of_once(jobs, redis_client, run_r
     assert redis_client.hget(keys.TOTALS, "ghosts") == b"3"
     assert redis_client.exists(*map(keys.request, lost), *map(keys.events, lost)) == 0
     assert redis_client.exists(*map(keys.job, live)) == 3
-    warnings = [record.getMessage() for record in caplog.records if "ghosts_dropped" in record.getMessage()]
-    assert warnings == ["ghosts_dropped jobs=3 documents=0"]
+
+
+def test_ghosts_are_warned_of_when_found_and_at_most_once_a_minute(redis_client, settings, caplog, monkeypatch):
+    """A round takes hours where there are many jobs: its end is too late for an alert, and each page too often."""
+    now = 1_000.0
+    monkeypatch.setattr(ghosts, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(ghosts, "_PAGE_SIZE", 2)
+    redis_client.zadd(keys.index(State.QUEUED), {f"job_{number:032x}": number for number in range(6)})
+    sweep = ghosts.GhostSweep(keys.DEFAULT_QUEUE)
+
+    async def drop_all():
+        nonlocal now
+        store = AsyncStore(connect_async(settings))
+        for seconds in (0, 1, 1, 60):
+            now += seconds
+            await sweep.drop_ghosts(fake(store=store))
+        await store.close()
+
+    asyncio.run(drop_all())
+    assert warnings_in(caplog) == ["ghosts_dropped jobs=2 documents=0", "ghosts_dropped jobs=4 documents=0"]
+
+
+def warnings_in(caplog):
+    return [record.getMessage() for record in caplog.records if "ghosts_dropped" in record.getMessage()]
 
 
 @pytest.mark.parametrize("index", JOB_INDEXES)

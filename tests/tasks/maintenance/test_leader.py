@@ -22,19 +22,21 @@ def run_as(worker, settings, run, seconds):
     asyncio.run(loop())
 
 
-def test_a_run_that_raises_is_logged_and_repeated(redis_client, settings, caplog):
+def test_a_run_that_raises_is_repeated_and_logged_when_its_error_changes(redis_client, settings, caplog):
     """One failure must not end a worker's maintenance for good; the log holds no text of the error."""
-    runs = []
+    errors = [ValueError("secret"), ValueError("secret"), TypeError("secret"), None, TypeError("secret")]
 
-    async def fail_once():
-        runs.append(1)
-        if len(runs) == 1:
-            raise ValueError("secret")
-        raise asyncio.CancelledError
+    async def fail():
+        if not errors:
+            raise asyncio.CancelledError
+        if (error := errors.pop(0)) is not None:
+            raise error
 
-    run_as("w", settings, fail_once, seconds=10)
-    assert len(runs) == 2
-    assert [record.getMessage() for record in caplog.records] == ["maintenance_failed task=a task error=ValueError"]
+    run_as("w", settings, fail, seconds=10)
+    assert errors == []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"maintenance_failed task=a task error={name}" for name in ("ValueError", "TypeError", "TypeError")
+    ]
 
 
 def test_a_worker_that_is_not_the_leader_does_nothing(redis_client, settings, store):

@@ -1,0 +1,41 @@
+"""One heartbeat renews the leases and reports the worker: a fault of the one does not hide the other."""
+
+import asyncio
+
+import pytest
+
+from jobs.storage import keys
+from jobs.storage.async_store import AsyncStore
+from jobs.storage.redis_client import connect_async
+from tasks.heartbeat import AttemptStopped, Heartbeat, StopReason
+from tests.jobs.conftest import Driver
+from tests.support.workers import worker_status
+
+
+@pytest.fixture
+def jobs(store, settings):
+    return Driver(store, settings)
+
+
+def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_client, settings):
+    """The call of a cancelled job would go on, and cost money, for as long as the status cannot be written."""
+    lease = jobs.lease()
+    jobs.cancel(lease.job_id)
+    redis_client.set(keys.WORKER_STATUSES, "not a hash")
+
+    async def beat():
+        store, listener = AsyncStore(connect_async(settings)), connect_async(settings)
+        heartbeat = Heartbeat("worker", store, listener, settings)
+        heartbeat.report(worker_status)
+        running_attempt = heartbeat.track(lease)
+        renewing = asyncio.create_task(heartbeat.renew_forever())
+        try:
+            await asyncio.wait_for(running_attempt.run(asyncio.Event().wait()), 10)
+        finally:
+            renewing.cancel()
+            await store.close()
+            await listener.aclose()
+
+    with pytest.raises(AttemptStopped) as stopped:
+        asyncio.run(beat())
+    assert stopped.value.reason is StopReason.LEASE_LOST
