@@ -54,7 +54,10 @@ def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
     app_services = services()
     if isinstance(body.root, ChatTask):
         check_documents(body.root)
-    return _accepted_response(app_services, app_services.submitter.submit(body.root, idempotency_key=headers.key))
+    created = app_services.submitter.submit(
+        body.root, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key
+    )
+    return _accepted_response(app_services, created)
 
 
 @blueprint.route("")

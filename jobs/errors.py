@@ -32,6 +32,7 @@
     └── AttemptError                 no HTTP status: it ends an attempt, not a request; see ProviderFault
         ├── ProviderRetryable        retried: 408, 409, 429, 5xx, timeout, cut stream
         ├── ProviderRejected         the request is invalid or not allowed: 400, 401, 403, 404, 422
+        ├── RequestTooLarge          the request needs more tokens than its model is allowed in a minute
         ├── ProviderBroken           the reply does not follow the protocol
         ├── DocumentRejected         a document cannot be read or queried; the code names the reason
         ├── AttemptCrashed           a bug, or out of memory: retried

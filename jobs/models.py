@@ -68,6 +68,15 @@ def _json_object(stored: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+class WaitReason(StrEnum):
+    """What a queued job waits for."""
+
+    SLOT = "slot"  # of a worker
+    PROVIDER_RATE_LIMIT = "provider_rate_limit"
+    PROVIDER_DOWN = "provider_down"
+    RETRY = "retry"  # the time of its next attempt
+
+
 class Lane(StrEnum):
     """Interactive jobs start before batch jobs, which nevertheless keep a share of the starts."""
 
@@ -204,7 +213,7 @@ class JobRecord(FrozenModel):
     idempotency: str | None = Field(default=None, repr=False)  # digest of its Idempotency-Key
     queue_position: int | None = None  # jobs ahead of this one, at most; None: it waits in no line
     estimated_wait_ms: int | None = None  # from the recent throughput; None: unknown
-    waiting_for: str | None = None  # see QueuePosition
+    waiting_for: WaitReason | None = None
     waiting_until_ms: Milliseconds | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the kind and the state with their text
 
@@ -258,7 +267,7 @@ class QueuePosition(FrozenModel):
 
     queue_position: int | None
     estimated_wait_ms: int | None
-    waiting_for: str
+    waiting_for: WaitReason
     waiting_until_ms: int | None
 
     @classmethod
@@ -268,7 +277,7 @@ class QueuePosition(FrozenModel):
         return cls(
             queue_position=None if position < 0 else position,
             estimated_wait_ms=None if wait_ms < 0 else wait_ms,
-            waiting_for=reason.decode(),
+            waiting_for=WaitReason(reason.decode()),
             waiting_until_ms=None if until_ms < 0 else until_ms,
         )
 

@@ -23,7 +23,7 @@ def place_of(request: JobRequest, settings: Settings, lane: Lane | None, fair_ke
     named = next((body[name] for name in _USER_FIELDS if isinstance(body.get(name), str) and body[name]), None)
     if lane is None:
         lane = Lane.BATCH if body.get("service_tier") == _FLEX_TIER else Lane.INTERACTIVE
-    return Place(pool=_pool_of(request, settings), lane=lane, fair_key=_digest(fair_key or named))
+    return Place(pool=pool_of(request, settings), lane=lane, fair_key=_digest(fair_key or named))
 
 
 def model_of(request: JobRequest, settings: Settings) -> str | None:
@@ -32,7 +32,8 @@ def model_of(request: JobRequest, settings: Settings) -> str | None:
     return request.model or (None if default is None else getattr(settings, default))
 
 
-def _pool_of(request: JobRequest, settings: Settings) -> str:
+def pool_of(request: JobRequest, settings: Settings) -> str:
+    """The public name of the model, or NO_PROVIDER. Raises ModelNotFound."""
     model = model_of(request, settings)
     if model is None:
         return NO_PROVIDER

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from jobs.documents import DocumentRecord
 from jobs.kinds import read_request
 from jobs.kinds.base import Answer, JobRequest
-from jobs.models import FailedAttempt, JobRecord, QueuePosition
+from jobs.models import FailedAttempt, JobRecord, Lane, QueuePosition, WaitReason
 from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
@@ -19,6 +20,7 @@ from jobs.storage.commands import Command, plain_command, record_command, script
 from jobs.workers import WorkerStatus
 
 RATE_MINUTES: Final = 5  # full minutes that the rates of the stats cover, without the current minute
+_MAX_POOLS: Final = 100  # in the stats; more than may wait at once
 Outcome = tuple[Answer | None, JobError | None]
 
 
@@ -105,9 +107,32 @@ def oldest_queued() -> Command[str | None]:
     return plain_command("ZRANGE", keys.index(State.QUEUED), 0, 0, read=lambda ids: text(ids[0]) if ids else None)
 
 
-def depth(queue: str) -> list[Command[int]]:
+def published(queue: str) -> list[Command[int]]:
     """Queued jobs that have a message: those of normal priority, then those of high priority."""
     return [plain_command("ZCARD", name, read=int) for name in (keys.messages(queue), keys.messages_high(queue))]
+
+
+@dataclass(frozen=True)
+class WaitingPool:
+    """The jobs of one pool and lane that wait in lines. ``until_ms``: None if the pool is open, or nobody knows."""
+
+    name: str
+    lane: Lane
+    queued: int
+    waiting_for: WaitReason
+    until_ms: int | None
+
+
+def pool_stats() -> Command[list[WaitingPool]]:
+    def read(rows: list[list[Any]]) -> list[WaitingPool]:
+        return [
+            WaitingPool(
+                _lenient(name), Lane(text(lane)), queued, WaitReason(text(reason)), until if until >= 0 else None
+            )
+            for name, lane, queued, reason, until in rows
+        ]
+
+    return script_command("pool_stats", keys={"namespace": keys.NAMESPACE}, args={"limit": _MAX_POOLS}, read=read)
 
 
 def waiting() -> Command[int]:

@@ -1,10 +1,12 @@
 """The state of the queue, read in two round trips, whose cost does not grow with the number of jobs."""
 
 import time
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any
 
 from jobs import queries
 from jobs.base import FrozenModel
+from jobs.models import Lane, WaitReason
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys
@@ -12,15 +14,23 @@ from jobs.storage.commands import Command
 from jobs.storage.sync_store import Store
 from jobs.workers import WorkerStatus
 
-QUEUES: Final = (keys.DEFAULT_QUEUE,)
-
 
 class QueueDepth(FrozenModel):
-    """Queued jobs that have a message; ``high`` of them have high priority, because they have waited once already."""
+    """Queued jobs that do not wait for their next attempt; ``published`` of them have a message."""
 
     name: str
     depth: int
-    high: int
+    published: int
+
+
+class PoolDepth(FrozenModel):
+    """The jobs of one pool and lane that wait in lines."""
+
+    pool: str
+    lane: Lane
+    queued: int
+    waiting_for: WaitReason
+    waiting_until: datetime | None
 
 
 class Rates(FrozenModel):
@@ -36,6 +46,7 @@ class Stats(FrozenModel):
 
     counts: dict[State, int]  # stored records by state
     queues: tuple[QueueDepth, ...]
+    pools: tuple[PoolDepth, ...]
     waiting_for_retry: int
     oldest_queued_seconds: float | None
     workers: tuple[WorkerStatus, ...]  # workers with a heartbeat within the last lease_seconds
@@ -51,17 +62,22 @@ def stats(store: Store, settings: Settings) -> Stats:
         queries.oldest_queued(),
         queries.waiting(),
         queries.totals(),
+        queries.pool_stats(),
         *queries.minutes(time.time()),
         *(queries.count(state) for state in states),
-        *(command for name in QUEUES for command in queries.depth(name)),
+        *queries.published(keys.DEFAULT_QUEUE),
     ]
-    now_ms, oldest, waiting, totals, _current_minute, *rest = store.run_all(commands)
+    now_ms, oldest, waiting, totals, pools, _current_minute, *rest = store.run_all(commands)
     minutes, rest = rest[: queries.RATE_MINUTES], rest[queries.RATE_MINUTES :]
-    counts, lengths = rest[: len(states)], rest[len(states) :]
+    counts = dict(zip(states, rest[: len(states)], strict=True))
+    published = sum(rest[len(states) :])
     workers, age = _workers_and_age(store, settings, now_ms, oldest)
     return Stats(
-        counts=dict(zip(states, counts, strict=True)),
-        queues=_depths(lengths),
+        counts=counts,
+        queues=(
+            QueueDepth(name=keys.DEFAULT_QUEUE, depth=max(0, counts[State.QUEUED] - waiting), published=published),
+        ),
+        pools=tuple(map(_pool_depth, pools)),
         waiting_for_retry=waiting,
         oldest_queued_seconds=age,
         workers=tuple(workers),
@@ -85,9 +101,11 @@ def _workers_and_age(
     return workers, ages[0] if ages else None
 
 
-def _depths(lengths: list[int]) -> tuple[QueueDepth, ...]:
-    normal, high = lengths[::2], lengths[1::2]
-    return tuple(QueueDepth(name=name, depth=normal[i] + high[i], high=high[i]) for i, name in enumerate(QUEUES))
+def _pool_depth(pool: queries.WaitingPool) -> PoolDepth:
+    until = None if pool.until_ms is None else datetime.fromtimestamp(pool.until_ms / 1000, UTC)
+    return PoolDepth(
+        pool=pool.name, lane=pool.lane, queued=pool.queued, waiting_for=pool.waiting_for, waiting_until=until
+    )
 
 
 def _rate(minutes: list[dict[str, int]], count_name: str) -> float:

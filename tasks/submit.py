@@ -17,6 +17,7 @@ from jobs.storage import transitions
 from jobs.storage.commands import Command
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.sync_store import Store
+from jobs.token_estimate import input_tokens, max_output_tokens
 from tasks import app
 from tasks.broker import OutgoingMessage
 from tasks.publisher import BrokerState, Publisher
@@ -111,7 +112,8 @@ class Submitter:
             queue=DEFAULT_QUEUE,
             request=request,
             place=place,
-            input_tokens=request.input_chars // 4,
+            input_tokens=input_tokens(request, self._settings.document_context_tokens),
+            max_output_tokens=max_output_tokens(request),
             max_attempts=limits.max_attempts or self._settings.max_attempts,
             deadline_seconds=limits.deadline_seconds or self._settings.deadline_seconds,
             start_by_seconds=limits.start_by_seconds,

@@ -27,6 +27,7 @@ from tasks.attempt.steps import AttemptServices
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.document_storage import DocumentStorage
 from tasks.documents.services import DocumentServices
+from tasks.governor import Governor
 from tasks.heartbeat import Heartbeat
 from tasks.maintenance.dispatcher import Dispatcher
 from tasks.maintenance.document_cleanup import DocumentCleanup
@@ -97,7 +98,8 @@ def _tune_garbage_collector() -> None:
 def _build(settings: Settings, worker: str) -> Runtime:
     store = AsyncStore.open(settings)
     message_template = make_message_template(app, settings)
-    provider = Providers(settings)
+    governor = Governor(store, settings)
+    provider = Providers(settings, governor)
     document_storage = DocumentStorage(settings)
     publisher = Publisher(app, settings)
     outbox = Outbox(store, message_template, publisher)
@@ -109,9 +111,10 @@ def _build(settings: Settings, worker: str) -> Runtime:
         message_template=message_template,
         heartbeat=heartbeat,
         outbox=outbox,
+        governor=governor,
         provider=provider,
         quarantine=Quarantine(settings.quarantine_processes),
-        documents=DocumentServices(settings, store, document_storage, provider),
+        documents=DocumentServices(settings, store, document_storage, provider, governor),
     )
     background_tasks = (
         heartbeat.renew_forever,

@@ -122,11 +122,11 @@ def test_every_key_is_in_the_table():
 
 
 def test_every_lua_script_is_a_file_with_a_header():
-    """One transition per file. The header states purpose, KEYS, ARGV, replies and whether it is safe to send again."""
+    """One transition per file. The header states purpose, replies and whether it is safe to send again."""
     for name in script_names():
         header = (PROJECT_ROOT / "jobs" / "storage" / "lua" / f"{name}.lua").read_text()
         assert header.startswith(f"-- {name}: "), name
-        for section in ("-- KEYS", "-- ARGV", "-- returns ", "-- Safe to send again"):
+        for section in ("-- returns ", "-- Safe to send again"):
             assert f"\n{section}" in header, (name, section)
     assert [path for path in sources() if "redis.call" in path.read_text()] == []
 

@@ -41,9 +41,10 @@ class Poll:
 
 
 def _etag(record: JobRecord) -> str:
-    """A weak ETag: the record's version and the queue position, which changes without a write to the record."""
+    """A weak ETag: the record's version, and what changes without a write to it: the queue position and the reason."""
     position = "" if record.queue_position is None else f"-{record.queue_position}"
-    return f'W/"{record.version}{position}"'
+    reason = f"-{record.waiting_for}" if record.waiting_for else ""
+    return f'W/"{record.version}{position}{reason}"'
 
 
 class Snapshot(Protocol):

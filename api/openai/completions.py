@@ -43,7 +43,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     task = CompletionTask(
         kind="completion", model=body.model, metadata=body.metadata or {}, body=body.passthrough_fields()
     )
-    submission = submit(task, "chatcmpl", headers.key)
+    submission = submit(task, "chatcmpl", headers)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return stream_events(submission, CompletionEncoder(snapshot))

@@ -41,7 +41,7 @@ def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
         metadata=body.metadata or {},
         extra_body=body.passthrough_fields(*_HANDLED_FIELDS),
     )
-    submission = submit(task, "embd", headers.key)
+    submission = submit(task, "embd", headers)
     view = wait_for_final_view(submission)
     if not isinstance(view.answer, EmbeddingsAnswer):
         raise cancelled_error(view.record.job_id)

@@ -59,7 +59,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     task = _task(body)
     if task.previous_response_id is None:
         task = _with_api_need(task)
-    submission = submit(task, "resp", headers.key, is_background=task.background, load_history=_history_loader(task))
+    submission = submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return stream_events(submission, ResponseEncoder(snapshot))

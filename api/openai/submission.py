@@ -20,6 +20,7 @@ from flask import Response, jsonify, request
 from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.http.long_poll import view_when_final
 from api.openai.errors import OpenAIJobFailedError, still_running_error
+from api.schemas.requests import SubmitHeaders
 from api.services import Services, services
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
@@ -64,7 +65,7 @@ class Submission:
 def submit(
     task: JobRequest,
     id_prefix: str,
-    key: str | None,
+    headers: SubmitHeaders,
     *,
     is_background: bool = False,
     load_history: Callable[[], JobRequest] | None = None,
@@ -73,12 +74,19 @@ def submit(
 
     ``load_history`` returns the task with its conversation. It is not called for a key that already has a job.
     """
-    app_services = services()
+    app_services, key = services(), headers.key
     existing = _find_existing(app_services, task, key) if key and load_history else None
     full_task = load_history() if load_history and not existing else task
+    create = partial(
+        app_services.submitter.submit,
+        full_task,
+        id_prefix=id_prefix,
+        lane=headers.priority,
+        fair_key=headers.fair_key,
+    )
     if key is None:
-        return _submission_without_key(app_services, full_task, id_prefix, is_background)
-    created = existing or app_services.submitter.submit(full_task, idempotency_key=key, id_prefix=id_prefix)
+        return _submission_without_key(app_services, create, is_background)
+    created = existing or create(idempotency_key=key)
     return Submission(_record(app_services, created), is_foreground=not is_background)
 
 
@@ -131,24 +139,20 @@ def _record(app_services: Services, created: Created) -> JobRecord:
     return created.record or lookup.record(app_services.store, created.job_id)
 
 
-def _submission_without_key(
-    app_services: Services, task: JobRequest, id_prefix: str, is_background: bool
-) -> Submission:
-    record = _record(app_services, _submit_deduplicated(app_services, task, id_prefix))
+def _submission_without_key(app_services: Services, create: Callable[..., Created], is_background: bool) -> Submission:
+    record = _record(app_services, _submit_deduplicated(app_services, create))
     on_disconnect = None if is_background else _cancel_callback(app_services, record)
     return Submission(
         record, on_disconnect, _mark_answered_callback(app_services, record), is_foreground=not is_background
     )
 
 
-def _submit_deduplicated(app_services: Services, task: JobRequest, id_prefix: str) -> Created:
+def _submit_deduplicated(app_services: Services, create: Callable[..., Created]) -> Created:
     if not app_services.settings.resend_window_seconds:
-        return app_services.submitter.submit(task, id_prefix=id_prefix)
+        return create()
     key, retry_count = _dedup_token(), _client_retry_count()
     while True:  # each round finds another existing job, and the last one creates a new job
-        created = app_services.submitter.submit(
-            task, idempotency_key=key, resend_count=retry_count, id_prefix=id_prefix
-        )
+        created = create(idempotency_key=key, resend_count=retry_count)
         if created.is_new or _is_reusable(app_services, created.job_id):
             return created
 

@@ -80,6 +80,8 @@ QUEUED_CHAT: Final[dict[str, Any]] = {
     "next_attempt_at": None,
     "queue_position": 0,
     "estimated_wait_seconds": 0.0,
+    "waiting_for": "slot",
+    "waiting_until": None,
 }
 _ENDED: Final = {
     "attempts": 1,
@@ -87,6 +89,8 @@ _ENDED: Final = {
     "finished_at": "2026-11-21T10:00:02.500000Z",
     "queue_position": None,
     "estimated_wait_seconds": None,
+    "waiting_for": None,
+    "waiting_until": None,
 }
 _CITATION: Final = {
     "document_id": "doc_5d41402abc4b2a76b9719d911017c592",
@@ -122,6 +126,8 @@ FINAL_CHATS: Final = named(
 _STATUS_EVENT: Final = {"type": "status", "job_id": _ID, "status": "queued", "attempts": 0, "next_attempt_at": None} | {
     "queue_position": 0,
     "estimated_wait_seconds": 0.0,
+    "waiting_for": "slot",
+    "waiting_until": None,
 }
 _EVENTS: Final[tuple[dict[str, Any], ...]] = (
     {"type": "in_progress", "attempt": 1},
@@ -146,6 +152,8 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "queue": "chatqueue",
     "queue_position": 0,
     "estimated_wait_seconds": 0.0,
+    "waiting_for": "slot",
+    "waiting_until": None,
     "usage": None,
     "progress": None,
     "prompt_preview": "Why is the sky blue?",
@@ -170,6 +178,8 @@ CANCELLED_TASK: Final = QUEUED_TASK | {
     "status": "cancelled",
     "finished_at": "2026-11-21T10:00:02.500000Z",
     "queue_position": None,
+    "estimated_wait_seconds": None,
+    "waiting_for": None,
 }
 TASK_LIST: Final = {"tasks": [QUEUED_TASK], "unknown": [_EMBEDDINGS_ID], "next_cursor": None}
 
@@ -218,13 +228,40 @@ STATS: Final = {
         "failed": 3,
         "cancelled": 2,
     },
-    "queues": [{"name": "chatqueue", "depth": 1, "high": 0}],
+    "queues": [{"name": "chatqueue", "depth": 1, "published": 0}],
+    "pools": [
+        {
+            "pool": "gpt-5-mini",
+            "lane": "interactive",
+            "queued": 1,
+            "waiting_for": "provider_rate_limit",
+            "waiting_until": "2026-11-21T10:00:01Z",
+        }
+    ],
     "waiting_for_retry": 1,
     "oldest_queued_seconds": 1.25,
     "workers": [_WORKER],
     "totals": {"created": 129, "completed": 120, "failed": 3},
     "rates_per_minute": {"created": 4.2, "completed": 4.0, "failed": 0.2},
     "workers_alive": 1,
+}
+PROVIDERS: Final = {
+    "targets": [
+        {
+            "name": "main/gpt-5-mini",
+            "is_open": False,
+            "closed_reason": "provider_rate_limit",
+            "closed_until": "2026-11-21T10:00:01Z",
+            "running": 3,
+            "requests_last_minute": 500,
+            "tokens_last_minute": 120_000,
+            "requests_per_minute": 500,
+            "requests_source": "header",
+            "tokens_per_minute": 200_000,
+            "tokens_source": "header",
+            "concurrency": None,
+        }
+    ]
 }
 ALIVE: Final = {"status": "ok"}
 HEALTH: Final = {

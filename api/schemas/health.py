@@ -1,10 +1,14 @@
 """The responses about the queue and the server's health."""
 
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field
 
+from api.schemas.responses import utc_or_none
 from jobs.base import FrozenModel
+from jobs.models import WaitReason
+from jobs.provider_states import LimitSource, TargetState
 from jobs.queue_stats import Stats
 from jobs.workers import WorkerStatus
 
@@ -17,6 +21,30 @@ class QueueStats(Stats):
     @classmethod
     def of(cls, stats: Stats) -> Self:
         return cls(**dict(stats), workers_alive=len(stats.workers))
+
+
+class TargetStatus(FrozenModel):
+    name: str
+    is_open: bool
+    closed_reason: WaitReason | None
+    closed_until: datetime | None
+    running: int
+    requests_last_minute: int
+    tokens_last_minute: int | None
+    requests_per_minute: int | None
+    requests_source: LimitSource | None
+    tokens_per_minute: int | None
+    tokens_source: LimitSource | None
+    concurrency: int | None
+
+    @classmethod
+    def of(cls, state: TargetState) -> Self:
+        fields = state.model_dump(exclude={"closed_until_ms"})
+        return cls(**fields, closed_until=utc_or_none(state.closed_until_ms))
+
+
+class ProviderList(FrozenModel):
+    targets: tuple[TargetStatus, ...]
 
 
 class Alive(FrozenModel):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from jobs.kinds.chat import ChatRequest, ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
+from jobs.models import Lane
 from jobs.requests import IntegralFloat, RequestModel
 from jobs.states import State
 
@@ -33,6 +34,18 @@ class SubmitHeaders(RequestParameters):
         description="Requests with the same key and the same body share one job, even concurrent ones. "
         "With or without quotes.",
         examples=["order-4711"],
+        repr=False,
+    )
+    priority: Lane | None = Field(
+        default=None,
+        alias="X-Priority",
+        description="The lane of the job. By default `interactive`, or `batch` if the body has `service_tier: flex`.",
+    )
+    fair_key: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        default=None,
+        alias="X-Fair-Key",
+        description="Your user, in any form. Jobs of different users start in turn. By default `safety_identifier` or "
+        "`user` of the body.",
         repr=False,
     )
 

@@ -10,7 +10,7 @@ from jobs.base import FrozenModel
 from jobs.events import Event
 from jobs.kinds.base import TextAnswer
 from jobs.kinds.chat import ChatAnswer
-from jobs.models import JobRecord, JobView
+from jobs.models import JobRecord, JobView, WaitReason
 from jobs.results import Citation, JobError, Usage
 from jobs.states import State
 from jobs.storage.transitions import Created
@@ -42,6 +42,8 @@ class ChatJob(FrozenModel):
     next_attempt_at: datetime | None
     queue_position: int | None
     estimated_wait_seconds: float | None
+    waiting_for: WaitReason | None
+    waiting_until: datetime | None
 
     @classmethod
     def of(cls, view: JobView) -> Self:
@@ -62,6 +64,8 @@ class ChatJob(FrozenModel):
             next_attempt_at=utc_or_none(record.retry_at_ms),
             queue_position=record.queue_position,
             estimated_wait_seconds=seconds_or_none(record.estimated_wait_ms),
+            waiting_for=record.waiting_for,
+            waiting_until=utc_or_none(record.waiting_until_ms),
         )
 
 
@@ -75,6 +79,8 @@ class StreamStatus(FrozenModel):
     next_attempt_at: datetime | None
     queue_position: int | None
     estimated_wait_seconds: float | None
+    waiting_for: WaitReason | None
+    waiting_until: datetime | None
 
     @classmethod
     def of(cls, record: JobRecord) -> Self:
@@ -85,6 +91,8 @@ class StreamStatus(FrozenModel):
             next_attempt_at=utc_or_none(record.retry_at_ms),
             queue_position=record.queue_position,
             estimated_wait_seconds=seconds_or_none(record.estimated_wait_ms),
+            waiting_for=record.waiting_for,
+            waiting_until=utc_or_none(record.waiting_until_ms),
         )
 
 

@@ -14,7 +14,7 @@ from jobs.kinds import KINDS
 from jobs.kinds.base import Answer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.lookup import JobPage
-from jobs.models import JobDetails, JobRecord, JobView, Progress
+from jobs.models import JobDetails, JobRecord, JobView, Progress, WaitReason
 from jobs.results import JobError, Usage
 from jobs.vector_encoding import unpack
 
@@ -50,6 +50,8 @@ class Task(FrozenModel):
     queue: str = Field(description="Name of the queue.")
     queue_position: int | None
     estimated_wait_seconds: float | None
+    waiting_for: WaitReason | None
+    waiting_until: datetime | None
     usage: Usage | None = Field(
         description="Tokens of the latest attempt, up to now if it is running; null if unknown."
     )
@@ -85,6 +87,8 @@ class Task(FrozenModel):
             queue=record.queue,
             queue_position=record.queue_position,
             estimated_wait_seconds=seconds_or_none(record.estimated_wait_ms),
+            waiting_for=record.waiting_for,
+            waiting_until=utc_or_none(record.waiting_until_ms),
             usage=record.usage,
             progress=record.progress,
             prompt_preview=record.preview,

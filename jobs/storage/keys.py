@@ -20,11 +20,12 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:tenants:{lane}:{pool} | zset: tenant with waiting jobs by its virtual time | as line | an entry while a job waits |
 | cq:pools:{lane} | zset: pool with waiting jobs by the time from which it may be open, ms | as line; dispatch, observe_limits | an entry while a job waits |
 | cq:queued:{lane} | hash: number of waiting jobs by pool | as line | an entry while a job waits |
-| cq:closed | hash: why a pool was closed last, by pool | dispatch, claim | one entry for each pool that was ever closed |
+| cq:closed | hash: why a pool was closed last, by pool | dispatch, claim | an entry while jobs of the pool wait |
 | cq:clock, cq:clock:pools, cq:clock:{lane}, cq:clock:{lane}:{tenant} | zset: lane, pool, tenant or fair key by the virtual time of its next start; '' is the clock's own time | dispatch | a day after its last start |
 | cq:tenant:{tenant} | hash: its weight | set_tenant_weight | kept |
 | cq:routes | hash: the targets of a pool | configure_targets | kept |
 | cq:configured | set: targets and providers with configured limits | configure_targets | kept |
+| cq:calls | hash: number of calls that running jobs make besides their own, by target and time of the start | begin_call; end_call, audit_queue remove | an entry until the call has ended; an hour after its worker died |
 | cq:targets | set: targets that have been called | claim, begin_call; audit_queue removes | an entry as long as its target |
 | cq:target:{target} | hash: limits, pace, breaker and calls of a target or of a provider | claim, finish, release, note_fault, observe_limits, configure_targets, audit_queue | a day after its last call; configured limits are written again |
 | cq:requests:{target}, cq:tokens:{target} | hash: requests and tokens of the last 61 seconds, by second | claim, finish, note_fault, observe_limits | two minutes after the last call |

@@ -25,6 +25,7 @@ from jobs.storage.transitions import AttemptEnd, Behind, ClaimResult, NotClaimed
 from tasks.attempt.outcomes import LEASE_LOST, UNABLE, Drained, Failure, Finished, Outcome, Retrying, Skipped, classify
 from tasks.attempt.put_backs import PutBackLog
 from tasks.documents.services import DocumentServices
+from tasks.governor import Governor
 from tasks.handlers import HANDLERS
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
@@ -50,6 +51,7 @@ class AttemptServices:
     message_template: MessageTemplate
     heartbeat: Heartbeat
     outbox: Outbox
+    governor: Governor
     provider: Providers
     quarantine: Quarantine
     documents: DocumentServices
@@ -202,14 +204,9 @@ async def _decide_after_fault(
     """Note a fault of the provider for all workers, and decide on the job. None if the job itself is the cause."""
     if error.fault is None or not claim.target:
         return None
-    settings = services.settings
-    retry_after = error.retry_after_seconds
-    capped = None if retry_after is None else min(retry_after, settings.retry_after_cap_seconds)
-    after = await services.store.run(
-        transitions.note_fault(claim.target, error.fault.value, capped, job_id=claim.lease.job_id)
-    )
+    after = await services.governor.note_fault(claim.target, error, job_id=claim.lease.job_id)
     jitter = random.random()  # noqa: S311  # spreads retries
-    return decide_after_fault(error, after, claim.waits, claim.remaining_ms / 1000, settings, jitter)
+    return decide_after_fault(error, after, claim.waits, claim.remaining_ms / 1000, services.settings, jitter)
 
 
 async def _release(

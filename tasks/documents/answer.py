@@ -100,7 +100,8 @@ async def _embed_question(
 ) -> "array[float]":
     model = services.settings.document_embedding_model
     request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
-    answer = await provider.embed(request, timeouts)
+    deadline = asyncio.get_running_loop().time() + timeouts.total
+    answer = await services.governor.embed(provider, request, timeouts, deadline)
     return combine([vector_encoding.unpack(vector) for vector in answer.vectors])
 
 

@@ -49,7 +49,7 @@ class Embedder:
             kind="embeddings", input=tuple(texts), model=settings.document_embedding_model
         )
         timeouts = Timeouts.of(self._claim.request.limits, self._remaining_seconds, settings)
-        answer = await self._services.provider.embed(request, timeouts)
+        answer = await self._services.governor.embed(self._services.provider, request, timeouts, self._deadline)
         self.usage = _add_usage(self.usage, answer.usage)
         self._first_vector = self._first_vector or answer.vectors[0]
         if not vector_encoding.have_same_length((self._first_vector, *answer.vectors)):

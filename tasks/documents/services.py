@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jobs.settings import Settings
 from jobs.storage.async_store import AsyncStore
 from tasks.document_storage import DocumentStorage
+from tasks.governor import Governor
 from tasks.provider.providers import ModelCalls
 
 
@@ -16,3 +17,4 @@ class DocumentServices:
     store: AsyncStore
     storage: DocumentStorage
     provider: ModelCalls  # embeds the chunks of an ingest
+    governor: Governor

@@ -16,7 +16,7 @@ METHODS = {"get", "post", "delete", "put", "patch"}
 STILTED = re.compile(
     r"\b(as (it|they) (came|come|comes|is|are)|at once|in [v]ain|told|tells?|said|says|hears?|heard|spoken|speaks"
     r"|begun [a]new|[a]new|as such|whatever dies|[s]een through|passed over|nobody|none of|that there is|what is|who "
-    r"|in line|line|lane|front|what came|what became|what becomes|goes? on|comes? back|leaves|left"
+    r"|in line|line|front|what came|what became|what becomes|goes? on|comes? back|leaves|left"
     r"|patient|[p]atience)\b",
     re.IGNORECASE,
 )

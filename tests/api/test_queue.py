@@ -9,8 +9,9 @@ from jobs.storage.keys import DEFAULT_QUEUE
 from tests.support.workers import worker_status
 
 
-def test_stats_count_by_state_and_priority(api_client, submit_chat, fake_worker):
-    """Each job is counted in its state, and each waiting job in its priority."""
+def test_stats_count_by_state_and_reason(api_client, submit_chat, fake_worker):
+    """Each job is counted in its state. A waiting job counts as published, or as waiting for its next attempt."""
+    fake_worker.heartbeat(slots=10)
     ids = [submit_chat() for _ in range(6)]
     fake_worker.claim(ids[0])
     fake_worker.complete(ids[1])
@@ -29,7 +30,7 @@ def test_stats_count_by_state_and_priority(api_client, submit_chat, fake_worker)
         "failed": 1,
         "cancelled": 0,
     }
-    assert stats["queues"] == [{"name": DEFAULT_QUEUE, "depth": 2, "high": 1}]
+    assert stats["queues"] == [{"name": DEFAULT_QUEUE, "depth": 2, "published": 2}]
     assert stats["waiting_for_retry"] == 1
     assert stats["oldest_queued_seconds"] >= 0
     assert (stats["workers_alive"], stats["workers"]) == (1, [dict(worker_status())])
@@ -56,9 +57,13 @@ def test_rates_cover_full_minutes(api_client, api_services, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/queue/stats", "/api/v1/tasks?limit=20", "/health"])
-def test_the_number_of_commands_does_not_grow_with_the_number_of_jobs(api_client, submit_chat, api_services, path):
+def test_the_number_of_commands_does_not_grow_with_the_number_of_jobs(
+    api_client, submit_chat, api_services, fake_worker, path
+):
     """Redis counts its commands: the same for 30 and for 300 jobs."""
     counts = []
+    fake_worker.heartbeat(slots=1_000)
+    api_services.store._client.hset(keys.target("main/gpt-5-mini"), "starts", 10_000)  # its pace is not limited
     for more in (30, 270):
         for _ in range(more):
             submit_chat()

@@ -7,10 +7,15 @@
 --   input_tokens
 -- returns  {'open', target, tokens that are reserved, time of the start in ms}
 --          {'closed', ms until a target may be open, reason}
--- Not safe to send again: a call that is counted twice delays others, and the audit corrects the count.
-local choice, opens_at_ms, reason = choose_target(pool, {input_tokens = tonumber(input_tokens), max_output_tokens = 0}, now_ms())
+-- Safe to send again: a call that is counted twice delays others a little, and the audit corrects the count.
+local call = {pool = pool, input_tokens = tonumber(input_tokens), max_output_tokens = 0}
+local choice, opens_at_ms, reason = choose_target(call, now_ms())
 if not choice then
   return {'closed', math.ceil(math.min(opens_at_ms - now_ms(), 1000)), reason}
 end
 take(choice, now_ms())
-return {'open', choice.target and choice.target.name or '', choice.tokens, now_ms()}
+if not choice.target then
+  return {'open', '', 0, now_ms()}
+end
+redis.call('HINCRBY', namespace .. 'calls', choice.target.name .. ' ' .. now_ms(), 1)
+return {'open', choice.target.name, choice.tokens, now_ms()}

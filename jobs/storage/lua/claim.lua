@@ -61,17 +61,20 @@ if (tonumber(record.retry_at_ms) or 0) > now then
   return {'early'}
 end
 
+-- Returns whether the job had a message of this priority.
 local function take_message_of(priority_messages, latest_claimed)
   local order = tonumber(redis.call('ZSCORE', priority_messages, id) or 0)
   if order > tonumber(redis.call('GET', latest_claimed) or 0) then
     redis.call('SET', latest_claimed, string.format('%.0f', order))
   end
-  redis.call('ZREM', priority_messages, id)
+  return redis.call('ZREM', priority_messages, id) == 1
 end
 
 local function take_message()
-  take_message_of(messages, claimed)
-  take_message_of(messages_high, claimed_high)
+  local had_normal, had_high = take_message_of(messages, claimed), take_message_of(messages_high, claimed_high)
+  if not had_normal and not had_high then -- a surplus message
+    leave_line(id, read_place(job))
+  end
   if record.target then
     cancel_reservation(record.target, record.tokens)
     redis.call('HDEL', job, 'target', 'tokens')
@@ -112,6 +115,7 @@ if #missing > 0 then
     missing[1] == 'request' and 'request_unreadable' or 'no_capable_worker')
   redis.call('ZADD', waiting, retry_at, id)
   next_version(job)
+  dispatch()
   return {'unable', unpack(missing)}
 end
 
@@ -122,10 +126,11 @@ if math.min(end_by, start_by) <= now then
 end
 
 take_message()
-local place = read_place(job)
-local choice, opens_at_ms, closed_reason = choose_target(place.pool, read_request_size(job), now)
+local choice, opens_at_ms, closed_reason = choose_target(read_request(job), now)
 if not choice then
-  enter_line(id, place)
+  redis.call('ZREM', waiting, id)
+  redis.call('HDEL', job, 'retry_at_ms')
+  local place = enter_line(id, read_place(job))
   close_pool(place.pool, opens_at_ms, closed_reason)
   dispatch()
   return {'early'}

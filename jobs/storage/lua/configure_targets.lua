@@ -24,8 +24,10 @@ local function drop_unconfigured(name, fields)
       redis.call('HDEL', key, limit, source)
     end
   end
-  if not fields.concurrency then
-    redis.call('HDEL', key, 'concurrency')
+  for _, field in ipairs({'concurrency', 'token_count'}) do
+    if not fields[field] then
+      redis.call('HDEL', key, field)
+    end
   end
 end
 
@@ -49,4 +51,8 @@ for name, fields in pairs(wanted) do
       redis.call('HSET', target_key(name), SOURCES[field], 'configured')
     end
   end
+  if fields.requests_per_minute then
+    redis.call('HDEL', target_key(name), 'learned_ms', 'window_ms') -- what was learned rises with time
+  end
 end
+reopen_pools('(0') -- a limit may have been raised

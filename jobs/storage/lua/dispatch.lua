@@ -5,7 +5,8 @@
 -- Safe to send again.
 dispatch()
 local now, least = now_ms(), math.huge
-local has_room = read_window(now).room > 0
+local current = read_window(now)
+local has_room = current.message and current.room > 0
 for _, lane in ipairs(LANES) do
   if redis.call('ZCOUNT', pools_key(lane), '-inf', now) > 0 and has_room then
     return 0

@@ -9,8 +9,9 @@
 --   used_tokens   '' if unknown
 --   succeeded     1 or 0
 -- returns  nothing
--- Not safe to send again, see begin_call.
-end_call(target, tokens, started_ms, tonumber(used_tokens), now_ms())
-if succeeded == '1' then
-  note_success(target)
+-- Safe to send again, see begin_call.
+local calls, call = namespace .. 'calls', target .. ' ' .. started_ms
+if redis.call('HINCRBY', calls, call, -1) <= 0 then
+  redis.call('HDEL', calls, call)
 end
+end_call(target, tokens, started_ms, tonumber(used_tokens), succeeded == '1', now_ms())

@@ -12,6 +12,7 @@
 --   leases
 
 local MAX_DISPATCHED = 64 -- in one call, about 2 ms
+local MAX_DROPPED = 1000 -- leftovers in one call
 local DEFAULT_AHEAD, DEFAULT_BATCH_SHARE = 16, 0.1
 
 -- read_window(now): how jobs are published now. `room`: how many more may be. `message`: the template of a message, ''
@@ -34,33 +35,42 @@ local function read_window(now)
   return current
 end
 
+-- first_pool(lane, now): the pool and the tenant of a lane that start next, among the pools that may be open.
+local function first_pool(lane, now)
+  local first
+  for _, pool in ipairs(redis.call('ZRANGEBYSCORE', pools_key(lane), '-inf', now)) do
+    local place = {lane = lane, pool = pool, pool_time = clock_time(namespace .. 'clock:pools', pool)}
+    place.tenant, place.tenant_time = first_flow(tenants_key(place), namespace .. 'clock:' .. lane)
+    if not place.tenant then
+      redis.call('ZREM', pools_key(lane), pool) -- its tenants were lost
+    elseif not first or place.tenant_time < first.tenant_time
+      or place.tenant_time == first.tenant_time and place.pool_time < first.pool_time then
+      first = place
+    end
+  end
+  return first
+end
+
 -- next_place(now): the lane, pool, tenant and fair key that start next, among the pools that may be open.
 local function next_place(now)
-  local best
+  local best, least
   for _, lane in ipairs(LANES) do
     local lane_time = clock_time(namespace .. 'clock', lane)
-    if not best or lane_time < best.lane_time then
-      local found
-      for _, pool in ipairs(redis.call('ZRANGEBYSCORE', pools_key(lane), '-inf', now)) do
-        local place = {lane = lane, pool = pool, lane_time = lane_time}
-        place.tenant, place.tenant_time = first_flow(tenants_key(place), namespace .. 'clock:' .. lane)
-        place.pool_time = clock_time(namespace .. 'clock:pools', pool)
-        local is_first = not found or place.tenant_time < found.tenant_time
-          or place.tenant_time == found.tenant_time and place.pool_time < found.pool_time
-        found = is_first and place or found
-      end
-      best = found or best
+    local place = (not least or lane_time < least) and first_pool(lane, now)
+    if place then
+      best, least = place, lane_time
     end
   end
   if best then
-    best.fair_key = first_flow(fair_keys_key(best), table.concat({namespace .. 'clock', best.lane, best.tenant}, ':'))
+    local clock = table.concat({namespace .. 'clock', best.lane, best.tenant}, ':')
+    best.fair_key = first_flow(fair_keys_key(best), clock) or '-'
   end
   return best
 end
 
 local function charge_start(place, batch_share)
   local share = place.lane == 'batch' and batch_share or 1 - batch_share
-  local weight = tonumber(redis.call('HGET', namespace .. 'tenant:' .. place.tenant, 'weight') or 1)
+  local weight = tonumber(redis.call('HGET', namespace .. 'tenant:' .. place.tenant, 'weight') or nil) or 1
   charge(namespace .. 'clock', place.lane, 1 / math.max(share, 0.0001))
   charge(namespace .. 'clock:pools', place.pool, 1)
   charge(namespace .. 'clock:' .. place.lane, place.tenant, 1 / math.max(weight, 0.001))
@@ -69,8 +79,8 @@ end
 
 -- publish_at(id, job, choice, template, now): gives the job its message. Its claim takes what is reserved here.
 local function publish_at(id, job, choice, template, now)
-  if choice.target and (choice.target.is_limited or choice.provider.is_limited) then
-    reserve(choice, now)
+  if is_limited(choice) then
+    reserve(choice)
     redis.call('HSET', job, 'published_at_ms', now, 'target', choice.target.name, 'tokens', choice.tokens)
   else
     redis.call('HSET', job, 'published_at_ms', now)
@@ -81,15 +91,12 @@ local function publish_at(id, job, choice, template, now)
   end
 end
 
--- read_request_size(job): what choose_target needs to know of the request.
-local function read_request_size(job)
-  local size = read_record(job, 'model', 'input_tokens', 'max_output_tokens')
-  size.input_tokens, size.max_output_tokens = tonumber(size.input_tokens or nil), tonumber(size.max_output_tokens or nil)
-  return size
-end
-
 local function nobody_waits()
   return redis.call('EXISTS', pools_key('interactive'), pools_key('batch')) == 0
+end
+
+local function is_published(id)
+  return redis.call('ZSCORE', messages, id) or redis.call('ZSCORE', messages_high, id)
 end
 
 local function dispatch()
@@ -99,18 +106,22 @@ local function dispatch()
   reopen_pools('+inf') -- these wait for the end of a call, which may have come
   local now = now_ms()
   local current = read_window(now)
-  local free = current.message and math.min(current.room, MAX_DISPATCHED) or 0
-  while free > 0 do
+  local free, dropped = current.message and math.min(current.room, MAX_DISPATCHED) or 0, 0
+  while free > 0 and dropped < MAX_DROPPED do
     local place = next_place(now)
     if not place then
       return
     end
     local id = redis.call('ZRANGE', line_key(place), 0, 0)[1]
-    local job = namespace .. 'job:' .. id
-    if redis.call('HGET', job, 'state') ~= 'queued' then -- a leftover
+    local job = namespace .. 'job:' .. (id or '')
+    if not id then -- its line was lost
+      leave_turns(place)
+      dropped = dropped + 1
+    elseif redis.call('HGET', job, 'state') ~= 'queued' or is_published(id) then -- a leftover
       leave_line(id, place)
+      dropped = dropped + 1
     else
-      local choice, opens_at_ms, reason = choose_target(place.pool, read_request_size(job), now)
+      local choice, opens_at_ms, reason = choose_target(read_request(job), now)
       if choice then
         leave_line(id, place)
         charge_start(place, current.batch_share)
@@ -126,11 +137,11 @@ end
 -- queue_up(id, job, template): publishes a queued job at once if nobody waits and its target is open, else it enters
 -- its line. template: nil for that of the window.
 local function queue_up(id, job, template)
-  local place, now = read_place(job), now_ms()
+  local now = now_ms()
   local current = nobody_waits() and read_window(now)
   local message_template = template or current and current.message
   if current and message_template and current.room > 0 then
-    local choice = choose_target(place.pool, read_request_size(job), now)
+    local choice = choose_target(read_request(job), now)
     if choice then
       return publish_at(id, job, choice, message_template, now)
     end
@@ -138,6 +149,6 @@ local function queue_up(id, job, template)
   if template then
     redis.call('HSETNX', window, 'message', template)
   end
-  enter_line(id, place)
+  enter_line(id, read_place(job))
   dispatch()
 end

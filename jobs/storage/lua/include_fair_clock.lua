@@ -19,8 +19,9 @@ local function charge(clock, flow, cost)
   redis.call('EXPIRE', clock, 86400)
 end
 
--- first_flow(turn, clock): the flow of a turn that starts next, and its time. A turn is a sorted set of the flows that
--- wait somewhere. Its scores are brought up to date only here: they may be lower than the clock's, never higher.
+-- first_flow(turn, clock): the flow of a turn that starts next, and its time; nothing if the turn is empty. A turn is a
+-- sorted set of the flows that wait somewhere. Its scores are brought up to date only here: they may be lower than the
+-- clock's, never higher. So they begin again with a clock that was lost, or has expired.
 local function first_flow(turn, clock)
   while true do
     local flow, score = unpack(redis.call('ZRANGE', turn, 0, 0, 'WITHSCORES'))
@@ -28,6 +29,10 @@ local function first_flow(turn, clock)
       return
     end
     local time, own = clock_time(clock, flow)
+    if tonumber(score) > time then
+      redis.call('ZUNIONSTORE', turn, 1, turn, 'WEIGHTS', 0)
+      score = 0
+    end
     if time <= math.max(tonumber(score), own) then
       return flow, time
     end

@@ -32,10 +32,8 @@ local function leave_queue(record, state, now)
     leave_line(id, read_place(job))
   end
   if record.target and record.state == 'in_progress' then
-    end_call(record.target, record.tokens, record.started_at_ms, tonumber(used_tokens), now)
-    if state == 'completed' or state == 'incomplete' then
-      note_success(record.target)
-    end
+    local succeeded = state == 'completed' or state == 'incomplete'
+    end_call(record.target, record.tokens, record.started_at_ms, tonumber(used_tokens), succeeded, now)
   elseif record.target then
     cancel_reservation(record.target, record.tokens)
   end

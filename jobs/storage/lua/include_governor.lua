@@ -3,10 +3,10 @@
 -- Needs clock, record and rate_ring, and `namespace`.
 -- State, see keys.py: target:{name}, a hash; requests:{name} and tokens:{name}, rate rings.
 
-local NEVER = math.huge
+local NEVER, DEFAULT_OUTPUT_TOKENS = math.huge, 1000
 local TARGET_FIELDS = {'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'running', 'reserved',
-  'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'input_scale', 'output_tokens', 'gap_ms',
-  'gap_since_ms', 'learned_ms'}
+  'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms', 'gap_since_ms',
+  'learned_ms'}
 
 local function target_key(name)
   return namespace .. 'target:' .. name
@@ -18,10 +18,10 @@ end
 
 -- pace(target): the least ms between two starts, and how many may start at once. A limit of N a minute is paced evenly:
 -- some providers refuse 60 requests in one second though 60 a minute are allowed. A target of which nothing is known
--- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 1.5 s in all. So a limit
+-- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
 -- shows itself by a few refusals and not by hundreds.
 -- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 2 % a minute.
-local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 16, 16, 64, 0.01
+local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 24, 8, 64, 0.01
 local function pace(target)
   local limit, gap, burst = target.requests_per_minute, target.gap_ms or 0, 1
   if limit then
@@ -37,7 +37,7 @@ end
 
 local function forget_slowly(target, now)
   if target.gap_ms then
-    local gap = target.gap_ms / 1.05 ^ ((now - (target.gap_since_ms or now)) / 10000)
+    local gap = target.gap_ms / 1.05 ^ math.max((now - (target.gap_since_ms or now)) / 10000, 0)
     target.gap_ms = gap > 1 and gap or nil
   end
   if target.learned_ms and target.requests_per_minute then
@@ -46,13 +46,11 @@ local function forget_slowly(target, now)
   end
 end
 
--- read_target(name): its fields as numbers, 0 where a counter is missing or has fallen below. `closed_reason` is text.
--- `exists`: something is known of it. `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
+-- read_target(name): its fields as numbers, 0 where a counter is missing. `closed_reason` is text. `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
 local function read_target(name)
   local values, target = redis.call('HMGET', target_key(name), 'closed_reason', unpack(TARGET_FIELDS)), {name = name}
   for i, field in ipairs(TARGET_FIELDS) do
     target[field] = tonumber(values[i + 1] or nil)
-    target.exists = target.exists or target[field] ~= nil
   end
   target.closed_reason = values[1]
   forget_slowly(target, now_ms())
@@ -65,22 +63,27 @@ local function read_target(name)
   return target
 end
 
--- read_provider(target): the same for the target's provider. Without limits of its own it is always open.
-local function read_provider(target)
-  local provider = read_target(provider_of(target))
-  if not provider.exists then
-    provider.gap, provider.is_limited = 0, false
-  end
-  return provider
+-- read_provider(target_name): the same for the target's provider; nothing if that has no limits of its own.
+local function read_provider(target_name)
+  local provider = provider_of(target_name)
+  return redis.call('EXISTS', target_key(provider)) == 1 and read_target(provider) or nil
 end
 
--- tokens_of(target, record): the tokens that a job may use there. Both parts follow what earlier jobs used.
-local function tokens_of(target, record)
-  if not target.tokens_per_minute then
+-- read_request(job): what choose_target needs to know of a job's request.
+local function read_request(job)
+  local request = read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens')
+  for _, number in ipairs({'input_tokens', 'max_output_tokens'}) do
+    request[number] = is_number(request[number]) and tonumber(request[number]) or nil
+  end
+  return request
+end
+
+-- tokens_of(target, request): the tokens that a call may use there.
+local function tokens_of(target, request)
+  if not target or not target.tokens_per_minute then
     return 0
   end
-  return math.ceil((record.input_tokens or 0) * (target.input_scale or 1))
-    + (record.max_output_tokens or target.output_tokens or 1000)
+  return (request.input_tokens or 0) + (request.max_output_tokens or DEFAULT_OUTPUT_TOKENS)
 end
 
 -- opens_at(target, tokens, now): 0 if a call may start now, else the ms at which it may, and why not. NEVER: when a
@@ -91,6 +94,9 @@ local function opens_at(target, tokens, now)
   end
   if target.breaker_ms and (target.probe_until_ms or 0) > now then
     return target.probe_until_ms, 'provider_down'
+  end
+  if target.breaker_ms and target.reserved > 0 then
+    return now + 1000, 'provider_down' -- the job that will try it is published
   end
   if target.concurrency and target.running + target.reserved >= target.concurrency then
     return NEVER, 'provider_rate_limit'
@@ -118,29 +124,32 @@ local function opens_at(target, tokens, now)
   return 0
 end
 
--- targets_of(pool, record): the targets of a pool in order of preference; none for jobs that call no provider.
-local function targets_of(pool, record)
+-- targets_of(request): the targets of its pool in order of preference; none for jobs that call no provider.
+local function targets_of(request)
+  local pool = request.pool or '-'
   if pool == '-' then
     return {}
   end
   local route, names = redis.call('HGET', namespace .. 'routes', pool), {}
-  for name in (route or 'main/' .. (pool == '*' and record.model or pool)):gmatch('[^\n]+') do
+  for name in (route or 'main/' .. (pool == '*' and request.model or pool)):gmatch('[^\n]+') do
     names[#names + 1] = name
   end
   return names
 end
 
--- choose_target(pool, record, now): the first target that is open, as {target, provider, tokens}; nothing when none
--- is, then the ms at which one may be, and why. An empty choice is for jobs that call no provider.
-local function choose_target(pool, record, now)
-  local names, least, least_reason = targets_of(pool, record), NEVER, nil
+-- choose_target(request, now): the first target that is open, as {target, provider, tokens}; nothing when none is, then
+-- the ms at which one may be, and why. An empty choice is for jobs that call no provider.
+local function choose_target(request, now)
+  local names, least, least_reason = targets_of(request), NEVER, nil
   for _, name in ipairs(names) do
     local target, provider = read_target(name), read_provider(name)
-    local tokens = math.max(tokens_of(target, record), tokens_of(provider, record))
+    local tokens = math.max(tokens_of(target, request), tokens_of(provider, request))
     local at, reason = opens_at(target, tokens, now)
-    local provider_at, provider_reason = opens_at(provider, tokens, now)
-    if provider_at > at then
-      at, reason = provider_at, provider_reason
+    if provider then
+      local provider_at, provider_reason = opens_at(provider, tokens, now)
+      if provider_at > at then
+        at, reason = provider_at, provider_reason
+      end
     end
     if at == 0 then
       return {target = target, provider = provider, tokens = tokens}
@@ -157,10 +166,7 @@ end
 
 -- parts_of(choice): the target, and its provider if that has limits: calls of another provider are not counted.
 local function parts_of(choice)
-  if not choice.target then
-    return {}
-  end
-  return choice.provider.exists and {choice.target, choice.provider} or {choice.target}
+  return {choice.target, choice.provider}
 end
 
 -- is_larger_than_limit(choice): whether no minute has enough tokens for the job.
@@ -173,16 +179,24 @@ local function is_larger_than_limit(choice)
   return false
 end
 
--- reserve(choice, now): for a published job whose call has not started; the claim takes it.
-local function reserve(choice, now)
+-- is_limited(choice): whether a call there may have to wait.
+local function is_limited(choice)
   for _, part in ipairs(parts_of(choice)) do
     if part.is_limited then
-      redis.call('HINCRBY', target_key(part.name), 'reserved', 1)
-      redis.call('HINCRBY', target_key(part.name), 'reserved_tokens', choice.tokens)
-      if part.breaker_ms then -- this job is the probe
-        redis.call('HSET', target_key(part.name), 'probe_until_ms', now + 60000)
-      end
+      return true
     end
+  end
+  return false
+end
+
+-- reserve(choice): for a published job whose call has not started; the claim takes it.
+local function reserve(choice)
+  for _, part in ipairs(parts_of(choice)) do
+    redis.call('HINCRBY', target_key(part.name), 'reserved', 1)
+    if choice.tokens > 0 then
+      redis.call('HINCRBY', target_key(part.name), 'reserved_tokens', choice.tokens)
+    end
+    redis.call('EXPIRE', target_key(part.name), 86400)
   end
 end
 
@@ -195,10 +209,19 @@ local function each_part(target_name, act)
   end
 end
 
+-- decrease(name, counter, by): a counter that was lost does not fall below 0.
+local function decrease(name, counter, by)
+  if redis.call('HINCRBY', target_key(name), counter, -by) <= 0 then
+    redis.call('HDEL', target_key(name), counter)
+  end
+end
+
 local function cancel_reservation(target_name, tokens)
   each_part(target_name, function(name)
-    redis.call('HINCRBY', target_key(name), 'reserved', -1)
-    redis.call('HINCRBY', target_key(name), 'reserved_tokens', -(tonumber(tokens) or 0))
+    decrease(name, 'reserved', 1)
+    if is_number(tokens) and tokens ~= '0' then
+      decrease(name, 'reserved_tokens', tokens)
+    end
   end)
 end
 
@@ -214,7 +237,7 @@ local function take(choice, now)
     redis.call('HINCRBY', key, 'running', 1)
     redis.call('HINCRBY', key, 'starts', 1)
     ring_add(namespace .. 'requests:' .. part.name, second, 1)
-    if part.tokens_per_minute then
+    if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then
       ring_add(namespace .. 'tokens:' .. part.name, second, choice.tokens)
     end
     if part.breaker_ms then
@@ -227,19 +250,23 @@ local function take(choice, now)
   end
 end
 
--- note_success(target_name): the provider works. A breaker that was open closes.
-local function note_success(target_name)
-  local key = target_key(target_name)
-  local failures, start, breaker = unpack(redis.call('HMGET', key, 'failures', 'window_start_ms', 'breaker_ms'))
-  if failures then
-    redis.call('HDEL', key, 'failures')
-  end
-  if start then
-    redis.call('HINCRBY', key, 'window_successes', 1)
-  end
-  if breaker then
-    redis.call('HDEL', key, 'breaker_ms', 'breaker_since_ms', 'probe_until_ms', 'closed_until_ms', 'closed_reason')
-    reopen_pools('(0')
+-- note_answer(name, record, succeeded, started): the provider has answered. A breaker that was open closes. After a
+-- call that shows nothing, such as a cancelled one, the next call tries the target.
+local function note_answer(name, target, succeeded, started)
+  if succeeded then
+    if target.failures then
+      redis.call('HDEL', target_key(name), 'failures')
+    end
+    if target.window_start_ms then
+      redis.call('HINCRBY', target_key(name), 'window_successes', 1)
+    end
+    if target.breaker_ms then
+      redis.call('HDEL', target_key(name), 'breaker_ms', 'breaker_since_ms', 'probe_until_ms', 'closed_until_ms',
+        'closed_reason')
+      reopen_pools('(0')
+    end
+  elseif target.breaker_ms and started >= (tonumber(target.breaker_since_ms) or 0) then
+    redis.call('HDEL', target_key(name), 'probe_until_ms')
   end
 end
 
@@ -249,16 +276,19 @@ local function token_count(name)
   return redis.call('HGET', counts, name) or redis.call('HGET', counts, provider_of(name))
 end
 
--- end_call(target_name, tokens, started_ms, used, now): a call has ended. Where the provider judges what was used,
--- the difference to the estimate is given back to the second in which the call started. used: nil if unknown.
-local function end_call(target_name, tokens, started_ms, used, now)
+-- end_call(target_name, tokens, started_ms, used, succeeded, now): a call has ended. Where the provider judges what was
+-- used, the difference to the estimate is given back to the second in which the call started. used: nil if unknown.
+local function end_call(target_name, tokens, started_ms, used, succeeded, now)
+  local started = tonumber(started_ms) or 0
   each_part(target_name, function(name)
-    local key = target_key(name)
-    redis.call('HINCRBY', key, 'running', -1)
-    local started, estimate = math.floor((tonumber(started_ms) or 0) / 1000), tonumber(tokens) or 0
-    local is_counted = used and estimate > 0 and math.floor(now / 1000) - started <= 61
-    if is_counted and token_count(name) == 'used' then
-      ring_add(namespace .. 'tokens:' .. name, started, used - estimate)
+    decrease(name, 'running', 1)
+    local target = read_record(target_key(name), 'failures', 'window_start_ms', 'breaker_ms',
+      'breaker_since_ms')
+    local second, estimate = math.floor(started / 1000), is_number(tokens) and tonumber(tokens) or 0
+    local age = math.floor(now / 1000) - second
+    if used and estimate > 0 and age >= 0 and age <= 61 and token_count(name) == 'used' then
+      ring_add(namespace .. 'tokens:' .. name, second, used - estimate)
     end
+    note_answer(name, target, succeeded, started)
   end)
 end

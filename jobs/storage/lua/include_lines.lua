@@ -1,8 +1,11 @@
 -- Lines: where queued jobs wait until a slot is free and their target is open. A line holds the jobs of one lane, pool,
 -- tenant and fair key, in the order of their creation. A job that is tried again comes before the later ones of its line.
--- Needs `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued.
+-- Needs `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
+-- Callers may invent names of models. So beyond MAX_POOLS in a lane, the jobs of other pools wait in the pool '*'. There
+-- the first job waits until its own target is open, and the others wait behind it.
 
 local LANES = {'interactive', 'batch'}
+local MAX_POOLS, SHARED_POOL = 64, '*'
 local PLACE_FIELDS = {'lane', 'pool', 'tenant', 'fair_key', 'seq'}
 
 -- read_place(job): where a job waits. A record of the previous version has no pool and no lane.
@@ -12,8 +15,14 @@ local function read_place(job)
     place[PLACE_FIELDS[i]] = value
   end
   place.lane = place.lane == 'batch' and 'batch' or 'interactive'
-  place.pool, place.tenant, place.fair_key = place.pool or '-', place.tenant or 'default', place.fair_key or '-'
+  place.pool = place.pool or '-'
+  place.tenant = (place.tenant or 'default'):gsub(':', '_') -- with a colon, two lines could have the same key
+  place.fair_key = (place.fair_key or '-'):gsub(':', '_')
   return place
+end
+
+local function in_shared_pool(place)
+  return {lane = place.lane, pool = SHARED_POOL, tenant = place.tenant, fair_key = place.fair_key, seq = place.seq}
 end
 
 local function pools_key(lane)
@@ -36,37 +45,71 @@ local function line_key(place)
   return table.concat({namespace .. 'line', place.lane, place.tenant, place.fair_key, place.pool}, ':')
 end
 
--- enter_line(id, place). Returns whether the job was not in its line before.
-local function enter_line(id, place)
-  if redis.call('ZADD', line_key(place), tonumber(place.seq) or 0, id) == 0 then
-    return false
+-- place_in_line(id, place): where the job waits: in its own pool or in the shared one; nothing if in neither.
+local function place_in_line(id, place)
+  if redis.call('ZSCORE', line_key(place), id) then
+    return place
   end
+  local shared = in_shared_pool(place)
+  return redis.call('ZSCORE', line_key(shared), id) and shared
+end
+
+local function choose_pool(id, place)
+  local pools = pools_key(place.lane)
+  if redis.call('ZSCORE', pools, place.pool) or redis.call('ZCARD', pools) < MAX_POOLS then
+    return place
+  end
+  return in_shared_pool(place)
+end
+
+-- enter_line(id, place). Returns where the job waits, and whether it was in no line before.
+-- It also repairs what was lost of the way to the line.
+local function enter_line(id, place)
+  place = place_in_line(id, place) or choose_pool(id, place)
+  local is_new = redis.call('ZADD', line_key(place), tonumber(place.seq) or 0, id) == 1
   redis.call('ZADD', fair_keys_key(place), 'NX', 0, place.fair_key)
   redis.call('ZADD', tenants_key(place), 'NX', 0, place.tenant)
   redis.call('ZADD', pools_key(place.lane), 'NX', 0, place.pool)
-  redis.call('HINCRBY', queued_key(place.lane), place.pool, 1)
-  return true
+  if is_new then
+    redis.call('HINCRBY', queued_key(place.lane), place.pool, 1)
+  end
+  return place, is_new
 end
 
--- leave_line(id, place). Returns whether the job was in its line.
-local function leave_line(id, place)
-  local line = line_key(place)
-  if redis.call('ZREM', line, id) == 0 then
-    return false
+-- leave_turns(place): when nobody waits there any more.
+local function leave_turns(place)
+  if redis.call('EXISTS', line_key(place)) == 1 then
+    return
   end
-  local left = redis.call('HINCRBY', queued_key(place.lane), place.pool, -1)
-  if left <= 0 then
-    redis.call('HDEL', queued_key(place.lane), place.pool)
+  redis.call('ZREM', fair_keys_key(place), place.fair_key)
+  if redis.call('EXISTS', fair_keys_key(place)) == 1 then
+    return
   end
-  if redis.call('EXISTS', line) == 0 then
-    redis.call('ZREM', fair_keys_key(place), place.fair_key)
-    if redis.call('EXISTS', fair_keys_key(place)) == 0 then
-      redis.call('ZREM', tenants_key(place), place.tenant)
-      if redis.call('EXISTS', tenants_key(place)) == 0 then
-        redis.call('ZREM', pools_key(place.lane), place.pool)
-      end
+  redis.call('ZREM', tenants_key(place), place.tenant)
+  if redis.call('EXISTS', tenants_key(place)) == 1 then
+    return
+  end
+  redis.call('ZREM', pools_key(place.lane), place.pool)
+  redis.call('HDEL', queued_key(place.lane), place.pool)
+  for _, lane in ipairs(LANES) do
+    if redis.call('ZSCORE', pools_key(lane), place.pool) then
+      return
     end
   end
+  redis.call('HDEL', namespace .. 'closed', place.pool)
+end
+
+-- leave_line(id, place). Returns whether the job was in a line.
+local function leave_line(id, place)
+  if redis.call('ZREM', line_key(place), id) == 0 then
+    place = place_in_line(id, place)
+    if not place then
+      return false
+    end
+    redis.call('ZREM', line_key(place), id)
+  end
+  redis.call('HINCRBY', queued_key(place.lane), place.pool, -1)
+  leave_turns(place)
   return true
 end
 
@@ -76,7 +119,7 @@ local function close_pool(pool, at, reason)
   for _, lane in ipairs(LANES) do
     redis.call('ZADD', pools_key(lane), 'XX', score, pool)
   end
-  redis.call('HSET', namespace .. 'closed', pool, reason)
+  redis.call('HSET', namespace .. 'closed', pool, reason or 'provider_rate_limit')
 end
 
 -- reopen_pools(from): looks again at the pools that are closed until `from` or later; '(0': at all.

@@ -12,13 +12,10 @@
 --   elapsed_ms     since the current minute began
 
 local function line_position(id, place)
-  local own = redis.call('ZRANK', line_key(place), id)
-  if not own then
-    return
-  end
+  local own = redis.call('ZRANK', line_key(place), id) or 0
   local waiting_in_pool = tonumber(redis.call('HGET', queued_key(place.lane), place.pool) or 1)
   local lines = redis.call('ZCARD', fair_keys_key(place)) * redis.call('ZCARD', tenants_key(place))
-  return math.min((own + 1) * math.max(lines, 1), waiting_in_pool) - 1
+  return math.max(math.min((own + 1) * math.max(lines, 1), waiting_in_pool) - 1, 0)
 end
 
 local function position(id, job)
@@ -29,12 +26,11 @@ local function position(id, job)
     local ahead_of_it = high or published + redis.call('ZCARD', messages_high)
     return {ahead_of_it, estimate_wait_ms(ahead_of_it, minutes, elapsed_ms), 'slot', -1}
   end
-  local place = read_place(job)
-  local in_line = line_position(id, place)
-  if not in_line then
-    return {-1, -1, 'retry', tonumber(redis.call('HGET', job, 'retry_at_ms') or -1)}
+  local place = place_in_line(id, read_place(job))
+  if not place then
+    return {-1, -1, 'retry', tonumber(redis.call('HGET', job, 'retry_at_ms') or nil) or -1}
   end
-  local all = in_line + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
+  local all = line_position(id, place) + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
   local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
   local reason = opens > now_ms() and redis.call('HGET', namespace .. 'closed', place.pool)
   local is_timed = reason and opens < math.huge

@@ -33,7 +33,7 @@ local function ring_add(ring, second, amount)
   redis.call('HINCRBY', ring, 'sum', amount)
 end
 
--- ring_opens_at(ring, second, room): the ms at which the ring has this much less in it than now; nil if it never has.
+-- ring_opens_at(ring, second, excess): the ms at which the ring has this much less in it than now; nil if it never has.
 local function ring_opens_at(ring, second, excess)
   for age = 61, 0, -1 do
     excess = excess - (redis.call('HGET', ring, (second - age) % 62) or 0)

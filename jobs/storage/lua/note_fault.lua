@@ -13,8 +13,9 @@
 --          1 if that is another target than this one, else 0}
 -- Safe to send again: a fault that is counted twice closes the target a little sooner, or for a little longer.
 local FAILURES_IN_A_ROW, FAILURES_IN_WINDOW, WINDOW_MS = 5, 20, 30000
-local FIRST_OPEN_MS, MAX_OPEN_MS = 5000, 60000
+local FIRST_OPEN_MS, MAX_OPEN_MS = 5000, 45000 -- with its jitter less than a minute
 local QUOTA_MS, DENIED_MS, REFUSED_MS = 300000, 60000, 1000
+local PACE_MARGIN, MAX_EPOCH_MS, LEAST_KEEP_MS, MAX_KEEP_MS = 1.05, 600000, 60000, 300000
 
 local now, key, second = now_ms(), target_key(target), math.floor(now_ms() / 1000)
 local started = tonumber(started_ms) or tonumber(job and redis.call('HGET', job, 'started_at_ms') or nil) or now
@@ -43,6 +44,7 @@ local function count_failure()
     redis.call('HSET', key, 'window_start_ms', whole(now), 'window_failures', 0, 'window_successes', 0)
     successes = 0
   end
+  successes = tonumber(successes) or 0
   local in_a_row = redis.call('HINCRBY', key, 'failures', 1)
   local in_window = redis.call('HINCRBY', key, 'window_failures', 1)
   local is_half = in_window >= successes and in_window + successes >= FAILURES_IN_WINDOW
@@ -64,44 +66,92 @@ function faults.unavailable()
   end
 end
 
--- The limit that explains a refusal. If the provider asks to wait until the oldest call is a minute old, as many calls
--- are allowed in a minute as it has admitted. If it asks for another wait, a call for each such wait, unless 0.7 of what
--- it has admitted in this minute is faster. Otherwise 0.7 of the present pace. A pace rises again with time, see
--- read_target.
-local function learn_limit(admitted)
-  local ring, oldest_age = namespace .. 'requests:' .. target, nil
+local requests, wait_ms = namespace .. 'requests:' .. target, tonumber(retry_after_ms)
+
+local function oldest_age_ms()
   for age = 61, 0, -1 do
-    if tonumber(redis.call('HGET', ring, (second - age) % 62) or 0) > 0 then
-      oldest_age = age
-      break
+    if (tonumber(redis.call('HGET', requests, (second - age) % 62)) or 0) > 0 then
+      return age * 1000
     end
   end
-  local wait_ms, span_ms = tonumber(retry_after_ms), math.max(oldest_age or 0, 1) * 1000
-  local is_a_minutes_limit = wait_ms and wait_ms > 5000 and math.abs(wait_ms - (60000 - span_ms)) <= 3000
-  if is_a_minutes_limit and admitted > 0 and redis.call('HGET', key, 'requests_source') ~= 'configured' then
-    redis.call('HSET', key, 'requests_per_minute', admitted, 'requests_source', 'refusal', 'learned_ms', whole(now))
-    return
-  end
-  local gap = math.max(known.gap, span_ms / math.max(admitted, 1)) / 0.7
-  if wait_ms then
-    gap = math.min(wait_ms, 60000 / math.max(admitted, 1) / 0.7)
-  end
-  redis.call('HSET', key, 'gap_ms', gap, 'gap_since_ms', whole(now))
+  return 0
 end
 
-function faults.rate_limited()
-  ring_add(namespace .. 'requests:' .. target, math.max(math.floor(started / 1000), second - 61), -1)
-  redis.call('HDEL', key, 'breaker_ms', 'probe_until_ms', 'failures')
-  local refused_before = tonumber(redis.call('HGET', key, 'refused_ms') or 0)
-  local admitted = ring_sum(namespace .. 'requests:' .. target, second)
-  local is_same_refusal = started <= refused_before -- it was under way when the pace was lowered
-  if is_same_refusal and redis.call('HGET', key, 'requests_source') == 'refusal' then
-    redis.call('HSET', key, 'requests_per_minute', math.max(math.min(known.requests_per_minute, admitted), 1))
-  elseif not is_same_refusal then
-    redis.call('HSET', key, 'refused_ms', whole(now))
-    learn_limit(admitted)
+-- learn_window(admitted): a provider that asks for a long wait counts calls in a window of time. It has admitted so many
+-- since the oldest, and admits as many again when the wait is over.
+local function learn_window(admitted)
+  local period_ms = math.min(wait_ms + oldest_age_ms(), 60000)
+  local limit = math.floor(admitted * 60000 / period_ms)
+  if known.requests_per_minute then
+    limit = math.min(limit, math.ceil(known.requests_per_minute * 0.97) - 1)
   end
-  close(math.max(tonumber(retry_after_ms) or 0, REFUSED_MS), 'provider_rate_limit')
+  redis.call('HSET', key, 'requests_per_minute', math.max(limit, 1), 'requests_source', 'refusal', 'learned_ms',
+    whole(now), 'window_ms', whole(period_ms))
+end
+
+-- learn_pace(admitted, starts): any other provider refills a bucket steadily. The first guess is that a full bucket holds
+-- a minute's calls. The bucket is empty at each refusal, so the calls between two refusals show the rate.
+-- The pace is kept for a while, the longer the better it is known, and rises then.
+local function learn_pace(admitted, starts)
+  local epoch_ms, epoch_starts = unpack(redis.call('HMGET', key, 'epoch_ms', 'epoch_starts'))
+  local elapsed_ms, passed = now - (tonumber(epoch_ms) or 0), starts - (tonumber(epoch_starts) or 0)
+  local gap = math.max(wait_ms or 0, PACE_MARGIN * 60000 / math.max(admitted, 1))
+  if known.gap_ms and elapsed_ms < MAX_EPOCH_MS then
+    local slower = math.max(PACE_MARGIN * elapsed_ms / math.max(passed, 1), known.gap_ms * 1.02)
+    gap = math.min(slower, known.gap_ms / 0.7)
+  else
+    elapsed_ms = 0
+    redis.call('HSET', key, 'epoch_ms', whole(now), 'epoch_starts', starts)
+  end
+  local keep_ms = math.min(math.max(elapsed_ms * 3, LEAST_KEEP_MS), MAX_KEEP_MS)
+  redis.call('HSET', key, 'gap_ms', gap, 'gap_since_ms', whole(now + keep_ms))
+  redis.call('HDEL', key, 'window_ms')
+end
+
+local function learn(admitted, starts)
+  local source = redis.call('HGET', key, 'requests_source')
+  local is_open = not source or source == 'refusal'
+  local is_window = wait_ms and (wait_ms >= 5000 or wait_ms + oldest_age_ms() >= 55000)
+  if is_open and is_window and admitted > 0 then
+    learn_window(admitted)
+  else
+    learn_pace(admitted, starts)
+  end
+end
+
+-- learn_more(admitted): of calls that were under way when the pace was lowered, another was refused: fewer were admitted.
+local function learn_more(admitted)
+  local window_ms = tonumber(redis.call('HGET', key, 'window_ms') or nil)
+  if window_ms and known.requests_per_minute then
+    local limit = math.min(math.floor(admitted * 60000 / window_ms), known.requests_per_minute)
+    redis.call('HSET', key, 'requests_per_minute', math.max(limit, 1))
+  elseif known.gap_ms and redis.call('HGET', key, 'epoch_ms') == redis.call('HGET', key, 'refused_ms') then
+    redis.call('HSET', key, 'gap_ms', math.max(known.gap_ms, PACE_MARGIN * 60000 / math.max(admitted, 1)))
+  end
+end
+
+-- While nothing is admitted between two refusals, the wait doubles: there the pace is not what is wrong.
+function faults.rate_limited()
+  ring_add(requests, math.max(math.floor(started / 1000), second - 61), -1)
+  redis.call('HDEL', key, 'breaker_ms', 'probe_until_ms', 'failures')
+  local refused_ms, refused_starts, in_a_row = unpack(redis.call('HMGET', key, 'refused_ms', 'refused_starts',
+    'refusals_in_a_row'))
+  local admitted, starts = ring_sum(requests, second), math.max(known.starts - 1, 0)
+  in_a_row = tonumber(in_a_row) or 0
+  if started <= (tonumber(refused_ms) or 0) then
+    learn_more(admitted)
+  else
+    local has_admitted = starts > (tonumber(refused_starts) or -1)
+    in_a_row = has_admitted and 0 or math.min(in_a_row + 1, 6)
+    if has_admitted or wait_ms then
+      learn(admitted, starts)
+    end
+    redis.call('HSET', key, 'refused_ms', whole(now), 'refusals_in_a_row', in_a_row)
+  end
+  redis.call('HSET', key, 'starts', starts, 'refused_starts', starts)
+  close(math.max(wait_ms or 0, math.min(REFUSED_MS * 2 ^ in_a_row, MAX_OPEN_MS)), 'provider_rate_limit')
+  local learned = read_target(target) -- no burst when it opens
+  redis.call('HSET', key, 'next_ms', whole(learned.closed_until_ms + learned.gap * (learned.burst - 1)))
 end
 
 function faults.quota()
@@ -110,7 +160,7 @@ end
 
 -- Waiting does not help, another target may: a target that stands alone stays open, so that its jobs fail at once.
 function faults.denied()
-  if job and #targets_of(read_place(job).pool, {}) > 1 then
+  if job and #targets_of(read_request(job)) > 1 then
     close(DENIED_MS, 'provider_down')
   end
 end
@@ -121,8 +171,7 @@ redis.call('EXPIRE', key, 86400)
 if not job then
   return {math.max(read_target(target).closed_until_ms - now, 0), 0}
 end
-local size = read_record(job, 'model', 'input_tokens', 'max_output_tokens')
-local choice, opens_at_ms = choose_target(read_place(job).pool, size, now)
+local choice, opens_at_ms = choose_target(read_request(job), now)
 if choice then
   return {0, choice.target and choice.target.name ~= target and 1 or 0}
 end

@@ -12,20 +12,22 @@
 -- Safe to send again.
 local key, second = target_key(target), math.floor(now_ms() / 1000)
 
--- follow(field, source, ring, limit, remaining): adopts the limit unless one is configured. If more of it is used up than by
--- the calls counted here, others use the key too, and their calls are added to the ring.
+-- follow(field, source, ring, limit, remaining): adopts the limit unless one is configured. If more of it is used up
+-- than by the calls counted here, others use the key too, and their calls are added to the ring.
 local function follow(field, source, ring, limit, remaining)
-  if limit == '' then
+  if (tonumber(limit) or 0) < 1 then
     return
   end
-  if redis.call('HGET', key, source) ~= 'configured' then
+  local known, known_source = unpack(redis.call('HMGET', key, field, source))
+  if known_source ~= 'configured' and (known ~= limit or known_source ~= 'header') then
     redis.call('HSET', key, field, limit, source, 'header')
-    redis.call('HDEL', key, 'gap_ms', 'gap_since_ms', 'learned_ms')
+    redis.call('HDEL', key, 'gap_ms', 'gap_since_ms', 'learned_ms', 'window_ms')
+    reopen_pools('(0')
   end
   if remaining ~= '' then
-    local unknown = limit - remaining - ring_sum(ring, second)
+    local unknown = math.floor(limit - remaining - ring_sum(ring, second))
     if unknown > 0 then
-      ring_add(ring, second, math.floor(unknown))
+      ring_add(ring, second, unknown)
     end
   end
 end
@@ -33,4 +35,3 @@ end
 follow('requests_per_minute', 'requests_source', namespace .. 'requests:' .. target, requests_limit, requests_remaining)
 follow('tokens_per_minute', 'tokens_source', namespace .. 'tokens:' .. target, tokens_limit, tokens_remaining)
 redis.call('EXPIRE', key, 86400)
-reopen_pools('(0')

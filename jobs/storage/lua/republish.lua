@@ -28,15 +28,15 @@ if record.state ~= 'queued' then
   end
   return 'gone'
 end
-local now, is_published = now_ms(), redis.call('ZSCORE', messages, id) or redis.call('ZSCORE', messages_high, id)
+local now, has_message = now_ms(), is_published(id)
 local published_at = tonumber(record.published_at_ms) or tonumber(record.created_at_ms) or 0
-local due = tonumber(record.retry_at_ms) or is_published and published_at + lost_after_ms or now
+local due = tonumber(record.retry_at_ms) or has_message and published_at + lost_after_ms or now
 if due > now then
   return 'early'
 end
 
 redis.call('ZREM', waiting, id)
-if not is_published then
+if not has_message then
   redis.call('HDEL', job, 'retry_at_ms')
   next_version(job)
   queue_up(id, job)

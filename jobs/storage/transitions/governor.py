@@ -87,7 +87,7 @@ def observe_limits(
 def configure_targets(
     routes: Mapping[str, Sequence[str]],
     limits: Mapping[str, Mapping[str, Argument]],
-    token_counts: Mapping[str, str],
+    token_counts: Mapping[str, str] | None = None,
 ) -> Command[None]:
     """Write the targets of each pool, and the configured limits by the name of the target or the provider.
 
@@ -100,7 +100,7 @@ def configure_targets(
         args={
             "routes": json.dumps(routes),
             "limits": json.dumps(limits),
-            "token_counts": json.dumps(token_counts),
+            "token_counts": json.dumps(token_counts or {}),
         },
         read=lambda _: None,
     )

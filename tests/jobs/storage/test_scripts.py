@@ -10,6 +10,7 @@ from jobs import queries
 from jobs.documents import DocumentRecord, NewDocument
 from jobs.errors import InternalError
 from jobs.models import Lease
+from jobs.provider_states import target_states
 from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import transitions
@@ -63,6 +64,8 @@ def built_commands(jobs):
         transitions.begin_call("m", 1),
         transitions.end_call(transitions.CallTurn(is_open=True), 1, has_succeeded=True),
         queries.queue_position(JOB_ID, "q"),
+        queries.pool_stats(),
+        target_states(),
         transitions.document.add(NewDocument(**DOCUMENT)),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
         transitions.document.start("doc_1", JOB_ID),

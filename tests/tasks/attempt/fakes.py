@@ -8,6 +8,7 @@ from jobs.settings import Settings
 from tasks.attempt.steps import AttemptServices
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
+from tasks.governor import Governor
 from tasks.heartbeat import RunningAttempt
 from tasks.outbox import Outbox
 from tests.support.fakes import Fake, fake
@@ -87,6 +88,7 @@ def make_services(store, provider, documents=None):
         message_template=Template(),
         heartbeat=TrackedLeases(),
         outbox=Outbox(store, Template(), fake()),
+        governor=Governor(store, Settings()),
         provider=provider,
         quarantine=fake(),
         documents=documents,
