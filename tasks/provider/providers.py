@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Protocol, TypeVar
 
-from jobs.errors import ModelNotFound, ProviderRejected
+from jobs.errors import ModelNotFound, ProviderRejected, UnsupportedFeature
 from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.place import model_of
@@ -32,7 +32,7 @@ class ModelCalls(Protocol):
 class Providers:
     """The clients of a worker process, one for each provider, built at the first call to it. Has the ModelCalls.
 
-    A call raises what Provider raises, and ProviderRejected if the providers file does not list the model.
+    A call raises what Provider raises, and ProviderRejected if the providers file has no target for the request.
     """
 
     def __init__(self, settings: Settings, observer: RateLimitObserver | None = None) -> None:
@@ -70,11 +70,10 @@ class Providers:
     def _first_target(self, request: JobRequest) -> str:
         registry = self._settings.providers
         try:
-            return registry.targets_of(model_of(request, self._settings) or "")[0]
-        except ModelNotFound:
-            raise ProviderRejected(
-                "the providers file of this worker does not list the model", code="provider_not_found"
-            ) from None
+            return registry.targets_of(model_of(request, self._settings) or "", request.needs_responses_api)[0]
+        except (ModelNotFound, UnsupportedFeature):
+            message = "the providers file of this worker has no target for the request"
+            raise ProviderRejected(message, code="provider_not_found") from None
 
     def _client(self, provider: str) -> Provider:
         client = self._clients.get(provider)
