@@ -21,8 +21,8 @@ RequestT = TypeVar("RequestT", bound=JobRequest)
 class ModelCalls(Protocol):
     """Calls to models.
 
-    ``target``: '' for the first target of the request's own model. So is a target of an unknown provider: another
-    process may have read another providers file.
+    ``target``: '' for the first target of the request's own model. That one is also called instead of a target that
+    cannot serve the request, or whose provider is unknown: another process may have read another providers file.
     """
 
     def chat(self, request: Conversation, timeouts: Timeouts, target: str = "") -> AsyncGenerator[Delta, None]: ...
@@ -60,10 +60,9 @@ class Providers:
 
     def _bind(self, request: RequestT, target: str) -> tuple[Provider, RequestT, Observe]:
         """The client of the target, the request with the provider's own name of the model, and the observer."""
-        provider, model = split_target(target)
-        if provider not in self._settings.providers.providers:
+        if not self._settings.providers.can_serve(target, request.needs_responses_api):
             target = self._first_target(request)
-            provider, model = split_target(target)
+        provider, model = split_target(target)
         observe = ignore_rate_limits if self._observer is None else partial(self._observer.observe, target)
         return self._client(provider), request.model_copy(update={"model": model}), observe
 
