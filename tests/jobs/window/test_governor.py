@@ -50,7 +50,9 @@ def test_a_limit_that_shows_itself_only_by_refusals_is_learned_from_a_few(simula
 
     begin = simulation.starts[0].at_ms
     seconds = (simulation.time.now_ms - begin) / 1000
-    print(f"refused after {[round((refused - begin) / 1000, 1) for refused in provider.refused]} s, done after {seconds} s")
+    print(
+        f"refused after {[round((refused - begin) / 1000, 1) for refused in provider.refused]} s, done after {seconds} s"
+    )
     assert len(simulation.finished) == 300
     assert seconds <= 315
     assert len(provider.refused) <= most_refusals
