@@ -48,6 +48,7 @@ def _event_stream(description: str) -> Callable[..., Any]:
     response_schemas.ResponseObject,
     description="The final response, or the queued one if `background` is true.",
     examples=examples.RESPONSES,
+    headers=examples.PROVIDER_HEADERS,
 )
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
@@ -69,7 +70,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
             submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
         )
     view = wait_for_final_view(submission)
-    return track_delivery(submission, _response_with_partial_output(snapshot_of(view, task)))
+    return track_delivery(submission, _response_with_partial_output(snapshot_of(view, task)), view.record)
 
 
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
