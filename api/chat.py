@@ -46,7 +46,7 @@ def _event_stream(description: str) -> Callable[..., Any]:
     example=examples.QUEUED_CHAT,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 501, 502, 503)
+@blueprint.problems(400, 404, 413, 415, 422, 429, 501, 502, 503)
 def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     """Chat and wait for the answer.
 
@@ -77,7 +77,7 @@ def answer_chat(headers: SubmitHeaders, body: SyncChat) -> Any:
     example=examples.QUEUED_CHAT,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 501, 503)
+@blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503)
 def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
     """Submit a chat and fetch the answer later.
 

@@ -6,7 +6,7 @@ from api.http.upload_parsing import check_installed
 from api.services import services
 from jobs import document_lookup
 from jobs.documents import unavailable_error
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, ModelNotFound
 from jobs.kinds.chat import ChatRequest
 from jobs.models import DEFAULT_TENANT
 
@@ -22,13 +22,14 @@ class DocumentNotAvailable(InvalidRequest):
 
 
 def check_documents(request: ChatRequest) -> None:
-    """Raises DocumentNotAvailable, or DocumentRejected if document support is not installed.
+    """Raises DocumentNotAvailable, ModelNotFound, or DocumentRejected if document support is not installed.
 
     The worker checks again, because a document may be deleted while the job waits.
     """
     if request.documents is None:
         return
     check_installed()
+    check_embedding_model()
     if request.documents == _ALL:
         return
     for i, (document_id, view) in enumerate(
@@ -36,3 +37,11 @@ def check_documents(request: ChatRequest) -> None:
     ):
         if error := unavailable_error(document_id, view, DEFAULT_TENANT):
             raise DocumentNotAvailable(error.code, error.message, f"documents[{i}]")
+
+
+def check_embedding_model() -> None:
+    """Raises ModelNotFound if no provider offers the model of the documents' vectors."""
+    settings = services().settings
+    names = settings.providers.model_names
+    if names is not None and settings.document_embedding_model not in names:
+        raise ModelNotFound("the server's providers file does not list its embedding model, which documents need")

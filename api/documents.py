@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from flask import request, url_for
 
+from api.document_checks import check_embedding_model
 from api.http.absence import confirmed_not_found
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
@@ -50,7 +51,7 @@ _MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is del
     example=examples.ACCEPTED,
     headers=_ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 501, 503, 507)
+@blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503, 507)
 def upload_document(query: UploadQuery) -> Any:
     """Upload a document: a PDF, or text or Markdown in UTF-8, UTF-16 or UTF-32.
 
@@ -58,6 +59,7 @@ def upload_document(query: UploadQuery) -> Any:
     filenames. Uploading a failed document again starts a new attempt to ingest it.
     """
     app_services = services()
+    check_embedding_model()
     with document_errors(), open_upload(request, query.filename or "", app_services.settings) as upload:
         view = _store_upload(app_services, upload)
     task = app_services.store.run(queries.record(view.record.job_id))

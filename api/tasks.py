@@ -16,7 +16,7 @@ from api.schemas.responses import accepted_headers
 from api.schemas.tasks import RetriedTask, RetryReport, Task, TaskDetails, TaskList, TaskResult
 from api.services import Services, services
 from jobs import lookup
-from jobs.errors import JobNotFound, RequestUnreadable
+from jobs.errors import JobNotFound, ModelNotFound, RequestUnreadable, UnsupportedFeature
 from jobs.kinds.chat import ChatTask
 from jobs.models import JobRecord
 from jobs.states import State
@@ -46,7 +46,7 @@ ACCEPTED_HEADERS = examples.headers("Location", "Retry-After", "Idempotency-Repl
     example=examples.QUEUED_TASK,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(400, 413, 415, 422, 429, 501, 503)
+@blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503)
 def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
     """Submit a task.
 
@@ -156,7 +156,7 @@ def cancel_task(task_id: str) -> Any:
     example=examples.QUEUED_TASK,
     headers=ACCEPTED_HEADERS,
 )
-@blueprint.problems(404, 422, 429, 503)
+@blueprint.problems(400, 404, 422, 429, 503)
 @confirmed_not_found()
 def retry_task(task_id: str) -> Any:
     """Retry a failed, incomplete or cancelled task.
@@ -210,10 +210,13 @@ def _accepted_response(app_services: Services, created: Created) -> Any:
 
 
 def _retry_or_none(app_services: Services, record: JobRecord) -> RetriedTask | None:
-    """None for a task that was deleted or has expired since it was listed, and for one with an unreadable request."""
+    """None for a task that cannot be retried.
+
+    It was deleted or has expired since it was listed, its request is unreadable, or its model is no longer offered.
+    """
     try:
         return RetriedTask(task_id=record.job_id, retried_as=app_services.submitter.retry(record).job_id)
-    except (JobNotFound, RequestUnreadable):
+    except (JobNotFound, RequestUnreadable, ModelNotFound, UnsupportedFeature):
         return None
 
 

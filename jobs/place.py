@@ -17,7 +17,7 @@ def place_of(request: JobRequest, settings: Settings, lane: Lane | None, fair_ke
     """Where the job waits.
 
     ``lane``: None for that of the request, which is batch if it asks for OpenAI's flex tier. ``fair_key``: of the
-    caller's user; None for the user that the request names, if any. Raises ModelNotFound.
+    caller's user; None for the user that the request names, if any. Raises ModelNotFound and UnsupportedFeature.
     """
     body = request.body if isinstance(request, PassthroughRequest) else {}
     named = next((body[name] for name in _USER_FIELDS if isinstance(body.get(name), str) and body[name]), None)
@@ -35,7 +35,11 @@ def model_of(request: JobRequest, settings: Settings) -> str | None:
 def pool_of(request: JobRequest, settings: Settings) -> str:
     """The public name of the model, or NO_PROVIDER. Raises ModelNotFound."""
     model = model_of(request, settings)
-    return NO_PROVIDER if model is None else settings.providers.pool_of(model)
+    if model is None:
+        return NO_PROVIDER
+    pool = settings.providers.pool_of(model)
+    settings.providers.targets_of(pool, request.needs_responses_api)  # raises, if no target can serve the request
+    return pool
 
 
 def _digest(fair_key: str | None) -> str | None:

@@ -172,6 +172,11 @@ class ProviderRegistry:
             )
         return able
 
+    def can_serve(self, target: str, needs_responses: bool = False) -> bool:
+        """Whether the target's provider is known, and supports what the request needs."""
+        provider = self.providers.get(split_target(target)[0])
+        return provider is not None and not (needs_responses and provider.speaks == "chat")
+
     def has_chat_only_target(self, pool: str) -> bool:
         """Whether it matters if a request needs /responses, which costs time to find out."""
         return self.models is not None and any(map(self._is_chat_only, self.models[self.pool_of(pool)].targets))

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     )
     providers_file: Path | None = Field(
         default=None,
-        description="TOML file with several providers, models, aliases and limits: see docs/providers.md. "
+        description="TOML file with several providers, models, aliases and limits: [providers.md](providers.md). "
         "OPENAI_BASE_URL and CHATQUEUE_PROVIDER_API are then not used.",
     )
     web_host: str = Field(default="127.0.0.1", description="Address that the web process listens on.")

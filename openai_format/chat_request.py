@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from openai_format.items import input_items
 from openai_format.messages import NotInChatFormat, to_messages
+from openai_format.text import MALFORMED
 from openai_format.types import Item, JsonObject
 
 _RENAMED: Final = {"max_output_tokens": "max_completion_tokens"}
@@ -30,6 +31,17 @@ def chat_request(body: JsonObject, previous_items: tuple[Item, ...]) -> JsonObje
     if (body.get("reasoning") or {}).get("effort") is not None:
         chat_body["reasoning_effort"] = body["reasoning"]["effort"]
     return {name: value for name, value in chat_body.items() if value is not None}
+
+
+def needs_responses(body: JsonObject, previous_items: tuple[Item, ...]) -> bool:
+    """True if a chat completion cannot express the request. Never raises: the provider rejects a malformed one."""
+    try:
+        chat_request(body, previous_items)
+    except NotInChatFormat:
+        return True
+    except MALFORMED:
+        return False
+    return False
 
 
 def _reject_unsupported(body: JsonObject) -> None:

@@ -31,7 +31,11 @@ blueprint = OpenAIBlueprint(
     example=examples.COMPLETION_STREAM,
 )
 @blueprint.response(
-    200, response_schemas.ChatCompletion, description="The final chat completion.", example=examples.COMPLETION
+    200,
+    response_schemas.ChatCompletion,
+    description="The final chat completion.",
+    example=examples.COMPLETION,
+    headers=examples.PROVIDER_HEADERS,
 )
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
@@ -50,7 +54,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     view = wait_for_final_view(submission)
     if view.record.state is State.CANCELLED:
         raise cancelled_error(view.record.job_id)
-    return track_delivery(submission, completion_object(snapshot_of(view, task)))
+    return track_delivery(submission, completion_object(snapshot_of(view, task)), view.record)
 
 
 @blueprint.route("/<completion_id>", parameters=[examples.COMPLETION_ID])

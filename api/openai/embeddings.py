@@ -25,7 +25,13 @@ _HANDLED_FIELDS: Final = ("input", "dimensions", "encoding_format")
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SubmitHeaders, location="headers")
 @blueprint.arguments(EmbeddingsBody, examples=examples.EMBEDDINGS_REQUESTS)
-@blueprint.response(200, response_schemas.EmbeddingList, description="The vectors.", example=examples.EMBEDDINGS)
+@blueprint.response(
+    200,
+    response_schemas.EmbeddingList,
+    description="The vectors.",
+    example=examples.EMBEDDINGS,
+    headers=examples.PROVIDER_HEADERS,
+)
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
     """Create embeddings and wait for them.
@@ -46,7 +52,7 @@ def create_embeddings(headers: SubmitHeaders, body: EmbeddingsBody) -> Any:
     if not isinstance(view.answer, EmbeddingsAnswer):
         raise cancelled_error(view.record.job_id)
     response = Response(_embeddings(view.answer, body.encoding_format), content_type="application/json")
-    return track_delivery(submission, response)
+    return track_delivery(submission, response, view.record)
 
 
 def _embeddings(answer: EmbeddingsAnswer, encoding_format: str) -> Iterator[str]:

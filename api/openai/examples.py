@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from api.schemas.examples import id_parameter, named
+from api.schemas.examples import headers, id_parameter, named
 
 _RESPONSE: Final = "resp_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _COMPLETION: Final = "chatcmpl_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
@@ -12,6 +12,7 @@ _MODEL: Final = "gpt-5-mini"
 _CREATED: Final = 1_795_255_200
 _USER: Final = {"role": "user", "content": _QUESTION}
 
+PROVIDER_HEADERS: Final = headers("x-chatqueue-provider")
 RESPONSE_ID: Final = id_parameter("response_id", "Id of the response.", _RESPONSE)
 COMPLETION_ID: Final = id_parameter("completion_id", "Id of the chat completion.", _COMPLETION)
 MODEL_NAME: Final = {

@@ -1,4 +1,4 @@
-"""/v1/models: the models that the workers last read from the provider, or the models of the settings."""
+"""/v1/models: the models of the providers file, those last read from the provider, or those of the settings."""
 
 from typing import Any
 
@@ -15,9 +15,10 @@ blueprint = OpenAIBlueprint("models", __name__, url_prefix="/models", descriptio
 @blueprint.response(200, response_schemas.ModelList, description="The models.", example=examples.MODELS)
 @blueprint.problems(503)
 def list_models() -> Any:
-    """List the models of the provider.
+    """List the models.
 
-    Before the first list of the provider has been read, the list contains the server's default models.
+    These are the models and aliases of the server's providers file. Without such a file, they are the models of the
+    provider. Before the first list of the provider has been read, they are the server's default models.
     """
     return {"object": "list", "data": _models()}
 
@@ -32,12 +33,18 @@ def show_model(name: str) -> Any:
     """
     match = next((model for model in _models() if model["id"] == name), None)
     if match is None:
-        raise ModelNotFound("the provider does not list this model", param="model")
+        raise ModelNotFound("no such model; GET /v1/models lists the models", param="model")
     return match
 
 
 def _models() -> list[dict[str, Any]]:
     app_services = services()
+    settings = app_services.settings
+    if (listed := settings.providers.model_names) is not None:
+        return list(map(_model, listed))
     provider_models = app_services.store.run(queries.models())
-    names = dict.fromkeys([app_services.settings.chat_model, app_services.settings.embedding_model])
-    return provider_models or [{"id": name, "object": "model", "created": 0, "owned_by": "chatqueue"} for name in names]
+    return provider_models or list(map(_model, dict.fromkeys([settings.chat_model, settings.embedding_model])))
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "chatqueue"}

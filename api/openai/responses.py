@@ -23,9 +23,11 @@ from jobs.errors import JobNotFound, RequestUnreadable
 from jobs.events import read_events
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
+from jobs.place import model_of
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.sync_store import Store
+from openai_format.chat_request import needs_responses
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
 
@@ -47,6 +49,7 @@ def _event_stream(description: str) -> Callable[..., Any]:
     response_schemas.ResponseObject,
     description="The final response, or the queued one if `background` is true.",
     examples=examples.RESPONSES,
+    headers=examples.PROVIDER_HEADERS,
 )
 @blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
@@ -56,6 +59,8 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     connection then cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
     """
     task = _task(body)
+    if task.previous_response_id is None:
+        task = _with_api_need(task)
     submission = submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
@@ -66,7 +71,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
             submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
         )
     view = wait_for_final_view(submission)
-    return track_delivery(submission, _response_with_partial_output(snapshot_of(view, task)))
+    return track_delivery(submission, _response_with_partial_output(snapshot_of(view, task)), view.record)
 
 
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
@@ -215,7 +220,17 @@ def _with_previous_items(store: Store, task: ResponseTask, previous_id: str, max
     full_task = task.model_copy(update={"previous_items": tuple(items.to_previous_items(previous))})
     if len(full_task.model_dump_json(exclude_defaults=True).encode()) > max_bytes:
         raise ConversationTooLong(f"the conversation exceeds {max_bytes} bytes", param=_PREVIOUS)
-    return full_task
+    return _with_api_need(full_task)
+
+
+def _with_api_need(task: ResponseTask) -> ResponseTask:
+    """The task, marked if it needs /responses. Raises ModelNotFound."""
+    settings = services().settings
+    registry = settings.providers
+    if not registry.has_chat_only_target(registry.pool_of(model_of(task, settings) or "")):
+        return task
+    is_needed = needs_responses(task.body, task.previous_items)
+    return task.model_copy(update={"responses_only": True}) if is_needed else task
 
 
 def _load_response(response_id: str) -> dict[str, Any]:

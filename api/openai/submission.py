@@ -26,12 +26,14 @@ from jobs import lookup, queries
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
 from jobs.kinds.base import JobRequest
 from jobs.models import DEFAULT_TENANT, JobRecord, JobView
+from jobs.providers import split_target
 from jobs.request_fingerprint import fingerprint, idempotency_digest
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.server_info import confirm_earlier_writes
 from jobs.storage.transitions import Created
 
+PROVIDER_HEADER: Final = "x-chatqueue-provider"
 _RETRY_COUNT_HEADER: Final = "x-stainless-retry-count"
 _RETRY_COUNT_PATTERN: Final = re.compile(r"[0-9]{1,3}")
 _FIRST_RETRY_WAIT_SECONDS: Final = 0.5  # the client's own wait before its first retry, doubled before each further one
@@ -105,9 +107,16 @@ def wait_for_final_view(submission: Submission) -> JobView:
     return view
 
 
-def track_delivery(submission: Submission, answer: dict[str, Any] | Response) -> Response:
-    """A response that marks the call as answered once the whole answer has been sent to a connected client."""
+def track_delivery(
+    submission: Submission, answer: dict[str, Any] | Response, final_record: JobRecord | None = None
+) -> Response:
+    """A response that marks the call as answered once the whole answer has been sent to a connected client.
+
+    With the record of a final job it names the job's provider, if that is known.
+    """
     response = answer if isinstance(answer, Response) else jsonify(answer)
+    if final_record is not None and final_record.target:
+        response.headers[PROVIDER_HEADER], _ = split_target(final_record.target)
     response.response = _mark_when_sent(response.response, disconnect_check(), submission.mark_answered)
     return response
 

@@ -16,6 +16,7 @@ _HEADERS: Final = {
     "Retry-After": "Seconds to wait before the next request.",
     "Idempotency-Replayed": "`true` if an earlier request with this Idempotency-Key created the job.",
     "ETag": "Version of the job, for `If-None-Match`.",
+    "x-chatqueue-provider": "Name of the provider that answered, if it is known.",
     "Preference-Applied": "The `Prefer: wait=N` that was honoured.",
 }
 

@@ -42,6 +42,11 @@ class JobRequest(JobOptions):
         return next(iter(deque(self.texts(), maxlen=1)), "")
 
     @property
+    def needs_responses_api(self) -> bool:
+        """True if only a target that supports /responses can serve the request."""
+        return False
+
+    @property
     def is_stored(self) -> bool:
         """False if the caller asked not to store the answer: the record then expires soon after the end."""
         return True

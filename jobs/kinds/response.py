@@ -12,7 +12,8 @@ class ResponseTask(PassthroughRequest):
     """The body of POST /v1/responses, without model, metadata and stream."""
 
     # Read from the previous response, which may have expired when the request is repeated.
-    unfingerprinted_fields: ClassVar[frozenset[str]] = frozenset({"previous_items"})
+    unfingerprinted_fields: ClassVar[frozenset[str]] = frozenset({"previous_items", "responses_only"})
+    ignorable_fields: ClassVar[frozenset[str]] = frozenset({"responses_only"})
 
     kind: Literal["response"]
     background: bool = False
@@ -24,6 +25,13 @@ class ResponseTask(PassthroughRequest):
     def texts(self) -> Iterator[str]:
         yield from collect_texts(list(self.previous_items))
         yield from super().texts()
+
+    # Found out only if the model has a target that is limited to chat completions.
+    responses_only: bool = False
+
+    @property
+    def needs_responses_api(self) -> bool:
+        return self.responses_only
 
     @property
     def is_stored(self) -> bool:

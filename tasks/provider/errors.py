@@ -58,7 +58,9 @@ _KEY_NAMES: Final = frozenset(
     {"invalid_api_key", "account_deactivated", "unsupported_country_region_territory"}  # OpenAI
     | {"api_key_invalid", "organization_restricted"}  # Google and Groq, with status 400
 )
-_MODEL_NAMES: Final = frozenset({"model_not_found", "model_decommissioned", "invalid_model", "deploymentnotfound"})
+_MODEL_NAMES: Final = frozenset(
+    {"model_not_found", "model_decommissioned", "invalid_model", "deploymentnotfound", "unknown_path"}
+)
 _RATE_LIMIT_NAMES: Final = frozenset(
     {"rate_limit_exceeded", "rate_limit_error", "rate_limited", "rate_limit_reached_error", "ratelimitreached"}
     | {"too_many_requests", "too_many_requests_error", "too_many_tokens_error", "throttling_error"}
@@ -116,14 +118,22 @@ def from_status(status: int, error: VendorError, headers: Mapping[str, str]) -> 
         return _retryable(message, "provider_rate_limited", ProviderFault.RATE_LIMITED, retry_after)
     if status in _RETRYABLE_STATUS or status >= _SERVER_ERRORS:
         return _retryable(message, "provider_unavailable", ProviderFault.UNAVAILABLE, retry_after)
-    is_about_model = error.param in _ABOUT_MODEL
-    if names & _MODEL_NAMES or (status in _NOT_FOUND_STATUS and is_about_model):
-        return _rejected(f"{message}: no such model or path", "provider_not_found", ProviderFault.DENIED)
-    if names & _KEY_NAMES or (status in _DENIED_STATUS and is_about_model and not any(map(_POLICY_NAME.match, names))):
-        return _rejected(
-            f"{message}: it rejects the API key; check the provider's key", "provider_auth_failed", ProviderFault.DENIED
-        )
+    if names & _MODEL_NAMES or status in _NOT_FOUND_STATUS:
+        fault = ProviderFault.DENIED if _lacks_model(error) else None
+        return _rejected(f"{message}: no such model or path", "provider_not_found", fault)
+    if names & _KEY_NAMES or (status in _DENIED_STATUS and not _is_about_input(error)):
+        advice = "it rejects the API key; check the provider's key"
+        return _rejected(f"{message}: {advice}", "provider_auth_failed", ProviderFault.DENIED)
     return _rejected(f"{message}: it rejects this request", "provider_rejected_request", None)
+
+
+def _lacks_model(error: VendorError) -> bool:
+    """False if another object that the request names may be missing: OpenAI sends the same status for both."""
+    return bool(error.names & _MODEL_NAMES) or not (_is_about_input(error) or "invalid_request_error" in error.names)
+
+
+def _is_about_input(error: VendorError) -> bool:
+    return error.param not in _ABOUT_MODEL or any(map(_POLICY_NAME.match, error.names))
 
 
 def from_stream_error(payload: Any) -> AttemptError:

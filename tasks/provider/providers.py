@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Protocol, TypeVar
 
-from jobs.errors import ModelNotFound, ProviderRejected
+from jobs.errors import ModelNotFound, ProviderRejected, UnsupportedFeature
 from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.place import model_of
@@ -21,8 +21,8 @@ RequestT = TypeVar("RequestT", bound=JobRequest)
 class ModelCalls(Protocol):
     """Calls to models.
 
-    ``target``: '' for the first target of the request's own model. So is a target of an unknown provider: another
-    process may have read another providers file.
+    ``target``: '' for the first target of the request's own model. That one is also called instead of a target that
+    cannot serve the request, or whose provider is unknown: another process may have read another providers file.
     """
 
     def chat(self, request: Conversation, timeouts: Timeouts, target: str = "") -> AsyncGenerator[Delta, None]: ...
@@ -32,7 +32,7 @@ class ModelCalls(Protocol):
 class Providers:
     """The clients of a worker process, one for each provider, built at the first call to it. Has the ModelCalls.
 
-    A call raises what Provider raises, and ProviderRejected if the providers file does not list the model.
+    A call raises what Provider raises, and ProviderRejected if the providers file has no target for the request.
     """
 
     def __init__(self, settings: Settings, observer: RateLimitObserver | None = None) -> None:
@@ -60,21 +60,19 @@ class Providers:
 
     def _bind(self, request: RequestT, target: str) -> tuple[Provider, RequestT, Observe]:
         """The client of the target, the request with the provider's own name of the model, and the observer."""
-        provider, model = split_target(target)
-        if provider not in self._settings.providers.providers:
+        if not self._settings.providers.can_serve(target, request.needs_responses_api):
             target = self._first_target(request)
-            provider, model = split_target(target)
+        provider, model = split_target(target)
         observe = ignore_rate_limits if self._observer is None else partial(self._observer.observe, target)
         return self._client(provider), request.model_copy(update={"model": model}), observe
 
     def _first_target(self, request: JobRequest) -> str:
         registry = self._settings.providers
         try:
-            return registry.targets_of(model_of(request, self._settings) or "")[0]
-        except ModelNotFound:
-            raise ProviderRejected(
-                "the providers file of this worker does not list the model", code="provider_not_found"
-            ) from None
+            return registry.targets_of(model_of(request, self._settings) or "", request.needs_responses_api)[0]
+        except (ModelNotFound, UnsupportedFeature):
+            message = "the providers file of this worker has no target for the request"
+            raise ProviderRejected(message, code="provider_not_found") from None
 
     def _client(self, provider: str) -> Provider:
         client = self._clients.get(provider)

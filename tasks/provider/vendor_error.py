@@ -17,6 +17,7 @@ _DELAY: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
 _PHRASES: Final = (
     ("credit balance is too low", "insufficient_quota"),  # Anthropic, with status 400
     ("invalid model name passed", "model_not_found"),  # LiteLLM, with status 400
+    ("invalid url", "unknown_path"),  # OpenAI, with status 404, where a model has a code
     ("request too large", "request_too_large"),  # OpenAI and Groq, with status 429 and the code of a rate limit
 )
 

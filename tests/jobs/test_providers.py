@@ -1,10 +1,12 @@
 """Providers, models, aliases and targets: what a providers file allows, and what is read without one."""
 
+import re
+
 import pytest
 
 from jobs.errors import ModelNotFound, UnsupportedFeature
 from jobs.providers import NO_API_KEY, split_target
-from jobs.settings import Settings
+from jobs.settings import PROJECT_ROOT, Settings
 
 FILE = """
 [providers.openai]
@@ -139,6 +141,16 @@ def test_with_a_file_no_offline_model_is_started(settings_of, monkeypatch):
     """`make up` starts the offline model only where no provider is set."""
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert not settings_of().has_offline_model
+
+
+def test_the_example_of_the_documentation_is_a_providers_file(settings_of):
+    """Operators copy it."""
+    page = (PROJECT_ROOT / "docs" / "providers.md").read_text()
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    registry = settings_of(example).providers
+
+    assert registry.targets_of("gpt-5-mini") == ("openai/gpt-5-mini", "azure/my-deployment", "vllm/Qwen/Qwen3-32B")
+    assert registry.pool_of("fast") == "gpt-5-mini"
 
 
 @pytest.mark.parametrize(

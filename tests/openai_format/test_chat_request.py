@@ -2,7 +2,7 @@
 
 import pytest
 
-from openai_format.chat_request import chat_request
+from openai_format.chat_request import chat_request, needs_responses
 
 
 def translated(**body):
@@ -128,3 +128,30 @@ def test_options_are_renamed_and_unknown_options_are_forwarded():
         "top_logprobs": 2,
         "top_k": 5,
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "is_needed"),
+    [
+        ({"input": "hi"}, False),
+        ({"input": "hi", "tools": [{"type": "function", "name": "f"}]}, False),
+        ({"input": "hi", "tools": [{"type": "web_search"}]}, True),
+        ({"input": "hi", "tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "mcp"}}, True),
+        ({"prompt": {"id": "p"}}, True),
+        ({"input": "hi", "truncation": "auto"}, True),
+        ({"input": [{"type": "web_search_call", "id": "w"}]}, True),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, True),
+        ({"input": [5]}, False),
+        ({"input": "hi", "tools": ["x"]}, False),
+        ({"input": "hi", "reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"]}, False),
+    ],
+)
+def test_a_request_needs_responses_exactly_if_it_cannot_be_converted(body, is_needed):
+    """A malformed request is rejected by the provider, whichever API is called."""
+    assert needs_responses(body, ()) is is_needed
+
+
+def test_earlier_items_count_as_well():
+    """They are sent with the new input."""
+    assert needs_responses({"input": "hi"}, ({"type": "web_search_call", "id": "w"},))
+    assert not needs_responses({"input": "hi"}, ({"role": "user", "content": "a"},))

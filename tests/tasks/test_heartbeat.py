@@ -25,7 +25,7 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
 
     async def beat():
         store, listener = AsyncStore(connect_async(settings)), connect_async(settings)
-        heartbeat = Heartbeat("worker", store, listener, settings)
+        heartbeat = Heartbeat("worker", store, listener, jobs.message_template, settings)
         heartbeat.report(worker_status)
         running_attempt = heartbeat.track(lease)
         renewing = asyncio.create_task(heartbeat.renew_forever())

@@ -4,12 +4,8 @@ import sys
 
 import pytest
 
-from jobs.errors import ModelNotFound, UnsupportedFeature
 from jobs.kinds.chat import ChatTask
-from jobs.kinds.completion import CompletionTask
 from jobs.kinds.embeddings import EmbeddingsTask
-from jobs.kinds.ingest import IngestTask
-from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from tasks.submit import Submitter
 from tests.support.offline_model import calls, directive, key
@@ -33,7 +29,6 @@ targets = [{{provider = "answers", model = "e5"}}]
 fast = "small"
 """
 WORKER = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "DEBUG"]
-UNSUPPORTED_TOOL = {"input": "hi", "tools": [{"type": "web_search"}]}
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jobs.kinds.chat import ChatAnswer
+from jobs.kinds.completion import CompletionAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.kinds.response import ResponseAnswer
 from jobs.results import Usage
@@ -192,3 +193,25 @@ def test_a_retry_of_a_response_is_a_response(api_client, create_response, fake_w
 
     assert again.startswith("resp_")
     assert api_client.get(f"/v1/responses/{again}").json["status"] == State.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answer"),
+    [
+        ("/v1/chat/completions", COMPLETION, CompletionAnswer(text="a", model="m", finish_reason="stop", usage=USAGE)),
+        ("/v1/responses", {"input": "hi", "model": "m"}, ANSWER),
+        (
+            "/v1/embeddings",
+            {"input": "hi", "model": "m"},
+            EmbeddingsAnswer(vectors=(pack([1]),), model="m", usage=USAGE),
+        ),
+    ],
+)
+def test_an_answer_names_its_provider(api_client, fake_worker, path, body, answer):
+    """With several providers, a caller can tell which one has answered."""
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(api_client.post, path, json=body)
+        fake_worker.complete(until(fake_worker.next_queued), answer)
+
+    assert waiting.result().status_code == 200
+    assert waiting.result().headers["x-chatqueue-provider"] == "main"

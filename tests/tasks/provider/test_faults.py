@@ -66,6 +66,8 @@ RESPONSES = [
     ("OpenAI", 403, {}, openai("model_not_found"), "denied", None),
     ("OpenAI", 404, {}, openai("model_not_found"), "denied", None),
     ("OpenAI", 404, {}, openai(None, param="input", message="Files [file-1] were not found."), None, None),
+    ("OpenAI", 404, {}, openai(None, message="Vector store with id [vs_1] not found."), None, None),
+    ("OpenAI", 404, {}, openai(None, message="Invalid URL (POST /v1/chat)"), "denied", None),
     ("OpenAI", 400, {}, openai("context_length_exceeded", param="messages"), None, None),
     ("OpenAI", 400, {}, openai("invalid_prompt"), None, None),
     ("OpenAI", 400, {}, openai("content_policy_violation"), None, None),

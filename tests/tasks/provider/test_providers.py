@@ -129,6 +129,20 @@ def test_a_target_of_an_unknown_provider_is_replaced_by_the_first_target(setting
     assert one.received[0].body["model"] == "small-2026"
 
 
+def test_a_target_of_chat_completions_is_replaced_if_the_request_needs_responses(settings, one, two):
+    """The request would be rejected there."""
+    path = settings.providers_file
+    path.write_text(path.read_text().replace('api_key_env = "KEY_OF_ONE"', 'speaks = "chat"'))
+    request = ResponseTask(kind="response", body={"input": "hi"}, model="small", responses_only=True)
+    other = Settings(providers_file=path, chat_model="small", embedding_model="vectors")
+
+    call(other, request, target="one/small-2026")
+    call(other, request.model_copy(update={"responses_only": False}), target="one/small-2026")
+
+    assert [(received.path, received.body["model"]) for received in two.received] == [("/v1/responses", "org/small")]
+    assert [received.path for received in one.received] == ["/v1/chat/completions"]
+
+
 def test_a_model_that_the_file_no_longer_lists_ends_the_attempt(settings):
     """It was accepted before the file was changed."""
     (error,) = call(settings, ChatTask(kind="chat", message="hi", model="gone"))
