@@ -46,7 +46,8 @@ local function forget_slowly(target, now)
   end
 end
 
--- read_target(name): its fields as numbers, 0 where a counter is missing. `closed_reason` is text. `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
+-- read_target(name): its fields as numbers, 0 where a counter is missing. `closed_reason` is text.
+-- `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
 local function read_target(name)
   local values, target = redis.call('HMGET', target_key(name), 'closed_reason', unpack(TARGET_FIELDS)), {name = name}
   for i, field in ipairs(TARGET_FIELDS) do

@@ -65,6 +65,7 @@ class Simulation:
         self.starts: list[Start] = []
         self.finished: list[str] = []
         self.names: dict[str, str] = {}
+        self.leases: dict[str, Lease] = {}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._free = self.slots
@@ -102,6 +103,10 @@ class Simulation:
 
     def cancel(self, job_ids: Iterable[str]) -> None:
         self.run_all([transitions.cancel(job_id, DEFAULT_QUEUE, self.settings) for job_id in job_ids])
+
+    def fail(self, job_id: str) -> None:
+        """The running job fails through a fault of its own."""
+        self.run(transitions.fail(self.leases[job_id], _ERROR, None, self.settings))
 
     def run_for(self, seconds: float) -> None:
         self.run_until(lambda: False, seconds)
@@ -167,6 +172,7 @@ class Simulation:
 
     def _call(self, claim: Claim) -> None:
         job_id, now = claim.lease.job_id, self.time.now_ms
+        self.leases[job_id] = claim.lease
         self.starts.append(Start(now, job_id, self.names[job_id], claim.target))
         call = self.provider.call(claim.target, now, self.random)
         if call.fault is not None:
@@ -194,8 +200,8 @@ class Simulation:
             input_tokens=call.used_tokens, output_tokens=0, total_tokens=call.used_tokens, estimated=False
         )  # fmt: skip
         answer = ChatAnswer(text="hi", model="m", finish_reason="stop", usage=usage)
-        self.run(transitions.finish(lease, answer, State.COMPLETED, self.settings))
-        self.finished.append(lease.job_id)
+        if self.run(transitions.finish(lease, answer, State.COMPLETED, self.settings)):
+            self.finished.append(lease.job_id)
 
 
 def _pop(broker_list: str, number: int) -> Command[list[str]]:
