@@ -33,13 +33,11 @@ def model_of(request: JobRequest, settings: Settings) -> str | None:
 
 
 def pool_of(request: JobRequest, settings: Settings) -> str:
-    """The public name of the model, or NO_PROVIDER. Raises ModelNotFound."""
+    """The pool in which the job waits, or NO_PROVIDER. Raises ModelNotFound and UnsupportedFeature."""
     model = model_of(request, settings)
     if model is None:
         return NO_PROVIDER
-    pool = settings.providers.pool_of(model)
-    settings.providers.targets_of(pool, request.needs_responses_api)  # raises, if no target can serve the request
-    return pool
+    return settings.providers.waiting_pool_of(model, request.needs_responses_api)
 
 
 def _digest(fair_key: str | None) -> str | None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Final, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from jobs.settings_checks import HttpUrl
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 MAIN_PROVIDER: Final = "main"  # the only provider where there is no providers file
+RESPONSES_ONLY: Final = " (responses)"  # ends the name of a pool whose requests skip chat-only targets
 NO_API_KEY: Final = "none"  # sent where no key is configured, because the SDK requires one
 _MAX_LIMIT: Final = 10**9
 
@@ -171,6 +173,24 @@ class ProviderRegistry:
                 "supports /responses"
             )
         return able
+
+    def waiting_pool_of(self, model: str, needs_responses: bool = False) -> str:
+        """The pool in which a request waits. Raises what ``pool_of`` and ``targets_of`` raise.
+
+        Requests that skip a target wait apart from the others, so that neither holds up the other.
+        """
+        pool = self.pool_of(model)
+        able = self.targets_of(pool, needs_responses)  # raises, if no target can serve the request
+        return pool if able == self.targets_of(pool) else pool + RESPONSES_ONLY
+
+    def routes(self) -> Mapping[str, tuple[str, ...]]:
+        """The targets of each pool in which requests wait; empty where any model is allowed."""
+        found: dict[str, tuple[str, ...]] = {}
+        for pool in self.models or {}:
+            found[pool] = self.targets_of(pool)
+            if able := tuple(filter(partial(self.can_serve, needs_responses=True), found[pool])):
+                found[self.waiting_pool_of(pool, needs_responses=True)] = able
+        return found
 
     def can_serve(self, target: str, needs_responses: bool = False) -> bool:
         """Whether the target's provider is known, and supports what the request needs."""

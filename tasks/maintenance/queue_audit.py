@@ -56,12 +56,10 @@ class QueueAudit:
 def configuration_command(settings: Settings) -> Command[None]:
     """Write the targets of each pool and the configured limits, for the scripts that choose a target."""
     registry = settings.providers
-    pools = () if registry.models is None else registry.models
-    routes = {pool: registry.targets_of(pool) for pool in pools}
     limits: dict[str, dict[str, Any]] = {}
     for name, configured in registry.limits_of().items():
         fields = configured.model_dump(exclude={"count"}, exclude_none=True)
         if fields:
             limits[name] = fields
     token_counts = {name: configured.count or "reserved" for name, configured in registry.limits_of().items()}
-    return transitions.configure_targets(routes, limits, token_counts)
+    return transitions.configure_targets(registry.routes(), limits, token_counts)

@@ -227,3 +227,16 @@ def test_settings_that_contradict_the_file_are_refused(settings_of, values, in_e
     """A default model that does not exist would fail each chat, and an ignored limit would protect nothing."""
     with pytest.raises(ValueError, match=in_error):
         settings_of(**values)
+
+
+def test_requests_that_skip_a_target_wait_apart_from_the_others(settings_of):
+    """A Responses-only request at the head of a line would hold up those that a chat-only target could serve."""
+    registry = settings_of().providers
+
+    assert registry.waiting_pool_of("fast") == "gpt-5-mini"
+    assert registry.waiting_pool_of("fast", needs_responses=True) == "gpt-5-mini (responses)"
+    assert registry.routes() == {
+        "gpt-5-mini": ("openai/gpt-5-mini", "vllm/Qwen/Qwen3-32B"),
+        "gpt-5-mini (responses)": ("openai/gpt-5-mini",),
+        "local": ("vllm/Qwen/Qwen3-32B",),
+    }

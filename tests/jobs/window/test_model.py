@@ -119,7 +119,9 @@ class Machine(RuleBasedStateMachine):
                 self.model.states[job_id] = state.value
 
     @rule(
-        index=INDEX, how=st.sampled_from(["failures", "waits", "refund", "put_back"]), wait=st.sampled_from([0, 0, 0.5, 30])
+        index=INDEX,
+        how=st.sampled_from(["failures", "waits", "refund", "put_back"]),
+        wait=st.sampled_from([0, 0, 0.5, 30]),
     )
     def release(self, index, how, wait):
         if job_id := self.pick(index, "in_progress"):
