@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.kinds.chat import ChatTask
@@ -56,12 +57,19 @@ class Client:
         self.sent: list[AcceptedJob] = []
 
     def submit(
-        self, seconds: float, extra: str = "", fails_with: frozenset[str] = frozenset(), delay: float = 0
+        self,
+        seconds: float,
+        extra: str = "",
+        fails_with: frozenset[str] = frozenset(),
+        delay: float = 0,
+        **options: Any,
     ) -> AcceptedJob:
-        """Submit with one Idempotency-Key until the job is accepted."""
+        """Submit with one Idempotency-Key until the job is accepted. ``options``: of Submitter.submit."""
         spec = make_job_spec(seconds, extra, delay)
         request = ChatTask(kind="chat", message=spec.message)
-        job_id = retry_until_accepted(lambda: self._submitter.submit(request, idempotency_key=spec.key).job_id)
+        job_id = retry_until_accepted(
+            lambda: self._submitter.submit(request, idempotency_key=spec.key, **options).job_id
+        )
         return self.record(AcceptedJob(job_id, spec.key, spec.text, fails_with))
 
     def record(self, job: AcceptedJob) -> AcceptedJob:

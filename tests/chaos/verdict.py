@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from redis import Redis
+
 from jobs import queries
 from jobs.kinds.chat import ChatAnswer
-from jobs.models import JobRecord
+from jobs.models import JobRecord, Lane
 from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys
 from tests.chaos.calls import Calls
@@ -118,11 +120,23 @@ def _orphaned_entries(environment: Environment) -> Iterator[str]:
         for state in State:
             if set(redis.zrange(keys.index(state), 0, -1)) != {id_ for id_ in ids if states[id_] == state}:
                 yield f"cq:index:{state} disagrees with the records"
+        yield from _waiting_entries(redis)
         totals = {name: int(count) for name, count in redis.hgetall(keys.TOTALS).items()}
         if sum(totals.get(state, 0) for state in FINAL_STATES) != len(finals) or totals.get("created") != len(ids):
             yield f"totals disagree with {len(ids)} records, {len(finals)} ended: {totals}"
         if {job.job_id for job in environment.client.sent} - set(ids):
             yield "an accepted job is in no index"
+
+
+def _waiting_entries(redis: Redis) -> Iterator[str]:
+    """Lines and counts of calls that are left although every job has ended."""
+    left = [str(name) for lane in Lane for name in redis.zrange(f"{keys.NAMESPACE}pools:{lane}", 0, -1)]
+    if left:
+        yield f"jobs are left in the lines of {left}"
+    for name in map(str, redis.smembers(keys.TARGETS)):
+        counts = redis.hmget(keys.target(name), "running", "reserved", "reserved_tokens")
+        if any(int(count or 0) for count in counts):
+            yield f"{name} still counts {counts} calls"
 
 
 def _slots(environment: Environment) -> Iterator[str]:
