@@ -252,8 +252,13 @@ local function take(choice, now)
 end
 
 -- note_answer(name, record, succeeded, started): the provider has answered. A breaker that was open closes. After a
--- call that shows nothing, such as a cancelled one, the next call tries the target.
+-- call that shows nothing, such as a cancelled one, the next call tries the target. A call that started before the first
+-- failure shows nothing of the time since.
 local function note_answer(name, target, succeeded, started)
+  local since = tonumber(target.breaker_since_ms or target.window_start_ms or nil) or 0
+  if succeeded and started < since then
+    return
+  end
   if succeeded then
     if target.failures then
       redis.call('HDEL', target_key(name), 'failures')
