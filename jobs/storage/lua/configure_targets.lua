@@ -16,6 +16,12 @@ for pool, names in pairs(cjson.decode(routes)) do
   redis.call('HSET', routes_key, pool, table.concat(names, '\n'))
 end
 
+local function forget_used_share(name, fields)
+  if fields.token_count ~= 'used' then
+    redis.call('HDEL', target_key(name), 'used_share')
+  end
+end
+
 local function drop_unconfigured(name, fields)
   local key = target_key(name)
   for limit, source in pairs(SOURCES) do
@@ -28,6 +34,7 @@ local function drop_unconfigured(name, fields)
       redis.call('HDEL', key, field)
     end
   end
+  forget_used_share(name, fields)
 end
 
 local wanted = cjson.decode(limits)
@@ -45,6 +52,7 @@ for name, fields in pairs(wanted) do
       redis.call('HSET', target_key(name), SOURCES[field], 'configured')
     end
   end
+  forget_used_share(name, fields)
   if fields.requests_per_minute then
     redis.call('HDEL', target_key(name), 'learned_ms', 'window_ms') -- what was learned rises with time
   end
