@@ -149,7 +149,7 @@ redis.call('HSET', job, 'state', 'in_progress', 'token', token, 'attempts', atte
   'owner', owner, 'started_at_ms', now, 'log_start', log_start)
 redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
 if target then
-  redis.call('HSET', job, 'target', target, 'tokens', choice.tokens)
+  redis.call('HSET', job, 'target', target, 'tokens', choice.tokens, 'most_tokens', choice.most_tokens)
 end
 if is_too_large then
   redis.call('HSET', job, 'is_too_large', 1)

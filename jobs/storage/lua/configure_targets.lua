@@ -17,6 +17,12 @@ for pool, names in pairs(cjson.decode(routes)) do
   redis.call('HSET', routes_key, pool, table.concat(names, '\n'))
 end
 
+local function forget_used_share(name)
+  if token_count(name) ~= 'used' then
+    redis.call('HDEL', target_key(name), 'used_share')
+  end
+end
+
 local function drop_unconfigured(name, fields)
   local key = target_key(name)
   for limit, source in pairs(SOURCES) do
@@ -24,16 +30,15 @@ local function drop_unconfigured(name, fields)
       redis.call('HDEL', key, limit, source)
     end
   end
-  for _, field in ipairs({'concurrency', 'token_count'}) do
-    if not fields[field] then
-      redis.call('HDEL', key, field)
-    end
+  if not fields.concurrency then
+    redis.call('HDEL', key, 'concurrency')
   end
+  forget_used_share(name)
 end
 
 redis.call('DEL', namespace .. 'token-counts')
-for name, token_count in pairs(cjson.decode(token_counts)) do
-  redis.call('HSET', namespace .. 'token-counts', name, token_count)
+for name, count in pairs(cjson.decode(token_counts)) do
+  redis.call('HSET', namespace .. 'token-counts', name, count)
 end
 
 local wanted = cjson.decode(limits)
@@ -51,6 +56,7 @@ for name, fields in pairs(wanted) do
       redis.call('HSET', target_key(name), SOURCES[field], 'configured')
     end
   end
+  forget_used_share(name)
   if fields.requests_per_minute then
     redis.call('HDEL', target_key(name), 'learned_ms', 'window_ms') -- what was learned rises with time
   end

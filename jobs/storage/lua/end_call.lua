@@ -14,4 +14,4 @@ local calls, call = namespace .. 'calls', target .. ' ' .. started_ms
 if redis.call('HINCRBY', calls, call, -1) <= 0 then
   redis.call('HDEL', calls, call)
 end
-end_call(target, tokens, started_ms, tonumber(used_tokens), succeeded == '1', now_ms())
+end_call({target = target, tokens = tokens, started_at_ms = started_ms}, tonumber(used_tokens), succeeded == '1', now_ms())

@@ -33,7 +33,7 @@ local function leave_queue(record, state, now)
   end
   if record.target and record.state == 'in_progress' then
     local succeeded = state == 'completed' or state == 'incomplete'
-    end_call(record.target, record.tokens, record.started_at_ms, tonumber(used_tokens), succeeded, now)
+    end_call(record, tonumber(used_tokens), succeeded, now)
   elseif record.target then
     cancel_reservation(record.target, record.tokens)
   end
@@ -41,7 +41,8 @@ end
 
 local function finalize(state, meta, events)
   local now = now_ms()
-  local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'started_at_ms')
+  local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens',
+    'started_at_ms')
   local keep_result = ttl_or(record.result_ttl, result_ttl)
   local keep_events = ttl_or(record.events_ttl, events_ttl)
 

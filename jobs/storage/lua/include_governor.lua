@@ -3,9 +3,9 @@
 -- Needs clock, record and rate_ring, and `namespace`.
 -- State, see keys.py: target:{name}, a hash; requests:{name} and tokens:{name}, rate rings.
 
-local NEVER, DEFAULT_OUTPUT_TOKENS = math.huge, 1000
+local NEVER, DEFAULT_OUTPUT_TOKENS, USED_SHARE_MARGIN = math.huge, 1000, 1.1
 local TARGET_FIELDS = {'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'running', 'reserved',
-  'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms', 'gap_since_ms',
+  'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms', 'gap_since_ms', 'used_share',
   'learned_ms'}
 
 local function target_key(name)
@@ -79,12 +79,17 @@ local function read_request(job)
   return request
 end
 
--- tokens_of(target, request): the tokens that a call may use there.
+local function most_tokens(request)
+  return (request.input_tokens or 0) + (request.max_output_tokens or DEFAULT_OUTPUT_TOKENS)
+end
+
+-- tokens_of(target, request): the tokens that a call may use there. Where the provider judges what was used, earlier
+-- calls show how much of that it will be.
 local function tokens_of(target, request)
   if not target or not target.tokens_per_minute then
     return 0
   end
-  return (request.input_tokens or 0) + (request.max_output_tokens or DEFAULT_OUTPUT_TOKENS)
+  return math.ceil(most_tokens(request) * math.min((target.used_share or 1) * USED_SHARE_MARGIN, 1))
 end
 
 -- opens_at(target, tokens, now): 0 if a call may start now, else the ms at which it may, and why not. NEVER: when a
@@ -138,7 +143,7 @@ local function targets_of(request)
   return names
 end
 
--- choose_target(request, now): the first target that is open, as {target, provider, tokens}; nothing when none is, then
+-- choose_target(request, now): the first target that is open, as {target, provider, tokens, most_tokens}; nothing when none is, then
 -- the ms at which one may be, and why. An empty choice is for jobs that call no provider.
 local function choose_target(request, now)
   local names, least, least_reason = targets_of(request), NEVER, nil
@@ -153,7 +158,7 @@ local function choose_target(request, now)
       end
     end
     if at == 0 then
-      return {target = target, provider = provider, tokens = tokens}
+      return {target = target, provider = provider, tokens = tokens, most_tokens = most_tokens(request)}
     end
     if at < least or not least_reason then
       least, least_reason = at, reason
@@ -282,18 +287,28 @@ local function token_count(name)
   return redis.call('HGET', counts, name) or redis.call('HGET', counts, provider_of(name))
 end
 
--- end_call(target_name, tokens, started_ms, used, succeeded, now): a call has ended. Where the provider judges what was
--- used, the difference to the estimate is given back to the second in which the call started. used: nil if unknown.
-local function end_call(target_name, tokens, started_ms, used, succeeded, now)
-  local started = tonumber(started_ms) or 0
-  each_part(target_name, function(name)
+local function learn_used_share(name, known_share, used, most)
+  local share = tonumber(known_share or nil) or 1
+  if is_number(most) and tonumber(most) > 0 then
+    redis.call('HSET', target_key(name), 'used_share', share * 0.95 + math.min(used / most, 1) * 0.05)
+  end
+end
+
+-- end_call(call, used, succeeded, now): a call has ended. Where the provider judges what was used, the difference to the
+-- estimate is given back to the second in which the call started.
+-- call: the fields target, tokens, most_tokens and started_at_ms of its record. used: nil if unknown.
+local function end_call(call, used, succeeded, now)
+  local started, tokens = tonumber(call.started_at_ms or nil) or 0, call.tokens
+  each_part(call.target, function(name)
     decrease(name, 'running', 1)
     local target = read_record(target_key(name), 'failures', 'window_start_ms', 'breaker_ms',
-      'breaker_since_ms')
+      'breaker_since_ms', 'used_share')
     local second, estimate = math.floor(started / 1000), is_number(tokens) and tonumber(tokens) or 0
     local age = math.floor(now / 1000) - second
     if used and estimate > 0 and age >= 0 and age <= 61 and token_count(name) == 'used' then
       ring_add(namespace .. 'tokens:' .. name, second, used - estimate)
+      learn_used_share(name, target.used_share, used, call.most_tokens)
+      reopen_pools('(0') -- these tokens may be what others wait for
     end
     note_answer(name, target, succeeded, started)
   end)

@@ -108,9 +108,13 @@ local function learn_pace(admitted, starts)
   redis.call('HDEL', key, 'window_ms')
 end
 
+-- A limit that is configured or stated may explain the refusal: it is used up, if by others that use the key too.
 local function learn(admitted, starts)
   local source = redis.call('HGET', key, 'requests_source')
   local is_open = not source or source == 'refusal'
+  if not is_open and known.requests_per_minute and admitted >= known.requests_per_minute * 0.9 then
+    return
+  end
   local is_window = wait_ms and (wait_ms >= 5000 or wait_ms + oldest_age_ms() >= 55000)
   if is_open and is_window and admitted > 0 then
     learn_window(admitted)

@@ -77,7 +77,7 @@ if ending == 'put_back' then
 end
 next_version(job)
 if record.target then
-  end_call(record.target, record.tokens, record.started_at_ms, nil, false, now)
+  end_call(record, nil, false, now)
 end
 redis.call('HDEL', job, 'owner', 'target', 'tokens')
 if #fields > 0 then

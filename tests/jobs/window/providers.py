@@ -42,11 +42,12 @@ class Provider:
 
 @dataclass
 class SlidingMinute(Provider):
-    """At most ``limit`` calls in any 60 s. ``retry_after``: 'honest', or seconds that it always gives."""
+    """At most ``limit`` calls in any 60 s. ``retry_after``: seconds that it always gives; ``is_silent``: it gives none."""
 
     limit: int = 60
     retry_after: float | None = None  # None: until the oldest call is a minute old
     states_limits: bool = False
+    is_silent: bool = False
     window: deque[float] = field(default_factory=deque)
 
     def refusal(self, target: str, now_ms: float) -> Call | None:
@@ -55,6 +56,8 @@ class SlidingMinute(Provider):
         if len(self.window) < self.limit:
             self.window.append(now_ms)
             return None
+        if self.is_silent:
+            return Call("rate_limited")
         wait = self.retry_after or (self.window[0] + 60_000 - now_ms) / 1000
         return Call("rate_limited", wait, self._headers())
 
@@ -106,6 +109,23 @@ class FixedWindows(Provider):
         if self.calls <= self.limit:
             return None
         return Call("rate_limited", (window + 1) * self.window_seconds - now_ms / 1000)
+
+
+@dataclass
+class UsedTokens(Provider):
+    """Each call uses a number of tokens in this range, which its answer states."""
+
+    used: tuple[int, int] = (300, 700)
+    used_at: list[tuple[float, int]] = field(default_factory=list)
+
+    def answer(self, target: str, now_ms: float, chance: random.Random) -> Call:
+        tokens = chance.randint(*self.used)
+        self.used_at.append((now_ms, tokens))
+        return Call(used_tokens=tokens)
+
+    def most_in_any(self, seconds: float) -> int:
+        ends = [at for at, _ in self.used_at]
+        return max(sum(n for at, n in self.used_at if end - seconds * 1000 < at <= end) for end in ends)
 
 
 @dataclass

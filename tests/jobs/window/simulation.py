@@ -66,6 +66,8 @@ class Simulation:
         self.finished: list[str] = []
         self.names: dict[str, str] = {}
         self.leases: dict[str, Lease] = {}
+        self.too_large: list[str] = []
+        self.on_call: Callable[[], None] = lambda: None
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._free = self.slots
@@ -174,6 +176,9 @@ class Simulation:
         job_id, now = claim.lease.job_id, self.time.now_ms
         self.leases[job_id] = claim.lease
         self.starts.append(Start(now, job_id, self.names[job_id], claim.target))
+        self.on_call()
+        if claim.is_too_large:
+            self.too_large.append(job_id)
         call = self.provider.call(claim.target, now, self.random)
         if call.fault is not None:
             self.after(self.random.uniform(20, 60), lambda: self._fail(claim, call))

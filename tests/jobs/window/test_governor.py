@@ -4,11 +4,11 @@ import pytest
 
 from jobs.storage import transitions
 from tests.jobs.window.conftest import IS_LARGE
-from tests.jobs.window.providers import FixedWindows, SlidingMinute, TokenBucket, most_in_any
+from tests.jobs.window.providers import FixedWindows, SlidingMinute, TokenBucket, UsedTokens, most_in_any
 
 
-def configure(simulation, **limits):
-    simulation.run(transitions.configure_targets({}, {"main/m": limits}))
+def configure(simulation, token_count="reserved", **limits):
+    simulation.run(transitions.configure_targets({}, {"main/m": limits}, {"main/m": token_count}))
 
 
 def utilisation(times_ms, limit, seconds):
@@ -56,3 +56,134 @@ def test_a_limit_that_shows_itself_only_by_refusals_is_learned_from_a_few(simula
     assert len(simulation.finished) == 300
     assert seconds <= 315
     assert len(provider.refused) <= most_refusals
+
+
+def test_reserved_tokens_are_kept_within_the_limit_and_used(simulate):
+    """Where a provider counts what a request may use, no minute has more than the limit."""
+    simulation = simulate(slots=60)
+    configure(simulation, tokens_per_minute=60_000, token_count="reserved")
+    simulation.submit(400, input_tokens=200, max_output_tokens=800)
+    simulation.run_for(300)
+    calls = [start.at_ms for start in simulation.starts]
+
+    assert most_in_any(calls, 60) * 1_000 <= 60_000
+    assert utilisation(calls, 60, 300) >= 0.9
+
+
+def test_used_tokens_are_given_back_and_used_by_others(simulate):
+    """Where a provider counts what a call has used, the rest of the estimate is free again once the call has ended."""
+    provider = UsedTokens(used=(300, 700))
+    simulation = simulate(slots=60, provider=provider, call_ms=(2_000, 20_000))
+    configure(simulation, tokens_per_minute=60_000, token_count="used")
+    simulation.submit(800, input_tokens=200, max_output_tokens=800)
+    simulation.run_for(300)
+    used = provider.most_in_any(60)
+    late = sum(tokens for at, tokens in provider.used_at if at >= provider.used_at[0][0] + 120_000)
+    print(f"used: {used} in a minute, {late / 180_000:.3f} of the limit")
+
+    assert used <= 60_000
+    assert late / 180_000 >= 0.9
+
+
+def test_no_more_calls_run_at_once_than_configured(simulate):
+    """And as many as that, while jobs wait."""
+    simulation = simulate(slots=20)
+    configure(simulation, concurrency=5)
+    simulation.submit(200)
+    running = []
+    simulation.on_call = lambda: running.append(len(simulation.starts) - len(simulation.finished))
+    simulation.run_until(lambda: len(simulation.finished) == 200, 300)
+
+    assert max(running) == 5
+    assert len(simulation.finished) == 200
+
+
+@pytest.mark.parametrize(("before", "after"), [(60, 20), (20, 120)])
+def test_a_limit_that_is_changed_holds_at_once(simulate, before, after):
+    """A lower limit counts the calls of the last minute; a higher one opens the target without a wait."""
+    simulation = simulate(slots=30)
+    configure(simulation, requests_per_minute=before)
+    simulation.submit(600)
+    simulation.run_for(90)
+    configure(simulation, requests_per_minute=after)
+    changed = simulation.time.now_ms
+    simulation.run_for(240)
+    calls = [start.at_ms for start in simulation.starts if start.at_ms > changed]
+    late = [at for at in calls if at > changed + 120_000]
+
+    assert most_in_any(calls, 60) <= after
+    assert len(late) >= 0.95 * after * 2
+    assert calls[0] - changed < (3_000 if after > before else 60_000)
+
+
+def test_two_applications_on_one_key_share_its_limit(simulate):
+    """The calls of the other one show in the headers of the answers. Few calls are refused, and most of it is used."""
+    provider = SlidingMinute(limit=60, states_limits=True)
+    simulation = simulate(slots=20, provider=provider)
+    configure(simulation, requests_per_minute=60)
+    simulation.submit(400)
+    other: list[float] = []
+
+    def call_from_elsewhere():
+        if provider.refusal("main/m", simulation.time.now_ms) is None:
+            other.append(simulation.time.now_ms)
+        simulation.after(3_000, call_from_elsewhere)
+
+    call_from_elsewhere()
+    simulation.run_for(300)
+    print(f"{len(provider.refused)} of {len(simulation.starts)} refused, the other had {len(other)}")
+
+    assert len(provider.refused) <= len(simulation.starts) * 0.05
+    assert len(provider.admitted) + len(other) >= 60 * 5 * 0.9
+
+
+def test_a_stated_limit_is_adopted(simulate):
+    """Where none is configured, the headers of the first answers set the pace, and nothing is refused later."""
+    provider = SlidingMinute(limit=60, states_limits=True)
+    simulation = simulate(slots=20, provider=provider)
+    simulation.submit(300)
+    simulation.run_until(lambda: len(simulation.finished) == 300, 400)
+
+    assert len(simulation.finished) == 300
+    assert provider.refused == []
+
+
+def test_a_job_larger_than_the_limit_is_claimed_and_holds_up_nobody(simulate):
+    """Its claim fails it. The limit of tokens is not used up by it."""
+    simulation = simulate(slots=20)
+    configure(simulation, tokens_per_minute=10_000)
+    simulation.submit(1, "too large", input_tokens=20_000, max_output_tokens=100)
+    simulation.submit(10, input_tokens=400, max_output_tokens=100)
+    simulation.run_until(lambda: len(simulation.finished) == 11, 30)
+
+    assert simulation.too_large == [simulation.starts[0].job_id]
+    assert len(simulation.finished) == 11
+
+
+def test_a_provider_that_gives_no_time_to_wait_is_asked_less_and_less_often(simulate):
+    """While it refuses all calls the waits between them double, and its limit is used afterwards."""
+    provider = SlidingMinute(limit=60, is_silent=True)
+    simulation = simulate(slots=40, provider=provider)
+    simulation.submit(300)
+    simulation.run_until(lambda: len(simulation.finished) == 300, 600)
+    begin = simulation.starts[0].at_ms
+    seconds = (simulation.time.now_ms - begin) / 1000
+    print(f"refused after {[round((refused - begin) / 1000, 1) for refused in provider.refused]} s, done after {seconds} s")
+
+    assert len(provider.refused) <= 15
+    assert seconds <= 400
+
+
+def test_limits_of_a_provider_hold_for_all_its_models(simulate):
+    """Two models of one account share the account's limit."""
+    provider = SlidingMinute(limit=60)
+    simulation = simulate(slots=20, provider=provider)
+    simulation.run(transitions.configure_targets({}, {"main": {"requests_per_minute": 60}}))
+    for pool in ("m", "n"):
+        simulation.submit(120, pool, pool=pool)
+    simulation.run_for(200)
+    names = simulation.names_started()
+
+    assert provider.refused == []
+    assert len(names) >= 180
+    assert abs(names.count("m") - names.count("n")) <= 5

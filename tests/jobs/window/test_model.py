@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck, Phase, settings as hypothesis_settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from jobs.kinds.chat import ChatAnswer, ChatTask
@@ -94,9 +94,10 @@ class Machine(RuleBasedStateMachine):
             if self.model.states[job_id] == "queued":
                 self.claim(job_id)
 
-    @rule(index=INDEX)
-    def claim_by_a_surplus_message(self, index):
-        if job_id := self.pick(index, "queued"):
+    @rule(index=INDEX, is_due=st.booleans())
+    def claim_by_a_surplus_message(self, index, is_due):
+        due = self.client.zrangebyscore(keys.WAITING, "-inf", self.time.now_ms)
+        if job_id := due[0].decode() if is_due and due else self.pick(index, "queued"):
             self.claim(job_id)
 
     @rule(index=INDEX)
@@ -201,8 +202,7 @@ class Machine(RuleBasedStateMachine):
     def configure(self, requests, tokens, concurrency, count):
         limits = {"requests_per_minute": requests, "tokens_per_minute": tokens, "concurrency": concurrency}
         given = {name: value for name, value in limits.items() if value}
-        given |= {"token_count": count} if tokens else {}
-        self.run(transitions.configure_targets(ROUTES, {"main/m": given} if given else {}))
+        self.run(transitions.configure_targets(ROUTES, {"main/m": given} if given else {}, {"main/m": count}))
 
     @rule(limit=st.sampled_from([10, 600]), used=st.sampled_from([0, 5, 10]))
     def observe(self, limit, used):
@@ -245,6 +245,7 @@ def test_random_sequences_of_transitions_keep_all_invariants(store, redis_client
             stateful_step_count=50,
             derandomize=not IS_LARGE,
             deadline=None,
+            phases=list(Phase) if IS_LARGE else [Phase.generate],  # to shrink a failure takes minutes
             database=None,
             suppress_health_check=list(HealthCheck),
         ),
