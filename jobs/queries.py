@@ -3,10 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from jobs.documents import DocumentRecord
 from jobs.kinds import read_request
@@ -16,7 +13,6 @@ from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
-from jobs.workers import WorkerStatus
 
 RATE_MINUTES: Final = 5  # full minutes that the rates of the stats cover, without the current minute
 Outcome = tuple[Answer | None, JobError | None]
@@ -118,17 +114,13 @@ def workers_since(since_ms: int) -> Command[list[str]]:
     return plain_command("ZRANGEBYSCORE", keys.WORKERS, since_ms, "+inf", read=_read_ids)
 
 
-def worker_statuses() -> Command[dict[str, WorkerStatus]]:
-    """The latest report of each worker, by its name. Reports that this version cannot read are left out."""
-
-    def read(fields: dict[bytes, bytes]) -> dict[str, WorkerStatus]:
-        found = {}
-        for name, report in fields.items():
-            with suppress(ValidationError):
-                found[text(name)] = WorkerStatus.model_validate_json(report)
-        return found
-
-    return plain_command("HGETALL", keys.WORKER_STATUSES, read=read)
+def worker_reports() -> Command[dict[str, bytes]]:
+    """The latest report of each worker, by its name."""
+    return plain_command(
+        "HGETALL",
+        keys.WORKER_STATUSES,
+        read=lambda fields: {text(name): report for name, report in fields.items()},
+    )
 
 
 def has_taker() -> Command[bool]:

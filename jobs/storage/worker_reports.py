@@ -14,7 +14,7 @@ def report_worker(status: WorkerStatus, settings: Settings) -> Command[None]:
         args={
             "worker": status.name,
             "status": status.model_dump_json(),
-            "takes_jobs": int(status.takes_jobs),
+            "takes_jobs": int(bool(status.takes_jobs)),
             "lease_ms": round(settings.lease_seconds * 1000),
         },
         read=lambda _: None,
