@@ -41,13 +41,21 @@ def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[Queu
 def outcome(job_id: str) -> Command[Outcome]:
     """The answer and the error of a job; each is None if there is none."""
     return plain_command(
-        "GET", keys.result(job_id), read=lambda stored: celery_result.read(stored) if stored else (None, None)
+        "GET",
+        keys.result(job_id),
+        read=lambda stored: celery_result.read(stored) if stored else (None, None),
+        wrong_type=lambda: celery_result.read(""),
     )
 
 
 def request(job_id: str) -> Command[JobRequest | None]:
     """The request of a job; None when the job has expired. Reading the reply raises RequestUnreadable."""
-    return plain_command("GET", keys.request(job_id), read=lambda stored: read_request(stored) if stored else None)
+    return plain_command(
+        "GET",
+        keys.request(job_id),
+        read=lambda stored: read_request(stored) if stored else None,
+        wrong_type=lambda: read_request(b""),
+    )
 
 
 def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
@@ -72,7 +80,7 @@ def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
 
 def events(job_id: str, first: int, limit: int) -> Command[list[bytes]]:
     """Lines of the event log, from the sequence number ``first`` on."""
-    return plain_command("LRANGE", keys.events(job_id), first, first + limit - 1, read=list)
+    return plain_command("LRANGE", keys.events(job_id), first, first + limit - 1, read=list, wrong_type=list)
 
 
 def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
@@ -82,6 +90,7 @@ def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
         0,
         -1,
         read=lambda lines: tuple(FailedAttempt.from_entry(number, line) for number, line in enumerate(lines, 1)),
+        wrong_type=lambda: (FailedAttempt.from_entry(1, b""),),
     )
 
 
