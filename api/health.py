@@ -48,7 +48,7 @@ def _problem(stats: Stats, broker: BrokerHealth) -> str | None:
         return f"the broker takes no messages: it is {broker.state}"
     if not stats.workers:
         return "no worker is alive"
-    if queued and not any(worker.takes_jobs for worker in stats.workers):
+    if queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
         return f"no worker takes jobs, and the number of queued jobs is {queued}"
     return None
 

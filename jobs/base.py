@@ -4,6 +4,7 @@ Fields with text written by people or models (messages, answers) are declared wi
 traceback or test failure shows them by accident.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -19,6 +20,15 @@ class FrozenModel(BaseModel):
 
 Model = TypeVar("Model", bound=FrozenModel)
 _NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def json_object(stored: bytes | str) -> Mapping[str, Any]:
+    """The fields of a stored JSON object; none if it is damaged."""
+    try:
+        value = json.loads(stored)
+    except (ValueError, RecursionError):
+        return _NOTHING
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def read_stored(

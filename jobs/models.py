@@ -1,6 +1,5 @@
 """Jobs as frozen pydantic models: the record of a job, and the lease under which an attempt may write."""
 
-import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from jobs.base import FrozenModel, read_stored
+from jobs.base import FrozenModel, json_object, read_stored
 from jobs.kinds import KINDS
 from jobs.kinds.base import Answer, JobRequest
 from jobs.results import JobError, Usage
@@ -54,18 +53,10 @@ class FailedAttempt(FrozenModel):
         try:
             return cls.model_validate_json(entry)
         except ValidationError:
-            return read_stored(cls, _json_object(entry), stand_ins)[0]
+            return read_stored(cls, json_object(entry), stand_ins)[0]
 
 
 _UNREADABLE_ATTEMPT: Final = "this entry cannot be read: another version wrote it, or it is damaged"
-
-
-def _json_object(stored: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(stored)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 class WaitReason(StrEnum):

@@ -3,11 +3,8 @@
 import json
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from jobs.documents import DocumentRecord
 from jobs.kinds import read_request
@@ -17,7 +14,6 @@ from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
-from jobs.workers import WorkerStatus
 
 RATE_MINUTES: Final = 5  # full minutes that the rates of the stats cover, without the current minute
 _MAX_POOLS: Final = 100  # in the stats; more than may wait at once
@@ -49,13 +45,21 @@ def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[Queu
 def outcome(job_id: str) -> Command[Outcome]:
     """The answer and the error of a job; each is None if there is none."""
     return plain_command(
-        "GET", keys.result(job_id), read=lambda stored: celery_result.read(stored) if stored else (None, None)
+        "GET",
+        keys.result(job_id),
+        read=lambda stored: celery_result.read(stored) if stored else (None, None),
+        wrong_type=lambda: celery_result.read(""),
     )
 
 
 def request(job_id: str) -> Command[JobRequest | None]:
     """The request of a job; None when the job has expired. Reading the reply raises RequestUnreadable."""
-    return plain_command("GET", keys.request(job_id), read=lambda stored: read_request(stored) if stored else None)
+    return plain_command(
+        "GET",
+        keys.request(job_id),
+        read=lambda stored: read_request(stored) if stored else None,
+        wrong_type=lambda: read_request(b""),
+    )
 
 
 def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
@@ -80,7 +84,7 @@ def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
 
 def events(job_id: str, first: int, limit: int) -> Command[list[bytes]]:
     """Lines of the event log, from the sequence number ``first`` on."""
-    return plain_command("LRANGE", keys.events(job_id), first, first + limit - 1, read=list)
+    return plain_command("LRANGE", keys.events(job_id), first, first + limit - 1, read=list, wrong_type=list)
 
 
 def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
@@ -90,6 +94,7 @@ def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
         0,
         -1,
         read=lambda lines: tuple(FailedAttempt.from_entry(number, line) for number, line in enumerate(lines, 1)),
+        wrong_type=lambda: (FailedAttempt.from_entry(1, b""),),
     )
 
 
@@ -145,17 +150,13 @@ def workers_since(since_ms: int) -> Command[list[str]]:
     return plain_command("ZRANGEBYSCORE", keys.WORKERS, since_ms, "+inf", read=_read_ids)
 
 
-def worker_statuses() -> Command[dict[str, WorkerStatus]]:
-    """The latest report of each worker, by its name. Reports that this version cannot read are left out."""
-
-    def read(fields: dict[bytes, bytes]) -> dict[str, WorkerStatus]:
-        found = {}
-        for name, report in fields.items():
-            with suppress(ValidationError):
-                found[text(name)] = WorkerStatus.model_validate_json(report)
-        return found
-
-    return plain_command("HGETALL", keys.WORKER_STATUSES, read=read)
+def worker_reports() -> Command[dict[str, bytes]]:
+    """The latest report of each worker, by its name."""
+    return plain_command(
+        "HGETALL",
+        keys.WORKER_STATUSES,
+        read=lambda fields: {text(name): report for name, report in fields.items()},
+    )
 
 
 def has_taker() -> Command[bool]:

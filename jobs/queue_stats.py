@@ -91,12 +91,12 @@ def _workers_and_age(
 ) -> tuple[list[WorkerStatus], float | None]:
     commands: list[Command[Any]] = [
         queries.workers_since(now_ms - round(settings.lease_seconds * 1000)),
-        queries.worker_statuses(),
+        queries.worker_reports(),
     ]
     if oldest is not None:
         commands.append(queries.record(oldest))
-    names, statuses, *oldest_records = store.run_all(commands)
-    workers = [statuses[name] for name in names if name in statuses]
+    names, reports, *oldest_records = store.run_all(commands)
+    workers = [WorkerStatus.from_report(name, reports.get(name)) for name in names]
     ages = [max(0, now_ms - record.created_at_ms) / 1000 for record in oldest_records if record is not None]
     return workers, ages[0] if ages else None
 

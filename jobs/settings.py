@@ -168,7 +168,8 @@ class Settings(BaseSettings):
         default=60, description="Maximum wait between attempts, unless Retry-After is longer."
     )
     retry_after_cap_seconds: Seconds = Field(
-        default=600, description="Maximum Retry-After that is honoured; a longer one is cut to it, or fails an attempt that is the job's own fault."
+        default=600,
+        description="Maximum Retry-After that is honoured; a longer one is cut to it, or fails an attempt that is the job's own fault.",
     )
     provider_connect_seconds: Seconds = Field(default=5, description="Timeout for connecting to the provider.")
     provider_first_token_seconds: Seconds = Field(default=120, description="Maximum wait for the first token.")

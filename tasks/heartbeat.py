@@ -118,7 +118,7 @@ class Heartbeat:
         self._running_attempts: dict[str, RunningAttempt] = {}
         self._is_draining = False
         self._read_status: Callable[[], WorkerStatus] | None = None
-        self._was_taking = False  # at the last report
+        self._was_taking: bool | None = False  # at the last report
         self._is_due = asyncio.Event()
         self._problem = RepeatedProblem()
 

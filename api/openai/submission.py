@@ -140,6 +140,8 @@ def _find_existing(app_services: Services, task: JobRequest, key: str) -> Create
     entry = app_services.store.run(queries.find_by_idempotency_key(DEFAULT_TENANT, idempotency_digest(key)))
     if entry is None or entry[0] != fingerprint(task):
         return None
+    if app_services.store.run(queries.record(entry[1])) is None:  # expired or lost: it is created again
+        return None
     app_services.store.run(confirm_earlier_writes())
     return Created(entry[1])
 

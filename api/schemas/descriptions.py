@@ -105,10 +105,12 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "Progress": {"pages_done": "Pages read and embedded so far.", "pages": "Number of pages."},
     "WorkerStatus": {
         "name": "Name of the worker: its host and process id.",
-        "host": "Name of the host that the worker runs on.",
+        "host": "Name of the host that the worker runs on. Null, like each field below, if it is unknown: a worker of "
+        "an older version sends no report.",
         "version": "Version of the server that the worker runs.",
         "takes_jobs": "True if the worker takes queued jobs, or will when one of its slots is free. False while it "
-        "starts or stops, has no connection to the message broker, or an operator has stopped it from taking jobs.",
+        "starts or stops, has no connection to the message broker, cannot make its writes as safe as the settings ask "
+        "for, or an operator has stopped it from taking jobs.",
         "slots": "Number of jobs that the worker can run at the same time.",
         "free_slots": "Number of slots without a job.",
     },

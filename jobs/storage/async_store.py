@@ -78,7 +78,7 @@ class AsyncStore:
         sent = replace(command, arguments=command.encoded())
         future = asyncio.get_running_loop().create_future()
         self._send_soon([(sent, future)])
-        return command.read(await future)
+        return command.value(await future)
 
     def stop_waiting(self) -> None:
         """Stop retrying, because the process is ending: ``run`` then raises StoreUnavailable during an outage."""
@@ -152,7 +152,7 @@ class AsyncStore:
                 self._last_outage, self._last_refusal = time.monotonic(), first_word(reply)
                 unsent.append((command, future))
             elif not future.done():
-                _resolve(future, reply)
+                _resolve(future, command, reply)
         return unsent, is_outage
 
     async def _replies(self, commands: Sequence[Command[Any]]) -> list[Any]:
@@ -221,8 +221,9 @@ def _fail_pending(pairs: list[Pending]) -> None:
             future.set_exception(StoreUnavailable("Redis is unavailable and the process is stopping"))
 
 
-def _resolve(future: asyncio.Future[Any], reply: Any) -> None:
-    if isinstance(reply, Exception):
+def _resolve(future: asyncio.Future[Any], command: Command[Any], reply: Any) -> None:
+    is_borne = isinstance(reply, RedisError) and command.bears(reply)
+    if isinstance(reply, Exception) and not is_borne:
         future.set_exception(reply)
     else:
         future.set_result(reply)

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from redis.exceptions import RedisError
+
 from jobs.errors import InternalError
+from jobs.storage.reply_errors import first_word
 from jobs.storage.scripts import Argument, NamedArguments, Script, load_script
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ class Command(Generic[T]):
     ``must_be_safe``: after the reply something is forgotten that the write replaces, such as a request or a message. So
     the reply counts once the write is as safe as the settings ask for (see durability.py).
 
+    ``wrong_type``: the value if the key has another type than the command needs. Without it, that error is raised.
+
     ``arguments`` may contain prompts and answers, so no repr shows them.
     """
 
@@ -28,6 +33,15 @@ class Command(Generic[T]):
     read: Callable[[Any], T] = field(repr=False)
     script: Script | None = None
     must_be_safe: bool = False
+    wrong_type: Callable[[], T] | None = field(default=None, repr=False)
+
+    def bears(self, error: RedisError) -> bool:
+        """Whether this error reply has a value."""
+        return self.wrong_type is not None and first_word(error) == "WRONGTYPE"
+
+    def value(self, reply: Any) -> T:
+        """The value of a reply, which may be an error that the command bears."""
+        return self.wrong_type() if self.wrong_type and isinstance(reply, RedisError) else self.read(reply)
 
     def encoded(self) -> tuple[Argument, ...]:
         """The arguments as bytes. Each command is encoded alone: text that cannot be encoded fails only its caller.
@@ -51,17 +65,25 @@ def script_command(
     return Command(arguments, read, script, must_be_safe)
 
 
-def plain_command(*arguments: Argument, read: Callable[[Any], T], must_be_safe: bool = False) -> Command[T]:
-    return Command(arguments, read, must_be_safe=must_be_safe)
+def plain_command(
+    *arguments: Argument,
+    read: Callable[[Any], T],
+    must_be_safe: bool = False,
+    wrong_type: Callable[[], T] | None = None,
+) -> Command[T]:
+    return Command(arguments, read, must_be_safe=must_be_safe, wrong_type=wrong_type)
 
 
 def record_command(key: str, read: Callable[[dict[str, str]], T]) -> Command[T | None]:
-    """The hash of a record; None when there is no record. Damaged text is no error."""
+    """The hash of a record; None when there is no record. Damaged text is no error.
+
+    A key of another type is a record without fields.
+    """
 
     def read_hash(fields: dict[bytes, bytes]) -> T | None:
         return read({_lenient(name): _lenient(value) for name, value in fields.items()}) if fields else None
 
-    return plain_command("HGETALL", key, read=read_hash)
+    return plain_command("HGETALL", key, read=read_hash, wrong_type=lambda: read({}))
 
 
 def _lenient(value: bytes) -> str:

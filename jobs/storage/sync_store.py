@@ -41,14 +41,14 @@ class Store:
 
     def run(self, command: Command[T]) -> T:
         """Raises StoreUnavailable within the settings' timeouts, QueueFull, and whatever reading the reply raises."""
-        return command.read(self._replies([command])[0])
+        return command.value(self._replies([command])[0])
 
     def run_all(self, commands: list[Command[T]]) -> list[T]:
         """Many commands in one round trip. They are independent: if one fails, the others still take effect."""
         if not commands:
             return []
         replies = self._replies(commands)
-        return [command.read(reply) for command, reply in zip(commands, replies, strict=True)]
+        return [command.value(reply) for command, reply in zip(commands, replies, strict=True)]
 
     def close(self) -> None:
         self._client.close()
@@ -65,8 +65,8 @@ class Store:
         if problem is not None:
             self._leave_server()
             raise translate(problem) from problem
-        for reply in replies:
-            if isinstance(reply, RedisError):
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, RedisError) and not command.bears(reply):
                 raise translate(reply) from reply
         return replies
 

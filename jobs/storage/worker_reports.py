@@ -21,8 +21,8 @@ def report_worker(status: WorkerStatus, message_template: MessageTemplate, setti
         args={
             "worker": status.name,
             "status": status.model_dump_json(),
-            "takes_jobs": int(status.takes_jobs),
-            "slots": status.slots,
+            "takes_jobs": int(bool(status.takes_jobs)),
+            "slots": status.slots or 0,
             "ahead": -1 if settings.ready_ahead is None else settings.ready_ahead,
             "batch_share": settings.batch_share,
             "message": message_template.normal,

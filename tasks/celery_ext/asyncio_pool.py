@@ -56,6 +56,9 @@ class RunningTask:
 class TaskPool(BasePool):  # type: ignore[misc]  # celery ships no types
     """Never runs more tasks than it has slots.
 
+    Celery's time limits have no effect here, as in its threads pool: a body that blocks would block their timer too.
+    Jobs have limits of their own.
+
     Celery's prefetch count ensures this only until the connection to the broker is lost: the count then restarts from
     zero, even if tasks are still running. Messages beyond the slots wait in the pool. Their jobs are not claimed, so
     another worker can take them.

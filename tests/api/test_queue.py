@@ -139,17 +139,33 @@ def test_the_estimate_is_null_while_no_worker_takes_jobs(api_client, fake_worker
     assert {task["estimated_wait_seconds"] for task in listed} == {None}
 
 
-def test_a_report_of_a_newer_version_does_not_break_the_stats(api_client, fake_worker, api_services):
-    """Unknown fields are ignored, and a report that cannot be read hides only its own worker."""
+def test_workers_of_other_versions_are_listed_with_what_is_known(api_client, fake_worker, api_services):
+    """Unknown fields are ignored, and unreadable ones are null: the worker is alive all the same."""
     fake_worker.heartbeat(name="worker-2")
     client = api_services.store._client
-    newer = worker_status(name="worker-3").model_dump() | {"colour": "red"}
+    newer = worker_status(name="worker-3").model_dump() | {"colour": "red", "slots": "many"}
     for name, report in (("worker-1", "[]"), ("worker-3", json.dumps(newer))):
         client.zadd(keys.WORKERS, {name: client.time()[0] * 1000})
         client.hset(keys.WORKER_STATUSES, name, report)
 
     stats = api_client.get("/api/v1/queue/stats").json
-    assert sorted(worker["name"] for worker in stats["workers"]) == ["worker-2", "worker-3"]
+    unknown = dict.fromkeys(("host", "version", "takes_jobs", "slots", "free_slots"))
+    assert sorted(stats["workers"], key=lambda worker: worker["name"]) == [
+        {"name": "worker-1", **unknown},
+        dict(worker_status(name="worker-2")),
+        dict(worker_status(name="worker-3")) | {"slots": None},
+    ]
+
+
+def test_workers_of_the_previous_version_are_alive(api_client, submit_chat, api_services):
+    """They send heartbeats without a report. A new web process must not call the service degraded in mid-deploy."""
+    submit_chat()
+    client = api_services.store._client
+    client.zadd(keys.WORKERS, {"host:1": client.time()[0] * 1000})
+
+    health = api_client.get("/health").json
+    assert (health["status"], health["reason"], health["workers_alive"]) == ("ok", None, 1)
+    assert health["workers"][0]["name"] == "host:1"
 
 
 def test_the_readiness_check_succeeds(api_client):

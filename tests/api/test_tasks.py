@@ -3,6 +3,7 @@
 import pytest
 
 from jobs.kinds.embeddings import EmbeddingsAnswer
+from jobs.storage import keys
 from jobs.vector_encoding import pack
 
 UNKNOWN = "job_" + "0" * 32
@@ -179,6 +180,27 @@ def test_a_deleted_task_frees_its_idempotency_key(api_client):
 
     assert again.status_code == 202
     assert again.json["task_id"] != first
+
+
+@pytest.mark.parametrize(("path", "name"), [("/api/v1/tasks", "task_id"), ("/v1/responses", "id")])
+def test_a_key_whose_task_redis_has_lost_creates_it_again(api_client, fake_worker, redis_client_of_api, path, name):
+    """Otherwise the key would answer 404 for a day. A different request is a conflict all the same."""
+    body: dict[str, object] = {"kind": "chat", "message": "hello"}
+    if path == "/v1/responses":
+        previous = api_client.post(path, json={"input": "hi", "background": True}).json["id"]
+        fake_worker.complete(previous)
+        body = {"input": "and now?", "background": True, "previous_response_id": previous}
+
+    def submit(**changes):
+        return api_client.post(path, json=body | changes, headers={"Idempotency-Key": "k"})
+
+    first = submit().json[name]
+    redis_client_of_api.delete(keys.job(first))
+
+    again = submit().json[name]
+    assert again != first
+    assert submit().json[name] == again
+    assert submit(metadata={"a": "b"}).json["error"]["code"] == "idempotency_conflict"
 
 
 def test_a_repeated_submit_is_the_same_task(api_client):

@@ -21,6 +21,7 @@ RECORD_DAMAGE = [
     {"result_ttl": "long", "log_start": "x", "log_length": "y", "queue": "other"},
 ]
 DOCUMENT = "doc_" + "1" * 32
+NO_HASH = {"type": "list"}  # of Redis: all fields are gone
 
 
 @pytest.fixture
@@ -29,7 +30,11 @@ def damage(redis_client_of_api, submit_chat):
 
     def write(fields):
         job_id = submit_chat()
-        redis_client_of_api.hset(keys.job(job_id), mapping=fields)
+        if fields == NO_HASH:
+            redis_client_of_api.delete(keys.job(job_id))
+            redis_client_of_api.rpush(keys.job(job_id), "x")
+        else:
+            redis_client_of_api.hset(keys.job(job_id), mapping=fields)
         return job_id
 
     return write
@@ -41,7 +46,7 @@ def task(api_client, job_id):
     return response.json
 
 
-@pytest.mark.parametrize("fields", RECORD_DAMAGE)
+@pytest.mark.parametrize("fields", [*RECORD_DAMAGE, NO_HASH])
 def test_an_unreadable_record_hides_nothing_and_can_be_cancelled_and_deleted(
     api_client, damage, submit_chat, fields, fake_worker
 ):
@@ -62,6 +67,21 @@ def test_an_unreadable_record_hides_nothing_and_can_be_cancelled_and_deleted(
     assert api_client.delete(f"/api/v1/tasks/{job_id}").status_code == 204
     assert api_client.get(f"/api/v1/tasks/{job_id}").status_code == 404
     assert api_client.get("/api/v1/queue/stats").json["counts"] == {state: int(state == "queued") for state in State}
+
+
+@pytest.mark.parametrize("part", [keys.request, keys.result, keys.attempts, keys.events])
+def test_a_part_of_a_job_of_the_wrong_type_costs_only_that_part(
+    api_client, fake_worker, redis_client_of_api, submit_chat, part
+):
+    """Every read bears it, and the job can be deleted."""
+    job_id = submit_chat()
+    fake_worker.complete(job_id)
+    redis_client_of_api.delete(part(job_id))
+    redis_client_of_api.zadd(part(job_id), {"x": 1})
+
+    for path in (f"tasks/{job_id}", f"tasks/{job_id}/result", f"chat/jobs/{job_id}", f"chat/jobs/{job_id}/events"):
+        assert api_client.get(f"/api/v1/{path}").status_code == 200, path
+    assert api_client.delete(f"/api/v1/tasks/{job_id}").status_code == 204
 
 
 def test_a_kind_and_a_status_of_another_version_are_shown_as_they_stand(api_client, damage):
@@ -199,6 +219,17 @@ def document(redis_client_of_api):
     redis_client_of_api.hset(keys.document(DOCUMENT), mapping=fields)
     redis_client_of_api.zadd(keys.documents("default"), {DOCUMENT: 7, "doc_" + "2" * 32: 8})
     return DOCUMENT
+
+
+def test_a_document_whose_record_has_the_wrong_type_is_listed_and_deleted(api_client, redis_client_of_api):
+    """It must neither hide the other documents nor stay for ever."""
+    redis_client_of_api.rpush(keys.document(DOCUMENT), "x")
+    redis_client_of_api.zadd(keys.documents("default"), {DOCUMENT: 7})
+
+    listed = api_client.get("/api/v1/documents").json["documents"]
+    assert [(document["document_id"], document["status"]) for document in listed] == [(DOCUMENT, "unknown")]
+    assert api_client.delete(f"/api/v1/documents/{DOCUMENT}").status_code == 202
+    assert api_client.get(f"/api/v1/documents/{DOCUMENT}").json["status"] == "deleting"
 
 
 def test_an_unreadable_document_is_listed_shown_and_deleted(api_client, document):

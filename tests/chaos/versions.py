@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from jobs import queue_stats
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.jobs_sent import AcceptedJob, make_job_spec
@@ -28,6 +29,7 @@ def deploy_over_previous(environment: Environment) -> None:
     _submit(environment, [old_web], part)  # as in a deploy: workers first
     _wait_for_all(environment, "the new workers answer the jobs of the old web")
     old = _start_workers(environment, previous)
+    environment.wait(lambda: _alive_without_report(environment) == 1, 10, "the old worker counts as alive")
     _submit(environment, [old_web, new_web], part * 2)
     _wait_for_all(environment, "workers of both versions answer the jobs of both webs")
     environment.fleet.kill(new)
@@ -49,6 +51,12 @@ def newer_web_first(environment: Environment) -> None:
     _expect_put_back(environment, with_field, old)
     _start_workers(environment, newer)
     _wait_for_all(environment, "the newer workers answer the jobs with the field")
+
+
+def _alive_without_report(environment: Environment) -> int:
+    """The workers of the previous version, which send no report, in the stats of this version."""
+    workers = queue_stats.stats(environment.client.store, environment.client.settings).workers
+    return sum(worker.version is None for worker in workers)
 
 
 def _unpack(environment: Environment, make: Callable[[Path], Path]) -> Path:

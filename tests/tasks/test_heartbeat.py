@@ -12,6 +12,17 @@ from tests.jobs.conftest import Driver
 from tests.support.workers import worker_status
 
 
+def test_a_record_of_the_wrong_type_costs_only_its_own_lease(jobs, redis_client):
+    """One command renews all leases of a process."""
+    lease, damaged = jobs.lease(), jobs.lease()
+    redis_client.delete(keys.job(damaged.job_id))
+    redis_client.rpush(keys.job(damaged.job_id), "x")
+    redis_client.zadd(keys.LEASES, {lease.job_id: 1})
+
+    assert jobs.renew(damaged, lease) == {damaged.job_id}
+    assert redis_client.zscore(keys.LEASES, lease.job_id) > 1
+
+
 @pytest.fixture
 def jobs(store, settings):
     return Driver(store, settings)

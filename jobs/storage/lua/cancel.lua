@@ -1,6 +1,6 @@
 -- cancel: ends a job that has not ended, and keeps the text of its last attempt as the partial answer.
 -- A job in a state that this version does not know has ended if its record has an end. Nothing else of the record
--- needs to be understood: what is unreadable is left out.
+-- needs to be understood: what is unreadable is left out, and a record that is no hash is replaced.
 -- include: clock record count log fair_clock rate_ring lines governor publish dispatch finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
@@ -12,11 +12,15 @@
 --          final: the job ended in another way
 --          gone: there is no such job
 -- Safe to send again.
-local state, kind, log_start, usage, finished_at = unpack(redis.call('HMGET', job, 'state', 'kind', 'log_start',
-  'usage', 'finished_at_ms'))
-if redis.call('EXISTS', job) == 0 then
+local record_type = redis.call('TYPE', job).ok
+if record_type == 'none' then
   return 'gone'
 end
+if record_type ~= 'hash' then
+  redis.call('DEL', job)
+end
+local state, kind, log_start, usage, finished_at = unpack(redis.call('HMGET', job, 'state', 'kind', 'log_start',
+  'usage', 'finished_at_ms'))
 if state == 'completed' or state == 'incomplete' or state == 'failed' or state == 'cancelled' then
   return state == 'cancelled' and 'cancelled' or 'final'
 end

@@ -46,8 +46,10 @@ end
 
 local now = now_ms()
 local function claimed_answer(token, attempt, log_start, target, is_too_large)
+  local body = redis.pcall('GET', request)
+  local is_wrong_type = type(body) == 'table' -- unreadable, like an empty text
   return {'claimed', token, attempt, log_start, record.failures or 0, record.worker_losses or 0, record.max_attempts,
-    record.deadline_ms - now, redis.call('GET', request), target or '', record.waits or 0, is_too_large and 1 or 0}
+    record.deadline_ms - now, is_wrong_type and '' or body, target or '', record.waits or 0, is_too_large and 1 or 0}
 end
 
 if record.state == 'in_progress' then

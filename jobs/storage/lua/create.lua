@@ -11,7 +11,7 @@
 --   dedup?           the key that identifies equal requests, see dedup_mode
 -- ARGV
 --   id
---   dedup_mode       'idempotency_key': dedup is the Idempotency-Key
+--   dedup_mode       'idempotency_key': dedup is the Idempotency-Key; it finds its job while that has a record
 --                    'retry': dedup is the record of the job that this one retries
 --                    'resend': dedup lists the jobs of equal requests, which a client may resend
 --                    '': the job is not deduplicated
@@ -47,7 +47,13 @@ function find_existing.idempotency_key()
   local entry = redis.call('GET', dedup)
   if entry then
     local fingerprint, existing_id = entry:match('^(%S+) (%S+)')
-    return {fingerprint == dedup_token and 'existing' or 'conflict', existing_id or ''}
+    if fingerprint ~= dedup_token then
+      return {'conflict', existing_id or ''}
+    end
+    local existing_job = job:sub(1, -#id - 1) .. existing_id
+    if redis.call('EXISTS', existing_job) == 1 then
+      return {'existing', existing_id}
+    end -- its record has expired, or Redis has lost it: the job is created again
   end
 end
 

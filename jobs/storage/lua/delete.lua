@@ -26,7 +26,7 @@
 --          active: the job must be cancelled first
 --          gone: there was no record
 -- Safe to send again.
-local state = redis.call('HGET', job, 'state')
+local state = redis.pcall('HGET', job, 'state') -- an error if the record is no hash
 if state == 'queued' or state == 'in_progress' then
   return 'active'
 end

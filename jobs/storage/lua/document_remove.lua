@@ -11,10 +11,14 @@
 --   recheck_ms        until cleanup checks whether the data has been removed
 -- returns  the job that removes the data: the new one, or one that was assigned first; '' when the document is gone
 -- Safe to send again. From now on the ingest job cannot write to the document, because it is no longer the owner.
-local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id'))
-if not state then
+local record_type = redis.call('TYPE', document).ok
+if record_type == 'none' then
   return ''
 end
+if record_type ~= 'hash' then -- nobody can read it: what remains of the document is removed all the same
+  redis.call('DEL', document)
+end
+local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id'))
 if state == 'deleting' and owner_job ~= ended_job then
   return owner_job
 end

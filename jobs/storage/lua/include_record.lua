@@ -1,6 +1,6 @@
--- read_record(key, field, ...): these fields of a hash, by name; false where the hash lacks one.
+-- read_record(key, field, ...): these fields of a hash, by name; false where the hash lacks one, nil if it is no hash.
 local function read_record(key, ...)
-  local values, record = redis.call('HMGET', key, ...), {}
+  local values, record = redis.pcall('HMGET', key, ...), {}
   for i, field in ipairs({...}) do
     record[field] = values[i]
   end

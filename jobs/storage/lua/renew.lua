@@ -18,7 +18,7 @@ end
 
 local lost = {}
 for i, job in ipairs(jobs) do
-  local state, token = unpack(redis.call('HMGET', job, 'state', 'token'))
+  local state, token = unpack(redis.pcall('HMGET', job, 'state', 'token')) -- a record that is no hash has lost its lease
   if state == 'in_progress' and token == tokens[i] then
     redis.call('ZADD', leases, now + lease_ms, ids[i])
   else

@@ -170,6 +170,29 @@ def test_a_job_that_every_worker_puts_back_fails_at_its_deadline_with_the_reason
     assert error["code"] == code
 
 
+def test_a_record_of_the_wrong_type_is_not_claimed_and_ends_at_its_deadline(jobs, redis_client, foreign_job):
+    """It has no fields that a worker could read, and must not stay for ever."""
+    job_id = foreign_job()
+    redis_client.delete(keys.job(job_id))
+    redis_client.rpush(keys.job(job_id), "x")
+    assert jobs.claim(job_id) == transitions.NotClaimed("gone")
+    redis_client.zadd(keys.DEADLINES, {job_id: 1})
+
+    jobs.recover()
+
+    assert jobs.record(job_id).state is State.CANCELLED
+    assert redis_client.zscore(keys.DEADLINES, job_id) is None
+
+
+def test_a_request_of_the_wrong_type_is_unreadable(jobs, redis_client):
+    """The claim is complete all the same: the worker puts the job back."""
+    job_id = jobs.create()
+    redis_client.delete(keys.request(job_id))
+    redis_client.rpush(keys.request(job_id), "x")
+
+    assert isinstance(jobs.claim(job_id), transitions.UnreadableClaim)
+
+
 @pytest.mark.parametrize(
     "fields", [{"token": "x"}, {"state": "batching"}, {"deadline_ms": "never"}, {"seq": "x", "deadline_ms": 1}]
 )

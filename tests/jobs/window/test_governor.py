@@ -168,7 +168,9 @@ def test_a_provider_that_gives_no_time_to_wait_is_asked_less_and_less_often(simu
     simulation.run_until(lambda: len(simulation.finished) == 300, 600)
     begin = simulation.starts[0].at_ms
     seconds = (simulation.time.now_ms - begin) / 1000
-    print(f"refused after {[round((refused - begin) / 1000, 1) for refused in provider.refused]} s, done after {seconds} s")
+    print(
+        f"refused after {[round((refused - begin) / 1000, 1) for refused in provider.refused]} s, done after {seconds} s"
+    )
 
     assert len(provider.refused) <= 15
     assert seconds <= 400
