@@ -103,8 +103,8 @@ local function dispatch()
   if nobody_waits() then
     return
   end
-  reopen_pools('+inf') -- these wait for the end of a call, which may have come
   local now = now_ms()
+  reopen_pools(now + 60000) -- these wait for the end of a call, which may have come; or the clock was set back
   local current = read_window(now)
   local free, dropped = current.message and math.min(current.room, MAX_DISPATCHED) or 0, 0
   while free > 0 and dropped < MAX_DROPPED do
