@@ -71,13 +71,15 @@ local function read_provider(target_name)
   return redis.call('EXISTS', target_key(provider)) == 1 and read_target(provider) or nil
 end
 
--- read_request(job): what choose_target needs to know of a job's request.
+-- as_request(record): what choose_target needs to know of a job's request.
+local function as_request(record)
+  local input, output = record.input_tokens, record.max_output_tokens
+  return {pool = record.pool, model = record.model, input_tokens = is_number(input) and tonumber(input) or nil,
+    max_output_tokens = is_number(output) and tonumber(output) or nil}
+end
+
 local function read_request(job)
-  local request = read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens')
-  for _, number in ipairs({'input_tokens', 'max_output_tokens'}) do
-    request[number] = is_number(request[number]) and tonumber(request[number]) or nil
-  end
-  return request
+  return as_request(read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens'))
 end
 
 local function most_tokens(request)
@@ -226,7 +228,7 @@ end
 
 -- decrease(name, counter, by): a counter that was lost does not fall below 0.
 local function decrease(name, counter, by)
-  if redis.call('HINCRBY', target_key(name), counter, -by) <= 0 then
+  if redis.call('HINCRBY', target_key(name), counter, -by) < 0 then
     redis.call('HDEL', target_key(name), counter)
   end
 end
@@ -249,17 +251,19 @@ local function take(choice, now)
       redis.call('HSET', key, 'next_ms', string.format('%.3f', next_start(part, now) + part.gap))
     end
     redis.call('HINCRBY', key, 'running', 1)
-    redis.call('HINCRBY', key, 'starts', 1)
-    ring_add(namespace .. 'requests:' .. part.name, second, 1)
+    if part.gap > 0 then
+      redis.call('HINCRBY', key, 'starts', 1)
+    end
+    local is_first = ring_add(namespace .. 'requests:' .. part.name, second, 1)
+    if is_first then
+      redis.call('EXPIRE', key, 86400)
+      redis.call('SADD', namespace .. 'targets', part.name)
+    end
     if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then
       ring_add(namespace .. 'tokens:' .. part.name, second, choice.tokens)
     end
     if part.breaker_ms then
       redis.call('HSET', key, 'probe_until_ms', now + PROBE_MS)
-    end
-    redis.call('EXPIRE', key, 86400)
-    if part.starts == 0 then
-      redis.call('SADD', namespace .. 'targets', part.name)
     end
   end
 end

@@ -153,7 +153,7 @@ function faults.rate_limited()
   if started <= (tonumber(refused_ms) or 0) then
     learn_more(admitted)
   else
-    local has_admitted = starts > (tonumber(refused_starts) or -1)
+    local has_admitted = known.gap == 0 or starts > (tonumber(refused_starts) or -1) -- without a pace none are counted
     in_a_row = has_admitted and 0 or math.min(in_a_row + 1, 6)
     if has_admitted or wait_ms then
       learn(admitted, starts)
