@@ -36,7 +36,7 @@ local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms
   'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
 local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
-  unreadable_by, unpack(numbers))
+  'pool', 'model', 'input_tokens', 'max_output_tokens', unreadable_by, unpack(numbers))
 for field, value in pairs(read_record(job, unpack(optional_numbers))) do
   record[field] = value
 end
@@ -131,7 +131,7 @@ if math.min(end_by, start_by) <= now then
 end
 
 take_message()
-local choice, opens_at_ms, closed_reason = choose_target(read_request(job), now)
+local choice, opens_at_ms, closed_reason = choose_target(as_request(record), now)
 if not choice then
   redis.call('ZREM', waiting, id)
   redis.call('HDEL', job, 'retry_at_ms')
@@ -147,18 +147,24 @@ local is_too_large = is_larger_than_limit(choice)
 -- At least the server's time: Redis may lose a claim in a crash of its host, and the next must not reuse its token.
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
-redis.call('HSET', job, 'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id,
-  'owner', owner, 'started_at_ms', now, 'log_start', log_start)
 redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
+local written = {'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id, 'owner', owner,
+  'started_at_ms', now, 'log_start', log_start}
+local function write(field, value)
+  written[#written + 1], written[#written + 2] = field, value
+end
 if target then
-  redis.call('HSET', job, 'target', target, 'tokens', choice.tokens, 'most_tokens', choice.most_tokens)
+  write('target', target)
+  write('tokens', choice.tokens)
+  write('most_tokens', choice.most_tokens)
 end
 if is_too_large then
-  redis.call('HSET', job, 'is_too_large', 1)
+  write('is_too_large', 1)
 end
 if record.started_at_ms then
-  redis.call('HSET', job, 'started_before_ms', record.started_at_ms) -- for a release that undoes this attempt
+  write('started_before_ms', record.started_at_ms) -- for a release that undoes this attempt
 end
+redis.call('HSET', job, unpack(written))
 next_version(job)
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)

@@ -31,8 +31,9 @@
 --          {full, depth}: nothing was written; the queue is full
 --          {no_memory, ''}: nothing was written; recovery has found Redis nearly full
 -- Safe to send again: the same id is created once.
-local function created_answer(created_at_ms, order)
-  return {'created', id, created_at_ms, order, unpack(position(id, job))}
+local function created_answer(created_at_ms, order, published_before)
+  local place = published_before and published_position(published_before) or position(id, job)
+  return {'created', id, created_at_ms, order, unpack(place)}
 end
 
 local recorded_at_ms, recorded_order = unpack(redis.call('HMGET', job, 'created_at_ms', 'seq'))
@@ -144,5 +145,5 @@ if is_deduplicated then
   remember[dedup_mode]()
 end
 count(totals, minute, 'created')
-queue_up(id, job, message)
-return created_answer(now, order)
+local published_before = queue_up(id, job, message)
+return created_answer(now, order, published_before)

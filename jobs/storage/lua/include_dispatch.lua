@@ -32,6 +32,7 @@ local function read_window(now)
   end
   local published = redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
   current.room = math.max((slots or 0) - redis.call('ZCARD', leases), 0) + ahead - published
+  current.published = published
   return current
 end
 
@@ -103,8 +104,8 @@ local function dispatch()
   if nobody_waits() then
     return
   end
-  reopen_pools('+inf') -- these wait for the end of a call, which may have come
   local now = now_ms()
+  reopen_pools(now + 60000) -- these wait for the end of a call, which may have come; or the clock was set back
   local current = read_window(now)
   local free, dropped = current.message and math.min(current.room, MAX_DISPATCHED) or 0, 0
   while free > 0 and dropped < MAX_DROPPED do
@@ -135,7 +136,7 @@ local function dispatch()
 end
 
 -- queue_up(id, job, template): publishes a queued job at once if nobody waits and its target is open, else it enters
--- its line. template: nil for that of the window.
+-- its line. template: nil for that of the window. Returns the number of published jobs before it, nil in a line.
 local function queue_up(id, job, template)
   local now = now_ms()
   local current = nobody_waits() and read_window(now)
@@ -143,7 +144,8 @@ local function queue_up(id, job, template)
   if current and message_template and current.room > 0 then
     local choice = choose_target(read_request(job), now)
     if choice then
-      return publish_at(id, job, choice, message_template, now)
+      publish_at(id, job, choice, message_template, now)
+      return current.published
     end
   end
   if template then

@@ -58,7 +58,7 @@ local function finalize(state, meta, events)
   for _, index in ipairs({leases, queued_index, in_progress_index, waiting, deadlines}) do
     redis.call('ZREM', index, id)
   end
-  redis.call('ZADD', final_index, tonumber(record.seq) or 0, id)
+  redis.call('ZADD', final_index, is_number(record.seq) and record.seq or 0, id)
   redis.call('ZADD', expiry, now + keep_result * 1000, id)
 
   redis.call('EXPIRE', log, keep_events)

@@ -4,7 +4,8 @@
 -- State, see keys.py: target:{name}, a hash; requests:{name} and tokens:{name}, rate rings.
 
 local NEVER, DEFAULT_OUTPUT_TOKENS, USED_SHARE_MARGIN = math.huge, 1000, 1.1
-local TARGET_FIELDS = {'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'running', 'reserved',
+local PROBE_MS = 60000 -- then another call tries the target
+local TARGET_FIELDS = {'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'closed_for_ms', 'running', 'reserved',
   'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms', 'gap_since_ms', 'used_share',
   'learned_ms'}
 
@@ -20,7 +21,7 @@ end
 -- some providers refuse 60 requests in one second though 60 a minute are allowed. A target of which nothing is known
 -- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
 -- shows itself by a few refusals and not by hundreds.
--- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 2 % a minute.
+-- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 10 % a minute.
 local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 24, 8, 64, 0.01
 local function pace(target)
   local limit, gap, burst = target.requests_per_minute, target.gap_ms or 0, 1
@@ -42,7 +43,7 @@ local function forget_slowly(target, now)
   end
   if target.learned_ms and target.requests_per_minute then
     local minutes = math.max((now - target.learned_ms) / 60000 - 5, 0)
-    target.requests_per_minute = math.floor(target.requests_per_minute * 1.02 ^ minutes)
+    target.requests_per_minute = math.floor(target.requests_per_minute * 1.1 ^ minutes)
   end
 end
 
@@ -70,13 +71,15 @@ local function read_provider(target_name)
   return redis.call('EXISTS', target_key(provider)) == 1 and read_target(provider) or nil
 end
 
--- read_request(job): what choose_target needs to know of a job's request.
+-- as_request(record): what choose_target needs to know of a job's request.
+local function as_request(record)
+  local input, output = record.input_tokens, record.max_output_tokens
+  return {pool = record.pool, model = record.model, input_tokens = is_number(input) and tonumber(input) or nil,
+    max_output_tokens = is_number(output) and tonumber(output) or nil}
+end
+
 local function read_request(job)
-  local request = read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens')
-  for _, number in ipairs({'input_tokens', 'max_output_tokens'}) do
-    request[number] = is_number(request[number]) and tonumber(request[number]) or nil
-  end
-  return request
+  return as_request(read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens'))
 end
 
 local function most_tokens(request)
@@ -92,14 +95,23 @@ local function tokens_of(target, request)
   return math.ceil(most_tokens(request) * math.min((target.used_share or 1) * USED_SHARE_MARGIN, 1))
 end
 
+-- next_start(target, now): the ms from which the pace counts. Later than any pace sets it: the clock was set back, or the
+-- pace was raised.
+local function next_start(target, now)
+  local is_possible = target.next_ms <= now + target.gap * (target.burst + 1)
+  return is_possible and math.max(target.next_ms, now) or now
+end
+
 -- opens_at(target, tokens, now): 0 if a call may start now, else the ms at which it may, and why not. NEVER: when a
 -- running call ends. A call that is larger than the whole limit counts as open: its claim fails it.
 local function opens_at(target, tokens, now)
-  if target.closed_until_ms > now then
+  local is_closed = target.closed_until_ms > now and target.closed_until_ms - now <= (target.closed_for_ms or math.huge)
+  if is_closed then -- longer than it was closed for: the clock was set back
     return target.closed_until_ms, target.closed_reason
   end
-  if target.breaker_ms and (target.probe_until_ms or 0) > now then
-    return target.probe_until_ms, 'provider_down'
+  local probe_until_ms = target.breaker_ms and target.probe_until_ms or 0
+  if probe_until_ms > now and probe_until_ms <= now + PROBE_MS then
+    return probe_until_ms, 'provider_down'
   end
   if target.breaker_ms and target.reserved > 0 then
     return now + 1000, 'provider_down' -- the job that will try it is published
@@ -108,8 +120,7 @@ local function opens_at(target, tokens, now)
     return NEVER, 'provider_rate_limit'
   end
   if target.gap > 0 then
-    local next_ms = math.min(target.next_ms, now + target.gap * target.burst) -- the clock may have been set back
-    local at = math.max(next_ms, now) + target.gap * (target.reserved + 1 - target.burst)
+    local at = next_start(target, now) + target.gap * (target.reserved + 1 - target.burst)
     if at > now then
       return at, 'provider_rate_limit'
     end
@@ -217,7 +228,7 @@ end
 
 -- decrease(name, counter, by): a counter that was lost does not fall below 0.
 local function decrease(name, counter, by)
-  if redis.call('HINCRBY', target_key(name), counter, -by) <= 0 then
+  if redis.call('HINCRBY', target_key(name), counter, -by) < 0 then
     redis.call('HDEL', target_key(name), counter)
   end
 end
@@ -237,21 +248,22 @@ local function take(choice, now)
   for _, part in ipairs(parts_of(choice)) do
     local key = target_key(part.name)
     if part.gap > 0 then
-      local next_ms = math.max(math.min(part.next_ms, now + part.gap * part.burst), now) + part.gap
-      redis.call('HSET', key, 'next_ms', string.format('%.3f', next_ms))
+      redis.call('HSET', key, 'next_ms', string.format('%.3f', next_start(part, now) + part.gap))
     end
     redis.call('HINCRBY', key, 'running', 1)
-    redis.call('HINCRBY', key, 'starts', 1)
-    ring_add(namespace .. 'requests:' .. part.name, second, 1)
+    if part.gap > 0 then
+      redis.call('HINCRBY', key, 'starts', 1)
+    end
+    local is_first = ring_add(namespace .. 'requests:' .. part.name, second, 1)
+    if is_first then
+      redis.call('EXPIRE', key, 86400)
+      redis.call('SADD', namespace .. 'targets', part.name)
+    end
     if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then
       ring_add(namespace .. 'tokens:' .. part.name, second, choice.tokens)
     end
     if part.breaker_ms then
-      redis.call('HSET', key, 'probe_until_ms', now + 60000)
-    end
-    redis.call('EXPIRE', key, 86400)
-    if part.starts == 0 then
-      redis.call('SADD', namespace .. 'targets', part.name)
+      redis.call('HSET', key, 'probe_until_ms', now + PROBE_MS)
     end
   end
 end

@@ -1,6 +1,6 @@
 -- Lines: where queued jobs wait until a slot is free and their target is open. A line holds the jobs of one lane, pool,
 -- tenant and fair key, in the order of their creation. A job that is tried again comes before the later ones of its line.
--- Needs `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
+-- Needs record, and `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
 -- Callers may invent names of models. So beyond MAX_POOLS in a lane, the jobs of other pools wait in the pool '*'. There
 -- the first job waits until its own target is open, and the others wait behind it.
 
@@ -66,7 +66,7 @@ end
 -- It also repairs what was lost of the way to the line.
 local function enter_line(id, place)
   place = place_in_line(id, place) or choose_pool(id, place)
-  local is_new = redis.call('ZADD', line_key(place), tonumber(place.seq) or 0, id) == 1
+  local is_new = redis.call('ZADD', line_key(place), is_number(place.seq) and place.seq or 0, id) == 1
   redis.call('ZADD', fair_keys_key(place), 'NX', 0, place.fair_key)
   redis.call('ZADD', tenants_key(place), 'NX', 0, place.tenant)
   redis.call('ZADD', pools_key(place.lane), 'NX', 0, place.pool)

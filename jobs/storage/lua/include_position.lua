@@ -18,13 +18,15 @@ local function line_position(id, place)
   return math.max(math.min((own + 1) * math.max(lines, 1), waiting_in_pool) - 1, 0)
 end
 
+local function published_position(before)
+  return {before, estimate_wait_ms(before, {minute, minute_before}, elapsed_ms), 'slot', -1}
+end
+
 local function position(id, job)
   local high = redis.call('ZRANK', messages_high, id)
   local published = high or redis.call('ZRANK', messages, id)
-  local minutes = {minute, minute_before}
   if published then
-    local ahead_of_it = high or published + redis.call('ZCARD', messages_high)
-    return {ahead_of_it, estimate_wait_ms(ahead_of_it, minutes, elapsed_ms), 'slot', -1}
+    return published_position(high or published + redis.call('ZCARD', messages_high))
   end
   local place = place_in_line(id, read_place(job))
   if not place then
@@ -34,5 +36,5 @@ local function position(id, job)
   local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
   local reason = opens > now_ms() and redis.call('HGET', namespace .. 'closed', place.pool)
   local is_timed = reason and opens < math.huge
-  return {all, estimate_wait_ms(all, minutes, elapsed_ms), reason or 'slot', is_timed and opens or -1}
+  return {all, estimate_wait_ms(all, {minute, minute_before}, elapsed_ms), reason or 'slot', is_timed and opens or -1}
 end

@@ -26,11 +26,11 @@ local function ring_sum(ring, second)
   return sum
 end
 
--- ring_add(ring, second, amount): to a second that is still in the ring.
+-- ring_add(ring, second, amount): to a second that is still in the ring. Returns whether it is the second's first amount.
 local function ring_add(ring, second, amount)
   ring_sum(ring, second)
-  redis.call('HINCRBY', ring, second % 62, amount)
   redis.call('HINCRBY', ring, 'sum', amount)
+  return redis.call('HINCRBY', ring, second % 62, amount) == amount
 end
 
 -- ring_opens_at(ring, second, excess): the ms at which the ring has this much less in it than now; nil if it never has.

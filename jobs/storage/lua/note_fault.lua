@@ -16,6 +16,7 @@ local FAILURES_IN_A_ROW, FAILURES_IN_WINDOW, WINDOW_MS = 5, 20, 30000
 local FIRST_OPEN_MS, MAX_OPEN_MS = 5000, 45000 -- with its jitter less than a minute
 local QUOTA_MS, DENIED_MS, REFUSED_MS = 300000, 60000, 1000
 local PACE_MARGIN, MAX_EPOCH_MS, LEAST_KEEP_MS, MAX_KEEP_MS = 1.05, 600000, 60000, 300000
+local LEAST_IN_WINDOW = 5 -- a provider that refuses after fewer calls may be overloaded for other reasons
 
 local now, key, second = now_ms(), target_key(target), math.floor(now_ms() / 1000)
 local started = tonumber(started_ms) or tonumber(job and redis.call('HGET', job, 'started_at_ms') or nil) or now
@@ -27,7 +28,8 @@ end
 
 local function close(for_ms, reason)
   if now + for_ms > known.closed_until_ms then
-    redis.call('HSET', key, 'closed_until_ms', whole(now + for_ms), 'closed_reason', reason)
+    redis.call('HSET', key, 'closed_until_ms', whole(now + for_ms), 'closed_for_ms', whole(for_ms),
+      'closed_reason', reason)
   end
 end
 
@@ -89,13 +91,17 @@ local function learn_window(admitted)
     whole(now), 'window_ms', whole(period_ms))
 end
 
--- learn_pace(admitted, starts): any other provider refills a bucket steadily. The first guess is that a full bucket holds
--- a minute's calls. The bucket is empty at each refusal, so the calls between two refusals show the rate.
+-- The first guess of the pace of a bucket is that a full one holds a minute's calls. Few calls show nothing.
+local function first_pace(admitted)
+  return PACE_MARGIN * 60000 / math.max(admitted, 30)
+end
+
+-- learn_pace(admitted, starts): any other provider refills a bucket steadily. The bucket is empty at each refusal, so the calls between two refusals show the rate.
 -- The pace is kept for a while, the longer the better it is known, and rises then.
 local function learn_pace(admitted, starts)
   local epoch_ms, epoch_starts = unpack(redis.call('HMGET', key, 'epoch_ms', 'epoch_starts'))
   local elapsed_ms, passed = now - (tonumber(epoch_ms) or 0), starts - (tonumber(epoch_starts) or 0)
-  local gap = math.max(wait_ms or 0, PACE_MARGIN * 60000 / math.max(admitted, 1))
+  local gap = first_pace(admitted)
   if known.gap_ms and elapsed_ms < MAX_EPOCH_MS then
     local slower = math.max(PACE_MARGIN * elapsed_ms / math.max(passed, 1), known.gap_ms * 1.02)
     gap = math.min(slower, known.gap_ms / 0.7)
@@ -115,7 +121,9 @@ local function learn(admitted, starts)
   if not is_open and known.requests_per_minute and admitted >= known.requests_per_minute * 0.9 then
     return
   end
-  local is_window = wait_ms and (wait_ms >= 5000 or wait_ms + oldest_age_ms() >= 55000)
+  local period_ms = (wait_ms or 0) + oldest_age_ms()
+  local is_minute = period_ms >= 55000 and period_ms <= 65000
+  local is_window = wait_ms and (is_minute or wait_ms >= 5000 and admitted >= LEAST_IN_WINDOW)
   if is_open and is_window and admitted > 0 then
     learn_window(admitted)
   else
@@ -130,7 +138,7 @@ local function learn_more(admitted)
     local limit = math.min(math.floor(admitted * 60000 / window_ms), known.requests_per_minute)
     redis.call('HSET', key, 'requests_per_minute', math.max(limit, 1))
   elseif known.gap_ms and redis.call('HGET', key, 'epoch_ms') == redis.call('HGET', key, 'refused_ms') then
-    redis.call('HSET', key, 'gap_ms', math.max(known.gap_ms, PACE_MARGIN * 60000 / math.max(admitted, 1)))
+    redis.call('HSET', key, 'gap_ms', math.max(known.gap_ms, first_pace(admitted)))
   end
 end
 
@@ -145,7 +153,7 @@ function faults.rate_limited()
   if started <= (tonumber(refused_ms) or 0) then
     learn_more(admitted)
   else
-    local has_admitted = starts > (tonumber(refused_starts) or -1)
+    local has_admitted = known.gap == 0 or starts > (tonumber(refused_starts) or -1) -- without a pace none are counted
     in_a_row = has_admitted and 0 or math.min(in_a_row + 1, 6)
     if has_admitted or wait_ms then
       learn(admitted, starts)

@@ -85,7 +85,7 @@ if #fields > 0 then
 end
 redis.call('ZREM', in_progress_index, id)
 redis.call('ZREM', leases, id)
-redis.call('ZADD', queued_index, tonumber(record.seq) or 0, id)
+redis.call('ZADD', queued_index, is_number(record.seq) and record.seq or 0, id)
 if attempt ~= '' then
   redis.call('RPUSH', attempts, attempt)
   redis.call('LTRIM', attempts, -100, -1) -- a job may wait for its provider any number of times

@@ -155,6 +155,7 @@ class Machine(RuleBasedStateMachine):
         for job_id in [job_id for job_id, state in self.model.states.items() if state == "in_progress"]:
             self.run(transitions.release(self.leases[job_id], ERROR, 0, TEMPLATE, "worker_losses"))
             self.model.states[job_id] = "queued"
+        self.all_invariants()
         self.report(0, 3, True)
 
     @rule(pool=st.sampled_from(POOLS))
