@@ -3,6 +3,7 @@
     ChatqueueError
     ├── InvalidRequest               422 invalid_request        a field is invalid; ``param`` names it
     │   ├── MalformedJson            400 malformed_json         the body is not JSON; the message gives the position
+    │   ├── MalformedRequest         400 malformed_request      the request has no Host header
     │   ├── MalformedUpload          400 malformed_upload       the body is not a form with one file, or ended early
     │   ├── IdempotencyConflict      422 idempotency_conflict   same Idempotency-Key, different request
     │   ├── NotRetryable             422 not_retryable          the job is still active, or has its answer
@@ -12,6 +13,7 @@
     │   └── BadParameter             400 invalid_request        rejected by OpenAI, or unsupported (api.openai.errors)
     │       ├── PreviousResponseNotFound 400 previous_response_not_found  (api.openai.errors)
     │       └── ConversationTooLong  400 conversation_too_long  (api.openai.errors)
+    ├── CrossSiteRequest             403 cross_site_request     sent by a page of another site
     ├── NotFound                     404 not_found
     │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
     │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
@@ -20,6 +22,7 @@
     ├── NotAcceptable                406 not_acceptable
     ├── BodyTooLarge                 413 body_too_large
     ├── UnsupportedMediaType         415 unsupported_media_type
+    ├── HostNotAllowed               421 host_not_allowed       the Host header has an unknown name
     ├── QueueFull                    429 queue_full             ``retry_after_seconds``: when to try again
     ├── ClientDisconnected           499 client_disconnected    appears in logs only (api.http.disconnect)
     ├── DocumentRejected             set per error              a DocumentError (api.http.upload_parsing)
@@ -69,6 +72,11 @@ class MalformedJson(InvalidRequest):
     http_status = 400
 
 
+class MalformedRequest(InvalidRequest):
+    code = "malformed_request"
+    http_status = 400
+
+
 class MalformedUpload(InvalidRequest):
     code = "malformed_upload"
     http_status = 400
@@ -87,6 +95,11 @@ class RequestUnreadable(InvalidRequest):
     """The stored request of a job cannot be read. The job fails with this code as soon as a worker claims it."""
 
     code = "request_unreadable"
+
+
+class CrossSiteRequest(ChatqueueError):
+    code = "cross_site_request"
+    http_status = 403
 
 
 class NotFound(ChatqueueError):
@@ -120,6 +133,11 @@ class BodyTooLarge(ChatqueueError):
 class UnsupportedMediaType(ChatqueueError):
     code = "unsupported_media_type"
     http_status = 415
+
+
+class HostNotAllowed(ChatqueueError):
+    code = "host_not_allowed"
+    http_status = 421
 
 
 class QueueFull(ChatqueueError):

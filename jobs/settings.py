@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.redis_urls import is_same_database
-from jobs.settings_checks import HttpUrl, ObjectStoreUrl, RedisStoreUrl, cross_check
+from jobs.settings_checks import HostNames, HttpUrl, ObjectStoreUrl, Origins, RedisStoreUrl, cross_check
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
 OFFLINE_API_KEY: Final = "offline"
@@ -59,6 +59,17 @@ class Settings(BaseSettings):
     )
     web_host: str = Field(default="127.0.0.1", description="Address that the web process listens on.")
     web_port: Port = Field(default=5000, description="Port that the web process listens on.")
+    allowed_hosts: HostNames | None = Field(
+        default=None,
+        description="Host names, separated by commas, under which the API and Flower are reached. 127.0.0.1, "
+        "localhost, [::1] and CHATQUEUE_WEB_HOST always work; other names get 421. "
+        "`*`: any name, where a proxy checks it.",
+    )
+    cors_origins: Origins | None = Field(
+        default=None,
+        description="Origins, separated by commas, whose pages may use the API from a browser: `https://chat.example`. "
+        "Pages of other origins get 403.",
+    )
     web_workers: Count = Field(default=2, description="Number of web processes under gunicorn.")
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded Redis server, on 127.0.0.1.")

@@ -25,6 +25,7 @@ from local.config import load_settings
 from local.ctrl_c import take_foreground
 from local.errors import CannotStart
 from local.file_limit import raise_file_limit
+from local.flower_password import FlowerPassword
 from local.output import Console
 from local.procfile import Entry, read_procfile
 from local.readiness import Probe, probe_for
@@ -53,6 +54,7 @@ class Launcher:
         self._children: list[Child] = []
         self._starting: Child | None = None  # not ready yet
         self._restarts = Restarts()
+        self._flower_password = FlowerPassword.make()
         self._stop_requests = 0  # a counter, not an Event: a signal handler must not take a lock
 
     def run(self) -> int:
@@ -63,7 +65,7 @@ class Launcher:
         is_clean = True
         try:
             self._start_all()
-            self._console.show_plain(startup_banner(self._settings))
+            self._console.show_plain(startup_banner(self._settings, self._flower_password.hint))
             while True:
                 self._tick()
         except StopRequested:
@@ -88,7 +90,8 @@ class Launcher:
             self._starting = None
 
     def _start(self, entry: Entry) -> Child:
-        child = Child(entry, child_environment(self._settings), self._reaper, self._console.show)
+        extra = self._flower_password.environment if entry.name == "flower" else {}
+        child = Child(entry, {**child_environment(self._settings), **extra}, self._reaper, self._console.show)
         self._children.append(child)
         return child
 

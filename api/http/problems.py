@@ -158,7 +158,6 @@ def _assign_request_id() -> None:
 
 def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
 
 

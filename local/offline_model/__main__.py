@@ -22,7 +22,8 @@ def main() -> int:
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)
     try:
-        asyncio.run(serve(create_app(models, supports_responses=args.responses), args.host, args.port))
+        app = create_app(models, supports_responses=args.responses, allowed_hosts=settings.allowed_hosts)
+        asyncio.run(serve(app, args.host, args.port))
     except OSError as error:
         return _fail(_advice(error, args.host, args.port))
     return 0
