@@ -10,6 +10,7 @@ from typing import Any
 
 from gunicorn.http import message  # type: ignore[import-untyped]
 
+from guards.file_limit import fitting
 from jobs.settings import get_settings
 
 GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
@@ -22,8 +23,10 @@ message.MAX_REQUEST_LINE = 64 * 1024
 
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
-worker_class = "gevent"
-worker_connections = 5_000  # simultaneous long polls and streams per process
+worker_class = "gunicorn_ext.worker.Worker"
+logger_class = "gunicorn_ext.logger.ContentFreeLogger"
+worker_connections = fitting(5_000)  # simultaneous long polls and streams per process
+forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
 graceful_timeout = 10  # seconds for running requests; waiting ones are released immediately, see post_worker_init

@@ -20,6 +20,7 @@
     │   └── ModelNotFound            404 model_not_found        (api.openai.errors)
     ├── MethodNotAllowed             405 method_not_allowed
     ├── NotAcceptable                406 not_acceptable
+    ├── BodyTimeout                  408 body_timeout           the body did not arrive in time
     ├── BodyTooLarge                 413 body_too_large
     ├── UnsupportedMediaType         415 unsupported_media_type
     ├── HostNotAllowed               421 host_not_allowed       the Host header has an unknown name
@@ -28,6 +29,7 @@
     ├── DocumentRejected             set per error              a DocumentError (api.http.upload_parsing)
     ├── JobFailedError               502 set per error          the awaited job has failed (api.http.problems)
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
+    ├── ServerBusy                   503 server_busy            too many large bodies or connections at once
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
@@ -125,6 +127,11 @@ class NotAcceptable(ChatqueueError):
     http_status = 406
 
 
+class BodyTimeout(ChatqueueError):
+    code = "body_timeout"
+    http_status = 408
+
+
 class BodyTooLarge(ChatqueueError):
     code = "body_too_large"
     http_status = 413
@@ -151,6 +158,11 @@ def no_memory() -> QueueFull:
 
 def no_such_job(param: str) -> JobNotFound:
     return JobNotFound("no such job: it has expired, was deleted or never existed", param=param)
+
+
+class ServerBusy(ChatqueueError):
+    code = "server_busy"
+    http_status = 503
 
 
 class StoreUnavailable(ChatqueueError):

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     max_body_bytes: Count = Field(
         default=2 * 1024 * 1024, description="Maximum size of a request body; a larger one gets 413."
     )
+    max_bodies_bytes: Count = Field(
+        default=128 * 1024 * 1024,
+        description="Maximum size of all large request bodies that a web process holds; further ones get 503.",
+    )
+    body_seconds: Seconds = Field(default=30, description="Maximum time to receive a JSON body; a slower one gets 408.")
     max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; further submits get 429.")
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
         default=85, description="Percentage of Redis' maxmemory above which submits get 429."

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+from guards.file_limit import raise_file_limit
 from jobs.settings import PROJECT_ROOT, Settings
 from local import preflight
 from local.banner import startup_banner
@@ -24,7 +25,6 @@ from local.child_process import Child, ProcessReaper
 from local.config import load_settings
 from local.ctrl_c import take_foreground
 from local.errors import CannotStart
-from local.file_limit import raise_file_limit
 from local.flower_password import FlowerPassword
 from local.output import Console
 from local.procfile import Entry, read_procfile

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
@@ -37,7 +37,7 @@ class RequestBody(FrozenModel):
 class CompletionBody(RequestBody):
     """A chat completion request. All fields that are not listed are forwarded to the provider unchanged."""
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)] = Field(
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1, fail_fast=True)] = Field(
         description="The messages of the conversation, as OpenAI defines them.", repr=False
     )
     stream_options: dict[str, Any] | None = Field(
@@ -45,10 +45,16 @@ class CompletionBody(RequestBody):
     )
 
 
+ResponseInput = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[dict[str, Any]], Field(fail_fast=True), Tag("items")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "items"),  # an error concerns one of them only
+]
+
+
 class ResponseBody(RequestBody):
     """A request for a response. All fields that are not listed are forwarded to the provider unchanged."""
 
-    input: str | list[dict[str, Any]] | None = Field(
+    input: ResponseInput | None = Field(
         default=None,
         description="A text, or items as OpenAI defines them. "
         "Required unless there is a `prompt` or a previous response.",

@@ -5,11 +5,12 @@ import asyncio
 import errno
 import sys
 
+from guards.file_limit import raise_file_limit
 from jobs.settings import Settings
 from local.config import load_settings
 from local.errors import CannotStart
 from local.offline_model.routes import create_app
-from local.offline_model.server import raise_file_limit, serve
+from local.offline_model.server import serve
 
 
 def main() -> int:
