@@ -192,7 +192,7 @@ class Heartbeat:
                     while True:
                         message = await channel.get_message(timeout=self._settings.heartbeat_seconds)
                         if message is not None:
-                            self._on_cancelled(message["data"].decode())
+                            self._on_cancelled(message["data"].decode(errors="replace"))
             except RedisError as error:
                 if not is_not_now(error):
                     raise
