@@ -11,6 +11,7 @@ from typing import Any
 from gunicorn.http import message  # type: ignore[import-untyped]
 
 from guards.file_limit import fitting
+from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
 
 GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
@@ -49,6 +50,7 @@ def post_worker_init(worker: Any) -> None:
 
     from api.services import services_of
 
+    keep_new_files_private()  # uploads
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)

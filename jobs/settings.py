@@ -11,10 +11,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from guards.private_files import read_secret
 from jobs.redis_urls import is_same_database
 from jobs.settings_checks import HostNames, HttpUrl, ObjectStoreUrl, Origins, RedisStoreUrl, cross_check
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
+SECRETS_FILE: Final = PROJECT_ROOT / ".env.local"
 OFFLINE_API_KEY: Final = "offline"
 _OFFLINE_EMBEDDINGS: Final = "offline-words"
 _UNREACHABLE_SIMILARITY: Final = 2.0  # above any cosine
@@ -28,7 +30,7 @@ class Settings(BaseSettings):
     """All durations are in seconds, all sizes in bytes, unless the name has another unit."""
 
     model_config = SettingsConfigDict(
-        env_file=(PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local"),
+        env_file=(PROJECT_ROOT / ".env", SECRETS_FILE),
         env_prefix="CHATQUEUE_",
         env_ignore_empty=True,
         populate_by_name=True,
@@ -74,7 +76,14 @@ class Settings(BaseSettings):
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded Redis server, on 127.0.0.1.")
     offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
-    data_dir: Path = Field(default=PROJECT_ROOT / "data", description="Folder of the embedded Redis and of documents.")
+    embedded_redis_max_bytes: Annotated[int, Field(ge=16 * 1024 * 1024)] | None = Field(
+        default=None,
+        description="Maximum memory of the embedded Redis server. Not set: a quarter of the machine's memory.",
+    )
+    data_dir: Path = Field(
+        default=PROJECT_ROOT / "data",
+        description="Folder of the embedded Redis and of documents. Other users of the machine cannot read it.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Log level.")
 
     # What is accepted
@@ -234,7 +243,15 @@ class Settings(BaseSettings):
     @property
     def record_url(self) -> SecretStr:
         """The Redis with the records, event logs and answers."""
-        return self.redis_url or SecretStr(f"redis://127.0.0.1:{self.embedded_redis_port}/0")
+        if self.redis_url is not None:
+            return self.redis_url
+        password = read_secret(self.embedded_redis_password_file)
+        return SecretStr(f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.embedded_redis_port}/0")
+
+    @property
+    def embedded_redis_password_file(self) -> Path:
+        """Written by the embedded server before it starts, and readable by its user only."""
+        return self.data_dir / "redis-password"
 
     @property
     def broker_url(self) -> SecretStr:

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 
 from guards.file_limit import raise_file_limit
-from jobs.settings import PROJECT_ROOT, Settings
+from guards.private_files import is_open_to_others, keep_new_files_private
+from jobs.settings import PROJECT_ROOT, SECRETS_FILE, Settings
 from local import preflight
 from local.banner import startup_banner
 from local.child_process import Child, ProcessReaper
@@ -64,6 +65,7 @@ class Launcher:
         self._reaper = reaper = ProcessReaper()
         is_clean = True
         try:
+            warn_of_open_secrets(self._console)
             self._start_all()
             self._console.show_plain(startup_banner(self._settings, self._flower_password.hint))
             while True:
@@ -145,6 +147,12 @@ class Launcher:
         return self._settings.grace_seconds + _GRACE_MARGIN_SECONDS if name in _GRACEFUL else _STOP_SECONDS
 
 
+def warn_of_open_secrets(console: Console) -> None:
+    """The provider's key may be in .env.local, and editors create files that all can read."""
+    if is_open_to_others(SECRETS_FILE):
+        console.log(f"other users of this machine can read {SECRETS_FILE}: run chmod 600 {SECRETS_FILE}")
+
+
 def _report(child: Child, what: str) -> str:
     return "\n".join([f"{child.name} {what}. Last lines of its output:", *(f"  {line}" for line in child.last_lines)])
 
@@ -188,6 +196,7 @@ def main() -> int:
     except KeyboardInterrupt:  # nothing has been started
         return 130
     raise_file_limit()
+    keep_new_files_private()
     with take_foreground():
         return Launcher(entries, settings).run()
 

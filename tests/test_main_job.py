@@ -9,10 +9,14 @@ import urllib.request
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
+import psutil
 import pytest
+import redis
 
 from jobs.settings import PROJECT_ROOT
+from local.redis_server import machine_memory_bytes
 from tests.support.launcher import ALL_UP, COMMAND, environment
 from tests.support.offline_model import calls, directive, key
 from tests.support.processes import running
@@ -27,6 +31,7 @@ class Api:
 
     def __init__(self, port: str, flower_port: str, model_port: str, flower_login: str) -> None:
         self._port = int(port)
+        self.url = f"http://127.0.0.1:{port}"
         self.flower_url = f"http://127.0.0.1:{flower_port}"
         self.flower_login = {"Authorization": f"Basic {b64encode(flower_login.encode()).decode()}"}
         self.model_url = f"http://127.0.0.1:{model_port}/v1"
@@ -178,6 +183,42 @@ def test_no_prompt_or_answer_is_in_the_output_of_any_process(launched_api):
 
     assert CANARY not in process.output
     assert re.search(r"^worker .*job_finished", process.output, re.MULTILINE)
+
+
+def test_other_users_can_read_no_file_and_use_no_redis(launched_api):
+    """Prompts, answers and documents are in the data folder and in the embedded server; `ps` shows command lines."""
+    api, process = launched_api
+    env = process.env
+    folder = Path(env["CHATQUEUE_DATA_DIR"])
+    api.call("POST", "/api/v1/chat/sync", {"message": "a"})
+    headers = {"Content-Type": "text/plain"}
+    request = urllib.request.Request(f"{api.url}/api/v1/documents?filename=a.txt", b"some words", headers)
+    urllib.request.urlopen(request, timeout=10).close()
+    until(lambda: list(folder.glob("documents/*/*")))
+    password = (folder / "redis-password").read_text().strip()
+    commands = [" ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)]
+
+    assert [
+        path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    ] == []
+    assert len(password) > 30
+    assert not any(password in command for command in commands)
+    assert password not in process.output
+    with (
+        redis.Redis(port=int(env["CHATQUEUE_EMBEDDED_REDIS_PORT"])) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+
+
+def test_the_embedded_redis_has_a_limit_of_memory(launched_api):
+    """Without one, `CHATQUEUE_MAX_MEMORY_PERCENT` would never apply, and the kernel would end some process instead."""
+    _, process = launched_api
+    password = (Path(process.env["CHATQUEUE_DATA_DIR"]) / "redis-password").read_text().strip()
+    with redis.Redis(port=int(process.env["CHATQUEUE_EMBEDDED_REDIS_PORT"]), password=password) as client:
+        limit = int(client.config_get("maxmemory")["maxmemory"])
+
+    assert limit == machine_memory_bytes() // 4
 
 
 def _page_with(api, path, text):
