@@ -5,6 +5,7 @@ One greenlet per connection, since a long poll only waits. No access log: paths 
 
 import gc
 import logging
+import os
 import signal
 from typing import Any
 
@@ -27,6 +28,7 @@ workers = _settings.web_workers
 worker_class = "gunicorn_ext.worker.Worker"
 logger_class = "gunicorn_ext.logger.ContentFreeLogger"
 worker_connections = fitting(5_000)  # simultaneous long polls and streams per process
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")  # whose X-Forwarded-Proto is believed
 forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection

@@ -54,11 +54,17 @@ def read_json_body(request: Request) -> bytes:
     budget = cast("BodyBudget", current_app.extensions[_EXTENSION])
     with _time_limit(request, budget.seconds):
         try:
-            return _read(request, budget)
+            g.json_body = _read(request, budget)
         except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
             raise
         except Exception:  # noqa: BLE001  # each server raises its own errors for an unreadable body
             raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
+    return raw_body()
+
+
+def raw_body() -> bytes:
+    """The body of this request, once it has been read."""
+    return cast("bytes", g.json_body)
 
 
 def _read(request: Request, budget: BodyBudget) -> bytes:

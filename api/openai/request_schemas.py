@@ -1,15 +1,22 @@
 """The fields of OpenAI's request bodies that are read here. The provider validates all others."""
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
 from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
 from jobs.requests import Metadata, ModelName, Text
 
+_CONTROL_FIELDS: Final = frozenset(  # where a proxy sends a call, and with whose rights: never the caller's choice
+    {
+        *("api_base", "api_key", "api_type", "api_version", "base_url", "organization", "custom_llm_provider"),
+        *("model_list", "fallbacks", "context_window_fallbacks", "extra_headers", "extra_query", "headers"),
+        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_credentials", "azure_ad_token"),
+    }
+)
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
@@ -23,6 +30,14 @@ class RequestBody(FrozenModel):
         default=None, description="Up to 16 key-value pairs, stored with the job.", repr=False
     )
     stream: bool | None = Field(default=None, description="Stream the output as server-sent events.")
+
+    @model_validator(mode="after")
+    def _refuse_control_fields(self) -> Self:
+        """A proxy such as LiteLLM between us and the provider would obey them, with our key."""
+        refused = sorted(_CONTROL_FIELDS & (self.model_extra or {}).keys())
+        if refused:
+            raise ValueError(f"{refused[0]} is not allowed: the server chooses the provider and the key")
+        return self
 
     def passthrough_fields(self, *handled: str) -> dict[str, Any]:
         """The fields to forward to the provider. Raises MalformedJson for NaN and Infinity."""
