@@ -3,6 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, providers, queue, tasks
+from api.http import browser_guard, json_body
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
 from api.services import install
@@ -22,6 +23,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
     api = Api(app, SchemaOptions({MAX_MESSAGE_CHARS: settings.max_message_chars}, CONTEXT_MAX_LENGTH, describe))
+    browser_guard.install(app, settings)
+    json_body.install(app, settings)
     for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint, providers.blueprint):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)

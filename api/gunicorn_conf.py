@@ -5,11 +5,14 @@ One greenlet per connection, since a long poll only waits. No access log: paths 
 
 import gc
 import logging
+import os
 import signal
 from typing import Any
 
 from gunicorn.http import message  # type: ignore[import-untyped]
 
+from guards.file_limit import fitting
+from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
 
 GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
@@ -22,8 +25,11 @@ message.MAX_REQUEST_LINE = 64 * 1024
 
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
-worker_class = "gevent"
-worker_connections = 5_000  # simultaneous long polls and streams per process
+worker_class = "gunicorn_ext.worker.Worker"
+logger_class = "gunicorn_ext.logger.ContentFreeLogger"
+worker_connections = fitting(5_000)  # simultaneous long polls and streams per process
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")  # whose X-Forwarded-Proto is believed
+forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
 graceful_timeout = 10  # seconds for running requests; waiting ones are released immediately, see post_worker_init
@@ -46,6 +52,7 @@ def post_worker_init(worker: Any) -> None:
 
     from api.services import services_of
 
+    keep_new_files_private()  # uploads
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from bench import machine
 from bench.plan import QUICK, Plan
 from bench.rows import FAMILIES
-from local.file_limit import raise_file_limit
+from guards.file_limit import raise_file_limit
 
 
 def main() -> int:

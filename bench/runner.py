@@ -19,8 +19,8 @@ from bench.call_timing import RESULT
 from bench.load import SubmitRequest, SubmitResult, submit_many
 from bench.plan import Plan
 from bench.systems import System
-from jobs.settings import PROJECT_ROOT
-from local.redis_server import find_binary
+from jobs.settings import PROJECT_ROOT, Settings
+from local.redis_server import find_binary, server_arguments
 from tests.support.processes import Process, free_port
 
 START_SECONDS: Final = 60.0
@@ -61,8 +61,8 @@ class Runner:
     def _start_servers(self) -> None:
         port = free_port()
         self.redis_url = f"redis://127.0.0.1:{port}/0"
-        env = {"CHATQUEUE_EMBEDDED_REDIS_PORT": str(port), "CHATQUEUE_DATA_DIR": str(self._folder), "REDIS_URL": ""}
-        self._start("redis", [sys.executable, "-m", "local.redis_server"], env, "Ready to accept connections")
+        settings = Settings(embedded_redis_port=port, data_dir=self._folder)
+        self._start("redis", server_arguments(find_binary(), settings), {}, "Ready to accept connections")
         if self.system.has_replica:
             self._start_replica(port)
         command = [sys.executable, "-m", "local.offline_model", "--port", "0", *self.system.provider]

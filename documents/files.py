@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.file_type import HEAD_BYTES
 from documents.storage_errors import translate_storage_errors
+from guards.private_files import make_private_folder
 
 _BLOCK_BYTES: Final = 256 * 1024
 _STALE_SECONDS: Final = 3_600  # since the last block of an upload
@@ -56,7 +57,7 @@ class Files:
         Raises EmptyDocument or DocumentTooLarge. Reads at most one block beyond the limit.
         """
         with translate_storage_errors(FilesUnavailable):
-            self._incoming.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._incoming)
             handle, name = tempfile.mkstemp(dir=self._incoming)
         path = Path(name)
         try:
@@ -104,7 +105,7 @@ class _LocalBackend:
         self._folder = folder
 
     def put(self, path: Path, name: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         path.replace(self._folder / name)
         _fsync_folder(self._folder)
 

@@ -3,6 +3,7 @@
     ChatqueueError
     ├── InvalidRequest               422 invalid_request        a field is invalid; ``param`` names it
     │   ├── MalformedJson            400 malformed_json         the body is not JSON; the message gives the position
+    │   ├── MalformedRequest         400 malformed_request      the request has no Host header
     │   ├── MalformedUpload          400 malformed_upload       the body is not a form with one file, or ended early
     │   ├── IdempotencyConflict      422 idempotency_conflict   same Idempotency-Key, different request
     │   ├── NotRetryable             422 not_retryable          the job is still active, or has its answer
@@ -13,19 +14,23 @@
     │   └── BadParameter             400 invalid_request        rejected by OpenAI, or unsupported (api.openai.errors)
     │       ├── PreviousResponseNotFound 400 previous_response_not_found  (api.openai.errors)
     │       └── ConversationTooLong  400 conversation_too_long  (api.openai.errors)
+    ├── CrossSiteRequest             403 cross_site_request     sent by a page of another site
     ├── NotFound                     404 not_found
     │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
     │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
     │   └── ModelNotFound            404 model_not_found        the server or its provider does not list the model
     ├── MethodNotAllowed             405 method_not_allowed
     ├── NotAcceptable                406 not_acceptable
+    ├── BodyTimeout                  408 body_timeout           the body did not arrive in time
     ├── BodyTooLarge                 413 body_too_large
     ├── UnsupportedMediaType         415 unsupported_media_type
+    ├── HostNotAllowed               421 host_not_allowed       the Host header has an unknown name
     ├── QueueFull                    429 queue_full             ``retry_after_seconds``: when to try again
     ├── ClientDisconnected           499 client_disconnected    appears in logs only (api.http.disconnect)
     ├── DocumentRejected             set per error              a DocumentError (api.http.upload_parsing)
     ├── JobFailedError               502 set per error          the awaited job has failed (api.http.problems)
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
+    ├── ServerBusy                   503 server_busy            too many large bodies or connections at once
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
@@ -72,6 +77,11 @@ class MalformedJson(InvalidRequest):
     http_status = 400
 
 
+class MalformedRequest(InvalidRequest):
+    code = "malformed_request"
+    http_status = 400
+
+
 class MalformedUpload(InvalidRequest):
     code = "malformed_upload"
     http_status = 400
@@ -97,6 +107,11 @@ class UnsupportedFeature(InvalidRequest):
 
     code = "unsupported_feature"
     http_status = 400
+
+
+class CrossSiteRequest(ChatqueueError):
+    code = "cross_site_request"
+    http_status = 403
 
 
 class NotFound(ChatqueueError):
@@ -126,6 +141,11 @@ class NotAcceptable(ChatqueueError):
     http_status = 406
 
 
+class BodyTimeout(ChatqueueError):
+    code = "body_timeout"
+    http_status = 408
+
+
 class BodyTooLarge(ChatqueueError):
     code = "body_too_large"
     http_status = 413
@@ -134,6 +154,11 @@ class BodyTooLarge(ChatqueueError):
 class UnsupportedMediaType(ChatqueueError):
     code = "unsupported_media_type"
     http_status = 415
+
+
+class HostNotAllowed(ChatqueueError):
+    code = "host_not_allowed"
+    http_status = 421
 
 
 class QueueFull(ChatqueueError):
@@ -147,6 +172,11 @@ def no_memory() -> QueueFull:
 
 def no_such_job(param: str) -> JobNotFound:
     return JobNotFound("no such job: it has expired, was deleted or never existed", param=param)
+
+
+class ServerBusy(ChatqueueError):
+    code = "server_busy"
+    http_status = 503
 
 
 class StoreUnavailable(ChatqueueError):

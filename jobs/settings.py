@@ -13,13 +13,15 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from guards.private_files import read_secret
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
-from jobs.settings_checks import HttpUrl, ObjectStoreUrl, RedisStoreUrl, cross_check
+from jobs.settings_checks import HostNames, HttpUrl, ObjectStoreUrl, Origins, RedisStoreUrl, cross_check
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
-_ENV_FILES: Final = (PROJECT_ROOT / ".env", PROJECT_ROOT / ".env.local")  # the later one wins
+SECRETS_FILE: Final = PROJECT_ROOT / ".env.local"
+_ENV_FILES: Final = (PROJECT_ROOT / ".env", SECRETS_FILE)  # the later one wins
 _OFFLINE_EMBEDDINGS: Final = "offline-words"
 _UNREACHABLE_SIMILARITY: Final = 2.0  # above any cosine
 
@@ -68,11 +70,29 @@ class Settings(BaseSettings):
     )
     web_host: str = Field(default="127.0.0.1", description="Address that the web process listens on.")
     web_port: Port = Field(default=5000, description="Port that the web process listens on.")
+    allowed_hosts: HostNames | None = Field(
+        default=None,
+        description="Host names, separated by commas, under which the API and Flower are reached. 127.0.0.1, "
+        "localhost, [::1] and CHATQUEUE_WEB_HOST always work; other names get 421. "
+        "`*`: any name, where a proxy checks it.",
+    )
+    cors_origins: Origins | None = Field(
+        default=None,
+        description="Origins, separated by commas, whose pages may use the API from a browser: `https://chat.example`. "
+        "Pages of other origins get 403.",
+    )
     web_workers: Count = Field(default=2, description="Number of web processes under gunicorn.")
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded Redis server, on 127.0.0.1.")
     offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
-    data_dir: Path = Field(default=PROJECT_ROOT / "data", description="Folder of the embedded Redis and of documents.")
+    embedded_redis_max_bytes: Annotated[int, Field(ge=16 * 1024 * 1024)] | None = Field(
+        default=None,
+        description="Maximum memory of the embedded Redis server. Not set: a quarter of the machine's memory.",
+    )
+    data_dir: Path = Field(
+        default=PROJECT_ROOT / "data",
+        description="Folder of the embedded Redis and of documents. Other users of the machine cannot read it.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Log level.")
 
     # What is accepted
@@ -89,6 +109,11 @@ class Settings(BaseSettings):
     max_body_bytes: Count = Field(
         default=2 * 1024 * 1024, description="Maximum size of a request body; a larger one gets 413."
     )
+    max_bodies_bytes: Count = Field(
+        default=128 * 1024 * 1024,
+        description="Maximum size of all large request bodies that a web process holds; further ones get 503.",
+    )
+    body_seconds: Seconds = Field(default=30, description="Maximum time to receive a JSON body; a slower one gets 408.")
     max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; further submits get 429.")
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
         default=85, description="Percentage of Redis' maxmemory above which submits get 429."
@@ -169,7 +194,8 @@ class Settings(BaseSettings):
     )
     retry_after_cap_seconds: Seconds = Field(
         default=600,
-        description="Maximum Retry-After that is honoured; a longer one is cut to it, or fails an attempt that is the job's own fault.",
+        description="Maximum Retry-After that is honoured; a longer one is cut to it, or fails the job if its own call is at "
+        "fault.",
     )
     provider_connect_seconds: Seconds = Field(default=5, description="Timeout for connecting to the provider.")
     provider_first_token_seconds: Seconds = Field(default=120, description="Maximum wait for the first token.")
@@ -252,7 +278,15 @@ class Settings(BaseSettings):
     @property
     def record_url(self) -> SecretStr:
         """The Redis with the records, event logs and answers."""
-        return self.redis_url or SecretStr(f"redis://127.0.0.1:{self.embedded_redis_port}/0")
+        if self.redis_url is not None:
+            return self.redis_url
+        password = read_secret(self.embedded_redis_password_file)
+        return SecretStr(f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.embedded_redis_port}/0")
+
+    @property
+    def embedded_redis_password_file(self) -> Path:
+        """Written by the embedded server before it starts, and readable by its user only."""
+        return self.data_dir / "redis-password"
 
     @property
     def broker_url(self) -> SecretStr:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, SecretStr
 
+from guards.browser_requests import read_names, read_origins
 from jobs.redis_urls import REDIS_SCHEMES
 
 if TYPE_CHECKING:
@@ -52,6 +53,18 @@ def _object_store_url(url: str) -> str:
     return url
 
 
+def _host_names(text: str) -> str:
+    read_names(text)
+    return text
+
+
+def _origins(text: str) -> str:
+    read_origins(text)
+    return text
+
+
+HostNames = Annotated[str, AfterValidator(_host_names)]
+Origins = Annotated[str, AfterValidator(_origins)]
 RedisStoreUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]

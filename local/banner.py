@@ -5,8 +5,8 @@ from local.preflight import redis_address
 from local.readiness import reachable_host
 
 
-def startup_banner(settings: Settings) -> str:
-    """The addresses of everything that runs, and one command to try."""
+def startup_banner(settings: Settings, flower_login: str) -> str:
+    """The addresses of everything that runs, how to log in to Flower, and one command to try."""
     web = f"http://{_url_host(reachable_host(settings.web_host))}:{settings.web_port}"
     return f"""\
 
@@ -15,7 +15,7 @@ chatqueue is running. Press Ctrl-C to stop; running jobs finish first.
   API     {web}/api/v1
   OpenAI  {web}/v1  (base_url of any OpenAI client)
   Docs    {web}/docs
-  Flower  http://127.0.0.1:{settings.flower_port}
+  Flower  http://127.0.0.1:{settings.flower_port}  {flower_login}
   Redis   {_redis(settings)}
   Model   {_model(settings)}
 

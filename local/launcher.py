@@ -17,14 +17,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from jobs.settings import PROJECT_ROOT, Settings
+from guards.file_limit import raise_file_limit
+from guards.private_files import is_open_to_others, keep_new_files_private
+from jobs.settings import PROJECT_ROOT, SECRETS_FILE, Settings
 from local import preflight
 from local.banner import startup_banner
 from local.child_process import Child, ProcessReaper
 from local.config import load_settings
 from local.ctrl_c import take_foreground
 from local.errors import CannotStart
-from local.file_limit import raise_file_limit
+from local.flower_password import FlowerPassword
 from local.output import Console
 from local.procfile import Entry, read_procfile
 from local.readiness import Probe, probe_for
@@ -53,6 +55,7 @@ class Launcher:
         self._children: list[Child] = []
         self._starting: Child | None = None  # not ready yet
         self._restarts = Restarts()
+        self._flower_password = FlowerPassword.make()
         self._stop_requests = 0  # a counter, not an Event: a signal handler must not take a lock
 
     def run(self) -> int:
@@ -62,8 +65,9 @@ class Launcher:
         self._reaper = reaper = ProcessReaper()
         is_clean = True
         try:
+            warn_of_open_secrets(self._console)
             self._start_all()
-            self._console.show_plain(startup_banner(self._settings))
+            self._console.show_plain(startup_banner(self._settings, self._flower_password.hint))
             while True:
                 self._tick()
         except StopRequested:
@@ -88,7 +92,8 @@ class Launcher:
             self._starting = None
 
     def _start(self, entry: Entry) -> Child:
-        child = Child(entry, child_environment(self._settings), self._reaper, self._console.show)
+        extra = self._flower_password.environment if entry.name == "flower" else {}
+        child = Child(entry, {**child_environment(self._settings), **extra}, self._reaper, self._console.show)
         self._children.append(child)
         return child
 
@@ -142,6 +147,12 @@ class Launcher:
         return self._settings.grace_seconds + _GRACE_MARGIN_SECONDS if name in _GRACEFUL else _STOP_SECONDS
 
 
+def warn_of_open_secrets(console: Console) -> None:
+    """The provider's key may be in .env.local, and editors create files that all can read."""
+    if is_open_to_others(SECRETS_FILE):
+        console.log(f"other users of this machine can read {SECRETS_FILE}: run chmod 600 {SECRETS_FILE}")
+
+
 def _report(child: Child, what: str) -> str:
     return "\n".join([f"{child.name} {what}. Last lines of its output:", *(f"  {line}" for line in child.last_lines)])
 
@@ -185,6 +196,7 @@ def main() -> int:
     except KeyboardInterrupt:  # nothing has been started
         return 130
     raise_file_limit()
+    keep_new_files_private()
     with take_foreground():
         return Launcher(entries, settings).run()
 

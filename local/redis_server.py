@@ -9,10 +9,13 @@ import os
 import sys
 from pathlib import Path
 
+from guards.private_files import keep_new_files_private, make_private_folder, make_secret, write_private
 from jobs.settings import Settings
 from local.config import load_settings
 from local.errors import CannotStart
 
+_MEMORY_SHARE = 4  # the server gets this part of the memory: the copy for rewriting its file needs as much again
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _ADVICE = "set REDIS_URL to use another Redis"
 
 
@@ -21,8 +24,10 @@ def main() -> int:
     try:
         settings = load_settings()
         binary = find_binary()
+        keep_new_files_private()
         _lock_data_dir(settings.data_dir)
-        os.execv(binary, server_arguments(binary, settings))  # noqa: S606
+        config = _write_config(settings)
+        os.execv(binary, server_arguments(binary, settings, config))  # noqa: S606
     except CannotStart as error:
         print(f"embedded redis: {error}", file=sys.stderr, flush=True)  # noqa: T201
     except OSError as error:
@@ -43,8 +48,11 @@ def find_binary() -> Path:
         ) from error
 
 
-def server_arguments(binary: Path, settings: Settings) -> list[str]:
-    """The command line: writes go to the append-only file; when memory is full they fail, and nothing is evicted."""
+def server_arguments(binary: Path, settings: Settings, config: Path | None = None) -> list[str]:
+    """The command line: writes go to the append-only file; when memory is full they fail, and nothing is evicted.
+
+    ``config`` is a file with further options, such as a password, which other users could read in a command line.
+    """
     options = {
         "bind": "127.0.0.1",
         "port": str(settings.embedded_redis_port),
@@ -52,10 +60,33 @@ def server_arguments(binary: Path, settings: Settings) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",
+        "maxmemory": str(settings.embedded_redis_max_bytes or machine_memory_bytes() // _MEMORY_SHARE),
         "maxmemory-policy": "noeviction",
         "logfile": "",  # stdout
     }
-    return [str(binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
+    return [
+        str(binary),
+        *([str(config)] if config else []),
+        *(part for name, value in options.items() for part in (f"--{name}", value)),
+    ]
+
+
+def machine_memory_bytes() -> int:
+    """The memory of this machine, or of its container."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = _CONTAINER_LIMIT.read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total
+
+
+def _write_config(settings: Settings) -> Path:
+    """The file with the password, which every process of this user reads from its own file."""
+    password = make_secret(settings.embedded_redis_password_file)
+    config = settings.data_dir.resolve() / "redis.conf"
+    write_private(config, f"requirepass {password}\n")
+    return config
 
 
 def _lock_data_dir(data_dir: Path) -> None:
@@ -63,7 +94,7 @@ def _lock_data_dir(data_dir: Path) -> None:
 
     The lock belongs to a file descriptor that the server inherits, so even kill -9 releases it.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(data_dir)
     lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

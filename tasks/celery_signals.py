@@ -21,6 +21,8 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from guards.file_limit import fitting
+from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
 from tasks import app, run_job
 from tasks.celery_ext import amqp_transport, asyncio_pool, pool_size, redis_transport, remote_control, result_backend
@@ -40,6 +42,7 @@ __all__ = [  # imported for their effect: they patch kombu and Celery, and regis
 
 app.steps["worker"].add(ReturnMessages)
 
+_FILES_PER_CALL = 2  # its connection to the provider, and one to spare
 _DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children: Celery does not notify them of a shutdown
 
 
@@ -49,15 +52,16 @@ def choose_pool(sender: Any, **_: Any) -> None:
 
     Celery treats ``-P prefork`` like a missing ``-P`` and would use the configured pool. Here it selects prefork.
     """
+    keep_new_files_private()  # documents, chunks and vectors
     if sender.pool_cls is asyncio_pool.TaskPool and _is_set_on_command_line("pool"):
         sender.pool_cls = "prefork"
     if not _is_set_on_command_line("concurrency"):
         settings = get_settings()
         name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
         if name == asyncio_pool.__name__:
-            sender.concurrency = settings.worker_concurrency
+            sender.concurrency = fitting(settings.worker_concurrency, _FILES_PER_CALL)
         elif "thread" in name:
-            sender.concurrency = settings.worker_threads
+            sender.concurrency = fitting(settings.worker_threads, _FILES_PER_CALL)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -213,7 +213,7 @@ class Heartbeat:
                         message = await channel.get_message(timeout=self._settings.heartbeat_seconds)
                         problem.end()
                         if message is not None:
-                            self._on_cancelled(message["data"].decode())
+                            self._on_cancelled(message["data"].decode(errors="replace"))
             except RedisError as error:
                 if not is_not_now(error):
                     raise

@@ -11,6 +11,7 @@ from celery import Celery
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
+from local.redis_server import find_binary, server_arguments
 from tests.support.processes import free_port, only_light_programs, running
 
 
@@ -38,14 +39,10 @@ def processes() -> None:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The suite's own Redis server for the whole session, started as `make up` starts it."""
+    """The suite's own Redis server for the whole session, started as `make up` starts it, but without a password."""
     port = free_port()
-    env = {
-        "CHATQUEUE_EMBEDDED_REDIS_PORT": str(port),
-        "CHATQUEUE_DATA_DIR": str(tmp_path_factory.mktemp("redis")),
-        "REDIS_URL": "",
-    }
-    with running([sys.executable, "-m", "local.redis_server"], ready="Ready to accept connections", env=env):
+    settings = Settings(embedded_redis_port=port, data_dir=tmp_path_factory.mktemp("redis"))
+    with running(server_arguments(find_binary(), settings), ready="Ready to accept connections"):
         yield f"redis://127.0.0.1:{port}/0"
 
 

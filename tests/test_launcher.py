@@ -12,6 +12,7 @@ import pytest
 from jobs.settings import PROJECT_ROOT, Settings
 from local import launcher
 from local.errors import CannotStart
+from local.output import Console
 from local.preflight import redis_address
 from local.procfile import Entry, parse_procfile
 from local.restarts import Restarts
@@ -194,3 +195,17 @@ def test_a_process_is_started_once_when_its_wait_is_over():
     restarts.add(entry, started_at=0.0, now=100.0)
 
     assert [restarts.due(now) for now in (100.5, 101.0, 101.5)] == [[], [entry], []]
+
+
+def test_a_file_of_secrets_that_others_can_read_is_named(monkeypatch, tmp_path, capsys):
+    """The provider's key is in it, and an editor creates it open to all."""
+    path = tmp_path / ".env.local"
+    path.write_text("OPENAI_API_KEY=sk-canary\n")
+    path.chmod(0o644)
+    monkeypatch.setattr(launcher, "SECRETS_FILE", path)
+    launcher.warn_of_open_secrets(Console([]))
+    assert f"chmod 600 {path}" in capsys.readouterr().out
+
+    path.chmod(0o600)
+    launcher.warn_of_open_secrets(Console([]))
+    assert capsys.readouterr().out == ""

@@ -4,13 +4,19 @@ import http.client
 import itertools
 import json
 import re
+import urllib.error
 import urllib.request
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
+import psutil
 import pytest
+import redis
 
 from jobs.settings import PROJECT_ROOT
+from local.redis_server import machine_memory_bytes
 from tests.support.launcher import ALL_UP, COMMAND, environment
 from tests.support.offline_model import calls, directive, key
 from tests.support.processes import running
@@ -23,9 +29,11 @@ QUESTIONS = 50
 class Api:
     """HTTP calls to the web process, and the addresses of Flower and the offline model."""
 
-    def __init__(self, port: str, flower_port: str, model_port: str) -> None:
+    def __init__(self, port: str, flower_port: str, model_port: str, flower_login: str) -> None:
         self._port = int(port)
+        self.url = f"http://127.0.0.1:{port}"
         self.flower_url = f"http://127.0.0.1:{flower_port}"
+        self.flower_login = {"Authorization": f"Basic {b64encode(flower_login.encode()).decode()}"}
         self.model_url = f"http://127.0.0.1:{model_port}/v1"
 
     def call(self, method, path, body=None, **headers):
@@ -35,14 +43,26 @@ class Api:
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read() or "null")
 
+    def flower(self, path, method="GET", login=True, **headers):
+        """Status, headers and text of a page of Flower."""
+        sent = {**(self.flower_login if login else {}), **headers}
+        request = urllib.request.Request(self.flower_url + path, method=method, headers=sent)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return reply.status, reply.headers, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read().decode()
+
 
 @pytest.fixture(scope="module")
 def launched_api(tmp_path_factory, processes):
     """The system started by the launcher: an Api, and the launcher's process."""
     env = environment(tmp_path_factory.mktemp("data"))
     with running(COMMAND, ready=ALL_UP, env=env, seconds=90) as process:
-        ports = (env[f"CHATQUEUE_{name}_PORT"] for name in ("WEB", "FLOWER", "OFFLINE_MODEL"))
-        yield Api(*ports), process
+        web, flower, model = (env[f"CHATQUEUE_{name}_PORT"] for name in ("WEB", "FLOWER", "OFFLINE_MODEL"))
+        login = re.search(r"Flower .*\(user (\S+), password (\S+)\)", process.output)
+        assert login is not None
+        yield Api(web, flower, model, ":".join(login.groups())), process
 
 
 @pytest.fixture
@@ -112,12 +132,46 @@ def test_a_hundred_identical_submits_with_one_key_make_one_job_and_one_call(api)
 def test_flower_lists_the_task_without_its_prompt(api):
     """Operators see task and state in Flower; neither prompt nor answer may appear on any of its pages."""
     _, job = api.call("POST", "/api/v1/chat/sync", {"message": f"[[offline say={CANARY}]] {CANARY}"})
-    url = f"{api.flower_url}/task/{job['job_id']}"
 
-    page = until(lambda: _page_with(url, "SUCCESS"))
+    page = until(lambda: _page_with(api, f"/task/{job['job_id']}", "SUCCESS"))
     assert "chatqueue.run_job" in page
     assert CANARY not in page
-    assert CANARY not in _get(f"{api.flower_url}/tasks")
+    assert CANARY not in api.flower("/tasks")[2]
+
+
+def test_flowers_button_cancels_a_job_with_the_password_only(api):
+    """The launcher prints a random password. Without one Flower would offer buttons that do nothing."""
+    _, job = api.call("POST", "/api/v1/chat/async", {"message": "[[offline delay=60]] a"})
+    path = f"/api/task/revoke/{job['job_id']}?terminate=true"
+    until(lambda: api.call("GET", f"/api/v1/tasks/{job['job_id']}")[1]["status"] == "in_progress")
+
+    assert api.flower(path, "POST", login=False)[0] == 401
+    assert api.flower("/tasks", login=False)[0] == 401
+    assert api.flower("/healthcheck", login=False)[0] == 200
+    assert api.flower(path, "POST")[0] == 200
+    until(lambda: api.call("GET", f"/api/v1/tasks/{job['job_id']}")[1]["status"] == "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_no_other_sites_page_can_use_flower_even_with_the_users_login(api, headers, status):
+    """A browser adds a remembered password to the requests of any page."""
+    assert api.flower("/api/task/revoke/job_x", "POST", **headers)[0] == status
+
+
+def test_flowers_pages_cannot_be_framed(api):
+    """A page that frames Flower could make its user click on a button."""
+    for path in ("/", "/tasks", "/broker", "/static/css/flower.css", "/unknown"):
+        _, headers, _ = api.flower(path)
+        assert headers["X-Frame-Options"] == "DENY", path
+        assert headers["X-Content-Type-Options"] == "nosniff", path
 
 
 def test_no_prompt_or_answer_is_in_the_output_of_any_process(launched_api):
@@ -131,14 +185,42 @@ def test_no_prompt_or_answer_is_in_the_output_of_any_process(launched_api):
     assert re.search(r"^worker .*job_finished", process.output, re.MULTILINE)
 
 
-def _page_with(url, text):
-    page = _get(url)
+def test_other_users_can_read_no_file_and_use_no_redis(launched_api):
+    """Prompts, answers and documents are in the data folder and in the embedded server; `ps` shows command lines."""
+    api, process = launched_api
+    env = process.env
+    folder = Path(env["CHATQUEUE_DATA_DIR"])
+    api.call("POST", "/api/v1/chat/sync", {"message": "a"})
+    headers = {"Content-Type": "text/plain"}
+    request = urllib.request.Request(f"{api.url}/api/v1/documents?filename=a.txt", b"some words", headers)
+    urllib.request.urlopen(request, timeout=10).close()
+    until(lambda: list(folder.glob("documents/*/*")))
+    password = (folder / "redis-password").read_text().strip()
+    commands = [" ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)]
+
+    assert [
+        path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    ] == []
+    assert len(password) > 30
+    assert not any(password in command for command in commands)
+    assert password not in process.output
+    with (
+        redis.Redis(port=int(env["CHATQUEUE_EMBEDDED_REDIS_PORT"])) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+
+
+def test_the_embedded_redis_has_a_limit_of_memory(launched_api):
+    """Without one, `CHATQUEUE_MAX_MEMORY_PERCENT` would never apply, and the kernel would end some process instead."""
+    _, process = launched_api
+    password = (Path(process.env["CHATQUEUE_DATA_DIR"]) / "redis-password").read_text().strip()
+    with redis.Redis(port=int(process.env["CHATQUEUE_EMBEDDED_REDIS_PORT"]), password=password) as client:
+        limit = int(client.config_get("maxmemory")["maxmemory"])
+
+    assert limit == machine_memory_bytes() // 4
+
+
+def _page_with(api, path, text):
+    page = api.flower(path)[2]
     return page if text in page else None
-
-
-def _get(url):
-    try:
-        with urllib.request.urlopen(url, timeout=10) as reply:
-            return reply.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.read().decode()

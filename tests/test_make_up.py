@@ -13,7 +13,7 @@ import psutil
 import pytest
 import redis
 
-from jobs.settings import PROJECT_ROOT
+from jobs.settings import PROJECT_ROOT, Settings
 from jobs.storage import keys
 from tests.support.launcher import ALL_UP, COMMAND, environment
 from tests.support.processes import free_port, running
@@ -142,8 +142,18 @@ def submit(env, message):
     return answer["job_id"]
 
 
+def embedded_url(env):
+    """The address of the embedded server, with the password from its file."""
+    settings = Settings(
+        embedded_redis_port=int(env["CHATQUEUE_EMBEDDED_REDIS_PORT"]),
+        data_dir=env["CHATQUEUE_DATA_DIR"],
+        redis_url=None,
+    )
+    return settings.record_url.get_secret_value()
+
+
 def state_of(env, job_id):
-    with redis.Redis(port=int(env["CHATQUEUE_EMBEDDED_REDIS_PORT"]), decode_responses=True) as client:
+    with redis.Redis.from_url(embedded_url(env), decode_responses=True) as client:
         return client.hget(keys.job(job_id), "state")
 
 

@@ -17,7 +17,7 @@ import aiohttp
 import openai
 import pytest
 
-from local.offline_model.calls import CallLog
+from local.offline_model.calls import CallLog, default_key
 from local.offline_model.directive import Directive, DirectiveError, parse_directive
 from tests.support.processes import free_port, running
 
@@ -373,6 +373,38 @@ def test_the_call_log_can_be_reset_and_keeps_only_the_latest_keys():
 
     report = log.report()
     assert (report["total"], report["open"], list(report["by_key"])) == (4, 0, ["a", "c"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:3000"}, 403),
+    ],
+)
+def test_a_page_in_a_browser_cannot_use_the_server(port, headers, status):
+    """Neither a page of another site nor one under a rebound name can ask, read counts or reset them."""
+    headers = {"Authorization": "Bearer x", **headers}
+    answers = [
+        send(port, "POST", "/v1/chat/completions", chat_body("a"), headers),
+        send(port, "POST", "/offline/reset", None, headers),
+        send(port, "POST", "/unknown", None, headers),
+    ]
+    if "Host" in headers:
+        answers.append(send(port, "GET", "/offline/calls", None, headers))
+
+    assert {code for code, _, _ in answers} == {status}
+    assert {sent["X-Frame-Options"] for _, sent, _ in answers} == {"DENY"}
+
+
+def test_the_counts_show_no_prompt(port, client):
+    """Everyone on the machine can read the counts, so a prompt without a key is counted under its hash."""
+    ask(client, "canary-51c0")
+
+    assert "canary-51c0" not in send(port, "GET", "/offline/calls")[2]
+    assert counts(port, default_key("canary-51c0"))["calls"] == 1
 
 
 def test_many_streams_run_concurrently(port):

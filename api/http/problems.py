@@ -5,10 +5,8 @@ The `openai` client reads only ``error``; other clients read the rest. Request c
 
 import logging
 import math
-import traceback
 import uuid
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Response, g, json, request
@@ -16,6 +14,7 @@ from pydantic import BaseModel, Field
 from werkzeug.exceptions import HTTPException
 
 from api.http.validation import FieldError, InvalidFields
+from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
 from jobs.errors import ChatqueueError
 from jobs.results import JobError
@@ -23,7 +22,6 @@ from jobs.results import JobError
 logger = logging.getLogger(__name__)
 
 MIN_SERVER_ERROR_STATUS: Final = 500  # errors of the server, which are logged
-_MAX_TRACEBACK_FRAMES: Final = 6
 _FORWARDED_HEADERS: Final = frozenset({"Allow", "Retry-After"})  # the headers of werkzeug's errors that clients need
 _CODE_BY_STATUS: Final = {
     error.http_status: error.code
@@ -158,7 +156,6 @@ def _assign_request_id() -> None:
 
 def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
-    response.headers.setdefault("Cache-Control", "private, no-cache")
     return response
 
 
@@ -190,12 +187,6 @@ def _render_unexpected(error: Exception) -> Response:
     return _problem_response(
         _problem(MIN_SERVER_ERROR_STATUS, errors.InternalError.code, "internal server error; it has been logged")
     )
-
-
-def traceback_location(error: Exception) -> str:
-    """The innermost frames of the traceback as file, line and function, without any data."""
-    frames = traceback.extract_tb(error.__traceback__)[-_MAX_TRACEBACK_FRAMES:]
-    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
 
 
 def _code(status: int) -> str:

@@ -27,11 +27,11 @@ from pydantic.json_schema import JsonSchemaMode
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import ClientDisconnected
 
 from api.http import problems
-from api.http.validation import InvalidFields, check_depth, from_validation_error
-from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
+from api.http.json_body import read_json_body
+from api.http.validation import InvalidFields, check_depth, check_width, first_failures, from_failures
+from jobs.errors import UnsupportedMediaType
 
 View = TypeVar("View", bound=Callable[..., Any])
 PROBLEM_TYPE = "application/problem+json"
@@ -75,15 +75,22 @@ class PydanticSchema(marshmallow.Schema):
     model: ClassVar[type[BaseModel]]
 
     def load(self, data: Any, **_options: Any) -> Any:
-        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidRequest."""
+        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidRequest.
+
+        Our error is raised after pydantic's, which holds the input, has been dropped.
+        """
+        if isinstance(data, bytes):
+            check_width(data)
         try:
             if not isinstance(data, bytes):
                 return self.model.model_validate_strings(data)
             loaded = self.model.model_validate_json(data, context=current_app.extensions[_EXTENSION])
         except ValidationError as error:
-            raise from_validation_error(error, data, self.model) from None  # the original may hold the input
-        check_depth(data)
-        return loaded
+            failures = first_failures(error)
+        else:
+            check_depth(data)
+            return loaded
+        raise from_failures(failures, data, self.model)
 
     def dump(self, obj: Any, **_options: Any) -> Any:
         return obj.model_dump(mode="json", by_alias=True)
@@ -108,7 +115,7 @@ class Parser(FlaskParser):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
         if req.content_encoding is not None:
             raise UnsupportedMediaType("the body must be sent uncompressed, without Content-Encoding")
-        return _read_body(req)
+        return read_json_body(req)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
         return _single_values(req.args)
@@ -116,17 +123,6 @@ class Parser(FlaskParser):
     def load_headers(self, req: Request, schema: Any) -> dict[str, str]:
         names = [field.alias or name for name, field in schema.model.model_fields.items()]
         return {name: req.headers[name] for name in names if name in req.headers}
-
-
-def _read_body(req: Request) -> bytes:
-    """The raw body. Raises MalformedJson, and BodyTooLarge also if chunked: werkzeug would silently cut it off."""
-    try:
-        body = req.get_data()
-        if req.content_length is None and req.stream.read(1):
-            raise BodyTooLarge("the body is too large")
-    except (OSError, ClientDisconnected):  # malformed chunks, or a connection that ended early
-        raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
-    return body
 
 
 def _single_values(values: "MultiDict[str, str]") -> dict[str, str]:

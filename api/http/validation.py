@@ -1,6 +1,8 @@
 """Translates pydantic's errors for API users: the field and the reason, without repeating the input."""
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -12,6 +14,10 @@ from jobs.errors import ChatqueueError, InvalidRequest, MalformedJson
 
 MAX_ERRORS: Final = 20  # shown in one response, however many fields of a body are invalid
 MAX_DEPTH: Final = 150  # levels in a body; pydantic reads up to 200, and stored and returned objects add further levels
+MAX_MEMBERS: Final = 2_000  # of one object: pydantic reports every invalid one, and it is slow
+MAX_CONTAINERS: Final = 50_000  # objects and arrays in one body; far above any conversation
+_STRING: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_STRINGS: Final = re.compile(rb"%b(?:[^\"{\[]*%b)*" % (_STRING, _STRING), re.DOTALL)  # with no bracket between them
 _DEPTH_MARGIN: Final = 200 - MAX_DEPTH
 _MESSAGES: Final = {
     "extra_forbidden": "unknown field",
@@ -56,11 +62,46 @@ def check_depth(body: bytes) -> None:
         raise MalformedJson(f"the body must not be nested more than {MAX_DEPTH} levels deep") from None
 
 
-def from_validation_error(
-    error: ValidationError, data: bytes | dict[str, str], model: type[BaseModel]
-) -> ChatqueueError:
-    """Translate pydantic's error about this input to ours."""
-    failures = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+def check_width(body: bytes) -> None:
+    """Raises MalformedJson for JSON with so many containers or members that reading it would take seconds.
+
+    Pydantic reports every invalid member of an object, and needs much more memory for containers than for texts. Does
+    nothing for a body that is not JSON, and next to nothing for one with few colons and brackets.
+    """
+    if _count_containers(body) > MAX_CONTAINERS and _count_containers(_STRINGS.sub(b"", body)) > MAX_CONTAINERS:
+        raise MalformedJson(f"the body must not have more than {MAX_CONTAINERS} objects and arrays")
+    if body.count(b":") <= MAX_MEMBERS:
+        return
+    with suppress(ValueError):
+        if _has_wide_object(from_json(body, cache_strings="none")):
+            raise MalformedJson(f"an object in the body must not have more than {MAX_MEMBERS} members")
+
+
+def _count_containers(body: bytes) -> int:
+    return body.count(b"{") + body.count(b"[")
+
+
+def _has_wide_object(document: Any) -> bool:
+    containers = [document]
+    while containers:
+        container = containers.pop()
+        if isinstance(container, dict):
+            if len(container) > MAX_MEMBERS:
+                return True
+            container = container.values()
+        elif not isinstance(container, list):
+            continue
+        containers.extend([part for part in container if isinstance(part, dict | list)])
+    return False
+
+
+def first_failures(error: ValidationError) -> list[ErrorDetails]:
+    """The failures to show. They hold none of the input, so the error, which does, can be dropped."""
+    return error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+
+
+def from_failures(failures: list[ErrorDetails], data: bytes | dict[str, str], model: type[BaseModel]) -> ChatqueueError:
+    """Translate pydantic's failures about this input to our error."""
     if failures[0]["type"] == "json_invalid":
         return MalformedJson(f"the body is not valid JSON: {failures[0]['ctx']['error']}")
     if isinstance(data, dict):

@@ -1,9 +1,9 @@
 """The fields of OpenAI's request bodies that are read here. The provider validates all others."""
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
@@ -11,6 +11,13 @@ from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
 from jobs.model_name import ModelName
 from jobs.requests import Metadata, Text
 
+_CONTROL_FIELDS: Final = frozenset(  # where a proxy sends a call, and with whose rights: never the caller's choice
+    {
+        *("api_base", "api_key", "api_type", "api_version", "base_url", "organization", "custom_llm_provider"),
+        *("model_list", "fallbacks", "context_window_fallbacks", "extra_headers", "extra_query", "headers"),
+        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_credentials", "azure_ad_token"),
+    }
+)
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
@@ -25,6 +32,14 @@ class RequestBody(FrozenModel):
     )
     stream: bool | None = Field(default=None, description="Stream the output as server-sent events.")
 
+    @model_validator(mode="after")
+    def _refuse_control_fields(self) -> Self:
+        """A proxy such as LiteLLM between us and the provider would obey them, with our key."""
+        refused = sorted(_CONTROL_FIELDS & (self.model_extra or {}).keys())
+        if refused:
+            raise ValueError(f"{refused[0]} is not allowed: the server chooses the provider and the key")
+        return self
+
     def passthrough_fields(self, *handled: str) -> dict[str, Any]:
         """The fields to forward to the provider. Raises MalformedJson for NaN and Infinity."""
         fields = self.model_dump(exclude_unset=True, exclude={*_HANDLED_FIELDS, *handled})
@@ -38,7 +53,7 @@ class RequestBody(FrozenModel):
 class CompletionBody(RequestBody):
     """A chat completion request. All fields that are not listed are forwarded to the provider unchanged."""
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)] = Field(
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1, fail_fast=True)] = Field(
         description="The messages of the conversation, as OpenAI defines them.", repr=False
     )
     stream_options: dict[str, Any] | None = Field(
@@ -46,10 +61,16 @@ class CompletionBody(RequestBody):
     )
 
 
+ResponseInput = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[dict[str, Any]], Field(fail_fast=True), Tag("items")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "items"),  # an error concerns one of them only
+]
+
+
 class ResponseBody(RequestBody):
     """A request for a response. All fields that are not listed are forwarded to the provider unchanged."""
 
-    input: str | list[dict[str, Any]] | None = Field(
+    input: ResponseInput | None = Field(
         default=None,
         description="A text, or items as OpenAI defines them. "
         "Required unless there is a `prompt` or a previous response.",

@@ -18,6 +18,7 @@ from typing import Any, Final
 from flask import Response, jsonify, request
 
 from api.http.disconnect import ClientDisconnected, disconnect_check
+from api.http.json_body import raw_body
 from api.http.long_poll import view_when_final
 from api.openai.errors import OpenAIJobFailedError, still_running_error
 from api.schemas.requests import SubmitHeaders
@@ -151,8 +152,9 @@ def _record(app_services: Services, created: Created) -> JobRecord:
 
 
 def _submission_without_key(app_services: Services, create: Callable[..., Created], is_background: bool) -> Submission:
-    record = _record(app_services, _submit_deduplicated(app_services, create))
-    on_disconnect = None if is_background else _cancel_callback(app_services, record)
+    created = _submit_deduplicated(app_services, create)
+    record = _record(app_services, created)
+    on_disconnect = None if is_background else _cancel_callback(app_services, record, has_joined=not created.is_new)
     return Submission(
         record, on_disconnect, _mark_answered_callback(app_services, record), is_foreground=not is_background
     )
@@ -185,7 +187,7 @@ def _resend_grace_seconds() -> float:
 def _dedup_token() -> str:
     """A digest of the path, caller and body of a request, which cannot be recovered from it."""
     digest = hashlib.blake2b(digest_size=32)
-    for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), request.get_data()):
+    for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), raw_body()):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
 
@@ -197,12 +199,18 @@ def _is_reusable(app_services: Services, job_id: str) -> bool:
     return False
 
 
-def _cancel_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
-    """A callback that cancels the job, unless the client has resent its request and waits for the same job."""
+def _cancel_callback(app_services: Services, record: JobRecord, *, has_joined: bool) -> Callable[[], None]:
+    """A callback that cancels the job, unless the client has resent its request and waits for the same job.
+
+    ``has_joined``: the request found the job of an earlier one. That one may be another caller's, who sent the same
+    bytes: a job for which any other connection waits is not cancelled then.
+    """
     digest, retry_count = idempotency_digest(_dedup_token()), _client_retry_count()
 
     def on_disconnect() -> None:
         with suppress(StoreUnavailable):
+            if has_joined and app_services.listener.has_waiters(record.job_id):
+                return
             if app_services.store.run(queries.resend_count(record.tenant, digest, record.job_id)) <= retry_count:
                 app_services.cancel(record)
 

@@ -12,8 +12,8 @@ source and that its author could not foresee, and the instructions tell the mode
 obey it. That lowers the risk of prompt injection; nothing can remove it.
 """
 
-import hashlib
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -46,7 +46,7 @@ class Prompt:
 
 def build_prompt(question: str, sources: Sequence[Source], system: str | None = None) -> Prompt:
     """The caller's own `system` prompt comes before our instructions, so that ours take precedence."""
-    delimiter = _make_delimiter(question, sources)
+    delimiter = _make_delimiter(sources)
     message = "".join([*(_format_source(source, delimiter) for source in sources), _QUESTION_PREFIX + question])
     return Prompt(f"{system}\n\n{_INSTRUCTIONS}" if system else _INSTRUCTIONS, message)
 
@@ -87,11 +87,9 @@ def _quoted_text(source: Source) -> str:
     return f"{name}\n\n{source.text}"
 
 
-def _make_delimiter(question: str, sources: Sequence[Source]) -> str:
-    digest = hashlib.sha256(question.encode())
-    for source in sources:
-        digest.update(source.text.encode())
-    delimiter = digest.hexdigest()[:_DELIMITER_CHARS]
-    while any(delimiter in _quoted_text(source) for source in sources):
-        delimiter = hashlib.sha256(delimiter.encode()).hexdigest()[:_DELIMITER_CHARS]
-    return delimiter
+def _make_delimiter(sources: Sequence[Source]) -> str:
+    """Random: whoever knows the question and all sources could compute anything else."""
+    while True:
+        delimiter = secrets.token_hex(_DELIMITER_CHARS // 2)
+        if not any(delimiter in _quoted_text(source) for source in sources):
+            return delimiter

@@ -1,7 +1,8 @@
-"""The process that reads one document and exits. Its resources are limited, and a crash affects only itself.
+"""The process that reads one document and exits. Its rights and resources are limited: a crash affects only itself.
 
     worker   ──(stdin: one JSON line)──>          the request
-    worker   <──(stdout: one JSON line each)──    pages with their chunk_spans, "ended", or an error's code and message
+    worker   <──(stdout: one JSON line each)──    the guards in force, then pages with their chunk_spans, "ended", or
+                                                  an error's code and message
 
 All work that grows with the text, chunking included, is done here, so that the worker only forwards the result. The
 process exits with its worker, when its standard input closes.
@@ -22,9 +23,12 @@ from documents.models import TextPage
 from documents.reading.chunking import ChunkSize, chunk_page
 from documents.reading.pdf import read_pdf
 from documents.reading.plain_text import read_text
+from guards.confinement import confine, limit_processes_and_files
 
 # Sent to stop the whole process group; the worker decides when this process ends.
 _IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_PACKAGES: Final = (_ROOT / "documents", _ROOT / "guards")
 _NICE: Final = 10  # answering a question has priority over an ingest
 
 
@@ -32,10 +36,13 @@ def main() -> None:
     for number in _IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     request = json.loads(sys.stdin.readline())
+    guards = confine([Path(request["path"])], _PACKAGES)
     threading.Thread(target=_exit_with_worker, daemon=True).start()
     output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # output that libraries print goes to standard error
     _limit_resources(request["memory_bytes"], request["seconds"])
+    guards += limit_processes_and_files()
+    print(json.dumps({"guards": guards}), file=output)
     for message in _messages(request):
         print(json.dumps(message), file=output)
 

@@ -1,22 +1,31 @@
 """Reads the pages of a file incrementally, in a child process whose time and memory are limited.
 
 A parser that crashes, hangs or exhausts memory on a hostile file affects only that file. As in the quarantine, parent
-and child exchange JSON lines over pipes, and the child is gone when the reading ends for any reason.
+and child exchange JSON lines over pipes, and the child is gone when the reading ends for any reason. A parser that is
+taken over has neither the worker's environment nor its rights (guards/confinement.py).
+
+Logs:
+    document_reader_confined  guards: those in force on this system; once per process
 """
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from documents.errors import READER_ERRORS_BY_CODE, DamagedDocument, DocumentError, ReadingInterrupted, ReadingTimedOut
 from documents.models import Chunk, FileType, TextPage
 from documents.reading.chunking import ChunkSize
+from guards.confinement import minimal_environment
+
+logger = logging.getLogger(__name__)
 
 _MAX_LINE_BYTES: Final = 256 * 1024 * 1024  # a text without form feeds is one page and thus one line
 _EXIT_SECONDS: Final = 5  # for the interpreter to shut down
@@ -75,7 +84,12 @@ async def _reader_process() -> AsyncIterator[asyncio.subprocess.Process]:
     """The reading process, which is killed when the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "documents.reading.process", stdin=pipe, stdout=pipe, limit=_MAX_LINE_BYTES
+        sys.executable,
+        *("-m", "documents.reading.process"),
+        stdin=pipe,
+        stdout=pipe,
+        limit=_MAX_LINE_BYTES,
+        env=minimal_environment(),
     )
     try:
         yield process
@@ -100,12 +114,20 @@ async def _read_messages(
         if not line:
             raise _exit_error(await process.wait())
         message = json.loads(line)
+        if "guards" in message:
+            _log_guards(tuple(message["guards"]))
+            continue
         if "page" not in message:
             await _wait_for_exit(process)
             if "error" in message:
                 raise READER_ERRORS_BY_CODE[message["error"]["code"]](message["error"]["message"])
             return
         yield message
+
+
+@cache  # once per worker process
+def _log_guards(guards: tuple[str, ...]) -> None:
+    logger.info("document_reader_confined guards=%s", ",".join(guards) or "none")
 
 
 async def _wait_for_exit(process: asyncio.subprocess.Process) -> None:

@@ -14,7 +14,7 @@ MAX_HISTORY: Final = 1_000  # messages; far above any model's context, bounds va
 MAX_DOCUMENTS: Final = 100  # in one request
 
 DocumentSelection = Annotated[
-    Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS), Tag("ids")]
+    Annotated[tuple[DocumentId, ...], Field(min_length=1, max_length=MAX_DOCUMENTS, fail_fast=True), Tag("ids")]
     | Annotated[Literal["all"], Tag("all")],
     Discriminator(
         lambda value: "all" if isinstance(value, str) else "ids"
@@ -30,6 +30,7 @@ class ChatRequest(JobOptions):
     history: tuple[Message, ...] = Field(
         default=(),
         max_length=MAX_HISTORY,
+        fail_fast=True,
         description="Earlier messages of the conversation, oldest first.",
         repr=False,
     )

@@ -15,7 +15,7 @@ MAX_TOKENS: Final = 100_000  # of one text; above any model's limit, bounds vali
 Dimensions = Annotated[int, Field(ge=1, le=8_192), IntegralFloat]
 Tokens = Annotated[
     tuple[Annotated[int, Field(ge=0), IntegralFloat], ...],
-    Field(min_length=1, max_length=MAX_TOKENS),
+    Field(min_length=1, max_length=MAX_TOKENS, fail_fast=True),
 ]
 EmbeddingsInput = Annotated[
     tuple[
@@ -25,7 +25,7 @@ EmbeddingsInput = Annotated[
         ],
         ...,
     ],
-    Field(min_length=1, max_length=MAX_INPUTS),
+    Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True),
 ]
 
 

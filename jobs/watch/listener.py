@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the first check
 RECHECK_SECONDS: Final = 5.0  # a waiter checks at least this often, in case a message was lost
 PING_AFTER_SECONDS: Final = 5.0  # of silence before a ping; after twice that the connection counts as dead
+UNSUBSCRIBE_SECONDS: Final = PING_AFTER_SECONDS + 1.0  # for the thread of any process to drop a channel
 RECONNECT_SECONDS: Final = 0.3  # between two attempts to reach Redis
 
 
@@ -96,6 +97,32 @@ class ChangeListener:
                 with suppress(StoreUnavailable):
                     self._notify_thread()
             yield subscription
+
+    def has_waiters(self, job_id: str) -> bool:
+        """Whether any connection waits for the job or follows it, in any process. Raises StoreUnavailable.
+
+        Takes UNSUBSCRIBE_SECONDS if one in another process does: a process is subscribed for a while after its last
+        waiter has left.
+        """
+        channel = keys.changed_channel(job_id)
+        deadline = time.monotonic() + UNSUBSCRIBE_SECONDS
+        while True:
+            with self._lock:
+                if channel in self._waiters:
+                    return True
+            self._notify_thread()
+            if not self._subscriber_count(channel):
+                return False
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(UNSUBSCRIBE_SECONDS / 20)
+
+    def _subscriber_count(self, channel: str) -> int:
+        try:
+            ((_, count),) = self._client.pubsub_numsub(channel)
+        except RedisError as error:
+            raise translate(error) from error
+        return int(count)
 
     @property
     def is_closed(self) -> bool:

@@ -5,11 +5,12 @@ import asyncio
 import errno
 import sys
 
+from guards.file_limit import raise_file_limit
 from jobs.settings import Settings
 from local.config import load_settings
 from local.errors import CannotStart
 from local.offline_model.routes import create_app
-from local.offline_model.server import raise_file_limit, serve
+from local.offline_model.server import serve
 
 
 def main() -> int:
@@ -22,7 +23,8 @@ def main() -> int:
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)
     try:
-        asyncio.run(serve(create_app(models, supports_responses=args.responses), args.host, args.port))
+        app = create_app(models, supports_responses=args.responses, allowed_hosts=settings.allowed_hosts)
+        asyncio.run(serve(app, args.host, args.port))
     except OSError as error:
         return _fail(_advice(error, args.host, args.port))
     return 0

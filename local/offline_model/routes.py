@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from documents.answering import prompting
+from guards.browser_requests import SECURITY_HEADERS, BrowserPolicy, Refusal
 from local.offline_model import delivery, wire
 from local.offline_model.answers import Answer, generate_answer
 from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, parse_body
@@ -18,15 +19,26 @@ from openai_format.types import JsonObject
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
+_POLICY = web.AppKey("policy", BrowserPolicy)
+_HEALTH = "/health"
+_REFUSAL_STATUS = {Refusal.NO_HOST: 400, Refusal.UNKNOWN_HOST: 421, Refusal.CROSS_SITE: 403}
 # Well above what chatqueue itself accepts (2 MiB a request): a conversation accumulates many requests.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def create_app(models: tuple[str, ...], *, supports_responses: bool = False) -> web.Application:
-    """`models` are the names that ``GET /v1/models`` lists; calls may name any other."""
-    app = web.Application(middlewares=[_error_middleware, _require_api_key], client_max_size=MAX_BODY_BYTES)
+def create_app(
+    models: tuple[str, ...], *, supports_responses: bool = False, allowed_hosts: str | None = None
+) -> web.Application:
+    """`models` are the names that ``GET /v1/models`` lists; calls may name any other.
+
+    `allowed_hosts` are further names of this server, separated by commas, as in CHATQUEUE_ALLOWED_HOSTS.
+    """
+    middlewares = [_refuse_other_sites, _error_middleware, _require_api_key]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    app[_POLICY] = BrowserPolicy.of("", allowed_hosts, None)
+    app.on_response_prepare.append(_add_security_headers)
     app[CALLS] = CallLog()
     app[MODELS] = models
     app.router.add_post("/v1/chat/completions", create_completion)
@@ -139,6 +151,22 @@ async def _respond_embeddings(
         await asyncio.sleep(0)  # two thousand long texts must not block the streams
     words = sum(len(text.split()) for text in body.texts)
     return wire.json_response(wire.embeddings(body.model, vectors, words))
+
+
+async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+
+
+@web.middleware
+async def _refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A page in a browser of this machine must not use this server."""
+    headers, policy = request.headers, request.app[_POLICY]
+    host = headers.get("Host")
+    refusal = None if request.path == _HEALTH else policy.refuse_host(host)
+    refusal = refusal or policy.refuse_site(request.method, host, headers.get("Origin"), headers.get("Sec-Fetch-Site"))
+    if refusal is not None:
+        return wire.error_response(_REFUSAL_STATUS[refusal], refusal.value)
+    return await handler(request)
 
 
 @web.middleware

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import resource
 import signal
 
 from aiohttp import web
@@ -39,13 +38,6 @@ async def serve(app: web.Application, host: str, port: int) -> None:
     finally:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(runner.cleanup(), _STOP_SECONDS)
-
-
-def raise_file_limit() -> None:
-    """Each open stream is a file, and the soft limit is often 1,024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS reports no hard limit and rejects that as a soft limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _ContentFreeFormatter(logging.Formatter):

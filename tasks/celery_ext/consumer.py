@@ -16,7 +16,7 @@ Logs:
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
@@ -32,6 +32,7 @@ from redis.exceptions import RedisError
 
 from jobs.storage.keys import DEFAULT_QUEUE
 from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds
+from tasks.celery_ext.message_check import Unfit, check_task, dropped_messages
 from tasks.celery_ext.reconnect_log import ReconnectLog
 from tasks.celery_ext.redis_connection import RedisUnusable
 from tasks.celery_ext.shutdown import announce_failure, is_stopping
@@ -114,6 +115,20 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         except Exception:
             announce_failure(self.hostname)
             raise
+
+    def create_task_handler(self, **options: Any) -> Callable[[Any], Any]:
+        """Celery's handler, for messages that are fit for it. Others are acknowledged and dropped."""
+        handle = super().create_task_handler(**options)
+
+        def handle_fit_message(message: Any) -> Any:
+            try:
+                check_task(message.headers, message.content_type, message.body, self.strategies)
+            except Unfit as error:
+                dropped_messages.add(str(error))
+                return message.ack_log_error(logger, self.connection_errors)
+            return handle(message)
+
+        return handle_fit_message
 
     @property
     def is_ready(self) -> bool:

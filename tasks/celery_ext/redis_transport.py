@@ -15,6 +15,7 @@ Logs:
 """
 
 import logging
+from collections.abc import Callable
 from itertools import product
 from queue import Empty
 from time import monotonic
@@ -25,13 +26,16 @@ from kombu.utils.json import loads
 from redis import SSLConnection
 from redis.exceptions import RedisError
 
+from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.primary_watch import WatchedConnection
 from jobs.storage.reply_errors import first_word, is_not_now
+from tasks.celery_ext.message_check import Unfit, dropped_messages, read_envelope
 from tasks.celery_ext.redis_connection import as_lost_connections
 
 logger = logging.getLogger(__name__)
 
 _MAX_BATCH: Final = 16  # messages; more would save little, and leave a short queue empty for idle workers
+_MESSAGE_TYPES: Final = (b"message", b"pmessage", "message", "pmessage")
 _SILENCE_SECONDS: Final = 5.0  # without an answer to a fetch, which waits for 1 s at the server
 
 
@@ -91,11 +95,48 @@ class Channel(redis.Channel):
             queue = name.decode().rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
             for message in messages:
-                self.connection._deliver(loads(message), queue)  # type: ignore[no-untyped-call]  # noqa: SLF001
+                self._deliver_one(message, queue)
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
+
+    def _deliver_one(self, data: bytes, queue: str) -> None:
+        """Deliver a message of a list. One that is malformed is dropped, and does not touch the others."""
+        try:
+            read_envelope(data)
+        except Unfit as error:
+            dropped_messages.add(str(error))
+            return
+        message = loads(data)  # type: ignore[no-untyped-call]
+        if queue == DEFAULT_QUEUE:  # the consumer checks more (tasks/celery_ext/consumer.py)
+            self.connection._deliver(message, queue)  # noqa: SLF001
+        else:
+            self._deliver_carefully(self.connection._deliver, message, queue)  # noqa: SLF001
+
+    def _handle_message(self, client: Any, r: Any) -> Any:
+        """A message of a subscription: remote control and events of other workers. A malformed one is dropped."""
+        payload = super()._handle_message(client, r)  # type: ignore[no-untyped-call]
+        if payload["type"] in _MESSAGE_TYPES and payload["data"]:
+            try:
+                read_envelope(payload["data"])
+            except Unfit as error:
+                dropped_messages.add(str(error))
+                payload["data"] = None
+        return payload
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
+        return self._deliver_carefully(super()._deliver_fanout_message, message, exchange)
+
+    def _deliver_carefully(self, deliver: Callable[[Any, str], Any], message: Any, target: str) -> Any:
+        """Celery's handlers of remote control and events trust the fields of a message, which anyone may have sent."""
+        try:
+            return deliver(message, target)
+        except self.connection_errors:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            dropped_messages.add("not_processable")
+            return False
 
     def _parse_messages(self, options: dict[str, Any]) -> Any:
         try:

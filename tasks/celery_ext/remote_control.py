@@ -15,9 +15,10 @@ Logs:
 """
 
 import logging
+import re
 from collections import defaultdict
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from celery.signals import task_revoked
 from celery.utils.functional import maybe_list
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 Reply: TypeAlias = dict[str, str]  # Celery's format: {"ok": result} or {"error": reason}
 
 _celery_revoke = control.revoke
+_celery_stats = control.stats
+_PASSWORD: Final = re.compile(r"(\w+://[^:@/\s]*:)[^@/\s]*@")
 
 
 @control.control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator]
@@ -59,6 +62,21 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None
 def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Reply:
     """Terminate task by id (or list of ids); a job is cancelled."""
     return revoke(state, task_id, terminate=True, signal=signal)  # type: ignore[no-any-return]
+
+
+@control.inspect_command()  # type: ignore[untyped-decorator]
+def stats(state: Any, **options: Any) -> Any:
+    """Request worker statistics/information."""
+    return mask_passwords(_celery_stats(state, **options))
+
+
+def mask_passwords(value: Any) -> Any:
+    """The value with ``**`` in place of each password in a URL. kombu calls a URL with a socket the host's name."""
+    if isinstance(value, str):
+        return _PASSWORD.sub(r"\1**@", value)
+    if isinstance(value, dict):
+        return {name: mask_passwords(part) for name, part in value.items()}
+    return [mask_passwords(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 @task_revoked.connect  # type: ignore[untyped-decorator]

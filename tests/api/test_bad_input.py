@@ -94,7 +94,7 @@ def test_many_invalid_fields_are_listed_up_to_a_limit(api_client, read_problem):
         (b"", "line 1 column 0"),
         (b'{"message": "\xff"}', "line 1 column"),
         (b'{"message": "\\ud800"}', "line 1 column"),
-        (b"[" * 100_000, "line 1 column"),
+        (b"[" * 10_000, "line 1 column"),
     ],
 )
 def test_invalid_json_is_400_with_the_position_and_no_echo(api_client, read_problem, path, body, position):

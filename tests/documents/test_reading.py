@@ -334,3 +334,25 @@ def _read_if_it_has_text(path):
         return read(path)
     except NoText:  # an icon
         return []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the guards are Linux's")
+def test_the_reader_has_no_secret_and_no_rights(save, monkeypatch):
+    """A parser that a file takes over must find neither the provider's key nor a way out."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setenv("REDIS_URL", "redis://:canary@127.0.0.1/0")
+    path = save(make_pdf(FACTS * 100))
+
+    async def look():
+        async with aclosing(TextReader(1, LIMITS, SIZE).read(path, "pdf")) as pages:
+            await anext(pages)
+            (reader,) = reading_processes()
+            status = Path(f"/proc/{reader.pid}/status").read_text()  # noqa: ASYNC240
+            return reader.environ(), dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+
+    environment, status = asyncio.run(look())
+    assert not any("canary" in value for value in environment.values())
+    assert set(environment) <= {"PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"}
+    assert status["NoNewPrivs"] == "1"
+    if "Seccomp" in status:
+        assert status["Seccomp"] == "2"

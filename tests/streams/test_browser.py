@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import os
-import shutil
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.streams.reading import messages, words
+from tests.support.browser import browsing, needs_chromium
 from tests.support.offline_model import directive, key
-from tests.support.processes import running
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CUT_AFTER_BYTES = 3_000
 PAGE = """<!doctype html><meta charset="utf-8"><title>reader</title><script>
 let text = "", opened = 0;
@@ -110,15 +107,10 @@ def origin(deployment):
         thread.join()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install the package `chromium`")
+@needs_chromium
 def test_a_cut_event_source_reconnects_and_ends_with_the_answer(origin, tmp_path):
     """The browser's own reconnect sends the last event id of the first request."""
-    flags = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    flags += ["--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}"]
-    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not start as root with a sandbox
-    env = {"HOME": str(tmp_path)}
-    assert CHROMIUM is not None
-    with running([CHROMIUM, *flags, origin.url], ready="DevTools listening", env=env) as browser:
+    with browsing(origin.url, tmp_path) as browser:
         assert origin.has_reported.wait(30), browser.output
 
     before_the_cut = [message.id for message in messages(origin.forwarded[0]) if message.id]

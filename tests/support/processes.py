@@ -22,6 +22,7 @@ class Process:
 
     def __init__(self, args: Sequence[str], env: Mapping[str, str] | None, folder: Path = PROJECT_ROOT) -> None:
         self.args = list(args)
+        self.env = dict(env or {})
         _require_permission(self.args)
         self._lines: list[str] = []
         self._changed = threading.Condition()

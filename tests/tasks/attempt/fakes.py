@@ -6,9 +6,9 @@ from contextlib import suppress
 from jobs.models import Claim, Lease
 from jobs.settings import Settings
 from tasks.attempt.steps import AttemptServices
+from tasks.governor import Governor
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.event_writer import EventWriter
-from tasks.governor import Governor
 from tasks.heartbeat import RunningAttempt
 from tasks.outbox import Outbox
 from tests.support.fakes import Fake, fake

@@ -1,0 +1,97 @@
+"""Guards every request against pages of other sites, and every answer against framing, sniffing and caching.
+
+One place for the whole app: a new view is guarded without doing anything. The decisions are in guards.browser_requests.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+
+from guards.browser_requests import SECURITY_HEADERS, BrowserPolicy, Refusal, is_ip_address
+from jobs.errors import ChatqueueError, CrossSiteRequest, HostNotAllowed, MalformedRequest
+from jobs.settings import Settings
+
+_PROBES: Final = frozenset({"/health/live", "/health/ready"})  # contain nothing, so a name does not matter
+_HEALTH: Final = "/health"
+_ERRORS: Final[dict[Refusal, type[ChatqueueError]]] = {
+    Refusal.NO_HOST: MalformedRequest,
+    Refusal.UNKNOWN_HOST: HostNotAllowed,
+    Refusal.CROSS_SITE: CrossSiteRequest,
+}
+_ASSETS_TYPES: Final = ("text/css", "text/javascript", "application/javascript", "image/")  # files of Swagger UI
+_CORS_METHODS: Final = "GET, HEAD, POST, DELETE"
+_CORS_EXPOSED: Final = (
+    "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id, x-should-retry"
+)
+_CORS_MAX_AGE_SECONDS: Final = "600"
+_HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,100}(?:\s*,\s*[A-Za-z0-9-]{1,100}){0,50}")
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Guard all requests and answers of the app, also those of unknown paths."""
+    policy = BrowserPolicy.of(settings.web_host, settings.allowed_hosts, settings.cors_origins)
+    headers = list(SECURITY_HEADERS.items())
+
+    def guard() -> Response | None:
+        environ = request.environ
+        host, origin = environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN")
+        refusal = policy.refuse_host(host, environ.get("SERVER_PROTOCOL", ""))
+        if refusal is not None and not _is_probe(request.path, host, refusal):
+            raise _ERRORS[refusal](refusal.value)
+        if origin is not None and _is_preflight(origin, policy):
+            return Response(status=204)
+        refusal = policy.refuse_site(request.method, host, origin, environ.get("HTTP_SEC_FETCH_SITE"))
+        if refusal is not None:
+            raise _ERRORS[refusal](refusal.value)
+        return None
+
+    def protect(response: Response) -> Response:
+        response.headers.extend(headers)
+        if "Cache-Control" not in response.headers or not (response.mimetype or "").startswith(_ASSETS_TYPES):
+            response.headers["Cache-Control"] = "no-store"
+        if "Location" in response.headers:
+            _make_location_relative(response)
+        if policy.cors_origins:
+            _allow_cors(response, policy)
+        return response
+
+    app.before_request(guard)
+    app.after_request(protect)
+
+
+def _is_probe(path: str, host: str | None, refusal: Refusal) -> bool:
+    """True for a health check that needs no known name: a load balancer sends the server's address, or any name."""
+    if refusal is Refusal.NO_HOST:
+        return False
+    return path in _PROBES or (path == _HEALTH and host is not None and is_ip_address(host))
+
+
+def _is_preflight(origin: str, policy: BrowserPolicy) -> bool:
+    is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return is_preflight and policy.allows_cors(origin)
+
+
+def _make_location_relative(response: Response) -> None:
+    """Werkzeug's own redirects repeat Host, which the sender chooses."""
+    parts = urlsplit(response.headers["Location"])
+    if parts.netloc and parts.netloc == request.host:
+        path = "/" + parts.path.lstrip("/")  # two slashes would begin the name of another host
+        response.headers["Location"] = f"{path}?{parts.query}" if parts.query else path
+
+
+def _allow_cors(response: Response, policy: BrowserPolicy) -> None:
+    response.headers.add("Vary", "Origin")
+    origin = request.environ.get("HTTP_ORIGIN")
+    if origin is None or not policy.allows_cors(origin):
+        return
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = _CORS_EXPOSED
+    if request.method != "OPTIONS":
+        return
+    response.headers["Access-Control-Allow-Methods"] = _CORS_METHODS
+    response.headers["Access-Control-Max-Age"] = _CORS_MAX_AGE_SECONDS
+    requested = request.headers.get("Access-Control-Request-Headers", "")
+    if _HEADER_NAMES.fullmatch(requested):
+        response.headers["Access-Control-Allow-Headers"] = requested
