@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from openai_format import response_events
 from openai_format.items import is_valid_item, is_valid_part, output_text_part
 from openai_format.response_events import PartPosition, part_position
-from openai_format.types import EventObject, Item, JsonObject, Part
+from openai_format.types import EventObject, Item, ItemStatus, JsonObject, Part
 
 _PartChange: TypeAlias = Callable[[Part, int, int], Part]  # of a part, its output index and its content index
 
@@ -107,11 +107,43 @@ class ResponseAccumulator:
         """The output index and the item of each open item, with the status incomplete."""
         return [(index, self._incomplete_item(index)) for index in sorted(self._open)]
 
-    def output(self) -> list[Item]:
-        """All items so far; the open ones are incomplete."""
+    def output(self, status: ItemStatus = "incomplete") -> list[Item]:
+        """All items so far; the open ones get the status."""
         return [
-            self._incomplete_item(index) if index in self._open else item for index, item in sorted(self._items.items())
+            {**self._incomplete_item(index), "status": status} if index in self._open else item
+            for index, item in sorted(self._items.items())
         ]
+
+    def rest_of(self, output: list[JsonObject]) -> list[EventObject] | None:
+        """The events that complete the items so far to this output; None if they contradict it."""
+        events: list[EventObject] = []
+        if len(self._items) > len(output):
+            return None
+        for index, item in enumerate(output):
+            if index not in self._items:
+                events += response_events.whole_item(item, index)
+                continue
+            rest = self._rest_of_item(index, item)
+            if rest is None:
+                return None
+            events += rest
+        return events
+
+    def _rest_of_item(self, index: int, item: JsonObject) -> list[EventObject] | None:
+        if self._items[index]["type"] != item["type"]:
+            return None
+        events: list[EventObject] = []
+        for number, part in enumerate(item.get("content") or () if item["type"] == "message" else ()):
+            position, text = part_position(item["id"], index, number), self.text_at(index, number)
+            if part.get("type") != "output_text" or index not in self._open:
+                continue
+            if not (part.get("text") or "").startswith(text):
+                return None
+            if self._open_parts.get(index) == position:
+                events += response_events.rest_of_part(position, part, text)
+            elif (index, number) not in self._texts:
+                events += response_events.whole_part(position, part)
+        return [*events, response_events.item_done(index, item)] if index in self._open else events
 
     def strip(self, event: EventObject) -> EventObject:
         """The event without the texts that equal their deltas."""

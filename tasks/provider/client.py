@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
+import aiohttp
 import httpx2
+from aiohttp.http_exceptions import HttpProcessingError
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from jobs import vector_encoding
@@ -25,7 +27,6 @@ from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
 from tasks.provider.timeouts import Timeouts
 
-_EVENT_STREAM: Final = "text/event-stream"
 _LIST_MODELS_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
@@ -66,6 +67,7 @@ class Provider:
                         yield delta
                     if answer_stream.progressed:
                         idle_timer.reschedule(min(end, loop.time() + answer_stream.idle_timeout(timeouts)))
+            answer_stream.end()
         for delta in answer_stream.flush():
             yield delta
 
@@ -74,8 +76,6 @@ class Provider:
         """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
         stream, answer_stream.parser = await self._start_call(request)
         async with stream:
-            if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
-                raise protocol_error()
             yield stream.response
 
     async def _start_call(self, request: Conversation) -> tuple[AsyncStream[object], StreamParser]:
@@ -151,8 +151,9 @@ def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
     """Keep a finished answer when its connection fails or stays open: only the connection cannot be reused."""
     try:
         yield
-    except (TimeoutError, httpx2.RequestError) as error:
-        if answer_stream.is_over:
+    except (TimeoutError, httpx2.RequestError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
+        answer_stream.end()
+        if answer_stream.is_complete:
             return
         if isinstance(error, httpx2.DecodingError):
             raise protocol_error() from None

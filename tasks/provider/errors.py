@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+import aiohttp
 import httpx2
 import openai
+from aiohttp.http_exceptions import HttpProcessingError
 
 from jobs.errors import AttemptError, DeadlineExceeded, ProviderBroken, ProviderRejected, ProviderRetryable
 from tasks.provider.timeouts import Timeouts
@@ -21,6 +23,7 @@ from tasks.provider.timeouts import Timeouts
 _VENDOR_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
 _ERROR_STATUS: Final = range(400, 600)
+_STATUS_DIGITS: Final = 3
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
 # Error codes with these beginnings are the fault of the request.
 _REQUEST_FAULT_CODE: Final = re.compile(
@@ -50,7 +53,7 @@ def translate_errors(timeouts: Timeouts) -> Iterator[None]:
         raise from_stream_error(None) from None
     except TimeoutError:
         raise (deadline_passed() if timeouts.is_deadline else timed_out()) from None
-    except (httpx2.TransportError, OSError):
+    except (httpx2.TransportError, aiohttp.ClientError, HttpProcessingError, OSError):
         raise stream_cut() from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise protocol_error() from None
@@ -79,15 +82,27 @@ def from_stream_error(error: Any) -> AttemptError:
     An unknown error is retryable: a needless retry costs some calls, a missing one costs the answer.
     """
     payload = error if isinstance(error, dict) else {}
-    code, vendor_code = payload.get("code"), as_error_code(payload.get("code")) or as_error_code(payload.get("type"))
-    if isinstance(code, int) and code in _ERROR_STATUS:
-        return from_status(code, vendor_code, {})
+    if isinstance(payload.get("error"), dict):
+        return from_stream_error(payload["error"])
+    status, vendor_code = _status_in(payload), as_error_code(payload.get("code")) or as_error_code(payload.get("type"))
+    if status is not None:
+        return from_status(status, vendor_code, {})
     if vendor_code is not None and (vendor_code in _PERMANENT_CODES or _REQUEST_FAULT_CODE.match(vendor_code)):
         return from_status(400, vendor_code, {})
     message = f"the provider reported an error in its stream ({vendor_code or 'no code'})"
     return ProviderRetryable(
         message, code="provider_rate_limited" if vendor_code == "rate_limit_exceeded" else "provider_stream_error"
     )
+
+
+def _status_in(error: Mapping[str, Any]) -> int | None:
+    """The HTTP status that some providers put into an error, as a number or as a text."""
+    for name in ("code", "status", "status_code"):
+        value = error.get(name)
+        number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) == _STATUS_DIGITS else value
+        if isinstance(number, int) and number in _ERROR_STATUS:
+            return number
+    return None
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

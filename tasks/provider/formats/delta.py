@@ -51,11 +51,17 @@ class StreamParser(Protocol):
         """Whether the last event was final. Always False for chat completions: their ``[DONE]`` is not parsed here."""
         ...
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer has ended; only its usage may follow."""
+        ...
+
     def parse(self, payload: Any) -> Iterable[Delta]: ...
 
-    def finish(self) -> Iterable[Delta]:
+    def finish(self, is_done: bool) -> Iterable[Delta]:
         """The last deltas, after the end of the stream or when the budget is used up.
 
+        ``is_done``: the stream ended with ``[DONE]``, so that an answer without a finish reason is complete.
         Raises ProviderRetryable if the stream was cut.
         """
         ...

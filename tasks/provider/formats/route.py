@@ -47,10 +47,16 @@ def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonOb
         case ChatTask():
             return chat_body(request), ChatParser(max_chars)
         case CompletionTask():
-            return request.body, CompletionParser(max_chars)
+            return request.body, CompletionParser(max_chars, _choices(request.body))
         case ResponseTask():
             return _converted_body(request), ChatToResponseParser(max_chars)
     raise InternalError(f"no provider call answers a job of kind {request.kind}")
+
+
+def _choices(body: JsonObject) -> int:
+    """How many choices are requested; the provider rejects other values."""
+    number = body.get("n")
+    return number if isinstance(number, int) else 1
 
 
 def _converted_body(request: ResponseTask) -> JsonObject:
