@@ -22,6 +22,7 @@ from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
 from tasks.provider.answer_stream import AnswerStream
+from tasks.provider.connection_watch import fail_when_closed
 from tasks.provider.errors import lacks_endpoint, protocol_error, translate_errors
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
@@ -76,7 +77,8 @@ class Provider:
         """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
         stream, answer_stream.parser = await self._start_call(request)
         async with stream:
-            yield stream.response
+            with fail_when_closed(stream.response):
+                yield stream.response
 
     async def _start_call(self, request: Conversation) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.

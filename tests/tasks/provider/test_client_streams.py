@@ -33,14 +33,15 @@ def chunked(body):
     return f"{len(body):x}\r\n".encode() + body + b"\r\n"
 
 
-def ask(*writes, head=HEAD, stays_open=False, resets=False, **values):
+def ask(*writes, head=HEAD, stays_open=False, then=None, resets=False, **values):
     """The answer's text from a server that sends these bytes.
 
-    ``stays_open``: it waits for us to disconnect. ``resets``: it breaks the connection.
+    ``stays_open``: it waits for us to disconnect. ``then``: it sends these bytes once the text `hello` has been read.
+    ``resets``: it breaks the connection.
     """
 
     async def run():
-        disconnected = asyncio.Event()
+        disconnected, has_read = asyncio.Event(), asyncio.Event()
 
         async def serve(reader, writer):
             request = await reader.readuntil(b"\r\n\r\n")
@@ -49,6 +50,9 @@ def ask(*writes, head=HEAD, stays_open=False, resets=False, **values):
             for data in (head.encode() + b"\r\n", *writes):
                 writer.write(data)
                 await writer.drain()
+            if then is not None:
+                await has_read.wait()
+                writer.write(then)
             if stays_open:
                 await reader.read()
                 disconnected.set()
@@ -61,7 +65,10 @@ def ask(*writes, head=HEAD, stays_open=False, resets=False, **values):
             )
             try:
                 async with aclosing(provider.chat(ChatTask(kind="chat", message="hi"), TIMEOUTS)) as deltas:
-                    text = "".join([delta.text async for delta in deltas])
+                    text = ""
+                    async for delta in deltas:
+                        text += delta.text
+                        has_read.set() if text == "hello" else None
                 if stays_open:
                     await asyncio.wait_for(disconnected.wait(), 5)
                 return text
@@ -175,7 +182,7 @@ def test_nothing_after_the_finish_reason_costs_the_answer(after):
 @pytest.mark.parametrize("resets", [True, False])
 def test_a_connection_that_breaks_after_the_finish_reason_keeps_the_answer(framing, resets):
     """Its usage is estimated; a second call would be paid for again."""
-    assert ask(chunked(encode_lines(HELLO)), framing, resets=resets) == "hello"
+    assert ask(chunked(encode_lines(HELLO)), then=framing, resets=resets) == "hello"
 
 
 @pytest.mark.parametrize("framing", [b"", b"zz\r\nnonsense\r\n", b"5\r\nab", b"\x00\xff"])
@@ -184,7 +191,7 @@ def test_a_connection_that_breaks_before_the_finish_reason_is_noticed_immediatel
     """It must not wait for a timeout, and is retried like any cut stream."""
     started_at = time.monotonic()
     with pytest.raises(ProviderRetryable) as failed:
-        ask(chunked(encode_lines(WORDS)), framing, resets=resets)
+        ask(chunked(encode_lines(WORDS)), then=framing, resets=resets)
 
     assert failed.value.code == "provider_stream_cut"
     assert time.monotonic() - started_at < TIMEOUTS.idle
