@@ -124,6 +124,8 @@ class FunctionCallItem:
             yield self.arguments_delta(self.arguments)
 
     def close(self) -> Iterator[EventObject]:
+        if self.status == "completed" and not self.arguments:
+            yield self.arguments_delta(NO_ARGUMENTS)
         yield from response_events.close_call(self.item(), self.output_index)
 
     def item(self) -> Item:

@@ -12,7 +12,8 @@ from openai_format import response_events
 from openai_format.function_calls import NO_ARGUMENTS, arguments_text
 from openai_format.items import is_valid_item, is_valid_part, new_id, output_text_part, refusal_part
 from openai_format.response_events import part_position
-from openai_format.types import EventObject, JsonObject
+from openai_format.text import read_text
+from openai_format.types import EventObject, Item, JsonObject
 
 _PREFIX: Final = "response."
 _ITEM_TYPES: Final = {  # by the beginning of the event's type
@@ -36,6 +37,7 @@ class _KnownItem:
     is_open: bool = True
     open_parts: list[int] = field(default_factory=list)
     parts: int = 0
+    arguments: list[str] = field(default_factory=list)  # that were streamed
 
 
 class EventRepair:
@@ -71,7 +73,7 @@ class EventRepair:
 
     def _open(self, item: JsonObject, event: EventObject) -> EventObject:
         item_id = item.get("id") if isinstance(item.get("id"), str) else None
-        own_id = item_id or new_id(_ID_PREFIXES.get(item["type"], "item"))
+        own_id = item_id or _generated_id(item["type"])
         index = len(self._items)
         self._items.append(_KnownItem(own_id, item["type"]))
         self._by_id[own_id] = index
@@ -90,11 +92,14 @@ class EventRepair:
             self._open(item, event)
             index = len(self._items) - 1
         known = self._items[index]
+        if not (is_new or known.is_open):
+            return []  # a repetition
         known.is_open = False
         item = _with_call_text(item | {"id": known.item_id}, NO_ARGUMENTS)
         if is_new:
             return response_events.whole_item(item, index)
-        return [event | {"output_index": index, "item": item}]
+        done = event | {"output_index": index, "item": item}
+        return [*_missing_arguments(known, index, item.get("arguments")), done]
 
     def _place(self, event: EventObject, item_type: str | None) -> list[EventObject]:
         """An event of an item that is not about the whole item."""
@@ -107,6 +112,11 @@ class EventRepair:
             index = len(self._items) - 1
         known = self._items[index]
         event = event | {"output_index": index, "item_id": known.item_id}
+        if event["type"] == response_events.ARGUMENTS_DELTA:
+            known.arguments.append(read_text(event.get("delta")) or "")
+        if event["type"] == response_events.ARGUMENTS_DONE:
+            arguments = arguments_text(event.get("arguments")) or NO_ARGUMENTS
+            return [*_missing_arguments(known, index, arguments), event | {"arguments": arguments}]
         if item_type != "message":
             return [*opened, event]
         return [*opened, *self._place_part(event, known)]
@@ -157,14 +167,30 @@ class EventRepair:
         return same_type[-1] if same_type else None
 
 
-def repaired_items(output: list[JsonObject], ids: list[Any]) -> list[JsonObject]:
-    """The items of a final response, under the ids with which they were streamed. Arguments are texts."""
+def _missing_arguments(known: _KnownItem, index: int, arguments: str | None) -> list[EventObject]:
+    """The delta of arguments that a provider has sent in its last events only."""
+    streamed = "".join(known.arguments)
+    if known.kind != "function_call" or not arguments or not arguments.startswith(streamed) or arguments == streamed:
+        return []
+    known.arguments = [arguments]
+    return [response_events.arguments_delta(known.item_id, index, arguments[len(streamed) :])]
+
+
+def repaired_items(output: list[JsonObject], streamed: list[Item]) -> list[JsonObject]:
+    """The items of a final response, in the order and under the ids with which they were streamed."""
+    order = {item["id"]: number for number, item in enumerate(streamed)}
+    if order.keys() <= {item.get("id") for item in output}:
+        output = sorted(output, key=lambda item: order.get(item.get("id"), len(order)))  # a stable sort
     repaired = []
     for number, item in enumerate(output):
         own_id = item.get("id") if isinstance(item.get("id"), str) else None
-        item_id = ids[number] if number < len(ids) else own_id or new_id(_ID_PREFIXES.get(item["type"], "item"))
+        item_id = streamed[number]["id"] if number < len(streamed) else own_id or _generated_id(item["type"])
         repaired.append(_with_call_text(item | {"id": item_id}, NO_ARGUMENTS))
     return repaired
+
+
+def _generated_id(item_type: str) -> str:
+    return new_id(_ID_PREFIXES.get(item_type, "item"))
 
 
 def _without_odd_indexes(event: EventObject) -> EventObject:

@@ -145,6 +145,21 @@ class ResponseAccumulator:
                 events += response_events.whole_part(position, part)
         return [*events, response_events.item_done(index, item)] if index in self._open else events
 
+    def missing_texts(self, event: EventObject) -> list[tuple[PartPosition, str]]:
+        """The ends of texts that no delta has delivered, with their positions, of an event that ends a text."""
+        missing: list[tuple[PartPosition, str]] = []
+
+        def collect(part: Part, output_index: int, content_index: int) -> Part:
+            is_text = part.get("type") in ("output_text", response_events.TEXT_DONE)
+            text, streamed = part.get("text") or "" if is_text else "", self.text_at(output_index, content_index)
+            if len(text) > len(streamed) and text.startswith(streamed) and output_index in self._items:
+                position = part_position(self._items[output_index]["id"], output_index, content_index)
+                missing.append((position, text[len(streamed) :]))
+            return part
+
+        _change_parts(event, collect)
+        return missing
+
     def strip(self, event: EventObject) -> EventObject:
         """The event without the texts that equal their deltas."""
         return _change_parts(event, self._without_known_text)

@@ -139,12 +139,11 @@ class ResponseEventBuilder:
 
     def _end(self, response: JsonObject) -> Iterator[EventObject]:
         try:
-            rest = self._sent.finish(response["output"])
+            rest, output = self._sent.finish(response["output"])
         except OutputDiffers:
             yield from self._begin_again()
-            rest = self._sent.finish(response["output"])
+            rest, output = self._sent.finish(response["output"])
         yield from rest
-        output = self._sent.with_sent_ids(response["output"])
         yield response_events.response_event(response["status"], response | {"output": output})
 
     def _end_without_answer(self, response: JsonObject) -> Iterator[EventObject]:

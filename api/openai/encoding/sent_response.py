@@ -94,22 +94,28 @@ class SentResponse:
                 content = {"content": [part for part in parts if part]} if sent.item["type"] == "message" else {}
                 yield self._closed(response_events.item_done(index, {**sent.item, **content, "status": "incomplete"}))
 
-    def finish(self, output: list[JsonObject]) -> list[EventObject]:
-        """The events that complete what was sent to this output. Raises OutputDiffers if they cannot."""
-        if len(self._items) > len(output):
-            raise OutputDiffers
+    def finish(self, output: list[JsonObject]) -> tuple[list[EventObject], list[JsonObject]]:
+        """The events that complete what was sent to this output, and the output in the order and under the ids sent.
+
+        Raises OutputDiffers if they cannot.
+        """
+        output = self._in_sent_order(output)
         events: list[EventObject] = []
         for index, item in enumerate(output):
-            if index < len(self._items):
-                events += self._rest_of(index, item)
-            else:
-                events += response_events.whole_item(item, index)
-        return events
-
-    def with_sent_ids(self, output: list[JsonObject]) -> list[JsonObject]:
-        """The output under the ids that were sent."""
+            is_sent = index < len(self._items)
+            events += self._rest_of(index, item) if is_sent else response_events.whole_item(item, index)
         ids = [sent.item.get("id") for sent in self._items]
-        return [{**item, "id": ids[n]} if n < len(ids) and ids[n] else item for n, item in enumerate(output)]
+        return events, [item | {"id": ids[n]} if n < len(ids) and ids[n] else item for n, item in enumerate(output)]
+
+    def _in_sent_order(self, output: list[JsonObject]) -> list[JsonObject]:
+        """The items that were sent first. The text of a chat completion, for example, is sent before its reasoning."""
+        rest, ordered = list(output), []
+        for sent in self._items:
+            found = next((n for n, item in enumerate(rest) if item["type"] == sent.item["type"]), None)
+            if found is None:
+                raise OutputDiffers
+            ordered.append(rest.pop(found))
+        return ordered + rest
 
     def _new_text(self, event: EventObject) -> EventObject | None:
         key, text = _key(event), event["delta"]
@@ -202,6 +208,8 @@ class SentResponse:
                 raise OutputDiffers
             return []
         events: list[EventObject] = []
+        if any(number >= len(parts) or parts[number].get("type") != kind for kind, number in sent.texts):
+            raise OutputDiffers
         for number, part in enumerate(parts):
             position = part_position(item["id"], index, number)
             text = sent.text(part.get("type", ""), number)
@@ -211,8 +219,6 @@ class SentResponse:
                 events += response_events.rest_of_part(position, part, text)
             elif not text:
                 events += response_events.whole_part(position, part)
-        if any(number >= len(parts) for _, number in sent.texts):
-            raise OutputDiffers
         return events
 
     def _rest_of_call(self, sent: _SentItem, index: int, item: JsonObject) -> list[EventObject]:
@@ -224,7 +230,7 @@ class SentResponse:
         if not is_same or not whole.startswith(text):
             raise OutputDiffers
         if not sent.is_open:
-            if (sent.item.get(name) or "") != whole:
+            if (sent.item.get(name) or "") != whole or (sent.texts and text != whole):
                 raise OutputDiffers
             return []
         item = item | {"id": sent.item.get("id", item.get("id"))}

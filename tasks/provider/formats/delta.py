@@ -86,9 +86,12 @@ def sanitize(delta: Delta) -> Delta:
         return delta
     as_json = json.dumps(delta.body, allow_nan=False)
     check_depth(delta.body, as_json)
-    if r"\ud" not in as_json:
-        return delta
-    return replace(delta, body=json.loads(repair_surrogates(json.dumps(delta.body, ensure_ascii=False))))
+    return replace(delta, body=repair_texts(delta.body)) if r"\ud" in as_json else delta
+
+
+def repair_texts(value: Any) -> Any:
+    """The value with every half of a surrogate pair replaced or joined."""
+    return json.loads(repair_surrogates(json.dumps(value, ensure_ascii=False)))
 
 
 def read_model(payload: JsonObject) -> str | None:

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from openai_format import response_events
 from openai_format.event_repair import EventRepair, repaired_items
-from openai_format.items import are_valid_items
+from openai_format.items import are_valid_items, output_text_of
 from openai_format.response_accumulator import ResponseAccumulator, is_valid_event
 from openai_format.text import SurrogateJoiner, read_text, repair_surrogates
 from openai_format.types import EventObject, Item, ItemStatus, JsonObject
 from tasks.provider.errors import from_stream_error, protocol_error, stream_cut
-from tasks.provider.formats.delta import Delta, delta_of, read_model, read_usage
+from tasks.provider.formats.delta import Delta, delta_of, read_model, read_usage, repair_texts
 from tasks.provider.limits import SizeBudget
 
 _OWN_FIELDS: Final = frozenset({"sequence_number", "obfuscation"})
@@ -30,6 +30,7 @@ class ResponseParser:
         self._place: tuple[Any, ...] | None = None  # the position of the latest text delta, as the provider sent it
         self._position: JsonObject = {}  # the same, repaired
         self._accumulator = ResponseAccumulator()
+        self._has_text = False
         self.is_over = False
 
     @property
@@ -55,7 +56,7 @@ class ResponseParser:
             raise from_stream_error((event.get("response") or {}).get("error"))
         if kind == "error":
             raise from_stream_error(event)
-        return self._pass_through(self._repair.repair(_without_own_fields(event)))
+        return [*self._rest_of_text(), *self._pass_through(self._repair.repair(_without_own_fields(event)))]
 
     def finish(self, is_done: bool) -> Iterable[Delta]:
         del is_done  # only chat completions end so
@@ -72,8 +73,14 @@ class ResponseParser:
             if isinstance(event.get("delta"), str) and event["type"].endswith(".delta"):
                 yield from self._data_delta(event)
             else:
+                yield from self._missing_text(event)
                 self._accumulator.add(event)
                 yield Delta(data=self._accumulator.strip(event))
+
+    def _missing_text(self, event: EventObject) -> Iterator[Delta]:
+        """The end of a text that only its last events contain."""
+        for position, text in self._accumulator.missing_texts(event):
+            yield from self._text({**position}, text)
 
     def _text_delta(self, event: EventObject) -> Iterator[Delta]:
         text = read_text(event.get("delta")) or ""
@@ -89,6 +96,10 @@ class ResponseParser:
     def _text(self, event: EventObject, text: str) -> Iterator[Delta]:
         text = self.budget.take(self._joiner.join(text))
         if not text:
+            return
+        self._has_text = True
+        if not event:
+            yield Delta(text=text)
             return
         position = {name: event[name] for name in _POSITION}
         self._accumulator.add_text(event["output_index"], event["content_index"], text)
@@ -112,17 +123,29 @@ class ResponseParser:
         """What the final response adds to the stream, and the response itself."""
         reason = _finish_reason(response)
         usage, output = read_usage(response.get("usage")), response.get("output")
+        yield from self._rest_of_text()
         if are_valid_items(output) and output:
-            output = repaired_items(output, [item.get("id") for item in self._accumulator.output()])
-            rest = self._accumulator.rest_of(output)
-            if rest is not None:
-                yield from self._pass_through(rest)
+            output = repaired_items(repair_texts(output), self._accumulator.output())
+            yield from self._rest_of(output)
         else:
             output = self._output("completed" if reason == "stop" else "incomplete")
         if self.budget.is_full:
             output = self._output("incomplete")
         body = response | {"usage": response["usage"] if usage else None, "output": output}
         yield Delta(finish_reason=reason, usage=usage, model=read_model(response), body=body)
+
+    def _rest_of(self, output: list[JsonObject]) -> Iterator[Delta]:
+        """What was not streamed of the final output. An output that contradicts the stream adds nothing but a text."""
+        rest = self._accumulator.rest_of(output)
+        if rest is not None:
+            yield from self._pass_through(rest)
+        elif not self._has_text:
+            yield from self._text({}, output_text_of(output))
+
+    def _rest_of_text(self) -> Iterator[Delta]:
+        """The rest of a text that ended with half a surrogate pair."""
+        if rest := self._joiner.flush():
+            yield from self._text(self._position, rest)
 
     def _output(self, status: ItemStatus) -> list[Item]:
         """The items that were streamed; ``status`` is that of the items that were not finished."""
