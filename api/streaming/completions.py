@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from api.openai.encoding.completion import completion_object
 from api.openai.encoding.items import stream_options
+from api.openai.encoding.replay_filter import OutputDiffers
 from api.openai.encoding.response_events import RESTARTED
 from api.openai.encoding.sent_completion import SentCompletion, choice_extras, ending_choice
-from api.openai.encoding.sent_response import OutputDiffers
 from api.openai.snapshot import JobSnapshot, snapshot_of
 from api.streaming.sse import frame, json_frame
 from jobs.events import Event

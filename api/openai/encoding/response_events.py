@@ -16,7 +16,8 @@ from typing import Final
 
 from api.openai.encoding.attempt_events import AttemptEvents
 from api.openai.encoding.items import FIRST_LOG_START, message_id
-from api.openai.encoding.sent_response import CLIENT_RUN_TYPES, OutputDiffers, SentResponse
+from api.openai.encoding.replay_filter import OutputDiffers
+from api.openai.encoding.sent_response import CLIENT_RUN_TYPES, SentResponse
 from jobs.events import Event
 from jobs.requests import StreamOptions
 from jobs.results import JobError

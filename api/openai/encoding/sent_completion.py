@@ -7,7 +7,7 @@ was already sent. The repetition is filtered out, and the stream continues after
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from api.openai.encoding.sent_response import OutputDiffers
+from api.openai.encoding.replay_filter import OutputDiffers
 from openai_format.completions import chunk_choice
 from openai_format.text import read_content
 from openai_format.types import JsonObject

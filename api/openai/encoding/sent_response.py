@@ -4,11 +4,11 @@ An event that was sent cannot be withdrawn. When an attempt ends without an answ
 was already sent. The repetition is filtered out, and the rest continues the same items, under the ids that were sent.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from api.openai.encoding.replay_filter import OutputDiffers, ReplayFilter
 from openai_format import response_events
 from openai_format.response_events import part_position
 from openai_format.types import EventObject, Item, JsonObject, Part
@@ -17,23 +17,8 @@ CLIENT_RUN_TYPES: Final = frozenset(
     {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
     | {"mcp_approval_request"}
 )  # items that make the client act
-# Fields that two attempts with the same output need not have in common.
-_UNCOMPARED: Final = frozenset({"id", "item_id", "encrypted_content", "logprobs", "status", "obfuscation"})
 _TEXTS: Final = {"output_text": "text", "refusal": "refusal"}  # kinds of a message's part, and the name of its text
 _CALL_TEXTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
-
-
-class OutputDiffers(Exception):  # an outcome
-    """The attempt contradicts what was sent."""
-
-
-@dataclass
-class _Unit:
-    """One event without ids, or a run of deltas of one text."""
-
-    key: str
-    pieces: list[str] = field(default_factory=list)
-    text: str = ""  # the pieces joined, when the next attempt starts
 
 
 @dataclass
@@ -54,34 +39,24 @@ class SentResponse:
     """The events that were sent, from the first attempt on."""
 
     def __init__(self) -> None:
-        self._units: list[_Unit] = []
+        self._filter = ReplayFilter()
         self._items: list[_SentItem] = []
-        self._position = 0  # the unit that the attempt repeats
-        self._chars = 0  # of that unit's text that were repeated
-        self._earlier_units = 0  # units of earlier attempts
 
     def restart(self) -> None:
         """A new attempt begins."""
-        self._position = self._chars = 0
-        self._earlier_units = len(self._units)
-        for unit in self._units:
-            unit.text = "".join(unit.pieces)
-            unit.pieces = [unit.text] if unit.text else []
+        self._filter.restart()
 
     @property
     def is_caught_up(self) -> bool:
         """True if the attempt has repeated everything that was sent."""
-        if self._position != self._earlier_units - 1:
-            return self._position >= self._earlier_units
-        return 0 < len(self._units[self._position].text) <= self._chars
+        return self._filter.is_caught_up
 
     def send(self, event: EventObject) -> EventObject | None:
         """The event under the ids that were sent, without a text that was sent; None if nothing is left.
 
         Raises OutputDiffers.
         """
-        event = self._with_sent_ids(event)
-        new = self._new_text(event) if isinstance(event.get("delta"), str) else self._new_event(event)
+        new = self._filter.new_part(self._with_sent_ids(event))
         if new is not None:
             self._add(new)
         return new
@@ -116,45 +91,6 @@ class SentResponse:
                 raise OutputDiffers
             ordered.append(rest.pop(found))
         return ordered + rest
-
-    def _new_text(self, event: EventObject) -> EventObject | None:
-        key, text = _key(event), event["delta"]
-        self._skip_repeated_text(key)
-        if self._position == len(self._units):
-            self._units.append(_Unit(key, [text]))
-            return event
-        unit, is_last = self._units[self._position], self._position == len(self._units) - 1
-        known = unit.text[self._chars : self._chars + len(text)]
-        if unit.key != key or not text.startswith(known):
-            raise OutputDiffers
-        self._chars += len(known)
-        rest = text[len(known) :]
-        if not rest:
-            return None
-        if not is_last:
-            raise OutputDiffers
-        unit.pieces.append(rest)
-        return event if rest == text else {**event, "delta": rest} | ({"logprobs": []} if "logprobs" in event else {})
-
-    def _skip_repeated_text(self, key: str | None = None) -> None:
-        """Go on to the next unit after a text that is repeated completely, unless it may continue."""
-        if self._position < len(self._units):
-            unit = self._units[self._position]
-            is_text = bool(unit.pieces)
-            if is_text and unit.key != key and self._chars == len(unit.text):
-                self._position, self._chars = self._position + 1, 0
-
-    def _new_event(self, event: EventObject) -> EventObject | None:
-        key = _key(event)
-        self._skip_repeated_text()
-        if self._position == len(self._units):
-            self._units.append(_Unit(key))
-            self._position += 1
-            return event
-        if self._units[self._position].key != key:
-            raise OutputDiffers
-        self._position += 1
-        return None
 
     def _with_sent_ids(self, event: EventObject) -> EventObject:
         index = event.get("output_index")
@@ -239,17 +175,6 @@ class SentResponse:
         rest = whole[len(text) :]
         delta = [response_events.arguments_delta(item["id"], index, rest)] if rest else []
         return [*delta, *response_events.close_call(item, index)]
-
-
-def _key(event: EventObject) -> str:
-    """The event without ids; of a delta also without its text."""
-    return json.dumps(_comparable({name: value for name, value in event.items() if name != "delta"}), sort_keys=True)
-
-
-def _comparable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _comparable(part) for name, part in value.items() if name not in _UNCOMPARED}
-    return [_comparable(part) for part in value] if isinstance(value, list) else value
 
 
 def _by_number(key: tuple[str, int]) -> int:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from api.openai.encoding.replay_filter import OutputDiffers
 from api.openai.encoding.sent_completion import SentCompletion
-from api.openai.encoding.sent_response import OutputDiffers
 from api.openai.snapshot import JobSnapshot
 from api.streaming.completions import CompletionEncoder
 from jobs.events import Event
