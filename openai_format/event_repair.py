@@ -185,7 +185,7 @@ def repaired_items(output: list[JsonObject], streamed: list[Item]) -> list[JsonO
     for number, item in enumerate(output):
         own_id = item.get("id") if isinstance(item.get("id"), str) else None
         item_id = streamed[number]["id"] if number < len(streamed) else own_id or _generated_id(item["type"])
-        repaired.append(_with_call_text(item | {"id": item_id}, NO_ARGUMENTS))
+        repaired.append(_with_call_text(_with_valid_content(item) | {"id": item_id}, NO_ARGUMENTS))
     return repaired
 
 
@@ -205,6 +205,14 @@ def _item_type(kind: str) -> str | None:
     """The type of item that an event is about, from the event's type; None if that does not name it."""
     name = kind.removeprefix(_PREFIX).partition(".")[0]
     return next((item for prefix, item in _ITEM_TYPES.items() if name.startswith(prefix)), None)
+
+
+def _with_valid_content(item: JsonObject) -> JsonObject:
+    """A message without the parts that cannot be read."""
+    if item["type"] != "message":
+        return item
+    content = item.get("content")
+    return item | {"content": [part for part in content if is_valid_part(part)] if isinstance(content, list) else []}
 
 
 def _has_valid_content(item: JsonObject) -> bool:

@@ -44,7 +44,8 @@ def _is_index(value: Any) -> bool:
 def _is_output_item(value: Any) -> bool:
     if not (is_valid_item(value) and isinstance(value.get("id"), str)):
         return False
-    return not value.get("content") or all(map(is_valid_part, value["content"]))
+    content = value.get("content") or []
+    return isinstance(content, list) and all(map(is_valid_part, content))
 
 
 _FIELD_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
