@@ -43,6 +43,7 @@ The worker translates them to the DocumentRejected below AttemptError, or to Att
 No message here ever contains a prompt, an answer or a secret: messages are logged and shown.
 """
 
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
@@ -145,13 +146,31 @@ class InternalError(ChatqueueError):
     http_status = 500
 
 
+@dataclass(frozen=True)
+class ProviderError:
+    """The error as the provider reported it. It is for the caller alone, because its message may quote the prompt."""
+
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    message: str | None = field(default=None, repr=False)
+
+
 class AttemptError(ChatqueueError):
     """An attempt has failed. ``code`` may be set per error and names the reason."""
 
     is_retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, code: str | None = None, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after_seconds: float | None = None,
+        provider_error: ProviderError | None = None,
+    ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.provider_error = provider_error  # for the caller alone, never for a log
         if code is not None:
             self.code = code  # type: ignore[misc]  # one class, many of the provider's codes
 

@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         default="auto",
         description="API of the provider: responses, or chat (only /chat/completions). auto: each worker detects it.",
     )
+    provider_streams: bool = Field(
+        default=True,
+        description="Whether answers are requested as streams. A model that refuses to stream is asked for the whole "
+        "answer in any case.",
+    )
     lease_seconds: Seconds = Field(
         default=15, description="Time without a heartbeat after which other workers take over a worker's jobs."
     )

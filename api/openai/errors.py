@@ -1,10 +1,10 @@
 """Errors of /v1. The openai client chooses its exception class by the status."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from api.http.problems import JobFailedError
-from jobs.errors import ChatqueueError, InvalidRequest, NotFound
+from api.http.problems import JobFailedError, OpenAIError, openai_type
+from jobs.errors import ChatqueueError, InvalidRequest, NotFound, ProviderError
 from jobs.results import JobError
 
 _STATUS: Final = {
@@ -48,6 +48,18 @@ class OpenAIJobFailedError(JobFailedError):
     def __init__(self, job_id: str, error: JobError) -> None:
         super().__init__(job_id, error)
         self.http_status = _STATUS.get(error.code, HTTPStatus.BAD_GATEWAY)  # type: ignore[misc]  # one class, many
+        self.openai_error = OpenAIError(**openai_error(error, openai_type(self.http_status)))
+
+
+def openai_error(error: JobError, default_type: str = "server_error") -> dict[str, Any]:
+    """The error in OpenAI's format: as the provider reported it, else our own."""
+    provider = error.provider or ProviderError()
+    return {
+        "message": provider.message or error.message,
+        "type": provider.type or default_type,
+        "param": provider.param,
+        "code": provider.code or error.code,
+    }
 
 
 def cancelled_error(job_id: str) -> OpenAIJobFailedError:

@@ -17,6 +17,7 @@ from api.openai.encoding.items import stream_options
 from api.openai.encoding.replay_filter import OutputDiffers
 from api.openai.encoding.response_events import RESTARTED
 from api.openai.encoding.sent_completion import SentCompletion, choice_extras, ending_choice
+from api.openai.errors import openai_error
 from api.openai.snapshot import JobSnapshot, snapshot_of
 from api.streaming.sse import frame, json_frame
 from jobs.events import Event
@@ -92,7 +93,7 @@ class CompletionEncoder:
 
     def fail(self, error: JobError) -> bytes:
         self.is_finished = True
-        return json_frame({"error": {"type": "server_error", "param": None, **error.model_dump()}})
+        return json_frame({"error": openai_error(error)})
 
     def shutdown(self) -> bytes:
         return self.fail(_STOPPED)

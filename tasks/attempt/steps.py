@@ -170,9 +170,10 @@ async def _write_failure(services: AttemptServices, context: Context, error: Att
         random.random(),  # noqa: S311  # spreads retries
     )
     if not isinstance(decision, GiveUp):
-        job_error = JobError(code=error.code, message=error.message)
+        job_error = JobError(code=error.code, message=error.message, provider=error.provider_error)
         return await _release(services, context, job_error, decision.wait_seconds, "failures")
-    job_error = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
+    message = "; ".join(filter(None, (error.message, decision.reason)))
+    job_error = JobError(code=error.code, message=message, provider=error.provider_error)
     if on_failed := HANDLERS[context.request.kind].on_failed:
         await on_failed(context, job_error)
     partial = await context.build_partial() if context.build_partial and context.writer.text else None

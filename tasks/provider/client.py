@@ -5,10 +5,10 @@ which cost more CPU than the rest of a call. The SDK's retries are off: tasks/re
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import aiohttp
 import httpx2
@@ -23,9 +23,10 @@ from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
 from tasks.provider.answer_stream import AnswerStream
 from tasks.provider.connection_watch import fail_when_closed
-from tasks.provider.errors import lacks_endpoint, protocol_error, translate_errors
+from tasks.provider.errors import lacks_endpoint, protocol_error, refuses_stream, translate_errors
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, response_call
+from tasks.provider.support import ProviderSupport
 from tasks.provider.timeouts import Timeouts
 
 _LIST_MODELS_SECONDS: Final = 10.0
@@ -37,7 +38,7 @@ class Provider:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._api_format: Literal["auto", "responses", "chat"] = settings.provider_api
+        self._support = ProviderSupport(settings.provider_api, streams=settings.provider_streams)
         connections = settings.worker_concurrency + _SPARE_CONNECTIONS
         self._client = AsyncOpenAI(
             api_key=settings.provider_api_key.get_secret_value(),
@@ -61,7 +62,7 @@ class Provider:
         with translate_errors(timeouts), _ignore_errors_after_end(answer_stream):
             async with (
                 asyncio.timeout_at(min(end, loop.time() + timeouts.first_token)) as idle_timer,
-                self._open_stream(request, answer_stream) as response,
+                self._open_stream(request, answer_stream, lambda: idle_timer.reschedule(end)) as response,
             ):
                 async for chunk in response.aiter_bytes():
                     for delta in answer_stream.deltas(chunk):
@@ -73,50 +74,72 @@ class Provider:
             yield delta
 
     @asynccontextmanager
-    async def _open_stream(self, request: Conversation, answer_stream: AnswerStream) -> AsyncIterator[httpx2.Response]:
-        """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
-        stream, answer_stream.parser = await self._start_call(request)
+    async def _open_stream(
+        self, request: Conversation, answer_stream: AnswerStream, on_whole: Callable[[], None]
+    ) -> AsyncIterator[httpx2.Response]:
+        """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends.
+
+        ``on_whole`` is called before a call that is not streamed: its first byte comes when the answer is complete.
+        """
+        stream, answer_stream.parser = await self._start_call(request, on_whole)
         async with stream:
             with fail_when_closed(stream.response):
                 yield stream.response
 
-    async def _start_call(self, request: Conversation) -> tuple[AsyncStream[object], StreamParser]:
+    async def _start_call(
+        self, request: Conversation, on_whole: Callable[[], None]
+    ) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
 
         The first call determines whether the provider has /responses.
         """
-        if not isinstance(request, ResponseTask) or self._api_format == "chat":
-            return await self._send(completion_call(request, self._settings))
+        if not isinstance(request, ResponseTask) or self._support.api_format == "chat":
+            return await self._send(completion_call(request, self._settings), on_whole)
         try:
-            started = await self._send(response_call(request, self._settings))
+            started = await self._send(response_call(request, self._settings), on_whole)
         except APIStatusError as error:
-            if self._api_format == "responses" or not lacks_endpoint(error):
+            if not (self._support.may_fall_back and lacks_endpoint(error)):
                 raise
-            return await self._fall_back_to_chat(request)
-        self._api_format = "responses"
+            return await self._fall_back_to_chat(request, on_whole)
+        self._support.found_format("responses")
         return started
 
-    async def _fall_back_to_chat(self, request: ResponseTask) -> tuple[AsyncStream[object], StreamParser]:
+    async def _fall_back_to_chat(
+        self, request: ResponseTask, on_whole: Callable[[], None]
+    ) -> tuple[AsyncStream[object], StreamParser]:
         """Call /chat/completions; if the provider answers or refuses it there, later calls skip /responses.
 
         A refusal is enough, because another call to /responses can be costly: some proxies take a model out of
         service for a while after a 404.
         """
         try:
-            started = await self._send(completion_call(request, self._settings))
+            started = await self._send(completion_call(request, self._settings), on_whole)
         except APIStatusError as error:
             if not lacks_endpoint(error) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._api_format = "chat"
+                self._support.found_format("chat")
             raise
-        self._api_format = "chat"
+        self._support.found_format("chat")
         return started
 
-    async def _send(self, call: ProviderCall) -> tuple[AsyncStream[object], StreamParser]:
-        """Send a call; its response, not yet read, and the parser for it."""
-        stream = await self._client.post(
+    async def _send(self, call: ProviderCall, on_whole: Callable[[], None]) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call; its response, not yet read, and the parser for it.
+
+        A provider that refuses to stream is asked for the whole answer.
+        """
+        if self._support.streams(call.model):
+            try:
+                return await self._post(call), call.parser
+            except APIStatusError as error:
+                if not refuses_stream(error):
+                    raise
+            self._support.found_unstreamed(call.model)
+        on_whole()
+        return await self._post(call.unstreamed()), call.parser
+
+    async def _post(self, call: ProviderCall) -> AsyncStream[object]:
+        return await self._client.post(
             call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
         )
-        return stream, call.parser
 
     async def embed(self, request: EmbeddingsTask, timeouts: Timeouts) -> EmbeddingsAnswer:
         """Turn texts into vectors, in order. Raises what ``chat`` raises."""

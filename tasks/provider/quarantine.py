@@ -24,7 +24,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from jobs import errors
-from jobs.errors import AttemptCrashed, AttemptError, WorkerLost
+from jobs.errors import AttemptCrashed, AttemptError, ProviderError, WorkerLost
 from jobs.kinds import JOB_REQUEST
 from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
@@ -123,7 +123,9 @@ async def _exchange_lines(
 
 
 def _parse_error(error_fields: dict[str, Any]) -> AttemptError:
-    return _ERROR_CLASSES[error_fields.pop("kind")](**error_fields)
+    provider_error = error_fields.pop("provider_error")
+    provider = ProviderError(**provider_error) if provider_error else None
+    return _ERROR_CLASSES[error_fields.pop("kind")](**error_fields, provider_error=provider)
 
 
 def main() -> None:
@@ -160,8 +162,10 @@ async def _call(request: JobRequest, timeouts: Timeouts, output: Any) -> None:
                 async for delta in deltas:
                     print(json.dumps(_as_line(delta)), file=output)
     except AttemptError as error:
-        error_fields = {"kind": type(error).__name__, "message": error.message, "code": error.code}
-        print(json.dumps({"error": error_fields | {"retry_after_seconds": error.retry_after_seconds}}), file=output)
+        provider_error = asdict(error.provider_error) if error.provider_error else None
+        error_fields: dict[str, Any] = {"kind": type(error).__name__, "message": error.message, "code": error.code}
+        error_fields |= {"retry_after_seconds": error.retry_after_seconds, "provider_error": provider_error}
+        print(json.dumps({"error": error_fields}), file=output)
     else:
         print(json.dumps({"ended": True}), file=output)
     finally:

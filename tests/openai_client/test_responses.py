@@ -313,6 +313,23 @@ def test_a_restarted_attempt_leaves_the_stream_valid(client):
 
     added = [event for event in events if event.type == "response.output_item.added"]
     done = [event for event in events if event.type == "response.output_item.done"]
+    assert [event.output_index for event in added] == [event.output_index for event in done] == [0]
+    assert [event.item.status for event in done] == ["completed"]
+    assert [item.id for item in final.output] == [added[0].item.id]
+    deltas = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert final.output_text == deltas == " ".join(f"w{number}" for number in range(12))
+
+
+def test_a_client_can_ask_for_the_output_of_restarted_attempts(client):
+    """Each attempt then has an item of its own, and only the text of the last one counts."""
+    prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
+    options = {"extra_body": {"stream_options": {"include_restarts": True}}}
+    with client.responses.stream(model="m", input=prompt, **options) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+
+    added = [event for event in events if event.type == "response.output_item.added"]
+    done = [event for event in events if event.type == "response.output_item.done"]
     assert [event.output_index for event in added] == [event.output_index for event in done] == [0, 1]
     assert len({event.item.id for event in added}) == 2
     assert [event.item.status for event in done] == ["incomplete", "completed"]

@@ -106,7 +106,10 @@ def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
 
 
 def _error(error: JobError) -> JsonObject:
-    """The error with OpenAI's equivalent code, or `server_error`. Our code is in the message."""
+    """The provider's error; else ours with OpenAI's equivalent code, or `server_error`, and our code in the message."""
+    if error.provider and error.provider.message:
+        code = error.provider.code or _ERROR_CODES.get(error.code, "server_error")
+        return {"code": code, "message": error.provider.message}
     return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
 
 

@@ -84,7 +84,7 @@ class ResponseEventBuilder:
 
     def fail(self, error: JobError) -> list[EventObject]:
         """The events for a reader whose job was deleted, or whose log cannot be read."""
-        return self._number([{"type": "error", **error.model_dump(), "param": None}])
+        return self._number([{"type": "error", "code": error.code, "message": error.message, "param": None}])
 
     def _number(self, unnumbered: Iterable[EventObject]) -> list[EventObject]:
         return [self._numbering.number(event) for event in unnumbered]
@@ -132,7 +132,7 @@ class ResponseEventBuilder:
 
     def _begin_again(self) -> Iterator[EventObject]:
         """End the stream, and begin another one."""
-        failed = self._response(State.FAILED) | {"error": RESTARTED.model_dump()}
+        failed = self._response(State.FAILED) | {"error": {"code": RESTARTED.code, "message": RESTARTED.message}}
         yield response_events.response_event("failed", failed)
         self._sent = SentResponse()
         for kind, state in (("created", State.QUEUED), ("in_progress", State.IN_PROGRESS)):

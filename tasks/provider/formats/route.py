@@ -1,8 +1,9 @@
 """Chooses the provider call for a request: path, body and parser."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from jobs.errors import InternalError, ProviderRejected
 from jobs.kinds.base import Conversation
@@ -22,6 +23,7 @@ from tasks.provider.formats.delta import StreamParser
 from tasks.provider.formats.response import ResponseParser
 
 _REJECTED_CODE: Final = "provider_rejected_request"
+_STORING_HOSTS: Final = ("openai.com", "openai.azure.com")
 _NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 
 
@@ -33,13 +35,32 @@ class ProviderCall:
     body: JsonObject = field(repr=False)
     parser: StreamParser
 
+    @property
+    def model(self) -> str:
+        return str(self.body["model"])
+
+    def unstreamed(self) -> "ProviderCall":
+        """The same call for the whole answer at once."""
+        body = {name: value for name, value in self.body.items() if name not in ("stream", "stream_options")}
+        return replace(self, body=body)
+
 
 def completion_call(request: Conversation, settings: Settings) -> ProviderCall:
     """Any conversation as a chat completion, which every provider supports. Raises ProviderRejected."""
     body, parser = _chat_body_and_parser(request, settings.max_answer_chars)
     options = {**(body.get("stream_options") or {}), "include_usage": True}
     own_fields = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
+    body = {name: value for name, value in body.items() if name != "store"} | _store_field(settings)
     return ProviderCall("/chat/completions", body | own_fields, parser)
+
+
+def _store_field(settings: Settings) -> JsonObject:
+    """``store`` is about this server, not about the provider.
+
+    OpenAI may store completions unless told otherwise. Some other providers reject the field.
+    """
+    host = str(urlsplit(settings.provider_base_url).hostname)
+    return {"store": False} if host.endswith(_STORING_HOSTS) else {}
 
 
 def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonObject, StreamParser]:

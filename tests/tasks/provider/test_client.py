@@ -185,7 +185,7 @@ def test_a_provider_without_responses_is_called_there_only_once(model_url):
     async def work(provider):
         paths = []
         send = provider._send
-        provider._send = lambda call: (paths.append(call.path), send(call))[1]
+        provider._send = lambda call, on_whole: (paths.append(call.path), send(call, on_whole))[1]
         return [await _text(provider), await _text(provider)], paths
 
     assert run_with_provider(model_url, work) == (
@@ -208,6 +208,6 @@ def test_a_rejection_after_the_fallback_decides_the_format_and_a_server_error_do
         request = ResponseTask(kind="response", body={"input": f"[[offline status={status}]]"})
         with pytest.raises((ProviderRetryable, ProviderRejected)):
             await _text(provider, request)
-        return provider._api_format
+        return provider._support.api_format
 
     assert run_with_provider(model_url, work) == api_format

@@ -68,3 +68,22 @@ def test_a_rejection_quotes_only_names_from_a_request():
         completion_call(ResponseTask(kind="response", body={"input": [{"type": "Canary 4711"}]}), SETTINGS)
 
     assert "Canary" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("base_url", "stored"),
+    [
+        ("https://api.openai.com/v1", False),
+        ("https://eu.api.openai.com/v1", False),
+        ("https://x.openai.azure.com/openai/v1", False),
+        ("http://127.0.0.1:8080/v1", None),
+        ("https://notopenai.com.example/v1", None),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, {"store": True}, {"store": False}])
+def test_a_provider_stores_no_chat_completion(base_url, stored, asked):
+    """OpenAI is told so, whatever the caller asks for here. Other providers might reject the parameter."""
+    settings = Settings(OPENAI_BASE_URL=base_url)
+    call = completion_call(CompletionTask(kind="completion", body={"messages": [], **asked}), settings)
+
+    assert call.body.get("store") is stored
