@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         default=590,
         description="How long a /v1 call that is neither streamed nor in the background waits before it gets 504.",
     )
+    response_hold_seconds: Annotated[float, Field(ge=0, le=15)] = Field(
+        default=0.2,
+        description="How long the stream of a /v1 response that is not in the background waits for its first output. "
+        "An error in that time gets its own HTTP status; a later one is the event response.failed.",
+    )
     resend_window_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=1_800,
         description="How long a retry by the openai client finds the job of its first attempt. 0: never.",

@@ -58,7 +58,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     submission = submit(task, "resp", headers.key, is_background=task.background, load_history=_history_loader(task))
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
-        return stream_events(submission, ResponseEncoder(snapshot))
+        return stream_events(submission, ResponseEncoder(snapshot), services().settings.response_hold_seconds)
     if task.background:
         is_final = snapshot.record.is_final
         return track_delivery(

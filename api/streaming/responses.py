@@ -9,6 +9,7 @@ from api.openai.snapshot import JobSnapshot, snapshot_of
 from api.streaming.encoder import ServerShutdown
 from api.streaming.sse import json_frame
 from jobs.events import Event
+from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
 from openai_format.types import EventObject
@@ -29,7 +30,10 @@ class ResponseEncoder:
     def __init__(self, snapshot: JobSnapshot, after: int | None = None) -> None:
         self._request, record = snapshot.request, snapshot.record
         self._events = ResponseEventBuilder(
-            record.job_id, lambda state: pending_response(snapshot, state), stream_options(self._request)
+            record.job_id,
+            lambda state: pending_response(snapshot, state),
+            stream_options(self._request),
+            is_background=not isinstance(self._request, ResponseTask) or self._request.background,
         )
         self._after = _FROM_THE_START if after is None else after
         may_have_restarted = after is None and record.attempts > 1

@@ -37,11 +37,17 @@ class ResponseEventBuilder:
     """Translates one log from its beginning. ``response`` returns the response object for a state that is not final."""
 
     def __init__(
-        self, job_id: str, response: Callable[[State], JsonObject], options: StreamOptions = _DEFAULT_OPTIONS
+        self,
+        job_id: str,
+        response: Callable[[State], JsonObject],
+        options: StreamOptions = _DEFAULT_OPTIONS,
+        *,
+        is_background: bool = True,
     ) -> None:
         self._job_id = job_id
         self._response = response
         self._options = options
+        self._is_background = is_background
         self._numbering = response_events.EventNumbering()
         self._sent = SentResponse()
         self._attempt = AttemptEvents(message_id(job_id, FIRST_LOG_START))
@@ -51,11 +57,12 @@ class ResponseEventBuilder:
         self._is_held = False  # the latest attempt's output is sent when the answer is complete
 
     def start(self) -> list[EventObject]:
-        """The events before the first entry of the log."""
-        queued = self._response(State.QUEUED)
-        return self._number(
-            [response_events.response_event("created", queued), response_events.response_event("queued", queued)]
-        )
+        """The events before the first entry of the log. A response in the foreground is never shown as queued."""
+        state = State.QUEUED if self._is_background else State.IN_PROGRESS
+        return self._number(self._opening(("created", state), (state.value, state)))
+
+    def _opening(self, *events: tuple[str, State]) -> Iterator[EventObject]:
+        return (response_events.response_event(kind, self._response(state)) for kind, state in events)
 
     def translate(self, event: Event) -> list[EventObject]:
         """The events for one entry of the log that is not the final one."""
@@ -100,7 +107,7 @@ class ResponseEventBuilder:
         self._repeated.clear()
         self._is_held = False
         self._attempts += 1
-        if self._attempts == 1:
+        if self._attempts == 1 and self._is_background:
             yield response_events.response_event("in_progress", self._response(State.IN_PROGRESS))
 
     def _send_all(self, events: Iterable[EventObject]) -> Iterator[EventObject]:
@@ -135,8 +142,7 @@ class ResponseEventBuilder:
         failed = self._response(State.FAILED) | {"error": {"code": RESTARTED.code, "message": RESTARTED.message}}
         yield response_events.response_event("failed", failed)
         self._sent = SentResponse()
-        for kind, state in (("created", State.QUEUED), ("in_progress", State.IN_PROGRESS)):
-            yield response_events.response_event(kind, self._response(state))
+        yield from self._opening(("created", State.IN_PROGRESS), ("in_progress", State.IN_PROGRESS))
 
     def _end(self, response: JsonObject) -> Iterator[EventObject]:
         try:
