@@ -11,6 +11,7 @@ no public counterpart, so pyproject.toml limits flask-smorest to the minor versi
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +31,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected
 
 from api.http import problems
+from api.http.content_encoding import decoded_body
 from api.http.validation import InvalidFields, check_depth, from_validation_error
 from jobs.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 
@@ -106,9 +108,7 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
         if not is_json(req.mimetype):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
-        if req.content_encoding is not None:
-            raise UnsupportedMediaType("the body must be sent uncompressed, without Content-Encoding")
-        return _read_body(req)
+        return decoded_body(_read_body(req), req.content_encoding, req.max_content_length or sys.maxsize)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
         return _single_values(req.args)

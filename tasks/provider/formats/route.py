@@ -24,6 +24,8 @@ from tasks.provider.formats.response import ResponseParser
 
 _REJECTED_CODE: Final = "provider_rejected_request"
 _STORING_HOSTS: Final = ("openai.com", "openai.azure.com")
+_ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
+_REASONING_MODEL: Final = re.compile(r"(.*/)?(o[0-9]|gpt-5|gpt-oss|codex)(?!.*-chat)")
 _NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 
 
@@ -98,10 +100,23 @@ def _unsupported(part: str) -> ProviderRejected:
     )
 
 
+def _reasoning_field(request: ResponseTask, model: str) -> JsonObject:
+    """Asks for the reasoning in a form that a follow-up request can send back, because the provider stores nothing.
+
+    OpenAI rejects this for a model that does not reason.
+    """
+    include = request.body.get("include") or []
+    is_reasoning = request.body.get("reasoning") is not None or _REASONING_MODEL.match(model) is not None
+    if not (request.store and is_reasoning and isinstance(include, list)) or _ENCRYPTED_REASONING in include:
+        return {}
+    return {"include": [*include, _ENCRYPTED_REASONING]}
+
+
 def response_call(request: ResponseTask, settings: Settings) -> ProviderCall:
     """The request unchanged, with the previous items before its input. The provider is asked to store nothing."""
     new_input = request.body.get("input")
     full_input = [*request.previous_items, *input_items(new_input)] if request.previous_items else new_input
-    own_fields = {"model": request.model or settings.chat_model, "stream": True, "store": False}
+    model = request.model or settings.chat_model
+    own_fields = {"model": model, "stream": True, "store": False} | _reasoning_field(request, model)
     body = request.body | ({} if full_input is None else {"input": full_input}) | own_fields
     return ProviderCall("/responses", body, ResponseParser(settings.max_answer_chars))
