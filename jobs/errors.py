@@ -15,7 +15,8 @@
     ├── NotFound                     404 not_found
     │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
     │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
-    │   └── ModelNotFound            404 model_not_found        (api.openai.errors)
+    │   ├── ModelNotFound            404 model_not_found        (api.openai.errors)
+    │   └── ItemNotFound             404 item_not_found         (api.openai.errors)
     ├── MethodNotAllowed             405 method_not_allowed
     ├── NotAcceptable                406 not_acceptable
     ├── BodyTooLarge                 413 body_too_large

@@ -1,12 +1,14 @@
 """Errors of /v1. The openai client chooses its exception class by the status."""
 
+import re
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from api.http.problems import JobFailedError, OpenAIError, openai_type
 from jobs.errors import ChatqueueError, InvalidRequest, NotFound, ProviderError
 from jobs.results import JobError
 
+_ITEM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _STATUS: Final = {
     "provider_rejected_request": HTTPStatus.BAD_REQUEST,
     "provider_not_found": HTTPStatus.NOT_FOUND,
@@ -33,6 +35,17 @@ class ConversationTooLong(BadParameter):
 
 class ModelNotFound(NotFound):
     code = "model_not_found"
+
+
+class ItemNotFound(NotFound):
+    """A request refers to an item of a response that has expired, was not stored or was deleted."""
+
+    code = "item_not_found"
+
+    @classmethod
+    def of(cls, item_id: str) -> Self:
+        shown = item_id if _ITEM_ID.fullmatch(item_id) else "of that id"
+        return cls(f"item {shown} not found: its response has expired, was not stored or was deleted", param="input")
 
 
 class StillRunning(ChatqueueError):

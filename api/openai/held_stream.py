@@ -5,6 +5,7 @@ A foreground stream is therefore held back until there is output, so that an ear
 A stream never ends cleanly before a final event or an error: the client would take it for a complete one.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from flask import Response
@@ -16,7 +17,12 @@ from api.streaming.encoder import EventEncoder
 from api.streaming.engine import JobStream, has_output
 
 
-def stream_events(submission: Submission, encoder: EventEncoder, hold_seconds: float | None = None) -> Response:
+def stream_events(
+    submission: Submission,
+    encoder: EventEncoder,
+    hold_seconds: float | None = None,
+    on_end: Callable[[], None] | None = None,
+) -> Response:
     """Stream all events of the job until it is final. A foreground stream begins after ``hold_seconds`` at the latest.
 
     Raises JobNotFound and StoreUnavailable. To a client in the foreground it also raises OpenAIJobFailedError for a job
@@ -26,6 +32,7 @@ def stream_events(submission: Submission, encoder: EventEncoder, hold_seconds: f
         submission.record,
         encoder,
         on_disconnect=submission.on_disconnect,
+        on_end=on_end,
         on_first_bytes=submission.mark_answered,  # an openai client never resends a call whose first byte it has
     )
     with ExitStack() as cleanup:

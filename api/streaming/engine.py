@@ -49,8 +49,8 @@ class JobStream:
     """One reader's stream of a job's events with numbers above ``after``.
 
     Call ``first_events`` or ``hold_until_output`` first, then ``respond`` or ``close``. After the first call, it waits
-    through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, and
-    ``on_first_bytes`` once the first bytes have been sent.
+    through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, ``on_first_bytes``
+    once the first bytes have been sent, and ``on_end`` before the last ones.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class JobStream:
         after: int = FROM_THE_START,
         on_disconnect: Callable[[], None] | None = None,
         on_first_bytes: Callable[[], None] | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self._services = services()
         self._record = record
         self._encoder = encoder
         self._on_disconnect = on_disconnect
         self._on_first_bytes = on_first_bytes
+        self._on_end = on_end
         self._check_disconnect = disconnect_check()
         self._held_until: float | None = None
         self._batches = follow(
@@ -177,7 +179,12 @@ class JobStream:
 
     def _finish(self) -> bytes:
         view = self._final_view()
-        return self._encoder.fail(_DELETED) if view is None else self._encoder.finish(view)
+        if view is None:
+            return self._encoder.fail(_DELETED)
+        last = self._encoder.finish(view)
+        if self._on_end is not None:
+            self._on_end()
+        return last
 
     def _fail(self, error: Exception) -> bytes:
         """Logs only the type and place of the error: its message may contain part of the answer."""

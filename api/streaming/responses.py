@@ -12,7 +12,7 @@ from jobs.events import Event
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
-from openai_format.types import EventObject
+from openai_format.types import EventObject, JsonObject
 
 _FROM_THE_START: Final = -1
 
@@ -39,6 +39,7 @@ class ResponseEncoder:
         may_have_restarted = after is None and record.attempts > 1
         self._log_length = (record.log_length or 0) if may_have_restarted else 0  # when this reader came
         self._held: list[EventObject] = []  # the latest stream, until this reader has caught up with the log
+        self.final_response: JsonObject | None = None  # the one of the last event
         self.is_finished = False
 
     def start(self, _record: JobRecord) -> bytes:
@@ -58,7 +59,9 @@ class ResponseEncoder:
         snapshot = snapshot_of(view, self._request)
         if snapshot.lost_answer:
             return self._end(self._events.fail(snapshot.lost_answer))
-        return self._end(self._events.finish(response_object(snapshot)))
+        events = self._events.finish(response_object(snapshot))
+        self.final_response = events[-1]["response"]
+        return self._end(events)
 
     def fail(self, error: JobError) -> bytes:
         return self._end(self._events.fail(error))

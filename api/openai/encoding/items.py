@@ -107,10 +107,10 @@ def _with_id(item: JsonObject, item_id: str) -> JsonObject:
 
 def to_previous_items(snapshot: JobSnapshot) -> list[JsonObject]:
     """The items that a follow-up request must send before its own input."""
-    return [*input_items(snapshot), *filter(None, map(_to_input_item, output(snapshot)))]
+    return [*input_items(snapshot), *filter(None, map(to_input_item, output(snapshot)))]
 
 
-def _to_input_item(item: Item) -> JsonObject | None:
+def to_input_item(item: Item) -> JsonObject | None:
     """An output item in the form of an input item. None for a reasoning item without content, which has no use."""
     if item["type"] == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
         return None
