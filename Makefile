@@ -9,7 +9,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 BENCH_VENV := bench/.venv
 BENCH := $(BENCH_VENV)/.bench
-CLIENTS := $(patsubst %,tests/clients/.venv-%/.ready,openai-2025 langchain litellm)
+CLIENTS := $(patsubst tests/clients/requirements-%.txt,tests/clients/.venv-%/.ready,$(wildcard tests/clients/requirements-*.txt))
 NODE_CLIENT := $(if $(shell command -v npm 2> /dev/null),tests/clients/node_modules/.ready)
 # The files pin everything, so nothing is left to resolve; a resolver would look at newer versions, which have no hash here.
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
@@ -32,7 +32,7 @@ test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, 
 test-fast: $(DEV)  ## Run the tests that are quick and start no web process and no worker; ARGS="..." goes to pytest
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not slow" $(ARGS)
 
-clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, LangChain, LiteLLM
+clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, LangChain, LiteLLM, llama.cpp's server
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
 
 chaos: $(DEV)  ## Inject every fault and print one table; ARGS="--only kill --seed 2"
@@ -65,7 +65,7 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows in requireme
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
-	for client in openai-2025 langchain litellm; do \
+	for client in openai-2025 langchain litellm llama; do \
 		$(COMPILE) --group client-$$client --output-file tests/clients/requirements-$$client.txt || exit; done
 	! command -v npm > /dev/null || (cd tests/clients && for package in openai zod; do \
 		npm pkg set "dependencies.$$package=$$(npm view $$package version)" || exit; done)

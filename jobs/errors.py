@@ -18,7 +18,8 @@
     ├── NotFound                     404 not_found
     │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
     │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
-    │   └── ModelNotFound            404 model_not_found        the server or its provider does not list the model
+    │   ├── ModelNotFound            404 model_not_found        the server or its provider does not list the model
+    │   └── ItemNotFound             404 item_not_found         (api.openai.errors)
     ├── MethodNotAllowed             405 method_not_allowed
     ├── NotAcceptable                406 not_acceptable
     ├── BodyTimeout                  408 body_timeout           the body did not arrive in time
@@ -50,6 +51,7 @@ The worker translates them to the DocumentRejected below AttemptError, or to Att
 No message here ever contains a prompt, an answer or a secret: messages are logged and shown.
 """
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -201,6 +203,16 @@ class ProviderFault(StrEnum):
     DENIED = "denied"  # it rejects the key or lacks the model: waiting does not help
 
 
+@dataclass(frozen=True)
+class ProviderError:
+    """The error as the provider reported it. It is for the caller alone, because its message may quote the prompt."""
+
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    message: str | None = field(default=None, repr=False)
+
+
 class AttemptError(ChatqueueError):
     """An attempt has failed. ``code`` may be set per error and names the reason.
 
@@ -216,9 +228,11 @@ class AttemptError(ChatqueueError):
         code: str | None = None,
         retry_after_seconds: float | None = None,
         fault: ProviderFault | None = None,
+        provider_error: ProviderError | None = None,
     ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.fault = fault
+        self.provider_error = provider_error  # for the caller alone, never for a log
         if code is not None:
             self.code = code  # type: ignore[misc]  # one class, many of the provider's codes
 

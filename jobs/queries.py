@@ -52,6 +52,16 @@ def outcome(job_id: str) -> Command[Outcome]:
     )
 
 
+def place_of_item(tenant: str, item_id: str) -> Command[tuple[str, int] | None]:
+    """The job and the position of the output item with this id; None if it is unknown."""
+
+    def read(stored: bytes | None) -> tuple[str, int] | None:
+        job_id, _, position = (stored or b"").decode().rpartition(" ")
+        return (job_id, int(position)) if job_id else None
+
+    return plain_command("GET", keys.item(tenant, item_id), read=read)
+
+
 def request(job_id: str) -> Command[JobRequest | None]:
     """The request of a job; None when the job has expired. Reading the reply raises RequestUnreadable."""
     return plain_command(

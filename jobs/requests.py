@@ -26,6 +26,13 @@ class RequestModel(FrozenModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
+class StreamOptions(FrozenModel):
+    """What a stream under /v1 contains beside the answer. Both are extensions of OpenAI's `stream_options`."""
+
+    include_arguments: bool = False  # the arguments of calls as they arrive, until an attempt fails
+    include_restarts: bool = False  # the items of attempts that ended without an answer
+
+
 def _validate_text(text: str, info: ValidationInfo) -> str:
     """The length limit is only in the validation context: a stored request stays readable when the limit is lowered."""
     if not _NON_BLANK.search(text):

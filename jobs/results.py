@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from jobs.base import FrozenModel
+from jobs.errors import ProviderError
 
 
 class Usage(FrozenModel):
@@ -52,7 +53,10 @@ class Citation(FrozenModel):
 
 
 class JobError(FrozenModel):
-    """Why a job failed. Contains no prompt, answer or secret."""
+    """Why a job failed. Only ``provider`` may contain a part of the prompt."""
 
     code: str
     message: str
+    provider: ProviderError | None = Field(
+        default=None, description="The provider's own error, if the provider reported one."
+    )

@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         default=590,
         description="How long a /v1 call that is neither streamed nor in the background waits before it gets 504.",
     )
+    response_hold_seconds: Annotated[float, Field(ge=0, le=15)] = Field(
+        default=0.2,
+        description="How long the stream of a /v1 response that is not in the background waits for its first output. "
+        "An error in that time gets its own HTTP status; a later one is the event response.failed.",
+    )
     resend_window_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
         default=1_800,
         description="How long a retry by the openai client finds the job of its first attempt. 0: never.",
@@ -166,6 +171,11 @@ class Settings(BaseSettings):
         default="reserved",
         description="How the provider counts tokens: `reserved` (input and maximum output, when it accepts a call), or "
         "`used` (what a call has used, when it ends).",
+    )
+    provider_streams: bool = Field(
+        default=True,
+        description="Whether answers are requested as streams. A model that refuses to stream is asked for the whole "
+        "answer in any case.",
     )
     lease_seconds: Seconds = Field(
         default=15, description="Time without a heartbeat after which other workers take over a worker's jobs."
@@ -306,6 +316,7 @@ class Settings(BaseSettings):
         provider = ProviderConfig.model_construct(  # validated already
             base_url=self.openai_base_url or (offline_url if self.has_offline_model else OPENAI_URL),
             speaks=self.provider_api,
+            streams=self.provider_streams,
             requests_per_minute=self.provider_requests_per_minute,
             tokens_per_minute=self.provider_tokens_per_minute,
             concurrency=self.provider_concurrency,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from openai_format import response_events
-from openai_format.function_calls import call_index, is_complete
+from openai_format.function_calls import NO_ARGUMENTS, arguments_text, call_index, is_complete
 from openai_format.items import function_call_item, new_id, part_of, text_item
 from openai_format.messages import reasoning_of
 from openai_format.text import SurrogateJoiner, TextBudget, read_content, read_text
@@ -111,7 +111,7 @@ class FunctionCallItem:
         self._index = fragment.get("index") if self._index is None else self._index
         self._call_id = self._call_id or read_text(fragment.get("id")) or ""
         self.name = self.name or read_text(function.get("name")) or ""
-        arguments = self._budget.take(self._joiner.join(read_text(function.get("arguments")) or ""))
+        arguments = self._budget.take(self._joiner.join(arguments_text(function.get("arguments"))))
         self.arguments += arguments
         return arguments
 
@@ -124,10 +124,14 @@ class FunctionCallItem:
             yield self.arguments_delta(self.arguments)
 
     def close(self) -> Iterator[EventObject]:
+        if self.status == "completed" and not self.arguments:
+            yield self.arguments_delta(NO_ARGUMENTS)
         yield from response_events.close_call(self.item(), self.output_index)
 
     def item(self) -> Item:
         arguments = "" if self.status == "in_progress" else self.arguments
+        if self.status == "completed":
+            arguments = arguments or NO_ARGUMENTS
         return function_call_item(self._id, self._call_id or self._id, self.name, arguments, self.status)
 
 
@@ -159,6 +163,8 @@ class ChunkConverter:
             yield from self._add_text("refusal", self._joiners["refusal"].join(refusal), logprobs)
         for fragment in delta.get("tool_calls") or ():
             yield from self._add_fragment(fragment)
+        if function := delta.get("function_call"):  # the older form of a call, without index and id
+            yield from self._add_fragment({"index": 0, "function": function})
 
     def flush(self) -> Iterator[EventObject]:
         """The rest of each text that ended with half a surrogate pair."""

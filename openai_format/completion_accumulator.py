@@ -1,11 +1,12 @@
 """Accumulates the chunks of a chat completion to the object that a call without streaming returns."""
 
-import uuid
+from collections import defaultdict
+from functools import partial
 from typing import Any, Final
 
 from openai_format.completions import assistant_message, choice
-from openai_format.function_calls import call_index
-from openai_format.text import TextBudget
+from openai_format.function_calls import NO_ARGUMENTS, CallMender, call_index
+from openai_format.text import SurrogateJoiner, TextBudget
 from openai_format.types import JsonObject
 
 # Texts that grow with each delta. Any other text is complete in each chunk that contains it.
@@ -13,16 +14,24 @@ _APPENDED_FIELDS: Final = frozenset(
     {"content", "refusal", "reasoning", "reasoning_content", "arguments", "input", "text", "thinking", "summary"}
     | {"signature", "data", "transcript"}
 )
+_REPAIRED_FIELDS: Final = frozenset({"content", "refusal", "reasoning", "reasoning_content"})  # texts of a delta
+_CUT_REASONS: Final = frozenset({"length", "content_filter"})
 _TEXT_PARTS: Final = frozenset({"text", "thinking"})
 
 
 class CompletionAccumulator:
-    """Accumulates one completion. Text beyond the budget is cut off, here and in the chunks passed to `add`."""
+    """Accumulates one completion with ``choices`` choices.
 
-    def __init__(self, budget: TextBudget) -> None:
+    Text beyond the budget is cut off, here and in the chunks passed to `add`.
+    """
+
+    def __init__(self, budget: TextBudget, choices: int = 1) -> None:
         self._budget = budget
+        self._expected_choices = choices
         self._body: JsonObject = {}
         self._choices: dict[int, JsonObject] = {}
+        self._menders: dict[int, CallMender] = defaultdict(partial(CallMender, budget))
+        self._joiners: dict[tuple[int, str], SurrogateJoiner] = defaultdict(SurrogateJoiner)
 
     @property
     def is_empty(self) -> bool:
@@ -30,11 +39,16 @@ class CompletionAccumulator:
 
     @property
     def is_finished(self) -> bool:
-        """True once every choice has its finish reason."""
+        """True once every choice that has begun has its finish reason."""
         return bool(self._choices) and all(entry["finish_reason"] for entry in self._choices.values())
 
+    @property
+    def is_complete(self) -> bool:
+        """True once every choice that was requested has its finish reason."""
+        return self.is_finished and len(self._choices) >= self._expected_choices
+
     def add(self, chunk: JsonObject) -> None:
-        """Add a chunk and modify it: its choices get their indexes, and its texts are cut to the budget."""
+        """Add a chunk and modify it: its choices and calls get their indexes, its texts are cut to the budget."""
         self._body |= chunk
         for part in chunk.get("choices") or ():
             self._add_choice(part)
@@ -42,15 +56,25 @@ class CompletionAccumulator:
     def add_usage(self, usage: Any) -> None:
         self._body["usage"] = usage
 
-    def completion(self) -> JsonObject | None:
+    def flush(self) -> str:
+        """Add the rest of texts that ended with half a surrogate pair. Returns that of the first content."""
+        rests = {place: joiner.flush() for place, joiner in self._joiners.items()}
+        for (index, name), rest in rests.items():
+            _merge(self._choices[index]["message"], {name: rest}, self._budget)
+        return rests.get((0, "content"), "")
+
+    def completion(self, missing_reason: str = "length") -> JsonObject | None:
         """The completion, at the end of the stream; None if no chunk had a choice.
 
-        A choice without finish reason was cut: its reason becomes ``length``.
+        ``missing_reason`` is the finish reason of a choice without one: ``length`` if it was cut.
         """
         choices = [entry for _, entry in sorted(self._choices.items())]
         for entry in choices:
-            entry["finish_reason"] = entry["finish_reason"] or "length"
-            _complete_calls(entry["message"].get("tool_calls", []))
+            calls = entry["message"].get("tool_calls") or []
+            reason = "tool_calls" if calls and missing_reason == "stop" else missing_reason
+            entry["finish_reason"] = entry["finish_reason"] or reason
+            if entry["finish_reason"] not in _CUT_REASONS:
+                _complete_calls(calls)
         return self._body | {"choices": choices} if choices else None
 
     def _add_choice(self, part: JsonObject) -> None:
@@ -58,8 +82,31 @@ class CompletionAccumulator:
         known = self._choices.get(index)
         if known is None:
             known = self._choices[index] = choice(assistant_message(None), None, index)
-        _merge(known["message"], part.get("delta") or {}, self._budget)
+        delta = part.get("delta") or {}
+        for name in _REPAIRED_FIELDS & delta.keys():
+            if isinstance(delta[name], str):
+                delta[name] = self._joiners[index, name].join(delta[name])
+        fragments = delta.pop("tool_calls", None)
+        _merge(known["message"], delta, self._budget)
+        if fragments:
+            delta["tool_calls"] = list(map(self._menders[index].mend, fragments))
+            _add_calls(known["message"].setdefault("tool_calls", []), delta["tool_calls"])
         _merge(known, {name: value for name, value in part.items() if name not in ("index", "delta")}, self._budget)
+
+
+def _add_calls(known: list[JsonObject], fragments: list[JsonObject]) -> None:
+    """Add mended fragments to their calls."""
+    for fragment in fragments:
+        if fragment["index"] == len(known):
+            known.append({})
+        call = known[fragment["index"]]
+        for name, value in fragment.items():
+            if name in ("function", "custom"):
+                function = call.setdefault(name, {})
+                for part, text in value.items():
+                    function[part] = function.get(part, "") + text if part != "name" else text
+            elif name != "index":
+                call[name] = value
 
 
 def _merge(known: JsonObject, delta: JsonObject, budget: TextBudget) -> None:
@@ -73,7 +120,7 @@ def _merge(known: JsonObject, delta: JsonObject, budget: TextBudget) -> None:
             continue
         if isinstance(value, list) or isinstance(known_value, list):
             known[name] = _as_parts(known_value)
-            _extend(known[name], _as_parts(value), budget, are_calls=name == "tool_calls")
+            _extend(known[name], _as_parts(value), budget)
         elif isinstance(value, dict):
             known[name] = known_value if isinstance(known_value, dict) else {}
             _merge(known[name], value, budget)
@@ -93,9 +140,9 @@ def _as_parts(content: Any) -> list[Any]:
     return [content] if content else []
 
 
-def _extend(known: list[Any], parts: list[Any], budget: TextBudget, *, are_calls: bool) -> None:
+def _extend(known: list[Any], parts: list[Any], budget: TextBudget) -> None:
     for part in parts:
-        position = _merge_position(part, known, is_call=are_calls) if isinstance(part, dict) else None
+        position = _merge_position(part, known) if isinstance(part, dict) else None
         if position is None:
             known.append(part)
             continue
@@ -104,12 +151,12 @@ def _extend(known: list[Any], parts: list[Any], budget: TextBudget, *, are_calls
         _merge(known[position], part, budget)
 
 
-def _merge_position(part: JsonObject, known: list[Any], *, is_call: bool) -> int | None:
+def _merge_position(part: JsonObject, known: list[Any]) -> int | None:
     """The position of the member that the part continues or begins.
 
     None for a part that is complete by itself, such as the log-probability of a token.
     """
-    if is_call or part.get("index") is not None:
+    if part.get("index") is not None:
         return call_index(part, known)
     if part.get("type") not in _TEXT_PARTS:
         return None
@@ -117,7 +164,8 @@ def _merge_position(part: JsonObject, known: list[Any], *, is_call: bool) -> int
 
 
 def _complete_calls(calls: list[JsonObject]) -> None:
-    """Drop the indexes, which only assign deltas to calls; add missing ids, which outputs refer to."""
+    """A call without arguments has an empty object, which a client can parse."""
     for call in calls:
-        call.pop("index", None)
-        call.setdefault("id", f"call_{uuid.uuid4().hex}")
+        if call.get("type") == "function":
+            call["function"]["arguments"] = call["function"].get("arguments") or NO_ARGUMENTS
+            call["function"].setdefault("name", "")

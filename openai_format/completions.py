@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from openai.types.chat import ChatCompletionMessageFunctionToolCallParam as ToolCall
 
@@ -31,6 +31,30 @@ def choice(message: JsonObject, finish_reason: str | None, index: int = 0) -> Js
 
 def chunk_choice(delta: Mapping[str, Any], finish_reason: str | None = None, index: int = 0) -> JsonObject:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def read_choices(payload: JsonObject, begun: Collection[int] = ()) -> list[JsonObject]:
+    """The choices of a chunk, each with a delta.
+
+    Some providers send a message or a text in place of the delta, also in the answer to a streamed call. A message of
+    a choice that has ``begun`` repeats what the deltas contained, so only its finish reason counts.
+    """
+    choices: list[JsonObject] = payload.get("choices") or []
+    if all(entry.get("delta") is not None for entry in choices):
+        return choices
+    return [_with_delta(entry, begun) for entry in choices]
+
+
+def choice_number(entry: JsonObject) -> int:
+    return int(entry.get("index") or 0)
+
+
+def _with_delta(entry: JsonObject, begun: Collection[int]) -> JsonObject:
+    delta = entry.get("delta")
+    if delta is None:
+        message = entry.get("message") or ({"content": entry["text"]} if entry.get("text") else {})
+        delta = {} if choice_number(entry) in begun else dict(message)
+    return {**{name: value for name, value in entry.items() if name not in ("message", "text")}, "delta": delta}
 
 
 def tool_call(call_id: str, name: str, arguments: str) -> ToolCall:

@@ -1,11 +1,55 @@
 """Assigns the fragments in a chat completion's stream to function calls."""
 
 import json
+import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from openai_format.text import MALFORMED
+from openai_format.text import MALFORMED, SurrogateJoiner, TextBudget, read_text
 from openai_format.types import JsonObject
+
+NO_ARGUMENTS: Final = "{}"  # of a call without any: clients parse the arguments as JSON
+_TEXT_NAMES: Final = {"function": "arguments", "custom": "input"}  # kinds of call, and the name of their text
+
+
+class CallMender:
+    """Rewrites the fragments of one choice's calls into the form that OpenAI sends.
+
+    Each has the position of its call as index. The first one of a call has the id, the type and the name, and no other
+    has. Arguments are texts, cut to the budget.
+    """
+
+    def __init__(self, budget: TextBudget) -> None:
+        self._budget = budget
+        self._calls: list[JsonObject] = []  # the fields that `call_index` compares
+        self._joiners: list[SurrogateJoiner] = []
+
+    def mend(self, fragment: JsonObject) -> JsonObject:
+        position = call_index(fragment, self._calls)
+        kind = "custom" if fragment.get("custom") else "function"
+        function = _function_of(fragment)
+        name, text_name = read_text(function.get("name")) or "", _TEXT_NAMES[kind]
+        is_first = position == len(self._calls)
+        if is_first:
+            self._calls.append({"index": fragment.get("index"), "id": None, kind: {"name": "", text_name: ""}})
+            self._joiners.append(SurrogateJoiner())
+        call, known = self._calls[position], _function_of(self._calls[position])
+        text = self._budget.take(self._joiners[position].join(arguments_text(function.get(text_name))))
+        mended = {name: value for name, value in fragment.items() if name not in _MENDED_FIELDS}
+        mended |= {"index": position, kind: {text_name: text}}
+        if is_first:
+            mended |= {"id": read_text(fragment.get("id")) or f"call_{uuid.uuid4().hex}", "type": kind}
+        if name and not known.get("name"):
+            known["name"] = mended[kind]["name"] = name
+        call["id"] = call["id"] or fragment.get("id")
+        call["index"] = fragment.get("index") if call["index"] is None else call["index"]
+        known[text_name] = (known.get(text_name) or "") + text
+        return mended
+
+
+def arguments_text(value: Any) -> str:
+    """Arguments as a text; some providers send an object. Raises TypeError for a number."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else read_text(value) or ""
 
 
 def call_index(fragment: JsonObject, calls: Sequence[JsonObject]) -> int:
@@ -31,6 +75,9 @@ def is_complete(arguments: Any) -> bool:
         return isinstance(json.loads(arguments), dict)
     except MALFORMED:
         return False
+
+
+_MENDED_FIELDS: Final = frozenset({"index", "id", "type", "function", "custom"})
 
 
 def _is_continuation(fragment: JsonObject) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from openai_format import response_events
 from openai_format.items import is_valid_item, is_valid_part, output_text_part
 from openai_format.response_events import PartPosition, part_position
-from openai_format.types import EventObject, Item, JsonObject, Part
+from openai_format.types import EventObject, Item, ItemStatus, JsonObject, Part
 
 _PartChange: TypeAlias = Callable[[Part, int, int], Part]  # of a part, its output index and its content index
 
@@ -44,7 +44,8 @@ def _is_index(value: Any) -> bool:
 def _is_output_item(value: Any) -> bool:
     if not (is_valid_item(value) and isinstance(value.get("id"), str)):
         return False
-    return not value.get("content") or all(map(is_valid_part, value["content"]))
+    content = value.get("content") or []
+    return isinstance(content, list) and all(map(is_valid_part, content))
 
 
 _FIELD_CHECKS: Final[dict[str, Callable[[Any], bool]]] = {
@@ -107,11 +108,58 @@ class ResponseAccumulator:
         """The output index and the item of each open item, with the status incomplete."""
         return [(index, self._incomplete_item(index)) for index in sorted(self._open)]
 
-    def output(self) -> list[Item]:
-        """All items so far; the open ones are incomplete."""
+    def output(self, status: ItemStatus = "incomplete") -> list[Item]:
+        """All items so far; the open ones get the status."""
         return [
-            self._incomplete_item(index) if index in self._open else item for index, item in sorted(self._items.items())
+            {**self._incomplete_item(index), "status": status} if index in self._open else item
+            for index, item in sorted(self._items.items())
         ]
+
+    def rest_of(self, output: list[JsonObject]) -> list[EventObject] | None:
+        """The events that complete the items so far to this output; None if they contradict it."""
+        events: list[EventObject] = []
+        if len(self._items) > len(output):
+            return None
+        for index, item in enumerate(output):
+            if index not in self._items:
+                events += response_events.whole_item(item, index)
+                continue
+            rest = self._rest_of_item(index, item)
+            if rest is None:
+                return None
+            events += rest
+        return events
+
+    def _rest_of_item(self, index: int, item: JsonObject) -> list[EventObject] | None:
+        if self._items[index]["type"] != item["type"]:
+            return None
+        events: list[EventObject] = []
+        for number, part in enumerate(item.get("content") or () if item["type"] == "message" else ()):
+            position, text = part_position(item["id"], index, number), self.text_at(index, number)
+            if part.get("type") != "output_text" or index not in self._open:
+                continue
+            if not (part.get("text") or "").startswith(text):
+                return None
+            if self._open_parts.get(index) == position:
+                events += response_events.rest_of_part(position, part, text)
+            elif (index, number) not in self._texts:
+                events += response_events.whole_part(position, part)
+        return [*events, response_events.item_done(index, item)] if index in self._open else events
+
+    def missing_texts(self, event: EventObject) -> list[tuple[PartPosition, str]]:
+        """The ends of texts that no delta has delivered, with their positions, of an event that ends a text."""
+        missing: list[tuple[PartPosition, str]] = []
+
+        def collect(part: Part, output_index: int, content_index: int) -> Part:
+            is_text = part.get("type") in ("output_text", response_events.TEXT_DONE)
+            text, streamed = part.get("text") or "" if is_text else "", self.text_at(output_index, content_index)
+            if len(text) > len(streamed) and text.startswith(streamed) and output_index in self._items:
+                position = part_position(self._items[output_index]["id"], output_index, content_index)
+                missing.append((position, text[len(streamed) :]))
+            return part
+
+        _change_parts(event, collect)
+        return missing
 
     def strip(self, event: EventObject) -> EventObject:
         """The event without the texts that equal their deltas."""

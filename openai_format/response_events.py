@@ -1,7 +1,7 @@
 """Events of a response's stream, without sequence numbers, which are assigned when a stream is written."""
 
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from openai_format.items import part_of
 from openai_format.types import EventObject, Item, Part, TextKind
@@ -14,6 +14,12 @@ PART_ADDED = "response.content_part.added"
 PART_DONE = "response.content_part.done"
 ARGUMENTS_DELTA = "response.function_call_arguments.delta"
 ARGUMENTS_DONE = "response.function_call_arguments.done"
+
+_TEXT_NAMES: Final[dict[Any, str]] = {"output_text": "text", "refusal": "refusal"}  # of the text in a part
+_EMPTY_TEXT: Final[dict[Any, Part]] = {
+    "output_text": {"text": "", "annotations": [], "logprobs": []},
+    "refusal": {"refusal": ""},
+}
 
 
 class PartPosition(TypedDict):
@@ -106,3 +112,37 @@ def close_call(call: Item, output_index: int) -> list[EventObject]:
     position = {"item_id": call["id"], "output_index": output_index}
     done = {"type": ARGUMENTS_DONE, **position, "name": call["name"], "arguments": call["arguments"]}
     return [done, item_done(output_index, call)]
+
+
+def whole_item(item: Item, output_index: int) -> list[EventObject]:
+    """All events of a finished item, for an item that was not streamed. Each text is one delta."""
+    match item:
+        case {"type": "function_call"}:
+            opened = {**item, "arguments": "", "status": "in_progress"}
+            arguments = item.get("arguments") or ""
+            delta = [arguments_delta(item["id"], output_index, arguments)] if arguments else []
+            call = {"name": "", "arguments": "", **item}
+            return [item_added(output_index, opened), *delta, *close_call(call, output_index)]
+        case {"type": "message", "content": [*parts]}:
+            opened = {**item, "content": [], "status": "in_progress"}
+            events = [item_added(output_index, opened)]
+            for number, part in enumerate(parts):
+                events += whole_part(part_position(item["id"], output_index, number), part)
+            return [*events, item_done(output_index, item)]
+    return [item_added(output_index, item), item_done(output_index, item)]
+
+
+def whole_part(position: PartPosition, part: Part) -> list[EventObject]:
+    """All events of a finished part of a message."""
+    return [part_added(position, {**part, **_EMPTY_TEXT.get(part.get("type"), {})}), *rest_of_part(position, part, "")]
+
+
+def rest_of_part(position: PartPosition, part: Part, sent: str) -> list[EventObject]:
+    """The events of a finished part after a beginning of its text has been sent."""
+    kind: Any = part.get("type")
+    if kind not in _EMPTY_TEXT:
+        return [part_done(position, part)]
+    text, logprobs = part.get(_TEXT_NAMES[kind]) or "", part.get("logprobs") or []
+    rest = text[len(sent) :]
+    delta = [text_delta(kind, position, rest, [] if sent else logprobs)] if rest else []
+    return [*delta, text_done(kind, position, text, logprobs), part_done(position, part)]

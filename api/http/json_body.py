@@ -1,5 +1,10 @@
-"""Reads a JSON body within limits: its size, the time to receive it, and the bytes of all bodies of this process."""
+"""Reads a JSON body within limits: its size, the time to receive it, and the bytes of all bodies of this process.
 
+The limits hold for a compressed body twice: as it is received, and without its Content-Encoding.
+"""
+
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from flask import Flask, Request, current_app, g
 from gevent import Timeout
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.http.content_encoding import Decode, decoder
 from api.http.disconnect import SOCKET_KEY
 from guards.silent_connections import silent_connections
 from jobs.errors import BodyTimeout, BodyTooLarge, MalformedJson, ServerBusy
@@ -50,15 +56,22 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def read_json_body(request: Request) -> bytes:
-    """The raw body. Raises MalformedJson if it is cut off, BodyTooLarge, BodyTimeout and ServerBusy."""
+    """The raw body, without its Content-Encoding.
+
+    Raises MalformedJson if it is cut off or cannot be decompressed, UnsupportedMediaType for an unknown encoding,
+    BodyTooLarge, BodyTimeout and ServerBusy.
+    """
     budget = cast("BodyBudget", current_app.extensions[_EXTENSION])
+    decode = decoder(request.content_encoding)
     with _time_limit(request, budget.seconds):
         try:
-            g.json_body = _read(request, budget)
+            body = _read(request, budget)
         except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
             raise
         except Exception:  # noqa: BLE001  # each server raises its own errors for an unreadable body
             raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
+        max_bytes = request.max_content_length or sys.maxsize
+        g.json_body = body if decode is None else _decompress(body, decode, max_bytes, budget)
     return raw_body()
 
 
@@ -78,6 +91,20 @@ def _read(request: Request, budget: BodyBudget) -> bytes:
     if request.content_length is None and stream.read(1):  # werkzeug would silently cut it off
         raise BodyTooLarge("the body is too large")
     return body
+
+
+def _decompress(body: bytes, decode: Decode, max_bytes: int, budget: BodyBudget) -> bytes:
+    blocks: list[bytes] = []
+    size = 0
+    for block in decode(body):
+        size += len(block)
+        if size > max_bytes:
+            raise BodyTooLarge(f"the decompressed body must have at most {max_bytes} bytes")
+        if blocks:
+            budget.take(len(block))
+        blocks.append(block)
+        time.sleep(0)  # lets gevent serve other requests, and end this one when its time is over
+    return b"".join(blocks)
 
 
 @contextmanager

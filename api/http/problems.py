@@ -97,6 +97,7 @@ class JobFailedError(ChatqueueError):
         if error.code in _DOCUMENT_ERROR_CODES:
             self.http_status = errors.InvalidRequest.http_status  # type: ignore[misc]
         self.job_id = job_id
+        self.openai_error: OpenAIError | None = None  # replaces the error in OpenAI's format
 
 
 def register(app: Flask) -> None:
@@ -110,16 +111,17 @@ def register(app: Flask) -> None:
 
 def render(error: ChatqueueError, status: int | None = None) -> Response:
     """The error as a response. ``status`` replaces the error's own status, for an API that uses another one."""
-    response = _problem_response(
-        _problem(
-            status or error.http_status,
-            error.code,
-            error.message,
-            param=error.param,
-            field_errors=error.errors if isinstance(error, InvalidFields) else None,
-            job_id=error.job_id if isinstance(error, JobFailedError) else None,
-        )
+    problem = _problem(
+        status or error.http_status,
+        error.code,
+        error.message,
+        param=error.param,
+        field_errors=error.errors if isinstance(error, InvalidFields) else None,
+        job_id=error.job_id if isinstance(error, JobFailedError) else None,
     )
+    if isinstance(error, JobFailedError) and error.openai_error:
+        problem = problem.model_copy(update={"error": error.openai_error})
+    response = _problem_response(problem)
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if isinstance(error, JobFailedError):
@@ -211,11 +213,11 @@ def _problem(
         instance=instance or request.path,
         errors=field_errors,
         job_id=job_id,
-        error=OpenAIError(message=message, type=_openai_type(status), param=param, code=code),
+        error=OpenAIError(message=message, type=openai_type(status), param=param, code=code),
     )
 
 
-def _openai_type(status: int) -> str:
+def openai_type(status: int) -> str:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return "rate_limit_error"
     return "server_error" if status >= MIN_SERVER_ERROR_STATUS else "invalid_request_error"

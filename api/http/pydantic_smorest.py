@@ -113,8 +113,6 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
         if not is_json(req.mimetype):
             raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
-        if req.content_encoding is not None:
-            raise UnsupportedMediaType("the body must be sent uncompressed, without Content-Encoding")
         return read_json_body(req)
 
     def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above

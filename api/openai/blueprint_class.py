@@ -29,6 +29,10 @@ class OpenAIBlueprint(pydantic_smorest.Blueprint):
         super().__init__(*args, **options)
         self.register_error_handler(InvalidRequest, _render_invalid)
 
+    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
+        """A slash at the end of a path is ignored, as by OpenAI."""
+        super().add_url_rule(rule, *args, **{"strict_slashes": False, **options})
+
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
         return self.alt_response(status_code, schema=schema, **options)
 

@@ -45,7 +45,11 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     an Idempotency-Key or the client repeats the request.
     """
     task = CompletionTask(
-        kind="completion", model=body.model, metadata=body.metadata or {}, body=body.passthrough_fields()
+        kind="completion",
+        model=body.model,
+        metadata=body.metadata or {},
+        body=body.passthrough_fields(),
+        stream_options=body.own_stream_options,
     )
     submission = submit(task, "chatcmpl", headers)
     snapshot = snapshot_of(JobView(record=submission.record), task)

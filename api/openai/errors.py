@@ -1,12 +1,14 @@
 """Errors of /v1. The openai client chooses its exception class by the status."""
 
+import re
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, Self
 
-from api.http.problems import JobFailedError
-from jobs.errors import ChatqueueError, InvalidRequest
+from api.http.problems import JobFailedError, OpenAIError, openai_type
+from jobs.errors import ChatqueueError, InvalidRequest, NotFound, ProviderError
 from jobs.results import JobError
 
+_ITEM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _STATUS: Final = {
     "provider_rejected_request": HTTPStatus.BAD_REQUEST,
     "provider_not_found": HTTPStatus.NOT_FOUND,
@@ -31,6 +33,17 @@ class ConversationTooLong(BadParameter):
     code = "conversation_too_long"
 
 
+class ItemNotFound(NotFound):
+    """A request refers to an item of a response that has expired, was not stored or was deleted."""
+
+    code = "item_not_found"
+
+    @classmethod
+    def of(cls, item_id: str) -> Self:
+        shown = item_id if _ITEM_ID.fullmatch(item_id) else "of that id"
+        return cls(f"item {shown} not found: its response has expired, was not stored or was deleted", param="input")
+
+
 class StillRunning(ChatqueueError):
     """The job is not final within the time limit. The client resends its request and waits for the same job."""
 
@@ -44,6 +57,18 @@ class OpenAIJobFailedError(JobFailedError):
     def __init__(self, job_id: str, error: JobError) -> None:
         super().__init__(job_id, error)
         self.http_status = _STATUS.get(error.code, HTTPStatus.BAD_GATEWAY)  # type: ignore[misc]  # one class, many
+        self.openai_error = OpenAIError(**openai_error(error, openai_type(self.http_status)))
+
+
+def openai_error(error: JobError, default_type: str = "server_error") -> dict[str, Any]:
+    """The error in OpenAI's format: as the provider reported it, else our own."""
+    provider = error.provider or ProviderError()
+    return {
+        "message": provider.message or error.message,
+        "type": provider.type or default_type,
+        "param": provider.param,
+        "code": provider.code or error.code,
+    }
 
 
 def cancelled_error(job_id: str) -> OpenAIJobFailedError:

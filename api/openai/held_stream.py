@@ -5,18 +5,25 @@ A foreground stream is therefore held back until there is output, so that an ear
 A stream never ends cleanly before a final event or an error: the client would take it for a complete one.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from flask import Response
 
 from api.openai.errors import OpenAIJobFailedError, still_running_error
 from api.openai.submission import Submission
+from api.streaming import engine
 from api.streaming.encoder import EventEncoder
 from api.streaming.engine import JobStream, has_output
 
 
-def stream_events(submission: Submission, encoder: EventEncoder) -> Response:
-    """Stream all events of the job until it is final.
+def stream_events(
+    submission: Submission,
+    encoder: EventEncoder,
+    hold_seconds: float | None = None,
+    on_end: Callable[[], None] | None = None,
+) -> Response:
+    """Stream all events of the job until it is final. A foreground stream begins after ``hold_seconds`` at the latest.
 
     Raises JobNotFound and StoreUnavailable. To a client in the foreground it also raises OpenAIJobFailedError for a job
     that failed before any output, StillRunning when the server shuts down, and ClientDisconnected.
@@ -25,20 +32,21 @@ def stream_events(submission: Submission, encoder: EventEncoder) -> Response:
         submission.record,
         encoder,
         on_disconnect=submission.on_disconnect,
+        on_end=on_end,
         on_first_bytes=submission.mark_answered,  # an openai client never resends a call whose first byte it has
     )
     with ExitStack() as cleanup:
         cleanup.callback(stream.close)
         if submission.is_foreground:
-            _hold_until_output(stream, submission)
+            _hold_until_output(stream, submission, engine.MAX_HOLD_SECONDS if hold_seconds is None else hold_seconds)
         else:
             stream.first_events()
         cleanup.pop_all()
     return stream.respond()
 
 
-def _hold_until_output(stream: JobStream, submission: Submission) -> None:
-    events = stream.hold_until_output(submission.on_disconnect_after_grace)
+def _hold_until_output(stream: JobStream, submission: Submission, seconds: float) -> None:
+    events = stream.hold_until_output(submission.on_disconnect_after_grace, seconds)
     if stream.is_shutting_down:
         raise still_running_error(submission.record.job_id)
     error = events[-1].error if events and events[-1].is_final else None

@@ -9,7 +9,7 @@ from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
 from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
 from jobs.model_name import ModelName
-from jobs.requests import Metadata, Text
+from jobs.requests import Metadata, StreamOptions, Text
 
 _CONTROL_FIELDS: Final = frozenset(  # where a proxy sends a call, and with whose rights: never the caller's choice
     {
@@ -40,9 +40,20 @@ class RequestBody(FrozenModel):
             raise ValueError(f"{refused[0]} is not allowed: the server chooses the provider and the key")
         return self
 
+    @property
+    def own_stream_options(self) -> StreamOptions | None:
+        """Our extensions of ``stream_options``; None without any."""
+        options = getattr(self, "stream_options", None) or {}
+        own = {name: options[name] is True for name in StreamOptions.model_fields if name in options}
+        return StreamOptions(**own) if own else None
+
     def passthrough_fields(self, *handled: str) -> dict[str, Any]:
         """The fields to forward to the provider. Raises MalformedJson for NaN and Infinity."""
         fields = self.model_dump(exclude_unset=True, exclude={*_HANDLED_FIELDS, *handled})
+        if self.own_stream_options is not None:
+            options = fields.pop("stream_options")
+            if others := {name: value for name, value in options.items() if name not in StreamOptions.model_fields}:
+                fields["stream_options"] = others
         try:
             json.dumps(fields, allow_nan=False)
         except ValueError:
@@ -57,7 +68,9 @@ class CompletionBody(RequestBody):
         description="The messages of the conversation, as OpenAI defines them.", repr=False
     )
     stream_options: dict[str, Any] | None = Field(
-        default=None, description="Set `include_usage` to get the usage at the end of the stream."
+        default=None,
+        description="Set `include_usage` to get the usage at the end of the stream, and `include_arguments` to get the "
+        "arguments of calls as they arrive.",
     )
 
 
@@ -79,6 +92,11 @@ class ResponseBody(RequestBody):
     background: bool | None = Field(default=None, description="Return immediately; fetch the response later by its id.")
     store: bool | None = Field(default=None, description="If false, the response is kept for a few minutes only.")
     previous_response_id: str | None = Field(default=None, description="Id of the response that this one continues.")
+    stream_options: dict[str, Any] | None = Field(
+        default=None,
+        description="Set `include_arguments` to get the arguments of calls as they arrive, and `include_restarts` to "
+        "get the output of attempts that ended without an answer too.",
+    )
 
 
 def _to_list(value: Any) -> Any:

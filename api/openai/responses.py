@@ -1,8 +1,7 @@
 """/v1/responses."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from api.http.absence import confirmed_not_found
 from api.openai import examples, response_schemas
@@ -10,8 +9,10 @@ from api.openai.blueprint_class import OpenAIBlueprint
 from api.openai.encoding import items
 from api.openai.encoding.response import response_object
 from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseEventBuilder
-from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
+from api.openai.errors import BadParameter
 from api.openai.held_stream import stream_events
+from api.openai.item_references import remember_items, resolve_references
+from api.openai.previous_items import PREVIOUS, history_loader
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of, without_request
 from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
@@ -19,19 +20,15 @@ from api.schemas.requests import SubmitHeaders
 from api.services import services
 from api.streaming.responses import ResponseEncoder
 from jobs import queries
-from jobs.errors import JobNotFound, RequestUnreadable
+from jobs.errors import RequestUnreadable
 from jobs.events import read_events
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.place import model_of
-from jobs.states import State
 from jobs.storage import transitions
-from jobs.storage.sync_store import Store
 from openai_format.chat_request import needs_responses
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
-
-_PREVIOUS: Final = "previous_response_id"
 
 
 def _event_stream(description: str) -> Callable[..., Any]:
@@ -64,14 +61,16 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     submission = submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
-        return stream_events(submission, ResponseEncoder(snapshot))
+        return _stream(submission, ResponseEncoder(snapshot))
     if task.background:
         is_final = snapshot.record.is_final
         return track_delivery(
             submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
         )
     view = wait_for_final_view(submission)
-    return track_delivery(submission, _response_with_partial_output(snapshot_of(view, task)), view.record)
+    response = _response_with_partial_output(snapshot_of(view, task))
+    remember_items(services(), response)
+    return track_delivery(submission, response, view.record)
 
 
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
@@ -87,9 +86,11 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
     Closing the connection does not cancel the response.
     """
     snapshot = find_snapshot(services().store, response_id)
-    if not query.stream:
-        return _response_with_partial_output(snapshot)
-    return stream_events(Submission(snapshot.record), ResponseEncoder(snapshot, query.starting_after))
+    if query.stream:
+        return _stream(Submission(snapshot.record), ResponseEncoder(snapshot, query.starting_after))
+    response = _response_with_partial_output(snapshot)
+    remember_items(services(), response)
+    return response
 
 
 @blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
@@ -155,6 +156,16 @@ def list_input_items(query: ItemsQuery, response_id: str) -> Any:
     return _page(input_items, query)
 
 
+def _stream(submission: Submission, encoder: ResponseEncoder) -> Any:
+    app_services = services()
+
+    def on_end() -> None:
+        if encoder.final_response is not None:
+            remember_items(app_services, encoder.final_response)
+
+    return stream_events(submission, encoder, app_services.settings.response_hold_seconds, on_end)
+
+
 def _page(input_items: list[dict[str, Any]], query: ItemsQuery) -> dict[str, Any]:
     ids = [item["id"] for item in input_items]
     if query.after is not None and query.after not in ids:
@@ -171,12 +182,17 @@ def _page(input_items: list[dict[str, Any]], query: ItemsQuery) -> dict[str, Any
 
 
 def _task(body: ResponseBody) -> ResponseTask:
-    """The task without the earlier items of its conversation. Raises BadParameter for an invalid combination."""
-    passthrough = body.passthrough_fields("background", "store", _PREVIOUS)
+    """The task without the earlier items of its conversation.
+
+    Raises BadParameter for an invalid combination, ItemNotFound and StoreUnavailable.
+    """
+    passthrough = body.passthrough_fields("background", "store", PREVIOUS)
+    if "input" in passthrough:
+        passthrough["input"] = resolve_references(services().store, passthrough["input"])
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
         (body.input is not None or "prompt" in passthrough or previous is not None, "input", "is required"),
-        (passthrough.get("conversation") is None, "conversation", f"is not supported; use {_PREVIOUS}"),
+        (passthrough.get("conversation") is None, "conversation", f"is not supported; use {PREVIOUS}"),
         (store or not background, "store", "must not be false with background: the response is fetched later"),
     )
     for is_valid, param, message in rules:
@@ -190,37 +206,14 @@ def _task(body: ResponseBody) -> ResponseTask:
         background=background,
         store=store,
         previous_response_id=previous,
+        stream_options=body.own_stream_options,
     )
 
 
 def _history_loader(task: ResponseTask) -> Callable[[], ResponseTask] | None:
-    if task.previous_response_id is None:
-        return None
-    app_services = services()
-    max_bytes = app_services.settings.max_body_bytes
-    return partial(_with_previous_items, app_services.store, task, task.previous_response_id, max_bytes)
-
-
-def _with_previous_items(store: Store, task: ResponseTask, previous_id: str, max_bytes: int) -> ResponseTask:
-    """The task with a copy of all earlier items of its conversation.
-
-    Raises PreviousResponseNotFound, also for a response that has expired or was not stored, BadParameter for a response
-    without an answer, and ConversationTooLong.
-    """
-    try:
-        previous = find_snapshot(store, previous_id, _PREVIOUS)
-    except JobNotFound:
-        message = "the previous response was not found: it has expired, or never existed"
-        raise PreviousResponseNotFound(message, param=_PREVIOUS) from None
-    state = previous.record.state
-    if state not in (State.COMPLETED, State.INCOMPLETE) or previous.error is not None:
-        raise BadParameter(
-            f"the previous response is {previous.record.status} and has no answer to continue from", param=_PREVIOUS
-        )
-    full_task = task.model_copy(update={"previous_items": tuple(items.to_previous_items(previous))})
-    if len(full_task.model_dump_json(exclude_defaults=True).encode()) > max_bytes:
-        raise ConversationTooLong(f"the conversation exceeds {max_bytes} bytes", param=_PREVIOUS)
-    return _with_api_need(full_task)
+    """As ``history_loader``; it also marks a conversation that needs /responses."""
+    load = history_loader(task)
+    return None if load is None else lambda: _with_api_need(load())
 
 
 def _with_api_need(task: ResponseTask) -> ResponseTask:

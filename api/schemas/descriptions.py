@@ -17,7 +17,8 @@ _SCHEMAS: Final = {
     "EmbeddingsTask": "A request for embeddings, submitted as a task.",
     "Event": "One event of a job. A field that does not apply to the event's type is absent.",
     "IngestAnswer": "The result of ingesting a document, which is now `ready`.",
-    "JobError": "The reason why a job or document failed. It contains no prompt, answer or secret.",
+    "JobError": "The reason why a job or document failed. Only the provider's own message may quote the prompt.",
+    "ProviderError": "The error as the provider reported it.",
     "Limits": "Limits for this job. The server's default applies to each absent field.",
     "Message": "An earlier message of the conversation.",
     "Progress": "The progress of an ingest.",
@@ -59,6 +60,12 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "AsyncChat": _CHAT,
     "ChatTask": _CHAT | {"kind": "Always `chat`."},
     "ChatAnswer": {"citations": "The passages that support the answer; null if no documents were requested."},
+    "ProviderError": {
+        "code": "The provider's error code, for example `context_length_exceeded`.",
+        "type": "The provider's type of the error.",
+        "param": "The parameter of the request that the error is about.",
+        "message": "The provider's explanation. It may quote the prompt.",
+    },
     "Citation": {
         "page": "Page number, from 1.",
         "quote": "A verbatim quote from that page.",

@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 FROM_THE_START: Final = -1
 KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close a connection that is silent for longer
-HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # a stream that is held back cannot send a comment
+MAX_HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # a stream that is held back cannot send a comment
+_MIN_TICK_SECONDS: Final = 0.01
 TICK_SECONDS: Final = 5.0  # between two reads of the queue position
 DISCONNECT_CHECK_SECONDS: Final = 1.0  # between two checks of the connection, where a disconnect has consequences
 RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis is unavailable
@@ -48,8 +49,8 @@ class JobStream:
     """One reader's stream of a job's events with numbers above ``after``.
 
     Call ``first_events`` or ``hold_until_output`` first, then ``respond`` or ``close``. After the first call, it waits
-    through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, and
-    ``on_first_bytes`` once the first bytes have been sent.
+    through outages of Redis. ``on_disconnect`` is called when the client disconnects before the end, ``on_first_bytes``
+    once the first bytes have been sent, and ``on_end`` before the last ones.
     """
 
     def __init__(
@@ -60,19 +61,22 @@ class JobStream:
         after: int = FROM_THE_START,
         on_disconnect: Callable[[], None] | None = None,
         on_first_bytes: Callable[[], None] | None = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self._services = services()
         self._record = record
         self._encoder = encoder
         self._on_disconnect = on_disconnect
         self._on_first_bytes = on_first_bytes
+        self._on_end = on_end
         self._check_disconnect = disconnect_check()
+        self._held_until: float | None = None
         self._batches = follow(
             self._services.store,
             self._services.listener,
             record.job_id,
             after,
-            DISCONNECT_CHECK_SECONDS if on_disconnect else TICK_SECONDS,
+            self._tick_seconds,
             is_running=not record.is_final,
         )
         self._first_events: tuple[Event, ...] = ()
@@ -87,15 +91,22 @@ class JobStream:
         self._first_events = next(self._batches)
         return self._first_events
 
-    def hold_until_output(self, on_disconnect: Callable[[], None] | None) -> tuple[Event, ...]:
-        """The events up to the first output, the end of the job, or HOLD_SECONDS.
+    def _tick_seconds(self) -> float:
+        """The longest wait for the next events."""
+        tick = DISCONNECT_CHECK_SECONDS if self._on_disconnect else TICK_SECONDS
+        if self._held_until is None:
+            return tick
+        return min(tick, max(_MIN_TICK_SECONDS, self._held_until - time.monotonic()))
+
+    def hold_until_output(self, on_disconnect: Callable[[], None] | None, seconds: float) -> tuple[Event, ...]:
+        """The events up to the first output, the end of the job, or this time.
 
         Raises ClientDisconnected after calling ``on_disconnect``, JobNotFound and StoreUnavailable.
         """
-        deadline = time.monotonic() + HOLD_SECONDS
+        self._held_until = time.monotonic() + seconds
         for events in self._batches:
             self._first_events += events
-            if has_output(events) or time.monotonic() >= deadline:
+            if has_output(events) or time.monotonic() >= self._held_until:
                 break
             try:
                 self._check_disconnect()
@@ -103,6 +114,7 @@ class JobStream:
                 if on_disconnect is not None:
                     on_disconnect()
                 raise
+        self._held_until = None
         return self._first_events
 
     def close(self) -> None:
@@ -167,7 +179,12 @@ class JobStream:
 
     def _finish(self) -> bytes:
         view = self._final_view()
-        return self._encoder.fail(_DELETED) if view is None else self._encoder.finish(view)
+        if view is None:
+            return self._encoder.fail(_DELETED)
+        last = self._encoder.finish(view)
+        if self._on_end is not None:
+            self._on_end()
+        return last
 
     def _fail(self, error: Exception) -> bytes:
         """Logs only the type and place of the error: its message may contain part of the answer."""

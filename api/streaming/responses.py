@@ -2,15 +2,17 @@
 
 from typing import Final
 
+from api.openai.encoding.items import stream_options
 from api.openai.encoding.response import pending_response, response_object
-from api.openai.encoding.response_events import ResponseEventBuilder
+from api.openai.encoding.response_events import ResponseEventBuilder, is_restart
 from api.openai.snapshot import JobSnapshot, snapshot_of
 from api.streaming.encoder import ServerShutdown
 from api.streaming.sse import json_frame
 from jobs.events import Event
+from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
-from openai_format.types import EventObject
+from openai_format.types import EventObject, JsonObject
 
 _FROM_THE_START: Final = -1
 
@@ -18,15 +20,26 @@ _FROM_THE_START: Final = -1
 class ResponseEncoder:
     """The events of a response whose sequence number is above ``after``.
 
-    Their numbers are counted from the first event of the log, so a stream is always built from there.
+    Their numbers are counted from the first event of the log, so a stream is always built from there. An answer that
+    was restarted has several streams, one after the other. A reader without a number gets the latest one; a reader with
+    a number gets the rest of the stream that the number belongs to, or the next one after the last number.
     """
 
     shows_queue_position = False
 
     def __init__(self, snapshot: JobSnapshot, after: int | None = None) -> None:
-        self._request = snapshot.request
-        self._events = ResponseEventBuilder(snapshot.record.job_id, lambda state: pending_response(snapshot, state))
+        self._request, record = snapshot.request, snapshot.record
+        self._events = ResponseEventBuilder(
+            record.job_id,
+            lambda state: pending_response(snapshot, state),
+            stream_options(self._request),
+            is_background=not isinstance(self._request, ResponseTask) or self._request.background,
+        )
         self._after = _FROM_THE_START if after is None else after
+        may_have_restarted = after is None and record.attempts > 1
+        self._log_length = (record.log_length or 0) if may_have_restarted else 0  # when this reader came
+        self._held: list[EventObject] = []  # the latest stream, until this reader has caught up with the log
+        self.final_response: JsonObject | None = None  # the one of the last event
         self.is_finished = False
 
     def start(self, _record: JobRecord) -> bytes:
@@ -38,24 +51,46 @@ class ResponseEncoder:
     def encode(self, event: Event) -> bytes:
         if event.is_unreadable:
             raise event.error_of_damage()
+        if (event.sequence_number or 0) + 1 >= self._log_length:
+            self._log_length = 0
         return b"" if event.is_final else self._encode_events(self._events.translate(event))
 
     def finish(self, view: JobView) -> bytes:
-        self.is_finished = True
         snapshot = snapshot_of(view, self._request)
         if snapshot.lost_answer:
-            return self._encode_events(self._events.fail(snapshot.lost_answer))
-        return self._encode_events(self._events.finish(response_object(snapshot)))
+            return self._end(self._events.fail(snapshot.lost_answer))
+        events = self._events.finish(response_object(snapshot))
+        self.final_response = events[-1]["response"]
+        return self._end(events)
 
     def fail(self, error: JobError) -> bytes:
-        self.is_finished = True
-        return self._encode_events(self._events.fail(error))
+        return self._end(self._events.fail(error))
 
     def shutdown(self) -> bytes:
         """No event: it would take a sequence number, and the client could not resume after it."""
         raise ServerShutdown
 
+    def _end(self, events: list[EventObject]) -> bytes:
+        self._log_length = 0
+        last = self._encode_events(events)
+        self.is_finished = True
+        return last
+
     def _encode_events(self, events: list[EventObject]) -> bytes:
-        return b"".join(
-            json_frame(event, event=event["type"]) for event in events if event["sequence_number"] > self._after
-        )
+        for event in events:
+            if event["sequence_number"] > self._after:
+                self._held.append(event)
+            if self._log_length and is_restart(event):
+                self._held.clear()
+        return b"" if self._log_length else self._release()
+
+    def _release(self) -> bytes:
+        """The events up to the end of the first stream in them."""
+        frames = b""
+        for event in self._held:
+            frames += json_frame(event, event=event["type"])
+            if is_restart(event):
+                self.is_finished = True
+                break
+        self._held.clear()
+        return frames

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from jobs.base import FrozenModel
 from jobs.model_name import ModelName
-from jobs.requests import DocumentId, JobOptions
+from jobs.requests import DocumentId, JobOptions, StreamOptions
 from jobs.results import Usage
 
 _TEXT_FIELDS: Final = ("instructions", "messages", "input", "content", "text", "arguments", "output")
@@ -59,7 +59,10 @@ class Conversation(JobRequest):
 class PassthroughRequest(Conversation):
     """A body in OpenAI's format without the fields that we handle. Unrecognised fields reach the provider unchanged."""
 
+    ignorable_fields: ClassVar[frozenset[str]] = frozenset({"stream_options"})  # only the API reads them
+
     body: dict[str, Any] = Field(repr=False)
+    stream_options: StreamOptions | None = None
 
     def texts(self) -> Iterator[str]:
         return collect_texts(self.body)

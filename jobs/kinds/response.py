@@ -13,7 +13,7 @@ class ResponseTask(PassthroughRequest):
 
     # Read from the previous response, which may have expired when the request is repeated.
     unfingerprinted_fields: ClassVar[frozenset[str]] = frozenset({"previous_items", "responses_only"})
-    ignorable_fields: ClassVar[frozenset[str]] = frozenset({"responses_only"})
+    ignorable_fields: ClassVar[frozenset[str]] = PassthroughRequest.ignorable_fields | {"responses_only"}
 
     kind: Literal["response"]
     background: bool = False

@@ -1,13 +1,16 @@
 """The answer in the format of Celery's own result backend, so that a stock ``AsyncResult(id).get()`` returns it.
 
-A test checks every shape here against Celery itself. One field is ours: ``partial``, the text of a job that ended
-without a complete answer. Celery stores it and never reads it.
+A test checks every shape here against Celery itself. Two fields are ours: ``partial``, the text of a job that ended
+without a complete answer, and ``provider_error``, which only the caller may see. Celery stores them and never reads
+them.
 """
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from jobs.errors import ProviderError
 from jobs.kinds import read_answer
 from jobs.kinds.base import Answer, TextAnswer
 from jobs.results import JobError
@@ -38,7 +41,8 @@ def failure(job_id: str, error: JobError, partial: TextAnswer | None = None) -> 
     """The result of a failed job: ``get()`` raises an exception named JobFailed with (code, message)."""
     raised = {"exc_type": "JobFailed", "exc_message": [error.code, error.message], "exc_module": None}
     dumped = partial.model_dump(mode="json") if partial else None
-    return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped), ensure_ascii=False, allow_nan=False)
+    extra = {"provider_error": asdict(error.provider)} if error.provider else {}
+    return json.dumps(_meta(job_id, "FAILURE", raised, partial=dumped, **extra), ensure_ascii=False, allow_nan=False)
 
 
 def revoked_prefix(job_id: str) -> str:
@@ -64,6 +68,9 @@ def read(stored: bytes | str) -> tuple[Answer | None, JobError | None]:
         if meta["status"] != "FAILURE":
             return answer, None
         code, message = meta["result"]["exc_message"]
-        return answer, JobError(code=code, message=message)
+        provider_error = meta.get("provider_error")
+        return answer, JobError(
+            code=code, message=message, provider=ProviderError(**provider_error) if provider_error else None
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None, ANSWER_UNREADABLE

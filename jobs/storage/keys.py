@@ -9,6 +9,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
 | cq:idempotency:{tenant}:{digest} | string: "fingerprint id" | create; delete removes | the idempotency TTL |
 | cq:resends:{tenant}:{digest} | list: the latest 32 jobs created by equal requests without a key. An entry is "id count by": the job, how often its request was resent, and the id that the latest resend would have created. "answered" is appended once the call has its answer | create, mark_answered | the resend window |
+| cq:item:{tenant}:{digest} | string: "job position" of the output item with this id | remember_item | the result TTL |
 | cq:seq | string: counter that orders jobs, messages and uploads | create, release, republish, document_add | permanent: one number |
 | cq:index:all | zset: id by order of creation | create; delete removes | an entry as long as its record |
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
@@ -62,6 +63,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
 """
 
+import hashlib
 from typing import Final
 
 from jobs import models
@@ -123,6 +125,11 @@ def idempotency(tenant: str, digest: str) -> str:
 
 def resends(tenant: str, digest: str) -> str:
     return f"cq:resends:{tenant}:{digest}"
+
+
+def item(tenant: str, item_id: str) -> str:
+    """By a digest: a provider's ids may be long, and contain anything."""
+    return f"cq:item:{tenant}:{hashlib.blake2b(item_id.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
 
 
 def index(state: State) -> str:

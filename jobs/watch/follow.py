@@ -5,7 +5,7 @@ of the log and never an event.
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 from jobs import lookup, queries
@@ -25,11 +25,13 @@ def follow(
     listener: ChangeListener,
     job_id: str,
     after: int,
-    tick_seconds: float,
+    tick_seconds: float | Callable[[], float],
     *,
     is_running: bool = False,
 ) -> Generator[tuple[Event, ...]]:
     """Events with numbers above ``after`` (-1: all) in batches; an empty batch at each tick without events.
+
+    ``tick_seconds`` may be a function, which is called before each wait.
 
     Ends after the job's final event, or without it when the listener is closed or the job deleted. The generator waits
     through an outage of Redis; only its first step raises JobNotFound and StoreUnavailable. ``is_running``: the caller
@@ -41,7 +43,8 @@ def follow(
         return
     with listener.subscribed(job_id) as subscription:
         while not reader.has_ended and not listener.is_closed:
-            yield reader.process(None if reader.has_more else subscription.take(tick_seconds))
+            seconds = tick_seconds() if callable(tick_seconds) else tick_seconds
+            yield reader.process(None if reader.has_more else subscription.take(seconds))
 
 
 class _LogReader:

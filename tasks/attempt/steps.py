@@ -188,7 +188,7 @@ async def _write(
 async def _write_failure(services: AttemptServices, context: Context, error: AttemptError) -> Outcome:
     """Queue the job again, or fail it and keep its partial text."""
     claim = context.claim
-    job_error = JobError(code=error.code, message=error.message)
+    job_error = JobError(code=error.code, message=error.message, provider=error.provider_error)
     decision = await _decide_after_fault(services, claim, error) or decide(
         error,
         claim.failures + 1,
@@ -201,7 +201,8 @@ async def _write_failure(services: AttemptServices, context: Context, error: Att
         return await _release(services, context, job_error, decision.wait_seconds, "waits")
     if isinstance(decision, TryAgain):
         return await _release(services, context, job_error, decision.wait_seconds, "failures")
-    job_error = JobError(code=error.code, message="; ".join(filter(None, (error.message, decision.reason))))
+    message = "; ".join(filter(None, (error.message, decision.reason)))
+    job_error = job_error.model_copy(update={"message": message})
     if on_failed := HANDLERS[context.request.kind].on_failed:
         await on_failed(context, job_error)
     partial = await context.build_partial() if context.build_partial and context.writer.text else None

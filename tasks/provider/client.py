@@ -7,11 +7,15 @@ which cost more CPU than the rest of a call. The SDK's retries are off: tasks/re
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
+import aiohttp
 import httpx2
+from aiohttp.http_exceptions import HttpProcessingError
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 from pydantic import SecretStr
 
@@ -19,25 +23,34 @@ from jobs import vector_encoding
 from jobs.kinds.base import Conversation
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.response import ResponseTask
-from jobs.providers import ProviderApi, ProviderConfig
+from jobs.providers import ProviderConfig
 from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
 from tasks.provider.answer_stream import AnswerStream
-from tasks.provider.errors import blame_provider_until_started, lacks_endpoint, protocol_error, translate_errors
+from tasks.provider.connection_watch import fail_when_closed
+from tasks.provider.errors import blame_provider_until_started, protocol_error, translate_errors
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
-from tasks.provider.formats.route import ProviderCall, completion_call, response_call
+from tasks.provider.formats.route import ProviderCall, completion_call, may_store_completions, response_call
 from tasks.provider.rate_limit_headers import RateLimits, read_rate_limits
+from tasks.provider.support import ProviderSupport, lacks_endpoint, refuses_stream
 from tasks.provider.timeouts import Timeouts
 
 Observe: TypeAlias = Callable[[RateLimits], None]
 
-_EVENT_STREAM: Final = "text/event-stream"
 _LIST_MODELS_SECONDS: Final = 10.0
 _SPARE_CONNECTIONS: Final = 50  # beyond one for each call in flight
 
 
 def ignore_rate_limits(_: RateLimits) -> None:
     pass
+
+
+@dataclass(frozen=True)
+class _Hooks:
+    """What is called during a call. ``on_whole``: before a request for a whole answer, whose first byte comes late."""
+
+    observe: Observe
+    on_whole: Callable[[], None]
 
 
 class Provider:
@@ -49,7 +62,8 @@ class Provider:
 
     def __init__(self, config: ProviderConfig, api_key: SecretStr, settings: Settings) -> None:
         self._settings = settings
-        self._api_format: ProviderApi = config.speaks
+        self._support = ProviderSupport(config.speaks, streams=config.streams)
+        self._may_store = may_store_completions(config.base_url)
         connections = settings.worker_concurrency + _SPARE_CONNECTIONS
         self._client = AsyncOpenAI(
             api_key=api_key.get_secret_value(),
@@ -76,7 +90,9 @@ class Provider:
             with translate_errors(timeouts), _ignore_errors_after_end(answer_stream):
                 async with (
                     asyncio.timeout_at(min(end, loop.time() + timeouts.first_token)) as idle_timer,
-                    self._open_stream(request, answer_stream, observe) as response,
+                    self._open_stream(
+                        request, answer_stream, _Hooks(observe, partial(idle_timer.reschedule, end))
+                    ) as response,
                 ):
                     async for chunk in response.aiter_bytes():
                         for delta in answer_stream.deltas(chunk):
@@ -84,38 +100,41 @@ class Provider:
                         if answer_stream.progressed:
                             has_started = True
                             idle_timer.reschedule(min(end, loop.time() + answer_stream.idle_timeout(timeouts)))
+                answer_stream.end()
             for delta in answer_stream.flush():
                 yield delta
 
     @asynccontextmanager
     async def _open_stream(
-        self, request: Conversation, answer_stream: AnswerStream, observe: Observe
+        self, request: Conversation, answer_stream: AnswerStream, hooks: _Hooks
     ) -> AsyncIterator[httpx2.Response]:
         """The response, with its parser set in ``answer_stream``; the connection is closed when the block ends."""
-        stream, answer_stream.parser = await self._start_call(request, observe)
+        stream, answer_stream.parser = await self._start_call(request, hooks)
         async with stream:
-            if _EVENT_STREAM not in stream.response.headers.get("content-type", ""):
-                raise protocol_error()
-            yield stream.response
+            with fail_when_closed(stream.response):
+                yield stream.response
 
-    async def _start_call(self, request: Conversation, observe: Observe) -> tuple[AsyncStream[object], StreamParser]:
+    async def _start_call(self, request: Conversation, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
 
         The first call determines whether the provider has /responses.
         """
-        if not isinstance(request, ResponseTask) or self._api_format == "chat":
-            return await self._send(completion_call(request, self._settings), observe)
+        if not isinstance(request, ResponseTask) or self._support.api_format == "chat":
+            return await self._send(self._completion_call(request), hooks)
         try:
-            started = await self._send(response_call(request, self._settings), observe)
+            started = await self._send(response_call(request, self._settings), hooks)
         except APIStatusError as error:
-            if self._api_format == "responses" or not lacks_endpoint(error):
+            if not (self._support.may_fall_back and lacks_endpoint(error)):
                 raise
-            return await self._fall_back_to_chat(request, observe)
-        self._api_format = "responses"
+            return await self._fall_back_to_chat(request, hooks)
+        self._support.found_format("responses")
         return started
 
+    def _completion_call(self, request: Conversation) -> ProviderCall:
+        return completion_call(request, self._settings, may_store=self._may_store)
+
     async def _fall_back_to_chat(
-        self, request: ResponseTask, observe: Observe
+        self, request: ResponseTask, hooks: _Hooks
     ) -> tuple[AsyncStream[object], StreamParser]:
         """Call /chat/completions; if the provider answers or refuses it there, later calls skip /responses.
 
@@ -123,22 +142,36 @@ class Provider:
         service for a while after a 404.
         """
         try:
-            started = await self._send(completion_call(request, self._settings), observe)
+            started = await self._send(self._completion_call(request), hooks)
         except APIStatusError as error:
             if not lacks_endpoint(error) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._api_format = "chat"
+                self._support.found_format("chat")
             raise
-        self._api_format = "chat"
+        self._support.found_format("chat")
         return started
 
-    async def _send(self, call: ProviderCall, observe: Observe) -> tuple[AsyncStream[object], StreamParser]:
-        """Send a call; its response, not yet read, and the parser for it."""
+    async def _send(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call; its response, not yet read, and the parser for it.
+
+        A provider that refuses to stream is asked for the whole answer.
+        """
+        if self._support.streams(call.model):
+            try:
+                return await self._post(call, hooks.observe), call.parser
+            except APIStatusError as error:
+                if not refuses_stream(error):
+                    raise
+            self._support.found_unstreamed(call.model)
+        hooks.on_whole()
+        return await self._post(call.unstreamed(), hooks.observe), call.parser
+
+    async def _post(self, call: ProviderCall, observe: Observe) -> AsyncStream[object]:
         with _observing_refusals(observe):
             stream = await self._client.post(
                 call.path, cast_to=object, body=call.body, stream=True, stream_cls=AsyncStream[object]
             )
         _observe(stream.response, observe)
-        return stream, call.parser
+        return stream
 
     async def embed(
         self, request: EmbeddingsTask, timeouts: Timeouts, observe: Observe = ignore_rate_limits
@@ -193,8 +226,9 @@ def _ignore_errors_after_end(answer_stream: AnswerStream) -> Iterator[None]:
     """Keep a finished answer when its connection fails or stays open: only the connection cannot be reused."""
     try:
         yield
-    except (TimeoutError, httpx2.RequestError) as error:
-        if answer_stream.is_over:
+    except (TimeoutError, httpx2.RequestError, aiohttp.ClientError, HttpProcessingError, OSError) as error:
+        answer_stream.end()
+        if answer_stream.is_complete:
             return
         if isinstance(error, httpx2.DecodingError):
             raise protocol_error() from None

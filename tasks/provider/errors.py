@@ -5,11 +5,12 @@
     unavailable   unreachable, 5xx, 408, 409, 425, overloaded, or no    yes             yes
                   first token in time
     quota         402, and a quota or budget that is used up            later           yes
-    denied        401, 403, 404: the key, the model or the path         no              yes
+    denied        401, 403, 404, 405, 501: the key, the model or the    no              yes
+                  path
     none          the request is rejected, the answer breaks off after its first token, the deadline has passed
 
-The messages are our own, because a provider's message may repeat the prompt or parts of the key. Only the provider's
-error code is kept, and only if it looks like a code.
+The messages are our own, because a provider's message may repeat the prompt or parts of the key. They contain the
+provider's error code if it looks like a code. What the provider reported is kept apart, for the caller alone.
 """
 
 import json
@@ -17,19 +18,23 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
+import aiohttp
 import httpx2
 import openai
+from aiohttp.http_exceptions import HttpProcessingError
 
 from jobs.errors import (
     UNREACHABLE_CODE,
     AttemptError,
     DeadlineExceeded,
     ProviderBroken,
+    ProviderError,
     ProviderFault,
     ProviderRejected,
     ProviderRetryable,
@@ -38,14 +43,15 @@ from tasks.provider.timeouts import Timeouts
 from tasks.provider.vendor_error import VendorError
 
 _TIMER_TOLERANCE_SECONDS: Final = 0.01  # an event loop's timer may fire that early
-_MISSING_ENDPOINT_STATUS: Final = frozenset({404, 405, 501})
-_NOT_FOUND_STATUS: Final = frozenset({404, 405, 410})
-_DENIED_STATUS: Final = frozenset({401, 403})
+UNSUPPORTED_STATUS: Final = frozenset({405, 501})  # the path is not for this call: a retry changes nothing
+_NOT_FOUND_STATUS: Final = frozenset({404, 410})
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 498})  # 498: Groq has no capacity; 5xx as well
 _TOO_MANY_REQUESTS: Final = 429
 _PAYMENT_REQUIRED: Final = 402
 _SERVER_ERRORS: Final = 500
-_ABOUT_MODEL: Final = frozenset({None, "", "None", "model"})  # the ``param`` of an error that is not about the input
+_ABOUT_MODEL: Final = frozenset({None, "model"})  # the ``param`` of an error that is not about the input
 
 # Providers' names for errors, in lower case. Those of statuses that say the same are left out.
 _QUOTA_NAMES: Final = frozenset(
@@ -102,26 +108,46 @@ def translate_errors(timeouts: Timeouts) -> Iterator[None]:
     except TimeoutError:
         has_passed = timeouts.is_deadline and time.monotonic() >= deadline
         raise (deadline_passed() if has_passed else timed_out(timeouts)) from None
-    except (httpx2.TransportError, OSError):
+    except (httpx2.TransportError, aiohttp.ClientError, HttpProcessingError, OSError):
         raise stream_cut() from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise protocol_error() from None
 
 
 def from_status(status: int, error: VendorError, headers: Mapping[str, str]) -> AttemptError:
-    """Pure: the error for an HTTP status of the provider."""
+    """Pure: the error for an HTTP status of the provider, with the error that the provider reported."""
+    attempt_error = _by_status(status, error, headers)
+    attempt_error.provider_error = _for_caller(error, status)
+    return attempt_error
+
+
+def _for_caller(error: VendorError, status: int | None = None) -> ProviderError | None:
+    """Without what concerns this server's key alone: the message of a 403 may contain a part of it."""
+    if error.reported is None or status == _UNAUTHORIZED or error.names & _KEY_NAMES:
+        return None
+    return replace(error.reported, message=None) if status == _FORBIDDEN else error.reported
+
+
+def _by_status(status: int, error: VendorError, headers: Mapping[str, str]) -> AttemptError:
     message = f"the provider answered {status}" + (f" ({error.shown_code})" if error.shown_code else "")
     names, retry_after = error.names, read_retry_after(headers, datetime.now(UTC)) or error.retry_after_seconds
     if names & _QUOTA_NAMES or status == _PAYMENT_REQUIRED:
         return _rejected(f"{message}: its quota is used up", "provider_quota_exceeded", ProviderFault.QUOTA)
     if status == _TOO_MANY_REQUESTS and _TOO_LARGE not in names:
         return _retryable(message, "provider_rate_limited", ProviderFault.RATE_LIMITED, retry_after)
-    if status in _RETRYABLE_STATUS or status >= _SERVER_ERRORS:
+    if status in _RETRYABLE_STATUS or (status >= _SERVER_ERRORS and status not in UNSUPPORTED_STATUS):
         return _retryable(message, "provider_unavailable", ProviderFault.UNAVAILABLE, retry_after)
-    if names & _MODEL_NAMES or status in _NOT_FOUND_STATUS:
+    return _refusal(status, error, message)
+
+
+def _refusal(status: int, error: VendorError, message: str) -> ProviderRejected:
+    if error.names & _MODEL_NAMES or status in _NOT_FOUND_STATUS:
         fault = ProviderFault.DENIED if _lacks_model(error) else None
         return _rejected(f"{message}: no such model or path", "provider_not_found", fault)
-    if names & _KEY_NAMES or (status in _DENIED_STATUS and not _is_about_input(error)):
+    if status in UNSUPPORTED_STATUS:
+        fault = None if _is_about_input(error) else ProviderFault.DENIED
+        return _rejected(f"{message}: it does not support this call", "provider_rejected_request", fault)
+    if error.names & _KEY_NAMES or (status in (_UNAUTHORIZED, _FORBIDDEN) and not _is_about_input(error)):
         advice = "it rejects the API key; check the provider's key"
         return _rejected(f"{message}: {advice}", "provider_auth_failed", ProviderFault.DENIED)
     return _rejected(f"{message}: it rejects this request", "provider_rejected_request", None)
@@ -144,15 +170,21 @@ def from_stream_error(payload: Any) -> AttemptError:
     error = VendorError.read(payload)
     if error.status is not None:
         return from_status(error.status, error, {})
+    attempt_error = _by_name(error)
+    attempt_error.provider_error = _for_caller(error)
+    return attempt_error
+
+
+def _by_name(error: VendorError) -> AttemptError:
     message = f"the provider reported an error in its stream ({error.shown_code or 'no code'})"
     if error.names & (_QUOTA_NAMES | _KEY_NAMES | _MODEL_NAMES) or _TOO_LARGE in error.names:
-        return from_status(HTTPStatus.BAD_REQUEST, error, {})
+        return _by_status(HTTPStatus.BAD_REQUEST, error, {})
     if error.names & _RATE_LIMIT_NAMES:
         return _retryable(message, "provider_rate_limited", ProviderFault.RATE_LIMITED, error.retry_after_seconds)
     if error.names & _UNAVAILABLE_NAMES:
         return _retryable(message, "provider_stream_error", ProviderFault.UNAVAILABLE, error.retry_after_seconds)
     if any(map(_REQUEST_FAULT_NAME.match, error.names)):
-        return from_status(HTTPStatus.BAD_REQUEST, error, {})
+        return _by_status(HTTPStatus.BAD_REQUEST, error, {})
     return _retryable(message, "provider_stream_error", None, error.retry_after_seconds)
 
 
@@ -214,8 +246,3 @@ def blame_provider_until_started(has_started: Callable[[], bool]) -> Iterator[No
 
 def protocol_error() -> ProviderBroken:
     return ProviderBroken("the provider does not follow the OpenAI protocol; check its URL")
-
-
-def lacks_endpoint(error: openai.APIStatusError) -> bool:
-    """Whether the provider has no such path, as opposed to no such model."""
-    return error.status_code in _MISSING_ENDPOINT_STATUS and error.code != "model_not_found" and error.param != "model"

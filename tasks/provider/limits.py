@@ -4,6 +4,8 @@ The parsers decide which part of the data is the answer, and charge it to their 
 """
 
 import json
+import math
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from tasks.provider.errors import from_stream_error, protocol_error
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # one event; larger than a response with several images
 _MAX_DEPTH: Final = 100  # levels; JSON parsers give up at about 200, and stored data is nested in further levels
+_LARGE_NUMBER: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")  # it may exceed a float
 # The event log beside the text: call arguments arrive in events of about 130 bytes for 4 characters.
 _DATA_BYTES: Final = 1024 * 1024
 _DATA_BYTES_PER_CHAR: Final = 32
@@ -39,14 +42,37 @@ class SizeBudget:
 
 
 def read_event(data: bytes) -> Any:
-    """An event's JSON. Raises ProviderBroken, and the error that the provider reports mid-stream."""
+    """An event's JSON. Raises ProviderBroken, and the error that the provider reports in place of an answer.
+
+    NaN and Infinity, which JSON does not have, become null.
+    """
     try:
-        value = json.loads(data.decode())
+        parse_float = _finite if _LARGE_NUMBER.search(data) else None
+        value = json.loads(data.decode(), parse_constant=_null, parse_float=parse_float)
     except (ValueError, RecursionError):
         raise protocol_error() from None
-    if isinstance(value, dict) and value.get("error"):
-        raise from_stream_error(value["error"])
+    if isinstance(value, dict) and (error := _error_in(value)):
+        raise from_stream_error(error)
     return value
+
+
+def _error_in(value: dict[str, Any]) -> Any:
+    """The error that a provider sends in a stream or with the status 200; None if there is none."""
+    if error := value.get("error"):
+        return error if value.get("object") != "response" else None
+    if value.get("type") == "error" or value.get("object") == "error":
+        return value
+    is_detail = "detail" in value and value.keys().isdisjoint(("choices", "type", "object"))
+    return value if is_detail else None  # as FastAPI reports errors
+
+
+def _null(_constant: str) -> None:
+    return None
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
 
 
 def check_depth(value: Any, as_json: str) -> None:

@@ -24,7 +24,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from jobs import errors
-from jobs.errors import AttemptCrashed, AttemptError, ProviderFault, WorkerLost
+from jobs.errors import AttemptCrashed, AttemptError, ProviderError, ProviderFault, WorkerLost
 from jobs.kinds import JOB_REQUEST
 from jobs.kinds.base import Conversation, JobRequest
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
@@ -126,7 +126,12 @@ async def _exchange_lines(
 
 def _parse_error(error_fields: dict[str, Any]) -> AttemptError:
     kind, fault = _ERROR_CLASSES[error_fields.pop("kind")], error_fields.pop("fault")
-    return kind(**error_fields, fault=ProviderFault(fault) if fault else None)
+    provider_error = error_fields.pop("provider_error")
+    return kind(
+        **error_fields,
+        fault=ProviderFault(fault) if fault else None,
+        provider_error=ProviderError(**provider_error) if provider_error else None,
+    )
 
 
 def main() -> None:
@@ -166,6 +171,7 @@ async def _call(request: JobRequest, timeouts: Timeouts, target: str, output: An
     except AttemptError as error:
         error_fields: dict[str, Any] = {"kind": type(error).__name__, "message": error.message, "code": error.code}
         error_fields |= {"retry_after_seconds": error.retry_after_seconds, "fault": error.fault}
+        error_fields["provider_error"] = asdict(error.provider_error) if error.provider_error else None
         print(json.dumps({"error": error_fields}), file=output)
     else:
         print(json.dumps({"ended": True}), file=output)

@@ -7,13 +7,19 @@ on a token. This decoder is synchronous and returns all events that one chunk co
 from tasks.provider.errors import protocol_error
 from tasks.provider.limits import MAX_EVENT_BYTES
 
+DONE = b"[DONE]"  # the data of the event that ends a stream of chat completions
+
 
 class SSEDecoder:
-    """For one stream. Accepts every line end of the standard, also when a chunk boundary splits it."""
+    """For one stream. Accepts every line end of the standard, also when a chunk boundary splits it.
+
+    Accepts two deviations: events without an empty line between them, and an error that only the event's name marks.
+    """
 
     def __init__(self) -> None:
         self._partial_line: list[bytes] = []  # joined once: a line may be long and arrive in many chunks
         self._data: list[bytes] = []  # the data lines of the event that has not ended
+        self._is_error = False  # that event's name is `error`
         self._ends_with_cr = False  # a line feed at the start of the next chunk belongs to this carriage return
         self._buffered_bytes = 0  # received since the last complete event
 
@@ -30,20 +36,43 @@ class SSEDecoder:
         self._partial_line.append(rest)
         return self._complete_events() if b"\n" in rest or b"\r" in rest else []
 
+    def flush(self) -> list[bytes]:
+        """The data of the event that the end of the stream has cut. It may be incomplete."""
+        events = self.feed(b"\n") if any(self._partial_line) else []
+        return [*events, *self._end_event()]
+
     def _complete_events(self) -> list[bytes]:
         lines = b"".join(self._partial_line).splitlines(keepends=True)
         self._partial_line = [] if lines[-1].endswith((b"\n", b"\r")) else [lines.pop()]
-        events = [data for line in lines if (data := self._read_line(line.rstrip(b"\r\n"))) is not None]
+        events = [data for line in lines for data in self._read_line(line.rstrip(b"\r\n"))]
         if events:
             self._buffered_bytes = 0
         return events
 
-    def _read_line(self, line: bytes) -> bytes | None:
-        """The event's data, at the empty line that ends it. Event names, ids and comments are ignored."""
+    def _read_line(self, line: bytes) -> list[bytes]:
+        """The event that this line ends. Event names other than `error`, ids and comments are ignored."""
         if line.startswith(b"data:"):
-            self._data.append(line[5:].removeprefix(b" "))
-        elif not line and self._data:
-            data = b"\n".join(self._data)
-            self._data.clear()
-            return data
-        return None
+            value = line[5:].removeprefix(b" ")
+            ended = self._end_event() if self._data and _begins_event(value, self._data[-1]) else []
+            self._data.append(value)
+            return ended
+        if not line:
+            return self._end_event()
+        if line.startswith(b"event:"):
+            self._is_error = line[6:].strip() == b"error"
+        return []
+
+    def _end_event(self) -> list[bytes]:
+        data, is_error = b"\n".join(self._data), self._is_error
+        self._data.clear()
+        self._is_error = False
+        if not data:
+            return []
+        if is_error and not data.startswith(DONE):
+            return [b'{"error":%s}' % (data if data.startswith(b"{") else b'"error"')]
+        return [data]
+
+
+def _begins_event(line: bytes, previous: bytes) -> bool:
+    """True for a line that cannot continue the JSON before it."""
+    return previous.endswith(b"}") and not previous[:1].isspace() and line.startswith((b"{", DONE))

@@ -1,7 +1,7 @@
-"""Reads what a provider says about an error: its names for it, and when to try again. Pure.
+"""Reads what a provider says about an error: its names for it, when to try again, and what the caller gets of it. Pure.
 
-Providers agree on the status and on little else. Of a message only a few fixed phrases are looked for, where a provider
-sends no code. No text of a message is kept, because it may repeat the prompt or parts of the key.
+Providers agree on the status and on little else. A few fixed phrases of a message are read as names, where a provider
+sends no code. The message itself is only in ``reported``, because it may repeat the prompt.
 """
 
 import re
@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jobs.errors import ProviderError
+from tasks.provider.reported_error import reported_error
+
 _SHOWN_CODE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _NAME_CHARS: Final = 64
 _MESSAGE_CHARS: Final = 500  # in which the phrases are looked for
 _STATUSES: Final = range(400, 600)
+_STATUS_FIELDS: Final = ("code", "status", "status_code")
 _DELAY: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
 _PHRASES: Final = (
     ("credit balance is too low", "insufficient_quota"),  # Anthropic, with status 400
@@ -27,7 +31,8 @@ class VendorError:
     """An error in a provider's words.
 
     ``names`` are its codes and types in lower case. ``status`` is an HTTP status in the error itself, which some
-    providers send in a stream. ``param`` is the parameter of the request that the error concerns.
+    providers send in a stream. ``param`` is the parameter of the request that the error concerns. ``reported`` is for
+    the caller alone; None if the provider has sent nothing to pass on.
     """
 
     shown_code: str | None = None  # the code, if it looks like one: any other value might contain content
@@ -35,18 +40,26 @@ class VendorError:
     status: int | None = None
     param: str | None = None
     retry_after_seconds: float | None = None
+    reported: ProviderError | None = None
+
+    @property
+    def message(self) -> str:
+        """The provider's own text. It may repeat the prompt."""
+        return (self.reported and self.reported.message) or ""
 
     @classmethod
     def read(cls, body: Any) -> "VendorError":
         """From the JSON of an error response or an error event, whole or its ``error`` alone. Never raises."""
         fields = _error_fields(body)
+        reported = reported_error(fields)
         details = [detail for detail in _list(fields.get("details")) if isinstance(detail, dict)]
         return cls(
             shown_code=as_error_code(fields.get("code")) or as_error_code(fields.get("type")),
             names=frozenset(_names(fields, details)),
-            status=next(filter(None, map(_status, (fields.get("code"), fields.get("status_code")))), None),
-            param=_text(fields.get("param")) or None,
+            status=next(filter(None, (_status(fields.get(name)) for name in _STATUS_FIELDS)), None),
+            param=reported.param if reported else None,
             retry_after_seconds=next((delay for delay in map(_retry_delay, details) if delay is not None), None),
+            reported=reported,
         )
 
 

@@ -105,6 +105,7 @@ def make_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask]]:
         monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{redis_port}/0")
         monkeypatch.setenv("CELERY_BROKER_URL", "")
         monkeypatch.setenv("CHATQUEUE_SYNC_WAIT_SECONDS", "0.05")
+        monkeypatch.setenv("CHATQUEUE_RESPONSE_HOLD_SECONDS", "15")  # early failures must be early on a busy machine
         for name, value in settings.items():
             monkeypatch.setenv(f"CHATQUEUE_{name.upper()}", str(value))
         get_settings.cache_clear()

@@ -6,6 +6,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.api.conftest import ERROR
+
 UNKNOWN = "job_" + "0" * 32
 
 
@@ -52,7 +54,7 @@ def test_a_final_chat_is_200_with_the_answer(api_client, submit_chat, fake_worke
     ("end", "status", "error"),
     [
         ("finish_incomplete", "incomplete", None),
-        ("fail", "failed", {"code": "provider_timeout", "message": "the provider was silent for too long"}),
+        ("fail", "failed", ERROR.model_dump()),
     ],
 )
 def test_other_outcomes_are_200_and_differ_by_status(api_client, submit_chat, fake_worker, end, status, error):

@@ -147,7 +147,7 @@ def test_two_attempts_are_never_merged(api_client, fake_worker, job_id, path):
         "in_progress",
         "completed",
     ]
-    assert received[2][2]["error"] == WORKER_LOST.model_dump()
+    assert received[2][2]["error"] == WORKER_LOST.model_dump(exclude_none=True)
     assert (received[2][2]["attempt"], received[3][2]["attempt"]) == (1, 2)
 
 

@@ -53,7 +53,7 @@ def test_the_models_are_those_that_the_provider_lists(client):
 
 ERRORS = {
     openai.BadRequestError: (400, "provider_rejected_request"),
-    openai.NotFoundError: (404, "provider_not_found"),
+    openai.NotFoundError: (404, "model_not_found"),
     openai.InternalServerError: (401, "provider_auth_failed"),
 }
 

@@ -57,9 +57,9 @@ def test_a_stream_has_every_event_in_order(client):
 
     kinds = [event.type.removeprefix("response.") for event in events]
     assert numbers(events) == list(range(len(events)))
-    assert kinds[:5] == ["created", "queued", "in_progress", "output_item.added", "content_part.added"]
+    assert kinds[:4] == ["created", "in_progress", "output_item.added", "content_part.added"]
     assert kinds[-4:] == ["output_text.done", "content_part.done", "output_item.done", "completed"]
-    assert set(kinds[5:-4]) == {"output_text.delta"}
+    assert set(kinds[4:-4]) == {"output_text.delta"}
     assert events[-1].response.output_text == events[-4].text == "w0 w1 w2"
     assert events[-2].item.content[0].text == events[-3].part.text == "w0 w1 w2"
     assert events[-1].response == client.responses.retrieve(events[0].response.id)
@@ -308,6 +308,23 @@ def test_a_restarted_attempt_leaves_the_stream_valid(client):
     """The provider cuts the first attempt off, and only the text of the next attempt counts."""
     prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
     with client.responses.stream(model="m", input=prompt) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+
+    added = [event for event in events if event.type == "response.output_item.added"]
+    done = [event for event in events if event.type == "response.output_item.done"]
+    assert [event.output_index for event in added] == [event.output_index for event in done] == [0]
+    assert [event.item.status for event in done] == ["completed"]
+    assert [item.id for item in final.output] == [added[0].item.id]
+    deltas = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert final.output_text == deltas == " ".join(f"w{number}" for number in range(12))
+
+
+def test_a_client_can_ask_for_the_output_of_restarted_attempts(client):
+    """Each attempt then has an item of its own, and only the text of the last one counts."""
+    prompt = directive("tokens=12 interval=0.02 cut=5 times=1", key())
+    options = {"extra_body": {"stream_options": {"include_restarts": True}}}
+    with client.responses.stream(model="m", input=prompt, **options) as stream:
         events = list(stream)
         final = stream.get_final_response()
 

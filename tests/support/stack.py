@@ -21,6 +21,7 @@ _FAST_SETTINGS = {
     "CHATQUEUE_REDIS_TIMEOUT_SECONDS": "1",
     "CHATQUEUE_APPEND_INTERVAL_SECONDS": "0.01",
     "CHATQUEUE_CLIENT_WAIT_SECONDS": "20",
+    "CHATQUEUE_RESPONSE_HOLD_SECONDS": "15",  # early failures must be early on a busy machine
 }
 
 

@@ -4,11 +4,12 @@ from typing import Final
 
 from api.openai.snapshot import JobSnapshot
 from jobs.errors import InternalError
-from jobs.kinds.base import TextAnswer
+from jobs.kinds.base import Conversation, PassthroughRequest, TextAnswer
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
+from jobs.requests import StreamOptions
 from jobs.states import State
 from openai_format.items import (
     input_items as openai_input_items,
@@ -23,32 +24,46 @@ from openai_format.items import (
 from openai_format.messages import to_items
 from openai_format.types import Item, ItemStatus, JsonObject
 
+FIRST_LOG_START: Final = 1  # length of the log after the claim of the first attempt
 # The ids of these items are left out of a follow-up request, because a provider that stores nothing rejects them.
 _TYPES_WITHOUT_IDS: Final = frozenset({"message", "function_call"})
 
 
-def message_id(job_id: str, log_start: int) -> str:
-    """The id of one attempt's message: the same for every reader, and different for each attempt."""
+def message_id(job_id: str, log_start: int = FIRST_LOG_START) -> str:
+    """The id of the message around a text that has none: the same for every reader and attempt.
+
+    ``log_start`` makes it the id of one attempt's message.
+    """
     return f"msg_{job_id.partition('_')[2]}{log_start:x}"
+
+
+def stream_options(request: Conversation) -> StreamOptions:
+    options = request.stream_options if isinstance(request, PassthroughRequest) else None
+    return options or StreamOptions()
+
+
+def _own_message_id(snapshot: JobSnapshot) -> str:
+    has_attempts = stream_options(snapshot.request).include_restarts
+    return message_id(snapshot.record.job_id, snapshot.record.log_start if has_attempts else FIRST_LOG_START)
 
 
 def output(snapshot: JobSnapshot) -> list[JsonObject]:
     """The provider's items if it sent any, else the items made from the answer's message."""
-    answer, record = snapshot.answer, snapshot.record
+    answer = snapshot.answer
     if answer is None:
         return []
     if isinstance(answer, ResponseAnswer) and answer.body is not None:
         items = filter(is_valid_item, answer.body.get("output") or ())
-        return [_with_text(item, record, answer) for item in items]
-    return [_with_own_id(item, record) for item in to_items([_answer_message(answer)])]
+        return [_with_text(item, snapshot, answer) for item in items]
+    return [_with_own_id(item, snapshot) for item in to_items([_answer_message(answer)])]
 
 
-def _with_text(item: JsonObject, record: JobRecord, answer: TextAnswer) -> JsonObject:
+def _with_text(item: JsonObject, snapshot: JobSnapshot, answer: TextAnswer) -> JsonObject:
     """Completes a message without an id, which is one of ours. Its text is its own, or else the answer's whole text."""
     if item["type"] != "message" or "id" in item:
         return item
     part = output_text_part(item.get("text", answer.text))
-    return {**message_item(message_id(record.job_id, record.log_start), [part], _status(record))}
+    return {**message_item(_own_message_id(snapshot), [part], _status(snapshot.record))}
 
 
 def _status(record: JobRecord) -> ItemStatus:
@@ -61,10 +76,10 @@ def _answer_message(answer: TextAnswer) -> JsonObject:
     return (choices[0]["message"] if choices else {}) | {"role": "assistant", "content": answer.text}
 
 
-def _with_own_id(item: JsonObject, record: JobRecord) -> JsonObject:
-    own_id = message_id(record.job_id, record.log_start)
+def _with_own_id(item: JsonObject, snapshot: JobSnapshot) -> JsonObject:
+    own_id = _own_message_id(snapshot)
     ids = {"function_call": f"fc_{item.get('call_id')}", "reasoning": own_id.replace("msg", "rs", 1)}
-    return _with_id({"status": _status(record)} | item, ids.get(item["type"], own_id))
+    return _with_id({"status": _status(snapshot.record)} | item, ids.get(item["type"], own_id))
 
 
 def input_items(snapshot: JobSnapshot) -> list[JsonObject]:
@@ -92,10 +107,10 @@ def _with_id(item: JsonObject, item_id: str) -> JsonObject:
 
 def to_previous_items(snapshot: JobSnapshot) -> list[JsonObject]:
     """The items that a follow-up request must send before its own input."""
-    return [*input_items(snapshot), *filter(None, map(_to_input_item, output(snapshot)))]
+    return [*input_items(snapshot), *filter(None, map(to_input_item, output(snapshot)))]
 
 
-def _to_input_item(item: Item) -> JsonObject | None:
+def to_input_item(item: Item) -> JsonObject | None:
     """An output item in the form of an input item. None for a reasoning item without content, which has no use."""
     if item["type"] == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
         return None

@@ -1,6 +1,6 @@
 """A conversation as the object `response`. Pure."""
 
-from typing import Final
+from typing import Any, Final
 
 from api.openai.encoding import items
 from api.openai.snapshot import JobSnapshot
@@ -12,22 +12,30 @@ from jobs.states import State
 from openai_format.types import JsonObject
 from openai_format.usage import ResponseUsage, response_usage
 
+# The fields that OpenAI always fills, with its defaults.
 _DEFAULTS: Final[JsonObject] = {
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
+    "max_tool_calls": None,
     "parallel_tool_calls": True,
-    "reasoning": None,
-    "service_tier": None,
-    "temperature": None,
+    "presence_penalty": 0.0,
+    "prompt_cache_key": None,
+    "prompt_cache_retention": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "service_tier": "default",
+    "temperature": 1.0,
     "text": {"format": {"type": "text"}},
     "tool_choice": "auto",
     "tools": [],
-    "top_p": None,
+    "top_logprobs": 0,
+    "top_p": 1.0,
     "truncation": "disabled",
+    "user": None,
 }
-_ECHOED_FIELDS: Final = frozenset(
-    {*_DEFAULTS, "max_tool_calls", "prompt", "prompt_cache_key", "safety_identifier", "user"}
-)
+_TOOL_DEFAULTS: Final[JsonObject] = {"description": None, "parameters": None, "strict": None}  # of a function
+_ECHOED_FIELDS: Final = frozenset({*_DEFAULTS, "prompt"})
 # Fields of a provider's response that are not copied: they describe the provider's own job, or are set from ours.
 _OWN_FIELDS: Final = frozenset(
     {"id", "object", "created_at", "completed_at", "status", "background", "store", "metadata", "output"}
@@ -41,11 +49,13 @@ _ERROR_CODES: Final = {
 
 def response_object(snapshot: JobSnapshot) -> JsonObject:
     record, request = snapshot.record, snapshot.request
+    filled = {**_DEFAULTS, **_request_fields(snapshot), **_answer_fields(snapshot)}
     ended_at = record.finished_at_ms if record.state is State.COMPLETED else None
     return {
-        **_DEFAULTS,
-        **_request_fields(snapshot),
-        **_answer_fields(snapshot),
+        **filled,
+        "tools": [_with_defaults(tool) for tool in filled["tools"]],
+        "text": {**_DEFAULTS["text"], **filled["text"]},
+        "reasoning": {**_DEFAULTS["reasoning"], **filled["reasoning"]},
         "id": record.job_id,
         "object": "response",
         "created_at": snapshot.created_at,
@@ -59,6 +69,10 @@ def response_object(snapshot: JobSnapshot) -> JsonObject:
         "metadata": request.metadata,
         **_storage_fields(request),
     }
+
+
+def _with_defaults(tool: JsonObject) -> JsonObject:
+    return {**_TOOL_DEFAULTS, **tool} if isinstance(tool, dict) and tool.get("type") == "function" else tool
 
 
 def _storage_fields(request: Conversation) -> JsonObject:
@@ -85,14 +99,25 @@ def _request_fields(snapshot: JobSnapshot) -> JsonObject:
     request = snapshot.request
     if isinstance(request, ChatTask):
         limit = request.max_output_tokens
-        return {"instructions": request.system, "temperature": request.temperature, "max_output_tokens": limit}
+        fields = {"instructions": request.system, "temperature": request.temperature, "max_output_tokens": limit}
+        return _filled(fields)
     body = request.body if isinstance(request, PassthroughRequest) else {}
-    return {name: value for name, value in body.items() if name in _ECHOED_FIELDS and value is not None}
+    return _filled({name: value for name, value in body.items() if name in _ECHOED_FIELDS})
+
+
+def _filled(fields: JsonObject) -> JsonObject:
+    """The fields that have a value of the type of their default; a provider rejects the others, or sent them wrong."""
+    return {name: value for name, value in fields.items() if value is not None and _is_like_default(name, value)}
+
+
+def _is_like_default(name: str, value: Any) -> bool:
+    default = _DEFAULTS.get(name)
+    return not isinstance(default, dict | list) or isinstance(value, type(default))
 
 
 def _answer_fields(snapshot: JobSnapshot) -> JsonObject:
     body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
-    return {name: value for name, value in (body or {}).items() if name not in _OWN_FIELDS}
+    return _filled({name: value for name, value in (body or {}).items() if name not in _OWN_FIELDS})
 
 
 def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
@@ -106,7 +131,10 @@ def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
 
 
 def _error(error: JobError) -> JsonObject:
-    """The error with OpenAI's equivalent code, or `server_error`. Our code is in the message."""
+    """The provider's error; else ours with OpenAI's equivalent code, or `server_error`, and our code in the message."""
+    if error.provider and error.provider.message:
+        code = error.provider.code or _ERROR_CODES.get(error.code, "server_error")
+        return {"code": code, "message": error.provider.message}
     return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
 
 

@@ -46,7 +46,7 @@ def fail(
     end = _FinalWrite(
         State.FAILED,
         celery_result.failure(lease.job_id, error, partial),
-        event_json(State.FAILED, error=error.model_dump()),
+        event_json(State.FAILED, error=error.model_dump(exclude_none=True)),
         attempt_entry(lease.attempt, error),
         precondition,
         pending,

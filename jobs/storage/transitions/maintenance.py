@@ -104,6 +104,11 @@ def claim_model_list_turn(worker: str, for_seconds: int) -> Command[bool]:
     return plain_command("SET", keys.MODELS_TURN, worker, "NX", "EX", for_seconds, read=lambda reply: reply is not None)
 
 
+def remember_item(tenant: str, item_id: str, place: str, ttl_seconds: int) -> Command[None]:
+    """Remember the place of an output item: its job and its position. Safe to send again."""
+    return plain_command("SET", keys.item(tenant, item_id), place, "EX", ttl_seconds, read=lambda _: None)
+
+
 def save_models(models: list[dict[str, Any]]) -> Command[None]:
     """Replace the stored model list. Safe to send again."""
     return plain_command("SET", keys.MODELS, json.dumps(models), "EX", _MODELS_TTL_SECONDS, read=lambda _: None)

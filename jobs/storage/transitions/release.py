@@ -42,7 +42,8 @@ def release(
     which releases with ``worker_losses``, if the lease has not expired.
     """
     job_id = lease.job_id
-    event = event_json("attempt_incomplete", attempt=lease.attempt, error=error.model_dump() if error else None)
+    error_fields = error.model_dump(exclude_none=True) if error else None
+    event = event_json("attempt_incomplete", attempt=lease.attempt, error=error_fields)
     return script_command(
         "release",
         keys={

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.kinds.chat import ChatTask
+from openai_format.completions import choice_number, read_choices
 from openai_format.text import SurrogateJoiner, read_content, read_text
 from openai_format.types import JsonObject
 from tasks.provider.errors import stream_cut
@@ -33,23 +34,31 @@ class ChatParser:
     def __init__(self, max_chars: int = sys.maxsize) -> None:
         self.budget = SizeBudget(max_chars)
         self._joiner = SurrogateJoiner()
-        self._has_ended = False
+        self._has_begun = False
+        self.is_complete = False
 
     def parse(self, payload: Any) -> Iterable[Delta]:
-        choices = payload.get("choices")
-        choice = choices[0] if choices else {}
+        choice = first_choice(payload, has_begun=self._has_begun)
         text = self._joiner.join(read_content((choice.get("delta") or {}).get("content")))
+        self._has_begun = self._has_begun or bool(choice)
         delta = Delta(
             text=self.budget.take(text),
             finish_reason=read_text(choice.get("finish_reason")) or None,
             usage=read_usage(payload.get("usage")),
             model=read_model(payload),
         )
-        self._has_ended = self._has_ended or delta.finish_reason is not None
+        self.is_complete = self.is_complete or delta.finish_reason is not None
         return (delta,)
 
-    def finish(self) -> Iterable[Delta]:
-        if not (self._has_ended or self.budget.is_full):
+    def finish(self, is_done: bool) -> Iterable[Delta]:
+        if not (self.is_complete or self.budget.is_full or (is_done and self._has_begun)):
             raise stream_cut()
         rest = self.budget.take(self._joiner.flush())
-        return (Delta(text=rest),) if rest else ()
+        reason = None if self.is_complete else "stop"
+        return (Delta(text=rest, finish_reason=reason),) if rest or reason else ()
+
+
+def first_choice(payload: Any, *, has_begun: bool) -> JsonObject:
+    """The choice with index 0 of a chunk, with a delta; empty if there is none."""
+    choices = read_choices(payload, {0} if has_begun else ())
+    return next((choice for choice in choices if choice_number(choice) == 0), {})

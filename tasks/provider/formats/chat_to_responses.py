@@ -9,6 +9,7 @@ from openai_format.text import read_text
 from openai_format.types import JsonObject
 from openai_format.usage import chat_to_response_usage
 from tasks.provider.errors import stream_cut
+from tasks.provider.formats.chat import first_choice
 from tasks.provider.formats.delta import TRUNCATED_REASONS, Delta, delta_of, read_model, read_usage
 from tasks.provider.limits import SizeBudget
 
@@ -21,10 +22,15 @@ class ChatToResponseParser:
         self._converter = ChunkConverter(self.budget)
         self._usage: JsonObject = {}
         self._finish_reason: str | None = None
+        self._has_begun = False
+
+    @property
+    def is_complete(self) -> bool:
+        return self._finish_reason is not None
 
     def parse(self, payload: Any) -> Iterable[Delta]:
-        choices = payload.get("choices")
-        choice = choices[0] if choices else {}
+        choice = first_choice(payload, has_begun=self._has_begun)
+        self._has_begun = self._has_begun or bool(choice)
         reason, usage = read_text(choice.get("finish_reason")), read_usage(payload.get("usage"))
         self._finish_reason = reason or self._finish_reason
         if usage:
@@ -32,10 +38,11 @@ class ChatToResponseParser:
         first = Delta(finish_reason=reason, usage=usage, model=read_model(payload))
         return [first, *map(delta_of, self._converter.convert(choice))]
 
-    def finish(self) -> Iterable[Delta]:
-        if self._finish_reason is None and not self.budget.is_full:
+    def finish(self, is_done: bool) -> Iterable[Delta]:
+        if not (self.is_complete or self.budget.is_full or (is_done and self._has_begun)):
             raise stream_cut()
         last_texts = [delta_of(event) for event in self._converter.flush()]
         is_truncated = self.budget.is_full or self._finish_reason in TRUNCATED_REASONS
         closing = [delta_of(event) for event in self._converter.finish("incomplete" if is_truncated else "completed")]
-        return [*last_texts, *closing, Delta(body=self._usage | {"output": self._converter.output()})]
+        body = self._usage | {"output": self._converter.output()}
+        return [*last_texts, *closing, Delta(finish_reason=None if self.is_complete else "stop", body=body)]

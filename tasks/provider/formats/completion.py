@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from openai_format.completion_accumulator import CompletionAccumulator
-from openai_format.text import SurrogateJoiner, read_text
+from openai_format.completions import choice_number, read_choices
+from openai_format.text import read_text
 from openai_format.types import JsonObject
 from tasks.provider.errors import stream_cut
 from tasks.provider.formats.delta import Delta, read_model, read_usage
@@ -20,32 +21,44 @@ _EMPTY: Final[tuple[Any, ...]] = (None, "", [])
 
 
 class CompletionParser:
+    """``choices``: how many were requested."""
+
     is_over = False
 
-    def __init__(self, max_chars: int = sys.maxsize) -> None:
+    def __init__(self, max_chars: int = sys.maxsize, choices: int = 1) -> None:
         self.budget = SizeBudget(max_chars)
-        self._joiner = SurrogateJoiner()
-        self._accumulator = CompletionAccumulator(self.budget)
+        self._accumulator = CompletionAccumulator(self.budget, choices)
+        self._begun: set[int] = set()  # the choices with a delta
+
+    @property
+    def is_complete(self) -> bool:
+        return self._accumulator.is_complete
 
     def parse(self, payload: Any) -> Iterable[Delta]:
         is_first = self._accumulator.is_empty
         chunk = {name: value for name, value in payload.items() if name not in _OWN_FIELDS and value is not None}
-        usage, choices = read_usage(payload.get("usage")), chunk.get("choices") or ()
+        usage, choices = read_usage(payload.get("usage")), read_choices(payload, self._begun)
+        if "choices" in chunk:
+            chunk["choices"] = choices
+        self._begun |= {choice_number(choice) for choice in choices if choice["delta"]}
         self._accumulator.add(chunk)
         if usage:
             self._accumulator.add_usage(payload["usage"])
         first: JsonObject = next((choice for choice in choices if choice["index"] == 0), {})
         content = (first.get("delta") or {}).get("content")
-        text = "" if isinstance(content, list) else self._joiner.join(read_text(content) or "")
+        text = "" if isinstance(content, list) else read_text(content) or ""
         is_redundant = _is_empty(chunk) or (not is_first and _is_text_only(chunk))
         reason = read_text(first.get("finish_reason"))
         return (Delta(text, reason, usage, read_model(payload), None if is_redundant else chunk),)
 
-    def finish(self) -> Iterable[Delta]:
-        if not (self.budget.is_full or self._accumulator.is_finished):
+    def finish(self, is_done: bool) -> Iterable[Delta]:
+        is_ended = self._accumulator.is_finished or (is_done and not self._accumulator.is_empty)
+        if not (self.budget.is_full or is_ended):
             raise stream_cut()
-        body = self._accumulator.completion()
-        return (Delta(text=self._joiner.flush(), body=body),)
+        text = self._accumulator.flush()
+        body = self._accumulator.completion("length" if self.budget.is_full else "stop")
+        reason = body["choices"][0]["finish_reason"] if body else None
+        return (Delta(text=text, finish_reason=reason, body=body),)
 
 
 def _is_empty(chunk: JsonObject) -> bool:

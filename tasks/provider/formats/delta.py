@@ -51,11 +51,17 @@ class StreamParser(Protocol):
         """Whether the last event was final. Always False for chat completions: their ``[DONE]`` is not parsed here."""
         ...
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer has ended; only its usage may follow."""
+        ...
+
     def parse(self, payload: Any) -> Iterable[Delta]: ...
 
-    def finish(self) -> Iterable[Delta]:
+    def finish(self, is_done: bool) -> Iterable[Delta]:
         """The last deltas, after the end of the stream or when the budget is used up.
 
+        ``is_done``: the stream ended with ``[DONE]``, so that an answer without a finish reason is complete.
         Raises ProviderRetryable if the stream was cut.
         """
         ...
@@ -80,9 +86,12 @@ def sanitize(delta: Delta) -> Delta:
         return delta
     as_json = json.dumps(delta.body, allow_nan=False)
     check_depth(delta.body, as_json)
-    if r"\ud" not in as_json:
-        return delta
-    return replace(delta, body=json.loads(repair_surrogates(json.dumps(delta.body, ensure_ascii=False))))
+    return replace(delta, body=repair_texts(delta.body)) if r"\ud" in as_json else delta
+
+
+def repair_texts(value: Any) -> Any:
+    """The value with every half of a surrogate pair replaced or joined."""
+    return json.loads(repair_surrogates(json.dumps(value, ensure_ascii=False)))
 
 
 def read_model(payload: JsonObject) -> str | None:

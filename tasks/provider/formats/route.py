@@ -1,8 +1,9 @@
 """Chooses the provider call for a request: path, body and parser."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from jobs.errors import InternalError, ProviderRejected
 from jobs.kinds.base import Conversation
@@ -22,6 +23,9 @@ from tasks.provider.formats.delta import StreamParser
 from tasks.provider.formats.response import ResponseParser
 
 _REJECTED_CODE: Final = "provider_rejected_request"
+_STORING_HOSTS: Final = ("openai.com", "openai.azure.com")
+_ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
+_REASONING_MODEL: Final = re.compile(r"(.*/)?(o[0-9]|gpt-5|gpt-oss|codex)(?!.*-chat)")
 _NAME: Final = re.compile(r"[a-z_ ]{1,60}")
 
 
@@ -33,12 +37,30 @@ class ProviderCall:
     body: JsonObject = field(repr=False)
     parser: StreamParser
 
+    @property
+    def model(self) -> str:
+        return str(self.body["model"])
 
-def completion_call(request: Conversation, settings: Settings) -> ProviderCall:
-    """Any conversation as a chat completion, which every provider supports. Raises ProviderRejected."""
+    def unstreamed(self) -> "ProviderCall":
+        """The same call for the whole answer at once."""
+        body = {name: value for name, value in self.body.items() if name not in ("stream", "stream_options")}
+        return replace(self, body=body)
+
+
+def may_store_completions(base_url: str) -> bool:
+    """Whether the provider may store chat completions unless told otherwise. Some others reject ``store``."""
+    return str(urlsplit(base_url).hostname).endswith(_STORING_HOSTS)
+
+
+def completion_call(request: Conversation, settings: Settings, *, may_store: bool = False) -> ProviderCall:
+    """Any conversation as a chat completion, which every provider supports. Raises ProviderRejected.
+
+    ``store`` is about this server: a provider that ``may_store`` completions is asked not to.
+    """
     body, parser = _chat_body_and_parser(request, settings.max_answer_chars)
     options = {**(body.get("stream_options") or {}), "include_usage": True}
     own_fields = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
+    body = {name: value for name, value in body.items() if name != "store"} | ({"store": False} if may_store else {})
     return ProviderCall("/chat/completions", body | own_fields, parser)
 
 
@@ -47,10 +69,16 @@ def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonOb
         case ChatTask():
             return chat_body(request), ChatParser(max_chars)
         case CompletionTask():
-            return request.body, CompletionParser(max_chars)
+            return request.body, CompletionParser(max_chars, _choices(request.body))
         case ResponseTask():
             return _converted_body(request), ChatToResponseParser(max_chars)
     raise InternalError(f"no provider call answers a job of kind {request.kind}")
+
+
+def _choices(body: JsonObject) -> int:
+    """How many choices are requested; the provider rejects other values."""
+    number = body.get("n")
+    return number if isinstance(number, int) else 1
 
 
 def _converted_body(request: ResponseTask) -> JsonObject:
@@ -71,10 +99,23 @@ def _unsupported(part: str) -> ProviderRejected:
     )
 
 
+def _reasoning_field(request: ResponseTask, model: str) -> JsonObject:
+    """Asks for the reasoning in a form that a follow-up request can send back, because the provider stores nothing.
+
+    OpenAI rejects this for a model that does not reason.
+    """
+    include = request.body.get("include") or []
+    is_reasoning = request.body.get("reasoning") is not None or _REASONING_MODEL.match(model) is not None
+    if not (request.store and is_reasoning and isinstance(include, list)) or _ENCRYPTED_REASONING in include:
+        return {}
+    return {"include": [*include, _ENCRYPTED_REASONING]}
+
+
 def response_call(request: ResponseTask, settings: Settings) -> ProviderCall:
     """The request unchanged, with the previous items before its input. The provider is asked to store nothing."""
     new_input = request.body.get("input")
     full_input = [*request.previous_items, *input_items(new_input)] if request.previous_items else new_input
-    own_fields = {"model": request.model or settings.chat_model, "stream": True, "store": False}
+    model = request.model or settings.chat_model
+    own_fields = {"model": model, "stream": True, "store": False} | _reasoning_field(request, model)
     body = request.body | ({} if full_input is None else {"input": full_input}) | own_fields
     return ProviderCall("/responses", body, ResponseParser(settings.max_answer_chars))

@@ -1,7 +1,10 @@
 """/v1: accepted and rejected input. Every accepted request can be read again."""
 
 import gzip
+import importlib
 import json
+import sys
+import zlib
 
 import pytest
 
@@ -55,13 +58,68 @@ def test_nan_and_infinity_are_rejected(api_client, number):
     assert (refused.status_code, refused.json["error"]["code"]) == (400, "malformed_json")
 
 
-@pytest.mark.parametrize("path", ["/v1/responses", "/api/v1/chat/async"])
-def test_a_compressed_body_is_rejected(api_client, path):
-    """The body is not parsed as JSON, so the error must not be about its syntax."""
-    body = gzip.compress(b'{"message":"hi"}')
-    refused = api_client.post(path, data=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
+def post_encoded(api_client, path, body, encoding):
+    return api_client.post(path, data=body, content_type="application/json", headers={"Content-Encoding": encoding})
 
-    assert (refused.status_code, refused.json["error"]["code"]) == (415, "unsupported_media_type")
+
+BODIES = {"/v1/responses": b'{"background":true,"input":"hi"}', "/api/v1/chat/async": b'{"message":"hi"}'}
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("identity", bytes),
+        ("gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda body: zlib.compress(body, wbits=-zlib.MAX_WBITS)),
+    ],
+)
+def test_a_compressed_body_is_read(api_client, path, encoding, encode):
+    """Some clients compress long conversations."""
+    accepted = post_encoded(api_client, path, encode(BODIES[path]), encoding)
+
+    assert accepted.status_code in (200, 202), accepted.text
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="zstd needs Python 3.14")
+def test_a_body_in_zstd_is_read(api_client):
+    """Some clients use nothing else."""
+    zstd = importlib.import_module("compression.zstd")
+    accepted = post_encoded(api_client, "/v1/responses", zstd.compress(BODIES["/v1/responses"]), "zstd")
+
+    assert accepted.status_code == 200, accepted.text
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize(
+    ("encoding", "body", "code"),
+    [
+        ("br", b"x", "unsupported_media_type"),
+        ("gzip, gzip", b"x", "unsupported_media_type"),
+        ("gzip", b'{"message":"hi"}', "malformed_json"),
+        ("gzip", gzip.compress(b'{"message":"hi"}')[:-9], "malformed_json"),
+        ("gzip", gzip.compress(b" " * 50_000_000), "body_too_large"),
+        ("deflate", b"", "malformed_json"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_compressed_body_that_cannot_be_read_is_rejected(api_client, path, encoding, body, code):
+    """The limit of the size holds for the decompressed body: a small body must not fill the memory."""
+    refused = post_encoded(api_client, path, body, encoding)
+
+    assert refused.json["error"]["code"] == code
+    assert refused.status_code in (400, 413, 415)
+
+
+@pytest.mark.parametrize("path", ["/v1/responses/", "/v1/embeddings/", "/v1/chat/completions/", "/v1/models/"])
+def test_a_slash_at_the_end_of_a_path_is_ignored(api_client, path):
+    """Some clients join a base URL and a path so. A redirect would lose the body of the request."""
+    answered = api_client.get(path) if path == "/v1/models/" else api_client.post(path, json={})
+
+    assert answered.status_code != 404
+    assert answered.status_code != 308
 
 
 def test_a_model_may_have_a_space_in_its_name(api_client):

@@ -73,13 +73,53 @@ def test_a_background_stream_begins_immediately(start_stream, fake_worker):
     assert [event["type"] for event in events(call.result(30).text)][-1] == "response.failed"
 
 
-def test_a_stream_is_not_held_longer_than_it_may_be_silent(api_client, fake_worker, monkeypatch):
-    """A proxy would close the connection."""
-    monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
-    started = api_client.post("/v1/responses", json={"input": "hi", "stream": True}, buffered=False)
-
-    assert b"response.created" in next(started.iter_encoded())
+def test_a_response_begins_before_its_first_output(make_api, api_redis_port):
+    """The client gets the id although the model is still silent, and never sees a foreground response as queued."""
+    client = make_api(api_redis_port, response_hold_seconds=0.01).test_client()
+    started = client.post("/v1/responses", json={"input": "hi", "stream": True}, buffered=False)
+    first = events(next(started.iter_encoded()).decode())
     started.close()
+
+    assert [event["type"] for event in first] == ["response.created", "response.in_progress"]
+    assert {event["response"]["status"] for event in first} == {"in_progress"}
+
+
+ALWAYS_FILLED = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "top_logprobs": 0,
+    "service_tier": "default",
+    "reasoning": {"effort": None, "summary": None},
+    "text": {"format": {"type": "text"}},
+    "max_tool_calls": None,
+    "safety_identifier": None,
+    "prompt_cache_key": None,
+    "user": None,
+}
+
+
+def test_a_response_has_every_field_that_openai_fills(api_client, fake_worker):
+    """A provider of chat completions sends none of them, and a provider of responses may send null."""
+    tool = {"type": "function", "name": "f"}
+    body = {"input": "hi", "background": True, "tools": [tool], "temperature": None, "text": {"verbosity": "low"}}
+    response_id = api_client.post("/v1/responses", json=body).json["id"]
+    reported = {"output": [], "top_p": None, "reasoning": None, "tools": None, "service_tier": "flex"}
+    fake_worker.complete(response_id, ANSWER.model_copy(update={"body": reported}))
+    response = api_client.get(f"/v1/responses/{response_id}").json
+
+    expected = ALWAYS_FILLED | {"service_tier": "flex", "text": {"format": {"type": "text"}, "verbosity": "low"}}
+    assert {name: response[name] for name in expected} == expected
+    assert response["tools"] == [{"description": None, "parameters": None, "strict": None, **tool}]
+
+
+def test_a_response_echoes_what_was_requested(api_client):
+    """Also the parameters that only some models take."""
+    asked = {"temperature": 0, "top_p": 0.5, "top_logprobs": 3, "presence_penalty": 1, "prompt_cache_retention": "24h"}
+    response = api_client.post("/v1/responses", json={"input": "hi", "background": True, **asked}).json
+
+    assert {name: response[name] for name in asked} == asked
 
 
 DEEP = 100_000  # objects in one another: more than any parser of JSON accepts
@@ -161,7 +201,7 @@ def test_a_shutdown_before_any_output_is_504(start_stream, fake_worker, api_serv
 
 def test_a_held_completion_begins_with_a_comment(start_stream, fake_worker, monkeypatch):
     """Without the comment, the stream could be silent for twice the permitted time."""
-    monkeypatch.setattr(engine, "HOLD_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "MAX_HOLD_SECONDS", 0.01)
     call = start_stream("/v1/chat/completions", {"messages": MESSAGES}, buffered=False)
     job_id = until(fake_worker.next_queued)
     started, _ = wait([call], engine.KEEPALIVE_SECONDS * 2 / 3)

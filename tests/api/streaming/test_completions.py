@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from api.openai.encoding.replay_filter import OutputDiffers
+from api.openai.encoding.sent_completion import SentCompletion
 from api.openai.snapshot import JobSnapshot
-from api.streaming.completions import CompletionEncoder, ReplayFilter
+from api.streaming.completions import CompletionEncoder
 from jobs.events import Event
 from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionTask
@@ -49,9 +51,16 @@ def encode_log(*log, final_snapshot=None, **options):
     encoder = CompletionEncoder(snapshot(**options))
     output = b"".join(encoder.encode(entry) for entry in log)
     if not encoder.is_finished:
-        final = final_snapshot or snapshot(State.COMPLETED, **options)
+        final = final_snapshot or snapshot(State.COMPLETED, text_of_last_attempt(log), **options)
         output += encoder.finish(JobView(record=final.record, answer=final.answer))
     return [frame.removeprefix("data: ") for frame in output.decode().split("\n\n") if frame]
+
+
+def text_of_last_attempt(log):
+    text = ""
+    for entry in log:
+        text = "" if entry.type == "in_progress" else text + (entry.text or "")
+    return text
 
 
 def content(frames):
@@ -70,7 +79,7 @@ def test_chunks_have_our_id_and_end_with_done():
     assert {(chunk["id"], chunk["created"], chunk["model"], chunk["usage"]) for chunk in chunks} == {
         (JOB, 1, "m2", None)
     }
-    assert [chunk["choices"][0].get("finish_reason") for chunk in chunks] == [None, None, "stop"]
+    assert [chunk["choices"][0].get("finish_reason") for chunk in chunks] == [None, None, "length"]
     assert (usage["choices"], usage["usage"]["total_tokens"]) == ([], 3)
 
 
@@ -120,16 +129,21 @@ def test_a_cancelled_completion_ends_with_an_error():
     assert json.loads(frames[-1])["error"]["code"] == "cancelled"
 
 
-def test_the_replay_filter_passes_new_output_only():
-    """Repeated output is empty, new output passes, and a contradiction is None."""
-    replay_filter = ReplayFilter()
-    assert (replay_filter.new_text("abc"), replay_filter.is_new([1])) == ("abc", True)
-    replay_filter.restart()
+def test_only_new_output_is_sent():
+    """Repeated output is empty, new output passes, and a contradiction raises."""
+    sent = SentCompletion()
+    assert sent.new_text(0, "content", "abc") == "abc"
+    assert sent.new_delta(0, {"images": [1]}, with_calls=False) == {"images": [1]}
+    sent.restart()
 
-    assert (replay_filter.new_text("ab"), replay_filter.is_new([1])) == ("", False)
-    assert (replay_filter.new_text("cd"), replay_filter.is_new([2])) == ("d", True)
-    replay_filter.restart()
-    assert (replay_filter.new_text("x"), replay_filter.is_new([3])) == (None, None)
+    assert sent.new_text(0, "content", "ab") == ""
+    assert sent.new_delta(0, {"images": [1]}, with_calls=False) == {}
+    assert sent.is_repeating
+    assert sent.new_text(0, "content", "cd") == "d"
+    assert not sent.is_repeating
+    sent.restart()
+    with pytest.raises(OutputDiffers):
+        sent.new_text(0, "content", "x")
 
 
 def test_a_finish_reason_is_sent_once():

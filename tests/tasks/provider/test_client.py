@@ -186,7 +186,7 @@ def test_a_provider_without_responses_is_called_there_only_once(model_url):
         paths = []
         client = provider._client("main")
         send = client._send
-        client._send = lambda call, observe: (paths.append(call.path), send(call, observe))[1]
+        client._send = lambda call, hooks: (paths.append(call.path), send(call, hooks))[1]
         return [await _text(provider), await _text(provider)], paths
 
     assert run_with_provider(model_url, work) == (
@@ -209,6 +209,6 @@ def test_a_rejection_after_the_fallback_decides_the_format_and_a_server_error_do
         request = ResponseTask(kind="response", body={"input": f"[[offline status={status}]]"})
         with pytest.raises((ProviderRetryable, ProviderRejected)):
             await _text(provider, request)
-        return provider._client("main")._api_format
+        return provider._client("main")._support.api_format
 
     assert run_with_provider(model_url, work) == api_format

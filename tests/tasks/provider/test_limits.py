@@ -31,6 +31,7 @@ def read_stream(parser, *payloads):
     answer_stream.parser = parser
     stream = b"".join(b"data: %s\n\n" % json.dumps(payload).encode() for payload in payloads)
     deltas = [*answer_stream.deltas(stream)]
+    answer_stream.end()
     return [*deltas, *answer_stream.flush()], answer_stream.is_over
 
 

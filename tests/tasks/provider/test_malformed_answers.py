@@ -97,7 +97,9 @@ def test_harmless_malformed_data_does_not_fail_the_answer(parser, harmless):
     """The answer has been paid for: unknown events are skipped and unreadable usage is ignored."""
     parser = parser()
     payloads = [chunk(delta={"content": "hi"}), harmless, chunk(delta={}, finish_reason="stop")]
-    deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(parser.finish)
+    deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(
+        parser.finish, False
+    )
 
     assert "".join(delta.text for delta in deltas) == "hi"
     assert {delta.usage for delta in deltas} == {None}
@@ -114,7 +116,7 @@ def completed(*payloads):
         for payload in (*payloads, chunk(delta={}, finish_reason="stop"))
         for delta in _checked(parser.parse, payload)
     ]
-    return deltas + _checked(parser.finish)
+    return deltas + _checked(parser.finish, False)
 
 
 @pytest.mark.parametrize("levels", [101, 200, 900])
@@ -146,7 +148,9 @@ def test_half_a_character_at_the_end_is_replaced(parser):
     """The other half will not arrive, and half a character cannot be encoded as UTF-8."""
     parser = parser()
     payloads = [chunk(delta={"content": "a\ud83d"}), chunk(delta={}, finish_reason="stop")]
-    deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(parser.finish)
+    deltas = [delta for payload in payloads for delta in _checked(parser.parse, payload)] + _checked(
+        parser.finish, False
+    )
 
     assert "".join(delta.text for delta in deltas) == "a\ufffd"
 

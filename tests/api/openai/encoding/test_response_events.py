@@ -10,6 +10,7 @@ from openai.types.responses import ResponseStreamEvent
 
 from api.openai.encoding.response_events import ResponseEventBuilder
 from jobs.events import Event
+from jobs.requests import StreamOptions
 
 JOB = "resp_" + "0" * 32
 
@@ -18,13 +19,14 @@ def response(status, output=()):
     return {"id": JOB, "object": "response", "status": status, "output": list(output), "tools": [], "model": "m"}
 
 
-def encode_log(*log, output=(), status="completed"):
+def encode_log(*log, output=None, status="completed", **options):
     """The events that a client reads of this log, which the SDK's own state must accept."""
-    events = ResponseEventBuilder(JOB, lambda state: response(state.value))
+    events = ResponseEventBuilder(JOB, lambda state: response(state.value), StreamOptions(**options))
     output_events = events.start()
     for number, event in enumerate(log):
         output_events += events.translate(event.model_copy(update={"sequence_number": number}))
-    output_events += events.finish(response(status, output))
+    items = [item | {"status": status} for item in events.output()] if output is None else output
+    output_events += events.finish(response(status, items))
     assert [event["sequence_number"] for event in output_events] == list(range(len(output_events)))
     state = ResponseStreamState(input_tools=[], text_format=omit)
     for event in output_events:
@@ -94,6 +96,7 @@ def test_a_lost_attempt_is_closed_and_the_next_one_follows_it():
         log("attempt_incomplete", attempt=1),
         attempt_started(),
         text_event("won"),
+        include_restarts=True,
     )
 
     added = [event for event in output_events if event["type"] == "response.output_item.added"]
@@ -125,6 +128,7 @@ def test_a_lost_attempt_of_a_provider_of_responses_is_closed_too():
         log("attempt_incomplete"),
         attempt_started(),
         *again,
+        include_restarts=True,
     )
 
     done = [event for event in output_events if event["type"] == "response.output_item.done"]
@@ -156,15 +160,15 @@ def test_a_call_closes_the_message_before_it():
         upstream("output_item.added", output_index=1, item=CALL),
         upstream("function_call_arguments.delta", item_id="fc_1", output_index=1, delta="{}"),
         upstream("output_item.done", output_index=1, item=done),
-        output=[done],
     )
 
-    assert kinds(output_events)[-7:] == [
+    assert kinds(output_events)[-8:] == [
         "output_text.done",
         "content_part.done",
         "output_item.done",
         "output_item.added",
         "function_call_arguments.delta",
+        "function_call_arguments.done",
         "output_item.done",
         "completed",
     ]
@@ -187,9 +191,8 @@ def test_a_response_without_answer_keeps_finished_items_and_drops_a_cut_call(sta
     """Only items of the last attempt are listed, and the stream and the response agree."""
     lost = THOUGHT | {"id": "rs_0"}
     earlier = [upstream(f"output_item.{what}", output_index=0, item=lost) for what in ("added", "done")]
-    output_events = encode_log(
-        attempt_started(), *earlier, log("attempt_incomplete"), attempt_started(), *BROKEN_OFF, status=status
-    )
+    broken_off = (attempt_started(), *earlier, log("attempt_incomplete"), attempt_started(), *BROKEN_OFF)
+    output_events = encode_log(*broken_off, status=status, include_restarts=True)
 
     output = output_events[-1]["response"]["output"]
     assert [item["type"] for item in output] == ["reasoning", "function_call", "message"]
@@ -197,6 +200,9 @@ def test_a_response_without_answer_keeps_finished_items_and_drops_a_cut_call(sta
     assert output[2]["content"][0]["text"] == "so far"
     done = [event["item"] for event in output_events if event["type"] == "response.output_item.done"]
     assert output == done[1:-1]
+    by_default = encode_log(*broken_off, status=status)
+    assert [item["type"] for item in by_default[-1]["response"]["output"]] == [item["type"] for item in output]
+    assert [event["item"]["id"] for event in by_default if event["type"] == "response.output_item.done"] == ["rs_0"]
 
 
 @pytest.mark.parametrize("status", ["failed", "incomplete", "cancelled"])

@@ -14,6 +14,7 @@ from api.openai.snapshot import JobSnapshot
 from jobs.events import Event, read_events
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
+from jobs.requests import StreamOptions
 from jobs.states import State
 from tasks.handlers.event_writer import _events
 from tasks.provider.formats.chat_to_responses import ChatToResponseParser
@@ -33,7 +34,7 @@ def calls(index, arguments, call_id=None, name=None):
 
 def read(*payloads):
     parser = ChatToResponseParser()
-    return [sanitize(delta) for payload in payloads for delta in parser.parse(payload)] + list(parser.finish())
+    return [sanitize(delta) for payload in payloads for delta in parser.parse(payload)] + list(parser.finish(False))
 
 
 def response(status, output):
@@ -50,10 +51,10 @@ def final_output(deltas, state):
     return items.output(JobSnapshot(record, ResponseTask(kind="response", body={}), answer))
 
 
-def client_view(*payloads, state=State.COMPLETED):
+def client_view(*payloads, state=State.COMPLETED, **options):
     """The events that a client reads, which the SDK's helper must accept, and the final response."""
     deltas = read(*payloads)
-    events = ResponseEventBuilder(JOB, lambda early: response(early.value, []))
+    events = ResponseEventBuilder(JOB, lambda early: response(early.value, []), StreamOptions(**options))
     lines = _events(delta for delta in deltas if delta.text or delta.data is not None)
     log = read_events([line.encode() for line in lines], 1)
     events_read = events.start()
@@ -153,7 +154,7 @@ def test_a_call_is_closed_when_the_next_one_begins():
 
 
 def test_interleaved_calls_stay_open_until_they_are_complete():
-    """Each call keeps its own arguments, which are streamed as they arrive."""
+    """Each call keeps its own arguments, which are streamed as they arrive if the client asks for it."""
     events_read, final = client_view(
         calls(0, '{"a":', "c1", "f"),
         calls(1, "{", "c2", "g"),
@@ -161,6 +162,7 @@ def test_interleaved_calls_stay_open_until_they_are_complete():
         calls(2, '{"c":3}', "c3", "h"),
         calls(1, '"b":2}'),
         chunk("tool_calls"),
+        include_arguments=True,
     )
 
     assert [call.arguments for call in final.output] == ['{"a":1}', '{"b":2}', '{"c":3}']
@@ -192,7 +194,7 @@ def test_a_call_without_arguments_or_name_appears_at_the_end():
     """An incomplete call must not vanish from the answer."""
     _, final = client_view(calls(0, "", "c1", "f"), calls(1, "{}", "c2"), chunk("tool_calls"))
 
-    assert [(call.name, call.arguments) for call in final.output] == [("f", ""), ("", "{}")]
+    assert [(call.name, call.arguments) for call in final.output] == [("f", "{}"), ("", "{}")]
 
 
 def test_an_item_that_the_length_cut_is_incomplete():

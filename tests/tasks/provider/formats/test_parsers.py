@@ -11,7 +11,7 @@ from tasks.provider.formats.response import ResponseParser
 
 def read(parser, *payloads):
     deltas = [delta for payload in payloads for delta in parser.parse(payload)]
-    return deltas + list(parser.finish())
+    return deltas + list(parser.finish(False))
 
 
 def chunk(finish_reason=None, index=0, **delta):
@@ -30,7 +30,7 @@ COUNTED = {"model": "m", "choices": [], "usage": USAGE}
 def test_a_stream_that_ends_without_its_last_event_was_cut(parser):
     """A cut answer must be retried, not stored as complete."""
     with pytest.raises(ProviderRetryable):
-        parser().finish()
+        parser().finish(False)
 
 
 @pytest.mark.parametrize("parser", [ChatParser, CompletionParser, ChatToResponseParser])

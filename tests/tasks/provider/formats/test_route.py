@@ -6,7 +6,7 @@ from jobs.errors import ProviderRejected
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
-from tasks.provider.formats.route import completion_call, response_call
+from tasks.provider.formats.route import completion_call, may_store_completions, response_call
 
 SETTINGS = Settings()
 
@@ -41,14 +41,15 @@ def test_a_provider_of_responses_gets_the_previous_items_and_stores_nothing():
     """The history is sent in full, unknown parameters are forwarded, and the provider keeps no copy."""
     previous_items = ({"role": "user", "content": "one"},)
     call = response_call(
-        ResponseTask(kind="response", body={"input": "two", "top_k": 5}, previous_items=previous_items), SETTINGS
+        ResponseTask(kind="response", model="m", body={"input": "two", "top_k": 5}, previous_items=previous_items),
+        SETTINGS,
     )
 
     assert call.path == "/responses"
     assert call.body == {
         "input": [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}],
         "top_k": 5,
-        "model": SETTINGS.chat_model,
+        "model": "m",
         "stream": True,
         "store": False,
     }
@@ -68,3 +69,41 @@ def test_a_rejection_quotes_only_names_from_a_request():
         completion_call(ResponseTask(kind="response", body={"input": [{"type": "Canary 4711"}]}), SETTINGS)
 
     assert "Canary" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("base_url", "stored"),
+    [
+        ("https://api.openai.com/v1", False),
+        ("https://eu.api.openai.com/v1", False),
+        ("https://x.openai.azure.com/openai/v1", False),
+        ("http://127.0.0.1:8080/v1", None),
+        ("https://notopenai.com.example/v1", None),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, {"store": True}, {"store": False}])
+def test_a_provider_stores_no_chat_completion(base_url, stored, asked):
+    """OpenAI is told so, whatever the caller asks for here. Other providers might reject the parameter."""
+    request = CompletionTask(kind="completion", body={"messages": [], **asked})
+    call = completion_call(request, SETTINGS, may_store=may_store_completions(base_url))
+
+    assert call.body.get("store") is stored
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "store", "include"),
+    [
+        ("gpt-5-mini", {}, True, ["reasoning.encrypted_content"]),
+        ("o4-mini", {"include": ["x"]}, True, ["x", "reasoning.encrypted_content"]),
+        ("m", {"reasoning": {"effort": "low"}}, True, ["reasoning.encrypted_content"]),
+        ("gpt-5", {"include": ["reasoning.encrypted_content"]}, True, ["reasoning.encrypted_content"]),
+        ("gpt-5", {}, False, None),
+        ("gpt-5-chat-latest", {}, True, None),
+        ("gpt-4o", {}, True, None),
+    ],
+)
+def test_reasoning_is_requested_in_a_form_that_can_be_sent_back(model, body, store, include):
+    """The provider stores nothing, so a follow-up request would otherwise lose it. Other models reject the request."""
+    request = ResponseTask(kind="response", model=model, store=store, body={"input": "hi", **body})
+
+    assert response_call(request, SETTINGS).body.get("include") == include
