@@ -64,7 +64,7 @@ class ProviderConfig(CallLimits):
     # In capitals, so that a key pasted by mistake is refused, and never shown as the name of a variable.
     api_key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")] | None = None
     speaks: ProviderApi = "auto"
-    streams: bool = True  # whether answers are requested as streams
+    streams: Annotated[bool, Field(strict=True)] = True  # whether answers are requested as streams
 
 
 class TargetConfig(CallLimits):

@@ -1,5 +1,6 @@
 """No body costs a web process much more than an honest one of its size, and none holds a place for long."""
 
+import gzip
 import json
 import socket
 import subprocess
@@ -189,3 +190,15 @@ def test_the_bytes_of_all_large_bodies_are_bounded(serve):
             assert call(url, {"message": "a"}).status == 202
         until(lambda: call(url, large).status == 202)
         assert [call(url, large).status for _ in range(5)] == [202] * 5
+
+
+def test_the_bytes_of_compressed_bodies_count_when_they_are_decompressed(serve):
+    """Otherwise a few kilobytes, sent often, would hold a gigabyte."""
+    body = gzip.compress(json.dumps({"message": "a", "history": [{"role": "user", "content": "a" * 250_000}]}).encode())
+    head = HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with serve(CHATQUEUE_MAX_BODIES_BYTES="200000") as port, connect(port, head + body) as connection:
+        refused = answer(connection)
+
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"server_busy" in refused
+        assert call(f"http://127.0.0.1:{port}/api/v1/chat/async", {"message": "a" * 10_000}).status == 202

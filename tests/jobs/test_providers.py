@@ -175,6 +175,7 @@ def test_the_example_of_the_documentation_is_a_providers_file(settings_of):
             "providers.p.base_url: must not contain a user name",
         ),
         (FILE + "[providers.p]\nspeaks = 'canary'\n", "providers.p.speaks: must be 'auto', 'responses' or 'chat'"),
+        (FILE + "[providers.p]\nstreams = 'no'\n", "providers.p.streams: must be a valid boolean"),
         (FILE + "[providers.p]\nconcurrency = 0\n", "providers.p.concurrency: must be greater than or equal to 1"),
         (FILE + "[providers.p]\nconcurrency = true\n", "providers.p.concurrency: must be a valid integer"),
         (FILE + "[providers.p]\ncount = 'canary'\n", "providers.p.count: must be 'reserved' or 'used'"),

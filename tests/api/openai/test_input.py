@@ -113,6 +113,23 @@ def test_a_compressed_body_that_cannot_be_read_is_rejected(api_client, path, enc
     assert refused.status_code in (400, 413, 415)
 
 
+WIDE = b",".join(b'"k%x":1' % number for number in range(150_000))
+HOSTILE = [b'{"input":"a",%s}' % WIDE, b'{"input":%s' % (b"[" * 90_000), b'{"input":[%s1]}' % (b"1," * 90_000)]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=["wide", "deep", "wrong"])
+def test_a_compressed_body_has_the_limits_of_the_same_body_uncompressed(api_client, body):
+    """It is refused for the same reason, and as early."""
+    plain, compressed = (post_encoded(api_client, "/v1/responses", *sent) for sent in encodings(body))
+
+    assert plain.status_code in (400, 422)
+    assert (compressed.status_code, compressed.json) == (plain.status_code, plain.json)
+
+
+def encodings(body):
+    return (body, "identity"), (gzip.compress(body), "gzip")
+
+
 @pytest.mark.parametrize("path", ["/v1/responses/", "/v1/embeddings/", "/v1/chat/completions/", "/v1/models/"])
 def test_a_slash_at_the_end_of_a_path_is_ignored(api_client, path):
     """Some clients join a base URL and a path so. A redirect would lose the body of the request."""

@@ -34,6 +34,14 @@ def test_every_kind_knows_its_first_fields(kind):
     assert set(kind.request.model_fields) | nested >= FIRST_FIELDS[kind.name]
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_a_kind_keeps_the_ignorable_fields_of_its_bases(kind):
+    """A kind that declares its own would otherwise wait for a worker that has the fields of its base."""
+    inherited = [getattr(base, "ignorable_fields", frozenset()) for base in kind.request.__mro__]
+
+    assert kind.request.ignorable_fields == frozenset().union(*inherited)
+
+
 def test_a_request_without_later_fields_needs_its_kind_only():
     """The need is in each record: it must stay short."""
     assert needs_of(ChatTask(kind="chat", message="x", system="y", limits=Limits(idle_seconds=1))) == ["chat"]

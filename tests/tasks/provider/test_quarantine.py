@@ -12,7 +12,15 @@ from dataclasses import asdict
 import psutil
 import pytest
 
-from jobs.errors import AttemptCrashed, DeadlineExceeded, ProviderFault, ProviderRetryable, WorkerLost
+from jobs.errors import (
+    AttemptCrashed,
+    DeadlineExceeded,
+    ProviderError,
+    ProviderFault,
+    ProviderRejected,
+    ProviderRetryable,
+    WorkerLost,
+)
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
@@ -127,6 +135,16 @@ def test_an_error_crosses_the_pipe_with_the_providers_fault():
 
     assert (failed.value.fault, failed.value.retry_after_seconds) == (ProviderFault.RATE_LIMITED, 7)
     assert isinstance(failed.value.fault, ProviderFault)
+
+
+def test_an_error_crosses_the_pipe_with_what_the_provider_reported():
+    """The caller gets the same error, whether or not the call was made in quarantine."""
+    with pytest.raises(ProviderRejected) as failed:
+        asyncio.run(_chat("[[offline status=400]] hi"))
+
+    assert isinstance(failed.value.provider_error, ProviderError)
+    assert failed.value.provider_error.type == "invalid_request_error"
+    assert failed.value.provider_error.message
 
 
 def test_the_child_ends_when_its_worker_is_gone(model_url):

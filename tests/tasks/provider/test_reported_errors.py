@@ -83,6 +83,22 @@ def test_a_rejected_key_tells_the_caller_nothing(status, keeps):
 
 
 LITELLM = {"type": "None", "param": "None", "code": "404"}
+KEY_ERROR = {"message": f"Incorrect API key: {CANARY}", "type": "invalid_request_error", "code": "invalid_api_key"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        from_status(400, VendorError.read(KEY_ERROR), {}),
+        from_stream_error(KEY_ERROR),
+        from_stream_error({**KEY_ERROR, "code": 401}),
+    ],
+)
+def test_a_rejected_key_tells_the_caller_nothing_whatever_its_status(error):
+    """Google rejects a key with status 400, and proxies report it in a stream."""
+    assert (error.code, error.fault, error.provider_error) == ("provider_auth_failed", "denied", None)
+
+
 ABOUT_THE_REQUEST = [
     (404, {"error": {"message": "no such file", "param": "file_id", "code": "file_not_found"}}),
     (404, {"error": {"message": "Item with id 'rs_1' not found.", "param": "input", "code": None}}),
