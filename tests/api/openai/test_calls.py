@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from jobs import queries
+from jobs.kinds import write_request
 from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.kinds.response import ResponseAnswer
+from jobs.requests import StreamOptions
 from jobs.results import Usage
 from jobs.states import State
 from jobs.storage import keys, transitions
@@ -192,3 +195,25 @@ def test_a_retry_of_a_response_is_a_response(api_client, create_response, fake_w
 
     assert again.startswith("resp_")
     assert api_client.get(f"/v1/responses/{again}").json["status"] == State.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("options", "own", "forwarded"),
+    [
+        (None, None, None),
+        ({"include_usage": True}, None, {"include_usage": True}),
+        ({"include_arguments": True}, StreamOptions(include_arguments=True), None),
+        ({"include_restarts": True, "x": 1}, StreamOptions(include_restarts=True), {"x": 1}),
+        ({"include_restarts": False}, StreamOptions(), None),
+    ],
+    ids=str,
+)
+def test_our_stream_options_do_not_reach_the_provider(api_client, api_services, options, own, forwarded):
+    """They are stored beside the body, and an older worker may ignore them. Without them nothing is stored."""
+    body = {"input": "hi", "background": True} | ({"stream_options": options} if options else {})
+    job_id = api_client.post("/v1/responses", json=body).json["id"]
+    task = api_services.store.run(queries.request(job_id))
+    stored = write_request(task)
+
+    assert (task.stream_options, task.body.get("stream_options")) == (own, forwarded)
+    assert ("ignorable_fields" in stored) == (own is not None)
