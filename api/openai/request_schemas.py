@@ -25,7 +25,7 @@ class RequestBody(FrozenModel):
     stream: bool | None = Field(default=None, description="Stream the output as server-sent events.")
 
     @property
-    def own_stream_options(self) -> dict[str, StreamOptions]:
+    def own_stream_options(self) -> dict[str, Any]:
         """The field of the task with our extensions of ``stream_options``; empty without any."""
         options = getattr(self, "stream_options", None) or {}
         own = {name: options[name] is True for name in StreamOptions.model_fields if name in options}
