@@ -49,7 +49,7 @@ def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
         model=body.model,
         metadata=body.metadata or {},
         body=body.passthrough_fields(),
-        stream_options=body.own_stream_options,
+        **body.own_stream_options,
     )
     submission = submit(task, "chatcmpl", headers)
     snapshot = snapshot_of(JobView(record=submission.record), task)

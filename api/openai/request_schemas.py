@@ -41,16 +41,16 @@ class RequestBody(FrozenModel):
         return self
 
     @property
-    def own_stream_options(self) -> StreamOptions | None:
-        """Our extensions of ``stream_options``; None without any."""
+    def own_stream_options(self) -> dict[str, Any]:
+        """The field of the task with our extensions of ``stream_options``; empty without any."""
         options = getattr(self, "stream_options", None) or {}
         own = {name: options[name] is True for name in StreamOptions.model_fields if name in options}
-        return StreamOptions(**own) if own else None
+        return {"stream_options": StreamOptions(**own)} if own else {}
 
     def passthrough_fields(self, *handled: str) -> dict[str, Any]:
         """The fields to forward to the provider. Raises MalformedJson for NaN and Infinity."""
         fields = self.model_dump(exclude_unset=True, exclude={*_HANDLED_FIELDS, *handled})
-        if self.own_stream_options is not None:
+        if self.own_stream_options:
             options = fields.pop("stream_options")
             if others := {name: value for name, value in options.items() if name not in StreamOptions.model_fields}:
                 fields["stream_options"] = others

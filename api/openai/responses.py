@@ -206,7 +206,7 @@ def _task(body: ResponseBody) -> ResponseTask:
         background=background,
         store=store,
         previous_response_id=previous,
-        stream_options=body.own_stream_options,
+        **body.own_stream_options,
     )
 
 

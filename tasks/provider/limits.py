@@ -5,7 +5,6 @@ The parsers decide which part of the data is the answer, and charge it to their 
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -13,7 +12,6 @@ from tasks.provider.errors import from_stream_error, protocol_error
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024  # one event; larger than a response with several images
 _MAX_DEPTH: Final = 100  # levels; JSON parsers give up at about 200, and stored data is nested in further levels
-_LARGE_NUMBER: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")  # it may exceed a float
 # The event log beside the text: call arguments arrive in events of about 130 bytes for 4 characters.
 _DATA_BYTES: Final = 1024 * 1024
 _DATA_BYTES_PER_CHAR: Final = 32
@@ -47,8 +45,7 @@ def read_event(data: bytes) -> Any:
     NaN and Infinity, which JSON does not have, become null.
     """
     try:
-        parse_float = _finite if _LARGE_NUMBER.search(data) else None
-        value = json.loads(data.decode(), parse_constant=_null, parse_float=parse_float)
+        value = _DECODER.decode(data.decode())
     except (ValueError, RecursionError):
         raise protocol_error() from None
     if isinstance(value, dict) and (error := _error_in(value)):
@@ -91,3 +88,8 @@ def _exceeds_depth(value: Any) -> bool:
 
 def _children(parent: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return parent.values() if isinstance(parent, dict) else parent
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_constant=_null, parse_float=_finite
+)  # json.loads would build one for each event

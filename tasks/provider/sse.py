@@ -4,9 +4,13 @@ The SDK's decoder passes each event through four asynchronous generators, which 
 on a token. This decoder is synchronous and returns all events that one chunk completes.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 from tasks.provider.errors import protocol_error
 from tasks.provider.limits import MAX_EVENT_BYTES
 
+_NO_EVENTS: Final[Sequence[bytes]] = ()
 DONE = b"[DONE]"  # the data of the event that ends a stream of chat completions
 
 
@@ -49,25 +53,27 @@ class SSEDecoder:
             self._buffered_bytes = 0
         return events
 
-    def _read_line(self, line: bytes) -> list[bytes]:
+    def _read_line(self, line: bytes) -> Sequence[bytes]:
         """The event that this line ends. Event names other than `error`, ids and comments are ignored."""
         if line.startswith(b"data:"):
             value = line[5:].removeprefix(b" ")
-            ended = self._end_event() if self._data and _begins_event(value, self._data[-1]) else []
+            ended = self._end_event() if self._data and _begins_event(value, self._data[-1]) else _NO_EVENTS
             self._data.append(value)
             return ended
         if not line:
             return self._end_event()
         if line.startswith(b"event:"):
             self._is_error = line[6:].strip() == b"error"
-        return []
+        return _NO_EVENTS
 
-    def _end_event(self) -> list[bytes]:
+    def _end_event(self) -> Sequence[bytes]:
+        if not self._data:
+            return _NO_EVENTS
         data, is_error = b"\n".join(self._data), self._is_error
         self._data.clear()
         self._is_error = False
-        if not data:
-            return []
+        if not data:  # a keep-alive of some servers
+            return _NO_EVENTS
         if is_error and not data.startswith(DONE):
             return [b'{"error":%s}' % (data if data.startswith(b"{") else b'"error"')]
         return [data]

@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from openai_format.types import EventObject
 
-_TEXT_POSITION: Final = ("type", "output_index", "content_index", "summary_index")
 # Fields that two attempts with the same output need not have in common.
 _UNCOMPARED: Final = frozenset({"id", "item_id", "encrypted_content", "logprobs", "status", "obfuscation"})
 
@@ -15,11 +14,14 @@ class OutputDiffers(Exception):
     """The attempt contradicts what was sent."""
 
 
+_Key: TypeAlias = str | tuple[Any, ...]
+
+
 @dataclass
 class _Unit:
     """One event without ids, or a run of deltas of one text."""
 
-    key: str
+    key: _Key
     pieces: list[str] = field(default_factory=list)
     text: str = ""  # the pieces joined, when the next attempt starts
 
@@ -53,7 +55,7 @@ class ReplayFilter:
         return self._new_text(event) if isinstance(event.get("delta"), str) else self._new_event(event)
 
     def _new_text(self, event: EventObject) -> EventObject | None:
-        key, text = " ".join(str(event.get(name)) for name in _TEXT_POSITION), event["delta"]
+        key, text = _text_key(event), event["delta"]
         self._skip_repeated_text(key)
         if self._position == len(self._units):
             self._units.append(_Unit(key, [text]))
@@ -71,7 +73,7 @@ class ReplayFilter:
         unit.pieces.append(rest)
         return event if rest == text else {**event, "delta": rest} | ({"logprobs": []} if "logprobs" in event else {})
 
-    def _skip_repeated_text(self, key: str | None = None) -> None:
+    def _skip_repeated_text(self, key: _Key | None = None) -> None:
         """Go on to the next unit after a text that is repeated completely, unless it may continue."""
         if self._position < len(self._units):
             unit = self._units[self._position]
@@ -92,7 +94,12 @@ class ReplayFilter:
         return None
 
 
-def _key(event: EventObject) -> str:
+def _text_key(event: EventObject) -> _Key:
+    """The place of a text, for a delta of it."""
+    return event["type"], event.get("output_index"), event.get("content_index"), event.get("summary_index")
+
+
+def _key(event: EventObject) -> _Key:
     """The event without ids."""
     return json.dumps(_comparable(event), sort_keys=True)
 

@@ -121,7 +121,7 @@ class ResponseEventBuilder:
         self._is_held = self._is_held or self._must_be_held(event)
         if self._is_held:
             return
-        if not self._sent.is_caught_up:
+        if self._attempts > 1 and not self._sent.is_caught_up:
             self._repeated.append(event)
         try:
             new = self._sent.send(event)

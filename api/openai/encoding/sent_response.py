@@ -98,7 +98,7 @@ class SentResponse:
             return event
         item_id = self._items[index].item.get("id")
         if "item_id" in event:
-            return event | {"item_id": item_id}
+            return event if event["item_id"] == item_id else event | {"item_id": item_id}
         return event | {"item": {**event["item"], "id": item_id}} if "item" in event else event
 
     def _add(self, event: EventObject) -> None:

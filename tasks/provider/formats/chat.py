@@ -60,5 +60,9 @@ class ChatParser:
 
 def first_choice(payload: Any, *, has_begun: bool) -> JsonObject:
     """The choice with index 0 of a chunk, with a delta; empty if there is none."""
+    choices = payload.get("choices")
+    if choices and len(choices) == 1 and choices[0].get("delta") and not choices[0].get("index"):
+        only: JsonObject = choices[0]  # nearly every chunk
+        return only
     choices = read_choices(payload, {0} if has_begun else ())
     return next((choice for choice in choices if choice_number(choice) == 0), {})

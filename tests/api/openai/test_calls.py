@@ -5,10 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from jobs import queries
+from jobs.kinds import write_request
 from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.kinds.response import ResponseAnswer
+from jobs.requests import StreamOptions
 from jobs.results import Usage
 from jobs.states import State
 from jobs.storage import keys, transitions
@@ -215,3 +218,25 @@ def test_an_answer_names_its_provider(api_client, fake_worker, path, body, answe
 
     assert waiting.result().status_code == 200
     assert waiting.result().headers["x-chatqueue-provider"] == "main"
+
+
+@pytest.mark.parametrize(
+    ("options", "own", "forwarded"),
+    [
+        (None, None, None),
+        ({"include_usage": True}, None, {"include_usage": True}),
+        ({"include_arguments": True}, StreamOptions(include_arguments=True), None),
+        ({"include_restarts": True, "x": 1}, StreamOptions(include_restarts=True), {"x": 1}),
+        ({"include_restarts": False}, StreamOptions(), None),
+    ],
+    ids=str,
+)
+def test_our_stream_options_do_not_reach_the_provider(api_client, api_services, options, own, forwarded):
+    """They are stored beside the body, and an older worker may ignore them. Without them nothing is stored."""
+    body = {"input": "hi", "background": True} | ({"stream_options": options} if options else {})
+    job_id = api_client.post("/v1/responses", json=body).json["id"]
+    task = api_services.store.run(queries.request(job_id))
+    stored = write_request(task)
+
+    assert (task.stream_options, task.body.get("stream_options")) == (own, forwarded)
+    assert ("ignorable_fields" in stored) == (own is not None)

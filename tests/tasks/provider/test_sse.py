@@ -64,3 +64,14 @@ def test_a_long_stream_of_short_events_is_not_limited():
 
     for _ in range(MAX_EVENT_BYTES // len(read) + 2):
         assert events.feed(read)
+
+
+def test_a_name_of_an_event_marks_an_error():
+    """Some gateways send an error that only its name tells from an answer."""
+    assert SSEDecoder().feed(b'event: error\ndata: {"message": "boom"}\n\n') == [b'{"error":{"message": "boom"}}']
+    assert SSEDecoder().feed(b"event: error\ndata: boom\n\ndata: x\n\n") == [b'{"error":"error"}', b"x"]
+
+
+def test_empty_data_is_no_event():
+    """Some servers send it to keep the connection alive."""
+    assert SSEDecoder().feed(b"data:\n\ndata: x\n\n") == [b"x"]

@@ -130,3 +130,86 @@ def test_a_response_that_failed_at_the_provider_is_an_error_of_the_attempt(code,
         ResponseParser().parse(event("failed", response={"error": {"code": code, "message": "secret"}}))
     with pytest.raises(raised):
         ResponseParser().parse({"type": "error", "code": code, "message": "secret"})
+
+
+CHAT_PARSERS = [ChatParser, CompletionParser, ChatToResponseParser]
+
+
+@pytest.mark.parametrize("parser", [ChatParser, ChatToResponseParser])
+def test_only_the_first_choice_is_the_answer_of_a_format_with_one(parser):
+    """The texts of two choices must not be mixed."""
+    deltas = read(parser(), chunk(content="A"), chunk(content="B", index=1), chunk(content="a"), chunk("stop"))
+
+    assert "".join(delta.text for delta in deltas) == "Aa"
+
+
+@pytest.mark.parametrize("parser", CHAT_PARSERS)
+@pytest.mark.parametrize("field", [{"message": {"content": "hi"}}, {"text": "hi"}])
+def test_a_message_or_text_in_place_of_a_delta_is_read(parser, field):
+    """After deltas, a message repeats them, and only its finish reason counts."""
+    whole = {"model": "m", "choices": [{"index": 0, "finish_reason": "stop", **field}]}
+
+    assert "".join(delta.text for delta in read(parser(), whole)) == "hi"
+    assert "".join(delta.text for delta in read(parser(), chunk(content="hi"), whole)) == "hi"
+
+
+def test_a_completion_with_two_choices_is_complete_after_both():
+    """A connection that breaks between the two must not end the answer."""
+    parser = CompletionParser(choices=2)
+    list(parser.parse(chunk("stop", content="A")))
+    assert not parser.is_complete
+    list(parser.parse(chunk("stop", content="B", index=1)))
+
+    assert parser.is_complete
+
+
+def test_the_older_form_of_a_call_is_converted():
+    """It has neither an index nor an id."""
+    parser = ChatToResponseParser()
+    fragments = [{"name": "f", "arguments": ""}, {"arguments": '{"a"'}, {"arguments": ":1}"}]
+    chunks = [chunk(function_call=fragment) for fragment in fragments]
+    (item,) = read(parser, *chunks, chunk("function_call"))[-1].body["output"]
+
+    assert (item["name"], item["arguments"], item["status"]) == ("f", '{"a":1}', "completed")
+
+
+SAME_INDEX = [("c1", "f", '{"a":1}'), ("c2", "g", '{"b":2}')]
+
+
+@pytest.mark.parametrize(
+    ("fragments", "expected"),
+    [
+        (
+            [
+                {"id": "c1", **call(0, name="f", arguments='{"a":1}')},
+                {"id": "c2", **call(0, name="g", arguments='{"b":2}')},
+            ],
+            SAME_INDEX,
+        ),
+        ([{"id": "c1", "function": {"name": "f", "arguments": '{"a":1}'}}], SAME_INDEX[:1]),
+        ([{"id": "c1", **call(0, name="f", arguments='{"a"')}, {"id": "c1", **call(0, name="f", arguments=":1}")}],
+         SAME_INDEX[:1]),
+        ([{**call(0, name="f", arguments={"a": 1}), "id": "c1"}], [("c1", "f", '{"a": 1}')]),
+        ([{**call(0, name="f"), "id": "c1"}], [("c1", "f", "{}")]),
+        ([{**call(0, name="f", arguments=None), "id": "c1"}], [("c1", "f", "{}")]),
+    ],
+)  # fmt: skip
+def test_streamed_calls_are_those_of_the_whole_answer(fragments, expected):
+    """One index for all, none at all, repeated names and ids, arguments as an object or missing."""
+    parser = CompletionParser()
+    deltas = read(parser, *[chunk(tool_calls=[fragment]) for fragment in fragments], chunk("tool_calls"))
+    calls = deltas[-1].body["choices"][0]["message"]["tool_calls"]
+    streamed = [delta.data["choices"][0]["delta"]["tool_calls"][0] for delta in deltas[: len(fragments)]]
+
+    assert [(one["id"], one["function"]["name"], one["function"]["arguments"]) for one in calls] == expected
+    assert [one["index"] for one in streamed] == sorted(one["index"] for one in streamed)
+    assert [(one["id"], one["function"]["name"]) for one in streamed if "id" in one] == [one[:2] for one in expected]
+
+
+def test_calls_without_ids_have_the_same_generated_id_in_the_stream_and_the_answer():
+    """A client refers to the call by the id that it has read."""
+    deltas = read(CompletionParser(), chunk(tool_calls=[call(0, name="f", arguments="{}")]), chunk("tool_calls"))
+    (streamed,) = deltas[0].data["choices"][0]["delta"]["tool_calls"]
+
+    assert streamed["id"] == deltas[-1].body["choices"][0]["message"]["tool_calls"][0]["id"]
+    assert streamed["id"].startswith("call_")
