@@ -1,7 +1,5 @@
 """An answer that rests on an earlier write is given only when that write is safe."""
 
-import uuid
-
 import pytest
 
 from api import create_app
@@ -10,15 +8,15 @@ from jobs.settings import Settings
 from tests.support.processes import free_port, running
 from tests.support.redis_servers import valkey
 
-TASK = f"/api/v1/tasks/job_{uuid.uuid4().hex}"
-RESPONSE = f"/v1/responses/resp_{uuid.uuid4().hex}"
+TASK = f"/api/v1/tasks/job_{'0' * 32}"
+RESPONSE = f"/v1/responses/resp_{'0' * 32}"
 CHANGES = [
     ("DELETE", TASK),
     ("POST", f"{TASK}/cancel"),
     ("POST", f"{TASK}/retry"),
     ("DELETE", RESPONSE),
     ("POST", f"{RESPONSE}/cancel"),
-    ("DELETE", f"/api/v1/documents/doc_{uuid.uuid4().hex}"),
+    ("DELETE", f"/api/v1/documents/doc_{'0' * 32}"),
 ]
 
 

@@ -10,13 +10,14 @@
 local entered, corrected, counts = 0, 0, {}
 local MAX_PUBLISHED = 5000 -- more come only from the previous version, which reserves nothing
 local MAX_CALL_MS = 3600000 -- a call that a running job makes besides its own ends before, or with its worker
+local line, clocks = lines(), fair_clocks()
 local COUNTERS = {'running', 'reserved', 'reserved_tokens'}
 
 for _, id in ipairs(ids) do
   local job = namespace .. 'job:' .. id
   local is_elsewhere = redis.call('HGET', job, 'state') ~= 'queued' or is_published(id) or redis.call('ZSCORE', waiting, id)
   if not is_elsewhere then
-    local _, is_new = enter_line(id, read_place(job))
+    local _, is_new = line.enter(id, line.place_of(job))
     entered = entered + (is_new and 1 or 0)
   end
 end
@@ -24,7 +25,7 @@ end
 -- The scores of a turn are never higher than its clock, unless the clock was lost: then they begin again.
 local function begin_again(turn, clock)
   local flow, score = unpack(redis.call('ZREVRANGE', turn, 0, 0, 'WITHSCORES'))
-  if flow and tonumber(score) > clock_time(clock, flow) then
+  if flow and tonumber(score) > clocks.time(clock, flow) then
     redis.call('ZUNIONSTORE', turn, 1, turn, 'WEIGHTS', 0)
   end
 end
@@ -32,13 +33,13 @@ end
 -- The number of jobs that wait in a pool. Corrects the turns of its tenants and fair keys.
 local function count_waiting(place)
   local number, clock = 0, namespace .. 'clock:' .. place.lane
-  begin_again(tenants_key(place), clock)
-  for _, tenant in ipairs(redis.call('ZRANGE', tenants_key(place), 0, -1)) do
+  begin_again(line.tenants_key(place), clock)
+  for _, tenant in ipairs(redis.call('ZRANGE', line.tenants_key(place), 0, -1)) do
     place.tenant = tenant
-    begin_again(fair_keys_key(place), clock .. ':' .. tenant)
-    for _, fair_key in ipairs(redis.call('ZRANGE', fair_keys_key(place), 0, -1)) do
+    begin_again(line.fair_keys_key(place), clock .. ':' .. tenant)
+    for _, fair_key in ipairs(redis.call('ZRANGE', line.fair_keys_key(place), 0, -1)) do
       place.fair_key = fair_key
-      number = number + redis.call('ZCARD', line_key(place))
+      number = number + redis.call('ZCARD', line.key(place))
     end
   end
   return number
@@ -46,10 +47,10 @@ end
 
 local has_waiting = {}
 for _, lane in ipairs(LANES) do
-  redis.call('DEL', queued_key(lane))
+  redis.call('DEL', line.queued_key(lane))
   for _, pool in ipairs(redis.call('ZRANGE', pools_key(lane), 0, -1)) do
     has_waiting[pool] = true
-    redis.call('HSET', queued_key(lane), pool, count_waiting({lane = lane, pool = pool}))
+    redis.call('HSET', line.queued_key(lane), pool, count_waiting({lane = lane, pool = pool}))
   end
 end
 for _, pool in ipairs(redis.call('HKEYS', namespace .. 'closed')) do

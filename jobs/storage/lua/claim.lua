@@ -78,7 +78,7 @@ end
 local function take_message()
   local had_normal, had_high = take_message_of(messages, claimed), take_message_of(messages_high, claimed_high)
   if not had_normal and not had_high then -- a surplus message
-    leave_line(id, read_place(job))
+    lines().leave(id, lines().place_of(job))
   end
   if record.target then
     cancel_reservation(record.target, record.tokens)
@@ -135,7 +135,7 @@ local choice, opens_at_ms, closed_reason = choose_target(as_request(record), now
 if not choice then
   redis.call('ZREM', waiting, id)
   redis.call('HDEL', job, 'retry_at_ms')
-  local place = enter_line(id, read_place(job))
+  local place = lines().enter(id, lines().place_of(job))
   close_pool(place.pool, opens_at_ms, closed_reason)
   dispatch()
   return {'early'}

@@ -36,48 +36,6 @@ local function read_window(now)
   return current
 end
 
--- first_pool(lane, now): the pool and the tenant of a lane that start next, among the pools that may be open.
-local function first_pool(lane, now)
-  local first
-  for _, pool in ipairs(redis.call('ZRANGEBYSCORE', pools_key(lane), '-inf', now)) do
-    local place = {lane = lane, pool = pool, pool_time = clock_time(namespace .. 'clock:pools', pool)}
-    place.tenant, place.tenant_time = first_flow(tenants_key(place), namespace .. 'clock:' .. lane)
-    if not place.tenant then
-      redis.call('ZREM', pools_key(lane), pool) -- its tenants were lost
-    elseif not first or place.tenant_time < first.tenant_time
-      or place.tenant_time == first.tenant_time and place.pool_time < first.pool_time then
-      first = place
-    end
-  end
-  return first
-end
-
--- next_place(now): the lane, pool, tenant and fair key that start next, among the pools that may be open.
-local function next_place(now)
-  local best, least
-  for _, lane in ipairs(LANES) do
-    local lane_time = clock_time(namespace .. 'clock', lane)
-    local place = (not least or lane_time < least) and first_pool(lane, now)
-    if place then
-      best, least = place, lane_time
-    end
-  end
-  if best then
-    local clock = table.concat({namespace .. 'clock', best.lane, best.tenant}, ':')
-    best.fair_key = first_flow(fair_keys_key(best), clock) or '-'
-  end
-  return best
-end
-
-local function charge_start(place, batch_share)
-  local share = place.lane == 'batch' and batch_share or 1 - batch_share
-  local weight = tonumber(redis.call('HGET', namespace .. 'tenant:' .. place.tenant, 'weight') or nil) or 1
-  charge(namespace .. 'clock', place.lane, 1 / math.max(share, 0.0001))
-  charge(namespace .. 'clock:pools', place.pool, 1)
-  charge(namespace .. 'clock:' .. place.lane, place.tenant, 1 / math.max(weight, 0.001))
-  charge(table.concat({namespace .. 'clock', place.lane, place.tenant}, ':'), place.fair_key, 1)
-end
-
 -- publish_at(id, job, choice, template, now): gives the job its message. Its claim takes what is reserved here.
 local function publish_at(id, job, choice, template, now)
   if is_limited(choice) then
@@ -100,31 +58,70 @@ local function is_published(id)
   return redis.call('ZSCORE', messages, id) or redis.call('ZSCORE', messages_high, id)
 end
 
-local function dispatch()
-  if nobody_waits() then
-    return
+-- start_waiting(current, now): publishes the jobs that start next, as many as there is room for.
+local function start_waiting(current, now)
+  local line, clocks = lines(), fair_clocks()
+
+  -- first_pool(lane, now): the pool and the tenant of a lane that start next, among the pools that may be open.
+  local function first_pool(lane, now)
+    local first
+    for _, pool in ipairs(redis.call('ZRANGEBYSCORE', pools_key(lane), '-inf', now)) do
+      local place = {lane = lane, pool = pool, pool_time = clocks.time(namespace .. 'clock:pools', pool)}
+      place.tenant, place.tenant_time = clocks.first(line.tenants_key(place), namespace .. 'clock:' .. lane)
+      if not place.tenant then
+        redis.call('ZREM', pools_key(lane), pool) -- its tenants were lost
+      elseif not first or place.tenant_time < first.tenant_time
+        or place.tenant_time == first.tenant_time and place.pool_time < first.pool_time then
+        first = place
+      end
+    end
+    return first
   end
-  local now = now_ms()
-  reopen_pools(now + 60000) -- these wait for the end of a call, which may have come; or the clock was set back
-  local current = read_window(now)
-  local free, dropped = current.message and math.min(current.room, MAX_DISPATCHED) or 0, 0
+
+  -- next_place(now): the lane, pool, tenant and fair key that start next, among the pools that may be open.
+  local function next_place(now)
+    local best, least
+    for _, lane in ipairs(LANES) do
+      local lane_time = clocks.time(namespace .. 'clock', lane)
+      local place = (not least or lane_time < least) and first_pool(lane, now)
+      if place then
+        best, least = place, lane_time
+      end
+    end
+    if best then
+      local clock = table.concat({namespace .. 'clock', best.lane, best.tenant}, ':')
+      best.fair_key = clocks.first(line.fair_keys_key(best), clock) or '-'
+    end
+    return best
+  end
+
+  local function charge_start(place, batch_share)
+    local share = place.lane == 'batch' and batch_share or 1 - batch_share
+    local weight = tonumber(redis.call('HGET', namespace .. 'tenant:' .. place.tenant, 'weight') or nil) or 1
+    clocks.charge(namespace .. 'clock', place.lane, 1 / math.max(share, 0.0001))
+    clocks.charge(namespace .. 'clock:pools', place.pool, 1)
+    clocks.charge(namespace .. 'clock:' .. place.lane, place.tenant, 1 / math.max(weight, 0.001))
+    clocks.charge(table.concat({namespace .. 'clock', place.lane, place.tenant}, ':'), place.fair_key, 1)
+  end
+
+  local free, dropped = math.min(current.room, MAX_DISPATCHED), 0
   while free > 0 and dropped < MAX_DROPPED do
     local place = next_place(now)
     if not place then
       return
     end
-    local id = redis.call('ZRANGE', line_key(place), 0, 0)[1]
+    local id = redis.call('ZRANGE', line.key(place), 0, 0)[1]
     local job = namespace .. 'job:' .. (id or '')
     if not id then -- its line was lost
-      leave_turns(place)
+      line.leave_turns(place)
       dropped = dropped + 1
     elseif redis.call('HGET', job, 'state') ~= 'queued' or is_published(id) then -- a leftover
-      leave_line(id, place)
+      line.leave(id, place)
       dropped = dropped + 1
     else
       local choice, opens_at_ms, reason = choose_target(read_request(job), now)
       if choice then
-        leave_line(id, place)
+        line.leave(id, place)
         charge_start(place, current.batch_share)
         publish_at(id, job, choice, current.message, now)
         free = free - 1
@@ -132,6 +129,18 @@ local function dispatch()
         close_pool(place.pool, opens_at_ms, reason)
       end
     end
+  end
+end
+
+local function dispatch()
+  if nobody_waits() then
+    return
+  end
+  local now = now_ms()
+  reopen_pools(now + 60000) -- these wait for the end of a call, which may have come; or the clock was set back
+  local current = read_window(now)
+  if current.message and current.room > 0 then
+    start_waiting(current, now)
   end
 end
 
@@ -151,6 +160,6 @@ local function queue_up(id, job, template)
   if template then
     redis.call('HSETNX', window, 'message', template)
   end
-  enter_line(id, read_place(job))
+  lines().enter(id, lines().place_of(job))
   dispatch()
 end

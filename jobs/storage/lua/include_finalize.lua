@@ -29,7 +29,7 @@ end
 local function leave_queue(record, state, now)
   local is_published = redis.call('ZREM', messages, id) + redis.call('ZREM', messages_high, id) > 0
   if record.state == 'queued' and not is_published then
-    leave_line(id, read_place(job))
+    lines().leave(id, lines().place_of(job))
   end
   if record.target and record.state == 'in_progress' then
     local succeeded = state == 'completed' or state == 'incomplete'

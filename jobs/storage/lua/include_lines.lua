@@ -6,111 +6,8 @@
 
 local LANES = {'interactive', 'batch'}
 local MAX_POOLS, SHARED_POOL = 64, '*'
-local PLACE_FIELDS = {'lane', 'pool', 'tenant', 'fair_key', 'seq'}
-
--- read_place(job): where a job waits. A record of the previous version has no pool and no lane.
-local function read_place(job)
-  local place = {}
-  for i, value in ipairs(redis.call('HMGET', job, unpack(PLACE_FIELDS))) do
-    place[PLACE_FIELDS[i]] = value
-  end
-  place.lane = place.lane == 'batch' and 'batch' or 'interactive'
-  place.pool = place.pool or '-'
-  place.tenant = (place.tenant or 'default'):gsub(':', '_') -- with a colon, two lines could have the same key
-  place.fair_key = (place.fair_key or '-'):gsub(':', '_')
-  return place
-end
-
-local function in_shared_pool(place)
-  return {lane = place.lane, pool = SHARED_POOL, tenant = place.tenant, fair_key = place.fair_key, seq = place.seq}
-end
-
 local function pools_key(lane)
   return namespace .. 'pools:' .. lane
-end
-
-local function queued_key(lane)
-  return namespace .. 'queued:' .. lane
-end
-
-local function tenants_key(place)
-  return table.concat({namespace .. 'tenants', place.lane, place.pool}, ':')
-end
-
-local function fair_keys_key(place)
-  return table.concat({namespace .. 'fair-keys', place.lane, place.tenant, place.pool}, ':')
-end
-
-local function line_key(place)
-  return table.concat({namespace .. 'line', place.lane, place.tenant, place.fair_key, place.pool}, ':')
-end
-
--- place_in_line(id, place): where the job waits: in its own pool or in the shared one; nothing if in neither.
-local function place_in_line(id, place)
-  if redis.call('ZSCORE', line_key(place), id) then
-    return place
-  end
-  local shared = in_shared_pool(place)
-  return redis.call('ZSCORE', line_key(shared), id) and shared
-end
-
-local function choose_pool(id, place)
-  local pools = pools_key(place.lane)
-  if redis.call('ZSCORE', pools, place.pool) or redis.call('ZCARD', pools) < MAX_POOLS then
-    return place
-  end
-  return in_shared_pool(place)
-end
-
--- enter_line(id, place). Returns where the job waits, and whether it was in no line before.
--- It also repairs what was lost of the way to the line.
-local function enter_line(id, place)
-  place = place_in_line(id, place) or choose_pool(id, place)
-  local is_new = redis.call('ZADD', line_key(place), is_number(place.seq) and place.seq or 0, id) == 1
-  redis.call('ZADD', fair_keys_key(place), 'NX', 0, place.fair_key)
-  redis.call('ZADD', tenants_key(place), 'NX', 0, place.tenant)
-  redis.call('ZADD', pools_key(place.lane), 'NX', 0, place.pool)
-  if is_new then
-    redis.call('HINCRBY', queued_key(place.lane), place.pool, 1)
-  end
-  return place, is_new
-end
-
--- leave_turns(place): when nobody waits there any more.
-local function leave_turns(place)
-  if redis.call('EXISTS', line_key(place)) == 1 then
-    return
-  end
-  redis.call('ZREM', fair_keys_key(place), place.fair_key)
-  if redis.call('EXISTS', fair_keys_key(place)) == 1 then
-    return
-  end
-  redis.call('ZREM', tenants_key(place), place.tenant)
-  if redis.call('EXISTS', tenants_key(place)) == 1 then
-    return
-  end
-  redis.call('ZREM', pools_key(place.lane), place.pool)
-  redis.call('HDEL', queued_key(place.lane), place.pool)
-  for _, lane in ipairs(LANES) do
-    if redis.call('ZSCORE', pools_key(lane), place.pool) then
-      return
-    end
-  end
-  redis.call('HDEL', namespace .. 'closed', place.pool)
-end
-
--- leave_line(id, place). Returns whether the job was in a line.
-local function leave_line(id, place)
-  if redis.call('ZREM', line_key(place), id) == 0 then
-    place = place_in_line(id, place)
-    if not place then
-      return false
-    end
-    redis.call('ZREM', line_key(place), id)
-  end
-  redis.call('HINCRBY', queued_key(place.lane), place.pool, -1)
-  leave_turns(place)
-  return true
 end
 
 -- close_pool(pool, at, reason): no job of the pool is looked at before then.
@@ -129,4 +26,114 @@ local function reopen_pools(from)
       redis.call('ZADD', pools_key(lane), 0, pool)
     end
   end
+end
+
+-- lines(): the functions for waiting jobs. They are made only when jobs wait: to make a function takes time in each call
+-- of a script, and most calls find nobody waiting.
+local function lines()
+  local PLACE_FIELDS = {'lane', 'pool', 'tenant', 'fair_key', 'seq'}
+
+  -- read_place(job): where a job waits. A record of the previous version has no pool and no lane.
+  local function read_place(job)
+    local place = {}
+    for i, value in ipairs(redis.call('HMGET', job, unpack(PLACE_FIELDS))) do
+      place[PLACE_FIELDS[i]] = value
+    end
+    place.lane = place.lane == 'batch' and 'batch' or 'interactive'
+    place.pool = place.pool or '-'
+    place.tenant = (place.tenant or 'default'):gsub(':', '_') -- with a colon, two lines could have the same key
+    place.fair_key = (place.fair_key or '-'):gsub(':', '_')
+    return place
+  end
+
+  local function in_shared_pool(place)
+    return {lane = place.lane, pool = SHARED_POOL, tenant = place.tenant, fair_key = place.fair_key, seq = place.seq}
+  end
+
+  local function queued_key(lane)
+    return namespace .. 'queued:' .. lane
+  end
+
+  local function tenants_key(place)
+    return table.concat({namespace .. 'tenants', place.lane, place.pool}, ':')
+  end
+
+  local function fair_keys_key(place)
+    return table.concat({namespace .. 'fair-keys', place.lane, place.tenant, place.pool}, ':')
+  end
+
+  local function line_key(place)
+    return table.concat({namespace .. 'line', place.lane, place.tenant, place.fair_key, place.pool}, ':')
+  end
+
+  -- place_in_line(id, place): where the job waits: in its own pool or in the shared one; nothing if in neither.
+  local function place_in_line(id, place)
+    if redis.call('ZSCORE', line_key(place), id) then
+      return place
+    end
+    local shared = in_shared_pool(place)
+    return redis.call('ZSCORE', line_key(shared), id) and shared
+  end
+
+  local function choose_pool(id, place)
+    local pools = pools_key(place.lane)
+    if redis.call('ZSCORE', pools, place.pool) or redis.call('ZCARD', pools) < MAX_POOLS then
+      return place
+    end
+    return in_shared_pool(place)
+  end
+
+  -- enter_line(id, place). Returns where the job waits, and whether it was in no line before.
+  -- It also repairs what was lost of the way to the line.
+  local function enter_line(id, place)
+    place = place_in_line(id, place) or choose_pool(id, place)
+    local is_new = redis.call('ZADD', line_key(place), is_number(place.seq) and place.seq or 0, id) == 1
+    redis.call('ZADD', fair_keys_key(place), 'NX', 0, place.fair_key)
+    redis.call('ZADD', tenants_key(place), 'NX', 0, place.tenant)
+    redis.call('ZADD', pools_key(place.lane), 'NX', 0, place.pool)
+    if is_new then
+      redis.call('HINCRBY', queued_key(place.lane), place.pool, 1)
+    end
+    return place, is_new
+  end
+
+  -- leave_turns(place): when nobody waits there any more.
+  local function leave_turns(place)
+    if redis.call('EXISTS', line_key(place)) == 1 then
+      return
+    end
+    redis.call('ZREM', fair_keys_key(place), place.fair_key)
+    if redis.call('EXISTS', fair_keys_key(place)) == 1 then
+      return
+    end
+    redis.call('ZREM', tenants_key(place), place.tenant)
+    if redis.call('EXISTS', tenants_key(place)) == 1 then
+      return
+    end
+    redis.call('ZREM', pools_key(place.lane), place.pool)
+    redis.call('HDEL', queued_key(place.lane), place.pool)
+    for _, lane in ipairs(LANES) do
+      if redis.call('ZSCORE', pools_key(lane), place.pool) then
+        return
+      end
+    end
+    redis.call('HDEL', namespace .. 'closed', place.pool)
+  end
+
+  -- leave_line(id, place). Returns whether the job was in a line.
+  local function leave_line(id, place)
+    if redis.call('ZREM', line_key(place), id) == 0 then
+      place = place_in_line(id, place)
+      if not place then
+        return false
+      end
+      redis.call('ZREM', line_key(place), id)
+    end
+    redis.call('HINCRBY', queued_key(place.lane), place.pool, -1)
+    leave_turns(place)
+    return true
+  end
+
+  return {place_of = read_place, find = place_in_line, enter = enter_line, leave = leave_line, leave_turns = leave_turns,
+    key = line_key, fair_keys_key = fair_keys_key, tenants_key = tenants_key, queued_key = queued_key}
 end

@@ -11,10 +11,10 @@
 -- ARGV
 --   elapsed_ms     since the current minute began
 
-local function line_position(id, place)
-  local own = redis.call('ZRANK', line_key(place), id) or 0
-  local waiting_in_pool = tonumber(redis.call('HGET', queued_key(place.lane), place.pool) or 1)
-  local lines = redis.call('ZCARD', fair_keys_key(place)) * redis.call('ZCARD', tenants_key(place))
+local function line_position(id, place, line)
+  local own = redis.call('ZRANK', line.key(place), id) or 0
+  local waiting_in_pool = tonumber(redis.call('HGET', line.queued_key(place.lane), place.pool) or 1)
+  local lines = redis.call('ZCARD', line.fair_keys_key(place)) * redis.call('ZCARD', line.tenants_key(place))
   return math.max(math.min((own + 1) * math.max(lines, 1), waiting_in_pool) - 1, 0)
 end
 
@@ -28,11 +28,12 @@ local function position(id, job)
   if published then
     return published_position(high or published + redis.call('ZCARD', messages_high))
   end
-  local place = place_in_line(id, read_place(job))
+  local line = lines()
+  local place = line.find(id, line.place_of(job))
   if not place then
     return {-1, -1, 'retry', tonumber(redis.call('HGET', job, 'retry_at_ms') or nil) or -1}
   end
-  local all = line_position(id, place) + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
+  local all = line_position(id, place, line) + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
   local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
   local reason = opens > now_ms() and redis.call('HGET', namespace .. 'closed', place.pool)
   local is_timed = reason and opens < math.huge
