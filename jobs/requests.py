@@ -29,7 +29,7 @@ class RequestModel(FrozenModel):
 class StreamOptions(FrozenModel):
     """What a stream under /v1 contains beside the answer. Both are extensions of OpenAI's `stream_options`."""
 
-    include_arguments: bool = False  # the arguments of calls as they arrive, until an attempt fails
+    include_arguments: bool = False  # the arguments of calls as they arrive, until an attempt with output fails
     include_restarts: bool = False  # the items of attempts that ended without an answer
 
 

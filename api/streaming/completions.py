@@ -6,7 +6,7 @@ continues after it. If the next attempt differs, the stream ends with the error 
 can then be fetched.
 
 Calls and finish reasons are sent when the answer is complete. With `include_arguments`, calls are streamed as they
-arrive until an attempt fails.
+arrive until an attempt with output fails.
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,7 @@ from openai_format.types import JsonObject
 
 _COMMON_FIELDS: Final = frozenset({"model", "service_tier", "system_fingerprint"})  # in every chunk
 _DONE: Final = frame("[DONE]")
+_OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
 _STOPPED: Final = JobError(
     code="server_stopped", message="the server is shutting down; the completion continues: fetch it by its id"
@@ -54,7 +55,7 @@ class CompletionEncoder:
         }
         self._skip_before = record.log_start - 1  # events of attempts that had ended when this reader came
         self._sent = SentCompletion()
-        self._attempts = 0
+        self._has_output = self._has_lost_output = False  # any attempt; an attempt that has failed
         self._endings: dict[int, JsonObject] = {}  # by choice: further fields of the chunk with its finish reason
         self._opened: set[int] = set()  # the choices whose role has been sent
         self.is_finished = False
@@ -99,9 +100,10 @@ class CompletionEncoder:
         return self.fail(_STOPPED)
 
     def _encode(self, event: Event) -> bytes:
+        self._has_output = self._has_output or event.type in _OUTPUT_TYPES
         match event.type:
             case "in_progress":
-                self._attempts += 1
+                self._has_lost_output = self._has_lost_output or self._has_output
                 self._endings.clear()
                 self._sent.restart()
             case "delta" if event.data is None:
@@ -129,7 +131,7 @@ class CompletionEncoder:
         index, delta = choice.get("index", 0), choice.get("delta") or {}
         if index == 0 and text:
             delta = delta | {"content": text}
-        with_calls = self._wants_arguments and self._attempts <= 1
+        with_calls = self._wants_arguments and not self._has_lost_output
         new = self._sent.new_delta(index, delta, with_calls=with_calls)
         extras = choice_extras(choice)
         logprobs = choice.get("logprobs") if not is_repeated else None

@@ -6,9 +6,9 @@ long as its output is the same. Where it differs, the stream ends with `response
 
 A call that the client would act on is sent when the answer is complete, because it could not be withdrawn.
 
-Options of the request change this: with `include_arguments` calls are streamed as they arrive until an attempt fails;
-with `include_restarts` the items of an attempt without an answer are closed as incomplete, and the items of the next
-attempt follow at the next output index.
+Options of the request change this: with `include_arguments` calls are streamed as they arrive until an attempt with
+output fails; with `include_restarts` the items of an attempt without an answer are closed as incomplete, and the items
+of the next attempt follow at the next output index.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -53,7 +53,8 @@ class ResponseEventBuilder:
         self._attempt = AttemptEvents(message_id(job_id, FIRST_LOG_START))
         self._repeated: list[EventObject] = []  # events of the latest attempt, until it has caught up
         self._offset = 0  # output index of the latest attempt's first item, with include_restarts
-        self._attempts = 0
+        self._has_started = False
+        self._has_lost_output = False  # an attempt has failed after the beginning of its output
         self._is_held = False  # the latest attempt's output is sent when the answer is complete
 
     def start(self) -> list[EventObject]:
@@ -98,6 +99,7 @@ class ResponseEventBuilder:
 
     def _start_attempt(self, event: Event) -> Iterator[EventObject]:
         log_start = FIRST_LOG_START
+        self._has_lost_output = self._has_lost_output or self._attempt.next_index > 0
         if self._options.include_restarts:
             yield from self._shifted(self._attempt.close_open_items())
             self._offset += self._attempt.next_index
@@ -106,8 +108,8 @@ class ResponseEventBuilder:
         self._sent.restart()
         self._repeated.clear()
         self._is_held = False
-        self._attempts += 1
-        if self._attempts == 1 and self._is_background:
+        is_first, self._has_started = not self._has_started, True
+        if is_first and self._is_background:
             yield response_events.response_event("in_progress", self._response(State.IN_PROGRESS))
 
     def _send_all(self, events: Iterable[EventObject]) -> Iterator[EventObject]:
@@ -121,7 +123,7 @@ class ResponseEventBuilder:
         self._is_held = self._is_held or self._must_be_held(event)
         if self._is_held:
             return
-        if self._attempts > 1 and not self._sent.is_caught_up:
+        if self._has_lost_output and not self._sent.is_caught_up:
             self._repeated.append(event)
         try:
             new = self._sent.send(event)
@@ -135,7 +137,7 @@ class ResponseEventBuilder:
 
     def _must_be_held(self, event: EventObject) -> bool:
         is_call = event["type"] == response_events.ITEM_ADDED and event["item"]["type"] in CLIENT_RUN_TYPES
-        return is_call and not (self._options.include_arguments and self._attempts <= 1)
+        return is_call and (self._has_lost_output or not self._options.include_arguments)
 
     def _begin_again(self) -> Iterator[EventObject]:
         """End the stream, and begin another one."""

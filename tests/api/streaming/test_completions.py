@@ -12,6 +12,7 @@ from jobs.events import Event
 from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionTask
 from jobs.models import JobRecord, JobView
+from jobs.requests import StreamOptions
 from jobs.results import Usage
 from jobs.states import State
 
@@ -169,3 +170,22 @@ def test_a_chunk_without_choices_is_sent_once():
     assert (first["choices"], first["prompt_filter_results"]) == ([], [{"prompt_index": 0}])
     assert others[0]["choices"][0]["delta"]["role"] == "assistant"
     assert [chunk for chunk in others if "prompt_filter_results" in chunk] == []
+
+
+@pytest.mark.parametrize(("lost", "streamed"), [((), True), ((text_event("x"),), False)], ids=["empty", "with output"])
+def test_only_an_attempt_with_output_stops_the_arguments(lost, streamed):
+    """A call that the provider refused at its rate limit is an attempt too. Nothing of it was sent."""
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    encoder = CompletionEncoder(with_arguments())
+    for entry in (attempt_started(), *lost, event("attempt_incomplete"), attempt_started()):
+        encoder.encode(entry)
+
+    chunk = encoder.encode(upstream({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
+    assert (b"tool_calls" in chunk) == streamed
+
+
+def with_arguments():
+    task = CompletionTask(
+        kind="completion", body={"messages": []}, stream_options=StreamOptions(include_arguments=True)
+    )
+    return JobSnapshot(snapshot().record, task, None)

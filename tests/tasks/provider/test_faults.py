@@ -94,7 +94,7 @@ RESPONSES = [
     ("vLLM", 401, {}, {"error": "Unauthorized"}, "denied", None),
     ("vLLM", 503, {}, "", "unavailable", None),
     ("vLLM", 500, {}, {"error": {"type": "InternalServerError", "code": 500}}, "unavailable", None),
-    ("llama.cpp", 501, {}, openai(501, "not_supported_error", message="This server does not support it"), "denied", None),
+    ("llama.cpp", 501, {}, openai(501, "not_supported_error", message="not supported"), "denied", None),
     ("a proxy", 501, {}, openai(None, param="tools"), None, None),
     ("LiteLLM", 429, {"retry-after": "5"}, openai("429", "throttling_error", "None"), "rate_limited", 5),
     ("LiteLLM", 429, {}, openai("429", "budget_exceeded"), "quota", None),

@@ -247,3 +247,16 @@ def test_an_answer_that_was_cut_closes_its_text_like_a_complete_one():
     assert kinds(output_events)[-4:] == ["output_text.done", "content_part.done", "output_item.done", "incomplete"]
     assert output_events[-4]["text"] == output_events[-3]["part"]["text"] == "so far"
     assert output_events[-2]["item"]["status"] == "incomplete"
+
+
+@pytest.mark.parametrize(("lost", "streamed"), [((), True), ((text_event("x"),), False)], ids=["empty", "with output"])
+def test_only_an_attempt_with_output_stops_the_arguments(lost, streamed):
+    """A call that the provider refused at its rate limit is an attempt too. Nothing of it was sent."""
+    added = upstream("output_item.added", output_index=0, item=CALL)
+    part = upstream("function_call_arguments.delta", item_id="fc_1", output_index=0, delta="{}")
+    events = ResponseEventBuilder(JOB, lambda state: response(state.value), StreamOptions(include_arguments=True))
+    for number, event in enumerate((attempt_started(), *lost, log("attempt_incomplete"), attempt_started())):
+        events.translate(event.model_copy(update={"sequence_number": number}))
+
+    sent = [*events.translate(added), *events.translate(part)]
+    assert kinds(sent) == (["output_item.added", "function_call_arguments.delta"] if streamed else [])
