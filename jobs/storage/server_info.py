@@ -18,6 +18,7 @@ class ServerInfo(FrozenModel):
     maxmemory_bytes: int
     maxmemory_policy: str
     has_append_only_file: bool
+    is_replica: bool = False
     redis_version: tuple[int, ...] = MIN_REDIS_VERSION
 
     @property
@@ -28,6 +29,8 @@ class ServerInfo(FrozenModel):
             found.append(
                 "Redis is older than 7.0 and workers cannot take messages from it: use 7.0 or newer, or Valkey"
             )
+        if self.is_replica:
+            found.append("Redis is a replica and accepts no writes: use the address of its primary")
         if self.maxmemory_policy != "noeviction":
             found.append(
                 f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), which loses jobs: "
@@ -49,6 +52,7 @@ def server_info() -> Command[ServerInfo]:
             maxmemory_bytes=int(info.get("maxmemory", 0)),
             maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
             has_append_only_file=bool(int(info.get("aof_enabled", 0))),
+            is_replica=info.get("role") == "slave",
             redis_version=tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdecimal()),
         )
 
