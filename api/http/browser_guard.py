@@ -58,7 +58,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def _protected(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """The app with the headers of protection on every answer. Outside of Flask, since its headers take longer to set."""
+    """The app with the headers of protection on every answer. Outside of Flask, whose headers take longer to set."""
 
     def protected_app(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         def start_protected(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:

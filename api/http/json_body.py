@@ -53,10 +53,8 @@ def read_json_body(request: Request) -> bytes:
     """The raw body. Raises MalformedJson if it is cut off, BodyTooLarge, BodyTimeout and ServerBusy."""
     budget = cast("BodyBudget", current_app.extensions[_EXTENSION])
     connection = request.environ.get(SOCKET_KEY)
-    if connection is None:  # servers other than gunicorn must limit the time themselves
-        body = _read(request, budget)
-    else:
-        body = _read_in_time(request, budget, connection)
+    # Servers other than gunicorn must limit the time themselves.
+    body = _read(request, budget) if connection is None else _read_in_time(request, budget, connection)
     g.json_body = body
     return body
 
