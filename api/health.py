@@ -9,6 +9,7 @@ from api.services import services
 from jobs import lookup, queue_stats
 from jobs.queue_stats import Stats
 from jobs.states import State
+from jobs.storage.server_info import server_info
 
 _WORKING_BROKER: Final = ("record_store", "reachable")
 
@@ -21,14 +22,14 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Hea
 def show_health() -> Any:
     """Show the state of Redis, the broker, the queue and the workers.
 
-    The status is `degraded` if no worker is alive, if jobs wait and no worker takes them, or if the broker takes no
-    messages. The response is 503 if Redis is unavailable.
+    The status is `degraded` if no worker is alive, if jobs wait and no worker takes them, if the broker takes no
+    messages, or if a setting of Redis can lose accepted jobs. The response is 503 if Redis is unavailable.
     """
     app_services = services()
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
     broker = BrokerHealth(state=app_services.submitter.broker_state())
-    reason = _problem(stats, broker)
+    reason = _problem(stats, broker) or next(iter(app_services.store.run(server_info()).hazards), None)
     return Health(
         status="degraded" if reason else "ok",
         reason=reason,

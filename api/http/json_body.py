@@ -1,9 +1,8 @@
 """Reads a JSON body within limits: its size, the time to receive it, and the bytes of all bodies of this process."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from socket import SHUT_RD
+from socket import SHUT_RD, socket
 from typing import Final, cast
 
 from flask import Flask, Request, current_app, g
@@ -39,7 +38,8 @@ class BodyBudget:
 
     def release(self, _error: BaseException | None = None) -> None:
         """Called at the end of each request."""
-        self.held_bytes -= g.pop("body_bytes", 0)
+        if self.held_bytes:
+            self.held_bytes -= g.pop("body_bytes", 0)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -52,14 +52,11 @@ def install(app: Flask, settings: Settings) -> None:
 def read_json_body(request: Request) -> bytes:
     """The raw body. Raises MalformedJson if it is cut off, BodyTooLarge, BodyTimeout and ServerBusy."""
     budget = cast("BodyBudget", current_app.extensions[_EXTENSION])
-    with _time_limit(request, budget.seconds):
-        try:
-            g.json_body = _read(request, budget)
-        except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
-            raise
-        except Exception:  # noqa: BLE001  # each server raises its own errors for an unreadable body
-            raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
-    return raw_body()
+    connection = request.environ.get(SOCKET_KEY)
+    # Servers other than gunicorn must limit the time themselves.
+    body = _read(request, budget) if connection is None else _read_in_time(request, budget, connection)
+    g.json_body = body
+    return body
 
 
 def raw_body() -> bytes:
@@ -68,37 +65,42 @@ def raw_body() -> bytes:
 
 
 def _read(request: Request, budget: BodyBudget) -> bytes:
+    size = request.content_length
+    try:
+        if size is not None and size <= _BLOCK_BYTES:
+            return request.get_data()
+        return _read_blocks(request, budget)
+    except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
+        raise
+    except Exception:  # noqa: BLE001  # each server raises its own errors for an unreadable body
+        raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
+
+
+def _read_blocks(request: Request, budget: BodyBudget) -> bytes:
     stream = request.stream
     blocks: list[bytes] = []
     while block := stream.read(_BLOCK_BYTES):
         if blocks:
             budget.take(len(block))
         blocks.append(block)
-    body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+    body = b"".join(blocks)
     if request.content_length is None and stream.read(1):  # werkzeug would silently cut it off
         raise BodyTooLarge("the body is too large")
     return body
 
 
-@contextmanager
-def _time_limit(request: Request, seconds: float) -> Iterator[None]:
-    """Ends the reading after the time, and the connection with it: where its next request begins is unknown.
-
-    Other servers than gunicorn must limit the time themselves.
-    """
-    connection = request.environ.get(SOCKET_KEY)
-    if connection is None:
-        yield
-        return
-    timeout = Timeout.start_new(seconds)
+def _read_in_time(request: Request, budget: BodyBudget, connection: socket) -> bytes:
+    """Ends the reading after the time, and the connection with it: where its next request begins is unknown."""
+    timeout = Timeout.start_new(budget.seconds)
+    wait = silent_connections.begin(connection)
     try:
-        with silent_connections.awaiting(connection):
-            yield
+        return _read(request, budget)
     except Timeout as error:
         if error is not timeout:
             raise
         with suppress(OSError):  # already closed
             connection.shutdown(SHUT_RD)
-        raise BodyTimeout(f"the body did not arrive within {seconds:g} s") from None
+        raise BodyTimeout(f"the body did not arrive within {budget.seconds:g} s") from None
     finally:
+        silent_connections.end(wait)
         timeout.close()

@@ -166,15 +166,20 @@ function faults.rate_limited()
   redis.call('HSET', key, 'next_ms', whole(learned.closed_until_ms + learned.gap * (learned.burst - 1)))
 end
 
-function faults.quota()
-  close(math.max(tonumber(retry_after_ms) or 0, QUOTA_MS), 'provider_rate_limit')
-end
 
 -- Waiting does not help, another target may: a target that stands alone stays open, so that its jobs fail at once.
-function faults.denied()
+local function close_if_another_may_do_it(for_ms)
   if job and #targets_of(read_request(job)) > 1 then
-    close(DENIED_MS, 'provider_down')
+    close(for_ms, 'provider_down')
   end
+end
+
+function faults.denied()
+  close_if_another_may_do_it(DENIED_MS)
+end
+
+function faults.quota()
+  close_if_another_may_do_it(QUOTA_MS)
 end
 
 faults[fault]()
