@@ -5,7 +5,7 @@ from typing import Any, Final
 from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import Alive, BrokerHealth, Health, RedisHealth
-from api.services import services
+from api.services import Services, services
 from jobs import lookup, queue_stats
 from jobs.queue_stats import Stats
 from jobs.states import State
@@ -29,7 +29,7 @@ def show_health() -> Any:
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
     broker = BrokerHealth(state=app_services.submitter.broker_state())
-    reason = _problem(stats, broker) or next(iter(app_services.store.run(server_info()).hazards), None)
+    reason = _problem(stats, broker) or _hazard(app_services)
     return Health(
         status="degraded" if reason else "ok",
         reason=reason,
@@ -40,6 +40,12 @@ def show_health() -> Any:
         workers_alive=len(stats.workers),
         workers=stats.workers,
     )
+
+
+def _hazard(app_services: Services) -> str | None:
+    """The first setting of Redis that can lose accepted jobs."""
+    found = app_services.store.run(server_info()).hazards(app_services.settings.durability)
+    return next(iter(found), None)
 
 
 def _problem(stats: Stats, broker: BrokerHealth) -> str | None:

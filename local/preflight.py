@@ -77,7 +77,8 @@ def redis_hazards(settings: Settings) -> tuple[str, ...]:
     """The settings of Redis that can lose accepted jobs, each with its remedy; none if it cannot be asked."""
     try:
         command = server_info()
-        return command.read(connect(settings).execute_command(*command.arguments)).hazards  # type: ignore[no-untyped-call]
+        server = command.read(connect(settings).execute_command(*command.arguments))  # type: ignore[no-untyped-call]
+        return server.hazards(settings.durability)
     except (redis.RedisError, OSError, KeyError, ValueError):
         return ()
 

@@ -15,7 +15,7 @@ from tasks.maintenance import ghosts
 from tasks.maintenance.recovery import Recovery
 from tasks.publisher import Publisher
 from tests.support.fakes import fake
-from tests.tasks.maintenance.conftest import expire_lease
+from tests.tasks.maintenance.conftest import expire_lease, publish_everything
 
 JOB_INDEXES = [
     keys.INDEX_ALL,
