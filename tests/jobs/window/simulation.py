@@ -10,6 +10,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -139,11 +140,15 @@ class Simulation:
 
     def run_all(self, commands: list[Command[Any]]) -> list[Any]:
         """Run commands, and take the messages for which there is a free slot."""
-        pops = [_pop(_TEMPLATE.high_list, self._free), _pop(_TEMPLATE.normal_list, self._free)] if self._free > 0 else []
-        *replies, high, normal = self.time.run_all([*commands, *pops]) if pops else [*self.time.run_all(commands), [], []]
+        pops = (
+            [_pop(_TEMPLATE.high_list, self._free), _pop(_TEMPLATE.normal_list, self._free)] if self._free > 0 else []
+        )
+        *replies, high, normal = (
+            self.time.run_all([*commands, *pops]) if pops else [*self.time.run_all(commands), [], []]
+        )
         for job_id in high + normal:
             self._free -= 1
-            self.after(self.random.uniform(*self.claim_jitter_ms), lambda job_id=job_id: self._claim(job_id))
+            self.after(self.random.uniform(*self.claim_jitter_ms), partial(self._claim, job_id))
         return replies
 
     # What the worker and the leader do
