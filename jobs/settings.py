@@ -213,8 +213,8 @@ class Settings(BaseSettings):
     )
     retry_after_cap_seconds: Seconds = Field(
         default=600,
-        description="Maximum Retry-After that is honoured. A longer one is cut to it, or fails the job if no fault of the "
-        "provider explains it.",
+        description="Maximum Retry-After that is honoured. A longer one is cut to it, or fails the job if no fault of "
+        "the provider explains it.",
     )
     provider_connect_seconds: Seconds = Field(default=5, description="Timeout for connecting to the provider.")
     provider_first_token_seconds: Seconds = Field(default=120, description="Maximum wait for the first token.")
