@@ -5,10 +5,11 @@ from typing import Any, Final
 from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import Alive, BrokerHealth, Health, RedisHealth
-from api.services import services
+from api.services import Services, services
 from jobs import lookup, queue_stats
 from jobs.queue_stats import Stats
 from jobs.states import State
+from jobs.storage.server_info import server_info
 
 _WORKING_BROKER: Final = ("record_store", "reachable")
 
@@ -21,14 +22,14 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Hea
 def show_health() -> Any:
     """Show the state of Redis, the broker, the queue and the workers.
 
-    The status is `degraded` if no worker is alive, if jobs wait and no worker takes them, or if the broker takes no
-    messages. The response is 503 if Redis is unavailable.
+    The status is `degraded` if no worker is alive, if jobs wait and no worker takes them, if the broker takes no
+    messages, or if a setting of Redis can lose accepted jobs. The response is 503 if Redis is unavailable.
     """
     app_services = services()
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
     broker = BrokerHealth(state=app_services.submitter.broker_state())
-    reason = _problem(stats, broker)
+    reason = _problem(stats, broker) or _hazard(app_services)
     return Health(
         status="degraded" if reason else "ok",
         reason=reason,
@@ -39,6 +40,12 @@ def show_health() -> Any:
         workers_alive=len(stats.workers),
         workers=stats.workers,
     )
+
+
+def _hazard(app_services: Services) -> str | None:
+    """The first setting of Redis that can lose accepted jobs."""
+    found = app_services.store.run(server_info()).hazards(app_services.settings.durability)
+    return next(iter(found), None)
 
 
 def _problem(stats: Stats, broker: BrokerHealth) -> str | None:

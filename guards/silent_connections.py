@@ -5,8 +5,7 @@ send nothing, or only a part of a request, cannot take the places of others.
 """
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 
 class SilentConnections:
@@ -19,19 +18,15 @@ class SilentConnections:
     def __len__(self) -> int:
         return len(self._sockets)
 
-    @contextmanager
-    def awaiting(self, connection: socket.socket | None) -> Iterator[None]:
-        """Within the block the connection owes bytes. None, of a server that hides it, is not counted."""
-        if connection is None:
-            yield
-            return
+    def begin(self, connection: socket.socket) -> int:
+        """The connection owes bytes from now on. Returns the number of the wait, for ``end``."""
         self._last_wait += 1
-        number = self._last_wait
-        self._sockets[number] = connection
-        try:
-            yield
-        finally:
-            self._sockets.pop(number, None)
+        self._sockets[self._last_wait] = connection
+        return self._last_wait
+
+    def end(self, wait: int) -> None:
+        """The bytes have arrived, or the connection has ended."""
+        self._sockets.pop(wait, None)
 
     def close_oldest(self) -> bool:
         """End the longest wait: its reader sees the end of the input. False if no connection owes bytes."""

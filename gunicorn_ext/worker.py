@@ -54,8 +54,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         """The time for the next request's headers. The connection counts as silent meanwhile."""
         greenlet = gevent.getcurrent()
         seconds = _CROWDED_SECONDS if greenlet.is_crowded else self.cfg.keepalive
-        with gevent.Timeout(seconds, False), silent_connections.awaiting(greenlet.connection):
-            yield
+        wait = silent_connections.begin(greenlet.connection)
+        try:
+            with gevent.Timeout(seconds, False):
+                yield
+        finally:
+            silent_connections.end(wait)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Serve one request. In a reserved place only health checks are served."""

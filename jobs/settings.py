@@ -10,23 +10,34 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guards.private_files import read_secret
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
-from jobs.settings_checks import HostNames, HttpUrl, ObjectStoreUrl, Origins, RedisStoreUrl, cross_check
+from jobs.settings_checks import (
+    ApiKey,
+    BrokerUrl,
+    HostNames,
+    HttpUrl,
+    ObjectStoreUrl,
+    Origins,
+    RedisStoreUrl,
+    cross_check,
+)
+from jobs.unknown_settings import PREFIX, check_names
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent
 SECRETS_FILE: Final = PROJECT_ROOT / ".env.local"
-_ENV_FILES: Final = (PROJECT_ROOT / ".env", SECRETS_FILE)  # the later one wins
+SETTINGS_FILES: Final = (PROJECT_ROOT / ".env", SECRETS_FILE)  # the later one wins
 _OFFLINE_EMBEDDINGS: Final = "offline-words"
 _UNREACHABLE_SIMILARITY: Final = 2.0  # above any cosine
 
+MAX_SECONDS: Final = 10 * 365 * 86_400.0  # ten years; an infinite time breaks timers
 Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -34,8 +45,8 @@ class Settings(BaseSettings):
     """All durations are in seconds, all sizes in bytes, unless the name has another unit."""
 
     model_config = SettingsConfigDict(
-        env_file=_ENV_FILES,
-        env_prefix="CHATQUEUE_",
+        env_file=SETTINGS_FILES,
+        env_prefix=PREFIX,
         env_ignore_empty=True,
         populate_by_name=True,
         extra="ignore",
@@ -50,12 +61,12 @@ class Settings(BaseSettings):
         description="Redis for records, results and, unless CELERY_BROKER_URL is set, messages. "
         "redis://, rediss://, unix:// or sentinel://. Not set: `make up` starts an embedded server.",
     )
-    celery_broker_url: SecretStr | None = Field(
+    celery_broker_url: BrokerUrl | None = Field(
         default=None,
         validation_alias="CELERY_BROKER_URL",
         description="A separate message broker: amqp://, or a form of REDIS_URL. Not set: REDIS_URL.",
     )
-    openai_api_key: SecretStr | None = Field(
+    openai_api_key: ApiKey | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="API key of the provider."
     )
     openai_base_url: HttpUrl | None = Field(
@@ -81,7 +92,9 @@ class Settings(BaseSettings):
         description="Origins, separated by commas, whose pages may use the API from a browser: `https://chat.example`. "
         "Pages of other origins get 403.",
     )
-    web_workers: Count = Field(default=2, description="Number of web processes under gunicorn.")
+    web_workers: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        default=2, description="Number of web processes under gunicorn."
+    )
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded Redis server, on 127.0.0.1.")
     offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
@@ -93,7 +106,9 @@ class Settings(BaseSettings):
         default=PROJECT_ROOT / "data",
         description="Folder of the embedded Redis and of documents. Other users of the machine cannot read it.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Log level.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
+        default="INFO", description="Log level."
+    )
 
     # What is accepted
     chat_model: str = Field(default="gpt-5-mini", description="Default model of chat requests.")
@@ -142,8 +157,12 @@ class Settings(BaseSettings):
         "(its append-only file, synced), or on `replicas=N` (N replicas). auto: one replica where Redis has any. "
         "Otherwise submits get 503.",
     )
-    worker_concurrency: Count = Field(default=500, description="Concurrent calls per worker process (asyncio pool).")
-    worker_threads: Count = Field(default=100, description="Concurrent calls per worker process with `-P threads`.")
+    worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500, description="Concurrent calls per worker process (asyncio pool)."
+    )
+    worker_threads: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=100, description="Concurrent calls per worker process with `-P threads`."
+    )
     ready_ahead: Annotated[int, Field(ge=0, le=1_000)] | None = Field(
         default=None,
         description="Number of jobs that wait in Celery's list beyond the free slots. 0: who is next is decided at the "
@@ -204,8 +223,8 @@ class Settings(BaseSettings):
     )
     retry_after_cap_seconds: Seconds = Field(
         default=600,
-        description="Maximum Retry-After that is honoured; a longer one is cut to it, or fails the job if its own call is at "
-        "fault.",
+        description="Maximum Retry-After that is honoured. A longer one is cut to it, or fails the job if no fault of "
+        "the provider explains it.",
     )
     provider_connect_seconds: Seconds = Field(default=5, description="Timeout for connecting to the provider.")
     provider_first_token_seconds: Seconds = Field(default=120, description="Maximum wait for the first token.")
@@ -339,7 +358,7 @@ class Settings(BaseSettings):
 def _variables() -> dict[str, str | None]:
     """The variables that the settings are read from. A providers file names those with API keys."""
     variables: dict[str, str | None] = {}
-    for file in _ENV_FILES:
+    for file in SETTINGS_FILES:
         variables |= dotenv_values(file)
     return variables | {name: value for name, value in os.environ.items() if value}
 
@@ -348,6 +367,14 @@ def _variables() -> dict[str, str | None]:
 def get_settings() -> Settings:
     """The settings of this process, read at the first call.
 
-    Raises pydantic.ValidationError when a value is missing, malformed or contradicts another.
+    Raises pydantic.ValidationError when a value is missing, malformed or contradicts another, and UnknownSettings for
+    a misspelt name.
     """
+    check_names(os.environ, SETTINGS_FILES, setting_names())
     return Settings()
+
+
+def setting_names() -> list[str]:
+    """The environment variable of each setting."""
+    fields = Settings.model_fields.items()
+    return [str(field.validation_alias or f"{PREFIX}{name.upper()}") for name, field in fields]

@@ -1,5 +1,6 @@
 """Checks of the settings: the schemes of URLs, and the values that must fit each other."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, SecretStr
@@ -10,6 +11,7 @@ from jobs.redis_urls import REDIS_SCHEMES
 if TYPE_CHECKING:
     from jobs.settings import Settings
 
+BROKER_SCHEMES: Final = (*REDIS_SCHEMES, "amqp://", "amqps://", "pyamqp://")
 OBJECT_STORE_SCHEMES: Final = ("s3://", "gs://", "abfss://", "file://")
 
 _AT_MOST: Final = "not exceed"
@@ -43,6 +45,19 @@ def _redis_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _broker_url(url: SecretStr) -> SecretStr:
+    _check_scheme(url.get_secret_value(), BROKER_SCHEMES)
+    return url
+
+
+def _api_key(key: SecretStr) -> SecretStr:
+    """A mounted secret ends with a line break, which no header can contain."""
+    stripped = key.get_secret_value().strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", stripped):
+        raise ValueError("must be visible ASCII characters without spaces and line breaks")
+    return SecretStr(stripped)
+
+
 def _http_url(url: str) -> str:
     _check_scheme(url, ("http://", "https://"))
     return url
@@ -65,6 +80,8 @@ def _origins(text: str) -> str:
 
 HostNames = Annotated[str, AfterValidator(_host_names)]
 Origins = Annotated[str, AfterValidator(_origins)]
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 RedisStoreUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]

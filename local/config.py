@@ -3,6 +3,7 @@
 from pydantic import ValidationError
 
 from jobs.settings import Settings, get_settings
+from jobs.unknown_settings import UnknownSettings
 from local.errors import CannotStart
 
 _PYDANTIC_PREFIX = "Value error, "  # pydantic's prefix to the message of a validator
@@ -14,6 +15,8 @@ def load_settings() -> Settings:
         return get_settings()
     except ValidationError as error:
         raise CannotStart(f"invalid settings: {_explain(error)}") from None
+    except UnknownSettings as error:
+        raise CannotStart(f"unknown settings: {error}") from None
 
 
 def _explain(error: ValidationError) -> str:

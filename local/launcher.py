@@ -67,6 +67,8 @@ class Launcher:
         try:
             warn_of_open_secrets(self._console)
             self._start_all()
+            for hazard in preflight.redis_hazards(self._settings):
+                self._console.log(f"warning: {hazard}")
             self._console.show_plain(startup_banner(self._settings, self._flower_password.hint))
             while True:
                 self._tick()

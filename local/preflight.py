@@ -14,6 +14,7 @@ from redis.sentinel import MasterNotFoundError
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
+from jobs.storage.server_info import server_info
 from local.config import variable_name
 from local.errors import CannotStart
 
@@ -70,6 +71,16 @@ def check_redis(settings: Settings) -> None:
     if answer[-1]:
         advice = "start it, correct REDIS_URL, or unset REDIS_URL to use an embedded server"
         raise CannotStart(f"Redis at {redis_address(settings)} {answer[-1]}: {advice}")
+
+
+def redis_hazards(settings: Settings) -> tuple[str, ...]:
+    """The settings of Redis that can lose accepted jobs, each with its remedy; none if it cannot be asked."""
+    try:
+        command = server_info()
+        server = command.read(connect(settings).execute_command(*command.arguments))  # type: ignore[no-untyped-call]
+        return server.hazards(settings.durability)
+    except (redis.RedisError, OSError, KeyError, ValueError):
+        return ()
 
 
 def _ping(settings: Settings) -> str:

@@ -33,7 +33,7 @@ def decide_after_fault(
 ) -> WaitForProvider | GiveUp | None:
     """After a fault of the provider that has been noted. ``waits``: earlier ones of this job. None: as ``decide``."""
     is_closed = after.closed_seconds > 0
-    if error.fault is ProviderFault.DENIED and not (after.is_other_open or is_closed):
+    if error.fault in (ProviderFault.DENIED, ProviderFault.QUOTA) and not (after.is_other_open or is_closed):
         return GiveUp("")
     if after.closed_seconds >= remaining_seconds:
         return GiveUp("the provider stays closed until after the job's deadline")

@@ -158,7 +158,8 @@ def test_the_committed_env_file_sets_nothing_and_documents_the_true_defaults():
     defaults = {name: Settings.model_fields[name.lower()].default for name in documented}
 
     assert all(not line or line.startswith("#") for line in lines)
-    assert documented == {name: str(default) for name, default in defaults.items()}
+    examples = {name: documented[name] for name, default in defaults.items() if default is None}
+    assert documented == {name: str(default) for name, default in defaults.items()} | examples
 
 
 def test_the_pinned_requirements_name_no_registry_and_agree():

@@ -4,7 +4,9 @@ One place for the whole app: a new view is guarded without doing anything. The d
 """
 
 import re
-from typing import Final
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
@@ -21,6 +23,8 @@ _ERRORS: Final[dict[Refusal, type[ChatqueueError]]] = {
     Refusal.CROSS_SITE: CrossSiteRequest,
 }
 _ASSETS_TYPES: Final = ("text/css", "text/javascript", "application/javascript", "image/")  # files of Swagger UI
+_HEADERS: Final = list(SECURITY_HEADERS.items())
+_HEADERS_OF_CONTENT: Final = [*_HEADERS, ("Cache-Control", "no-store")]
 _CORS_METHODS: Final = "GET, HEAD, POST, DELETE"
 _CORS_EXPOSED: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id, x-should-retry"
@@ -32,7 +36,6 @@ _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]{1,100}(?:\s*,\s*[A-Za-z0-9-]{1,
 def install(app: Flask, settings: Settings) -> None:
     """Guard all requests and answers of the app, also those of unknown paths."""
     policy = BrowserPolicy.of(settings.web_host, settings.allowed_hosts, settings.cors_origins)
-    headers = list(SECURITY_HEADERS.items())
 
     def guard() -> Response | None:
         environ = request.environ
@@ -42,23 +45,36 @@ def install(app: Flask, settings: Settings) -> None:
             raise _ERRORS[refusal](refusal.value)
         if origin is not None and _is_preflight(origin, policy):
             return Response(status=204)
-        refusal = policy.refuse_site(request.method, host, origin, environ.get("HTTP_SEC_FETCH_SITE"))
+        refusal = policy.refuse_site(environ["REQUEST_METHOD"], host, origin, environ.get("HTTP_SEC_FETCH_SITE"))
         if refusal is not None:
             raise _ERRORS[refusal](refusal.value)
         return None
 
-    def protect(response: Response) -> Response:
-        response.headers.extend(headers)
-        if "Cache-Control" not in response.headers or not (response.mimetype or "").startswith(_ASSETS_TYPES):
-            response.headers["Cache-Control"] = "no-store"
-        if "Location" in response.headers:
-            _make_location_relative(response)
-        if policy.cors_origins:
-            _allow_cors(response, policy)
-        return response
-
     app.before_request(guard)
-    app.after_request(protect)
+    app.after_request(_make_location_relative)
+    if policy.cors_origins:
+        app.after_request(partial(_allow_cors, policy))
+    app.wsgi_app = _protected(app.wsgi_app)  # type: ignore[method-assign]  # Flask's documented way to wrap it
+
+
+def _protected(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """The app with the headers of protection on every answer. Outside of Flask, whose headers take longer to set."""
+
+    def protected_app(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start_protected(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start_response(status, _protect(headers), *error)
+
+        return wsgi_app(environ, start_protected)
+
+    return protected_app
+
+
+def _protect(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Content is stored in no cache; files of the documentation keep their own rule."""
+    is_asset = any(name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers)
+    if is_asset and any(name == "Cache-Control" for name, _ in headers):
+        return headers + _HEADERS
+    return [header for header in headers if header[0] != "Cache-Control"] + _HEADERS_OF_CONTENT
 
 
 def _is_probe(path: str, host: str | None, refusal: Refusal) -> bool:
@@ -73,25 +89,28 @@ def _is_preflight(origin: str, policy: BrowserPolicy) -> bool:
     return is_preflight and policy.allows_cors(origin)
 
 
-def _make_location_relative(response: Response) -> None:
+def _make_location_relative(response: Response) -> Response:
     """Werkzeug's own redirects repeat Host, which the sender chooses."""
-    parts = urlsplit(response.headers["Location"])
-    if parts.netloc and parts.netloc == request.host:
-        path = "/" + parts.path.lstrip("/")  # two slashes would begin the name of another host
-        response.headers["Location"] = f"{path}?{parts.query}" if parts.query else path
+    if 300 <= response.status_code < 400 and "Location" in response.headers:  # noqa: PLR2004  # redirects
+        parts = urlsplit(response.headers["Location"])
+        if parts.netloc and parts.netloc == request.host:
+            path = "/" + parts.path.lstrip("/")  # two slashes would begin the name of another host
+            response.headers["Location"] = f"{path}?{parts.query}" if parts.query else path
+    return response
 
 
-def _allow_cors(response: Response, policy: BrowserPolicy) -> None:
+def _allow_cors(policy: BrowserPolicy, response: Response) -> Response:
     response.headers.add("Vary", "Origin")
     origin = request.environ.get("HTTP_ORIGIN")
     if origin is None or not policy.allows_cors(origin):
-        return
+        return response
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = _CORS_EXPOSED
     if request.method != "OPTIONS":
-        return
+        return response
     response.headers["Access-Control-Allow-Methods"] = _CORS_METHODS
     response.headers["Access-Control-Max-Age"] = _CORS_MAX_AGE_SECONDS
     requested = request.headers.get("Access-Control-Request-Headers", "")
     if _HEADER_NAMES.fullmatch(requested):
         response.headers["Access-Control-Allow-Headers"] = requested
+    return response

@@ -5,10 +5,9 @@ The limits hold for a compressed body twice: as it is received, and without its 
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from socket import SHUT_RD
+from socket import SHUT_RD, socket
 from typing import Final, cast
 
 from flask import Flask, Request, current_app, g
@@ -45,7 +44,8 @@ class BodyBudget:
 
     def release(self, _error: BaseException | None = None) -> None:
         """Called at the end of each request."""
-        self.held_bytes -= g.pop("body_bytes", 0)
+        if self.held_bytes:
+            self.held_bytes -= g.pop("body_bytes", 0)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -62,17 +62,11 @@ def read_json_body(request: Request) -> bytes:
     BodyTooLarge, BodyTimeout and ServerBusy.
     """
     budget = cast("BodyBudget", current_app.extensions[_EXTENSION])
-    decode = decoder(request.content_encoding)
-    with _time_limit(request, budget.seconds):
-        try:
-            body = _read(request, budget)
-        except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
-            raise
-        except Exception:  # noqa: BLE001  # each server raises its own errors for an unreadable body
-            raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
-        max_bytes = request.max_content_length or sys.maxsize
-        g.json_body = body if decode is None else _decompress(body, decode, max_bytes, budget)
-    return raw_body()
+    connection = request.environ.get(SOCKET_KEY)
+    # Servers other than gunicorn must limit the time themselves.
+    body = _read(request, budget) if connection is None else _read_in_time(request, budget, connection)
+    g.json_body = body
+    return body
 
 
 def raw_body() -> bytes:
@@ -81,22 +75,40 @@ def raw_body() -> bytes:
 
 
 def _read(request: Request, budget: BodyBudget) -> bytes:
+    decode = decoder(request.content_encoding)
+    return _receive(request, budget) if decode is None else _read_decoded(request, budget, decode)
+
+
+def _receive(request: Request, budget: BodyBudget) -> bytes:
+    size = request.content_length
+    try:
+        if size is not None and size <= _BLOCK_BYTES:
+            return request.get_data()
+        return _read_blocks(request, budget)
+    except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
+        raise
+    except Exception:  # noqa: BLE001  # each server raises its own errors for an unreadable body
+        raise MalformedJson("the chunked encoding of the body is malformed, or the body ended early") from None
+
+
+def _read_blocks(request: Request, budget: BodyBudget) -> bytes:
     stream = request.stream
     blocks: list[bytes] = []
     while block := stream.read(_BLOCK_BYTES):
         if blocks:
             budget.take(len(block))
         blocks.append(block)
-    body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+    body = b"".join(blocks)
     if request.content_length is None and stream.read(1):  # werkzeug would silently cut it off
         raise BodyTooLarge("the body is too large")
     return body
 
 
-def _decompress(body: bytes, decode: Decode, max_bytes: int, budget: BodyBudget) -> bytes:
+def _read_decoded(request: Request, budget: BodyBudget, decode: Decode) -> bytes:
+    max_bytes = request.max_content_length or sys.maxsize
     blocks: list[bytes] = []
     size = 0
-    for block in decode(body):
+    for block in decode(_receive(request, budget)):
         size += len(block)
         if size > max_bytes:
             raise BodyTooLarge(f"the decompressed body must have at most {max_bytes} bytes")
@@ -107,25 +119,18 @@ def _decompress(body: bytes, decode: Decode, max_bytes: int, budget: BodyBudget)
     return b"".join(blocks)
 
 
-@contextmanager
-def _time_limit(request: Request, seconds: float) -> Iterator[None]:
-    """Ends the reading after the time, and the connection with it: where its next request begins is unknown.
-
-    Other servers than gunicorn must limit the time themselves.
-    """
-    connection = request.environ.get(SOCKET_KEY)
-    if connection is None:
-        yield
-        return
-    timeout = Timeout.start_new(seconds)
+def _read_in_time(request: Request, budget: BodyBudget, connection: socket) -> bytes:
+    """Ends the reading after the time, and the connection with it: where its next request begins is unknown."""
+    timeout = Timeout.start_new(budget.seconds)
+    wait = silent_connections.begin(connection)
     try:
-        with silent_connections.awaiting(connection):
-            yield
+        return _read(request, budget)
     except Timeout as error:
         if error is not timeout:
             raise
         with suppress(OSError):  # already closed
             connection.shutdown(SHUT_RD)
-        raise BodyTimeout(f"the body did not arrive within {seconds:g} s") from None
+        raise BodyTimeout(f"the body did not arrive within {budget.seconds:g} s") from None
     finally:
+        silent_connections.end(wait)
         timeout.close()

@@ -16,7 +16,8 @@ MAX_ERRORS: Final = 20  # shown in one response, however many fields of a body a
 MAX_DEPTH: Final = 150  # levels in a body; pydantic reads up to 200, and stored and returned objects add further levels
 MAX_MEMBERS: Final = 2_000  # of one object: pydantic reports every invalid one, and it is slow
 MAX_CONTAINERS: Final = 50_000  # objects and arrays in one body; far above any conversation
-_STRING: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_PREFIX_BYTES: Final = 384 * 1024
+_STRING: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'  # or cut off by the end
 _STRINGS: Final = re.compile(rb"%b(?:[^\"{\[]*%b)*" % (_STRING, _STRING), re.DOTALL)  # with no bracket between them
 _DEPTH_MARGIN: Final = 200 - MAX_DEPTH
 _MESSAGES: Final = {
@@ -68,8 +69,10 @@ def check_width(body: bytes) -> None:
     Pydantic reports every invalid member of an object, and needs much more memory for containers than for texts. Does
     nothing for a body that is not JSON, and next to nothing for one with few colons and brackets.
     """
-    if _count_containers(body) > MAX_CONTAINERS and _count_containers(_STRINGS.sub(b"", body)) > MAX_CONTAINERS:
-        raise MalformedJson(f"the body must not have more than {MAX_CONTAINERS} objects and arrays")
+    if _count_containers(body) > MAX_CONTAINERS:
+        for part in (body[:_PREFIX_BYTES], body):  # most of the worst bodies show it at their beginning
+            if _count_containers(_STRINGS.sub(b"", part)) > MAX_CONTAINERS:
+                raise MalformedJson(f"the body must not have more than {MAX_CONTAINERS} objects and arrays")
     if body.count(b":") <= MAX_MEMBERS:
         return
     with suppress(ValueError):

@@ -75,7 +75,7 @@ class Health(FrozenModel):
 
     status: Literal["ok", "degraded"] = Field(
         description="`degraded`: requests are accepted, but wait: no worker is alive, no worker takes the jobs that "
-        "wait, or the broker takes no messages."
+        "wait, the broker takes no messages, or Redis is configured so that it can lose jobs."
     )
     reason: str | None = Field(description="Why the status is `degraded`; null if it is `ok`.")
     redis: RedisHealth = Field(description="The Redis server that stores the jobs.")

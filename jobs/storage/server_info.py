@@ -20,6 +20,7 @@ class ServerInfo(FrozenModel):
     maxmemory_bytes: int
     maxmemory_policy: str
     has_append_only_file: bool
+    is_replica: bool = False
     redis_version: tuple[int, ...] = MIN_REDIS_VERSION  # Valkey reports the Redis with which it is compatible
     replicas: int = 0
 
@@ -33,6 +34,8 @@ class ServerInfo(FrozenModel):
             found.append(
                 "Redis is older than 7.0 and workers cannot take messages from it: use 7.0 or newer, or Valkey"
             )
+        if self.is_replica:
+            found.append("Redis is a replica and accepts no writes: use the address of its primary")
         if self.maxmemory_policy != "noeviction":
             found.append(
                 f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), which loses jobs: "
@@ -60,6 +63,7 @@ def server_info() -> Command[ServerInfo]:
             maxmemory_bytes=int(info.get("maxmemory", 0)),
             maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
             has_append_only_file=bool(int(info.get("aof_enabled", 0))),
+            is_replica=info.get("role") == "slave",
             redis_version=tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdecimal()),
             replicas=int(info.get("connected_slaves", 0)),
         )

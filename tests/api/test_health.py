@@ -33,3 +33,25 @@ def test_a_broker_that_cannot_be_reached_degrades_the_service(broker_is, redis_c
         report = health(redis_url, port)
 
     assert (report["status"], report["broker"]) == ("degraded", {"state": "unreachable"})
+
+
+@pytest.mark.parametrize(
+    ("option", "unsafe", "safe", "advice"),
+    [
+        ("maxmemory-policy", "allkeys-lru", "noeviction", "set maxmemory-policy noeviction"),
+        ("appendonly", "no", "yes", "set appendonly yes"),
+    ],
+)
+def test_a_redis_that_can_lose_jobs_degrades_the_service(api_client, fake_worker, option, unsafe, safe, advice):
+    """The promises rest on a foreign server's settings, and nobody reads its log: the reason names the setting."""
+    fake_worker.heartbeat()
+    redis_client = services_of(api_client.application).store._client
+    redis_client.config_set(option, unsafe)
+    try:
+        report = api_client.get("/health").json
+    finally:
+        redis_client.config_set(option, safe)
+
+    assert report["status"] == "degraded"
+    assert advice in report["reason"]
+    assert api_client.get("/health").json["status"] == "ok"

@@ -15,7 +15,8 @@ local COUNTERS = {'running', 'reserved', 'reserved_tokens'}
 
 for _, id in ipairs(ids) do
   local job = namespace .. 'job:' .. id
-  local is_elsewhere = redis.call('HGET', job, 'state') ~= 'queued' or is_published(id) or redis.call('ZSCORE', waiting, id)
+  local is_elsewhere = redis.call('HGET', job, 'state') ~= 'queued' or is_published(id)
+    or redis.call('ZSCORE', waiting, id)
   if not is_elsewhere then
     local _, is_new = line.enter(id, line.place_of(job))
     entered = entered + (is_new and 1 or 0)

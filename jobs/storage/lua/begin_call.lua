@@ -9,11 +9,12 @@
 --          {'closed', ms until a target may be open, reason}
 -- Safe to send again: a call that is counted twice delays others a little, and the audit corrects the count.
 local call = {pool = pool, input_tokens = tonumber(input_tokens), max_output_tokens = 0}
-local choice, opens_at_ms, reason = choose_target(call, now_ms())
+local governor = targets()
+local choice, opens_at_ms, reason = governor.choose(call, now_ms())
 if not choice then
   return {'closed', math.ceil(math.min(opens_at_ms - now_ms(), 1000)), reason}
 end
-take(choice, now_ms())
+governor.take(choice, now_ms())
 if not choice.target then
   return {'open', '', 0, now_ms()}
 end

@@ -131,7 +131,8 @@ if math.min(end_by, start_by) <= now then
 end
 
 take_message()
-local choice, opens_at_ms, closed_reason = choose_target(as_request(record), now)
+local governor = targets()
+local choice, opens_at_ms, closed_reason = governor.choose(governor.as_request(record), now)
 if not choice then
   redis.call('ZREM', waiting, id)
   redis.call('HDEL', job, 'retry_at_ms')
@@ -140,9 +141,9 @@ if not choice then
   dispatch()
   return {'early'}
 end
-take(choice, now)
+governor.take(choice, now)
 local target = choice.target and choice.target.name
-local is_too_large = is_larger_than_limit(choice)
+local is_too_large = governor.is_larger_than_limit(choice)
 
 -- At least the server's time: Redis may lose a claim in a crash of its host, and the next must not reuse its token.
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1

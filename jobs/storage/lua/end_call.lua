@@ -14,4 +14,5 @@ local calls, call = namespace .. 'calls', target .. ' ' .. started_ms
 if redis.call('HINCRBY', calls, call, -1) <= 0 then
   redis.call('HDEL', calls, call)
 end
-end_call({target = target, tokens = tokens, started_at_ms = started_ms}, tonumber(used_tokens), succeeded == '1', now_ms())
+local ended = {target = target, tokens = tokens, started_at_ms = started_ms}
+end_call(ended, tonumber(used_tokens), succeeded == '1', now_ms())

@@ -12,7 +12,7 @@
 --   leases
 
 local MAX_DISPATCHED = 64 -- in one call, about 2 ms
-local MAX_DROPPED = 1000 -- leftovers in one call
+local MAX_DROPPED = 1000 -- jobs in one call that wait no more
 local DEFAULT_AHEAD, DEFAULT_BATCH_SHARE = 16, 0.1
 
 -- read_window(now): how jobs are published now. `room`: how many more may be. `message`: the template of a message, ''
@@ -36,10 +36,10 @@ local function read_window(now)
   return current
 end
 
--- publish_at(id, job, choice, template, now): gives the job its message. Its claim takes what is reserved here.
-local function publish_at(id, job, choice, template, now)
-  if is_limited(choice) then
-    reserve(choice)
+-- publish_at(id, job, choice, template, now, target): gives the job its message. Its claim takes what is reserved here.
+local function publish_at(id, job, choice, template, now, target)
+  if target.is_limited(choice) then
+    target.reserve(choice)
     redis.call('HSET', job, 'published_at_ms', now, 'target', choice.target.name, 'tokens', choice.tokens)
   else
     redis.call('HSET', job, 'published_at_ms', now)
@@ -60,7 +60,7 @@ end
 
 -- start_waiting(current, now): publishes the jobs that start next, as many as there is room for.
 local function start_waiting(current, now)
-  local line, clocks = lines(), fair_clocks()
+  local line, clocks, target = lines(), fair_clocks(), targets()
 
   -- first_pool(lane, now): the pool and the tenant of a lane that start next, among the pools that may be open.
   local function first_pool(lane, now)
@@ -115,15 +115,15 @@ local function start_waiting(current, now)
     if not id then -- its line was lost
       line.leave_turns(place)
       dropped = dropped + 1
-    elseif redis.call('HGET', job, 'state') ~= 'queued' or is_published(id) then -- a leftover
+    elseif redis.call('HGET', job, 'state') ~= 'queued' or is_published(id) then -- it waits no more
       line.leave(id, place)
       dropped = dropped + 1
     else
-      local choice, opens_at_ms, reason = choose_target(read_request(job), now)
+      local choice, opens_at_ms, reason = target.choose(target.request_of(job), now)
       if choice then
         line.leave(id, place)
         charge_start(place, current.batch_share)
-        publish_at(id, job, choice, current.message, now)
+        publish_at(id, job, choice, current.message, now, target)
         free = free - 1
       else
         close_pool(place.pool, opens_at_ms, reason)
@@ -151,9 +151,10 @@ local function queue_up(id, job, template)
   local current = nobody_waits() and read_window(now)
   local message_template = template or current and current.message
   if current and message_template and current.room > 0 then
-    local choice = choose_target(read_request(job), now)
+    local target = targets()
+    local choice = target.choose(target.request_of(job), now)
     if choice then
-      publish_at(id, job, choice, message_template, now)
+      publish_at(id, job, choice, message_template, now, target)
       return current.published
     end
   end

@@ -3,218 +3,12 @@
 -- Needs clock, record and rate_ring, and `namespace`.
 -- State, see keys.py: target:{name}, a hash; requests:{name} and tokens:{name}, rate rings.
 
-local NEVER, DEFAULT_OUTPUT_TOKENS, USED_SHARE_MARGIN = math.huge, 1000, 1.1
-local PROBE_MS = 60000 -- then another call tries the target
-local TARGET_FIELDS = {'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'closed_for_ms', 'running', 'reserved',
-  'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms', 'gap_since_ms', 'used_share',
-  'learned_ms'}
-
 local function target_key(name)
   return namespace .. 'target:' .. name
 end
 
 local function provider_of(target)
   return target:match('^[^/]*')
-end
-
--- pace(target): the least ms between two starts, and how many may start at once. A limit of N a minute is paced evenly:
--- some providers refuse 60 requests in one second though 60 a minute are allowed. A target of which nothing is known
--- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
--- shows itself by a few refusals and not by hundreds.
--- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 10 % a minute.
-local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 24, 8, 64, 0.01
-local function pace(target)
-  local limit, gap, burst = target.requests_per_minute, target.gap_ms or 0, 1
-  if limit then
-    burst = limit < 40 and 1 or math.max(2, math.floor(limit * 0.03))
-    return math.max(gap, 61000 / (limit - burst + 1)), burst
-  end
-  if gap > 0 then
-    return gap, burst
-  end
-  gap = FIRST_GAP_MS * 2 ^ -(target.starts / STARTS_PER_HALVING)
-  return gap > LEAST_GAP_MS and gap or 0, FIRST_BURST
-end
-
-local function forget_slowly(target, now)
-  if target.gap_ms then
-    local gap = target.gap_ms / 1.05 ^ math.max((now - (target.gap_since_ms or now)) / 10000, 0)
-    target.gap_ms = gap > 1 and gap or nil
-  end
-  if target.learned_ms and target.requests_per_minute then
-    local minutes = math.max((now - target.learned_ms) / 60000 - 5, 0)
-    target.requests_per_minute = math.floor(target.requests_per_minute * 1.1 ^ minutes)
-  end
-end
-
--- read_target(name): its fields as numbers, 0 where a counter is missing. `closed_reason` is text.
--- `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
-local function read_target(name)
-  local values, target = redis.call('HMGET', target_key(name), 'closed_reason', unpack(TARGET_FIELDS)), {name = name}
-  for i, field in ipairs(TARGET_FIELDS) do
-    target[field] = tonumber(values[i + 1] or nil)
-  end
-  target.closed_reason = values[1]
-  forget_slowly(target, now_ms())
-  for _, counter in ipairs({'running', 'reserved', 'reserved_tokens', 'starts', 'next_ms', 'closed_until_ms'}) do
-    target[counter] = math.max(target[counter] or 0, 0)
-  end
-  target.gap, target.burst = pace(target)
-  target.is_limited = target.gap > 0
-    or (target.tokens_per_minute or target.concurrency or target.breaker_ms) ~= nil
-  return target
-end
-
--- read_provider(target_name): the same for the target's provider; nothing if that has no limits of its own.
-local function read_provider(target_name)
-  local provider = provider_of(target_name)
-  return redis.call('EXISTS', target_key(provider)) == 1 and read_target(provider) or nil
-end
-
--- as_request(record): what choose_target needs to know of a job's request.
-local function as_request(record)
-  local input, output = record.input_tokens, record.max_output_tokens
-  return {pool = record.pool, model = record.model, input_tokens = is_number(input) and tonumber(input) or nil,
-    max_output_tokens = is_number(output) and tonumber(output) or nil}
-end
-
-local function read_request(job)
-  return as_request(read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens'))
-end
-
-local function most_tokens(request)
-  return (request.input_tokens or 0) + (request.max_output_tokens or DEFAULT_OUTPUT_TOKENS)
-end
-
--- tokens_of(target, request): the tokens that a call may use there. Where the provider judges what was used, earlier
--- calls show how much of that it will be.
-local function tokens_of(target, request)
-  if not target or not target.tokens_per_minute then
-    return 0
-  end
-  return math.ceil(most_tokens(request) * math.min((target.used_share or 1) * USED_SHARE_MARGIN, 1))
-end
-
--- next_start(target, now): the ms from which the pace counts. Later than any pace sets it: the clock was set back, or the
--- pace was raised.
-local function next_start(target, now)
-  local is_possible = target.next_ms <= now + target.gap * (target.burst + 1)
-  return is_possible and math.max(target.next_ms, now) or now
-end
-
--- opens_at(target, tokens, now): 0 if a call may start now, else the ms at which it may, and why not. NEVER: when a
--- running call ends. A call that is larger than the whole limit counts as open: its claim fails it.
-local function opens_at(target, tokens, now)
-  local is_closed = target.closed_until_ms > now and target.closed_until_ms - now <= (target.closed_for_ms or math.huge)
-  if is_closed then -- longer than it was closed for: the clock was set back
-    return target.closed_until_ms, target.closed_reason
-  end
-  local probe_until_ms = target.breaker_ms and target.probe_until_ms or 0
-  if probe_until_ms > now and probe_until_ms <= now + PROBE_MS then
-    return probe_until_ms, 'provider_down'
-  end
-  if target.breaker_ms and target.reserved > 0 then
-    return now + 1000, 'provider_down' -- the job that will try it is published
-  end
-  if target.concurrency and target.running + target.reserved >= target.concurrency then
-    return NEVER, 'provider_rate_limit'
-  end
-  if target.gap > 0 then
-    local at = next_start(target, now) + target.gap * (target.reserved + 1 - target.burst)
-    if at > now then
-      return at, 'provider_rate_limit'
-    end
-  end
-  local second = math.floor(now / 1000)
-  local requests, limit = namespace .. 'requests:' .. target.name, target.requests_per_minute
-  local excess = limit and ring_sum(requests, second) + target.reserved + 1 - limit or 0
-  if excess > 0 then
-    return ring_opens_at(requests, second, excess) or now + 1000, 'provider_rate_limit'
-  end
-  local token_ring, token_limit = namespace .. 'tokens:' .. target.name, target.tokens_per_minute
-  if token_limit and tokens <= token_limit then
-    excess = ring_sum(token_ring, second) + target.reserved_tokens + tokens - token_limit
-    if excess > 0 then
-      return ring_opens_at(token_ring, second, excess) or now + 1000, 'provider_rate_limit'
-    end
-  end
-  return 0
-end
-
--- targets_of(request): the targets of its pool in order of preference; none for jobs that call no provider.
-local function targets_of(request)
-  local pool = request.pool or '-'
-  if pool == '-' then
-    return {}
-  end
-  local route, names = redis.call('HGET', namespace .. 'routes', pool), {}
-  for name in (route or 'main/' .. (pool == '*' and request.model or pool)):gmatch('[^\n]+') do
-    names[#names + 1] = name
-  end
-  return names
-end
-
--- choose_target(request, now): the first target that is open, as {target, provider, tokens, most_tokens}; nothing when none is, then
--- the ms at which one may be, and why. An empty choice is for jobs that call no provider.
-local function choose_target(request, now)
-  local names, least, least_reason = targets_of(request), NEVER, nil
-  for _, name in ipairs(names) do
-    local target, provider = read_target(name), read_provider(name)
-    local tokens = math.max(tokens_of(target, request), tokens_of(provider, request))
-    local at, reason = opens_at(target, tokens, now)
-    if provider then
-      local provider_at, provider_reason = opens_at(provider, tokens, now)
-      if provider_at > at then
-        at, reason = provider_at, provider_reason
-      end
-    end
-    if at == 0 then
-      return {target = target, provider = provider, tokens = tokens, most_tokens = most_tokens(request)}
-    end
-    if at < least or not least_reason then
-      least, least_reason = at, reason
-    end
-  end
-  if #names == 0 then
-    return {tokens = 0}
-  end
-  return nil, least, least_reason
-end
-
--- parts_of(choice): the target, and its provider if that has limits: calls of another provider are not counted.
-local function parts_of(choice)
-  return {choice.target, choice.provider}
-end
-
--- is_larger_than_limit(choice): whether no minute has enough tokens for the job.
-local function is_larger_than_limit(choice)
-  for _, part in ipairs(parts_of(choice)) do
-    if part.tokens_per_minute and choice.tokens > part.tokens_per_minute then
-      return true
-    end
-  end
-  return false
-end
-
--- is_limited(choice): whether a call there may have to wait.
-local function is_limited(choice)
-  for _, part in ipairs(parts_of(choice)) do
-    if part.is_limited then
-      return true
-    end
-  end
-  return false
-end
-
--- reserve(choice): for a published job whose call has not started; the claim takes it.
-local function reserve(choice)
-  for _, part in ipairs(parts_of(choice)) do
-    redis.call('HINCRBY', target_key(part.name), 'reserved', 1)
-    if choice.tokens > 0 then
-      redis.call('HINCRBY', target_key(part.name), 'reserved_tokens', choice.tokens)
-    end
-    redis.call('EXPIRE', target_key(part.name), 86400)
-  end
 end
 
 -- each_part(target_name, act): for the target, and for its provider if that has limits.
@@ -240,32 +34,6 @@ local function cancel_reservation(target_name, tokens)
       decrease(name, 'reserved_tokens', tokens)
     end
   end)
-end
-
--- take(choice, now): counts a call that starts now.
-local function take(choice, now)
-  local second = math.floor(now / 1000)
-  for _, part in ipairs(parts_of(choice)) do
-    local key = target_key(part.name)
-    if part.gap > 0 then
-      redis.call('HSET', key, 'next_ms', string.format('%.3f', next_start(part, now) + part.gap))
-    end
-    redis.call('HINCRBY', key, 'running', 1)
-    if part.gap > 0 then
-      redis.call('HINCRBY', key, 'starts', 1)
-    end
-    local is_first = ring_add(namespace .. 'requests:' .. part.name, second, 1)
-    if is_first then
-      redis.call('EXPIRE', key, 86400)
-      redis.call('SADD', namespace .. 'targets', part.name)
-    end
-    if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then
-      ring_add(namespace .. 'tokens:' .. part.name, second, choice.tokens)
-    end
-    if part.breaker_ms then
-      redis.call('HSET', key, 'probe_until_ms', now + PROBE_MS)
-    end
-  end
 end
 
 -- note_answer(name, record, succeeded, started): the provider has answered. A breaker that was open closes. After a
@@ -324,4 +92,245 @@ local function end_call(call, used, succeeded, now)
     end
     note_answer(name, target, succeeded, started)
   end)
+end
+
+-- targets(): the functions that choose a target and count the start of a call. They are made only where a call may start,
+-- see lines.
+local function targets()
+  local NEVER, DEFAULT_OUTPUT_TOKENS, USED_SHARE_MARGIN = math.huge, 1000, 1.1
+  local PROBE_MS = 60000 -- then another call tries the target
+  local TARGET_FIELDS = {'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'closed_for_ms',
+    'running', 'reserved', 'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms',
+    'gap_since_ms', 'used_share', 'learned_ms'}
+
+  -- pace(target): the least ms between two starts, and how many may start at once. A limit of N a minute is paced evenly:
+  -- some providers refuse 60 requests in one second though 60 a minute are allowed. A target of which nothing is known
+  -- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
+  -- shows itself by a few refusals and not by hundreds.
+  -- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 10 % a minute.
+  local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 24, 8, 64, 0.01
+  local function pace(target)
+    local limit, gap, burst = target.requests_per_minute, target.gap_ms or 0, 1
+    if limit then
+      burst = limit < 40 and 1 or math.max(2, math.floor(limit * 0.03))
+      return math.max(gap, 61000 / (limit - burst + 1)), burst
+    end
+    if gap > 0 then
+      return gap, burst
+    end
+    gap = FIRST_GAP_MS * 2 ^ -(target.starts / STARTS_PER_HALVING)
+    return gap > LEAST_GAP_MS and gap or 0, FIRST_BURST
+  end
+
+  local function forget_slowly(target, now)
+    if target.gap_ms then
+      local gap = target.gap_ms / 1.05 ^ math.max((now - (target.gap_since_ms or now)) / 10000, 0)
+      target.gap_ms = gap > 1 and gap or nil
+    end
+    if target.learned_ms and target.requests_per_minute then
+      local minutes = math.max((now - target.learned_ms) / 60000 - 5, 0)
+      target.requests_per_minute = math.floor(target.requests_per_minute * 1.1 ^ minutes)
+    end
+  end
+
+  -- read_target(name): its fields as numbers, 0 where a counter is missing. `closed_reason` is text.
+  -- `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
+  local function read_target(name)
+    local values, target = redis.call('HMGET', target_key(name), 'closed_reason', unpack(TARGET_FIELDS)), {name = name}
+    for i, field in ipairs(TARGET_FIELDS) do
+      target[field] = tonumber(values[i + 1] or nil)
+    end
+    target.closed_reason = values[1]
+    forget_slowly(target, now_ms())
+    for _, counter in ipairs({'running', 'reserved', 'reserved_tokens', 'starts', 'next_ms', 'closed_until_ms'}) do
+      target[counter] = math.max(target[counter] or 0, 0)
+    end
+    target.gap, target.burst = pace(target)
+    target.is_limited = target.gap > 0
+      or (target.tokens_per_minute or target.concurrency or target.breaker_ms) ~= nil
+    return target
+  end
+
+  -- read_provider(target_name): the same for the target's provider; nothing if that has no limits of its own.
+  local function read_provider(target_name)
+    local provider = provider_of(target_name)
+    return redis.call('EXISTS', target_key(provider)) == 1 and read_target(provider) or nil
+  end
+
+  -- as_request(record): what choose_target needs to know of a job's request.
+  local function as_request(record)
+    local input, output = record.input_tokens, record.max_output_tokens
+    return {pool = record.pool, model = record.model, input_tokens = is_number(input) and tonumber(input) or nil,
+      max_output_tokens = is_number(output) and tonumber(output) or nil}
+  end
+
+  local function read_request(job)
+    return as_request(read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens'))
+  end
+
+  local function most_tokens(request)
+    return (request.input_tokens or 0) + (request.max_output_tokens or DEFAULT_OUTPUT_TOKENS)
+  end
+
+  -- tokens_of(target, request): the tokens that a call may use there. Where the provider judges what was used, earlier
+  -- calls show how much of that it will be.
+  local function tokens_of(target, request)
+    if not target or not target.tokens_per_minute then
+      return 0
+    end
+    return math.ceil(most_tokens(request) * math.min((target.used_share or 1) * USED_SHARE_MARGIN, 1))
+  end
+
+  -- next_start(target, now): the ms from which the pace counts. Later than any pace sets it: the clock was set back, or the
+  -- pace was raised.
+  local function next_start(target, now)
+    local is_possible = target.next_ms <= now + target.gap * (target.burst + 1)
+    return is_possible and math.max(target.next_ms, now) or now
+  end
+
+  -- opens_at(target, tokens, now): 0 if a call may start now, else the ms at which it may, and why not. NEVER: when a
+  -- running call ends. A call that is larger than the whole limit counts as open: its claim fails it.
+  local function opens_at(target, tokens, now)
+    local is_closed = target.closed_until_ms > now and target.closed_until_ms - now <= (target.closed_for_ms or math.huge)
+    if is_closed then -- longer than it was closed for: the clock was set back
+      return target.closed_until_ms, target.closed_reason
+    end
+    local probe_until_ms = target.breaker_ms and target.probe_until_ms or 0
+    if probe_until_ms > now and probe_until_ms <= now + PROBE_MS then
+      return probe_until_ms, 'provider_down'
+    end
+    if target.breaker_ms and target.reserved > 0 then
+      return now + 1000, 'provider_down' -- the job that will try it is published
+    end
+    if target.concurrency and target.running + target.reserved >= target.concurrency then
+      return NEVER, 'provider_rate_limit'
+    end
+    if target.gap > 0 then
+      local at = next_start(target, now) + target.gap * (target.reserved + 1 - target.burst)
+      if at > now then
+        return at, 'provider_rate_limit'
+      end
+    end
+    local second = math.floor(now / 1000)
+    local requests, limit = namespace .. 'requests:' .. target.name, target.requests_per_minute
+    local excess = limit and ring_sum(requests, second) + target.reserved + 1 - limit or 0
+    if excess > 0 then
+      return ring_opens_at(requests, second, excess) or now + 1000, 'provider_rate_limit'
+    end
+    local token_ring, token_limit = namespace .. 'tokens:' .. target.name, target.tokens_per_minute
+    if token_limit and tokens <= token_limit then
+      excess = ring_sum(token_ring, second) + target.reserved_tokens + tokens - token_limit
+      if excess > 0 then
+        return ring_opens_at(token_ring, second, excess) or now + 1000, 'provider_rate_limit'
+      end
+    end
+    return 0
+  end
+
+  -- targets_of(request): the targets of its pool in order of preference; none for jobs that call no provider.
+  local function targets_of(request)
+    local pool = request.pool or '-'
+    if pool == '-' then
+      return {}
+    end
+    local route, names = redis.call('HGET', namespace .. 'routes', pool), {}
+    for name in (route or 'main/' .. (pool == '*' and request.model or pool)):gmatch('[^\n]+') do
+      names[#names + 1] = name
+    end
+    return names
+  end
+
+  -- choose_target(request, now): the first target that is open, as {target, provider, tokens, most_tokens}; nothing when
+  -- none is, then
+  -- the ms at which one may be, and why. An empty choice is for jobs that call no provider.
+  local function choose_target(request, now)
+    local names, least, least_reason = targets_of(request), NEVER, nil
+    for _, name in ipairs(names) do
+      local target, provider = read_target(name), read_provider(name)
+      local tokens = math.max(tokens_of(target, request), tokens_of(provider, request))
+      local at, reason = opens_at(target, tokens, now)
+      if provider then
+        local provider_at, provider_reason = opens_at(provider, tokens, now)
+        if provider_at > at then
+          at, reason = provider_at, provider_reason
+        end
+      end
+      if at == 0 then
+        return {target = target, provider = provider, tokens = tokens, most_tokens = most_tokens(request)}
+      end
+      if at < least or not least_reason then
+        least, least_reason = at, reason
+      end
+    end
+    if #names == 0 then
+      return {tokens = 0}
+    end
+    return nil, least, least_reason
+  end
+
+  -- parts_of(choice): the target, and its provider if that has limits: calls of another provider are not counted.
+  local function parts_of(choice)
+    return {choice.target, choice.provider}
+  end
+
+  -- is_larger_than_limit(choice): whether no minute has enough tokens for the job.
+  local function is_larger_than_limit(choice)
+    for _, part in ipairs(parts_of(choice)) do
+      if part.tokens_per_minute and choice.tokens > part.tokens_per_minute then
+        return true
+      end
+    end
+    return false
+  end
+
+  -- is_limited(choice): whether a call there may have to wait.
+  local function is_limited(choice)
+    for _, part in ipairs(parts_of(choice)) do
+      if part.is_limited then
+        return true
+      end
+    end
+    return false
+  end
+
+  -- reserve(choice): for a published job whose call has not started; the claim takes it.
+  local function reserve(choice)
+    for _, part in ipairs(parts_of(choice)) do
+      redis.call('HINCRBY', target_key(part.name), 'reserved', 1)
+      if choice.tokens > 0 then
+        redis.call('HINCRBY', target_key(part.name), 'reserved_tokens', choice.tokens)
+      end
+      redis.call('EXPIRE', target_key(part.name), 86400)
+    end
+  end
+
+  -- take(choice, now): counts a call that starts now.
+  local function take(choice, now)
+    local second = math.floor(now / 1000)
+    for _, part in ipairs(parts_of(choice)) do
+      local key = target_key(part.name)
+      if part.gap > 0 then
+        redis.call('HSET', key, 'next_ms', string.format('%.3f', next_start(part, now) + part.gap))
+      end
+      redis.call('HINCRBY', key, 'running', 1)
+      if part.gap > 0 then
+        redis.call('HINCRBY', key, 'starts', 1)
+      end
+      local is_first = ring_add(namespace .. 'requests:' .. part.name, second, 1)
+      if is_first then
+        redis.call('EXPIRE', key, 86400)
+        redis.call('SADD', namespace .. 'targets', part.name)
+      end
+      if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then
+        ring_add(namespace .. 'tokens:' .. part.name, second, choice.tokens)
+      end
+      if part.breaker_ms then
+        redis.call('HSET', key, 'probe_until_ms', now + PROBE_MS)
+      end
+    end
+  end
+
+  return {read = read_target, request_of = read_request, as_request = as_request, names = targets_of,
+    choose = choose_target, is_limited = is_limited, is_larger_than_limit = is_larger_than_limit, reserve = reserve,
+    take = take}
 end

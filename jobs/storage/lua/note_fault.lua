@@ -20,7 +20,8 @@ local LEAST_IN_WINDOW = 5 -- a provider that refuses after fewer calls may be ov
 
 local now, key, second = now_ms(), target_key(target), math.floor(now_ms() / 1000)
 local started = tonumber(started_ms) or tonumber(job and redis.call('HGET', job, 'started_at_ms') or nil) or now
-local known = read_target(target)
+local governor = targets()
+local known = governor.read(target)
 
 local function whole(number)
   return string.format('%.0f', number)
@@ -96,7 +97,8 @@ local function first_pace(admitted)
   return PACE_MARGIN * 60000 / math.max(admitted, 30)
 end
 
--- learn_pace(admitted, starts): any other provider refills a bucket steadily. The bucket is empty at each refusal, so the calls between two refusals show the rate.
+-- learn_pace(admitted, starts): any other provider refills a bucket steadily. The bucket is empty at each refusal,
+-- so the calls between two refusals show the rate.
 -- The pace is kept for a while, the longer the better it is known, and rises then.
 local function learn_pace(admitted, starts)
   local epoch_ms, epoch_starts = unpack(redis.call('HMGET', key, 'epoch_ms', 'epoch_starts'))
@@ -162,28 +164,33 @@ function faults.rate_limited()
   end
   redis.call('HSET', key, 'starts', starts, 'refused_starts', starts)
   close(math.max(wait_ms or 0, math.min(REFUSED_MS * 2 ^ in_a_row, MAX_OPEN_MS)), 'provider_rate_limit')
-  local learned = read_target(target) -- no burst when it opens
+  local learned = governor.read(target) -- no burst when it opens
   redis.call('HSET', key, 'next_ms', whole(learned.closed_until_ms + learned.gap * (learned.burst - 1)))
 end
 
-function faults.quota()
-  close(math.max(tonumber(retry_after_ms) or 0, QUOTA_MS), 'provider_rate_limit')
-end
 
 -- Waiting does not help, another target may: a target that stands alone stays open, so that its jobs fail at once.
-function faults.denied()
-  if job and #targets_of(read_request(job)) > 1 then
-    close(DENIED_MS, 'provider_down')
+local function close_if_another_may_do_it(for_ms)
+  if job and #governor.names(governor.request_of(job)) > 1 then
+    close(for_ms, 'provider_down')
   end
+end
+
+function faults.denied()
+  close_if_another_may_do_it(DENIED_MS)
+end
+
+function faults.quota()
+  close_if_another_may_do_it(QUOTA_MS)
 end
 
 faults[fault]()
 redis.call('EXPIRE', key, 86400)
 
 if not job then
-  return {math.max(read_target(target).closed_until_ms - now, 0), 0}
+  return {math.max(governor.read(target).closed_until_ms - now, 0), 0}
 end
-local choice, opens_at_ms = choose_target(read_request(job), now)
+local choice, opens_at_ms = governor.choose(governor.request_of(job), now)
 if choice then
   return {0, choice.target and choice.target.name ~= target and 1 or 0}
 end

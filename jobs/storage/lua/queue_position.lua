@@ -10,7 +10,7 @@
 -- returns  what position returns
 --          nothing: the job is not queued
 -- Safe to send again: it only reads.
-if redis.call('HGET', job, 'state') ~= 'queued' then
+if redis.pcall('HGET', job, 'state') ~= 'queued' then -- a record of a wrong type is not queued either
   return false
 end
 return position(id, job)

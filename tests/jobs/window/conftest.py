@@ -14,6 +14,11 @@ from tests.support.virtual_time import virtual_clock
 IS_LARGE = bool(os.environ.get("LARGE_SIMULATIONS"))  # at full size; they print figures: use -s
 
 
+def show(figures: str) -> None:
+    """Shown with -s, and when the test fails."""
+    print(figures)  # noqa: T201
+
+
 @pytest.fixture
 def virtual_time() -> Iterator[None]:
     """The scripts read a clock that the test sets."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from jobs.storage.transitions.governor import Fault
 
+# ruff: noqa: ARG002  # each provider uses what it needs of a call
+
 
 @dataclass(frozen=True)
 class Call:
@@ -42,7 +44,7 @@ class Provider:
 
 @dataclass
 class SlidingMinute(Provider):
-    """At most ``limit`` calls in any 60 s. ``retry_after``: seconds that it always gives; ``is_silent``: it gives none."""
+    """At most ``limit`` calls in any 60 s. ``retry_after``: the seconds that it always gives; ``is_silent``: none."""
 
     limit: int = 60
     retry_after: float | None = None  # None: until the oldest call is a minute old

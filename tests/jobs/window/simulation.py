@@ -10,6 +10,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -147,7 +148,7 @@ class Simulation:
         )
         for job_id in high + normal:
             self._free -= 1
-            self.after(self.random.uniform(*self.claim_jitter_ms), lambda job_id=job_id: self._claim(job_id))
+            self.after(self.random.uniform(*self.claim_jitter_ms), partial(self._claim, job_id))
         return replies
 
     # What the worker and the leader do

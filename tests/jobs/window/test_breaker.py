@@ -3,7 +3,10 @@
 import pytest
 
 from jobs.storage import transitions
+from tests.jobs.window.conftest import show
 from tests.jobs.window.providers import Outage
+
+pytestmark = pytest.mark.slow
 
 MINUTES_AWAY = 10
 
@@ -25,9 +28,7 @@ def test_an_outage_is_tried_by_few_calls_and_everything_starts_soon_after_it(sim
     probes = [at for at in refused if at > refused[0] + 4_000]
     simulation.run_until(lambda: len(simulation.provider.admitted) >= 550, 120)
     started = max(simulation.provider.admitted[:550]) - simulation.provider.until_ms
-    print(
-        f"{len(refused)} calls while away, {len(probes)} of them probes; all started {started / 1000:.1f} s after the return"
-    )
+    show(f"{len(refused)} calls while away, {len(probes)} of them probes; all started {started / 1000:.1f} s later")
 
     assert simulation.provider.admitted
     assert len(probes) <= 25

@@ -1,4 +1,4 @@
-"""Damaged records, lost keys and a clock that is set back: nobody else's job fails or is stuck, and the audit repairs."""
+"""Damaged records, lost keys and a clock that is set back: no other job fails or is stuck, and the audit repairs."""
 
 import uuid
 
@@ -15,6 +15,8 @@ from jobs.storage.worker_reports import report_worker
 from tests.support.virtual_time import VirtualTime
 from tests.support.workers import worker_status
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = MessageTemplate(DEFAULT_QUEUE, normal='{"id":"{id}"}', high='{"id":"{id}"}')
 ANSWER = ChatAnswer(text="hi", model="m", finish_reason="stop", usage=None)
 ERROR = JobError(code="provider_unavailable", message="the provider answered 503")
@@ -28,7 +30,12 @@ class Jobs:
 
     def __init__(self, store, settings, client) -> None:
         self.time, self.settings, self.client = VirtualTime(store), settings, client
-        limits = {"requests_per_minute": 600, "tokens_per_minute": 100_000, "concurrency": 4, "token_count": "used"}
+        limits: dict[str, str | int] = {
+            "requests_per_minute": 600,
+            "tokens_per_minute": 100_000,
+            "concurrency": 4,
+            "token_count": "used",
+        }
         self.configure = transitions.configure_targets({"n": ["main/n", "other/n"]}, {"main/m": limits, "main": limits})
         self.run(self.configure)
         self.report(slots=4)

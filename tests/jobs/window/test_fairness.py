@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
-
 from jobs.storage import transitions
 from tests.jobs.window.conftest import IS_LARGE
+
+pytestmark = pytest.mark.slow
 
 BACKLOG = 100_000 if IS_LARGE else 1_000
 AHEAD = 1  # jobs published beyond the 10 free slots

@@ -5,7 +5,9 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from jobs.kinds.chat import ChatAnswer, ChatTask
@@ -59,7 +61,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         number=st.integers(1, 4), tenant=st.sampled_from("abc"), pool=st.sampled_from(POOLS),
-        lane=st.sampled_from([Lane.INTERACTIVE, Lane.INTERACTIVE, Lane.BATCH]), fair_key=st.sampled_from([None, "x", "y"]),
+        lane=st.sampled_from([Lane.INTERACTIVE, Lane.INTERACTIVE, Lane.BATCH]),
+        fair_key=st.sampled_from([None, "x", "y"]),
         tokens=st.sampled_from([0, 100, 5_000]),
     )  # fmt: skip
     def create(self, number, tenant, pool, lane, fair_key, tokens):
@@ -242,7 +245,7 @@ def test_random_sequences_of_transitions_keep_all_invariants(store, redis_client
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=int(os.environ.get("LARGE_SIMULATIONS", 30)) if IS_LARGE else 30,
+            max_examples=int(os.environ["LARGE_SIMULATIONS"]) if IS_LARGE else 30,
             stateful_step_count=50,
             derandomize=not IS_LARGE,
             deadline=None,

@@ -15,7 +15,7 @@ from tasks.maintenance import ghosts
 from tasks.maintenance.recovery import Recovery
 from tasks.publisher import Publisher
 from tests.support.fakes import fake
-from tests.tasks.maintenance.conftest import expire_lease
+from tests.tasks.maintenance.conftest import expire_lease, publish_everything
 
 JOB_INDEXES = [
     keys.INDEX_ALL,
@@ -51,6 +51,8 @@ def test_ghosts_are_dropped_and_counted(jobs, redis_client, run_round):
     """Lost records of queued, running and ended jobs: the counts are right again, and live jobs keep every entry."""
     lost = [jobs.create(), jobs.lease().job_id, jobs.in_state(State.COMPLETED)]
     live = [jobs.create(), jobs.lease().job_id, jobs.in_state(State.COMPLETED)]
+    publish_everything(redis_client, jobs)
+    jobs.report_worker(slots=100)
     redis_client.delete(*map(keys.job, lost))
     before = [set(redis_client.zrange(index, 0, -1)) - {job_id.encode() for job_id in lost} for index in JOB_INDEXES]
 
