@@ -9,7 +9,7 @@ from tests.jobs.window.providers import FixedWindows, SlidingMinute, TokenBucket
 pytestmark = pytest.mark.slow
 
 
-def configure(simulation, token_count="reserved", **limits):
+def configure(simulation, token_count="reserved", **limits):  # noqa: S107  # no password
     simulation.run(transitions.configure_targets({}, {"main/m": limits}, {"main/m": token_count}))
 
 
