@@ -56,6 +56,11 @@ class ResponseEventBuilder:
         self._attempts = 0
         self._is_held = False  # the latest attempt's output is sent when the answer is complete
 
+    @property
+    def is_repeating(self) -> bool:
+        """True while the latest attempt may still contradict what was sent."""
+        return self._attempts > 1 and not self._sent.is_caught_up
+
     def start(self) -> list[EventObject]:
         """The events before the first entry of the log. A response in the foreground is never shown as queued."""
         state = State.QUEUED if self._is_background else State.IN_PROGRESS
@@ -121,7 +126,7 @@ class ResponseEventBuilder:
         self._is_held = self._is_held or self._must_be_held(event)
         if self._is_held:
             return
-        if self._attempts > 1 and not self._sent.is_caught_up:
+        if self.is_repeating:
             self._repeated.append(event)
         try:
             new = self._sent.send(event)
