@@ -36,9 +36,11 @@ class ResponseEncoder:
             is_background=not isinstance(self._request, ResponseTask) or self._request.background,
         )
         self._after = _FROM_THE_START if after is None else after
-        may_have_restarted = after is None and record.attempts > 1
-        self._log_length = (record.log_length or 0) if may_have_restarted else 0  # when this reader came
-        self._held: list[EventObject] = []  # the latest stream, until this reader has caught up with the log
+        # The number of the event with which the latest attempt began when this reader came.
+        self._latest_start = max(0, record.log_start - 1)
+        self._is_catching_up = after is None and self._latest_start > 0
+        self._held: list[EventObject] = []  # the latest stream, until it is known which one that is
+        self._has_sent = False
         self.final_response: JsonObject | None = None  # the one of the last event
         self.is_finished = False
 
@@ -51,9 +53,12 @@ class ResponseEncoder:
     def encode(self, event: Event) -> bytes:
         if event.is_unreadable:
             raise event.error_of_damage()
-        if (event.sequence_number or 0) + 1 >= self._log_length:
-            self._log_length = 0
-        return b"" if event.is_final else self._encode_events(self._events.translate(event))
+        if event.is_final:
+            return b""
+        events = self._events.translate(event)
+        is_latest = (event.sequence_number or 0) >= self._latest_start and not self._events.is_repeating
+        self._is_catching_up = self._is_catching_up and not is_latest
+        return self._encode_events(events)
 
     def finish(self, view: JobView) -> bytes:
         snapshot = snapshot_of(view, self._request)
@@ -71,7 +76,7 @@ class ResponseEncoder:
         raise ServerShutdown
 
     def _end(self, events: list[EventObject]) -> bytes:
-        self._log_length = 0
+        self._is_catching_up = False
         last = self._encode_events(events)
         self.is_finished = True
         return last
@@ -80,13 +85,19 @@ class ResponseEncoder:
         for event in events:
             if event["sequence_number"] > self._after:
                 self._held.append(event)
-            if self._log_length and is_restart(event):
+            if is_restart(event) and self._skips_restarts:
                 self._held.clear()
-        return b"" if self._log_length else self._release()
+        return b"" if self._is_catching_up else self._release()
+
+    @property
+    def _skips_restarts(self) -> bool:
+        """True until this reader has received an event."""
+        return self._after == _FROM_THE_START and not self._has_sent
 
     def _release(self) -> bytes:
         """The events up to the end of the first stream in them."""
         frames = b""
+        self._has_sent = self._has_sent or bool(self._held)
         for event in self._held:
             frames += json_frame(event, event=event["type"])
             if is_restart(event):

@@ -57,6 +57,11 @@ class ResponseEventBuilder:
         self._has_lost_output = False  # an attempt has failed after the beginning of its output
         self._is_held = False  # the latest attempt's output is sent when the answer is complete
 
+    @property
+    def is_repeating(self) -> bool:
+        """True while the latest attempt may still contradict what was sent."""
+        return self._has_lost_output and not self._sent.is_caught_up
+
     def start(self) -> list[EventObject]:
         """The events before the first entry of the log. A response in the foreground is never shown as queued."""
         state = State.QUEUED if self._is_background else State.IN_PROGRESS
@@ -123,7 +128,7 @@ class ResponseEventBuilder:
         self._is_held = self._is_held or self._must_be_held(event)
         if self._is_held:
             return
-        if self._has_lost_output and not self._sent.is_caught_up:
+        if self.is_repeating:
             self._repeated.append(event)
         try:
             new = self._sent.send(event)

@@ -405,3 +405,51 @@ def test_a_stream_contains_only_what_the_answer_contains(batch):
         except AssertionError as error:
             error.add_note(f"case {number}")
             raise
+
+
+def restarted_job(*last):
+    """A job whose second attempt differs from the first one."""
+    task: Any = ResponseTask(kind="response", body={"input": "hi"}, background=True)
+    record = JobRecord(
+        job_id="job_" + "0" * 32, kind="response", tenant="t", queue="q", state=State.IN_PROGRESS, version=1, seq=1,
+        attempts=1, max_attempts=4, created_at_ms=1_000, model="m", log_start=4,
+    )  # fmt: skip
+    kinds = [("in_progress", None), ("delta", "one"), ("attempt_incomplete", None), ("in_progress", None), *last]
+    log = [Event(sequence_number=number, type=kind, text=text) for number, (kind, text) in enumerate(kinds)]
+    return Job(task, record, log)
+
+
+def read_while_running(job, after=None):
+    """The types and deltas that a reader receives of the log so far, and whether its stream has ended."""
+    encoder = ResponseEncoder(JobSnapshot(job.record, job.task), after)
+    output = encoder.start(job.record) + b"".join(encoder.encode(event) for event in job.log)
+    data = [json.loads(line[6:]) for line in output.decode().split("\n") if line.startswith("data: ")]
+    return [event.get("delta") or event["type"].removeprefix("response.") for event in data], encoder.is_finished
+
+
+def test_a_reader_who_comes_after_a_restart_gets_the_new_answer_while_it_is_written():
+    """Until the new attempt has said enough, it is unknown whether it differs, so nothing is sent."""
+    assert read_while_running(restarted_job()) == ([], False)
+    received, has_ended = read_while_running(restarted_job(("delta", "two")))
+
+    assert received == ["created", "in_progress", "output_item.added", "content_part.added", "two"]
+    assert not has_ended
+
+
+def test_a_reader_who_comes_after_an_attempt_that_is_repeated_gets_one_answer():
+    """It waits until the new attempt has come as far as the first one."""
+    assert read_while_running(restarted_job(("delta", "on"))) == ([], False)
+    received, has_ended = read_while_running(restarted_job(("delta", "one more")))
+
+    assert received[-2:] == ["one", " more"]
+    assert not has_ended
+
+
+def test_a_reader_with_the_last_number_of_a_stream_gets_the_next_one():
+    """The number of `response.failed` and every number before it belong to the first stream."""
+    job = restarted_job(("delta", "two"))
+    first, has_ended = read_while_running(job, 0)
+    after_the_end = len(first)
+
+    assert (first[-1], has_ended) == ("failed", True)
+    assert read_while_running(job, after_the_end) == read_while_running(job)
