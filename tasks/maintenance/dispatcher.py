@@ -1,7 +1,7 @@
 """The dispatcher: publishes jobs whose target opens with time.
 
-Every transition that frees a slot or a call dispatches by itself. No transition marks that time has passed: a limit
-of 60 calls a minute opens once a second. The leader asks when that is and comes back then.
+Every transition that frees a slot or a call dispatches by itself. But a limit of 60 calls a minute opens once a second
+without any transition. The leader asks when that is and comes back then.
 
 Survives running twice, late or in two workers: a dispatch publishes only for free slots and open targets.
 """

@@ -112,7 +112,7 @@ def test_a_tenant_that_had_nothing_to_do_gets_no_credit_for_it(simulate):
 def test_a_closed_pool_stops_no_other(simulate):
     """Jobs of a model whose target is closed wait, and jobs of another model behind them start."""
     simulation = simulate(slots=2)
-    simulation.run(transitions.note_fault("main/m", "quota", None))
+    simulation.run(transitions.note_fault("main/m", "rate_limited", 300))
     simulation.submit(50, "closed")
     simulation.submit(5, "open", pool="n")
     simulation.run_until(lambda: len(simulation.finished) == 5, 30)
