@@ -11,7 +11,7 @@ from tests.documents import in_process
 from tests.documents.in_process import stored_files
 from tests.support.waiting import until
 
-HEAD = b"POST /api/v1/documents?filename=a.txt HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
+HEAD = b"POST /api/v1/documents?filename=a.txt HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
 TEXT = b"The anchor weighs two tons.\n" * 1_000
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
 FORM = HEAD.replace(b"text/plain", b"multipart/form-data; boundary=b")
