@@ -84,8 +84,7 @@ def go_away(environment: Environment) -> None:
     environment.wait(lambda: not environment.unfinished(), 60 + own_seconds * 2, "all jobs end")
     _expect(environment, probes <= MAX_PROBES, f"{probes} calls to a provider that was away")
     environment.notes.append(
-        f"{len(refused)} calls while it was away, {probes} of them probes, "
-        f"all done {time.time() - returned:.0f} s after"
+        f"{len(refused)} calls while it was away ({probes} probes), all done {time.time() - returned:.0f} s after"
     )
 
 

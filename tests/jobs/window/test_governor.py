@@ -9,8 +9,8 @@ from tests.jobs.window.providers import FixedWindows, SlidingMinute, TokenBucket
 pytestmark = pytest.mark.slow
 
 
-def configure(simulation, token_count="reserved", **limits):  # noqa: S107  # no password
-    simulation.run(transitions.configure_targets({}, {"main/m": limits}, {"main/m": token_count}))
+def configure(simulation, counting="reserved", **limits):
+    simulation.run(transitions.configure_targets({}, {"main/m": limits}, {"main/m": counting}))
 
 
 def utilisation(times_ms, limit, seconds):
@@ -61,7 +61,7 @@ def test_a_limit_that_shows_itself_only_by_refusals_is_learned_from_a_few(simula
 def test_reserved_tokens_are_kept_within_the_limit_and_used(simulate):
     """Where a provider counts what a request may use, no minute has more than the limit."""
     simulation = simulate(slots=60)
-    configure(simulation, tokens_per_minute=60_000, token_count="reserved")
+    configure(simulation, tokens_per_minute=60_000, counting="reserved")
     simulation.submit(400, input_tokens=200, max_output_tokens=800)
     simulation.run_for(300)
     calls = [start.at_ms for start in simulation.starts]
@@ -74,7 +74,7 @@ def test_used_tokens_are_given_back_and_used_by_others(simulate):
     """Where a provider counts what a call has used, the rest of the estimate is free again once the call has ended."""
     provider = UsedTokens(used=(300, 700))
     simulation = simulate(slots=60, provider=provider, call_ms=(2_000, 20_000))
-    configure(simulation, tokens_per_minute=60_000, token_count="used")
+    configure(simulation, tokens_per_minute=60_000, counting="used")
     simulation.submit(800, input_tokens=200, max_output_tokens=800)
     simulation.run_for(300)
     used = provider.most_in_any(60)
