@@ -195,7 +195,8 @@ def test_the_bytes_of_all_large_bodies_are_bounded(serve):
 
 def test_the_bytes_of_compressed_bodies_count_when_they_are_decompressed(serve):
     """Otherwise a few kilobytes, sent often, would hold a gigabyte."""
-    body = gzip.compress(json.dumps({"message": "a", "history": [{"role": "user", "content": "a" * 250_000}]}).encode())
+    turns = [{"role": "user", "content": "a" * 150_000}] * 2
+    body = gzip.compress(json.dumps({"message": "a", "history": turns}).encode())
     head = HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serve(CHATQUEUE_MAX_BODIES_BYTES="200000") as port, connect(port, head + body) as connection:
         refused = answer(connection)
