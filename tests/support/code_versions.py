@@ -10,7 +10,7 @@ from typing import Final
 from tests.support.processes import PROJECT_ROOT
 
 # The version that a deploy of this one replaces. Move it on with each release.
-PREVIOUS_COMMIT: Final = "5078c70be44ad557eb25bf8cbc9db6c47bc7cc96"
+PREVIOUS_COMMIT: Final = "0b3420fd9763bef5a77f604a5c8ef5eb82ae9113"
 _PACKAGES: Final = ("api", "documents", "jobs", "local", "openai_format", "tasks")
 _FILES: Final = ("celeryconfig.py", "pyproject.toml", ".env")
 NEW_FIELD: Final = "tone"  # of a chat, in the newer version
