@@ -25,7 +25,6 @@ NAMES = (
     "web_kill",
     "previous_version",
     "newer_version",
-    "provider_away",
     "kill_two_tenants",
 )
 AT_ONCE = 3  # rows mostly wait
