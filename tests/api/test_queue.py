@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.storage import keys
+from jobs.storage import keys, transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from tests.support.workers import worker_status
 
@@ -181,3 +181,25 @@ def test_every_response_has_a_request_id_of_its_own(api_client):
     ids = {api_client.get(path).headers["X-Request-Id"] for path in ["/health/live", "/docs", "/nowhere", "/"]}
 
     assert len(ids) == 4
+
+
+def test_stats_and_providers_show_what_jobs_wait_for(api_client, api_services, fake_worker, submit_chat):
+    """A target that refuses calls is closed. The jobs behind it are counted by model and lane, with the time."""
+    fake_worker.heartbeat(slots=1)
+    store = api_services.store
+    store.run(transitions.configure_targets({}, {"main/gpt-5-mini": {"requests_per_minute": 60}}))
+    store.run(transitions.note_fault("main/gpt-5-mini", "rate_limited", 60.0))
+    job_id = submit_chat()
+
+    (pool,) = api_client.get("/api/v1/queue/stats").json["pools"]
+    assert (pool["pool"], pool["lane"], pool["queued"]) == ("gpt-5-mini", "interactive", 1)
+    assert pool["waiting_for"] == "provider_rate_limit"
+    task = api_client.get(f"/api/v1/tasks/{job_id}").json
+    assert (task["waiting_for"], task["waiting_until"]) == ("provider_rate_limit", pool["waiting_until"])
+    (target,) = api_client.get("/api/v1/providers").json["targets"]
+    assert (target["name"], target["is_open"], target["closed_reason"]) == (
+        "main/gpt-5-mini",
+        False,
+        "provider_rate_limit",
+    )
+    assert (target["requests_per_minute"], target["requests_source"], target["running"]) == (60, "configured", 0)

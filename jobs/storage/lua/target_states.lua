@@ -4,11 +4,11 @@
 --   namespace   prefix of the keys of targets and pools
 -- returns  JSON: a list of objects, see TargetState in jobs/provider_states.py
 -- Safe to send again.
-local now, found = now_ms(), {}
+local now, found, governor = now_ms(), {}, targets()
 local second = math.floor(now / 1000)
 for _, name in ipairs(redis.call('SUNION', namespace .. 'targets', namespace .. 'configured')) do
-  local target = read_target(name)
-  if target.exists then
+  if redis.call('EXISTS', target_key(name)) == 1 then
+    local target = governor.read(name)
     local requests_source, tokens_source = unpack(redis.call('HMGET', target_key(name), 'requests_source', 'tokens_source'))
     local is_closed = target.closed_until_ms > now
     found[#found + 1] = {
