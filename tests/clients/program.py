@@ -262,7 +262,9 @@ def raise_provider_errors(client):
         messages = [{"role": "user", "content": prompt}]
         for how in ({}, {"stream": True}):
             refused(kind, partial(client.responses.create, model=MODEL, input=prompt, **how))
+            client.responses.create(model=MODEL, input="hello")  # a provider that only fails is waited for
             refused(kind, partial(client.chat.completions.create, model=MODEL, messages=messages, **how))
+            client.responses.create(model=MODEL, input="hello")
         refused(kind, partial(client.embeddings.create, model=EMBEDDING_MODEL, input=prompt))
 
 

@@ -63,7 +63,7 @@ class IdleReaders:
     async def _read(self, job_id):
         async with self._opening:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            writer.write(f"GET /api/v1/chat/jobs/{job_id}/events HTTP/1.0\r\n\r\n".encode())
+            writer.write(f"GET /api/v1/chat/jobs/{job_id}/events HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
             await reader.readuntil(b"\r\n\r\n")
             head = await reader.readuntil(b"\n\nevent: status")
         self.connected += 1
