@@ -245,7 +245,7 @@ def test_random_sequences_of_transitions_keep_all_invariants(store, redis_client
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=int(os.environ["LARGE_SIMULATIONS"]) if IS_LARGE else 30,
+            max_examples=int(os.environ["LARGE_SIMULATIONS"]) if IS_LARGE else 20,
             stateful_step_count=50,
             derandomize=not IS_LARGE,
             deadline=None,
