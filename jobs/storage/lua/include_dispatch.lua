@@ -23,7 +23,8 @@ local function read_window(now)
   local current = {message = message or nil, batch_share = tonumber(share or DEFAULT_BATCH_SHARE)}
   slots = tonumber(until_ms or 0) > now and tonumber(slots) or nil
   if not slots and redis.call('EXISTS', namespace .. 'takers') == 1 then
-    current.room = MAX_DISPATCHED -- only workers of the previous version, which report no slots here
+    current.room = MAX_DISPATCHED
+    current.is_previous_version = true -- of all workers: they report no slots here, count no calls and dispatch nothing
     return current
   end
   ahead = tonumber(ahead or -1)
@@ -48,6 +49,12 @@ local function publish_at(id, job, choice, template, now, target)
   if template == '' then
     redis.call('RPUSH', namespace .. 'outbox', id)
   end
+end
+
+-- choose(target, current, job, now): where a job may start. Workers of the previous version take it at once: nobody would
+-- publish it later.
+local function choose(target, current, job, now)
+  return target.choose(current.is_previous_version and {pool = '-'} or target.request_of(job), now)
 end
 
 local function nobody_waits()
@@ -119,7 +126,7 @@ local function start_waiting(current, now)
       line.leave(id, place)
       dropped = dropped + 1
     else
-      local choice, opens_at_ms, reason = target.choose(target.request_of(job), now)
+      local choice, opens_at_ms, reason = choose(target, current, job, now)
       if choice then
         line.leave(id, place)
         charge_start(place, current.batch_share)
@@ -137,8 +144,9 @@ local function dispatch()
     return
   end
   local now = now_ms()
-  reopen_pools(now + 60000) -- these wait for the end of a call, which may have come; or the clock was set back
   local current = read_window(now)
+  -- These wait for the end of a call, which may have come; or the clock was set back.
+  reopen_pools(current.is_previous_version and '(0' or now + 60000)
   if current.message and current.room > 0 then
     start_waiting(current, now)
   end
@@ -152,7 +160,7 @@ local function queue_up(id, job, template)
   local message_template = template or current and current.message
   if current and message_template and current.room > 0 then
     local target = targets()
-    local choice = target.choose(target.request_of(job), now)
+    local choice = choose(target, current, job, now)
     if choice then
       publish_at(id, job, choice, message_template, now, target)
       return current.published

@@ -118,3 +118,12 @@ def test_a_temperature_of_zero_changes_the_fingerprint():
     assert fingerprint(ChatTask.model_validate(request | {"temperature": 0.0})) != fingerprint(
         ChatTask.model_validate(request)
     )
+
+
+def test_workers_of_the_previous_version_get_every_job_at_once(jobs, redis_client):
+    """They report no slots where jobs wait and dispatch nothing: a job in a line would wait for ever."""
+    redis_client.zadd(keys.TAKERS, {"previous": 10**13})
+
+    for _ in range(100):
+        jobs.create()
+    assert redis_client.llen(jobs.message_template.normal_list) == 100
