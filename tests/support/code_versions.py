@@ -11,7 +11,7 @@ from tests.support.processes import PROJECT_ROOT
 
 # The version that a deploy of this one replaces. Move it on with each release.
 PREVIOUS_COMMIT: Final = "0b3420fd9763bef5a77f604a5c8ef5eb82ae9113"
-_PACKAGES: Final = ("api", "documents", "jobs", "local", "openai_format", "tasks")
+_PACKAGES: Final = ("api", "documents", "guards", "gunicorn_ext", "jobs", "local", "openai_format", "tasks")
 _FILES: Final = ("celeryconfig.py", "pyproject.toml", ".env")
 NEW_FIELD: Final = "tone"  # of a chat, in the newer version
 _FIELD_BEFORE: Final = "    documents: DocumentSelection | None = Field("
