@@ -16,6 +16,7 @@ from pydantic import BaseModel, RootModel
 from api import create_app
 from api.http.pydantic_smorest import PydanticSchema
 from jobs.settings import Settings
+from tests.edges.connections import receive_all
 from tests.edges.hostile_bodies import HONEST_TEXT, HONEST_TOKENS
 from tests.support.http import call
 from tests.support.processes import PROJECT_ROOT, free_port, running
@@ -47,17 +48,6 @@ def connect(port: int, data: bytes) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
     connection.sendall(data)
     return connection
-
-
-def answer(connection: socket.socket) -> bytes:
-    """Everything until the server closes the connection."""
-    received = b""
-    try:
-        while block := connection.recv(65_536):
-            received += block
-    except ConnectionResetError:
-        pass
-    return received
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory can be reset on Linux only")
@@ -124,7 +114,7 @@ def test_every_list_of_a_request_is_refused_at_its_first_wrong_item(settings):
 def test_a_body_that_does_not_arrive_in_time_ends(serve, framing):
     """It gets 408, and its connection is closed: where its next request begins is unknown."""
     with serve(CHATQUEUE_BODY_SECONDS="0.5") as port, connect(port, HEAD + framing) as connection:
-        received = answer(connection)
+        received = receive_all(connection)
 
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"body_timeout" in received
@@ -199,7 +189,7 @@ def test_the_bytes_of_compressed_bodies_count_when_they_are_decompressed(serve):
     body = gzip.compress(json.dumps({"message": "a", "history": turns}).encode())
     head = HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serve(CHATQUEUE_MAX_BODIES_BYTES="200000") as port, connect(port, head + body) as connection:
-        refused = answer(connection)
+        refused = receive_all(connection)
 
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"server_busy" in refused

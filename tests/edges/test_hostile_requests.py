@@ -2,9 +2,11 @@
 
 import json
 import socket
+from contextlib import suppress
 
 import pytest
 
+from tests.edges.connections import receive_all
 from tests.support.http import call
 from tests.support.processes import free_port, running
 from tests.support.stack import GUNICORN
@@ -57,14 +59,9 @@ def send(port, text):
     """What the server answers until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(text.replace("@", CANARY).encode("latin-1"))
-        connection.shutdown(socket.SHUT_WR)
-        received = b""
-        try:
-            while block := connection.recv(65_536):
-                received += block
-        except ConnectionResetError:
-            pass
-        return received
+        with suppress(OSError):  # the server may have closed the connection already
+            connection.shutdown(socket.SHUT_WR)
+        return receive_all(connection)
 
 
 @pytest.mark.parametrize("name", REFUSED)
