@@ -5,10 +5,13 @@ deadline if need be. An error of the job's own, or one that nothing explains, us
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from jobs.errors import UNREACHABLE_CODE, AttemptError, ProviderFault
 from jobs.settings import Settings
 from jobs.storage.transitions import AfterFault
+
+_MAX_DOUBLINGS: Final = 30  # far beyond any cap; a job may wait any number of times
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,7 @@ def decide_after_fault(
     if after.is_other_open or is_closed:
         return WaitForProvider()
     if error.code == UNREACHABLE_CODE:
-        backoff = min(settings.backoff_base_seconds * 2.0 ** min(waits, 30), settings.backoff_cap_seconds)
-        return WaitForProvider(backoff * (0.5 + jitter / 2))
+        return WaitForProvider(_backoff(min(waits, _MAX_DOUBLINGS), settings, jitter))
     return None
 
 
@@ -65,9 +67,14 @@ def decide(
     retry_after = error.retry_after_seconds or 0
     if retry_after > settings.retry_after_cap_seconds:
         return GiveUp(f"the provider's Retry-After of {retry_after:.0f} s exceeds CHATQUEUE_RETRY_AFTER_CAP_SECONDS")
-    max_backoff = min(settings.backoff_base_seconds * 2.0 ** (failures - 1), settings.backoff_cap_seconds)
-    backoff = max_backoff * (0.5 + jitter / 2)
+    backoff = _backoff(failures - 1, settings, jitter)
     wait = retry_after + backoff * jitter if retry_after > backoff else backoff
     if wait >= remaining_seconds:
         return GiveUp("the next attempt would start after the job's deadline")
     return TryAgain(wait)
+
+
+def _backoff(doublings: int, settings: Settings, jitter: float) -> float:
+    """Seconds: doubled up to the cap, and spread over the upper half."""
+    longest = min(settings.backoff_base_seconds * 2.0**doublings, settings.backoff_cap_seconds)
+    return longest * (0.5 + jitter / 2)
