@@ -1,7 +1,7 @@
 """The two priorities of a job's message. A worker takes messages of high priority first.
 
-A first attempt is published with normal priority, in the order of submission. A job that has waited once already gets
-high priority: release.lua gives it to a retried or released job, republish.lua to one whose message was lost.
+A job is published with normal priority when a slot is free for it. republish.lua gives high priority to one whose
+message was lost: it was next already.
 """
 
 from typing import Final, Literal, TypeAlias

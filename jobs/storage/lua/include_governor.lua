@@ -241,8 +241,7 @@ local function targets()
   end
 
   -- choose_target(request, now): the first target that is open, as {target, provider, tokens, most_tokens}; nothing when
-  -- none is, then
-  -- the ms at which one may be, and why. An empty choice is for jobs that call no provider.
+  -- none is, then the ms at which one may be, and why. An empty choice is for jobs that call no provider.
   local function choose_target(request, now)
     local names, least, least_reason = targets_of(request), NEVER, nil
     for _, name in ipairs(names) do

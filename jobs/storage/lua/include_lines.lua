@@ -19,6 +19,13 @@ local function close_pool(pool, at, reason)
   redis.call('HSET', namespace .. 'closed', pool, reason or 'provider_rate_limit')
 end
 
+-- wait_of(pool, opens_at_ms, now): what the jobs of a pool wait for, and the ms until which it is closed or -1; 'slot' for
+-- an open pool. opens_at_ms: its score.
+local function wait_of(pool, opens_at_ms, now)
+  local reason = opens_at_ms > now and redis.call('HGET', namespace .. 'closed', pool)
+  return reason or 'slot', reason and opens_at_ms < math.huge and opens_at_ms or -1
+end
+
 -- reopen_pools(from): looks again at the pools that are closed until `from` or later; '(0': at all.
 local function reopen_pools(from)
   for _, lane in ipairs(LANES) do

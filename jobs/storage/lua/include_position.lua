@@ -35,7 +35,5 @@ local function position(id, job)
   end
   local all = line_position(id, place, line) + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
   local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
-  local reason = opens > now_ms() and redis.call('HGET', namespace .. 'closed', place.pool)
-  local is_timed = reason and opens < math.huge
-  return {all, estimate_wait_ms(all, {minute, minute_before}, elapsed_ms), reason or 'slot', is_timed and opens or -1}
+  return {all, estimate_wait_ms(all, {minute, minute_before}, elapsed_ms), wait_of(place.pool, opens, now_ms())}
 end

@@ -168,7 +168,6 @@ function faults.rate_limited()
   redis.call('HSET', key, 'next_ms', whole(learned.closed_until_ms + learned.gap * (learned.burst - 1)))
 end
 
-
 -- Waiting does not help, another target may: a target that stands alone stays open, so that its jobs fail at once.
 local function close_if_another_may_do_it(for_ms)
   if job and #governor.names(governor.request_of(job)) > 1 then
