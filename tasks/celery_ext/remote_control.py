@@ -92,6 +92,8 @@ def cancel_revoked_job(request: Any, **_: Any) -> None:
 
 def _revoke_jobs(job_ids: list[str]) -> Reply:
     """Cancel the jobs. After a failure nothing is marked as revoked: Celery would drop messages still needed."""
+    requests = [worker_state.requests.get(job_id) for job_id in job_ids]
+    running = [request for request in requests if request in worker_state.active_requests]  # a cancel ends them soon
     try:
         outcomes = _cancel_jobs(job_ids)
     except (QueueFull, StoreUnavailable) as error:
@@ -100,7 +102,7 @@ def _revoke_jobs(job_ids: list[str]) -> Reply:
     except RedisError as error:  # its text may quote keys, and Celery would log it with a traceback
         logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), first_word(error))
         return {"error": f"Redis refuses to cancel ({first_word(error)}); the other jobs may be cancelled"}
-    _mark_revoked_in_celery(outcomes)
+    _mark_revoked_in_celery(outcomes.get("cancelled", []), running)
     return {"ok": "; ".join(f"{outcome}: {', '.join(ids)}" for outcome, ids in outcomes.items())}
 
 
@@ -123,12 +125,11 @@ def _store() -> Store:
     return Store.open(get_settings())
 
 
-def _mark_revoked_in_celery(outcomes: dict[str, list[str]]) -> None:
+def _mark_revoked_in_celery(cancelled: list[str], running: list[Any]) -> None:
     """Mark the cancelled jobs: `inspect revoked` lists them, Celery drops their messages, Flower shows running ones."""
-    cancelled = outcomes.get("cancelled", [])
     worker_state.revoked.update(cancelled)
-    for request in [worker_state.requests.get(job_id) for job_id in cancelled]:
-        if request in worker_state.active_requests:
+    for request in running:
+        if request.id in cancelled:
             request.send_event("task-revoked", terminated=True, signum=None, expired=False)
 
 
