@@ -128,6 +128,9 @@ async def terminate_when_idle() -> None:
     state.should_terminate = EX_FAILURE
 
 
+# A second Ctrl-C may interrupt the handler of the first while it holds the lock of this signal.
+signals.worker_shutting_down.lock = threading.RLock()
+
 _cold_shutdown = cache(_ColdShutdown)
 
 

@@ -6,6 +6,8 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from celery import signals
+from celery.platforms import EX_FAILURE
 
 from tasks.celery_ext.shutdown import ReturnMessages
 
@@ -35,3 +37,22 @@ def test_the_main_thread_handles_signals_while_the_pool_waits_for_its_tasks(on_s
     getattr(ReturnMessages(worker), how)(worker)
 
     assert waits == [(False, True)]
+
+
+def test_a_second_signal_may_interrupt_the_handler_of_the_first():
+    """Both announce the shutdown in the main thread, and Celery holds a lock meanwhile."""
+    heard = []
+
+    def announce():
+        with signals.worker_shutting_down.lock:  # interrupted here
+            signals.worker_shutting_down.send(sender="w", sig="", how="Cold", exitcode=EX_FAILURE)
+
+    def hear(how, **_):
+        heard.append(how)
+
+    signals.worker_shutting_down.connect(hear)
+    thread = threading.Thread(target=announce, daemon=True)
+    thread.start()
+    thread.join(WAIT_SECONDS)
+
+    assert heard == ["Cold"]
