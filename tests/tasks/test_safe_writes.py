@@ -12,6 +12,7 @@ from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
+from tests.support.offline_model import calls, directive, key
 from tests.support.processes import free_port, running
 from tests.support.redis_servers import valkey
 from tests.support.waiting import until
@@ -82,12 +83,15 @@ def test_a_worker_claims_nothing_until_its_writes_can_be_safe(start_worker, clie
     assert {(record.state, record.attempts, record.worker_losses) for record in records} == {(State.COMPLETED, 1, 0)}
 
 
-def test_a_job_that_ends_while_its_write_cannot_be_safe_is_not_lost(start_worker, client, admin, takes_jobs):
+def test_a_job_that_ends_while_its_write_cannot_be_safe_is_not_lost(
+    start_worker, client, admin, takes_jobs, model_url
+):
     """Its end waits, with its lease. The worker takes no further job meanwhile."""
+    name = key()
     admin.config_set("appendonly", "yes")
     with start_worker():
-        running_id = client.submit("[[offline delay=1 say=first]]")
-        until(lambda: client.record(running_id).state is State.IN_PROGRESS)
+        running_id = client.submit(directive("delay=1 say=first", name))
+        until(lambda: calls(model_url, name)["calls"])  # so the claim has been safe
         admin.config_set("appendonly", "no")
         until(lambda: takes_jobs() == [False])
         waiting_id = client.submit("[[offline say=second]]")
