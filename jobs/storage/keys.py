@@ -15,7 +15,8 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
 | cq:messages:{queue}, cq:messages:{queue}:high | zset: published id by order of its message | dispatch, republish; claim, finish and cancel remove | an entry until its job is claimed or has ended |
 | cq:window:{queue} | hash: the slots of all workers, until when they count, and how messages are published | report_worker; create | kept; the slots count for a lease |
-| cq:slots-of | hash: the slots of each worker that takes jobs | report_worker | a lease after the last report of a worker |
+| cq:dispatchers | zset: the workers in takers that dispatch: not those of the previous version; score: as in takers | report_worker | as takers |
+| cq:slots-of | hash: the slots of each worker in dispatchers | report_worker | a lease after the last report of a worker |
 | cq:line:{lane}:{tenant}:{fair key}:{pool} | zset: waiting id by order of creation | create, release, republish, claim; dispatch, finish and cancel remove | an entry while its job waits there |
 | cq:fair-keys:{lane}:{tenant}:{pool} | zset: fair key with waiting jobs by its virtual time | as line | an entry while a job waits |
 | cq:tenants:{lane}:{pool} | zset: tenant with waiting jobs by its virtual time | as line | an entry while a job waits |

@@ -23,6 +23,7 @@ NAMES = (
     "messages_lost",
     "poison",
     "web_kill",
+    "previous_version",
     "newer_version",
     "kill_two_tenants",
 )

@@ -120,7 +120,7 @@ def _orphaned_entries(environment: Environment) -> Iterator[str]:
         for state in State:
             if set(redis.zrange(keys.index(state), 0, -1)) != {id_ for id_ in ids if states[id_] == state}:
                 yield f"cq:index:{state} disagrees with the records"
-        yield from _waiting_entries(redis)
+        yield from waiting_entries(redis)
         totals = {name: int(count) for name, count in redis.hgetall(keys.TOTALS).items()}
         if sum(totals.get(state, 0) for state in FINAL_STATES) != len(finals) or totals.get("created") != len(ids):
             yield f"totals disagree with {len(ids)} records, {len(finals)} ended: {totals}"
@@ -128,7 +128,7 @@ def _orphaned_entries(environment: Environment) -> Iterator[str]:
             yield "an accepted job is in no index"
 
 
-def _waiting_entries(redis: Redis) -> Iterator[str]:
+def waiting_entries(redis: Redis) -> Iterator[str]:
     """Lines and counts of calls that are left although every job has ended."""
     left = [str(name) for lane in Lane for name in redis.zrange(f"{keys.NAMESPACE}pools:{lane}", 0, -1)]
     if left:

@@ -9,6 +9,7 @@ from jobs import queue_stats
 from tests.chaos.environment import Environment
 from tests.chaos.fault import Fault, FaultSkipped
 from tests.chaos.jobs_sent import AcceptedJob, make_job_spec
+from tests.chaos.verdict import waiting_entries
 from tests.chaos.web import NO_FIELDS, Web
 from tests.chaos.worker_fleet import Worker
 from tests.support.code_versions import NEW_FIELD, VersionUnavailable, make_newer, unpack_previous
@@ -29,7 +30,7 @@ def deploy_over_previous(environment: Environment) -> None:
     _submit(environment, [old_web], part)  # as in a deploy: workers first
     _wait_for_all(environment, "the new workers answer the jobs of the old web")
     old = _start_workers(environment, previous)
-    environment.wait(lambda: _alive_without_report(environment) == 1, 10, "the old worker counts as alive")
+    environment.wait(lambda: _taking_jobs(environment) == 2, 10, "the old worker is seen to take jobs")
     _submit(environment, [old_web, new_web], part * 2)
     _wait_for_all(environment, "workers of both versions answer the jobs of both webs")
     environment.fleet.kill(new)
@@ -37,6 +38,7 @@ def deploy_over_previous(environment: Environment) -> None:
     _wait_for_all(environment, "the old workers answer the jobs of the new web")
     environment.fleet.kill(old)
     _start_workers(environment, PROJECT_ROOT)
+    environment.wait(lambda: _counts_add_up(environment), 20, "the calls that the old workers did not count are corrected")
 
 
 def newer_web_first(environment: Environment) -> None:
@@ -53,10 +55,15 @@ def newer_web_first(environment: Environment) -> None:
     _wait_for_all(environment, "the newer workers answer the jobs with the field")
 
 
-def _alive_without_report(environment: Environment) -> int:
-    """The workers of the previous version, which send no report, in the stats of this version."""
+def _taking_jobs(environment: Environment) -> int:
+    """The workers that take jobs, in the stats of this version."""
     workers = queue_stats.stats(environment.client.store, environment.client.settings).workers
-    return sum(worker.version is None for worker in workers)
+    return sum(bool(worker.takes_jobs) for worker in workers)
+
+
+def _counts_add_up(environment: Environment) -> bool:
+    with environment.redis.client() as redis:
+        return not list(waiting_entries(redis))
 
 
 def _unpack(environment: Environment, make: Callable[[Path], Path]) -> Path:

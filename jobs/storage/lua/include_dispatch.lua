@@ -17,14 +17,16 @@ local DEFAULT_AHEAD, DEFAULT_BATCH_SHARE = 16, 0.1
 
 -- read_window(now): how jobs are published now. `room`: how many more may be. `message`: the template of a message, ''
 -- when another broker carries the messages, nil while nobody has reported it: then nothing can be published.
+-- Workers of the previous version count no calls and dispatch nothing. While one takes jobs, every job is published at
+-- once, so that none waits in a line when no other worker is left.
 local function read_window(now)
-  local slots, until_ms, ahead, share, message = unpack(redis.call('HMGET', window, 'slots', 'slots_until_ms', 'ahead',
-    'batch_share', 'message'))
+  local slots, until_ms, others, ahead, share, message = unpack(redis.call('HMGET', window, 'slots', 'slots_until_ms',
+    'others', 'ahead', 'batch_share', 'message'))
   local current = {message = message or nil, batch_share = tonumber(share or DEFAULT_BATCH_SHARE)}
   slots = tonumber(until_ms or 0) > now and tonumber(slots) or nil
-  if not slots and redis.call('EXISTS', namespace .. 'takers') == 1 then
+  if slots and tonumber(others or 0) > 0 or not slots and redis.call('EXISTS', namespace .. 'takers') == 1 then
     current.room = MAX_DISPATCHED
-    current.is_previous_version = true -- of all workers: they report no slots here, count no calls and dispatch nothing
+    current.publishes_all = true
     return current
   end
   ahead = tonumber(ahead or -1)
@@ -51,10 +53,9 @@ local function publish_at(id, job, choice, template, now, target)
   end
 end
 
--- choose(target, current, job, now): where a job may start. Workers of the previous version take it at once: nobody would
--- publish it later.
+-- choose(target, current, job, now): where a job may start.
 local function choose(target, current, job, now)
-  return target.choose(current.is_previous_version and {pool = '-'} or target.request_of(job), now)
+  return target.choose(current.publishes_all and {pool = '-'} or target.request_of(job), now)
 end
 
 local function nobody_waits()
@@ -146,7 +147,7 @@ local function dispatch()
   local now = now_ms()
   local current = read_window(now)
   -- These wait for the end of a call, which may have come; or the clock was set back.
-  reopen_pools(current.is_previous_version and '(0' or now + 60000)
+  reopen_pools(current.publishes_all and '(0' or now + 60000)
   if current.message and current.room > 0 then
     start_waiting(current, now)
   end

@@ -26,35 +26,41 @@ for _, name in ipairs(silent) do
   redis.call('HDEL', statuses, name)
 end
 
-if takes_jobs == '1' then
-  redis.call('ZADD', takers, now + lease_ms, worker)
-else
-  redis.call('ZREM', takers, worker)
+local takes = takes_jobs == '1'
+local function note_taker(index)
+  if takes then
+    redis.call('ZADD', index, now + lease_ms, worker)
+  else
+    redis.call('ZREM', index, worker)
+  end
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
+  redis.call('PEXPIRE', index, lease_ms)
 end
-redis.call('ZREMRANGEBYSCORE', takers, '-inf', now)
-redis.call('PEXPIRE', takers, lease_ms)
 
--- The slots of all takers. A worker of the previous version sends its slots in its status only.
-local slots_of = namespace .. 'slots-of'
+-- The takers that dispatch, and their slots: all but those of the previous version.
+local dispatchers, slots_of = namespace .. 'dispatchers', namespace .. 'slots-of'
+note_taker(takers)
+note_taker(dispatchers)
+
 local function sum_slots()
+  local names, total = redis.call('ZRANGE', dispatchers, 0, -1), 0
+  local reported = #names > 0 and redis.call('HMGET', slots_of, unpack(names)) or {}
   redis.call('DEL', slots_of)
-  local total = 0
-  for _, name in ipairs(redis.call('ZRANGE', takers, 0, -1)) do
-    local is_readable, report = pcall(cjson.decode, redis.call('HGET', statuses, name) or '')
-    local own = is_readable and type(report) == 'table' and tonumber(report.slots) or 0
-    redis.call('HSET', slots_of, name, name == worker and slots or own)
-    total = total + (name == worker and slots or own)
+  for i, name in ipairs(names) do
+    local own = tonumber(name == worker and slots or reported[i] or nil) or 0
+    redis.call('HSET', slots_of, name, own)
+    total = total + own
   end
   redis.call('HSET', window, 'slots', total)
 end
 
-local own_slots = takes_jobs == '1' and slots or false
-local has_changed = redis.call('HGET', slots_of, worker) ~= own_slots
-  or redis.call('HLEN', slots_of) ~= redis.call('ZCARD', takers)
+local has_changed = redis.call('HGET', slots_of, worker) ~= (takes and slots)
+  or redis.call('HLEN', slots_of) ~= redis.call('ZCARD', dispatchers)
 if has_changed then
   sum_slots()
 end
 redis.call('PEXPIRE', slots_of, lease_ms)
-redis.call('HSET', window, 'slots_until_ms', string.format('%.0f', now + lease_ms), 'ahead', ahead,
-  'batch_share', batch_share, 'message', message)
+redis.call('HSET', window, 'slots_until_ms', string.format('%.0f', now + lease_ms), 'others',
+  redis.call('ZCARD', takers) - redis.call('ZCARD', dispatchers), 'ahead', ahead, 'batch_share', batch_share,
+  'message', message)
 dispatch()

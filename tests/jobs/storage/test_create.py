@@ -127,3 +127,23 @@ def test_workers_of_the_previous_version_get_every_job_at_once(jobs, redis_clien
     for _ in range(100):
         jobs.create()
     assert redis_client.llen(jobs.message_template.normal_list) == 100
+
+
+def test_beside_a_worker_of_the_previous_version_no_job_waits_for_a_slot(jobs, redis_client):
+    """It may survive the last worker that dispatches: the jobs in lines are published as soon as it takes jobs."""
+    published = jobs.message_template.normal_list
+    jobs.report_worker(slots=1)
+    for _ in range(100):
+        jobs.create()
+    assert redis_client.llen(published) < 10
+
+    redis_client.zadd(keys.TAKERS, {"previous": 10**13})
+    for _ in range(2):
+        jobs.report_worker(slots=1)
+    jobs.create()
+    assert redis_client.llen(published) == 101
+
+    redis_client.delete(keys.TAKERS)
+    jobs.report_worker(slots=1)
+    jobs.create()
+    assert redis_client.llen(published) == 101

@@ -137,8 +137,8 @@ def test_a_damaged_record_can_be_cancelled(jobs, redis_client, garbage):
 def lost_keys(redis_client):
     """Every key of the ready window; those of records and indexes belong to other tests."""
     prefixes = ("cq:line", "cq:fair-keys", "cq:tenants", "cq:pools", "cq:queued", "cq:closed", "cq:clock", "cq:target",
-                "cq:requests", "cq:tokens", "cq:window", "cq:slots-of", "cq:takers", "cq:calls", "cq:routes",
-                "cq:configured", "cq:messages", "cq:outbox", "cq:claimed")  # fmt: skip
+                "cq:requests", "cq:tokens", "cq:window", "cq:slots-of", "cq:takers", "cq:dispatchers", "cq:calls",
+                "cq:routes", "cq:configured", "cq:messages", "cq:outbox", "cq:claimed")  # fmt: skip
     return sorted(key.decode() for key in redis_client.keys("cq:*") if key.decode().startswith(prefixes))
 
 

@@ -179,7 +179,7 @@ class Machine(RuleBasedStateMachine):
         self.time.pass_ms(milliseconds)
         until = float(self.client.hget(keys.window(DEFAULT_QUEUE), "slots_until_ms") or 0)
         if until <= self.time.now_ms:
-            self.client.delete(keys.TAKERS, "cq:slots-of")  # these expire in real time
+            self.client.delete(keys.TAKERS, "cq:dispatchers", "cq:slots-of")  # these expire in real time
 
     @rule()
     def maintain(self):
