@@ -38,7 +38,9 @@ def deploy_over_previous(environment: Environment) -> None:
     _wait_for_all(environment, "the old workers answer the jobs of the new web")
     environment.fleet.kill(old)
     _start_workers(environment, PROJECT_ROOT)
-    environment.wait(lambda: _counts_add_up(environment), 20, "the calls that the old workers did not count are corrected")
+    environment.wait(
+        lambda: _counts_add_up(environment), 20, "the calls that the old workers did not count are corrected"
+    )
 
 
 def newer_web_first(environment: Environment) -> None:

@@ -83,9 +83,7 @@ def test_a_worker_claims_nothing_until_its_writes_can_be_safe(start_worker, clie
     assert {(record.state, record.attempts, record.worker_losses) for record in records} == {(State.COMPLETED, 1, 0)}
 
 
-def test_a_job_that_ends_while_its_write_cannot_be_safe_is_not_lost(
-    start_worker, client, admin, takes_jobs, model_url
-):
+def test_a_job_that_ends_while_its_write_cannot_be_safe_is_not_lost(start_worker, client, admin, takes_jobs, model_url):
     """Its end waits, with its lease. The worker takes no further job meanwhile."""
     name = key()
     admin.config_set("appendonly", "yes")
