@@ -39,7 +39,7 @@ from tasks.provider.formats.route import (
     text_completion_call,
 )
 from tasks.provider.rate_limit_headers import RateLimits, read_rate_limits
-from tasks.provider.support import ProviderSupport, lacks_endpoint, refuses_stream
+from tasks.provider.support import ProviderSupport, lacks_endpoint, refuses_limit_name, refuses_stream
 from tasks.provider.timeouts import Timeouts
 
 Observe: TypeAlias = Callable[[RateLimits], None]
@@ -163,8 +163,21 @@ class Provider:
     async def _send(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Send a call; its response, not yet read, and the parser for it.
 
-        A provider that refuses to stream is asked for the whole answer.
+        A provider that does not know our name for a limit of tokens gets the older one.
         """
+        if not call.has_translated_limit or self._support.wants_older_limit(call.model):
+            return await self._send_in_form(call.with_older_limit() if call.has_translated_limit else call, hooks)
+        try:
+            return await self._send_in_form(call, hooks)
+        except APIStatusError as error:
+            if not refuses_limit_name(error):
+                raise
+        started = await self._send_in_form(call.with_older_limit(), hooks)
+        self._support.found_older_limit(call.model)
+        return started
+
+    async def _send_in_form(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call as a stream. A provider that refuses to stream is asked for the whole answer."""
         if call.is_streamed and self._support.streams(call.model):
             try:
                 return await self._post(call, hooks.observe), call.parser

@@ -16,6 +16,11 @@ RELEARN_SECONDS: Final = 3600.0  # a call to a missing path can be costly: some 
 _MISSING_ENDPOINT_CODES: Final = frozenset({None, "not_found", "unknown_url", "route_not_found", "endpoint_not_found"})
 _NAMED_OBJECT: Final = re.compile(r"(?i)\b(model(?! group)|item|deployment|previous response|file (with|id)|file(:|_))")
 _STREAM_REFUSALS: Final = frozenset({400, 403, 405, 422, 501})
+_LIMIT_REFUSALS: Final = frozenset({400, 422})
+_UNKNOWN_NAME: Final = re.compile(
+    r"(?i)unsupported|unknown|unrecogni[sz]ed|unexpected|extra|not (permitted|supported|allowed|accepted|recogni[sz]ed)"
+)
+_MAX_ERROR_CHARS: Final = 10_000
 _STREAM_UNSUPPORTED: Final = re.compile(r"(?i)\bstream\w*\b.{0,40}\b(unsupported|not (supported|available|allowed))")
 
 
@@ -29,6 +34,7 @@ class ProviderSupport:
         self._found_format: ProviderApi = "auto"
         self._format_expires_at = 0.0
         self._whole_until: dict[str, float] = {}  # by model whose answers cannot be streamed
+        self._older_limit_until: dict[str, float] = {}  # by model that knows only the older name of the limit
 
     @property
     def api_format(self) -> ProviderApi:
@@ -49,9 +55,20 @@ class ProviderSupport:
 
     def found_unstreamed(self, model: str) -> None:
         """The provider has refused to stream the answers of this model."""
+        self._remember(self._whole_until, model)
+
+    def wants_older_limit(self, model: str) -> bool:
+        return self._older_limit_until.get(model, 0.0) > self._clock()
+
+    def found_older_limit(self, model: str) -> None:
+        """The provider takes the limit of tokens only under its older name."""
+        self._remember(self._older_limit_until, model)
+
+    def _remember(self, expiries: dict[str, float], model: str) -> None:
         now = self._clock()
-        self._whole_until = {name: until for name, until in self._whole_until.items() if until > now}
-        self._whole_until[model] = now + RELEARN_SECONDS
+        for name in [name for name, until in expiries.items() if until <= now]:
+            del expiries[name]
+        expiries[model] = now + RELEARN_SECONDS
 
 
 def lacks_endpoint(error: openai.APIStatusError) -> bool:
@@ -72,3 +89,10 @@ def refuses_stream(error: openai.APIStatusError) -> bool:
     vendor_error = VendorError.read(error.body)
     is_named = vendor_error.param is None and _STREAM_UNSUPPORTED.search(vendor_error.message) is not None
     return error.status_code in _STREAM_REFUSALS and (vendor_error.param == "stream" or is_named)
+
+
+def refuses_limit_name(error: openai.APIStatusError) -> bool:
+    """Whether the provider does not know `max_completion_tokens`, as opposed to refusing its value."""
+    text = str(error.body)[:_MAX_ERROR_CHARS]
+    is_unknown = _UNKNOWN_NAME.search(text) is not None
+    return error.status_code in _LIMIT_REFUSALS and "max_completion_tokens" in text and is_unknown

@@ -25,6 +25,8 @@ from tasks.provider.formats.response import ResponseParser
 from tasks.provider.formats.text_completion import TextCompletionParser
 
 _REJECTED_CODE: Final = "provider_rejected_request"
+_LIMIT: Final = "max_completion_tokens"
+_OLDER_LIMIT: Final = "max_tokens"
 _STORING_HOSTS: Final = ("openai.com", "openai.azure.com")
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 _REASONING_MODEL: Final = re.compile(r"(.*/)?(o[0-9]|gpt-5|gpt-oss|codex)(?!.*-chat)")
@@ -39,10 +41,20 @@ class ProviderCall:
     body: JsonObject = field(repr=False)
     parser: StreamParser
     is_streamed: bool = True  # False: the whole answer is requested at once
+    is_translated: bool = False  # the caller's request was not a chat completion
 
     @property
     def model(self) -> str:
         return str(self.body["model"])
+
+    @property
+    def has_translated_limit(self) -> bool:
+        """Whether the name of the limit of tokens is ours. Not every server of chat completions knows OpenAI's."""
+        return self.is_translated and _LIMIT in self.body
+
+    def with_older_limit(self) -> "ProviderCall":
+        """The same call with the name that the limit of tokens had at first."""
+        return replace(self, body={_OLDER_LIMIT if name == _LIMIT else name: self.body[name] for name in self.body})
 
     def unstreamed(self) -> "ProviderCall":
         """The same call for the whole answer at once."""
@@ -64,7 +76,8 @@ def completion_call(request: Conversation, settings: Settings, *, may_store: boo
     options = {**(body.get("stream_options") or {}), "include_usage": True}
     own_fields = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
     body = {name: value for name, value in body.items() if name != "store"} | ({"store": False} if may_store else {})
-    return ProviderCall("/chat/completions", body | own_fields, parser)
+    is_translated = not isinstance(request, CompletionTask)
+    return ProviderCall("/chat/completions", body | own_fields, parser, is_translated=is_translated)
 
 
 def text_completion_call(request: TextCompletionTask, settings: Settings) -> ProviderCall:

@@ -7,6 +7,8 @@ from contextlib import aclosing
 import pytest
 from aiohttp import web
 
+from jobs.errors import ProviderRejected
+from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
@@ -41,8 +43,11 @@ def test_a_found_format_is_forgotten_in_time():
     assert not ProviderSupport("auto", streams=False).streams("m")
 
 
-def ask(requests, *, refuses=True, **settings):
-    """The texts of the answers, and the bodies that a provider has received which answers only whole and slowly."""
+def ask(requests, *, refuses=True, refuse=None, delay=TIMEOUTS.first_token * 2, **settings):
+    """The texts of the answers, and the bodies that a provider has received which answers only whole and slowly.
+
+    ``refuse`` returns the error for a body that the provider refuses, with the status 422.
+    """
 
     async def run():
         bodies = []
@@ -50,9 +55,11 @@ def ask(requests, *, refuses=True, **settings):
         async def answer(request):
             body = await request.json()
             bodies.append(body)
+            if refuse is not None and (error := refuse(body)):
+                return web.json_response(error, status=422)
             if body.get("stream") and refuses:
                 return web.Response(status=400, text=json.dumps(REFUSAL), content_type="application/json")
-            await asyncio.sleep(TIMEOUTS.first_token * 2)
+            await asyncio.sleep(delay)
             return web.json_response(ANSWERS[request.path])
 
         app = web.Application()
@@ -93,3 +100,60 @@ def test_the_setting_requests_whole_answers(request_):
 
     assert (texts, len(bodies)) == (["hello"], 1)
     assert "stream" not in bodies[0]
+
+
+LIMITED = [
+    ChatTask(kind="chat", message="hi", max_output_tokens=5),
+    ResponseTask(kind="response", body={"input": "hi", "max_output_tokens": 5}),
+]
+UNKNOWN_LIMIT = [
+    {"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"], "msg": "Extra inputs"}]},
+    {"error": {"message": "Unrecognized request argument supplied: max_completion_tokens", "param": None}},
+    {"error": {"message": "x", "param": "max_completion_tokens", "code": "unsupported_parameter"}},
+]
+
+
+@pytest.mark.parametrize("request_", LIMITED, ids=lambda task: task.kind)
+@pytest.mark.parametrize("error", UNKNOWN_LIMIT, ids=str)
+def test_a_limit_is_sent_under_its_older_name_where_the_newer_is_unknown(request_, error):
+    """The caller has chosen neither name, so the provider's refusal must not reach the caller."""
+    texts, bodies = ask(
+        [request_, request_],
+        refuses=False,
+        refuse=lambda body: error if "max_completion_tokens" in body else None,
+        delay=0,
+        provider_api="chat",
+    )
+
+    limits = [{name: value for name, value in body.items() if name.startswith("max_")} for body in bodies]
+    assert texts == ["hello", "hello"]
+    assert limits == [{"max_completion_tokens": 5}, {"max_tokens": 5}, {"max_tokens": 5}]
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (LIMITED[0], {"error": {"message": "too large", "param": "max_completion_tokens", "code": "invalid_value"}}),
+        (CompletionTask(kind="completion", body={"messages": [], "max_completion_tokens": 5}), UNKNOWN_LIMIT[0]),
+    ],
+    ids=["value", "own name"],
+)
+def test_another_refusal_of_a_limit_reaches_the_caller(request_, error):
+    """A value that is too large, or a name that the caller has chosen."""
+    bodies = []
+
+    def refuse(body):
+        bodies.append(body)
+        return error
+
+    with pytest.raises(ProviderRejected):
+        ask([request_], refuse=refuse, provider_api="chat")
+    assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("request_", [ChatTask(kind="chat", message="hi"), REQUESTS[1]], ids=lambda task: task.kind)
+def test_no_limit_is_sent_that_the_caller_did_not_ask_for(request_):
+    """A default of ours would cut answers."""
+    _, bodies = ask([request_], refuses=False, delay=0, provider_api="chat")
+
+    assert not [name for body in bodies for name in body if name.startswith("max_")]
