@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
 from jobs.base import FrozenModel
 from jobs.errors import MalformedJson
@@ -74,8 +74,14 @@ class CompletionBody(RequestBody):
     )
 
 
+_Tokens = Annotated[list[int], Field(fail_fast=True)]
+Prompt = (
+    str | Annotated[list[str], Field(fail_fast=True)] | _Tokens | Annotated[list[_Tokens], Field(fail_fast=True)] | None
+)
+
+
 def _check_prompt(value: Any) -> Any:
-    """One error in place of one for each alternative. Raises ValueError."""
+    """Stops at the first wrong item: a union would report each item of each alternative. Raises ValueError."""
     if value is None or isinstance(value, str):
         return value
     if value == []:
@@ -93,7 +99,7 @@ def _check_prompt(value: Any) -> Any:
 class TextCompletionBody(RequestBody):
     """A text completion request. All fields that are not listed are forwarded to the provider unchanged."""
 
-    prompt: Annotated[str | list[str] | list[int] | list[list[int]] | None, BeforeValidator(_check_prompt)] = Field(
+    prompt: Annotated[Any, PlainValidator(_check_prompt, json_schema_input_type=Prompt)] = Field(
         default=None,
         description="A text, a list of texts, a text as token ids, or a list of those. Each is one prompt.",
         repr=False,
