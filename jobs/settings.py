@@ -122,7 +122,9 @@ class Settings(BaseSettings):
         description="Maximum length of an answer, in characters; a longer one is cut and ends as `incomplete`.",
     )
     max_body_bytes: Count = Field(
-        default=2 * 1024 * 1024, description="Maximum size of a request body; a larger one gets 413."
+        default=4 * 1024 * 1024,
+        description="Maximum size of a request body; a larger one gets 413. Images in base64 need a third more than "
+        "their files.",
     )
     max_bodies_bytes: Count = Field(
         default=128 * 1024 * 1024,

@@ -32,7 +32,7 @@ from openai_format.types import JsonObject
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
-# Well above what chatqueue itself accepts (2 MiB a request): a conversation accumulates many requests.
+# Well above what chatqueue itself accepts (4 MiB a request): a conversation accumulates many requests.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
