@@ -61,9 +61,10 @@ def directive_error(directive: Directive) -> web.Response:
 
 
 def late_error(directive: Directive) -> JsonObject:
-    """The error that comes in an answer with status 200."""
+    """The error that comes in an answer with status 200. A requested code stands alone, without a type."""
     message = "The prompt requested an error in the answer of the offline model."
-    return error_body(_LATE_ERROR_STATUS, message, code=directive.code or "server_error")
+    body = error_body(_LATE_ERROR_STATUS, message, code=directive.code or "server_error")
+    return {"error": body["error"] | {"type": None}} if directive.code else body
 
 
 def completion(model: str, answer: Answer) -> JsonObject:
