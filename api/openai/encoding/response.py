@@ -131,11 +131,15 @@ def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
 
 
 def _error(error: JobError) -> JsonObject:
-    """The provider's error; else ours with OpenAI's equivalent code, or `server_error`, and our code in the message."""
+    """The provider's error; else ours with OpenAI's equivalent code, or `server_error`, and our code in the message.
+
+    LiteLLM and vLLM send the HTTP status as the code, which is none of a response's codes.
+    """
+    own_code = _ERROR_CODES.get(error.code, "server_error")
     if error.provider and error.provider.message:
-        code = error.provider.code or _ERROR_CODES.get(error.code, "server_error")
-        return {"code": code, "message": error.provider.message}
-    return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
+        code = error.provider.code
+        return {"code": own_code if code is None or code.isdigit() else code, "message": error.provider.message}
+    return {"code": own_code, "message": f"{error.message} ({error.code})"}
 
 
 def _incomplete_details(snapshot: JobSnapshot) -> JsonObject | None:
