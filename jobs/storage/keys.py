@@ -29,7 +29,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:configured | set: targets and providers with configured limits | configure_targets | kept |
 | cq:calls | hash: number of calls that running jobs make besides their own, by target and time of the start | begin_call; end_call, audit_queue remove | an entry until the call has ended; an hour after its worker died |
 | cq:targets | set: targets that have been called | claim, begin_call; audit_queue removes | an entry as long as its target |
-| cq:target:{target} | hash: limits, pace, breaker and calls of a target or of a provider | claim, finish, release, note_fault, observe_limits, configure_targets, audit_queue | a day after its last call; configured limits are written again |
+| cq:target:{target} | hash: limits, pace, breaker and calls of a target or of a provider | claim, finish, release, note_fault, note_output, observe_limits, configure_targets, audit_queue | a day after its last call; configured limits are written again |
 | cq:requests:{target}, cq:tokens:{target} | hash: requests and tokens of the last 61 seconds, by second | claim, finish, note_fault, observe_limits | two minutes after the last call |
 | cq:outbox | list: ids that are to be published over another broker than this server | dispatch; take_outbox removes | until a process publishes them |
 | cq:claimed:{queue}, cq:claimed:{queue}:high | string: order of the latest message that led to a claim | claim | permanent: one number each |

@@ -21,8 +21,9 @@
 --   put_back_ms        least wait of a job that this worker cannot run, with jitter
 --   abilities...       the needs that this worker meets
 -- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request,
---           target, waits, is_too_large}: the target is '' for a job that calls no provider; is_too_large: 1 if the
---          target's limit of tokens a minute is below what the job needs
+--           target, waits, is_too_large, is_probe}: the target is '' for a job that calls no provider; is_too_large: 1
+--          if the target's limit of tokens a minute is below what the job needs; is_probe: 1 if the call shows whether
+--          the provider is back
 --          {gone}: there is no such job
 --          {final}: the job has ended
 --          {busy}: another attempt runs
@@ -43,11 +44,12 @@ if not record.state then
 end
 
 local now = now_ms()
-local function claimed_answer(token, attempt, log_start, target, is_too_large)
+local function claimed_answer(token, attempt, log_start, target, is_too_large, is_probe)
   local body = redis.pcall('GET', request)
   local is_wrong_type = type(body) == 'table' -- unreadable, like an empty text
   return {'claimed', token, attempt, log_start, record.failures or 0, record.worker_losses or 0, record.max_attempts,
-    record.deadline_ms - now, is_wrong_type and '' or body, target or '', record.waits or 0, is_too_large and 1 or 0}
+    record.deadline_ms - now, is_wrong_type and '' or body, target or '', record.waits or 0, is_too_large and 1 or 0,
+    is_probe and 1 or 0}
 end
 
 if record.state == 'in_progress' then
@@ -129,7 +131,7 @@ if math.min(end_by, start_by) <= now then
 end
 
 take_message()
-local target, tokens, most_tokens, is_too_large = unlimited_target(record.pool), nil, nil, false
+local target, tokens, most_tokens, is_too_large, is_probe = unlimited_target(record.pool), nil, nil, false, false
 if target then
   if target ~= '' then
     count_start(target, now)
@@ -147,7 +149,7 @@ else
   end
   governor.take(choice, now)
   target, tokens, most_tokens = choice.target.name, choice.tokens, choice.most_tokens
-  is_too_large = governor.is_larger_than_limit(choice)
+  is_too_large, is_probe = governor.is_larger_than_limit(choice), governor.is_probe(choice)
 end
 
 -- At least the server's time: Redis may lose a claim in a crash of its host, and the next must not reuse its token.
@@ -183,4 +185,4 @@ redis.call('ZREM', waiting, id)
 if not record.started_at_ms and record.start_by_ms then
   redis.call('ZADD', deadlines, end_by, id)
 end
-return claimed_answer(token, attempt, log_start, target, is_too_large)
+return claimed_answer(token, attempt, log_start, target, is_too_large, is_probe)

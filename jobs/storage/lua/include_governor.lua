@@ -36,10 +36,11 @@ local function cancel_reservation(target_name, tokens)
   end)
 end
 
--- note_answer(name, record, succeeded, started): the provider has answered. A breaker that was open closes. After a
+-- note_answer(name, succeeded, started): the provider has answered. A breaker that was open closes. After a
 -- call that shows nothing, such as a cancelled one, the next call tries the target. A call that started before the first
 -- failure shows nothing of the time since.
-local function note_answer(name, target, succeeded, started)
+local function note_answer(name, succeeded, started)
+  local target = read_record(target_key(name), 'failures', 'window_start_ms', 'breaker_ms', 'breaker_since_ms')
   local since = tonumber(target.breaker_since_ms or target.window_start_ms or nil) or 0
   if succeeded and started < since then
     return
@@ -67,9 +68,9 @@ local function token_count(name)
   return redis.call('HGET', counts, name) or redis.call('HGET', counts, provider_of(name))
 end
 
-local function learn_used_share(name, known_share, used, most)
-  local share = tonumber(known_share or nil) or 1
+local function learn_used_share(name, used, most)
   if is_number(most) and tonumber(most) > 0 then
+    local share = tonumber(redis.call('HGET', target_key(name), 'used_share') or nil) or 1
     redis.call('HSET', target_key(name), 'used_share', share * 0.95 + math.min(used / most, 1) * 0.05)
   end
 end
@@ -81,16 +82,14 @@ local function end_call(call, used, succeeded, now)
   local started, tokens = tonumber(call.started_at_ms or nil) or 0, call.tokens
   each_part(call.target, function(name)
     decrease(name, 'running', 1)
-    local target = read_record(target_key(name), 'failures', 'window_start_ms', 'breaker_ms',
-      'breaker_since_ms', 'used_share')
     local second, estimate = math.floor(started / 1000), is_number(tokens) and tonumber(tokens) or 0
     local age = math.floor(now / 1000) - second
     if used and estimate > 0 and age >= 0 and age <= 61 and token_count(name) == 'used' then
       ring_add(namespace .. 'tokens:' .. name, second, used - estimate)
-      learn_used_share(name, target.used_share, used, call.most_tokens)
+      learn_used_share(name, used, call.most_tokens)
       reopen_pools('(0') -- these tokens may be what others wait for
     end
-    note_answer(name, target, succeeded, started)
+    note_answer(name, succeeded, started)
   end)
 end
 
@@ -325,6 +324,16 @@ local function targets()
     return false
   end
 
+  -- is_probe(choice): whether a call there shows if the provider is back.
+  local function is_probe(choice)
+    for _, part in ipairs(parts_of(choice)) do
+      if part.breaker_ms then
+        return true
+      end
+    end
+    return false
+  end
+
   -- reserve(choice): for a published job whose call has not started; the claim takes it.
   local function reserve(choice)
     for _, part in ipairs(parts_of(choice)) do
@@ -356,6 +365,6 @@ local function targets()
   end
 
   return {read = read_target, request_of = read_request, as_request = as_request, names = targets_of,
-    choose = choose_target, is_limited = is_limited, is_larger_than_limit = is_larger_than_limit, reserve = reserve,
-    take = take}
+    choose = choose_target, is_limited = is_limited, is_larger_than_limit = is_larger_than_limit, is_probe = is_probe,
+    reserve = reserve, take = take}
 end

@@ -24,6 +24,7 @@ from jobs.storage.transitions.governor import (
     configure_targets,
     end_call,
     note_fault,
+    note_output,
     observe_limits,
 )
 from jobs.storage.transitions.lines import audit_queue, dispatch, set_tenant_weight, take_outbox
@@ -75,6 +76,7 @@ __all__ = [
     "ghosts",
     "mark_answered",
     "note_fault",
+    "note_output",
     "note_primary",
     "observe_limits",
     "put_back",

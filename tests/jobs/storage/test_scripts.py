@@ -57,6 +57,7 @@ def built_commands(jobs):
         transitions.dispatch("q"),
         transitions.audit_queue("q", [JOB_ID]),
         transitions.note_fault("main/m", "quota", None, job_id=JOB_ID),
+        transitions.note_output("main/m", JOB_ID, "q"),
         transitions.observe_limits(
             "main/m", requests_limit=1, requests_remaining=1, tokens_limit=1, tokens_remaining=1
         ),
