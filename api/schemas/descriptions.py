@@ -153,6 +153,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "pools": "The jobs that wait by pool and lane, and for what; without those that a worker takes next.",
         "waiting_for_retry": "Number of queued jobs that wait for the time of their next attempt.",
         "oldest_queued_seconds": "Time the oldest queued job has waited; null if none waits.",
+        "queued_bytes": "Size of the requests of all jobs that have not ended, in bytes.",
+        "max_queued_bytes": "The size above which submits get 429.",
         "totals": "Number of jobs by outcome since the start, including jobs that are no longer stored.",
         "rates_per_minute": "Current rates.",
     },
