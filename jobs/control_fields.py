@@ -20,10 +20,12 @@ _PATTERN: Final = re.compile(
     "(litellm|uselitellm|userapikey|mock|aws|azure|vertex|bedrock|sagemaker|gcs|s3|oci|watsonx).*"
     "|(langfuse|langsmith|humanloop|arize|phoenix|posthog|braintrust|lunary|wandb|weave|slack|ddsite|ddagent).*"
     "|.*(fallback|costper).*"
-    "|.*(apikey|apibase|host|url|uri|endpoint|headers?|passwords?|secrets?|secretkey|accesskey|credentials?)"
+    "|.*(apibase|host|(?<!image|audio|video)url|uri|endpoint|headers?)"
+    "|.*(apikey|passwords?|secrets?|secretkey|accesskey|credentials?)"
     "|.*(access|ad|auth|bearer|identity|oauth|refresh|session)token"
 )
 _PUNCTUATION: Final = re.compile("[^a-z0-9]")
+_MAX_NAME_CHARS: Final = 100  # no gateway has a longer name, and a name may be as long as the body
 _SHOWN_NAME: Final = re.compile("[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -36,5 +38,7 @@ def refuse_control_fields(names: Iterable[str]) -> None:
 
 
 def _is_control_field(name: str) -> bool:
+    if len(name) > _MAX_NAME_CHARS:
+        return False
     plain_name = _PUNCTUATION.sub("", name.casefold())
     return plain_name in _NAMES or _PATTERN.fullmatch(plain_name) is not None
