@@ -8,7 +8,7 @@
 --   totals
 --   deadlines
 --   full
---   bytes
+--   bytes            the size of the requests of all jobs that have not ended
 --   dedup?           the key that identifies equal requests, see dedup_mode
 -- ARGV
 --   id
