@@ -33,6 +33,7 @@
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
     ├── ServerBusy                   503 server_busy            too many large bodies or connections at once
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
+    ├── DocumentsFull                507 storage_full           all documents together have too many bytes
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
     └── AttemptError                 no HTTP status: it ends an attempt, not a request; see ProviderFault
@@ -184,6 +185,11 @@ class ServerBusy(ChatqueueError):
 class StoreUnavailable(ChatqueueError):
     code = "store_unavailable"
     http_status = 503
+
+
+class DocumentsFull(ChatqueueError):
+    code = "storage_full"
+    http_status = 507
 
 
 class InternalError(ChatqueueError):

@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     )
     body_seconds: Seconds = Field(default=30, description="Maximum time to receive a JSON body; a slower one gets 408.")
     max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; further submits get 429.")
+    max_queued_bytes: Count = Field(
+        default=1024 * 1024 * 1024,
+        description="Maximum size of the requests of all jobs that have not ended; further submits get 429. "
+        "A larger request is never accepted.",
+    )
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
         default=85, description="Percentage of Redis' maxmemory above which submits get 429."
     )
@@ -242,6 +247,9 @@ class Settings(BaseSettings):
     )
     document_max_bytes: Count = Field(
         default=50 * 1024 * 1024, description="Maximum size of a document; a larger one gets 413."
+    )
+    documents_max_bytes: Count = Field(
+        default=10 * 1024 * 1024 * 1024, description="Maximum size of all documents together; further uploads get 507."
     )
     document_upload_seconds: Seconds = Field(
         default=600, description="Maximum duration of an upload; a longer one gets 400."

@@ -6,18 +6,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from jobs.base import FrozenModel
+from jobs.control_fields import refuse_control_fields
 from jobs.errors import MalformedJson
 from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
 from jobs.model_name import ModelName
 from jobs.requests import Metadata, StreamOptions, Text
 
-_CONTROL_FIELDS: Final = frozenset(  # where a proxy sends a call, and with whose rights: never the caller's choice
-    {
-        *("api_base", "api_key", "api_type", "api_version", "base_url", "organization", "custom_llm_provider"),
-        *("model_list", "fallbacks", "context_window_fallbacks", "extra_headers", "extra_query", "headers"),
-        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_credentials", "azure_ad_token"),
-    }
-)
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
@@ -34,10 +28,7 @@ class RequestBody(FrozenModel):
 
     @model_validator(mode="after")
     def _refuse_control_fields(self) -> Self:
-        """A proxy such as LiteLLM between us and the provider would obey them, with our key."""
-        refused = sorted(_CONTROL_FIELDS & (self.model_extra or {}).keys())
-        if refused:
-            raise ValueError(f"{refused[0]} is not allowed: the server chooses the provider and the key")
+        refuse_control_fields(self.model_extra or ())
         return self
 
     @property

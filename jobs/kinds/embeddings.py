@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo
 
+from jobs.control_fields import refuse_control_fields
 from jobs.kinds.base import Answer, JobKind, JobRequest
 from jobs.model_name import ModelName
 from jobs.requests import IntegralFloat, JobOptions, Text
@@ -29,6 +30,13 @@ EmbeddingsInput = Annotated[
 ]
 
 
+def _check_extra_body(extra_body: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """Only at the API, which validates with a context: a stored request stays readable."""
+    if info.context is not None:
+        refuse_control_fields(extra_body)
+    return extra_body
+
+
 class EmbeddingsRequest(JobOptions):
     """Texts to turn into vectors, in one call."""
 
@@ -44,7 +52,7 @@ class EmbeddingsRequest(JobOptions):
     encoding_format: Literal["float", "base64"] = Field(
         default="float", description="Vectors as numbers, or as base64 of little-endian float32."
     )
-    extra_body: dict[str, Any] = Field(
+    extra_body: Annotated[dict[str, Any], AfterValidator(_check_extra_body)] = Field(
         default={}, description="Further fields, forwarded to the provider unchanged.", repr=False
     )
 

@@ -71,7 +71,8 @@ class Provider:
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # Timeouts bounds the rest
             http_client=DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+                follow_redirects=False,  # the request and the key are for the configured address alone
             ),
         )
 

@@ -15,6 +15,7 @@
 --   in_progress_index
 --   waiting
 --   deadlines
+--   bytes              the size of the requests of all jobs that have not ended
 -- ARGV
 --   id
 --   result_ttl         s; the record's own `result_ttl` wins
@@ -42,7 +43,7 @@ end
 local function finalize(state, meta, events)
   local now = now_ms()
   local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens',
-    'started_at_ms')
+    'started_at_ms', 'request_bytes')
   local keep_result = ttl_or(record.result_ttl, result_ttl)
   local keep_events = ttl_or(record.events_ttl, events_ttl)
 
@@ -66,6 +67,9 @@ local function finalize(state, meta, events)
     redis.call('EXPIRE', key, keep_result)
   end
   redis.call('SET', result, meta, 'EX', keep_result)
+  if is_number(record.request_bytes) then -- the version before did not count the bytes of its jobs
+    redis.pcall('HINCRBY', bytes, 'requests', -record.request_bytes) -- what is damaged is counted again by the audit
+  end
   count(totals, minute, state)
   redis.call('PUBLISH', result, meta)
   dispatch()

@@ -60,6 +60,7 @@ def finalize_keys(job_id: str, queue: str, state: State) -> dict[str, str]:
         "in_progress_index": keys.index(State.IN_PROGRESS),
         "waiting": keys.WAITING,
         "deadlines": keys.DEADLINES,
+        "bytes": keys.BYTES,
     }
 
 

@@ -139,6 +139,41 @@ def test_a_slash_at_the_end_of_a_path_is_ignored(api_client, path):
     assert answered.status_code != 308
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses", {"input": "a"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}]}),
+        ("/v1/embeddings", {"input": "a"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["api_base", "api_key", "model_list", "extra_headers", "litellm_metadata", "extra_body"]
+)
+def test_fields_that_control_a_gateway_are_rejected(api_client, path, body, name):
+    """A gateway between this server and the provider would obey them, with this server's key."""
+    refused = api_client.post(path, json=body | {name: {"api_base": "http://canary-9f.example"}})
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "invalid_request")
+    assert f"{name} is not allowed" in refused.json["error"]["message"]
+    assert "canary-9f" not in refused.text
+
+
+@pytest.mark.parametrize("name", ["api_base", "apiKey", "metadata", "litellm_params"])
+def test_the_native_api_rejects_them_too(api_client, name):
+    """Its only field that is forwarded is extra_body; of the body itself, every unknown field is rejected."""
+    task = {"kind": "embeddings", "input": ["a"]}
+    inside = api_client.post("/api/v1/tasks", json=task | {"extra_body": {name: {}}})
+    outside = [
+        api_client.post("/api/v1/tasks", json=task | {"api_base": "x"}),
+        api_client.post("/api/v1/chat/async", json={"message": "a", "api_base": "x"}),
+    ]
+
+    assert (inside.status_code, inside.json["error"]["param"]) == (422, "extra_body")
+    assert f"{name} is not allowed" in inside.json["error"]["message"]
+    assert [(answer.status_code, answer.json["error"]["param"]) for answer in outside] == [(422, "api_base")] * 2
+
+
 def test_a_model_may_have_a_space_in_its_name(api_client):
     """Some providers use such names; a space at the beginning is still invalid."""
     assert post(api_client, input="hi", model="my model").json["model"] == "my model"
