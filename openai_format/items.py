@@ -84,6 +84,18 @@ def function_call_item(
     }
 
 
+def custom_call_item(item_id: str, call_id: str, name: str, text: str, status: ItemStatus) -> JsonObject:
+    """A call of a custom tool. The text is its whole input."""
+    return {
+        "id": item_id,
+        "type": "custom_tool_call",
+        "status": status,
+        "call_id": call_id,
+        "name": name,
+        "input": text,
+    }
+
+
 def input_message(role: str, content: Any) -> JsonObject:
     return {"type": "message", "role": role, "content": content}
 

@@ -18,7 +18,6 @@ CLIENT_RUN_TYPES: Final = frozenset(
     | {"mcp_approval_request"}
 )  # items that make the client act
 _TEXTS: Final = {"output_text": "text", "refusal": "refusal"}  # kinds of a message's part, and the name of its text
-_CALL_TEXTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
 @dataclass
@@ -159,7 +158,7 @@ class SentResponse:
 
     def _rest_of_call(self, sent: _SentItem, index: int, item: JsonObject) -> list[EventObject]:
         """A call whose arguments were streamed. A call under another id is another call."""
-        name = _CALL_TEXTS.get(item["type"], "")
+        name = response_events.CALL_TEXTS.get(item["type"], "")
         text = "".join("".join(pieces) for pieces in sent.texts.values())
         whole = item.get(name) or ""
         is_same = all(sent.item.get(field) == item.get(field) for field in ("call_id", "name"))
@@ -170,11 +169,9 @@ class SentResponse:
                 raise OutputDiffers
             return []
         item = item | {"id": sent.item.get("id", item.get("id"))}
-        if item["type"] != "function_call":
+        if not name:
             return [response_events.item_done(index, item)]
-        rest = whole[len(text) :]
-        delta = [response_events.arguments_delta(item["id"], index, rest)] if rest else []
-        return [*delta, *response_events.close_call(item, index)]
+        return response_events.rest_of_call(item | {name: whole}, index, text)
 
 
 def _by_number(key: tuple[str, int]) -> int:

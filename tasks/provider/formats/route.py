@@ -11,9 +11,9 @@ from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
-from openai_format.chat_request import chat_request
+from openai_format.chat_request import chat_request, function_names
+from openai_format.errors import NotInChatFormat
 from openai_format.items import input_items
-from openai_format.messages import NotInChatFormat
 from openai_format.text import MALFORMED
 from openai_format.types import JsonObject
 from tasks.provider.formats.chat import ChatParser, chat_body
@@ -71,7 +71,7 @@ def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonOb
         case CompletionTask():
             return request.body, CompletionParser(max_chars, _choices(request.body))
         case ResponseTask():
-            return _converted_body(request), ChatToResponseParser(max_chars)
+            return _converted(request, max_chars)
     raise InternalError(f"no provider call answers a job of kind {request.kind}")
 
 
@@ -81,13 +81,15 @@ def _choices(body: JsonObject) -> int:
     return number if isinstance(number, int) else 1
 
 
-def _converted_body(request: ResponseTask) -> JsonObject:
+def _converted(request: ResponseTask, max_chars: int) -> tuple[JsonObject, StreamParser]:
     try:
-        return chat_request(request.body, request.previous_items)
+        body = chat_request(request.body, request.previous_items)
+        names = function_names(request.body, request.previous_items)
     except NotInChatFormat as error:
         raise _unsupported(error.part) from None
     except MALFORMED:
         raise ProviderRejected("the input or the tools are malformed", code=_REJECTED_CODE) from None
+    return body, ChatToResponseParser(max_chars, names)
 
 
 def _unsupported(part: str) -> ProviderRejected:
