@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from openai_format.compaction import with_summaries
 from openai_format.errors import NotInChatFormat
 from openai_format.items import input_items
 from openai_format.messages import to_messages
@@ -53,7 +54,7 @@ def needs_responses(body: JsonObject, previous_items: tuple[Item, ...]) -> bool:
 
 
 def _all_items(body: JsonObject, previous_items: tuple[Item, ...]) -> list[Item]:
-    return [*previous_items, *input_items(body.get("input"))]
+    return with_summaries([*previous_items, *input_items(body.get("input"))])
 
 
 def _reject_unsupported(body: JsonObject) -> None:

@@ -90,6 +90,21 @@ class ResponseBody(RequestBody):
     )
 
 
+class CompactionBody(RequestBody):
+    """A conversation to compact. All fields that are not listed are forwarded to the provider unchanged."""
+
+    model: ModelName = Field(description="Name of the model that writes the summary.")
+    stream: Literal[False] | None = Field(default=None, description="A compaction cannot be streamed.")
+    input: ResponseInput | None = Field(
+        default=None,
+        description="A text, or items as OpenAI defines them. Required unless there is a previous response.",
+        repr=False,
+    )
+    previous_response_id: str | None = Field(
+        default=None, description="Id of the response whose conversation is compacted, before the `input`."
+    )
+
+
 def _to_list(value: Any) -> Any:
     """Wraps a single text, or a single list of tokens, in a list."""
     values = [value] if isinstance(value, str) or _is_tokens(value) else value

@@ -12,10 +12,11 @@ from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseE
 from api.openai.errors import BadParameter
 from api.openai.held_stream import stream_events
 from api.openai.item_references import remember_items, resolve_references
-from api.openai.previous_items import PREVIOUS, history_loader
+from api.openai.previous_items import PREVIOUS
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
+from api.openai.response_submission import submit_response
 from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of, without_request
-from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
+from api.openai.submission import Submission, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
 from api.streaming.responses import ResponseEncoder
@@ -24,9 +25,7 @@ from jobs.errors import RequestUnreadable
 from jobs.events import read_events
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
-from jobs.place import model_of
 from jobs.storage import transitions
-from openai_format.chat_request import needs_responses
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
 
@@ -56,9 +55,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     connection then cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
     """
     task = _task(body)
-    if task.previous_response_id is None:
-        task = _with_api_need(task)
-    submission = submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
+    submission = submit_response(task, headers)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return _stream(submission, ResponseEncoder(snapshot))
@@ -208,22 +205,6 @@ def _task(body: ResponseBody) -> ResponseTask:
         previous_response_id=previous,
         **body.own_stream_options,
     )
-
-
-def _history_loader(task: ResponseTask) -> Callable[[], ResponseTask] | None:
-    """As ``history_loader``; it also marks a conversation that needs /responses."""
-    load = history_loader(task)
-    return None if load is None else lambda: _with_api_need(load())
-
-
-def _with_api_need(task: ResponseTask) -> ResponseTask:
-    """The task, marked if it needs /responses. Raises ModelNotFound."""
-    settings = services().settings
-    registry = settings.providers
-    if not registry.has_chat_only_target(registry.pool_of(model_of(task, settings) or "")):
-        return task
-    is_needed = needs_responses(task.body, task.previous_items)
-    return task.model_copy(update={"responses_only": True}) if is_needed else task
 
 
 def _load_response(response_id: str) -> dict[str, Any]:

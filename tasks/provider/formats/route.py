@@ -12,6 +12,7 @@ from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
 from openai_format.chat_request import chat_request, function_names
+from openai_format.compaction import with_summaries
 from openai_format.errors import NotInChatFormat
 from openai_format.items import input_items
 from openai_format.text import MALFORMED
@@ -115,8 +116,9 @@ def _reasoning_field(request: ResponseTask, model: str) -> JsonObject:
 
 def response_call(request: ResponseTask, settings: Settings) -> ProviderCall:
     """The request unchanged, with the previous items before its input. The provider is asked to store nothing."""
-    new_input = request.body.get("input")
-    full_input = [*request.previous_items, *input_items(new_input)] if request.previous_items else new_input
+    full_input = request.body.get("input")
+    if request.previous_items or isinstance(full_input, list):
+        full_input = with_summaries([*request.previous_items, *input_items(full_input)])
     model = request.model or settings.chat_model
     own_fields = {"model": model, "stream": True, "store": False} | _reasoning_field(request, model)
     body = request.body | ({} if full_input is None else {"input": full_input}) | own_fields
