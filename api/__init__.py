@@ -18,7 +18,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or get_settings()
     app = Flask("api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config.from_mapping(docs.OPENAPI)
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)

@@ -15,7 +15,14 @@ from api.openai.item_references import remember_items, resolve_references
 from api.openai.previous_items import PREVIOUS
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
 from api.openai.response_submission import submit_response
-from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of, without_request
+from api.openai.snapshot import (
+    JobSnapshot,
+    find_record,
+    find_snapshot,
+    find_snapshot_to_show,
+    snapshot_of,
+    without_request,
+)
 from api.openai.submission import Submission, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
@@ -82,10 +89,11 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
 
     Closing the connection does not cancel the response.
     """
-    snapshot = find_snapshot(services().store, response_id)
+    store = services().store
     if query.stream:
+        snapshot = find_snapshot(store, response_id)
         return _stream(Submission(snapshot.record), ResponseEncoder(snapshot, query.starting_after))
-    response = _response_with_partial_output(snapshot)
+    response = _response_with_partial_output(find_snapshot_to_show(store, response_id))
     remember_items(services(), response)
     return response
 
