@@ -50,17 +50,18 @@ class ProviderCall:
 
 def may_store_completions(base_url: str) -> bool:
     """Whether the provider may store chat completions unless told otherwise. Some others reject ``store``."""
-    return str(urlsplit(base_url).hostname).endswith(_STORING_HOSTS)
+    host = str(urlsplit(base_url).hostname)
+    return any(host == name or host.endswith(f".{name}") for name in _STORING_HOSTS)
 
 
 def completion_call(request: Conversation, settings: Settings, *, may_store: bool = False) -> ProviderCall:
-    """Any conversation as a chat completion, which every provider supports. Raises ProviderRejected.
+    """Any conversation as a chat completion, which every provider supports. The model is set. Raises ProviderRejected.
 
     ``store`` is about this server: a provider that ``may_store`` completions is asked not to.
     """
     body, parser = _chat_body_and_parser(request, settings.max_answer_chars)
     options = {**(body.get("stream_options") or {}), "include_usage": True}
-    own_fields = {"model": request.model or settings.chat_model, "stream": True, "stream_options": options}
+    own_fields = {"model": request.model, "stream": True, "stream_options": options}
     body = {name: value for name, value in body.items() if name != "store"} | ({"store": False} if may_store else {})
     return ProviderCall("/chat/completions", body | own_fields, parser)
 
@@ -102,13 +103,14 @@ def _unsupported(part: str) -> ProviderRejected:
     )
 
 
-def _reasoning_field(request: ResponseTask, model: str) -> JsonObject:
+def _reasoning_field(request: ResponseTask) -> JsonObject:
     """Asks for the reasoning in a form that a follow-up request can send back, because the provider stores nothing.
 
     OpenAI rejects this for a model that does not reason.
     """
     include = request.body.get("include") or []
-    is_reasoning = request.body.get("reasoning") is not None or _REASONING_MODEL.match(model) is not None
+    is_named = request.model is not None and _REASONING_MODEL.match(request.model) is not None
+    is_reasoning = is_named or request.body.get("reasoning") is not None
     if not (request.store and is_reasoning and isinstance(include, list)) or _ENCRYPTED_REASONING in include:
         return {}
     return {"include": [*include, _ENCRYPTED_REASONING]}
@@ -119,7 +121,6 @@ def response_call(request: ResponseTask, settings: Settings) -> ProviderCall:
     full_input = request.body.get("input")
     if request.previous_items or isinstance(full_input, list):
         full_input = with_summaries([*request.previous_items, *input_items(full_input)])
-    model = request.model or settings.chat_model
-    own_fields = {"model": model, "stream": True, "store": False} | _reasoning_field(request, model)
+    own_fields = {"model": request.model, "stream": True, "store": False} | _reasoning_field(request)
     body = request.body | ({} if full_input is None else {"input": full_input}) | own_fields
     return ProviderCall("/responses", body, ResponseParser(settings.max_answer_chars))
