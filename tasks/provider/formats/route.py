@@ -1,6 +1,7 @@
 """Chooses the provider call for a request: path, body and parser."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ class ProviderCall:
     path: str
     body: JsonObject = field(repr=False)
     parser: StreamParser
+    is_own_body: bool = False  # the body was made here, so its parameters may be named for the provider
 
     @property
     def model(self) -> str:
@@ -46,6 +48,10 @@ class ProviderCall:
         """The same call for the whole answer at once."""
         body = {name: value for name, value in self.body.items() if name not in ("stream", "stream_options")}
         return replace(self, body=body)
+
+    def renamed(self, names: Mapping[str, str]) -> "ProviderCall":
+        """The same call with other names for some parameters."""
+        return replace(self, body={names.get(name, name): value for name, value in self.body.items()})
 
 
 def may_store_completions(base_url: str) -> bool:
@@ -63,7 +69,8 @@ def completion_call(request: Conversation, settings: Settings, *, may_store: boo
     options = {**(body.get("stream_options") or {}), "include_usage": True}
     own_fields = {"model": request.model, "stream": True, "stream_options": options}
     body = {name: value for name, value in body.items() if name != "store"} | ({"store": False} if may_store else {})
-    return ProviderCall("/chat/completions", body | own_fields, parser)
+    is_own = not isinstance(request, CompletionTask)
+    return ProviderCall("/chat/completions", body | own_fields, parser, is_own_body=is_own)
 
 
 def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonObject, StreamParser]:
