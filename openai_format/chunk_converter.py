@@ -13,7 +13,7 @@ from openai_format.call_item import CallItem
 from openai_format.function_calls import call_index
 from openai_format.items import new_id, part_of, text_item
 from openai_format.messages import reasoning_of
-from openai_format.text import SurrogateJoiner, TextBudget, read_content, read_text
+from openai_format.text import SurrogateJoiner, TextBudget, read_content, read_text, spoken_text
 from openai_format.tools import FunctionNames
 from openai_format.types import EventObject, Item, ItemStatus, JsonObject, TextKind
 
@@ -108,7 +108,7 @@ class ChunkConverter:
         logprobs = logprobs.get("content") or [] if logprobs else []
         if reasoning := reasoning_of(delta):
             yield from self._add_text("reasoning_text", self._joiners["reasoning_text"].join(reasoning), logprobs)
-        if text := read_content(delta.get("content")):
+        if text := read_content(delta.get("content")) or spoken_text(delta):
             yield from self._add_text("output_text", self._joiners["output_text"].join(text), logprobs)
         if refusal := read_text(delta.get("refusal")):
             yield from self._add_text("refusal", self._joiners["refusal"].join(refusal), logprobs)
