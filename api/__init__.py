@@ -3,7 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, providers, queue, tasks
-from api.http import browser_guard, json_body
+from api.http import browser_guard, json_body, paths
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
 from api.services import install
@@ -22,6 +22,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
     api = Api(app, SchemaOptions({MAX_MESSAGE_CHARS: settings.max_message_chars}, CONTEXT_MAX_LENGTH, describe))
+    paths.install(app)
     browser_guard.install(app, settings)
     json_body.install(app, settings)
     for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint, providers.blueprint):
