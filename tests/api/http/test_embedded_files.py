@@ -6,7 +6,10 @@ import json
 import pytest
 
 from api.http.embedded_files import bytes_without_files
+from jobs.kinds.response import ResponseAnswer
 from jobs.storage import keys
+
+ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=None)
 
 DATA = base64.b64encode(bytes(range(256)) * 40).decode()
 BODIES = [
@@ -68,7 +71,7 @@ def test_a_large_request_is_gone_before_its_answer(make_api, api_redis_port, fak
     for content in ([image], "hi"):
         message = {"role": "user", "content": content}
         ids.append(client.post("/v1/responses", json={"model": "m", "input": [message], "background": True}).json["id"])
-        fake_worker.complete(ids[-1])
+        fake_worker.complete(ids[-1], ANSWER)
 
     large, small = ids
     assert redis_client_of_api.ttl(keys.request(large)) <= 60 < redis_client_of_api.ttl(keys.request(small))
