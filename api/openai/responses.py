@@ -77,7 +77,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     return track_delivery(submission, response, view.record)
 
 
-@blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(StreamQuery, location="query")
 @_event_stream("If `stream` is true: the events after `starting_after`, live until the response is final.")
 @blueprint.response(
@@ -98,7 +98,7 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
     return response
 
 
-@blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
 @blueprint.response(
     200,
     response_schemas.ResponseObject,
@@ -128,7 +128,7 @@ def cancel_response(response_id: str) -> Any:
     return _load_response(response_id)
 
 
-@blueprint.route("/<response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
 @blueprint.response(
     200, response_schemas.DeletedResponse, description="The response was deleted.", example=examples.DELETED
 )
@@ -146,7 +146,7 @@ def delete_response(response_id: str) -> Any:
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
-@blueprint.route("/<response_id>/input_items", parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>/input_items", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(ItemsQuery, location="query")
 @blueprint.response(200, response_schemas.InputItems, description="One page of items.", example=examples.INPUT_ITEMS)
 @blueprint.problems(400, 404, 503)

@@ -90,19 +90,17 @@ def test_custom_tools_and_namespaces_work_with_a_provider_of_functions(redis_url
         with client.responses.stream(model="m", input="hi", tools=tools) as stream:
             events = list(stream)
             streamed = stream.get_final_response()
+        done = [event.item for event in events if event.type == "response.output_item.done"]
         outputs = [
             {"type": "custom_tool_call_output", "call_id": "c0", "output": "Done."},
             {"type": "function_call_output", "call_id": "c1", "output": "started"},
         ]
         client.responses.create(model="m", input=outputs, tools=tools, previous_response_id=streamed.id)
 
-    for response in (whole, streamed):
-        patch, spawn = response.output
+    for output in (whole.output, streamed.output, done):
+        patch, spawn = output
         assert (patch.type, patch.name, patch.input) == ("custom_tool_call", "apply_patch", "*** Begin Patch\n")
         assert (spawn.type, spawn.namespace, spawn.name) == ("function_call", "agents", "spawn")
-    assert [event.item.to_dict() for event in events if event.type == "response.output_item.done"] == [
-        item.to_dict() for item in streamed.output
-    ]
     inputs = [event for event in events if event.type.startswith("response.custom_tool_call_input")]
     assert [event.type.rpartition(".")[2] for event in inputs] == ["delta", "done"]
     assert [tool["function"]["name"] for tool in requests[0]["tools"]] == ["apply_patch", "agents__spawn"]
@@ -118,7 +116,7 @@ def test_a_compacted_conversation_continues_with_its_summary(redis_url):
     chunks = [chunk(content="They launch"), chunk("stop", content=" on Tuesday.")]
     with scripted(*chunks) as (provider_url, requests), served(redis_url, provider_url) as client:
         compacted = client.responses.compact(model="m", input=said, instructions="Be brief.")
-        kept = [item.to_dict() for item in compacted.output]
+        kept = [item.to_dict(warnings=False) for item in compacted.output]  # the SDK has no type for all of them
         continued = client.responses.create(model="m", input=[*kept, {"role": "user", "content": "When?"}])
         again = client.responses.compact(model="m", previous_response_id=continued.id)
         for wrong in ({"input": "hi"}, {"model": "m"}, {"model": "m", "input": "hi", "stream": True}):

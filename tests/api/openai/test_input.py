@@ -312,7 +312,7 @@ def test_malformed_output_of_the_provider_is_left_out(api_client, fake_worker, o
     assert post(api_client, input="and?", previous_response_id=response_id).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1//responses", "//v1/responses/", "/v1/responses//"])
+@pytest.mark.parametrize("path", ["/v1//responses", "/v1/responses//"])
 def test_a_slash_too_many_does_not_matter(api_client, path):
     """Base URLs end with one. A redirect would lose the body of many clients."""
     accepted = api_client.post(path, json={"model": "m", "input": "hi", "background": True})

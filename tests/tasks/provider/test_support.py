@@ -53,7 +53,7 @@ def accepts_all(_):
     return None
 
 
-def ask(requests, *, refusal=refuses_streams, **settings):
+def ask(requests, *, refusal=refuses_streams, delay_seconds=TIMEOUTS.first_token * 2, **settings):
     """The texts of the answers, and the bodies that a provider has received which answers only whole and slowly."""
 
     async def run():
@@ -64,7 +64,7 @@ def ask(requests, *, refusal=refuses_streams, **settings):
             bodies.append(body)
             if refused := refusal(body):
                 return web.Response(status=400, text=json.dumps(refused), content_type="application/json")
-            await asyncio.sleep(TIMEOUTS.first_token * 2)
+            await asyncio.sleep(delay_seconds)
             return web.json_response(ANSWERS[request.path])
 
         app = web.Application()
@@ -113,6 +113,9 @@ LIMITED = [
 ]
 
 
+WHOLE = {"provider_streams": False, "delay_seconds": 0}
+
+
 def refuses_newer_limit(body):
     return EXTRA if "max_completion_tokens" in body else None
 
@@ -137,7 +140,7 @@ def test_a_limit_that_the_caller_has_named_stays_as_it_is():
     request = CompletionTask(kind="completion", body={"messages": [], "max_completion_tokens": 5})
 
     with pytest.raises(ProviderRejected):
-        ask([request], refusal=refuses_newer_limit, provider_streams=False)
+        ask([request], refusal=refuses_newer_limit, **WHOLE)
 
 
 @pytest.mark.parametrize(
