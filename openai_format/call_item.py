@@ -1,15 +1,17 @@
-"""A call in a chat completion's stream, as an item of a response: of a function, or of the custom tool behind it."""
+"""A call in a chat completion's stream, as an item of a response: of a function, or of the tool behind it."""
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from openai_format import response_events
 from openai_format.function_calls import NO_ARGUMENTS, arguments_text, is_complete
-from openai_format.items import custom_call_item, function_call_item
+from openai_format.items import custom_call_item, function_call_item, tool_search_item
 from openai_format.text import SurrogateJoiner, TextBudget, read_text
 from openai_format.tools import FunctionNames, Tool, custom_input
 from openai_format.types import EventObject, Item, ItemStatus, JsonObject
+
+_ID_PREFIXES: Final = {"function": "fc", "custom": "ctc", "tool_search": "tsc"}
 
 
 class CallItem:
@@ -61,8 +63,11 @@ class CallItem:
         yield from self.delta(self.arguments)
 
     def close(self) -> Iterator[EventObject]:
-        item = self.item()
-        if self._tool.kind == "custom":
+        item, kind = self.item(), self._tool.kind
+        if kind == "tool_search":
+            yield response_events.item_done(self.output_index, item)
+            return
+        if kind == "custom":
             yield from response_events.rest_of_call(item, self.output_index, "")
             return
         if self.status == "completed" and not self.arguments:
@@ -73,6 +78,8 @@ class CallItem:
         call_id = self._call_id or self._item_id
         arguments = "" if self.status == "in_progress" else self.arguments
         tool = self._tool
+        if tool.kind == "tool_search":
+            return tool_search_item(self._item_id, call_id, arguments, self.status)
         if tool.kind == "custom":
             text = custom_input(arguments) if self.status == "completed" else ""
             return custom_call_item(self._item_id, call_id, tool.name, text, self.status) | tool.namespace_field
@@ -86,4 +93,4 @@ class CallItem:
 
     @property
     def _item_id(self) -> str:
-        return f"{'ctc' if self._tool.kind == 'custom' else 'fc'}_{self._id}"
+        return f"{_ID_PREFIXES[self._tool.kind]}_{self._id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,22 @@ def custom_call_item(item_id: str, call_id: str, name: str, text: str, status: I
         "call_id": call_id,
         "name": name,
         "input": text,
+    }
+
+
+def tool_search_item(item_id: str, call_id: str, arguments: str, status: ItemStatus) -> JsonObject:
+    """A search for tools, for the client. Arguments that are no JSON object are left out."""
+    try:
+        fields = json.loads(arguments)
+    except (ValueError, RecursionError):
+        fields = {}
+    return {
+        "id": item_id,
+        "type": "tool_search_call",
+        "status": status,
+        "call_id": call_id,
+        "execution": "client",
+        "arguments": fields if isinstance(fields, dict) else {},
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from openai_format.completions import tool_call
 from openai_format.errors import NotInChatFormat
 from openai_format.items import input_message, reasoning_input, refusal_part
-from openai_format.tools import FunctionNames, Tool, custom_arguments
+from openai_format.tools import TOOL_SEARCH, FunctionNames, Tool, custom_arguments, found_tools
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -108,6 +109,12 @@ def to_messages(instructions: str | None, items: Iterable[Item], names: Function
                 reasoning = "".join(part["text"] for part in item.get("content") or ())
             case "additional_tools":
                 pass  # ``names`` has its tools
+            case "tool_search_call" if item.get("call_id"):
+                _add_call(messages, _to_search_call(item, names), reasoning)
+                reasoning = ""
+            case "tool_search_output" if item.get("call_id"):
+                found = found_tools(names, item["tools"])
+                messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": found})
             case other:
                 raise NotInChatFormat(f"an input item of type {other}")
     return messages
@@ -137,6 +144,11 @@ def _to_tool_call(item: Item, names: FunctionNames) -> ToolCall:
     tool = Tool(item["name"], item.get("namespace"), "custom" if is_custom else "function")
     arguments = custom_arguments(item["input"]) if is_custom else item["arguments"]
     return tool_call(item["call_id"], names.name_of(tool), arguments)
+
+
+def _to_search_call(item: Item, names: FunctionNames) -> ToolCall:
+    name = names.name_of(Tool(TOOL_SEARCH, kind=TOOL_SEARCH))
+    return tool_call(item["call_id"], name, json.dumps(item["arguments"], ensure_ascii=False))
 
 
 def _add_call(messages: list[JsonObject], call: ToolCall, reasoning: str) -> None:

@@ -1,7 +1,8 @@
 """The tools of a response as functions of a chat completion, for providers of chat completions only.
 
 A custom tool becomes a function with one text, ``input``. Its grammar becomes part of the description of that text: it
-guides the model and is not enforced. The tools of a namespace become functions whose names begin with the namespace.
+guides the model and is not enforced. The tools of a namespace become functions whose names begin with the namespace. A
+search for tools that the client executes becomes a function, and the tools that it has found become functions as well.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from openai_format.text import repair_surrogates
 from openai_format.types import Item, JsonObject
 
 ADDITIONAL_TOOLS: Final = "additional_tools"  # the type of an input item that contains further tools
+TOOL_SEARCH: Final = "tool_search"  # the type of the tool, and the name of its function
+_TYPES_WITH_TOOLS: Final = frozenset({ADDITIONAL_TOOLS, "tool_search_output"})
 _SEPARATOR: Final = "__"  # between a namespace and the name of its tool
 _NAME_CHARS: Final = 64  # of a function, OpenAI's limit
 _NOT_IN_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -23,7 +26,9 @@ _DIGEST_BYTES: Final = 4
 _INPUT: Final = "input"
 _INPUT_DESCRIPTION: Final = "The input of the tool, as plain text."
 # Who may call a function, and when it is loaded or answered: a chat completion has no counterpart.
-_ONLY_IN_RESPONSES: Final = frozenset({"type", "allowed_callers", "async", "defer_loading", "output_schema"})
+_ONLY_IN_RESPONSES: Final = frozenset(
+    {"type", "allowed_callers", "async", "defer_loading", "execution", "output_schema"}
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Tool:
 
     name: str
     namespace: str | None = None
-    kind: Literal["function", "custom"] = "function"
+    kind: Literal["function", "custom", "tool_search"] = "function"
 
     @property
     def namespace_field(self) -> JsonObject:
@@ -56,7 +61,7 @@ class FunctionNames:
     @classmethod
     def of_request(cls, body: JsonObject, items: Iterable[Item]) -> "FunctionNames":
         """``items``: all input items of the request, because some of them may contain tools."""
-        additional = [tool for item in items if item.get("type") == ADDITIONAL_TOOLS for tool in item["tools"]]
+        additional = [tool for item in items if item.get("type") in _TYPES_WITH_TOOLS for tool in item["tools"]]
         return cls([*(body.get("tools") or ()), *additional])
 
     def name_of(self, tool: Tool) -> str:
@@ -66,17 +71,24 @@ class FunctionNames:
     def tool_of(self, function_name: str) -> Tool:
         return self._tools.get(function_name) or Tool(function_name)
 
+    def items(self) -> Iterable[tuple[Tool, JsonObject]]:
+        """Each tool with its function."""
+        return ((self.tool_of(function["function"].get("name", "")), function) for function in self.functions)
+
     def _add(self, declared: JsonObject) -> None:
         if declared["type"] == "namespace":
             for member in declared["tools"]:
                 self._add_tool(member, declared["name"], declared.get("description") or "")
         elif declared["type"] == "function" and not declared.get("name"):
             self.functions.append(_function(_function_fields(declared)))  # the provider rejects it
+        elif declared["type"] == TOOL_SEARCH:
+            self._add_tool({**declared, "name": TOOL_SEARCH}, None, "")
         else:
             self._add_tool(declared, None, "")
 
     def _add_tool(self, declared: JsonObject, namespace: str | None, about_namespace: str) -> None:
-        if declared["type"] not in ("function", "custom"):
+        is_search = declared["type"] == TOOL_SEARCH and declared.get("execution") == "client"
+        if declared["type"] not in ("function", "custom") and not is_search:
             raise NotInChatFormat(f"a tool of type {declared['type']}")
         tool = Tool(declared["name"], namespace, declared["type"])
         if tool in self._names:
@@ -88,6 +100,13 @@ class FunctionNames:
         fields = _custom_fields(declared) if tool.kind == "custom" else _function_fields(declared)
         description = "\n\n".join(filter(None, (fields.get("description"), about_namespace)))
         self.functions.append(_function(fields | {"name": name, "description": description or None}))
+
+
+def found_tools(names: FunctionNames, tools: Iterable[JsonObject]) -> str:
+    """The functions that stand for the tools that a search has found, as a text for the model."""
+    found = FunctionNames(tools)
+    listed = ({**function["function"], "name": names.name_of(tool)} for tool, function in found.items())
+    return json.dumps([{name: entry.get(name) for name in ("name", "description")} for entry in listed])
 
 
 def custom_arguments(text: str) -> str:

@@ -201,3 +201,31 @@ def test_calls_and_outputs_of_the_next_turn_are_those_of_the_function():
 def test_a_function_that_no_tool_has_stays_a_function():
     """A model may invent a name. The program answers that it has no such tool."""
     assert FunctionNames([AGENTS]).tool_of("other") == Tool("other")
+
+
+SEARCH = {"type": "tool_search", "execution": "client", "description": "Finds.", "parameters": {"type": "object"}}
+
+
+def test_a_search_for_tools_that_the_client_executes_is_a_function():
+    """What it has found can be called in the next turn. A search by the provider cannot be translated."""
+    call = {"type": "tool_search_call", "call_id": "c1", "execution": "client", "arguments": {"query": "agents"}}
+    found = {"type": "tool_search_output", "call_id": "c1", "execution": "client", "tools": [AGENTS]}
+    body = {"input": [call, found], "tools": [SEARCH]}
+    converted = chat_request(body, ())
+    converter = ChunkConverter(Unlimited(), function_names(body, ()))
+    fragment = {"id": "c2", "function": {"name": "tool_search", "arguments": '{"query": "x"}'}}
+    list(converter.convert({"delta": {"tool_calls": [fragment]}}))
+    *_, done = converter.finish("completed")
+
+    assert [tool["function"]["name"] for tool in converted["tools"]] == ["tool_search", "agents__spawn"]
+    assistant, output = converted["messages"]
+    assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == {"query": "agents"}
+    assert json.loads(output["content"]) == [{"name": "agents__spawn", "description": "Starts.\n\nOther agents."}]
+    assert {name: value for name, value in done["item"].items() if name != "id"} == {
+        "type": "tool_search_call",
+        "status": "completed",
+        "call_id": "c2",
+        "execution": "client",
+        "arguments": {"query": "x"},
+    }
+    assert needs_responses({"input": "hi", "tools": [{"type": "tool_search"}]}, ())

@@ -13,11 +13,17 @@ from openai_format import response_events
 from openai_format.response_events import part_position
 from openai_format.types import EventObject, Item, JsonObject, Part
 
-CLIENT_RUN_TYPES: Final = frozenset(
+_CLIENT_RUN_TYPES: Final = frozenset(
     {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
     | {"mcp_approval_request"}
 )  # items that make the client act
 _TEXTS: Final = {"output_text": "text", "refusal": "refusal"}  # kinds of a message's part, and the name of its text
+
+
+def is_client_run(item: Item) -> bool:
+    """Whether the item makes the client act."""
+    is_client_search = item["type"] == "tool_search_call" and item.get("execution") == "client"
+    return item["type"] in _CLIENT_RUN_TYPES or is_client_search
 
 
 @dataclass
@@ -130,7 +136,7 @@ class SentResponse:
         sent, kind = self._items[index], item["type"]
         if sent.item["type"] != kind:
             raise OutputDiffers
-        if kind in CLIENT_RUN_TYPES:
+        if is_client_run(item):
             return self._rest_of_call(sent, index, item)
         item = item | {"id": sent.item.get("id", item.get("id"))}
         events = self._rest_of_message(sent, index, item) if kind == "message" else []
