@@ -100,12 +100,6 @@ class JobFailedError(ChatqueueError):
         self.openai_error: OpenAIError | None = None  # replaces the error in OpenAI's format
 
 
-_OWN_DETAILS: Final = {  # in place of werkzeug's, which are for people at a browser
-    404: "no such path; /openapi.json lists all",
-    405: "the path does not support this method; the header Allow lists those that it supports",
-}
-
-
 def register(app: Flask) -> None:
     """Install the error handlers of the app."""
     app.before_request(_assign_request_id)
@@ -180,7 +174,7 @@ def _render_http(error: HTTPException) -> Response:
 def _detail(error: HTTPException) -> str:
     if error.code == errors.BodyTooLarge.http_status:
         return f"the body must have at most {request.max_content_length} bytes"
-    return _OWN_DETAILS.get(error.code or 0) or error.description or error.name
+    return error.description or error.name
 
 
 def _render_unexpected(error: Exception) -> Response:
