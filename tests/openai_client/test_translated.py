@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager
 
-import openai
 import pytest
 
 from tests.openai_client.scripted_provider import scripted
@@ -107,29 +106,3 @@ def test_custom_tools_and_namespaces_work_with_a_provider_of_functions(redis_url
     assistant, *results = requests[-1]["messages"][-3:]
     assert [called["function"]["name"] for called in assistant["tool_calls"]] == ["apply_patch", "agents__spawn"]
     assert [(result["role"], result["content"]) for result in results] == [("tool", "Done."), ("tool", "started")]
-
-
-@pytest.mark.usefixtures("redis_client")
-def test_a_compacted_conversation_continues_with_its_summary(redis_url):
-    """The user's messages stay verbatim; the summary stands for the rest, also when it is compacted again."""
-    said = [{"role": "user", "content": "Launch on Tuesday."}, {"role": "assistant", "content": "Noted."}]
-    chunks = [chunk(content="They launch"), chunk("stop", content=" on Tuesday.")]
-    with scripted(*chunks) as (provider_url, requests), served(redis_url, provider_url) as client:
-        compacted = client.responses.compact(model="m", input=said, instructions="Be brief.")
-        kept = [item.to_dict(warnings=False) for item in compacted.output]  # the SDK has no type for all of them
-        continued = client.responses.create(model="m", input=[*kept, {"role": "user", "content": "When?"}])
-        again = client.responses.compact(model="m", previous_response_id=continued.id)
-        for wrong in ({"input": "hi"}, {"model": "m"}, {"model": "m", "input": "hi", "stream": True}):
-            with pytest.raises(openai.BadRequestError):
-                client.post("/responses/compact", body=wrong, cast_to=object)
-
-    assert (compacted.object, compacted.usage.output_tokens > 0) == ("response.compaction", True)
-    message, summary = compacted.output
-    assert (message.role, message.content[0].text, summary.type) == ("user", "Launch on Tuesday.", "compaction")
-    system, *conversation, asked = requests[0]["messages"]
-    assert (system["content"], conversation, asked["role"]) == ("Be brief.", said, "user")
-    first, second, last = (sent["content"] for sent in requests[1]["messages"])
-    assert (first, last) == ("Launch on Tuesday.", "When?")
-    assert second.endswith("They launch on Tuesday.")
-    assert [item.content[0].text for item in again.output[:-1]] == ["Launch on Tuesday.", "When?"]
-    assert again.output[-1].type == "compaction"
