@@ -174,7 +174,9 @@ def no_memory() -> QueueFull:
 
 
 def no_such_job(param: str) -> JobNotFound:
-    return JobNotFound("no such job: it has expired, was deleted or never existed", param=param)
+    """``param``: the parameter with the id, which names what the caller has asked for: ``response_id``."""
+    noun = param.removeprefix("previous_").removesuffix("_id")
+    return JobNotFound(f"no such {noun}: it has expired, was deleted or never existed", param=param)
 
 
 class ServerBusy(ChatqueueError):

@@ -7,7 +7,7 @@
 Invalid requests get 400, as from OpenAI. The native API returns 422 for them.
 """
 
-from api.openai import completions, embeddings, models, responses
+from api.openai import compaction, completions, embeddings, models, responses
 
 PREFIX = "/v1"
-BLUEPRINTS = (responses.blueprint, completions.blueprint, embeddings.blueprint, models.blueprint)
+BLUEPRINTS = (responses.blueprint, compaction.blueprint, completions.blueprint, embeddings.blueprint, models.blueprint)

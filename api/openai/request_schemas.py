@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 from jobs.base import FrozenModel
 from jobs.control_fields import refuse_control_fields
 from jobs.errors import MalformedJson
-from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
+from jobs.kinds.embeddings import Dimensions, OpenAIEmbeddingsInput, Tokens
 from jobs.model_name import ModelName
-from jobs.requests import Metadata, StreamOptions, Text
+from jobs.requests import Metadata, NonEmptyText, StreamOptions
 
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
@@ -90,6 +90,21 @@ class ResponseBody(RequestBody):
     )
 
 
+class CompactionBody(RequestBody):
+    """A conversation to compact. All fields that are not listed are forwarded to the provider unchanged."""
+
+    model: ModelName = Field(description="Name of the model that writes the summary.")
+    stream: Literal[False] | None = Field(default=None, description="A compaction cannot be streamed.")
+    input: ResponseInput | None = Field(
+        default=None,
+        description="A text, or items as OpenAI defines them. Required unless there is a previous response.",
+        repr=False,
+    )
+    previous_response_id: str | None = Field(
+        default=None, description="Id of the response whose conversation is compacted, before the `input`."
+    )
+
+
 def _to_list(value: Any) -> Any:
     """Wraps a single text, or a single list of tokens, in a list."""
     values = [value] if isinstance(value, str) or _is_tokens(value) else value
@@ -108,7 +123,8 @@ class EmbeddingsBody(RequestBody):
     """A request for embeddings. All fields that are not listed are forwarded to the provider unchanged."""
 
     input: Annotated[
-        EmbeddingsInput, BeforeValidator(_to_list, json_schema_input_type=Text | Tokens | EmbeddingsInput)
+        OpenAIEmbeddingsInput,
+        BeforeValidator(_to_list, json_schema_input_type=NonEmptyText | Tokens | OpenAIEmbeddingsInput),
     ] = Field(description="One text or a list of texts. A text can be given as a list of tokens.", repr=False)
     dimensions: Dimensions | None = Field(
         default=None, description="Length of each vector, if the model supports a choice."

@@ -3,7 +3,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | key | type | written by | lifetime |
 |---|---|---|---|
 | cq:job:{id} | hash: the record | every transition of a job; document_start, document_update (progress) | until final, then the result TTL; delete removes it |
-| cq:request:{id} | string: the validated request, JSON | create | as the record |
+| cq:request:{id} | string: the validated request, JSON | create | as the record; a large one ends earlier, see large_request_ttl_seconds |
 | cq:events:{id} | list: the event log, one JSON event per entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
 | cq:attempts:{id} | list: one JSON entry per failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |

@@ -23,7 +23,7 @@ _POLICY = web.AppKey("policy", BrowserPolicy)
 _HEALTH = "/health"
 _REFUSAL_STATUS = {Refusal.NO_HOST: 400, Refusal.UNKNOWN_HOST: 421, Refusal.CROSS_SITE: 403}
 # Well above what chatqueue itself accepts (2 MiB a request): a conversation accumulates many requests.
-MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

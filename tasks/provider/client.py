@@ -32,7 +32,7 @@ from tasks.provider.errors import blame_provider_until_started, protocol_error, 
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
 from tasks.provider.formats.route import ProviderCall, completion_call, may_store_completions, response_call
 from tasks.provider.rate_limit_headers import RateLimits, read_rate_limits
-from tasks.provider.support import ProviderSupport, lacks_endpoint, refuses_stream
+from tasks.provider.support import MAX_TOKENS, ProviderSupport, lacks_endpoint, refuses_limit_name, refuses_stream
 from tasks.provider.timeouts import Timeouts
 
 Observe: TypeAlias = Callable[[RateLimits], None]
@@ -154,8 +154,21 @@ class Provider:
     async def _send(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Send a call; its response, not yet read, and the parser for it.
 
-        A provider that refuses to stream is asked for the whole answer.
+        Where the provider knows the limit of tokens by its older name only, a limit that was named here gets that name.
         """
+        if not (call.is_own_body and MAX_TOKENS.keys() & call.body.keys()):
+            return await self._send_streamed(call, hooks)
+        if not self._support.has_older_limit(call.model):
+            try:
+                return await self._send_streamed(call, hooks)
+            except APIStatusError as error:
+                if not refuses_limit_name(error):
+                    raise
+            self._support.found_older_limit(call.model)
+        return await self._send_streamed(call.renamed(MAX_TOKENS), hooks)
+
+    async def _send_streamed(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call. A provider that refuses to stream is asked for the whole answer."""
         if self._support.streams(call.model):
             try:
                 return await self._post(call, hooks.observe), call.parser

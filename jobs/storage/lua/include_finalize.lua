@@ -20,8 +20,11 @@
 --   id
 --   result_ttl         s; the record's own `result_ttl` wins
 --   events_ttl         s; the record's own `events_ttl` wins
+--   large_request_ttl  s; of the request, if it has more than LARGE_REQUEST bytes
 --   channel            where the job's events are published
 --   used_tokens        by this attempt; '' if unknown
+local LARGE_REQUEST = 1024 * 1024 -- bytes: text alone is hardly ever that long, images are
+
 local function ttl_or(own_ttl, default)
   return own_ttl and own_ttl:match('^%d+$') and #own_ttl <= 9 and tonumber(own_ttl) > 0 and own_ttl or default
 end
@@ -65,6 +68,10 @@ local function finalize(state, meta, events)
   redis.call('EXPIRE', log, keep_events)
   for _, key in ipairs({job, request, attempts}) do
     redis.call('EXPIRE', key, keep_result)
+  end
+  local request_size = redis.pcall('STRLEN', request)
+  if type(request_size) == 'number' and request_size > LARGE_REQUEST then
+    redis.call('EXPIRE', request, math.min(tonumber(keep_result), tonumber(large_request_ttl)))
   end
   redis.call('SET', result, meta, 'EX', keep_result)
   if is_number(record.request_bytes) then -- the version before did not count the bytes of its jobs
