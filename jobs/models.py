@@ -135,6 +135,7 @@ class Claim(FrozenModel):
     target: str = ""  # the provider and its model; '' for a job that calls no provider, or from the previous version
     waits: int = 0  # attempts that ended through no fault of the job
     is_too_large: bool = False  # more tokens than the target allows in a minute
+    is_probe: bool = False  # the call shows whether the provider is back
 
 
 class Progress(FrozenModel):

@@ -122,16 +122,25 @@ class Settings(BaseSettings):
         description="Maximum length of an answer, in characters; a longer one is cut and ends as `incomplete`.",
     )
     max_body_bytes: Count = Field(
-        default=4 * 1024 * 1024,
-        description="Maximum size of a request body; a larger one gets 413. Images in base64 need a third more than "
-        "their files.",
+        default=2 * 1024 * 1024,
+        description="Maximum size of a request body, without the images and files in it; a larger one gets 413.",
+    )
+    max_body_files_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=32 * 1024 * 1024,
+        description="Maximum size of the images, files and audio in a request body, in base64: a file of 24 MiB has "
+        "32 MiB. Beyond it, the body gets 413.",
     )
     max_bodies_bytes: Count = Field(
-        default=128 * 1024 * 1024,
+        default=256 * 1024 * 1024,
         description="Maximum size of all large request bodies that a web process holds; further ones get 503.",
     )
-    body_seconds: Seconds = Field(default=30, description="Maximum time to receive a JSON body; a slower one gets 408.")
+    body_seconds: Seconds = Field(default=60, description="Maximum time to receive a JSON body; a slower one gets 408.")
     max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; further submits get 429.")
+    max_queued_bytes: Count = Field(
+        default=1024 * 1024 * 1024,
+        description="Maximum size of the requests of all jobs that have not ended; further submits get 429. "
+        "A larger request is never accepted.",
+    )
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
         default=85, description="Percentage of Redis' maxmemory above which submits get 429."
     )
@@ -245,6 +254,9 @@ class Settings(BaseSettings):
     document_max_bytes: Count = Field(
         default=50 * 1024 * 1024, description="Maximum size of a document; a larger one gets 413."
     )
+    documents_max_bytes: Count = Field(
+        default=10 * 1024 * 1024 * 1024, description="Maximum size of all documents together; further uploads get 507."
+    )
     document_upload_seconds: Seconds = Field(
         default=600, description="Maximum duration of an upload; a longer one gets 400."
     )
@@ -274,6 +286,11 @@ class Settings(BaseSettings):
     # How long things are kept
     result_ttl_seconds: Count = Field(
         default=86_400, description="How long record and answer are kept after the job has ended."
+    )
+    large_request_ttl_seconds: Count = Field(
+        default=3_600,
+        description="How long a request of more than 1 MiB, such as one with images, is kept after the job has ended. "
+        "Then the job can no longer be retried or continued; its answer is kept.",
     )
     unstored_ttl_seconds: Count = Field(
         default=300, description="How long a response with `store: false` is kept after it has ended."

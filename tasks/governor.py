@@ -4,7 +4,7 @@ A job's own call is counted by its claim and its end. This module counts the cal
 such as the embeddings of a document, and passes on what providers say of their limits.
 
 Logs:
-    limits_not_noted  error: what a provider says of its limits could not be written
+    provider_not_noted  error: what a provider says of its limits, or that it is back, could not be written
 """
 
 import asyncio
@@ -15,10 +15,12 @@ from typing import Final
 
 from jobs.errors import AttemptError, ModelNotFound
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
+from jobs.models import Claim
 from jobs.place import pool_of
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
+from jobs.storage.commands import Command
 from jobs.storage.transitions import AfterFault, CallTurn
 from jobs.token_estimate import input_tokens
 from tasks.provider.errors import deadline_passed
@@ -106,16 +108,9 @@ class Governor:
         if now - self._observed_at.get(target, float("-inf")) < _OBSERVE_SECONDS:
             return
         self._observed_at[target] = now
-        task = asyncio.ensure_future(self._write(target, limits))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-
-    async def _write(self, target: str, limits: RateLimits) -> None:
         requests, tokens = _per_minute(limits.requests), _per_minute(limits.tokens)
-        if requests[0] is None and tokens[0] is None:
-            return
-        try:
-            await self._store.run(
+        if requests[0] is not None or tokens[0] is not None:
+            self._write(
                 transitions.observe_limits(
                     target,
                     requests_limit=requests[0],
@@ -124,8 +119,22 @@ class Governor:
                     tokens_remaining=tokens[1],
                 )
             )
-        except Exception as error:  # noqa: BLE001  # the next response says it again
-            logger.info("limits_not_noted error=%s", type(error).__name__)
+
+    def note_output(self, claim: Claim) -> None:
+        """The call that tries whether its provider is back has brought output: others need not wait for its end."""
+        lease = claim.lease
+        self._write(transitions.note_output(claim.target, lease.job_id, lease.queue))
+
+    def _write(self, command: Command[None]) -> None:
+        task = asyncio.ensure_future(self._write_or_log(command))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _write_or_log(self, command: Command[None]) -> None:
+        try:
+            await self._store.run(command)
+        except Exception as error:  # noqa: BLE001  # the next response, or the end of the call, says it again
+            logger.info("provider_not_noted error=%s", type(error).__name__)
 
 
 def _per_minute(limit: RateLimit | None) -> tuple[int | None, int | None]:

@@ -177,7 +177,7 @@ def _render_http(error: HTTPException) -> Response:
 
 def _detail(error: HTTPException) -> str:
     if error.code == errors.BodyTooLarge.http_status:
-        return f"the body must have at most {request.max_content_length} bytes (CHATQUEUE_MAX_BODY_BYTES)"
+        return f"the body must have at most {request.max_content_length} bytes"
     if isinstance(error, NotFound):
         return explain_not_found(current_app.url_map, request.path, request.method)
     if isinstance(error, MethodNotAllowed):

@@ -27,7 +27,6 @@ _ABSENT: Final = {  # resources of OpenAI's API, and what to do without them
     "conversations": "use previous_response_id",
     "assistants": "use /v1/responses",
     "threads": "use /v1/responses",
-    "responses/compact": "",
     "responses/input_tokens": "",
     **dict.fromkeys(("audio", "chatkit", "containers", "evals", "fine_tuning", "images", "moderations"), ""),
     **dict.fromkeys(("organization", "realtime", "skills", "uploads", "vector_stores", "videos"), ""),

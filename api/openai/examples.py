@@ -73,6 +73,25 @@ INPUT_ITEMS: Final = {
     "has_more": False,
 }
 
+COMPACTION_REQUESTS: Final = named(
+    items={"model": _MODEL, "input": [_USER, {"role": "assistant", "content": _ANSWER}]},
+    previous={"model": _MODEL, "previous_response_id": _RESPONSE},
+)
+COMPACTED: Final = {
+    "id": _RESPONSE,
+    "object": "response.compaction",
+    "created_at": _CREATED,
+    "output": [
+        _ITEM,
+        {
+            "id": "cmp_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e",
+            "type": "compaction",
+            "encrypted_content": "chatqueue-summary-1:VGhlIHNreSBpcyBibHVlLg==",
+        },
+    ],
+    "usage": _USAGE,
+}
+
 COMPLETION_REQUESTS: Final = named(
     blocking={"model": _MODEL, "messages": [_USER]},
     streamed={"model": _MODEL, "messages": [_USER], "stream": True, "stream_options": {"include_usage": True}},

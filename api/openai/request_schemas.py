@@ -6,18 +6,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
 from jobs.base import FrozenModel
+from jobs.control_fields import refuse_control_fields
 from jobs.errors import MalformedJson
-from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
+from jobs.kinds.embeddings import Dimensions, OpenAIEmbeddingsInput, Tokens
 from jobs.model_name import ModelName
-from jobs.requests import Metadata, StreamOptions, Text
+from jobs.requests import Metadata, NonEmptyText, StreamOptions
 
-_CONTROL_FIELDS: Final = frozenset(  # where a proxy sends a call, and with whose rights: never the caller's choice
-    {
-        *("api_base", "api_key", "api_type", "api_version", "base_url", "organization", "custom_llm_provider"),
-        *("model_list", "fallbacks", "context_window_fallbacks", "extra_headers", "extra_query", "headers"),
-        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_credentials", "azure_ad_token"),
-    }
-)
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
@@ -34,10 +28,7 @@ class RequestBody(FrozenModel):
 
     @model_validator(mode="after")
     def _refuse_control_fields(self) -> Self:
-        """A proxy such as LiteLLM between us and the provider would obey them, with our key."""
-        refused = sorted(_CONTROL_FIELDS & (self.model_extra or {}).keys())
-        if refused:
-            raise ValueError(f"{refused[0]} is not allowed: the server chooses the provider and the key")
+        refuse_control_fields(self.model_extra or ())
         return self
 
     @property
@@ -134,6 +125,21 @@ class ResponseBody(RequestBody):
     )
 
 
+class CompactionBody(RequestBody):
+    """A conversation to compact. All fields that are not listed are forwarded to the provider unchanged."""
+
+    model: ModelName = Field(description="Name of the model that writes the summary.")
+    stream: Literal[False] | None = Field(default=None, description="A compaction cannot be streamed.")
+    input: ResponseInput | None = Field(
+        default=None,
+        description="A text, or items as OpenAI defines them. Required unless there is a previous response.",
+        repr=False,
+    )
+    previous_response_id: str | None = Field(
+        default=None, description="Id of the response whose conversation is compacted, before the `input`."
+    )
+
+
 def _to_list(value: Any) -> Any:
     """Wraps a single text, or a single list of tokens, in a list."""
     values = [value] if isinstance(value, str) or _is_tokens(value) else value
@@ -152,7 +158,8 @@ class EmbeddingsBody(RequestBody):
     """A request for embeddings. All fields that are not listed are forwarded to the provider unchanged."""
 
     input: Annotated[
-        EmbeddingsInput, BeforeValidator(_to_list, json_schema_input_type=Text | Tokens | EmbeddingsInput)
+        OpenAIEmbeddingsInput,
+        BeforeValidator(_to_list, json_schema_input_type=NonEmptyText | Tokens | OpenAIEmbeddingsInput),
     ] = Field(description="One text or a list of texts. A text can be given as a list of tokens.", repr=False)
     dimensions: Dimensions | None = Field(
         default=None, description="Length of each vector, if the model supports a choice."

@@ -55,6 +55,19 @@ class DeletedResponse(BaseModel):
     deleted: bool = Field(description="Always true.")
 
 
+class CompactedResponse(BaseModel):
+    """A compacted conversation."""
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
+    output: list[dict[str, Any]] = Field(
+        description="The items to send in place of the conversation: its messages other than the model's own, and a "
+        "`compaction` item with the summary of the rest."
+    )
+    usage: dict[str, Any]
+
+
 class InputItems(BaseModel):
     """A page of input items."""
 

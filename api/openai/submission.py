@@ -125,9 +125,14 @@ def track_delivery(
 def _mark_when_sent(
     parts: Iterable[Any], check_disconnect: Callable[[], None], mark_answered: Callable[[], None]
 ) -> Iterator[Any]:
-    with suppress(ClientDisconnected):
+    """A client that has closed only its own side of the connection still reads the answer."""
+    is_connected = True
+    try:
         check_disconnect()
-        yield from parts
+    except ClientDisconnected:
+        is_connected = False
+    yield from parts
+    if is_connected:
         mark_answered()
 
 

@@ -79,7 +79,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "input": "The texts, or texts as lists of tokens. The vectors are returned in the same order.",
         "dimensions": "Length of each vector, if the model supports a choice.",
         "encoding_format": "`float`: vectors as numbers. `base64`: vectors as base64 of little-endian float32.",
-        "extra_body": "Further parameters, forwarded to the provider unchanged.",
+        "extra_body": "Further parameters, forwarded to the provider unchanged. Those that choose the provider, the "
+        "key or the settings of a gateway are rejected.",
         "kind": "Always `embeddings`.",
     },
     "Event": {
@@ -154,6 +155,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "queues": "The depth of each queue.",
         "pools": "The jobs that wait by pool and lane, and for what; without those that a worker takes next.",
         "waiting_for_retry": "Number of queued jobs that wait for the time of their next attempt.",
+        "queued_bytes": "Size of the requests of all jobs that have not ended, in bytes.",
+        "max_queued_bytes": "The size above which submits get 429.",
         "oldest_queued_seconds": "Time the oldest queued job has waited; null if none waits.",
         "totals": "Number of jobs by outcome since the start, including jobs that are no longer stored.",
         "rates_per_minute": "Current rates.",

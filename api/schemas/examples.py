@@ -240,6 +240,8 @@ STATS: Final = {
         }
     ],
     "waiting_for_retry": 1,
+    "queued_bytes": 4_127,
+    "max_queued_bytes": 1_073_741_824,
     "oldest_queued_seconds": 1.25,
     "workers": [_WORKER],
     "totals": {"created": 129, "completed": 120, "failed": 3},

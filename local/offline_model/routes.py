@@ -32,8 +32,8 @@ from openai_format.types import JsonObject
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
-# Well above what chatqueue itself accepts (4 MiB a request): a conversation accumulates many requests.
-MAX_BODY_BYTES = 32 * 1024 * 1024
+# Well above what chatqueue itself accepts (34 MiB a request): a conversation accumulates many requests.
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 def create_app(

@@ -9,6 +9,7 @@ import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from jobs.errors import AttemptError, RequestTooLarge, StoreUnavailable
@@ -119,6 +120,7 @@ def _start(services: AttemptServices, claim: Claim) -> Context:
         running_attempt=running_attempt,
         writer=EventWriter(running_attempt, services.store, settings.append_interval_seconds),
         documents=services.documents,
+        on_output=partial(services.governor.note_output, claim) if claim.is_probe else None,
     )
 
 

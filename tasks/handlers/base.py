@@ -19,7 +19,8 @@ RequestT = TypeVar("RequestT", bound=JobRequest)
 class AttemptContext(Generic[RequestT]):
     """One attempt at a job. ``provider`` is the quarantine after several attempts that lost their worker.
 
-    The job's own call goes to the claim's target, other calls to the first target of their model.
+    The job's own call goes to the claim's target, other calls to the first target of their model. ``on_output`` is
+    called once, when the job's own call brings its first output; None where nobody waits for that.
     """
 
     claim: Claim
@@ -29,7 +30,13 @@ class AttemptContext(Generic[RequestT]):
     running_attempt: RunningAttempt
     writer: EventWriter
     documents: DocumentServices
+    on_output: Callable[[], None] | None = None
     build_partial: Callable[[], Awaitable[TextAnswer]] | None = None  # builds an answer from the text received so far
+
+    def note_output(self) -> None:
+        if self.on_output is not None:
+            self.on_output()
+            self.on_output = None
 
     @property
     def job_id(self) -> str:

@@ -57,6 +57,7 @@ async def stream_answer(
         async with aclosing(context.provider.chat(request, timeouts, context.claim.target)) as deltas:
             async for delta in deltas:
                 accumulator.add(delta)
+                context.note_output()
     finally:
         await context.writer.close()
     context.running_attempt.finish_despite_drain()

@@ -39,7 +39,7 @@ from tasks.provider.formats.route import (
     text_completion_call,
 )
 from tasks.provider.rate_limit_headers import RateLimits, read_rate_limits
-from tasks.provider.support import ProviderSupport, lacks_endpoint, refuses_limit_name, refuses_stream
+from tasks.provider.support import MAX_TOKENS, ProviderSupport, lacks_endpoint, refuses_limit_name, refuses_stream
 from tasks.provider.timeouts import Timeouts
 
 Observe: TypeAlias = Callable[[RateLimits], None]
@@ -78,7 +78,8 @@ class Provider:
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # Timeouts bounds the rest
             http_client=DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+                follow_redirects=False,  # the request and the key are for the configured address alone
             ),
         )
 
@@ -124,8 +125,7 @@ class Provider:
     async def _start_call(self, request: Conversation, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
 
-        A text completion has no other path than its own.
-        The first call determines whether the provider has /responses.
+        A text completion has no other path than its own. The first call determines whether the provider has /responses.
         """
         if isinstance(request, TextCompletionTask):
             return await self._send(text_completion_call(request, self._settings), hooks)
@@ -163,21 +163,21 @@ class Provider:
     async def _send(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Send a call; its response, not yet read, and the parser for it.
 
-        A provider that does not know our name for a limit of tokens gets the older one.
+        Where the provider knows the limit of tokens by its older name only, a limit that was named here gets that name.
         """
-        if not call.has_translated_limit or self._support.wants_older_limit(call.model):
-            return await self._send_in_form(call.with_older_limit() if call.has_translated_limit else call, hooks)
-        try:
-            return await self._send_in_form(call, hooks)
-        except APIStatusError as error:
-            if not refuses_limit_name(error):
-                raise
-        started = await self._send_in_form(call.with_older_limit(), hooks)
-        self._support.found_older_limit(call.model)
-        return started
+        if not (call.is_own_body and MAX_TOKENS.keys() & call.body.keys()):
+            return await self._send_streamed(call, hooks)
+        if not self._support.has_older_limit(call.model):
+            try:
+                return await self._send_streamed(call, hooks)
+            except APIStatusError as error:
+                if not refuses_limit_name(error):
+                    raise
+            self._support.found_older_limit(call.model)
+        return await self._send_streamed(call.renamed(MAX_TOKENS), hooks)
 
-    async def _send_in_form(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
-        """Send a call as a stream. A provider that refuses to stream is asked for the whole answer."""
+    async def _send_streamed(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call. A provider that refuses to stream is asked for the whole answer."""
         if call.is_streamed and self._support.streams(call.model):
             try:
                 return await self._post(call, hooks.observe), call.parser

@@ -244,7 +244,9 @@ async function meetErrorsOfTheModel(client) {
     const input = `[[offline ${words}]]`;
     for (const how of [{}, { stream: true }]) {
       await assert.rejects(client.responses.create({ model, input, ...how }), kind);
+      await client.responses.create({ model, input: 'hello' }); // a provider that only fails is waited for
       await assert.rejects(client.chat.completions.create({ model, messages: userMessages(input), ...how }), kind);
+      await client.responses.create({ model, input: 'hello' });
     }
     await assert.rejects(client.embeddings.create({ model: embeddingModel, input }), kind);
   }

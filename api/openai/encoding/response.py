@@ -63,7 +63,7 @@ def response_object(snapshot: JobSnapshot) -> JsonObject:
         "status": record.status,
         "model": snapshot.model,
         "output": items.output(snapshot),
-        "usage": _usage(snapshot),
+        "usage": usage_object(snapshot),
         "error": None if snapshot.error is None else _error(snapshot.error),
         "incomplete_details": _incomplete_details(snapshot),
         "metadata": request.metadata,
@@ -120,7 +120,7 @@ def _answer_fields(snapshot: JobSnapshot) -> JsonObject:
     return _filled({name: value for name, value in (body or {}).items() if name not in _OWN_FIELDS})
 
 
-def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
+def usage_object(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
     """The provider's own object if it sent one, else the counts of the answer or the record, which may be estimates."""
     body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
     reported: JsonObject | None = (body or {}).get("usage")
@@ -131,11 +131,15 @@ def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
 
 
 def _error(error: JobError) -> JsonObject:
-    """The provider's error; else ours with OpenAI's equivalent code, or `server_error`, and our code in the message."""
+    """The provider's error; else ours with OpenAI's equivalent code, or `server_error`, and our code in the message.
+
+    LiteLLM and vLLM send the HTTP status as the code, which is none of a response's codes.
+    """
+    own_code = _ERROR_CODES.get(error.code, "server_error")
     if error.provider and error.provider.message:
-        code = error.provider.code or _ERROR_CODES.get(error.code, "server_error")
-        return {"code": code, "message": error.provider.message}
-    return {"code": _ERROR_CODES.get(error.code, "server_error"), "message": f"{error.message} ({error.code})"}
+        code = error.provider.code
+        return {"code": own_code if code is None or code.isdigit() else code, "message": error.provider.message}
+    return {"code": own_code, "message": f"{error.message} ({error.code})"}
 
 
 def _incomplete_details(snapshot: JobSnapshot) -> JsonObject | None:

@@ -21,8 +21,9 @@
 --   put_back_ms        least wait of a job that this worker cannot run, with jitter
 --   abilities...       the needs that this worker meets
 -- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request,
---           target, waits, is_too_large}: the target is '' for a job that calls no provider; is_too_large: 1 if the
---          target's limit of tokens a minute is below what the job needs
+--           target, waits, is_too_large, is_probe}: the target is '' for a job that calls no provider; is_too_large: 1
+--          if the target's limit of tokens a minute is below what the job needs; is_probe: 1 if the call shows whether
+--          the provider is back
 --          {gone}: there is no such job
 --          {final}: the job has ended
 --          {busy}: another attempt runs
@@ -36,20 +37,19 @@ local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms
   'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
 local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
-  'pool', 'model', 'input_tokens', 'max_output_tokens', unreadable_by, unpack(numbers))
-for field, value in pairs(read_record(job, unpack(optional_numbers))) do
-  record[field] = value
-end
+  'pool', 'model', 'input_tokens', 'max_output_tokens', 'error_code', unreadable_by, 'token', 'attempts', 'max_attempts',
+  'deadline_ms', 'seq', unpack(optional_numbers))
 if not record.state then
   return {'gone'}
 end
 
 local now = now_ms()
-local function claimed_answer(token, attempt, log_start, target, is_too_large)
+local function claimed_answer(token, attempt, log_start, target, is_too_large, is_probe)
   local body = redis.pcall('GET', request)
   local is_wrong_type = type(body) == 'table' -- unreadable, like an empty text
   return {'claimed', token, attempt, log_start, record.failures or 0, record.worker_losses or 0, record.max_attempts,
-    record.deadline_ms - now, is_wrong_type and '' or body, target or '', record.waits or 0, is_too_large and 1 or 0}
+    record.deadline_ms - now, is_wrong_type and '' or body, target or '', record.waits or 0, is_too_large and 1 or 0,
+    is_probe and 1 or 0}
 end
 
 if record.state == 'in_progress' then
@@ -131,33 +131,44 @@ if math.min(end_by, start_by) <= now then
 end
 
 take_message()
-local governor = targets()
-local choice, opens_at_ms, closed_reason = governor.choose(governor.as_request(record), now)
-if not choice then
-  redis.call('ZREM', waiting, id)
-  redis.call('HDEL', job, 'retry_at_ms')
-  local place = lines().enter(id, lines().place_of(job))
-  close_pool(place.pool, opens_at_ms, closed_reason)
-  dispatch()
-  return {'early'}
+local target, tokens, most_tokens, is_too_large, is_probe = unlimited_target(record.pool), nil, nil, false, false
+if target then
+  if target ~= '' then
+    count_start(target, now)
+  end
+else
+  local governor = targets()
+  local choice, opens_at_ms, closed_reason = governor.choose(governor.as_request(record), now)
+  if not choice then
+    redis.call('ZREM', waiting, id)
+    redis.call('HDEL', job, 'retry_at_ms')
+    local place = lines().enter(id, lines().place_of(job))
+    close_pool(place.pool, opens_at_ms, closed_reason)
+    dispatch()
+    return {'early'}
+  end
+  governor.take(choice, now)
+  target, tokens, most_tokens = choice.target.name, choice.tokens, choice.most_tokens
+  is_too_large, is_probe = governor.is_larger_than_limit(choice), governor.is_probe(choice)
 end
-governor.take(choice, now)
-local target = choice.target and choice.target.name
-local is_too_large = governor.is_larger_than_limit(choice)
 
 -- At least the server's time: Redis may lose a claim in a crash of its host, and the next must not reuse its token.
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
-redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
+if record.attempts ~= '0' or record.retry_at_ms or record.error_code then -- left by what happened before
+  redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
+end
 local written = {'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id, 'owner', owner,
   'started_at_ms', now, 'log_start', log_start}
 local function write(field, value)
   written[#written + 1], written[#written + 2] = field, value
 end
-if target then
+if target ~= '' then
   write('target', target)
-  write('tokens', choice.tokens)
-  write('most_tokens', choice.most_tokens)
+end
+if tokens then
+  write('tokens', tokens)
+  write('most_tokens', most_tokens)
 end
 if is_too_large then
   write('is_too_large', 1)
@@ -174,4 +185,4 @@ redis.call('ZREM', waiting, id)
 if not record.started_at_ms and record.start_by_ms then
   redis.call('ZADD', deadlines, end_by, id)
 end
-return claimed_answer(token, attempt, log_start, target, is_too_large)
+return claimed_answer(token, attempt, log_start, target, is_too_large, is_probe)

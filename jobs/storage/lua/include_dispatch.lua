@@ -39,23 +39,22 @@ local function read_window(now)
   return current
 end
 
--- publish_at(id, job, choice, template, now, target): gives the job its message. Its claim takes what is reserved here.
-local function publish_at(id, job, choice, template, now, target)
-  if target.is_limited(choice) then
-    target.reserve(choice)
-    redis.call('HSET', job, 'published_at_ms', now, 'target', choice.target.name, 'tokens', choice.tokens)
-  else
-    redis.call('HSET', job, 'published_at_ms', now)
-  end
+-- give_message(id, template): publishes the job.
+local function give_message(id, template)
   publish(seq, messages, broker_list, id, template)
   if template == '' then
     redis.call('RPUSH', namespace .. 'outbox', id)
   end
 end
 
--- choose(target, current, job, now): where a job may start.
-local function choose(target, current, job, now)
-  return target.choose(current.publishes_all and {pool = '-'} or target.request_of(job), now)
+-- publish_at(id, job, choice, template, now, target): its claim takes what is reserved here.
+local function publish_at(id, job, choice, template, now, target)
+  if target.is_limited(choice) then
+    target.reserve(choice)
+    redis.call('HSET', job, 'target', choice.target.name, 'tokens', choice.tokens)
+  end
+  redis.call('HSET', job, 'published_at_ms', now)
+  give_message(id, template)
 end
 
 local function nobody_waits()
@@ -127,7 +126,8 @@ local function start_waiting(current, now)
       line.leave(id, place)
       dropped = dropped + 1
     else
-      local choice, opens_at_ms, reason = choose(target, current, job, now)
+      local request = current.publishes_all and {pool = '-'} or target.request_of(job)
+      local choice, opens_at_ms, reason = target.choose(request, now)
       if choice then
         line.leave(id, place)
         charge_start(place, current.batch_share)
@@ -154,14 +154,22 @@ local function dispatch()
 end
 
 -- queue_up(id, job, template): publishes a queued job at once if nobody waits and its target is open, else it enters
--- its line. template: nil for that of the window. Returns the number of published jobs before it, nil in a line.
+-- its line. Returns the number of published jobs before it, nil in a line.
+-- template: for a new job, which is then published at the time of its creation; nil for that of the window.
 local function queue_up(id, job, template)
   local now = now_ms()
   local current = nobody_waits() and read_window(now)
   local message_template = template or current and current.message
   if current and message_template and current.room > 0 then
+    if current.publishes_all or unlimited_target(redis.call('HGET', job, 'pool')) then
+      if not template then
+        redis.call('HSET', job, 'published_at_ms', now)
+      end
+      give_message(id, message_template)
+      return current.published
+    end
     local target = targets()
-    local choice = choose(target, current, job, now)
+    local choice = target.choose(target.request_of(job), now)
     if choice then
       publish_at(id, job, choice, message_template, now, target)
       return current.published

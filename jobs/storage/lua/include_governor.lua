@@ -36,10 +36,11 @@ local function cancel_reservation(target_name, tokens)
   end)
 end
 
--- note_answer(name, record, succeeded, started): the provider has answered. A breaker that was open closes. After a
+-- note_answer(name, succeeded, started): the provider has answered. A breaker that was open closes. After a
 -- call that shows nothing, such as a cancelled one, the next call tries the target. A call that started before the first
 -- failure shows nothing of the time since.
-local function note_answer(name, target, succeeded, started)
+local function note_answer(name, succeeded, started)
+  local target = read_record(target_key(name), 'failures', 'window_start_ms', 'breaker_ms', 'breaker_since_ms')
   local since = tonumber(target.breaker_since_ms or target.window_start_ms or nil) or 0
   if succeeded and started < since then
     return
@@ -67,9 +68,9 @@ local function token_count(name)
   return redis.call('HGET', counts, name) or redis.call('HGET', counts, provider_of(name))
 end
 
-local function learn_used_share(name, known_share, used, most)
-  local share = tonumber(known_share or nil) or 1
+local function learn_used_share(name, used, most)
   if is_number(most) and tonumber(most) > 0 then
+    local share = tonumber(redis.call('HGET', target_key(name), 'used_share') or nil) or 1
     redis.call('HSET', target_key(name), 'used_share', share * 0.95 + math.min(used / most, 1) * 0.05)
   end
 end
@@ -81,17 +82,49 @@ local function end_call(call, used, succeeded, now)
   local started, tokens = tonumber(call.started_at_ms or nil) or 0, call.tokens
   each_part(call.target, function(name)
     decrease(name, 'running', 1)
-    local target = read_record(target_key(name), 'failures', 'window_start_ms', 'breaker_ms',
-      'breaker_since_ms', 'used_share')
     local second, estimate = math.floor(started / 1000), is_number(tokens) and tonumber(tokens) or 0
     local age = math.floor(now / 1000) - second
     if used and estimate > 0 and age >= 0 and age <= 61 and token_count(name) == 'used' then
       ring_add(namespace .. 'tokens:' .. name, second, used - estimate)
-      learn_used_share(name, target.used_share, used, call.most_tokens)
+      learn_used_share(name, used, call.most_tokens)
       reopen_pools('(0') -- these tokens may be what others wait for
     end
-    note_answer(name, target, succeeded, started)
+    note_answer(name, succeeded, started)
   end)
+end
+
+local UNPACED_STARTS = 720 -- after so many calls without a refusal, a target needs no pace: see `pace`
+
+-- routes_of(pool): the names of its targets in order of preference, one a line.
+local function routes_of(pool)
+  return redis.call('HGET', namespace .. 'routes', pool) or 'main/' .. pool
+end
+
+-- unlimited_target(pool): the name of the pool's target if no call waits there; '' for jobs that call no provider; nil if
+-- a limit may apply, so that `targets` must choose. This is the short way of most jobs.
+local function unlimited_target(pool)
+  if not pool or pool == '-' then
+    return ''
+  end
+  local name = routes_of(pool):match('^[^\n]*')
+  local starts, requests, tokens, concurrency, closed, breaker, gap = unpack(redis.call('HMGET', target_key(name), 'starts',
+    'requests_per_minute', 'tokens_per_minute', 'concurrency', 'closed_until_ms', 'breaker_ms', 'gap_ms'))
+  local may_wait = requests or tokens or concurrency or closed or breaker or gap
+  if not may_wait and (tonumber(starts or nil) or 0) >= UNPACED_STARTS
+    and redis.call('EXISTS', target_key(provider_of(name))) == 0 then
+    return name
+  end
+end
+
+-- count_start(name, now): a call to a target, or to a provider with limits, starts.
+local function count_start(name, now)
+  local key = target_key(name)
+  redis.call('HINCRBY', key, 'running', 1)
+  local is_first = ring_add(namespace .. 'requests:' .. name, math.floor(now / 1000), 1)
+  if is_first then
+    redis.call('EXPIRE', key, 86400)
+    redis.call('SADD', namespace .. 'targets', name)
+  end
 end
 
 -- targets(): the functions that choose a target and count the start of a call. They are made only where a call may start,
@@ -108,7 +141,7 @@ local function targets()
   -- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
   -- shows itself by a few refusals and not by hundreds.
   -- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 10 % a minute.
-  local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING, LEAST_GAP_MS = 24, 8, 64, 0.01
+  local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING = 24, 8, 64
   local function pace(target)
     local limit, gap, burst = target.requests_per_minute, target.gap_ms or 0, 1
     if limit then
@@ -118,8 +151,7 @@ local function targets()
     if gap > 0 then
       return gap, burst
     end
-    gap = FIRST_GAP_MS * 2 ^ -(target.starts / STARTS_PER_HALVING)
-    return gap > LEAST_GAP_MS and gap or 0, FIRST_BURST
+    return target.starts < UNPACED_STARTS and FIRST_GAP_MS * 2 ^ -(target.starts / STARTS_PER_HALVING) or 0, FIRST_BURST
   end
 
   local function forget_slowly(target, now)
@@ -233,8 +265,8 @@ local function targets()
     if pool == '-' then
       return {}
     end
-    local route, names = redis.call('HGET', namespace .. 'routes', pool), {}
-    for name in (route or 'main/' .. (pool == '*' and request.model or pool)):gmatch('[^\n]+') do
+    local names = {}
+    for name in routes_of(pool):gmatch('[^\n]+') do
       names[#names + 1] = name
     end
     return names
@@ -292,6 +324,16 @@ local function targets()
     return false
   end
 
+  -- is_probe(choice): whether a call there shows if the provider is back.
+  local function is_probe(choice)
+    for _, part in ipairs(parts_of(choice)) do
+      if part.breaker_ms then
+        return true
+      end
+    end
+    return false
+  end
+
   -- reserve(choice): for a published job whose call has not started; the claim takes it.
   local function reserve(choice)
     for _, part in ipairs(parts_of(choice)) do
@@ -308,17 +350,10 @@ local function targets()
     local second = math.floor(now / 1000)
     for _, part in ipairs(parts_of(choice)) do
       local key = target_key(part.name)
+      count_start(part.name, now)
       if part.gap > 0 then
         redis.call('HSET', key, 'next_ms', string.format('%.3f', next_start(part, now) + part.gap))
-      end
-      redis.call('HINCRBY', key, 'running', 1)
-      if part.gap > 0 then
         redis.call('HINCRBY', key, 'starts', 1)
-      end
-      local is_first = ring_add(namespace .. 'requests:' .. part.name, second, 1)
-      if is_first then
-        redis.call('EXPIRE', key, 86400)
-        redis.call('SADD', namespace .. 'targets', part.name)
       end
       if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then
         ring_add(namespace .. 'tokens:' .. part.name, second, choice.tokens)
@@ -330,6 +365,6 @@ local function targets()
   end
 
   return {read = read_target, request_of = read_request, as_request = as_request, names = targets_of,
-    choose = choose_target, is_limited = is_limited, is_larger_than_limit = is_larger_than_limit, reserve = reserve,
-    take = take}
+    choose = choose_target, is_limited = is_limited, is_larger_than_limit = is_larger_than_limit, is_probe = is_probe,
+    reserve = reserve, take = take}
 end

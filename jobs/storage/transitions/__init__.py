@@ -24,10 +24,12 @@ from jobs.storage.transitions.governor import (
     configure_targets,
     end_call,
     note_fault,
+    note_output,
     observe_limits,
 )
 from jobs.storage.transitions.lines import audit_queue, dispatch, set_tenant_weight, take_outbox
 from jobs.storage.transitions.maintenance import (
+    audit_sizes,
     become_leader,
     claim_model_list_turn,
     count_ghosts,
@@ -57,6 +59,7 @@ __all__ = [
     "UnreadableClaim",
     "append",
     "audit_queue",
+    "audit_sizes",
     "become_leader",
     "begin_call",
     "cancel",
@@ -75,6 +78,7 @@ __all__ = [
     "ghosts",
     "mark_answered",
     "note_fault",
+    "note_output",
     "note_primary",
     "observe_limits",
     "put_back",

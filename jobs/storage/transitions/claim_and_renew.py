@@ -104,6 +104,7 @@ def _read_claim(job_id: str, queue: str, reply: list[Any]) -> ClaimResult:
         target=text(reply[9]),
         waits=int(reply[10]),
         is_too_large=reply[11] == 1,
+        is_probe=reply[12] == 1,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from jobs.storage import keys
 from jobs.storage.commands import Command, script_command, text
 from jobs.storage.scripts import Argument
-from jobs.storage.transitions.shared_arguments import milliseconds
+from jobs.storage.transitions.shared_arguments import dispatch_keys, milliseconds
 
 Fault: TypeAlias = Literal["rate_limited", "unavailable", "quota", "denied"]
 
@@ -58,6 +58,16 @@ def note_fault(
             "jitter": random.random(),  # noqa: S311  # spreads the probes of several targets
         },
         read=lambda reply: AfterFault(int(reply[0]) / 1000, reply[1] == 1),
+    )
+
+
+def note_output(target: str, job_id: str, queue: str) -> Command[None]:
+    """The call of a claim with ``is_probe`` has brought its first output: the target opens for all."""
+    return script_command(
+        "note_output",
+        keys={**dispatch_keys(queue), "job": keys.job(job_id)},
+        args={"target": target},
+        read=lambda _: None,
     )
 
 

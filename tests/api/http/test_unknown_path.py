@@ -32,7 +32,7 @@ CHAT = "POST /v1/chat/completions"
         ("POST", "/v1/files", "/v1/files is not supported by this server; send the calls one by one"),
         ("POST", "/v1/v1/batches", "/v1/batches is not supported by this server; send the calls one by one"),
         ("POST", "/v1/audio/speech", "/v1/audio is not supported by this server"),
-        ("POST", "/v1/responses/compact", "/v1/responses/compact is not supported by this server"),
+        ("POST", "/v1/responses/input_tokens", "/v1/responses/input_tokens is not supported by this server"),
         ("GET", "/v1", NONE),
         ("GET", "/canary", NONE),
         ("GET", "/v1/canary" + "a/" * 50_000, NONE),

@@ -56,7 +56,9 @@ def built_commands(jobs):
         report_worker(worker_status(), template, settings),
         transitions.dispatch("q"),
         transitions.audit_queue("q", [JOB_ID]),
+        transitions.audit_sizes("t"),
         transitions.note_fault("main/m", "quota", None, job_id=JOB_ID),
+        transitions.note_output("main/m", JOB_ID, "q"),
         transitions.observe_limits(
             "main/m", requests_limit=1, requests_remaining=1, tokens_limit=1, tokens_remaining=1
         ),
@@ -66,7 +68,7 @@ def built_commands(jobs):
         queries.queue_position(JOB_ID, "q"),
         queries.pool_stats(),
         target_states(),
-        transitions.document.add(NewDocument(**DOCUMENT)),
+        transitions.document.add(NewDocument(**DOCUMENT), 1),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
         transitions.document.start("doc_1", JOB_ID),
         transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),

@@ -11,7 +11,7 @@ from jobs.storage import keys
 from jobs.storage.keys import DEFAULT_QUEUE
 
 Line: TypeAlias = tuple[str, str, str, str]  # lane, tenant, fair key, pool
-_TARGETS = ("main/m", "main/n", "other/n", "main")
+_TARGETS = ("main/m", "main/n", "other/n", "free/f", "main")
 _COUNTERS = ("running", "reserved", "reserved_tokens")
 
 

@@ -27,8 +27,8 @@ TEMPLATE = MessageTemplate(DEFAULT_QUEUE, normal='{"id":"{id}"}', high='{"id":"{
 ANSWER = ChatAnswer(text="hi", model="m", finish_reason="stop", usage=None)
 ERROR = JobError(code="provider_unavailable", message="the provider answered 503")
 WEIGHTS = {"a": 1.0, "b": 2.0, "c": 1.0}
-POOLS = ["m", "m", "n", "-"]  # 'n' has two targets
-ROUTES = {"n": ["main/n", "other/n"]}
+POOLS = ["m", "m", "n", "free", "-"]  # 'n' has two targets; 'free' has no limit until it learns one
+ROUTES = {"n": ["main/n", "other/n"], "free": ["free/f"]}
 INDEX = st.integers(0, 10_000)
 
 
@@ -48,6 +48,8 @@ class Machine(RuleBasedStateMachine):
         self.calls: list[transitions.CallTurn] = []
         for tenant, weight in WEIGHTS.items():
             self.run(transitions.set_tenant_weight(tenant, weight))
+        self.run(transitions.configure_targets(ROUTES, {}))
+        self.client.hset(keys.target("free/f"), "starts", 1_000)
         self.report(0, 3, True)
 
     def run(self, command: Any) -> Any:
@@ -197,6 +199,7 @@ class Machine(RuleBasedStateMachine):
     def audit(self):
         """Nothing is wrong, so nothing is repaired."""
         assert self.run(transitions.audit_queue(DEFAULT_QUEUE, self.queued_ids())) == (0, 0)
+        assert self.run(transitions.audit_sizes("default")) == (False, False)
 
     def queued_ids(self):
         return [job_id for job_id, state in self.model.states.items() if state == "queued"]

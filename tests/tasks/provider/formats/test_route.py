@@ -114,12 +114,13 @@ def test_a_rejection_quotes_only_names_from_a_request():
         ("https://x.openai.azure.com/openai/v1", False),
         ("http://127.0.0.1:8080/v1", None),
         ("https://notopenai.com.example/v1", None),
+        ("https://notopenai.com/v1", None),
     ],
 )
 @pytest.mark.parametrize("asked", [{}, {"store": True}, {"store": False}])
 def test_a_provider_stores_no_chat_completion(base_url, stored, asked):
     """OpenAI is told so, whatever the caller asks for here. Other providers might reject the parameter."""
-    request = CompletionTask(kind="completion", body={"messages": [], **asked})
+    request = CompletionTask(kind="completion", model="m", body={"messages": [], **asked})
     call = completion_call(request, SETTINGS, may_store=may_store_completions(base_url))
 
     assert call.body.get("store") is stored
