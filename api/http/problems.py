@@ -9,10 +9,11 @@ import uuid
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, current_app, g, json, request
 from pydantic import BaseModel, Field
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from api.http.unknown_path import absent_resource, explain_method, explain_not_found
 from api.http.validation import FieldError, InvalidFields
 from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
@@ -164,6 +165,9 @@ def _add_headers(response: Response) -> Response:
 def _render_http(error: HTTPException) -> Response:
     """Renders the errors of Flask and werkzeug: unknown path, wrong method, body too large."""
     status = error.code or MIN_SERVER_ERROR_STATUS
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and absent_resource(request.path):
+        error = NotFound()
+        status = HTTPStatus.NOT_FOUND
     response = _problem_response(_problem(status, _code(status), _detail(error)))
     for name, value in error.get_headers():
         if name in _FORWARDED_HEADERS:
@@ -174,6 +178,10 @@ def _render_http(error: HTTPException) -> Response:
 def _detail(error: HTTPException) -> str:
     if error.code == errors.BodyTooLarge.http_status:
         return f"the body must have at most {request.max_content_length} bytes"
+    if isinstance(error, NotFound):
+        return explain_not_found(current_app.url_map, request.path, request.method)
+    if isinstance(error, MethodNotAllowed):
+        return explain_method(request.method, error.valid_methods or ())
     return error.description or error.name
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
 from jobs.base import FrozenModel
 from jobs.control_fields import refuse_control_fields
@@ -65,6 +65,41 @@ class CompletionBody(RequestBody):
     )
 
 
+_Tokens = Annotated[list[int], Field(fail_fast=True)]
+Prompt = (
+    str | Annotated[list[str], Field(fail_fast=True)] | _Tokens | Annotated[list[_Tokens], Field(fail_fast=True)] | None
+)
+
+
+def _check_prompt(value: Any) -> Any:
+    """Stops at the first wrong item: a union would report each item of each alternative. Raises ValueError."""
+    if value is None or isinstance(value, str):
+        return value
+    if value == []:
+        raise ValueError("must not be empty")
+    is_valid = isinstance(value, list) and (
+        all(isinstance(text, str) for text in value)
+        or _is_tokens(value)
+        or all(isinstance(tokens, list) and _is_tokens(tokens) for tokens in value)
+    )
+    if not is_valid:
+        raise ValueError("must be a text, a list of texts, a list of token ids, or a list of lists of token ids")
+    return value
+
+
+class TextCompletionBody(RequestBody):
+    """A text completion request. All fields that are not listed are forwarded to the provider unchanged."""
+
+    prompt: Annotated[Any, PlainValidator(_check_prompt, json_schema_input_type=Prompt)] = Field(
+        default=None,
+        description="A text, a list of texts, a text as token ids, or a list of those. Each is one prompt.",
+        repr=False,
+    )
+    stream_options: dict[str, Any] | None = Field(
+        default=None, description="Set `include_usage` to get the usage at the end of the stream."
+    )
+
+
 ResponseInput = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[dict[str, Any]], Field(fail_fast=True), Tag("items")],
     Discriminator(lambda value: "text" if isinstance(value, str) else "items"),  # an error concerns one of them only
@@ -116,7 +151,7 @@ def _to_list(value: Any) -> Any:
 
 
 def _is_tokens(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(token, int) for token in value)
+    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
 
 
 class EmbeddingsBody(RequestBody):

@@ -117,6 +117,29 @@ class CompletionStreamMessage(BaseModel):
     )
 
 
+class TextCompletion(BaseModel):
+    """A text completion, or a chunk of a streamed one."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
+    model: str | None
+    choices: list[dict[str, Any]] = Field(description="`n` choices for each prompt, each with its text.")
+    usage: dict[str, Any] | None = Field(default=None, description="Absent from the chunks of most streams.")
+
+
+class TextCompletionStreamMessage(BaseModel):
+    """One message of a text completion's event stream. The last message is `[DONE]` or an error."""
+
+    model_config = ConfigDict(extra="forbid")
+    event: Literal["message"] = Field(
+        default="message", description="Not sent: `message` is the default type of an event."
+    )
+    data: Json[TextCompletion | StreamError] | Literal["[DONE]"] = Field(
+        description="A chunk or an error as JSON, or `[DONE]`."
+    )
+
+
 class EmbeddingObject(BaseModel):
     """The embedding of one input."""
 

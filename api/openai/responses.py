@@ -196,7 +196,7 @@ def _task(body: ResponseBody) -> ResponseTask:
         passthrough["input"] = resolve_references(services().store, passthrough["input"])
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
-        (body.input is not None or "prompt" in passthrough or previous is not None, "input", "is required"),
+        (body.input not in (None, []) or "prompt" in passthrough or previous is not None, "input", "is required"),
         (passthrough.get("conversation") is None, "conversation", f"is not supported; use {PREVIOUS}"),
         (store or not background, "store", "must not be false with background: the response is fetched later"),
     )

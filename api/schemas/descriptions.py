@@ -39,6 +39,7 @@ _SCHEMAS: Final = {
     "complete. `incomplete`: the answer was cut off by a length limit or a content filter. `failed`: there is no "
     "answer, and `error` has the reason. `cancelled`: cancelled on request; partial text is kept. The last four are "
     "final.",
+    "TextCompletionAnswer": "The result of a text completion; `text` is the text of its first choice.",
     "Usage": "The number of tokens used.",
 }
 
@@ -72,6 +73,7 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "score": "Relevance of the passage to the question, from 0 to 1.",
     },
     "CompletionAnswer": {"body": "The provider's `chat.completion` object."},
+    "TextCompletionAnswer": {"body": "The provider's `text_completion` object."},
     "EmbeddingsTask": _OPTIONS
     | {
         "input": "The texts, or texts as lists of tokens. The vectors are returned in the same order.",

@@ -8,6 +8,7 @@ from jobs.kinds.base import Conversation, PassthroughRequest, TextAnswer
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.models import JobRecord
 from jobs.requests import StreamOptions
 from jobs.states import State
@@ -97,6 +98,8 @@ def input_items(snapshot: JobSnapshot) -> list[JsonObject]:
             return to_items(completion.body["messages"])
         case ResponseTask() as response:
             return [*response.previous_items, *openai_input_items(response.body.get("input"))]
+        case TextCompletionTask() as completion:
+            return [input_message("user", text) for text in completion.texts()]
     raise InternalError(f"a job of kind {snapshot.request.kind} has no input items")
 
 

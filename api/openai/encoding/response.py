@@ -111,7 +111,7 @@ def _filled(fields: JsonObject) -> JsonObject:
 
 
 def _is_like_default(name: str, value: Any) -> bool:
-    default = _DEFAULTS.get(name)
+    default = {} if name == "prompt" else _DEFAULTS.get(name)  # the prompt of a text completion is a text
     return not isinstance(default, dict | list) or isinstance(value, type(default))
 
 

@@ -11,6 +11,7 @@ from jobs.kinds.base import Conversation
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.settings import Settings
 from openai_format.chat_request import chat_request, function_names
 from openai_format.compaction import with_summaries
@@ -23,6 +24,7 @@ from tasks.provider.formats.chat_to_responses import ChatToResponseParser
 from tasks.provider.formats.completion import CompletionParser
 from tasks.provider.formats.delta import StreamParser
 from tasks.provider.formats.response import ResponseParser
+from tasks.provider.formats.text_completion import TextCompletionParser
 
 _REJECTED_CODE: Final = "provider_rejected_request"
 _STORING_HOSTS: Final = ("openai.com", "openai.azure.com")
@@ -38,6 +40,7 @@ class ProviderCall:
     path: str
     body: JsonObject = field(repr=False)
     parser: StreamParser
+    is_streamed: bool = True  # False: the whole answer is requested at once
     is_own_body: bool = False  # the body was made here, so its parameters may be named for the provider
 
     @property
@@ -47,7 +50,7 @@ class ProviderCall:
     def unstreamed(self) -> "ProviderCall":
         """The same call for the whole answer at once."""
         body = {name: value for name, value in self.body.items() if name not in ("stream", "stream_options")}
-        return replace(self, body=body)
+        return replace(self, body=body, is_streamed=False)
 
     def renamed(self, names: Mapping[str, str]) -> "ProviderCall":
         """The same call with other names for some parameters."""
@@ -71,6 +74,15 @@ def completion_call(request: Conversation, settings: Settings, *, may_store: boo
     body = {name: value for name, value in body.items() if name != "store"} | ({"store": False} if may_store else {})
     is_own = not isinstance(request, CompletionTask)
     return ProviderCall("/chat/completions", body | own_fields, parser, is_own_body=is_own)
+
+
+def text_completion_call(request: TextCompletionTask, settings: Settings) -> ProviderCall:
+    """The request unchanged. No provider stores text completions."""
+    options = {**(request.body.get("stream_options") or {}), "include_usage": True}
+    own_fields = {"model": request.model, "stream": True, "stream_options": options}
+    body = {name: value for name, value in request.body.items() if name != "store"} | own_fields
+    call = ProviderCall("/completions", body, TextCompletionParser(settings.max_answer_chars, request.choices))
+    return call.unstreamed() if request.is_answered_whole else call
 
 
 def _chat_body_and_parser(request: Conversation, max_chars: int) -> tuple[JsonObject, StreamParser]:
