@@ -9,9 +9,11 @@ from jobs.base import FrozenModel
 from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
 from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
 from jobs.results import JobError
+from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage.commands import Command
 from jobs.storage.reply_errors import RETRY_AFTER_SECONDS
+from jobs.storage.rights import in_words, missing_rights
 from jobs.storage.server_info import write_probe
 from jobs.storage.sync_store import Store
 
@@ -157,6 +159,16 @@ def probe(store: Store) -> float:
     except QueueFull as error:
         raise StoreUnavailable(error.message, retry_after_seconds=RETRY_AFTER_SECONDS) from error
     return (time.perf_counter() - started) * 1000
+
+
+def require_rights(store: Store, settings: Settings) -> None:
+    """Raises StoreUnavailable, which names what the user of the web process may not do in Redis although it must."""
+    missing = store.run(missing_rights("web", settings))
+    if missing:
+        raise StoreUnavailable(
+            f"the Redis user of this server lacks rights: {in_words(missing)}; its operator must allow them",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
 
 
 def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:

@@ -31,7 +31,7 @@ from jobs.settings import Settings
 from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.reply_errors import first_word, is_not_now
+from jobs.storage.reply_errors import is_not_now, short_reply
 from jobs.storage.worker_reports import report_worker
 from jobs.workers import WorkerStatus
 
@@ -217,8 +217,8 @@ class Heartbeat:
             except RedisError as error:
                 if not is_not_now(error):
                     raise
-                if isinstance(error, ResponseError) and problem.is_new(first_word(error)):
-                    logger.warning("listener_refused reply=%s", first_word(error))
+                if isinstance(error, ResponseError) and problem.is_new(short_reply(error)):
+                    logger.warning("listener_refused reply=%s", short_reply(error))
                 await asyncio.sleep(_LISTEN_RETRY_SECONDS)
 
     def _on_cancelled(self, job_id: str) -> None:

@@ -101,6 +101,26 @@ def test_a_redis_that_refuses_connections_is_named_without_its_password(monkeypa
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ("-blmpop", "the rights of the worker process (the command blmpop)"),
+        ("-@scripting", "refuses the command eval"),
+        ("resetchannels", "the command publish on the channels cq:*"),
+    ],
+)
+def test_a_redis_user_without_a_right_is_refused_with_the_name_of_the_right(
+    monkeypatch, env, redis_client, redis_url, rules, named
+):
+    """Otherwise the web process is ready, and the worker ends in the middle of the start."""
+    redis_client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">hunter2", "~*", "&*", "+@all", rules)
+    line = startup_error(monkeypatch, env, REDIS_URL=redis_url.replace("://", "://limited:hunter2@"))
+
+    assert named in line
+    assert "docs/operations.md#rights" in line
+    assert "hunter2" not in line
+
+
 def test_the_launcher_gives_up_on_a_silent_redis_after_three_seconds(monkeypatch, env):
     """A server that accepts connections and never answers must not make the launcher hang."""
     with listening() as port:

@@ -127,7 +127,13 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
     if isinstance(error, JobFailedError):
         response.headers["x-should-retry"] = "false"  # the job has already been retried
     elif error.http_status >= MIN_SERVER_ERROR_STATUS:
-        logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
+        logger.warning(
+            "request_rejected request_id=%s endpoint=%s code=%s message=%r",
+            g.request_id,
+            request.endpoint,
+            error.code,
+            error.message,
+        )
     return response
 
 

@@ -2,7 +2,8 @@
 
 Celery ends the worker when the broker refuses something (a right, a queue), and connects again without a pause, with
 one traceback a second. Here one line names the reply, and the worker tries again, at the latest every few seconds. Only
-a broker that can never serve it, such as a Redis without BLMPOP, ends the worker, with a non-zero exit code.
+a broker that can never serve it, such as a Redis without BLMPOP, ends the worker, with a non-zero exit code. So does a
+Redis user that lacks a right when the worker starts.
 
 Not started: Celery's delayed delivery, which declares 28 queues at RabbitMQ and binds ours to them, for messages with a
 countdown. Ours have none: waiting jobs are in Redis. And not on RabbitMQ: mingle, which publishes on the connection of
@@ -12,6 +13,8 @@ take the messages that wait. What mingle shares (revoked ids) is in the records.
 Logs:
     broker_unavailable, broker_available  see reconnect_log.py
     worker_cannot_take_jobs  error, reply: the broker can never serve this worker
+    rights_missing  missing: what the user of this worker may not do in Redis. Looked at once, before it takes jobs; a
+                    right that is lost later is waited for
 """
 
 import time
@@ -30,11 +33,13 @@ from celery.worker.state import maybe_shutdown, task_ready
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from jobs.settings import get_settings
 from jobs.storage.keys import DEFAULT_QUEUE
 from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds
 from tasks.celery_ext.message_check import Unfit, check_task, dropped_messages
 from tasks.celery_ext.reconnect_log import ReconnectLog
 from tasks.celery_ext.redis_connection import RedisUnusable
+from tasks.celery_ext.required_rights import RequiredRights, WorkerLacksRights
 from tasks.celery_ext.shutdown import announce_failure, is_stopping
 
 logger = get_logger(__name__)
@@ -95,6 +100,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         self._ready_at: float | None = None
         self._has_paused = False
         self._reconnect_log = ReconnectLog()
+        self._rights = RequiredRights(get_settings())
         self._is_rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         without = {"without_mingle": True} if self._is_rabbitmq else {}
         super().__init__(*args, app=app, worker_options={**(worker_options or {}), **without}, **options)
@@ -107,6 +113,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         """Run until the worker stops. An error that cannot be waited out ends the worker: running jobs go back."""
         try:
             super().start()
+        except WorkerLacksRights as error:
+            announce_failure(self.hostname)
+            logger.critical("rights_missing missing=%r advice=docs/operations.md#rights", str(error))
+            raise WorkerShutdown(EX_FAILURE) from error
         except (RedisError, RedisUnusable) as error:
             announce_failure(self.hostname)
             reply = str(error).partition(",")[0][:_MAX_REPLY_CHARS]  # the rest quotes the command's arguments
@@ -180,9 +190,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
             self._reconnect_log.recovered()
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Try until the broker can be reached. A refusal is raised, and ``start`` calls one of the methods below."""
+        """Try until the broker can be reached. A refusal is raised, and ``start`` calls one of the methods below.
+
+        The rights come first: without them the broker refuses the connection, in a way that looks as if it could pass.
+        """
         intervals = {"interval_start": 1, "interval_step": 1, "interval_max": MAX_PAUSE_SECONDS}
+        self._rights.require()
         conn.ensure_connection(lambda error, _: self._reconnect_log.log(error), callback=maybe_shutdown, **intervals)
+        self._rights.require()  # Redis may have been away before
         self.first_connection_attempt = False
         return conn
 
