@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g, has_request_context
 
 from jobs.models import JobRecord
 from jobs.settings import Settings
@@ -36,7 +36,12 @@ class Services:
 def install(app: Flask, settings: Settings) -> None:
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings), ChangeListener(client))
+    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings, _request_id), ChangeListener(client))
+
+
+def _request_id() -> str | None:
+    """The id of the request that is handled now; see http/problems.py."""
+    return g.get("request_id") if has_request_context() else None
 
 
 def services_of(app: Flask) -> Services:

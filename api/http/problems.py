@@ -5,7 +5,6 @@ The `openai` client reads only ``error``; other clients read the rest. Request c
 
 import logging
 import math
-import uuid
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from api.http.validation import FieldError, InvalidFields
 from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
 from jobs.errors import ChatqueueError
+from jobs.request_id import new_request_id, read_request_id
 from jobs.results import JobError
 
 logger = logging.getLogger(__name__)
@@ -158,8 +158,8 @@ def status_description(status: HTTPStatus) -> str:
 
 
 def _assign_request_id() -> None:
-    """Assigns an id of our own. A caller's id could contain anything, and the id is logged."""
-    g.request_id = f"req_{uuid.uuid4().hex}"
+    """The caller's id if it is well-formed, since the id is logged; otherwise an id of our own."""
+    g.request_id = read_request_id(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
 
 
 def _add_headers(response: Response) -> Response:

@@ -70,6 +70,9 @@ class Task(FrozenModel):
     )
     retry_of: str | None = Field(description="Id of the task that this task retries; null if it is not a retry.")
     retried_as: str | None = Field(description="Id of the task that retries this task; null if there is none.")
+    request_id: str | None = Field(
+        description="Id of the request that created the task, as in its header `X-Request-ID`; null if it is unknown."
+    )
 
     @classmethod
     def of(cls, record: JobRecord) -> Self:
@@ -99,6 +102,7 @@ class Task(FrozenModel):
             cancel_at=utc_or_none(record.cancel_at_ms),
             retry_of=record.retry_of,
             retried_as=record.retried_as,
+            request_id=record.request_id,
         )
 
 
