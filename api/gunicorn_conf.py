@@ -28,7 +28,8 @@ workers = _settings.web_workers
 worker_class = "gunicorn_ext.worker.Worker"
 logger_class = "gunicorn_ext.logger.ContentFreeLogger"
 worker_connections = fitting(5_000)  # simultaneous long polls and streams per process
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")  # whose X-Forwarded-Proto is believed
+forwarded_allow_ips = _settings.forwarded_allow_ips or ""  # whose X-Forwarded-Proto is believed
+os.environ.pop("SCRIPT_NAME", None)  # gunicorn would fail every request without the prefix; the app handles it
 forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
@@ -53,6 +54,7 @@ def post_worker_init(worker: Any) -> None:
     from api.services import services_of
 
     keep_new_files_private()  # uploads
+    worker.path_prefix = _settings.path_prefix or ""
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)

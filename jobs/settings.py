@@ -20,10 +20,12 @@ from jobs.redis_urls import is_same_database
 from jobs.settings_checks import (
     ApiKey,
     BrokerUrl,
+    ForwarderAddresses,
     HostNames,
     HttpUrl,
     ObjectStoreUrl,
     Origins,
+    PathPrefix,
     RedisStoreUrl,
     cross_check,
 )
@@ -91,6 +93,18 @@ class Settings(BaseSettings):
         default=None,
         description="Origins, separated by commas, whose pages may use the API from a browser: `https://chat.example`. "
         "Pages of other origins get 403.",
+    )
+    path_prefix: PathPrefix | None = Field(
+        default=None,
+        validation_alias="SCRIPT_NAME",
+        description="Path below which a proxy publishes the API, such as `/llm`. "
+        "The proxy may remove it from the path or leave it.",
+    )
+    forwarded_allow_ips: ForwarderAddresses | None = Field(
+        default=None,
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="Addresses or networks of proxies, separated by commas, whose X-Forwarded-Prefix and "
+        "X-Forwarded-Proto count. `*`: those of any client.",
     )
     web_workers: Annotated[int, Field(ge=1, le=1_000)] = Field(
         default=2, description="Number of web processes under gunicorn."

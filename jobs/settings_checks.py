@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import AfterValidator, SecretStr
 
 from guards.browser_requests import read_names, read_origins
+from guards.path_prefix import Forwarders, read_prefix
 from jobs.redis_urls import REDIS_SCHEMES
 
 if TYPE_CHECKING:
@@ -78,6 +79,17 @@ def _origins(text: str) -> str:
     return text
 
 
+def _path_prefix(text: str) -> str:
+    return read_prefix(text)
+
+
+def _forwarders(text: str) -> str:
+    Forwarders.read(text)
+    return text
+
+
+PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
+ForwarderAddresses = Annotated[str, AfterValidator(_forwarders)]
 HostNames = Annotated[str, AfterValidator(_host_names)]
 Origins = Annotated[str, AfterValidator(_origins)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]

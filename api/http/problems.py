@@ -216,7 +216,7 @@ def _problem(
         title=code.replace("_", " ").capitalize(),
         status=status,
         detail=message,
-        instance=instance or request.path,
+        instance=instance or request.root_path + request.path,
         errors=field_errors,
         job_id=job_id,
         error=OpenAIError(message=message, type=openai_type(status), param=param, code=code),
