@@ -51,6 +51,7 @@ def post_worker_init(worker: Any) -> None:
     """Once per worker process: set up logging, and a SIGTERM handler that releases waiting long polls."""
     import gevent
 
+    from api.redis_watch import RedisWatch
     from api.services import services_of
 
     keep_new_files_private()  # uploads
@@ -59,7 +60,10 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)
     logging.basicConfig(level=_settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    listener = services_of(worker.wsgi).listener
+    app_services = services_of(worker.wsgi)
+    listener = app_services.listener
+    if worker.age == 1:  # one process is enough for the log
+        gevent.spawn(RedisWatch(app_services).run_forever)
     default_handler = signal.getsignal(signal.SIGTERM)
 
     def stop_and_release(number: int, frame: Any) -> None:

@@ -1,5 +1,6 @@
 """Health checks: live and ready for load balancers, the full report for people."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from api.http.pydantic_smorest import Blueprint
@@ -32,7 +33,7 @@ def show_health() -> Any:
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
     broker = BrokerHealth(state=app_services.submitter.broker_state())
-    reason = _problem(stats, broker) or _hazard(app_services)
+    reason = "; ".join([*_problems(stats, broker), *_hazards(app_services)]) or None
     return Health(
         status="degraded" if reason else "ok",
         reason=reason,
@@ -45,25 +46,24 @@ def show_health() -> Any:
     )
 
 
-def _hazard(app_services: Services) -> str | None:
-    """The first setting of Redis that can lose accepted jobs, or why the settings are unknown."""
+def _hazards(app_services: Services) -> Sequence[str]:
+    """The settings of Redis that can lose accepted jobs, or why the settings are unknown."""
     try:
         server = app_services.store.run(server_info())
     except StoreUnavailable as error:
-        return error.message
-    return next(iter(server.hazards(app_services.settings.durability)), None)
+        return [error.message]
+    return server.hazards(app_services.settings.durability)
 
 
-def _problem(stats: Stats, broker: BrokerHealth) -> str | None:
-    """Why queued jobs do not start, even if no job is queued at present; None if they do."""
+def _problems(stats: Stats, broker: BrokerHealth) -> Iterator[str]:
+    """Why queued jobs do not start, even if no job is queued at present; nothing if they do."""
     queued = stats.counts[State.QUEUED]
     if broker.state not in _WORKING_BROKER:
-        return f"the broker takes no messages: it is {broker.state}"
+        yield f"the broker takes no messages: it is {broker.state}"
     if not stats.workers:
-        return "no worker is alive"
-    if queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
-        return f"no worker takes jobs, and the number of queued jobs is {queued}"
-    return None
+        yield "no worker is alive"
+    elif queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
+        yield f"no worker takes jobs, and the number of queued jobs is {queued}"
 
 
 @blueprint.route("/live")
