@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guards.private_files import read_secret
+from jobs.model_name import ModelName
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
@@ -125,8 +126,10 @@ class Settings(BaseSettings):
     )
 
     # What is accepted
-    chat_model: str = Field(default="gpt-5-mini", description="Default model of chat requests.")
-    embedding_model: str = Field(default="text-embedding-3-small", description="Default model of embeddings requests.")
+    chat_model: ModelName = Field(default="gpt-5-mini", description="Default model of chat requests.")
+    embedding_model: ModelName = Field(
+        default="text-embedding-3-small", description="Default model of embeddings requests."
+    )
     max_message_chars: Count = Field(
         default=200_000,
         description="Maximum length of a text of the native API or of an embeddings call, in characters.",
@@ -311,11 +314,12 @@ class Settings(BaseSettings):
     )
     events_ttl_seconds: Count = Field(
         default=3_600,
-        description="How long the event log is kept after the job has ended. "
+        description="How long the event log is kept after the job has ended. Not longer than its answer. "
         "The log of a /v1 job is kept as long as its answer.",
     )
     idempotency_ttl_seconds: Count = Field(
-        default=86_400, description="How long an Idempotency-Key is valid after its first use."
+        default=86_400,
+        description="How long an Idempotency-Key is valid after its first use. Not longer than its job.",
     )
 
     # How long Redis may take

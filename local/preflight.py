@@ -15,7 +15,7 @@ from jobs.errors import QueueFull, StoreUnavailable
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
 from jobs.storage.redis_client import connect
-from jobs.storage.reply_errors import missing_right
+from jobs.storage.reply_errors import first_word, is_unknown_database, missing_right
 from jobs.storage.rights import ROLES, in_words, missing_rights
 from jobs.storage.server_info import server_info
 from jobs.storage.sync_store import Store
@@ -94,11 +94,7 @@ def _redis_problem(settings: Settings) -> str:
         return f"{problem}: {_REDIS_ADVICE}"
     store = Store.open(settings)
     try:
-        for role in ROLES:
-            if missing := store.run(missing_rights(role, settings)):
-                return (
-                    f"does not give its user the rights of the {role} process ({in_words(missing)}): {_RIGHTS_ADVICE}"
-                )
+        return _problem_in_use(store, settings)
     except StoreUnavailable as error:
         right = missing_right(error.__cause__)
         return f"refuses {right}: {_RIGHTS_ADVICE}" if right else ""  # a refusal that passes is waited for
@@ -106,6 +102,15 @@ def _redis_problem(settings: Settings) -> str:
         return ""
     finally:
         store.close()
+
+
+def _problem_in_use(store: Store, settings: Settings) -> str:
+    """A missing right, or that nothing can be written; "" if neither. Raises the errors of the store."""
+    for role in ROLES:
+        if missing := store.run(missing_rights(role, settings)):
+            return f"does not give its user the rights of the {role} process ({in_words(missing)}): {_RIGHTS_ADVICE}"
+    if store.run(server_info()).is_replica:
+        return "is a replica and takes no writes: use the address of its primary"
     return ""
 
 
@@ -118,11 +123,12 @@ def _connection_problem(settings: Settings) -> str:
     except redis.TimeoutError:
         return "does not answer within 3 s"
     except redis.exceptions.NoPermissionError:
-        return ""  # of PING: the next check names it
+        pass  # of PING: the next check names it
     except redis.AuthenticationError:
         return "rejects the user or password in REDIS_URL"
     except (redis.RedisError, OSError) as error:
-        return f"does not answer ({_reason(error)})"
+        has_database = not is_unknown_database(error)
+        return f"does not answer ({_reason(error)})" if has_database else "has no database of the number in REDIS_URL"
     return ""
 
 
@@ -134,7 +140,7 @@ def _reason(error: BaseException) -> str:
         return "no Sentinel reports a live master of that name"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno)
-    return type(error).__name__
+    return first_word(error)  # the type of an error without a reply
 
 
 def redis_address(settings: Settings) -> str:

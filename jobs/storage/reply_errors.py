@@ -49,6 +49,15 @@ _PASSING: Final = frozenset(
         "UNBLOCKED",  # the server became a replica while a command waited
     }
 )
+_MEANING: Final = {  # of the words that a caller or an operator may not know
+    "BUSY": "a script runs for too long",
+    "LOADING": "it is loading its data",
+    "MASTERDOWN": "its primary is away",
+    "MISCONF": "it cannot write to its disk",
+    "NOREPLICAS": "too few replicas are connected",
+    "READONLY": "it is a replica, which takes no writes",
+    "UNBLOCKED": "it has become a replica",
+}
 _ELSEWHERE: Final = frozenset({"MASTERDOWN", "MOVED", "READONLY", "REDIRECT", "UNBLOCKED"})
 _REFUSED: Final = frozenset({"DENIED", "NOAUTH", "NOPERM", "WRONGPASS"})
 _NOPERM_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script")  # their first word is ERR
@@ -128,11 +137,18 @@ def short_reply(error: BaseException) -> str:
     return first_word(error) if right in {None, _SOME_RIGHT} else f"{first_word(error)}:{str(right).split()[-1]}"
 
 
+def is_unknown_database(error: BaseException) -> bool:
+    """Whether the server has no database of the number in the URL. Only another URL helps."""
+    return "DB index is out of range" in str(error)
+
+
 def translate(error: RedisError) -> ChatqueueError | RedisError:
     """Our error for "not now". Any other error is returned unchanged: it is a bug."""
     if isinstance(error, OutOfMemoryError):
         return no_memory()
     match classify(error):
+        case ReplyError.BUG if is_unknown_database(error):
+            reason = "Redis has no database of the number in REDIS_URL; its operator must choose another one"
         case ReplyError.BUG:
             return error
         case ReplyError.REFUSED:
@@ -144,7 +160,9 @@ def translate(error: RedisError) -> ChatqueueError | RedisError:
         case ReplyError.PASSING if isinstance(error, RedisTimeoutError):
             reason = "Redis does not answer; try again later"
         case ReplyError.PASSING if first_word(error) in _PASSING:
-            reason = f"Redis cannot serve this now ({first_word(error)}); try again later"
+            word = first_word(error)
+            meaning = f"{word}: {_MEANING[word]}" if word in _MEANING else word
+            reason = f"Redis cannot serve this now ({meaning}); try again later"
         case ReplyError.PASSING:
             reason = "Redis cannot be reached; try again later"
     return StoreUnavailable(reason, retry_after_seconds=RETRY_AFTER_SECONDS)

@@ -134,6 +134,14 @@ def test_another_error_names_no_right():
     assert missing_right(None) is None
 
 
+def test_a_database_that_does_not_exist_is_a_wrong_setting():
+    """It is no bug: a caller gets 503, and the message names the setting."""
+    translated = translate(as_raised("ERR DB index is out of range"))
+
+    assert isinstance(translated, StoreUnavailable)
+    assert "REDIS_URL" in translated.message
+
+
 def test_a_bug_is_not_translated():
     """It must be seen as what it is."""
     error = as_raised("ERR unknown command 'BLMPOP'")
