@@ -7,14 +7,18 @@ import gc
 import logging
 import os
 import signal
+import sys
 from typing import Any
 
 from gunicorn.http import message  # type: ignore[import-untyped]
 
-from guards.file_limit import fitting
+from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
 
+_WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
+_FILES_PER_CONNECTION = 3  # itself, its share of the places for health checks, and a connection to Redis
+_MAX_SHARED_FILES = 200  # there are no more of these places, and no more connections to Redis
 GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
 
 _settings = get_settings()
@@ -27,7 +31,12 @@ bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 worker_class = "gunicorn_ext.worker.Worker"
 logger_class = "gunicorn_ext.logger.ContentFreeLogger"
-worker_connections = fitting(5_000)  # simultaneous long polls and streams per process
+try:
+    worker_connections = fitting(_WANTED_CONNECTIONS, _FILES_PER_CONNECTION)
+    if worker_connections >= _MAX_SHARED_FILES:
+        worker_connections = fitting(_WANTED_CONNECTIONS, reserved=RESERVED_FILES + 2 * _MAX_SHARED_FILES)
+except TooFewFiles as error:
+    sys.exit(str(error))
 forwarded_allow_ips = _settings.forwarded_allow_ips or ""  # whose X-Forwarded-Proto is believed
 os.environ.pop("SCRIPT_NAME", None)  # gunicorn would fail every request without the prefix; the app handles it
 forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
@@ -63,6 +72,13 @@ def post_worker_init(worker: Any) -> None:
     app_services = services_of(worker.wsgi)
     listener = app_services.listener
     if worker.age == 1:  # one process is enough for the log
+        if worker_connections < _WANTED_CONNECTIONS:
+            logging.getLogger("api.gunicorn_conf").warning(
+                "connections_lowered connections=%d wanted=%d open_files=%d",
+                worker_connections,
+                _WANTED_CONNECTIONS,
+                raise_file_limit(),
+            )
         gevent.spawn(RedisWatch(app_services).run_forever)
     default_handler = signal.getsignal(signal.SIGTERM)
 

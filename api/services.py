@@ -9,6 +9,7 @@ from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
+from jobs.storage.scripts import load_all_scripts
 from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
 from tasks.submit import Submitter
@@ -34,6 +35,7 @@ class Services:
 
 
 def install(app: Flask, settings: Settings) -> None:
+    load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
     app.extensions[_NAME] = Services(settings, store, Submitter(store, settings, _request_id), ChangeListener(client))

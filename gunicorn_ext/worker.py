@@ -16,7 +16,7 @@ from guards.path_prefix import strip_prefix
 from guards.silent_connections import silent_connections
 from guards.tracebacks import traceback_location
 
-RESERVED_PLACES: Final = 200  # connections beyond worker_connections, for health checks only
+RESERVED_PLACES: Final = 200  # connections beyond worker_connections, for health checks only; at most as many again
 _CROWDED_SECONDS: Final = 2.0  # for the request of a connection in a reserved place
 _HEALTH: Final = "/health"
 _RETRY_AFTER_SECONDS: Final = 5
@@ -36,7 +36,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._places: int = self.cfg.worker_connections
-        self.worker_connections = self._places + RESERVED_PLACES
+        self.worker_connections = self._places + min(RESERVED_PLACES, self._places)
         self._open = 0
         self.path_prefix = ""  # below which a proxy publishes the app, and which it may have left in the path
 
