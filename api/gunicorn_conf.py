@@ -14,14 +14,14 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 
 from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
-from jobs.settings import get_settings
+from jobs.settings_loading import load_settings_or_exit
 
 _WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
 _FILES_PER_CONNECTION = 3  # itself, its share of the places for health checks, and a connection to Redis
 _MAX_SHARED_FILES = 200  # there are no more of these places, and no more connections to Redis
 GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
 
-_settings = get_settings()
+_settings = load_settings_or_exit()
 
 # A GET for 1,000 ids has a request line of 42 KB; gunicorn caps the setting at 8,190 bytes unless its cap is raised.
 # 0 would mean no limit at all.

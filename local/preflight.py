@@ -14,12 +14,12 @@ from redis.sentinel import MasterNotFoundError
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
+from jobs.settings_loading import variable_name
 from jobs.storage.redis_client import connect
 from jobs.storage.reply_errors import first_word, is_unknown_database, missing_right
 from jobs.storage.rights import ROLES, in_words, missing_rights
 from jobs.storage.server_info import server_info
 from jobs.storage.sync_store import Store
-from local.config import variable_name
 from local.errors import CannotStart
 
 REDIS_ANSWER_SECONDS = 3.0
