@@ -14,6 +14,7 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 
 from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
+from guards.utc_log import configure_logging
 from jobs.settings_loading import load_settings_or_exit
 
 _WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
@@ -68,7 +69,7 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)
-    logging.basicConfig(level=_settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure_logging(_settings.log_level)
     app_services = services_of(worker.wsgi)
     listener = app_services.listener
     if worker.age == 1:  # one process is enough for the log

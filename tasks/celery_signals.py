@@ -25,6 +25,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from guards import utc_log
 from guards.file_limit import TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
@@ -160,8 +161,8 @@ def configure_logging(loglevel: int | None = None, **_: Any) -> None:
 
     The level is that of the settings, unless the command line sets one.
     """
-    level = loglevel if _is_set_on_command_line("loglevel") else get_settings().log_level
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from_command_line = loglevel if _is_set_on_command_line("loglevel") else None
+    utc_log.configure_logging(from_command_line or get_settings().log_level)
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # below that it logs a line for each call
 
