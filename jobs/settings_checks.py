@@ -39,6 +39,13 @@ _ORDERED_PAIRS: Final = (
 _SINGLE_PROVIDER_LIMITS: Final = ("provider_requests_per_minute", "provider_tokens_per_minute", "provider_concurrency")
 
 
+_SIZES: Final = (  # of one, and of all together; compared only if the first is set
+    ("max_body_bytes", "max_bodies_bytes"),
+    ("max_body_bytes", "max_queued_bytes"),
+    ("max_body_files_bytes", "max_bodies_bytes"),
+    ("max_body_files_bytes", "max_queued_bytes"),
+    ("document_max_bytes", "documents_max_bytes"),
+)
 _REDIS_TIMES: Final = ("redis_connect_seconds", "redis_timeout_seconds")
 
 
@@ -138,11 +145,12 @@ def cross_check(settings: "Settings") -> None:
         elif small > large or (small == large and relation == _BELOW):
             names = (f"CHATQUEUE_{name.upper()}" for name in (lesser, greater))
             raise ValueError(f" must {relation} ".join(names) + reason)
-    if "max_body_bytes" in settings.model_fields_set and settings.max_body_bytes > settings.max_bodies_bytes:
-        raise ValueError(
-            "CHATQUEUE_MAX_BODY_BYTES must not exceed CHATQUEUE_MAX_BODIES_BYTES: "
-            "otherwise a body of that size would never be accepted"
-        )
+    for one, together in _SIZES:
+        if one in settings.model_fields_set and getattr(settings, one) > getattr(settings, together):
+            raise ValueError(
+                f"CHATQUEUE_{one.upper()} must not exceed CHATQUEUE_{together.upper()}: "
+                "otherwise one of that size would never be accepted"
+            )
     if settings.providers_file is not None:
         _check_providers(settings)
 
