@@ -195,6 +195,7 @@ class JobRecord(FrozenModel):
     finished_at_ms: Milliseconds | None = None
     retry_at_ms: Milliseconds | None = None  # set while the job waits for its next attempt
     usage: Annotated[Usage | None, BeforeValidator(_parse_usage)] = None  # of the latest attempt, also while it runs
+    output_at_ms: Milliseconds | None = None  # when that attempt last wrote output
     progress: Annotated[Progress | None, BeforeValidator(_parse_progress)] = None  # of the latest ingest, with pages
     log_length: Count | None = None  # of the complete event log of a final job; the log may expire before the record
     preview: str = Field(default="", repr=False)

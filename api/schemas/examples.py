@@ -156,6 +156,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "waiting_for": "slot",
     "waiting_until": None,
     "usage": None,
+    "last_output_at": None,
     "progress": None,
     "prompt_preview": "Why is the sky blue?",
     "model": None,

@@ -55,6 +55,9 @@ class Task(FrozenModel):
     usage: Usage | None = Field(
         description="Tokens of the latest attempt, up to now if it is running; null if unknown."
     )
+    last_output_at: datetime | None = Field(
+        description="Time of the latest output of the latest attempt; null if it has had none."
+    )
     progress: Progress | None = Field(
         description="Progress of the latest attempt to ingest a document; null for other tasks."
     )
@@ -93,6 +96,7 @@ class Task(FrozenModel):
             waiting_for=record.waiting_for,
             waiting_until=utc_or_none(record.waiting_until_ms),
             usage=record.usage,
+            last_output_at=utc_or_none(record.output_at_ms),
             progress=record.progress,
             prompt_preview=record.preview,
             model=record.model or None,

@@ -156,7 +156,7 @@ end
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 if record.attempts ~= '0' or record.retry_at_ms or record.error_code then -- left by what happened before
-  redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
+  redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'output_at_ms', 'started_before_ms', 'is_too_large')
 end
 local written = {'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id, 'owner', owner,
   'started_at_ms', now, 'log_start', log_start}
