@@ -20,6 +20,7 @@ Logs:
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, Final
 
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
@@ -27,7 +28,7 @@ from celery.platforms import EX_FAILURE
 from celery.utils.log import get_logger
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import pidbox
-from celery.worker.consumer import control
+from celery.worker.consumer import control, gossip
 from celery.worker.consumer.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown, task_ready
 from kombu.exceptions import OperationalError
@@ -49,6 +50,7 @@ _SHUTDOWN_SECONDS: Final = 1.0  # for each answer of the broker while the worker
 _POLL_SECONDS: Final = 0.2  # how often a worker that waits looks for a shutdown
 _DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 _CONTROL: Final = "celery.worker.consumer.control:Control"
+_GOSSIP: Final = "celery.worker.consumer.gossip:Gossip"
 _MAX_REPLY_CHARS: Final = 120
 
 
@@ -80,6 +82,21 @@ class Control(control.Control):  # type: ignore[misc]  # celery ships no types
             self.start, self.stop, self.shutdown = self.box.start, self.box.stop, self.box.shutdown
 
 
+class Gossip(gossip.Gossip):  # type: ignore[misc]  # celery ships no types
+    """Celery's step, which can also be closed after its connection is lost.
+
+    Celery asks the connection which errors to ignore, and has dropped it by then.
+    """
+
+    name = "celery.worker.consumer.gossip.Gossip"
+
+    def _close(self, c: Any, cancel_consumers: bool = True) -> None:
+        super()._close(SimpleNamespace(connection=c), cancel_consumers)
+
+
+_OWN_STEPS: Final = {_CONTROL: f"{__name__}:Control", _GOSSIP: f"{__name__}:Gossip"}
+
+
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
     """Waits between two tries; see above."""
 
@@ -90,9 +107,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         """The steps that start when the worker has connected."""
 
         default_steps: Final = [
-            f"{__name__}:Control" if step == _CONTROL else step
-            for step in CeleryConsumer.Blueprint.default_steps
-            if step != _DELAYED_DELIVERY
+            _OWN_STEPS.get(step, step) for step in CeleryConsumer.Blueprint.default_steps if step != _DELAYED_DELIVERY
         ]
 
     def __init__(self, *args: Any, app: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
