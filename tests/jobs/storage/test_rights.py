@@ -106,7 +106,7 @@ def test_the_check_changes_nothing(missing_for, redis_client):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_check_and_the_documentation_list_the_same_commands(role):
-    """A right that is only asked for would keep a documented user from working; one that is only listed is never named."""
+    """A right that is only asked for would stop a documented user; one that is only listed would never be named."""
     listed = {rule[1:] for rule in documented_users()[f"chatqueue-{role}"] if rule.startswith("+")}
     options: list[dict[str, Any]] = [
         {},
