@@ -3,7 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, providers, queue, tasks
-from api.http import browser_guard, json_body, paths
+from api.http import browser_guard, json_body, path_prefix, paths
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
 from api.services import install
@@ -31,4 +31,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in openai.BLUEPRINTS:
         api.register_blueprint(blueprint, url_prefix=f"{openai.PREFIX}{blueprint.url_prefix}")
     app.register_blueprint(docs.blueprint)
+    docs.serve_document(app, api)
+    path_prefix.install(app, settings)
     return app

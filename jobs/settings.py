@@ -14,16 +14,19 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guards.private_files import read_secret
+from jobs.model_name import ModelName
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
 from jobs.settings_checks import (
     ApiKey,
     BrokerUrl,
+    ForwarderAddresses,
     HostNames,
     HttpUrl,
     ObjectStoreUrl,
     Origins,
+    PathPrefix,
     RedisStoreUrl,
     cross_check,
 )
@@ -92,6 +95,18 @@ class Settings(BaseSettings):
         description="Origins, separated by commas, whose pages may use the API from a browser: `https://chat.example`. "
         "Pages of other origins get 403.",
     )
+    path_prefix: PathPrefix | None = Field(
+        default=None,
+        validation_alias="SCRIPT_NAME",
+        description="Path below which a proxy publishes the API, such as `/llm`. "
+        "The proxy may remove it from the path or leave it.",
+    )
+    forwarded_allow_ips: ForwarderAddresses | None = Field(
+        default=None,
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="Addresses or networks of proxies, separated by commas, whose X-Forwarded-Prefix and "
+        "X-Forwarded-Proto count. `*`: those of any client.",
+    )
     web_workers: Annotated[int, Field(ge=1, le=1_000)] = Field(
         default=2, description="Number of web processes under gunicorn."
     )
@@ -111,8 +126,10 @@ class Settings(BaseSettings):
     )
 
     # What is accepted
-    chat_model: str = Field(default="gpt-5-mini", description="Default model of chat requests.")
-    embedding_model: str = Field(default="text-embedding-3-small", description="Default model of embeddings requests.")
+    chat_model: ModelName = Field(default="gpt-5-mini", description="Default model of chat requests.")
+    embedding_model: ModelName = Field(
+        default="text-embedding-3-small", description="Default model of embeddings requests."
+    )
     max_message_chars: Count = Field(
         default=200_000,
         description="Maximum length of a text of the native API or of an embeddings call, in characters.",
@@ -297,11 +314,12 @@ class Settings(BaseSettings):
     )
     events_ttl_seconds: Count = Field(
         default=3_600,
-        description="How long the event log is kept after the job has ended. "
+        description="How long the event log is kept after the job has ended. Not longer than its answer. "
         "The log of a /v1 job is kept as long as its answer.",
     )
     idempotency_ttl_seconds: Count = Field(
-        default=86_400, description="How long an Idempotency-Key is valid after its first use."
+        default=86_400,
+        description="How long an Idempotency-Key is valid after its first use. Not longer than its job.",
     )
 
     # How long Redis may take

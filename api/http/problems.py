@@ -5,7 +5,6 @@ The `openai` client reads only ``error``; other clients read the rest. Request c
 
 import logging
 import math
-import uuid
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from api.http.validation import FieldError, InvalidFields
 from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
 from jobs.errors import ChatqueueError
+from jobs.request_id import new_request_id, read_request_id
 from jobs.results import JobError
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,13 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
     if isinstance(error, JobFailedError):
         response.headers["x-should-retry"] = "false"  # the job has already been retried
     elif error.http_status >= MIN_SERVER_ERROR_STATUS:
-        logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
+        logger.warning(
+            "request_rejected request_id=%s endpoint=%s code=%s message=%r",
+            g.request_id,
+            request.endpoint,
+            error.code,
+            error.message,
+        )
     return response
 
 
@@ -153,8 +159,8 @@ def status_description(status: HTTPStatus) -> str:
 
 
 def _assign_request_id() -> None:
-    """Assigns an id of our own. A caller's id could contain anything, and the id is logged."""
-    g.request_id = f"req_{uuid.uuid4().hex}"
+    """The caller's id if it is well-formed, since the id is logged; otherwise an id of our own."""
+    g.request_id = read_request_id(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
 
 
 def _add_headers(response: Response) -> Response:
@@ -218,7 +224,7 @@ def _problem(
         title=code.replace("_", " ").capitalize(),
         status=status,
         detail=message,
-        instance=instance or request.path,
+        instance=instance or request.root_path + request.path,
         errors=field_errors,
         job_id=job_id,
         error=OpenAIError(message=message, type=openai_type(status), param=param, code=code),

@@ -149,6 +149,7 @@ def _find_existing(app_services: Services, task: JobRequest, key: str) -> Create
     if app_services.store.run(queries.record(entry[1])) is None:  # expired or lost: it is created again
         return None
     app_services.store.run(confirm_earlier_writes())
+    app_services.submitter.note_found(entry[1], task.kind)
     return Created(entry[1])
 
 

@@ -156,6 +156,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "waiting_for": "slot",
     "waiting_until": None,
     "usage": None,
+    "last_output_at": None,
     "progress": None,
     "prompt_preview": "Why is the sky blue?",
     "model": None,
@@ -165,6 +166,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "cancel_at": None,
     "retry_of": None,
     "retried_as": None,
+    "request_id": "req_2c1743a391305fbf367df8e4f069f9f9",
 }
 _FAILED_ATTEMPT: Final = {"attempt": 1, "at": "2026-11-21T10:00:01.500000Z"} | _ERROR
 TASK_DETAILS: Final = QUEUED_TASK | {"attempts": 1, "error_code": _ERROR["code"], "failed_attempts": [_FAILED_ATTEMPT]}

@@ -127,6 +127,7 @@ def _record(job: NewJob) -> dict[str, Argument | None]:
         "preview": preview(job.request),
         "model": job.request.model,
         "retry_of": job.retry_of,
+        "request_id": job.request_id,
         "result_ttl": job.result_ttl_seconds,
         "events_ttl": job.events_ttl_seconds,
     }
