@@ -11,6 +11,7 @@ from jobs.lookup import decode_cursor, encode_cursor
 from jobs.storage.sync_store import Store
 
 _PENDING_STATES: Final = (DocumentState.INGESTING, DocumentState.DELETING)  # their outcome is in the job's record
+_MAX_REREADS: Final = 5  # of a document whose owner or state is another one each time
 
 
 class DocumentPage(FrozenModel):
@@ -21,12 +22,40 @@ class DocumentPage(FrozenModel):
 
 
 def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
-    """The documents in the order of the ids; None for a document that does not exist."""
+    """The documents in the order of the ids; None for a document that does not exist.
+
+    A document and its owner job are read one after the other, and the job may end in between. A job that ends has
+    written its outcome into the document first. So a document that seems orphaned is read again before it is called so.
+    """
+    found = _read_views(store, list(dict.fromkeys(document_ids)))
+    doubtful = _doubtful(found)
+    for _ in range(_MAX_REREADS):
+        if not doubtful:
+            break
+        reread = _read_views(store, list(doubtful))
+        found |= reread
+        doubtful = {name: seen for name, seen in _doubtful(reread).items() if seen != doubtful[name]}
+    return [found[document_id] for document_id in document_ids]
+
+
+def _read_views(store: Store, document_ids: list[str]) -> dict[str, DocumentView | None]:
     records = store.run_all([queries.document(document_id) for document_id in document_ids])
     pending = [record for record in records if record is not None and record.state in _PENDING_STATES]
     jobs = store.run_all([queries.record(record.job_id) for record in pending])
     job_of = {record.document_id: job for record, job in zip(pending, jobs, strict=True)}
-    return [DocumentView.of(record, job_of.get(record.document_id)) if record else None for record in records]
+    return {
+        document_id: DocumentView.of(record, job_of.get(document_id)) if record else None
+        for document_id, record in zip(document_ids, records, strict=True)
+    }
+
+
+def _doubtful(found: dict[str, DocumentView | None]) -> dict[str, tuple[DocumentState | None, str]]:
+    """State and owner job of each document whose error was derived from the record of its job."""
+    return {
+        document_id: (view.record.state, view.record.job_id)
+        for document_id, view in found.items()
+        if view is not None and view.is_orphaned and view.record.state in _PENDING_STATES
+    }
 
 
 def view(store: Store, document_id: str, tenant: str) -> DocumentView:

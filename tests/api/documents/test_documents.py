@@ -3,6 +3,8 @@
 import pytest
 
 from api.http import upload_parsing
+from api.services import services_of
+from jobs import queries
 from jobs.results import JobError
 from jobs.storage import transitions
 from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
@@ -88,6 +90,66 @@ def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, end,
     assert again["status"] == "queued"
     assert client.get(path).json["task_id"] == again["task_id"]
     assert client.get(path).json["error"] is None
+
+
+@pytest.fixture
+def between_reads(app, monkeypatch):
+    """Runs an action after the store has answered its next read, before any further one."""
+    store = services_of(app).store
+
+    def run(action):
+        def read_then_act(commands, *, read_all=store.run_all):
+            replies = read_all(commands)
+            monkeypatch.setattr(store, "run_all", read_all)
+            action()
+            return replies
+
+        monkeypatch.setattr(store, "run_all", read_then_act)
+
+    return run
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/{{}}"], ids=["list", "document"])
+def test_an_ingest_that_ends_between_two_reads_is_not_a_failure(client, fake_worker, between_reads, path):
+    """The document is read before its task. If it becomes ready in between, it was never lost."""
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+
+    def end_ingest():
+        mark_ready(fake_worker, document_id, task_id)
+        fake_worker.complete(task_id)
+
+    between_reads(end_ingest)
+    body = client.get(path.format(document_id)).json
+    shown = body["documents"][0] if "documents" in body else body
+    assert (shown["status"], shown["error"]) == ("ready", None)
+
+
+def test_a_question_is_not_refused_because_an_ingest_ends_between_two_reads(client, fake_worker, between_reads):
+    """A client that asks as soon as the document is ready must not be told that it has failed."""
+    document = send(client).json["document"]
+
+    def end_ingest():
+        mark_ready(fake_worker, document["document_id"], document["task_id"])
+        fake_worker.complete(document["task_id"])
+
+    between_reads(end_ingest)
+    body = {"message": "When?", "documents": [document["document_id"]]}
+    assert client.post("/api/v1/chat/async", json=body).status_code == 202
+
+
+def test_a_removal_that_ends_between_two_reads_leaves_no_document(client, fake_worker, between_reads):
+    """The record is purged before the removal ends; a stale one must not be shown as a removal that was lost."""
+    path = f"{PATH}/{send(client).json['document']['document_id']}"
+    removal = client.delete(path).json["task_id"]
+    record = fake_worker.store.run(queries.document(path.rpartition("/")[2]))
+
+    def end_removal():
+        fake_worker.store.run(transitions.document.purge(record))
+        fake_worker.complete(removal)
+
+    between_reads(end_removal)
+    assert client.get(path).status_code == 404
 
 
 def test_a_cancelled_ingest_fails_the_document_until_the_next_upload(client):
