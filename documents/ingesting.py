@@ -38,6 +38,9 @@ class IngestResult:
     chunks: int
     pages_without_text: tuple[int, ...]
     damaged_pages: tuple[int, ...]
+    garbled_pages: tuple[int, ...]
+    page_labels: tuple[str, ...]  # one per page, as printed; empty if all are the pages' numbers
+    attachments: int
     model: EmbeddingModel
 
 
@@ -46,14 +49,23 @@ class _Accumulated:
     """The result so far. Vectors are packed: lists of Python floats would take eight times the memory."""
 
     pages: list[tuple[int, str | None]] = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
+    attachments: int = 0
     chunks: list[Chunk] = field(default_factory=list)
     vectors: list[bytes] = field(default_factory=list)
 
     def add_page(self, page: TextPage) -> None:
         self.pages.append((page.number, page.problem))
+        self.labels.append(page.label)
+        self.attachments = page.attachments
 
     def pages_with(self, problem: str) -> tuple[int, ...]:
         return tuple(number for number, page_problem in self.pages if page_problem == problem)
+
+    def page_labels(self) -> tuple[str, ...]:
+        if not any(self.labels):
+            return ()
+        return tuple(label or str(number) for number, label in enumerate(self.labels, start=1))
 
 
 async def ingest(
@@ -78,6 +90,9 @@ async def ingest(
         len(accumulated.chunks),
         accumulated.pages_with("no_text"),
         accumulated.pages_with("damaged"),
+        accumulated.pages_with("garbled"),
+        accumulated.page_labels(),
+        accumulated.attachments,
         model,
     )
 

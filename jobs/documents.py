@@ -49,6 +49,7 @@ def _parse_pages(value: Any) -> Any:
 
 
 _PageNumbers = Annotated[tuple[Count, ...], BeforeValidator(_parse_pages)]
+_PageLabels = Annotated[tuple[str, ...], BeforeValidator(_parse_pages)]
 
 
 class DocumentRecord(FrozenModel):
@@ -70,9 +71,16 @@ class DocumentRecord(FrozenModel):
     embedding_model: str | None = None
     no_text: _PageNumbers = ()  # pages without text, mostly scanned ones
     damaged: _PageNumbers = ()  # pages that cannot be read
+    garbled: _PageNumbers = ()  # pages whose fonts do not identify their characters
+    page_labels: _PageLabels = ()  # one per page, as printed; empty if all are the pages' numbers
+    attachments: Count = 0  # files in the PDF, which are not read
     error_code: str | None = None
     error_message: str | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the state with its text
+
+    def page_label(self, page: int) -> str | None:
+        """The number of the page (from 1) as printed; None if the file has no such label."""
+        return self.page_labels[page - 1] if 0 < page <= len(self.page_labels) else None
 
     @classmethod
     def from_hash(cls, document_id: str, fields: dict[str, str]) -> Self:

@@ -97,8 +97,9 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "IngestAnswer": {
         "pages": "Number of pages.",
         "chunks": "Number of chunks the text was divided into.",
-        "pages_without_text": "Pages without text, usually scanned pages.",
+        "pages_without_text": "Pages without text: empty ones, or images such as scans.",
         "damaged_pages": "Pages that could not be read.",
+        "garbled_pages": "Pages whose fonts do not identify their characters.",
         "model": "The model of the embeddings.",
     },
     "JobError": {"code": "A stable error code.", "message": "An explanation for people; its wording may change."},

@@ -40,6 +40,7 @@ async def run(context: AttemptContext[IngestTask]) -> IngestAnswer:
         chunks=ready.chunks or 0,
         pages_without_text=ready.no_text,
         damaged_pages=ready.damaged,
+        garbled_pages=ready.garbled,
         model=ready.embedding_model,
         usage=usage,
     )
@@ -107,6 +108,9 @@ async def _mark_ready(context: AttemptContext[IngestTask], document_id: str, res
         chunks=result.chunks,
         no_text=result.pages_without_text,
         damaged=result.damaged_pages,
+        garbled=result.garbled_pages,
+        page_labels=result.page_labels,
+        attachments=result.attachments,
         embedding_model=result.model.name,
     )
     return await context.documents.store.run(command)

@@ -19,9 +19,11 @@ import pytest
 from documents.errors import (
     DamagedDocument,
     DocumentError,
+    DynamicForm,
     EmptyDocument,
     EncryptedDocument,
     ExpandedDocumentTooLarge,
+    GarbledText,
     NoPages,
     NoText,
     ReadingInterrupted,
@@ -32,6 +34,7 @@ from documents.errors import (
     UnsupportedDocument,
 )
 from documents.file_type import sniff_type
+from documents.reading.garbled_text import is_garbled
 from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
@@ -80,6 +83,125 @@ def test_a_page_without_text_is_reported_and_the_others_are_read(save):
     assert [page.problem for page in pages] == [None, "no_text", None]
 
 
+def note(subtype: bytes, entries: bytes) -> bytes:
+    return b"<< /Type /Annot /Subtype /%s /Rect [50 100 300 130] /F 4 %s >>" % (subtype, entries)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        note(b"FreeText", b"/Contents (Approved on 4 May.) /DA (/Helv 10 Tf)"),
+        note(b"Text", b"/Contents (Approved on 4 May.)"),
+        note(b"Highlight", b"/Contents (Approved on 4 May.) /QuadPoints [50 130 300 130 50 100 300 100]"),
+        note(b"Widget", b"/FT /Tx /T (date) /V (Approved on 4 May.) /DA (/Helv 10 Tf)"),
+    ],
+    ids=["free text", "comment", "highlight", "form field"],
+)
+@pytest.mark.parametrize("printed", [FACTS[0], ""], ids=["printed page", "blank page"])
+def test_form_values_and_comments_are_read(save, annotation, printed):
+    """People upload filled forms and reviewed drafts; the value is what they ask about."""
+    form = b"/AcroForm << /Fields [%s] /DA (/Helv 10 Tf) >>" % annotation
+    (read_page,) = read(save(assemble([draw(printed)], annotations=[annotation], catalog=form)))
+
+    assert read_page.page.text.split("\n\n") == [*([printed] if printed else []), "Approved on 4 May."]
+
+
+def test_a_hidden_comment_is_not_read(save):
+    """A page shows it to nobody."""
+    annotation = note(b"Text", b"/Contents (Approved on 4 May.)").replace(b"/F 4", b"/F 2")
+    (read_page,) = read(save(assemble([draw(FACTS[0])], annotations=[annotation])))
+
+    assert read_page.page.text == FACTS[0]
+
+
+SECRET = b"BT /F1 %s Tf %s 40 700 Td (The secret is nine.) Tj ET"
+
+
+@pytest.mark.parametrize(
+    ("commands", "is_read"),
+    [
+        (SECRET % (b"9", b"1 1 1 rg"), False),
+        (SECRET % (b"9", b"0.98 1 0.99 rg"), False),
+        (b"0 0 0.5 rg 30 690 300 30 re f " + SECRET % (b"9", b"0 0 0.5 rg"), False),
+        (SECRET % (b"1", b"0 g"), False),
+        (SECRET % (b"9", b"3 Tr"), False),
+        (b"0 0 0.5 rg 30 690 300 30 re f " + SECRET % (b"9", b"1 1 1 rg"), True),
+        (b"q 300 0 0 30 30 690 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q " + SECRET % (b"9", b"3 Tr"), True),
+        (SECRET % (b"5", b"0.5 g"), True),
+    ],
+    ids=["white", "nearly white", "blue on blue", "tiny", "invisible", "white on blue", "text of a scan", "grey"],
+)
+def test_text_that_nobody_sees_is_no_evidence(save, commands, is_read):
+    """A citation would quote what a person who opens the page cannot find."""
+    visible = b" BT 0 g 0 Tr /F1 9 Tf 40 800 Td (A page.) Tj ET"
+    (read_page,) = read(save(assemble([zlib.compress(commands + visible)])))
+
+    assert ("secret" in read_page.page.text) is is_read
+    assert "A page." in read_page.page.text
+
+
+NONSENSE = zlib.compress(b"BT /F1 9 Tf 40 700 Td (%s) Tj ET" % (b"\x01\x04\x11\x12 \x05\x06" * 20))
+
+
+def test_a_page_of_nonsense_is_reported_and_not_read(save):
+    """Nobody can find or check it. Without a report the user believes that the document was read."""
+    pages = [read_page.page for read_page in read(save(assemble([draw(FACTS[0]), NONSENSE])))]
+
+    assert [(page.text, page.problem) for page in pages] == [(FACTS[0], None), ("", "garbled")]
+
+
+@pytest.mark.parametrize(
+    ("text", "nonsense"),
+    [
+        ("+HUDXVJHEHU *HPHLQGHYHUZDOWXQJ 6WDGW", True),
+        ("\ufffd\ufffd\ufffd", True),
+        ("KEY INVESTOR INFORMATION FOR THE FUND", False),
+        ("メニューの「スタート」を押下します。一覧の中にあるのソフト", False),
+        ("Сегодня мы читаем книгу о китах и море", False),  # noqa: RUF001
+        ("No 5", False),
+    ],
+)
+def test_unmapped_codes_are_nonsense_only_if_they_are_no_words(text, nonsense):
+    """Fonts without a map to Unicode whose codes are Unicode read right."""
+    assert is_garbled([(ord(character), True) for character in text]) is nonsense
+
+
+def test_a_document_without_text_is_called_scanned_only_if_it_holds_images(save):
+    """The message must not send the author of an empty form to an OCR."""
+    scan = zlib.compress(b"q 300 0 0 30 30 690 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q")
+
+    with pytest.raises(NoText, match="OCR"):
+        read(save(assemble([scan])))
+    with pytest.raises(NoText, match=r"^no page contains text$"):
+        read(save(make_pdf([""])))
+
+
+def test_pages_have_the_labels_that_are_printed_on_them(save):
+    """Manuals number their first pages i, ii, iii; people know pages by these names."""
+    labels = b"/PageLabels << /Nums [0 << /S /r >> 2 << /S /D >>] >>"
+    pages = read(save(assemble([draw(fact) for fact in FACTS], catalog=labels)))
+
+    assert [read_page.page.label for read_page in pages] == ["i", "ii", "1"]
+    assert {read_page.page.label for read_page in read(save(make_pdf(FACTS)))} == {None}
+
+
+def test_attached_files_are_counted(save):
+    """Their content is not read, which the document must not keep to itself."""
+    file = b"<< /Type /Filespec /F (a.txt) /EF << /F 3 0 R >> >>"
+    names = b"/Names << /EmbeddedFiles << /Names [(a.txt) %s] >> >>" % file
+
+    assert read(save(assemble([draw(FACTS[0])], catalog=names)))[0].page.attachments == 1
+    assert read(save(make_pdf(FACTS)))[0].page.attachments == 0
+
+
+def test_a_dynamic_form_is_refused_with_its_own_error(save):
+    """Its pages hold only a request to open it in another program."""
+    form = b"/NeedsRendering true /AcroForm << /Fields [] /XFA [(template) 3 0 R] >>"
+
+    with pytest.raises(DynamicForm):
+        read(save(assemble([draw("Please wait...")], catalog=form)))
+
+
 def test_a_damaged_page_does_not_affect_the_others(save):
     """One damaged page must not cost the text of the other pages."""
     data = make_pdf(FACTS).replace(b"/Type /Page /Parent 2 0 R /MediaBox", b"/Type /Nope", 1)
@@ -92,6 +214,7 @@ def test_a_damaged_page_does_not_affect_the_others(save):
     ("data", "error"),
     [
         (make_pdf(["", ""]), NoText),
+        (assemble([NONSENSE]), GarbledText),
         (make_pdf(FACTS, encrypted=True), EncryptedDocument),
         (make_pdf([]), NoPages),
         (make_pdf(FACTS)[:60], DamagedDocument),
@@ -101,7 +224,8 @@ def test_a_damaged_page_does_not_affect_the_others(save):
         (make_pdf(["\n".join(["words " * 15] * 70)] * 450), ExpandedDocumentTooLarge),
     ],
     ids=[
-        "scanned",
+        "no text",
+        "garbled",
         "encrypted",
         "no pages",
         "truncated",
