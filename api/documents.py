@@ -53,10 +53,11 @@ _MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is del
 )
 @blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503, 507)
 def upload_document(query: UploadQuery) -> Any:
-    """Upload a document: a PDF, or text or Markdown in UTF-8, UTF-16 or UTF-32.
+    """Upload a document: a PDF, text, Markdown, HTML, or a mail.
 
-    Send the file as a form field or as the request body. Uploads with the same content are one document, whatever their
-    filenames. Uploading a failed document again starts a new attempt to ingest it.
+    Send the file as a form field or as the request body. A text is read in the charset of its content type, or in
+    UTF-8. Uploads with the same content are one document, whatever their filenames. Uploading a failed document again
+    starts a new attempt to ingest it.
     """
     app_services = services()
     check_embedding_model()
@@ -131,28 +132,28 @@ def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
     files.sweep()
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
-        document = _new_document(upload.filename, stored_upload)
+        document = _new_document(upload, stored_upload)
         for _ in range(_MAX_TRIES):
-            if view := _ensure_ingest_job(app_services, files, stored_upload, document):
+            if view := _ensure_ingest_job(app_services, files, stored_upload, document, upload.charset):
                 return view
     raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
-def _new_document(raw_filename: str, stored_upload: StoredUpload) -> NewDocument:
-    filename = clean_filename(raw_filename)
+def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
+    filename = clean_filename(upload.filename)
     return NewDocument(
         document_id=new_document_id(),
         tenant=DEFAULT_TENANT,
         job_id=new_job_id(),
         filename=filename,
-        kind=sniff_type(stored_upload.head, filename),
+        kind=sniff_type(stored_upload.head, filename, upload.media_type, upload.charset),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
     )
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
+    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument, charset: str | None
 ) -> DocumentView | None:
     """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
@@ -171,9 +172,8 @@ def _ensure_ingest_job(
     if job_id is None:
         return None
     run_in_threadpool(files.save, stored_upload, document_id)
-    app_services.submitter.submit(
-        IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename), job_id=job_id
-    )
+    ingest = IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename, charset=charset)
+    app_services.submitter.submit(ingest, job_id=job_id)
     return _live_view(app_services, document_id) or view
 
 

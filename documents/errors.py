@@ -4,7 +4,7 @@
     ├── UnreadableDocument            final: the same file would be refused again
     │   ├── EmptyDocument             empty_document               no bytes, or only whitespace
     │   ├── UnsupportedDocument       unsupported_document         neither PDF nor text, by its content
-    │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and has no byte order mark
+    │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and declares nothing else
     │   ├── EncryptedDocument         encrypted_document           needs a password
     │   ├── DamagedDocument           damaged_document             the file is damaged, or crashes the reader
     │   ├── NoPages                   no_pages                     a PDF without pages

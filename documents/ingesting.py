@@ -29,6 +29,7 @@ class IngestJob:
     tenant: str
     path: Path
     file_type: FileType
+    charset: str | None  # of a text, as declared
     embedding_model: str
 
 
@@ -77,7 +78,7 @@ async def ingest(
     Raises DocumentError, and whatever `embed` and `report_progress` raise.
     """
     accumulated = _Accumulated()
-    async with aclosing(reader.read(job.path, job.file_type)) as pages:
+    async with aclosing(reader.read(job.path, job.file_type, job.charset)) as pages:
         async for batch, pages_done, page_count in _batches(pages, accumulated):
             vectors = await embed([normalize_text(chunk.text) for chunk in batch])
             accumulated.chunks += batch

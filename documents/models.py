@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-FileType = Literal["pdf", "text", "markdown"]
+FileType = Literal["pdf", "text", "markdown", "html", "mail"]
 PageDefect = Literal["no_text", "damaged", "garbled"]
 
 

@@ -71,7 +71,7 @@ def _pages(request: dict[str, Any]) -> Iterator[TextPage]:
     path = Path(request["path"])
     if request["file_type"] == "pdf":
         return read_pdf(path, request["max_pages"], request["max_chars"])
-    return read_text(path, request["max_pages"])
+    return read_text(path, request["file_type"], request["charset"], request["max_pages"])
 
 
 def _limit_chars(pages: Iterator[TextPage], max_chars: int) -> Iterator[TextPage]:

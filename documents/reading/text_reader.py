@@ -56,9 +56,12 @@ class TextReader:
         self._limits = limits
         self._size = size
 
-    async def read(self, path: Path, file_type: FileType) -> AsyncGenerator[ChunkedPage, None]:
+    async def read(
+        self, path: Path, file_type: FileType, charset: str | None = None
+    ) -> AsyncGenerator[ChunkedPage, None]:
         """The pages in order. Raises DocumentError, possibly after some pages, which are then invalid."""
-        request = {"path": str(path), "file_type": file_type, "size": asdict(self._size), **asdict(self._limits)}
+        file = {"path": str(path), "file_type": file_type, "charset": charset}
+        request = file | {"size": asdict(self._size), **asdict(self._limits)}
         async with (
             self._slots,
             _reader_process() as process,

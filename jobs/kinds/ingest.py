@@ -11,6 +11,7 @@ class IngestTask(DocumentRequest):
     """Read, chunk, embed and store a document. The settings choose its embedding model."""
 
     kind: Literal["ingest"]
+    charset: str | None = None  # of a text, as its sender declares it
 
 
 class IngestAnswer(Answer):

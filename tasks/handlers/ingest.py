@@ -95,7 +95,8 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
         table = await services.storage.chunks()
         async with services.storage.local_copy(document_id) as path:
             file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
-            ingest_job = IngestJob(document_id, record.tenant, path, file_type, model)
+            charset = context.request.charset
+            ingest_job = IngestJob(document_id, record.tenant, path, file_type, charset, model)
             return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
 
 

@@ -26,7 +26,7 @@ async def ignore_progress(_done: int, _count: int) -> None:
 def job(tmp_path):
     path = tmp_path / "wine.pdf"
     path.write_bytes(make_pdf(PAGES))
-    return IngestJob("doc_a", "t", path, "pdf", MODEL.name)
+    return IngestJob("doc_a", "t", path, "pdf", None, MODEL.name)
 
 
 async def run(table, job, embed=embed_by_hashing, report_progress=ignore_progress):

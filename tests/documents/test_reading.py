@@ -354,6 +354,89 @@ def test_text_of_unknown_encoding_is_rejected(save, data, error):
         read(save(data), "text")
 
 
+GERMAN, JAPANESE = "Der Käufer zahlt fünf Gulden.", "灯台は一八四七年に建てられた。"
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        (GERMAN, "iso-8859-1"),
+        (GERMAN, "Windows-1252"),
+        (GERMAN, "utf-16-be"),
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc-jp"),
+        ("Маяк построен в 1847 году.", "koi8-r"),
+        ("灯塔建于一八四七年。", "gb2312"),
+    ],
+)
+def test_a_declared_charset_is_honoured(save, text, charset):
+    """A program that knows its encoding says so, and must not be asked to convert its files."""
+    (read_page,) = read(save(text.encode(charset)), "text", charset)
+
+    assert read_page.page.text == text
+
+
+@pytest.mark.parametrize(
+    ("data", "file_type", "text"),
+    [
+        (GERMAN.encode(), "text", GERMAN),
+        (GERMAN.encode("utf-16-le"), "text", GERMAN),
+        (JAPANESE.encode("iso-2022-jp"), "text", JAPANESE),
+        (b"The words are fine. " * 30 + b"\xff", "text", "The words are fine. " * 30 + "\ufffd"),
+        (b"N\bNA\bAM\bME\bE \x1b[1mbold\x1b[0m\a\x1a", "text", "NAME bold"),
+        (
+            '<?xml version="1.0" encoding="latin1"?>ä'.encode("latin-1"),
+            "text",
+            '<?xml version="1.0" encoding="latin1"?>ä',
+        ),
+        ("<meta charset=windows-1251><p>Маяк".encode("cp1251"), "html", "Маяк"),
+    ],
+    ids=["utf-8", "utf-16", "iso-2022-jp", "one bad byte", "manual page", "xml", "html"],
+)
+@pytest.mark.parametrize("charset", [None, "iso-8859-1"], ids=["undeclared", "declared by a careless program"])
+def test_what_the_text_itself_shows_is_recognized(save, data, file_type, text, charset):
+    """Only an encoding that would have to be guessed needs a declaration."""
+    charset = None if file_type == "html" else charset  # a declared one has priority over the page's own
+    (read_page,) = read(save(data), file_type, charset)
+
+    assert read_page.page.text.replace("ÿ", "\ufffd") == text
+
+
+def test_html_is_read_as_its_reader_sees_it(save):
+    """A quote with tags is no quote, and words of a script are no evidence."""
+    page = b"""<!-- x --><!doctype html><title>The  inn</title><style>p{}</style><script>var ransom = "fake<p>"</script>
+        <body><h1>Prices</h1><p>A bed is <b>nine</b>\n camels&nbsp;&amp; a goat.<p hidden>secret
+        <p style="display: none">secret
+        <ul><li>one<li>two</ul><table><tr><td>Mon<td>closed</table><pre>a  b</pre>"""
+    (read_page,) = read(save(page), sniff_type(page, "a.txt"))
+
+    assert read_page.page.text == (
+        "The inn\n\nPrices\n\nA bed is nine camels & a goat.\n\none\ntwo\n\nMon closed\n\na  b"
+    )
+
+
+MAIL = b"""From: Jo <jo@example.com>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/html; charset=iso-8859-1\r
+Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>F=FCnf Kamele</p>\r\n--x\r
+Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\nxx\r\n--x--\r\n"""
+
+
+def test_a_mail_is_read_without_its_encoding(save):
+    """Base64 and quoted-printable would be found by nobody. What is not read is counted."""
+    (read_page,) = read(save(MAIL), sniff_type(MAIL, "a"))
+
+    assert read_page.page.text == "From: Jo <jo@example.com>\nSubject: Grüße\n\nFünf Kamele"
+    assert read_page.page.attachments == 1
+
+
+def test_a_pdf_behind_other_data_is_not_called_a_text(save):
+    """The remedy is to remove that data, not to convert an encoding."""
+    data = b"junk " * 400 + make_pdf(FACTS) + b"\xe2\xe3\xcf\xd3" * 50
+
+    with pytest.raises(DamagedDocument, match="other data"):
+        read(save(data), sniff_type(data[:1_024], "a.pdf"))
+
+
 def test_a_text_of_too_many_pages_is_rejected_quickly(save):
     """A form feed is a single byte, so a small file can have millions of pages; the limit is that of a PDF."""
     path = save(b"words\f" * 500 + b"words")
@@ -377,6 +460,14 @@ def test_a_text_of_too_many_pages_is_rejected_quickly(save):
         (b"# Title", "README.MD", "markdown"),
         (b"words", "a.pdf", "text"),
         ("words".encode("utf-16"), "a.txt", "text"),
+        ("words".encode("utf-16-le"), "a.txt", "text"),
+        (b"N\bNAME\x1a", "a.txt", "text"),
+        (b"words\x01", "a.txt", "text"),
+        (b"<p>words", "a.htm", "html"),
+        (b"<p>words", "a.txt", "text"),
+        (b"<!DOCTYPE HTML>", "a", "html"),
+        (b"Received: x\nSubject: y\n\nz", "a", "mail"),
+        (b"Subject: y\nFor: z\n", "a.txt", "text"),
     ],
 )
 def test_the_file_type_is_detected_from_the_content(head, name, file_type):
@@ -384,7 +475,9 @@ def test_the_file_type_is_detected_from_the_content(head, name, file_type):
     assert sniff_type(head, name) == file_type
 
 
-@pytest.mark.parametrize("head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0"])
+@pytest.mark.parametrize(
+    "head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0", b"{\\rtf1", b"%!PS-"]
+)
 def test_files_that_are_neither_pdf_nor_text_are_rejected(head):
     """The extension .pdf does not make an archive, image or program a document."""
     with pytest.raises(UnsupportedDocument):
