@@ -78,9 +78,9 @@ class DocumentRecord(FrozenModel):
     error_message: str | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the state with its text
 
-    def page_label(self, page: int) -> str | None:
-        """The number of the page (from 1) as printed; None if the file has no such label."""
-        return self.page_labels[page - 1] if 0 < page <= len(self.page_labels) else None
+    def page_label(self, page: int) -> str:
+        """The number of the page (from 1) as printed, as far as the file defines it."""
+        return self.page_labels[page - 1] if 0 < page <= len(self.page_labels) else str(page)
 
     @classmethod
     def from_hash(cls, document_id: str, fields: dict[str, str]) -> Self:

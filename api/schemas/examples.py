@@ -97,6 +97,7 @@ _CITATION: Final = {
     "document_id": "doc_5d41402abc4b2a76b9719d911017c592",
     "filename": "handbook.pdf",
     "page": 12,
+    "page_label": "12",
     "quote": "Each employee has 30 days of leave a year.",
     "score": 0.81,
 }
