@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from documents.file_type import parse_file_type
 from documents.ingesting import IngestJob, IngestResult, ingest
+from documents.memory import give_back_free_memory
 from jobs import queries
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import DocumentRejected
@@ -97,7 +98,10 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
             file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
             charset = context.request.charset
             ingest_job = IngestJob(document_id, record.tenant, path, file_type, charset, model)
-            return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
+            try:
+                return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
+            finally:
+                await asyncio.to_thread(give_back_free_memory)
 
 
 async def _mark_ready(context: AttemptContext[IngestTask], document_id: str, result: IngestResult) -> bool:
