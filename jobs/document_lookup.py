@@ -1,6 +1,6 @@
 """Reads documents, each time in a few round trips. The commands are in ``queries``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from jobs import queries
@@ -11,6 +11,8 @@ from jobs.lookup import decode_cursor, encode_cursor
 from jobs.storage.sync_store import Store
 
 _PENDING_STATES: Final = (DocumentState.INGESTING, DocumentState.DELETING)  # their outcome is in the job's record
+_MATCHED_AT_ONCE: Final = 200  # documents in one round trip
+_MAX_MATCHED_BATCHES: Final = 20
 _MAX_REREADS: Final = 5  # of a document whose owner or state is another one each time
 
 
@@ -66,9 +68,26 @@ def view(store: Store, document_id: str, tenant: str) -> DocumentView:
     return found
 
 
-def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
-    """One page of a tenant's documents. Raises InvalidRequest for a malformed cursor."""
-    entries = store.run(queries.document_page(tenant, decode_cursor(cursor), limit + 1))
-    found = [document for document in views(store, [name for name, _ in entries[:limit]]) if document is not None]
-    next_cursor = encode_cursor(entries[limit - 1][1]) if len(entries) > limit else None
-    return DocumentPage(views=tuple(found), next_cursor=next_cursor)
+def page(
+    store: Store, tenant: str, cursor: str | None, limit: int, matches: Callable[[DocumentView], bool] | None = None
+) -> DocumentPage:
+    """One page of a tenant's documents that match. Raises InvalidRequest for a malformed cursor.
+
+    At most some thousand documents are compared in one call, so a page that is not the last one may be shorter than
+    ``limit``.
+    """
+    before = decode_cursor(cursor)
+    size = limit if matches is None else _MATCHED_AT_ONCE
+    found: list[DocumentView] = []
+    for _ in range(_MAX_MATCHED_BATCHES):
+        entries = store.run(queries.document_page(tenant, before, size + 1))
+        for (_, seq), document in zip(entries, views(store, [name for name, _ in entries[:size]]), strict=False):
+            before = seq
+            if document is not None and (matches is None or matches(document)):
+                found.append(document)
+            if len(found) == limit:
+                break
+        has_more = bool(entries) and before != entries[-1][1]
+        if matches is None or len(found) == limit or not has_more:
+            break
+    return DocumentPage(views=tuple(found), next_cursor=encode_cursor(before) if has_more and before else None)

@@ -50,7 +50,7 @@ _STATUS_BY_ERROR: Final = {
 }
 _DEFAULT_STATUS: Final = 422
 
-_FILE: Final = {
+FILE_SCHEMA: Final = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
     "description": "The content of the file.",
@@ -59,8 +59,8 @@ UPLOAD_BODY: Final = {
     "required": True,
     "description": "The file, as a form field or as the body itself.",
     "content": {
-        _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
-        **{name: {"schema": _FILE | {"contentMediaType": name}} for name in _RAW_TYPES},
+        _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": FILE_SCHEMA}, "required": ["file"]}},
+        **{name: {"schema": FILE_SCHEMA | {"contentMediaType": name}} for name in _RAW_TYPES},
     },
 }
 

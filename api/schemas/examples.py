@@ -17,6 +17,7 @@ _HEADERS: Final = {
     "Idempotency-Replayed": "`true` if an earlier request with this Idempotency-Key created the job.",
     "ETag": "Version of the job, for `If-None-Match`.",
     "x-chatqueue-provider": "Name of the provider that answered, if it is known.",
+    "Content-Disposition": "`attachment`, with the filename.",
     "Preference-Applied": "The `Prefer: wait=N` that was honoured.",
 }
 

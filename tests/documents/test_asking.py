@@ -1,6 +1,7 @@
 """From upload to a cited answer, with real processes and without an API key."""
 
 import random
+import urllib.request
 from contextlib import closing
 
 import pytest
@@ -82,6 +83,14 @@ def test_a_citation_has_the_number_that_is_printed_on_its_page(documents_client)
     (citation,) = documents_client.ask("What does the harpoon weigh?", [document_id])[1]["citations"]
 
     assert (citation["page"], citation["page_label"]) == (3, "A-1")
+
+
+def test_the_file_of_a_citation_can_be_downloaded(documents_client):
+    """Also a file of many blocks, as the web server sends it."""
+    content = b"The harpoon weighs nine kilos.\n" * 3_000
+    document_id = documents_client.upload_and_ingest(content, "harpoon.txt")
+    with urllib.request.urlopen(f"{documents_client.url}/documents/{document_id}/file") as response:
+        assert response.read() == content
 
 
 def test_all_documents_can_be_asked_together(documents_client, handbook, cookbook):
