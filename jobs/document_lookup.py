@@ -1,13 +1,14 @@
 """Reads documents, each time in a few round trips. The commands are in ``queries``."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from jobs import queries
 from jobs.base import FrozenModel
 from jobs.documents import DocumentState, DocumentView
 from jobs.errors import DocumentNotFound
 from jobs.lookup import decode_cursor, encode_cursor
+from jobs.storage.commands import Command
 from jobs.storage.sync_store import Store
 
 _PENDING_STATES: Final = (DocumentState.INGESTING, DocumentState.DELETING)  # their outcome is in the job's record
@@ -43,10 +44,12 @@ def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None
 def _read_views(store: Store, document_ids: list[str]) -> dict[str, DocumentView | None]:
     records = store.run_all([queries.document(document_id) for document_id in document_ids])
     pending = [record for record in records if record is not None and record.state in _PENDING_STATES]
-    jobs = store.run_all([queries.record(record.job_id) for record in pending])
+    commands: list[Command[Any]] = [queries.server_time_ms(), *(queries.record(record.job_id) for record in pending)]
+    replies: list[Any] = store.run_all(commands) if pending else [0]
+    now_ms, *jobs = replies
     job_of = {record.document_id: job for record, job in zip(pending, jobs, strict=True)}
     return {
-        document_id: DocumentView.of(record, job_of.get(document_id)) if record else None
+        document_id: DocumentView.of(record, job_of.get(document_id), now_ms) if record else None
         for document_id, record in zip(document_ids, records, strict=True)
     }
 

@@ -83,7 +83,8 @@ async def _load_all_records(store: AsyncStore, tenant: str) -> AsyncIterator[lis
 async def _count_still_ingesting(store: AsyncStore, records: Sequence[DocumentRecord]) -> int:
     ingesting_records = [record for record in records if record.state is DocumentState.INGESTING]
     jobs = await asyncio.gather(*(store.run(queries.record(record.job_id)) for record in ingesting_records))
-    views = [DocumentView.of(record, job) for record, job in zip(ingesting_records, jobs, strict=True)]
+    now_ms = await store.run(queries.server_time_ms())
+    views = [DocumentView.of(record, job, now_ms) for record, job in zip(ingesting_records, jobs, strict=True)]
     return sum(view.state is DocumentState.INGESTING for view in views)
 
 

@@ -64,7 +64,8 @@ async def _take_ownership(services: DocumentServices, record: DocumentRecord, jo
     """Start the ingest. A retried job takes over the document if its owner job has ended without making it ready."""
     send, document_id = services.store.run, record.document_id
     if record.job_id != job_id:
-        view = DocumentView.of(record, await send(queries.record(record.job_id)))
+        job, now_ms = await send(queries.record(record.job_id)), await send(queries.server_time_ms())
+        view = DocumentView.of(record, job, now_ms)
         if view.is_orphaned:
             await send(transitions.document.reassign(document_id, record.job_id, job_id))
     return await send(transitions.document.start(document_id, job_id))

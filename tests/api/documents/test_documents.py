@@ -4,9 +4,10 @@ import pytest
 
 from api.http import upload_parsing
 from api.services import services_of
+from documents.files import Files
 from jobs import document_lookup, queries
 from jobs.results import JobError
-from jobs.storage import transitions
+from jobs.storage import keys, transitions
 from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
@@ -74,13 +75,14 @@ def test_uploading_deleted_content_again_makes_another_document(client):
     ("end", "code"),
     [("cancel", "removal_cancelled"), ("fail", "provider_timeout"), ("delete", "removal_lost")],
 )
-def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, end, code):
+def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, expire_creation, end, code):
     """A removal that ended without success shows its error, and a further DELETE starts another one."""
     path = f"{PATH}/{send(client).json['document']['document_id']}"
     removal = client.delete(path).json["task_id"]
     assert client.get(path).json["error"] is None
     if end == "delete":
         client.delete(f"/api/v1/tasks/{removal}")
+        expire_creation(path.rpartition("/")[2])
     else:
         getattr(fake_worker, end)(removal)
 
@@ -152,6 +154,27 @@ def test_a_removal_that_ends_between_two_reads_leaves_no_document(client, fake_w
     assert client.get(path).status_code == 404
 
 
+def test_an_upload_that_still_stores_its_file_is_not_a_failure(client, monkeypatch):
+    """The record exists before the file, and the file before the task. A list between them shows no lost ingest."""
+    listed, save = [], Files.save
+
+    def list_and_save(*arguments):
+        listed.extend(client.get(PATH).json["documents"])
+        save(*arguments)
+
+    monkeypatch.setattr(Files, "save", list_and_save)
+    send(client)
+
+    assert [(document["status"], document["error"]) for document in listed] == [("ingesting", None)]
+
+
+@pytest.fixture
+def expire_creation(redis_client_of_api):
+    """Ends the time in which the task of a document may not have been created yet."""
+    times = {"created_at_ms": 1, "assigned_at_ms": 1}
+    return lambda document_id: redis_client_of_api.hset(keys.document(document_id), mapping=times)
+
+
 def test_a_cancelled_ingest_fails_the_document_until_the_next_upload(client):
     """Uploading the same content again starts a new ingest of the same document."""
     document = send(client).json["document"]
@@ -165,10 +188,11 @@ def test_a_cancelled_ingest_fails_the_document_until_the_next_upload(client):
     assert again.json["task"]["status"] == "queued"
 
 
-def test_an_upload_repairs_a_document_without_a_task(client, fake_worker):
+def test_an_upload_repairs_a_document_without_a_task(client, expire_creation):
     """A web process may die between the two writes, or the queue may be full."""
     document = send(client).json["document"]
     client.delete(f"/api/v1/tasks/{document['task_id']}")
+    expire_creation(document["document_id"])
 
     assert client.get(f"{PATH}/{document['document_id']}").json["error"]["code"] == "ingest_lost"
     assert send(client).json["task"]["status"] == "queued"
