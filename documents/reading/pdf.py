@@ -23,10 +23,12 @@ from documents.errors import (
 )
 from documents.models import PageDefect, TextPage
 from documents.reading.garbled_text import is_garbled
+from documents.reading.hyphens import Compounds
 from documents.text import clean_text
 
 _ERR_SUCCESS: Final = 0  # the error codes of PDFium, FPDF_ERR_*
 _ERR_PASSWORD: Final = 4
+_END_BYTES: Final = 4_096  # contain a PDF's last mark, even if something follows it
 _MAX_LABEL_CHARS: Final = 40
 _MAX_SAMPLES: Final = 1_000  # characters of a page that are tested for their meaning
 _ERR_SECURITY: Final = 5  # encrypted with a scheme that PDFium does not support
@@ -44,12 +46,12 @@ def read_pdf(path: Path, max_pages: int, max_chars: int) -> Iterator[TextPage]:
     require_static(document)
     attachments = count_attachments(document)
     problems: set[PageDefect | None] = set()
-    has_image = False
+    has_image, compounds = False, Compounds()
     for index in range(count):
         page = _read_page(document, index, count, max_chars)
         problems.add(page.problem)
         has_image = has_image or page.has_image
-        yield replace(page, attachments=attachments)
+        yield replace(page, text=compounds.keep_together(page.text), attachments=attachments)
     if None not in problems:
         raise _nothing_read(problems, has_image=has_image)
 
@@ -72,15 +74,23 @@ def _open(path: Path) -> Any:
     try:
         return pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
-        raise _to_document_error(error.err_code) from None
+        raise _to_document_error(error.err_code, path) from None
 
 
-def _to_document_error(code: int | None) -> DocumentError:
+def _to_document_error(code: int | None, path: Path) -> DocumentError:
     if code in {_ERR_PASSWORD, _ERR_SECURITY}:
         return EncryptedDocument("the document is encrypted and needs a password")
     if code == _ERR_SUCCESS:
         return NoPages("the document has no pages")
-    return DamagedDocument("the file is a damaged PDF")
+    if not _has_end(path):
+        return DamagedDocument("the file is a damaged PDF: its end is missing; upload the complete file")
+    return DamagedDocument("the file is a damaged PDF; open it in a PDF program, save it again and upload the result")
+
+
+def _has_end(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _END_BYTES))
+        return b"%%EOF" in file.read()
 
 
 def _read_page(document: Any, index: int, count: int, max_chars: int) -> TextPage:

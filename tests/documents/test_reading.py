@@ -185,6 +185,24 @@ def test_pages_have_the_labels_that_are_printed_on_them(save):
     assert {read_page.page.label for read_page in read(save(make_pdf(FACTS)))} == {None}
 
 
+def test_a_hyphen_at_a_line_end_belongs_to_a_word_that_has_it_elsewhere(save):
+    """A search for the compound would miss it. Words that are only divided stay as printed."""
+    texts = ["A price-determining factor.", "The Price-\ndetermining, an en-\ncoding and price-\ncutting."]
+
+    assert [read_page.page.text for read_page in read(save(make_pdf(texts)))] == [
+        texts[0],
+        "The Price-determining,\nan en-\ncoding and price-\ncutting.",
+    ]
+
+
+def test_a_pdf_without_its_end_is_told_from_one_that_is_damaged_otherwise(save):
+    """The first was cut on its way, and can be sent again."""
+    with pytest.raises(DamagedDocument, match="end is missing"):
+        read(save(make_pdf(FACTS)[:60]))
+    with pytest.raises(DamagedDocument, match="save it again"):
+        read(save(b"%PDF-1.7\n" + b"\xff" * 500 + b"\n%%EOF"))
+
+
 def test_attached_files_are_counted(save):
     """Their content is not read, which the document must not keep to itself."""
     file = b"<< /Type /Filespec /F (a.txt) /EF << /F 3 0 R >> >>"
