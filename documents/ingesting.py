@@ -80,7 +80,7 @@ async def ingest(
     accumulated = _Accumulated()
     async with aclosing(reader.read(job.path, job.file_type, job.charset)) as pages:
         async for batch, pages_done, page_count in _batches(pages, accumulated):
-            vectors = await embed([normalize_text(chunk.text) for chunk in batch])
+            vectors = await embed([normalize_text(f"{chunk.lead} {chunk.text}") for chunk in batch])
             accumulated.chunks += batch
             accumulated.vectors += [array("f", vector).tobytes() for vector in vectors]
             await report_progress(pages_done, page_count)

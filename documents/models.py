@@ -32,6 +32,7 @@ class Chunk:
     start: int
     end: int
     text: str = field(repr=False)
+    lead: str = field(default="", repr=False)  # of the page before: the start of the chunk's first sentence
 
 
 @dataclass(frozen=True, slots=True)

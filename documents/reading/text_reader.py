@@ -70,14 +70,14 @@ class TextReader:
             index = 0
             async for message in messages:
                 page = TextPage(**message["page"])
-                chunks = _to_chunks(page, message["chunk_spans"], index)
+                chunks = _to_chunks(page, message["chunk_spans"], index, message["lead"])
                 index += len(chunks)
                 yield ChunkedPage(page, chunks)
 
 
-def _to_chunks(page: TextPage, chunk_spans: list[tuple[int, int]], index: int) -> tuple[Chunk, ...]:
+def _to_chunks(page: TextPage, chunk_spans: list[tuple[int, int]], index: int, lead: str) -> tuple[Chunk, ...]:
     return tuple(
-        Chunk(number, page.number, start, end, page.text[start:end])
+        Chunk(number, page.number, start, end, page.text[start:end], lead if number == index else "")
         for number, (start, end) in enumerate(chunk_spans, index)
     )
 
