@@ -1,14 +1,15 @@
 """Documents over HTTP: upload, list, show and delete. Jobs ingest and remove them."""
 
+from functools import partial
 from typing import Any, Final
 
-from flask import request, url_for
+from flask import request, send_file, url_for
 
 from api.document_checks import check_embedding_model
 from api.http.absence import confirmed_not_found
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
-from api.http.upload_parsing import UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
+from api.http.upload_parsing import FILE_SCHEMA, UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
 from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
@@ -53,10 +54,11 @@ _MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is del
 )
 @blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503, 507)
 def upload_document(query: UploadQuery) -> Any:
-    """Upload a document: a PDF, or text or Markdown in UTF-8, UTF-16 or UTF-32.
+    """Upload a document: a PDF, text, Markdown, HTML, or a mail.
 
-    Send the file as a form field or as the request body. Uploads with the same content are one document, whatever their
-    filenames. Uploading a failed document again starts a new attempt to ingest it.
+    Send the file as a form field or as the request body. A text is read in the charset of its content type, or in
+    UTF-8. Uploads with the same content are one document, whatever their filenames. Uploading a failed document again
+    starts a new attempt to ingest it.
     """
     app_services = services()
     check_embedding_model()
@@ -77,9 +79,19 @@ def upload_document(query: UploadQuery) -> Any:
 def list_documents(query: DocumentsQuery) -> Any:
     """List the documents, newest first.
 
-    A deleted document is listed until all of its data has been removed.
+    A deleted document is listed until all of its data has been removed. With `status` or `filename`, a page may be
+    shorter than `limit` although `next_cursor` names a further one.
     """
-    return DocumentList.of_page(document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit))
+    is_filtered = query.status is not None or query.filename is not None
+    matches = partial(_matches, query) if is_filtered else None
+    page = document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit, matches)
+    return DocumentList.of_page(page)
+
+
+def _matches(query: DocumentsQuery, view: DocumentView) -> bool:
+    if query.status is not None and view.state is not query.status:
+        return False
+    return query.filename is None or query.filename.casefold() in view.record.filename.casefold()
 
 
 @blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
@@ -91,6 +103,38 @@ def show_document(document_id: str) -> Any:
     While a document is `ingesting`, `pages_done` shows the progress.
     """
     return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
+
+
+@blueprint.route("/<document_id>/file", parameters=[examples.DOCUMENT_ID])
+@blueprint.alt_response(
+    200,
+    schema=FILE_SCHEMA,
+    description="The file as it was uploaded.",
+    content_type="application/octet-stream",
+    headers=headers("Content-Disposition"),
+)
+@blueprint.problems(404, 501, 503)
+def download_file(document_id: str) -> Any:
+    """Download the file of a document, as it was uploaded.
+
+    It is sent as an attachment of no particular type, because a browser that opened it could run what it contains.
+    """
+    app_services = services()
+    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    if view.state is DocumentState.DELETING:
+        raise _not_found()
+    files = run_in_threadpool(open_files, app_services.settings)
+    with document_errors():
+        try:
+            file = run_in_threadpool(files.open, document_id)
+        except FileNotFoundError:
+            raise DocumentNotFound("the document's file is lost; upload it again", param="document_id") from None
+    response = send_file(
+        file, "application/octet-stream", as_attachment=True, download_name=view.record.filename, etag=False, max_age=0
+    )
+    response.content_length = view.record.size
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
 
 
 @blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])
@@ -131,28 +175,28 @@ def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
     files.sweep()
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
-        document = _new_document(upload.filename, stored_upload)
+        document = _new_document(upload, stored_upload)
         for _ in range(_MAX_TRIES):
-            if view := _ensure_ingest_job(app_services, files, stored_upload, document):
+            if view := _ensure_ingest_job(app_services, files, stored_upload, document, upload.charset):
                 return view
     raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
-def _new_document(raw_filename: str, stored_upload: StoredUpload) -> NewDocument:
-    filename = clean_filename(raw_filename)
+def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
+    filename = clean_filename(upload.filename)
     return NewDocument(
         document_id=new_document_id(),
         tenant=DEFAULT_TENANT,
         job_id=new_job_id(),
         filename=filename,
-        kind=sniff_type(stored_upload.head, filename),
+        kind=sniff_type(stored_upload.head, filename, upload.media_type, upload.charset),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
     )
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
+    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument, charset: str | None
 ) -> DocumentView | None:
     """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
@@ -171,9 +215,8 @@ def _ensure_ingest_job(
     if job_id is None:
         return None
     run_in_threadpool(files.save, stored_upload, document_id)
-    app_services.submitter.submit(
-        IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename), job_id=job_id
-    )
+    ingest = IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename, charset=charset)
+    app_services.submitter.submit(ingest, job_id=job_id)
     return _live_view(app_services, document_id) or view
 
 

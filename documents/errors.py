@@ -4,11 +4,13 @@
     ├── UnreadableDocument            final: the same file would be refused again
     │   ├── EmptyDocument             empty_document               no bytes, or only whitespace
     │   ├── UnsupportedDocument       unsupported_document         neither PDF nor text, by its content
-    │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and has no byte order mark
+    │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and declares nothing else
     │   ├── EncryptedDocument         encrypted_document           needs a password
     │   ├── DamagedDocument           damaged_document             the file is damaged, or crashes the reader
     │   ├── NoPages                   no_pages                     a PDF without pages
-    │   ├── NoText                    no_text                      no page contains text: scanned
+    │   ├── NoText                    no_text                      no page contains text, for example if all are scanned
+    │   ├── GarbledText               garbled_text                 fonts do not identify their characters
+    │   ├── DynamicForm               dynamic_form                 an XFA form, whose content is not in its pages
     │   ├── DocumentTooLarge          document_too_large           larger than CHATQUEUE_DOCUMENT_MAX_BYTES
     │   ├── TooManyPages              too_many_pages               more pages than CHATQUEUE_DOCUMENT_MAX_PAGES
     │   ├── ExpandedDocumentTooLarge  expanded_document_too_large  a small file that exceeds the limits when read
@@ -66,6 +68,14 @@ class NoPages(UnreadableDocument):
 
 class NoText(UnreadableDocument):
     code = "no_text"
+
+
+class GarbledText(UnreadableDocument):
+    code = "garbled_text"
+
+
+class DynamicForm(UnreadableDocument):
+    code = "dynamic_form"
 
 
 class DocumentTooLarge(UnreadableDocument):

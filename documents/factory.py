@@ -7,8 +7,6 @@ from documents.reading.text_reader import ReadingLimits, TextReader
 from jobs.document_id import is_document_id
 from jobs.settings import Settings
 
-_MAX_CHARS = 10_000_000  # per document, about 3,000 printed pages
-
 
 def open_files(settings: Settings) -> Files:
     return Files(settings.documents_url, settings.data_dir / "documents", is_document_id)
@@ -22,7 +20,7 @@ async def open_chunk_table(settings: Settings, creation_turn: CreationTurn = alw
 def make_reader(settings: Settings) -> TextReader:
     limits = ReadingLimits(
         max_pages=settings.document_max_pages,
-        max_chars=_MAX_CHARS,
+        max_chars=settings.document_max_chars,
         memory_bytes=settings.document_memory_bytes,
         seconds=settings.document_read_seconds,
     )

@@ -1,21 +1,58 @@
 """Detects the type of a document from its first bytes.
 
-The file name is used only to tell Markdown from text, and a text that mentions PDF from a PDF with leading junk.
+The file name and the media type are used only where the content leaves a choice: to distinguish Markdown from text, a
+text that mentions PDF from a PDF with leading junk, and a fragment of HTML or a mail from a text.
 """
 
 import codecs
+import re
 from pathlib import PurePosixPath
 from typing import Final, get_args
 
+from documents.charsets import find_codec, is_wide
 from documents.errors import EmptyDocument, UnsupportedDocument
 from documents.models import FileType
 
 HEAD_BYTES: Final = 1_024  # contain a PDF's signature, even if a mail gateway has put something before it
 _PDF_SIGNATURE: Final = b"%PDF-"
 _WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # byte order marks of UTF-16 and UTF-32
-_BINARY_BYTES: Final = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b")
+# Controls that texts do not have. Terminals, printers and DOS have put the excepted ones into many.
+_BINARY_BYTES: Final = bytes(sorted(frozenset(range(32)) - frozenset(b"\a\b\t\n\v\f\r\x0e\x0f\x1a\x1b")))
+_MAX_BINARY_BYTES: Final = 2  # that a text may have by accident; more, if they are less than one in twenty
+_MAX_BINARY_SHARE: Final = 0.05
+_MIN_WIDE_SHARE: Final = 0.4  # null bytes in every other place: UTF-16 of a script with few characters
+_MIN_WIDE_BYTES: Final = 8
+_BINARY_SIGNATURES: Final = (
+    (b"PK\x03\x04", "an Office document, an e-book or an archive"),
+    (b"\xd0\xcf\x11\xe0", "an Office document"),
+    (b"\x1f\x8b", "an archive"),
+    (b"BZh", "an archive"),
+    (b"\x7fELF", "a program"),
+    (b"\x89PNG", "an image"),
+    (b"GIF8", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+)
+_TEXT_SIGNATURES: Final = (
+    (b"{\\rtf", "RTF"),
+    (b"%!PS", "PostScript"),
+    (b"JVBERi0", "a PDF in Base64"),
+)
+_HTML_START: Final = re.compile(
+    rb"(?>\s+|<!--.*?-->|<\?xml[^>]*>)*+<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE | re.DOTALL
+)
+_TAG: Final = re.compile(rb"<[A-Za-z!][^<>]*>")
+_MAIL_HEADER: Final = re.compile(rb"([!-9;-~]+):[^\n]*\n(?:[ \t][^\n]*\n)*")
+_MAILBOX_START: Final = b"From "
+_MAIL_NAMES: Final = frozenset({b"from", b"to", b"subject", b"date", b"return-path", b"delivered-to", b"reply-to"})
+_MIME_NAMES: Final = frozenset(
+    {b"mime-version", b"message-id", b"received", b"content-type", b"content-transfer-encoding"}
+)
 _MARKDOWN_SUFFIXES: Final = frozenset({".md", ".markdown", ".mdown"})
 _TEXT_SUFFIXES: Final = _MARKDOWN_SUFFIXES | {".txt", ".text"}
+_HTML_SUFFIXES: Final = frozenset({".html", ".htm", ".xhtml"})
+_HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_MAIL_SUFFIXES: Final = frozenset({".eml", ".mht", ".mhtml"})
+_MAIL_TYPES: Final = frozenset({"message/rfc822", "multipart/related"})
 
 
 def parse_file_type(name: str) -> FileType:
@@ -24,27 +61,92 @@ def parse_file_type(name: str) -> FileType:
     return file_types[file_types.index(name)]
 
 
-def sniff_type(head: bytes, filename: str) -> FileType:
-    """Raises EmptyDocument or UnsupportedDocument. `head` is the first HEAD_BYTES of the file, or the whole file."""
+def sniff_type(head: bytes, filename: str, media_type: str = "", charset: str | None = None) -> FileType:
+    """Raises EmptyDocument or UnsupportedDocument. `head` is the first HEAD_BYTES of the file, or the whole file.
+
+    `media_type` and `charset`: as the sender declares them.
+    """
     if not head:
         raise EmptyDocument("the file is empty")
+    codec = (find_codec(charset) if charset else None) or ""
     suffix = PurePosixPath(filename.lower()).suffix
-    if _PDF_SIGNATURE in head and not _only_mentions_pdf(head, suffix):
+    if _PDF_SIGNATURE in head and not _only_mentions_pdf(head, suffix, codec):
         return "pdf"
-    if not _looks_like_text(head):
-        raise UnsupportedDocument("the file is neither a PDF nor text")
+    _require_text(head, codec)
+    text = _narrowed(head)
+    for signature, name in _TEXT_SIGNATURES:
+        if text.startswith(signature):
+            raise UnsupportedDocument(f"the file is {name}; save it as a PDF or as text")
+    if text.startswith(_MAILBOX_START) and _has_mail_headers(text.partition(b"\n")[2], is_named=False):
+        raise UnsupportedDocument("the file is a mailbox; upload its messages one by one")
+    if _has_mail_headers(text, is_named=suffix in _MAIL_SUFFIXES or media_type in _MAIL_TYPES):
+        return "mail"
+    if _HTML_START.match(text) or ((suffix in _HTML_SUFFIXES or media_type in _HTML_TYPES) and _TAG.search(text)):
+        return "html"
     return "markdown" if suffix in _MARKDOWN_SUFFIXES else "text"
 
 
-def _only_mentions_pdf(head: bytes, suffix: str) -> bool:
+def find_wide_codec(head: bytes) -> str | None:
+    """The kind of UTF-16 of a text without a byte order mark: every other byte is mostly null."""
+    sample = head[: HEAD_BYTES & ~1]
+    if len(sample) < _MIN_WIDE_BYTES:
+        return None
+    shares = [sample[place::2].count(0) * 2 / len(sample) for place in (0, 1)]
+    if max(shares) < _MIN_WIDE_SHARE or min(shares) > 1 - _MIN_WIDE_SHARE * 2:
+        return None
+    codec = "utf-16-be" if shares[0] > shares[1] else "utf-16-le"
+    narrow = sample.decode(codec, errors="replace")
+    return codec if _has_few_binary(narrow.encode(errors="replace")) else None
+
+
+def _only_mentions_pdf(head: bytes, suffix: str, codec: str) -> bool:
     """Whether the signature is part of a text. A real PDF has binary bytes near its start, which mark it as such."""
     return (
-        not head.startswith(_PDF_SIGNATURE) and suffix in _TEXT_SUFFIXES and _looks_like_text(head) and _is_utf8(head)
+        not head.startswith(_PDF_SIGNATURE)
+        and suffix in _TEXT_SUFFIXES
+        and _looks_like_text(head, codec)
+        and _is_utf8(head)
     )
 
 
-def _looks_like_text(head: bytes) -> bool:
-    return head.startswith(_WIDE_BOMS) or _BINARY_BYTES.isdisjoint(head)
+def _require_text(head: bytes, codec: str) -> None:
+    for signature, name in _BINARY_SIGNATURES:
+        if head.startswith(signature) and not _is_plain_ascii(head):
+            raise UnsupportedDocument(f"the file is neither a PDF nor text, but {name}; save it as a PDF")
+    if not _looks_like_text(head, codec):
+        raise UnsupportedDocument("the file is neither a PDF nor text")
+
+
+def _is_plain_ascii(head: bytes) -> bool:
+    return head.isascii() and not head.translate(None, delete=bytes(range(32, 127)) + b"\t\n\r\f")
+
+
+def _looks_like_text(head: bytes, codec: str) -> bool:
+    if head.startswith(_WIDE_BOMS) or is_wide(codec) or find_wide_codec(head):
+        return True
+    return b"\0" not in head and _has_few_binary(head)
+
+
+def _has_few_binary(data: bytes) -> bool:
+    count = len(data) - len(data.translate(None, delete=_BINARY_BYTES))
+    return count <= max(_MAX_BINARY_BYTES, _MAX_BINARY_SHARE * len(data))
+
+
+def _narrowed(head: bytes) -> bytes:
+    """The head without a byte order mark and null bytes: enough to find what is written in ASCII."""
+    for bom in (codecs.BOM_UTF8, *_WIDE_BOMS):
+        head = head.removeprefix(bom)
+    return head.replace(b"\0", b"").lstrip()
+
+
+def _has_mail_headers(text: bytes, *, is_named: bool) -> bool:
+    """Whether the text starts with the headers of a mail, or of a web page that was saved as one."""
+    names, place = set(), 0
+    text = text.replace(b"\r\n", b"\n")
+    while header := _MAIL_HEADER.match(text, place):
+        names.add(header[1].lower())
+        place = header.end()
+    return bool(names & _MIME_NAMES) and (is_named or len(names & (_MAIL_NAMES | _MIME_NAMES)) > 1)
 
 
 def _is_utf8(head: bytes) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
 from documents.file_type import HEAD_BYTES
@@ -80,6 +80,11 @@ class Files:
             self._backend.local_path(self._validated_id(document_id), self._incoming) as path,
         ):
             yield path
+
+    def open(self, document_id: str) -> BinaryIO:
+        """The file; it stays readable if it is removed now. Raises FileNotFoundError if it was removed before."""
+        with self.local_copy(document_id) as path:
+            return path.open("rb")
 
     def remove(self, document_id: str) -> None:
         """Remove the file. A missing file is not an error."""

@@ -29,6 +29,7 @@ class IngestJob:
     tenant: str
     path: Path
     file_type: FileType
+    charset: str | None  # of a text, as declared
     embedding_model: str
 
 
@@ -38,6 +39,9 @@ class IngestResult:
     chunks: int
     pages_without_text: tuple[int, ...]
     damaged_pages: tuple[int, ...]
+    garbled_pages: tuple[int, ...]
+    page_labels: tuple[str, ...]  # one per page, as printed; empty if all are the pages' numbers
+    attachments: int
     model: EmbeddingModel
 
 
@@ -46,14 +50,23 @@ class _Accumulated:
     """The result so far. Vectors are packed: lists of Python floats would take eight times the memory."""
 
     pages: list[tuple[int, str | None]] = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
+    attachments: int = 0
     chunks: list[Chunk] = field(default_factory=list)
     vectors: list[bytes] = field(default_factory=list)
 
     def add_page(self, page: TextPage) -> None:
         self.pages.append((page.number, page.problem))
+        self.labels.append(page.label)
+        self.attachments = page.attachments
 
     def pages_with(self, problem: str) -> tuple[int, ...]:
         return tuple(number for number, page_problem in self.pages if page_problem == problem)
+
+    def page_labels(self) -> tuple[str, ...]:
+        if not any(self.labels):
+            return ()
+        return tuple(label or str(number) for number, label in enumerate(self.labels, start=1))
 
 
 async def ingest(
@@ -65,9 +78,9 @@ async def ingest(
     Raises DocumentError, and whatever `embed` and `report_progress` raise.
     """
     accumulated = _Accumulated()
-    async with aclosing(reader.read(job.path, job.file_type)) as pages:
+    async with aclosing(reader.read(job.path, job.file_type, job.charset)) as pages:
         async for batch, pages_done, page_count in _batches(pages, accumulated):
-            vectors = await embed([normalize_text(chunk.text) for chunk in batch])
+            vectors = await embed([normalize_text(f"{chunk.lead} {chunk.text}") for chunk in batch])
             accumulated.chunks += batch
             accumulated.vectors += [array("f", vector).tobytes() for vector in vectors]
             await report_progress(pages_done, page_count)
@@ -78,6 +91,9 @@ async def ingest(
         len(accumulated.chunks),
         accumulated.pages_with("no_text"),
         accumulated.pages_with("damaged"),
+        accumulated.pages_with("garbled"),
+        accumulated.page_labels(),
+        accumulated.attachments,
         model,
     )
 

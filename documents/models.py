@@ -3,18 +3,24 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-FileType = Literal["pdf", "text", "markdown"]
-PageDefect = Literal["no_text", "damaged"]
+FileType = Literal["pdf", "text", "markdown", "html", "mail"]
+PageDefect = Literal["no_text", "damaged", "garbled"]
 
 
 @dataclass(frozen=True, slots=True)
 class TextPage:
-    """The text of one page. Numbers start at 1; a page without text has a `problem`."""
+    """The text of one page. Numbers start at 1; a page without text has a `problem`.
+
+    ``label``: the page number as printed, such as "iv"; None if it is the number, or the file has no labels.
+    """
 
     number: int
     count: int  # pages of the whole document, for progress reports
     text: str = field(repr=False)
     problem: PageDefect | None = None
+    label: str | None = None
+    has_image: bool = False
+    attachments: int = 0  # files attached to the whole document; their content is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class Chunk:
     start: int
     end: int
     text: str = field(repr=False)
+    lead: str = field(default="", repr=False)  # of the page before: the start of the chunk's first sentence
 
 
 @dataclass(frozen=True, slots=True)

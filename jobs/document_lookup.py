@@ -1,16 +1,20 @@
 """Reads documents, each time in a few round trips. The commands are in ``queries``."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from jobs import queries
 from jobs.base import FrozenModel
 from jobs.documents import DocumentState, DocumentView
 from jobs.errors import DocumentNotFound
 from jobs.lookup import decode_cursor, encode_cursor
+from jobs.storage.commands import Command
 from jobs.storage.sync_store import Store
 
 _PENDING_STATES: Final = (DocumentState.INGESTING, DocumentState.DELETING)  # their outcome is in the job's record
+_MATCHED_AT_ONCE: Final = 200  # documents in one round trip
+_MAX_MATCHED_BATCHES: Final = 20
+_MAX_REREADS: Final = 5  # of a document whose owner or state is another one each time
 
 
 class DocumentPage(FrozenModel):
@@ -21,12 +25,42 @@ class DocumentPage(FrozenModel):
 
 
 def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
-    """The documents in the order of the ids; None for a document that does not exist."""
+    """The documents in the order of the ids; None for a document that does not exist.
+
+    A document and its owner job are read one after the other, and the job may end in between. A job that ends has
+    written its outcome into the document first. So a document that seems orphaned is read again before it is called so.
+    """
+    found = _read_views(store, list(dict.fromkeys(document_ids)))
+    doubtful = _doubtful(found)
+    for _ in range(_MAX_REREADS):
+        if not doubtful:
+            break
+        reread = _read_views(store, list(doubtful))
+        found |= reread
+        doubtful = {name: seen for name, seen in _doubtful(reread).items() if seen != doubtful[name]}
+    return [found[document_id] for document_id in document_ids]
+
+
+def _read_views(store: Store, document_ids: list[str]) -> dict[str, DocumentView | None]:
     records = store.run_all([queries.document(document_id) for document_id in document_ids])
     pending = [record for record in records if record is not None and record.state in _PENDING_STATES]
-    jobs = store.run_all([queries.record(record.job_id) for record in pending])
+    commands: list[Command[Any]] = [queries.server_time_ms(), *(queries.record(record.job_id) for record in pending)]
+    replies: list[Any] = store.run_all(commands) if pending else [0]
+    now_ms, *jobs = replies
     job_of = {record.document_id: job for record, job in zip(pending, jobs, strict=True)}
-    return [DocumentView.of(record, job_of.get(record.document_id)) if record else None for record in records]
+    return {
+        document_id: DocumentView.of(record, job_of.get(document_id), now_ms) if record else None
+        for document_id, record in zip(document_ids, records, strict=True)
+    }
+
+
+def _doubtful(found: dict[str, DocumentView | None]) -> dict[str, tuple[DocumentState | None, str]]:
+    """State and owner job of each document whose error was derived from the record of its job."""
+    return {
+        document_id: (view.record.state, view.record.job_id)
+        for document_id, view in found.items()
+        if view is not None and view.is_orphaned and view.record.state in _PENDING_STATES
+    }
 
 
 def view(store: Store, document_id: str, tenant: str) -> DocumentView:
@@ -37,9 +71,26 @@ def view(store: Store, document_id: str, tenant: str) -> DocumentView:
     return found
 
 
-def page(store: Store, tenant: str, cursor: str | None, limit: int) -> DocumentPage:
-    """One page of a tenant's documents. Raises InvalidRequest for a malformed cursor."""
-    entries = store.run(queries.document_page(tenant, decode_cursor(cursor), limit + 1))
-    found = [document for document in views(store, [name for name, _ in entries[:limit]]) if document is not None]
-    next_cursor = encode_cursor(entries[limit - 1][1]) if len(entries) > limit else None
-    return DocumentPage(views=tuple(found), next_cursor=next_cursor)
+def page(
+    store: Store, tenant: str, cursor: str | None, limit: int, matches: Callable[[DocumentView], bool] | None = None
+) -> DocumentPage:
+    """One page of a tenant's documents that match. Raises InvalidRequest for a malformed cursor.
+
+    At most some thousand documents are compared in one call, so a page that is not the last one may be shorter than
+    ``limit``.
+    """
+    before = decode_cursor(cursor)
+    size = limit if matches is None else _MATCHED_AT_ONCE
+    found: list[DocumentView] = []
+    for _ in range(_MAX_MATCHED_BATCHES):
+        entries = store.run(queries.document_page(tenant, before, size + 1))
+        for (_, seq), document in zip(entries, views(store, [name for name, _ in entries[:size]]), strict=False):
+            before = seq
+            if document is not None and (matches is None or matches(document)):
+                found.append(document)
+            if len(found) == limit:
+                break
+        has_more = bool(entries) and before != entries[-1][1]
+        if matches is None or len(found) == limit or not has_more:
+            break
+    return DocumentPage(views=tuple(found), next_cursor=encode_cursor(before) if has_more and before else None)

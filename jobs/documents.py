@@ -49,6 +49,7 @@ def _parse_pages(value: Any) -> Any:
 
 
 _PageNumbers = Annotated[tuple[Count, ...], BeforeValidator(_parse_pages)]
+_PageLabels = Annotated[tuple[str, ...], BeforeValidator(_parse_pages)]
 
 
 class DocumentRecord(FrozenModel):
@@ -64,15 +65,23 @@ class DocumentRecord(FrozenModel):
     size: Count  # bytes
     sha256: str
     created_at_ms: Milliseconds
+    assigned_at_ms: Milliseconds = 0  # when its owner job became the owner; 0: when it was created
     pages: Count | None = None
     pages_done: Count = 0
     chunks: Count | None = None
     embedding_model: str | None = None
     no_text: _PageNumbers = ()  # pages without text, mostly scanned ones
     damaged: _PageNumbers = ()  # pages that cannot be read
+    garbled: _PageNumbers = ()  # pages whose fonts do not identify their characters
+    page_labels: _PageLabels = ()  # one per page, as printed; empty if all are the pages' numbers
+    attachments: Count = 0  # files in the PDF, which are not read
     error_code: str | None = None
     error_message: str | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the state with its text
+
+    def page_label(self, page: int) -> str:
+        """The number of the page (from 1) as printed, as far as the file defines it."""
+        return self.page_labels[page - 1] if 0 < page <= len(self.page_labels) else str(page)
 
     @classmethod
     def from_hash(cls, document_id: str, fields: dict[str, str]) -> Self:
@@ -117,24 +126,26 @@ class DocumentView(FrozenModel):
     state: DocumentState | None  # None: a state that this version does not know
     error: JobError | None = None  # why its job ended without success
     has_job: bool = True  # the job's record exists, even if the job has ended
+    is_orphaned: bool = False  # the owner job ended without success, or does not exist: another job may own it
 
     @classmethod
-    def of(cls, record: DocumentRecord, job: JobRecord | None) -> Self:
-        """``job``: the record of the owner job; None when it has expired, was deleted, or was never created."""
+    def of(cls, record: DocumentRecord, job: JobRecord | None, now_ms: int) -> Self:
+        """``job``: the record of the owner job; None when it has expired, was deleted, or is not created yet.
+
+        ``now_ms``: the server's time. An upload creates the job after it has stored the file.
+        """
         state, error = record.state, _own_error(record)
+        is_orphaned = error is not None
         if state in _ORPHANED_STATES and (job is None or job.is_final):
-            state, error = _ORPHANED_STATES[state], _orphan_error(record.state, job)
-        return cls(record=record, state=state, error=error, has_job=job is not None)
+            is_orphaned = True
+            if job is not None or now_ms - max(record.created_at_ms, record.assigned_at_ms) > _CREATE_JOB_MS:
+                state, error = _ORPHANED_STATES[state], _orphan_error(record.state, job)
+        return cls(record=record, state=state, error=error, has_job=job is not None, is_orphaned=is_orphaned)
 
     @property
     def status(self) -> str:
         """The name of the state; ``unknown`` for one that this version does not know."""
         return UNKNOWN if self.state is None else self.state.value
-
-    @property
-    def is_orphaned(self) -> bool:
-        """True if the owner job ended without success: another job may become the owner."""
-        return self.error is not None
 
     def next_job_id(self, new_job: str) -> str:
         """The id of the next owner job: ``new_job``, or the recorded id if no job was created with it.
@@ -145,6 +156,7 @@ class DocumentView(FrozenModel):
         return self.record.job_id if was_never_created and is_job_id(self.record.job_id) else new_job
 
 
+_CREATE_JOB_MS = 30_000  # longer than an upload takes to store a file that it has received
 _ORPHANED_STATES = {DocumentState.INGESTING: DocumentState.FAILED, DocumentState.DELETING: DocumentState.DELETING}
 
 

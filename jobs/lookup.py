@@ -100,15 +100,26 @@ def view(store: Store, job_id: str) -> JobView:
     if found is None:
         raise no_such_job("job_id")
     if found.is_final:
-        return final_view(found, outcome)
+        return final_view(store, found, outcome)
     return JobView(record=_with_queue_position(found, position, has_taker))
 
 
-def final_view(job: JobRecord, outcome: queries.Outcome) -> JobView:
-    """A final job with its outcome. An answer or an error that Redis has lost is the error ``answer_lost``."""
+def final_view(store: Store, job: JobRecord, outcome: queries.Outcome, param: str = "job_id") -> JobView:
+    """A final job with its outcome. An answer or an error that Redis has lost is the error ``answer_lost``.
+
+    The outcome was read a moment after the record. Raises JobNotFound for a job that was deleted in between.
+    """
     answer, error = outcome
     is_lost = answer is None and error is None and job.state in _STATES_WITH_OUTCOME
+    if is_lost:
+        require_existing(store, job.job_id, param)
     return JobView(record=job, answer=answer, error=_ANSWER_LOST if is_lost else error)
+
+
+def require_existing(store: Store, job_id: str, param: str) -> None:
+    """Raises JobNotFound if the job has no record now: what is missing was deleted with it, and is not lost."""
+    if store.run(queries.record(job_id)) is None:
+        raise no_such_job(param)
 
 
 def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:

@@ -48,6 +48,7 @@ class Citation(FrozenModel):
     document_id: str
     filename: str
     page: int
+    page_label: str | None = None
     quote: str = Field(repr=False, description="Verbatim text of that page.")
     score: float = Field(description="0 to 1: how well the passage matches the question.")
 

@@ -278,6 +278,10 @@ class Settings(BaseSettings):
         default=600, description="Maximum duration of an upload; a longer one gets 400."
     )
     document_max_pages: Count = Field(default=2_000, description="Maximum number of pages of a document.")
+    document_max_chars: Count = Field(
+        default=10_000_000,
+        description="Maximum number of characters of a document's text; 10 million are about 3,000 printed pages.",
+    )
     document_read_concurrency: Count = Field(
         default=2, description="Documents that a worker process reads concurrently."
     )

@@ -13,6 +13,7 @@ from documents.chunks.table import ChunkTable
 from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
 from documents.factory import make_reader, open_chunk_table, open_files
 from documents.files import Files
+from documents.memory import limit_arenas
 from documents.storage_errors import translate_storage_errors
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
@@ -39,6 +40,7 @@ class DocumentStorage:
         """The chunk table, opened once."""
         async with self._open_lock:
             if self._chunks is None:
+                limit_arenas()
                 self._chunks = await open_chunk_table(self._settings, partial(creation_turn, self._store, self._worker))
             return self._chunks
 

@@ -3,7 +3,8 @@
 The file is either a form field (multipart/form-data), or the whole body, with its name in the query.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -12,9 +13,11 @@ from typing import Final
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
 
 from api.http.upload_body import FORM_OVERHEAD_BYTES, UploadBody, open_body
+from documents.charsets import find_codec
 from documents.errors import (
     DocumentError,
     DocumentsNotInstalled,
@@ -27,9 +30,15 @@ from documents.errors import (
 from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
 from jobs.settings import Settings
 
-_RAW_TYPES: Final = ("application/pdf", "text/plain", "text/markdown", "application/octet-stream")
+_RAW_TYPES: Final = (
+    *("application/pdf", "text/plain", "text/markdown", "text/html", "text/csv", "application/json"),
+    *("application/xhtml+xml", "message/rfc822", "application/octet-stream"),
+)
 _FORM_TYPE: Final = "multipart/form-data"
 _BLOCK_BYTES: Final = 64 * 1024
+_HEADERS_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LATIN: Final = "cp1252"
+_BINARY: Final = "binary"  # what `file --mime` calls the charset of a PDF
 _MAX_PARTS: Final = 20
 _REQUIRED_MODULES: Final = ("lancedb", "pypdfium2")
 _STATUS_BY_ERROR: Final = {
@@ -41,7 +50,7 @@ _STATUS_BY_ERROR: Final = {
 }
 _DEFAULT_STATUS: Final = 422
 
-_FILE: Final = {
+FILE_SCHEMA: Final = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
     "description": "The content of the file.",
@@ -50,8 +59,8 @@ UPLOAD_BODY: Final = {
     "required": True,
     "description": "The file, as a form field or as the body itself.",
     "content": {
-        _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
-        **{name: {"schema": _FILE | {"contentMediaType": name}} for name in _RAW_TYPES},
+        _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": FILE_SCHEMA}, "required": ["file"]}},
+        **{name: {"schema": FILE_SCHEMA | {"contentMediaType": name}} for name in _RAW_TYPES},
     },
 }
 
@@ -87,9 +96,14 @@ def _is_installed() -> bool:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file. ``read`` returns b"" at the end, and raises DocumentTooLarge, and MalformedUpload for a cut file."""
+    """A file. ``read`` returns b"" at the end, and raises DocumentTooLarge, and MalformedUpload for a cut file.
+
+    ``media_type`` and ``charset``: as its sender declares them.
+    """
 
     filename: str
+    media_type: str
+    charset: str | None
     read: Callable[[int], bytes]
 
 
@@ -101,10 +115,22 @@ def open_upload(request: Request, filename: str, settings: Settings) -> Iterator
         raise UnsupportedMediaType(f"send the file as {_FORM_TYPE} with a boundary, or as {', '.join(_RAW_TYPES)}")
     with open_body(request, settings.document_max_bytes, settings.document_upload_seconds) as body:
         if request.mimetype in _RAW_TYPES:
-            yield Upload(filename, body.read)
+            yield Upload(filename, request.mimetype, _checked_charset(request.mimetype_params), body.read)
         else:
             form = _Form(body, boundary)
-            yield Upload(form.open(), form.read)
+            file = form.open()
+            media_type, options = parse_options_header(file.headers.get("content-type"))
+            yield Upload(file.filename, media_type.lower(), _checked_charset(options), form.read)
+
+
+def _checked_charset(options: Mapping[str, str]) -> str | None:
+    """Raises UnsupportedMediaType for an unknown one."""
+    charset = options.get("charset")
+    if not charset or charset.lower() == _BINARY:
+        return None
+    if find_codec(charset) is None:
+        raise UnsupportedMediaType("the charset of the file is unknown; use for example utf-8 or windows-1252")
+    return charset
 
 
 class _Form:
@@ -117,15 +143,15 @@ class _Form:
         )
         self._is_in_file = False
 
-    def open(self) -> str:
-        """Skips to the file and returns its name."""
+    def open(self) -> File:
+        """Skips to the file and returns its headers."""
         event = self._next()
         while not isinstance(event, File):
             if isinstance(event, Epilogue):
                 raise MalformedUpload("the form has no file", param="file")
             event = self._next()
         self._is_in_file = True
-        return event.filename
+        return event
 
     def read(self, _size: int) -> bytes:
         while self._is_in_file:
@@ -149,7 +175,17 @@ class _Form:
 
     def _decode_event(self) -> Event:
         with _form_errors():
-            return self._decoder.next_event()
+            try:
+                return self._decoder.next_event()
+            except UnicodeDecodeError:
+                self._recode_headers()
+                return self._decoder.next_event()
+
+    def _recode_headers(self) -> None:
+        """Old programs send filenames in Latin-1. The decoder reads UTF-8 only, and still has them in its buffer."""
+        if end := _HEADERS_END.search(self._decoder.buffer):
+            headers = self._decoder.buffer[: end.start()].decode(_LATIN, errors="replace")
+            self._decoder.buffer[: end.start()] = headers.encode()
 
     def _feed(self, block: bytes) -> None:
         with _form_errors():

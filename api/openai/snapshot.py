@@ -69,7 +69,9 @@ def _find(store: Store, job_id: str, param: str) -> tuple[JobSnapshot, bool]:
     if request is None and record.kind in KINDS.keys() - CONVERSATION_KINDS:
         raise no_such_job(param)
     shown_request = without_request(record).request if request is None else request
-    view = lookup.final_view(record, outcome) if record.is_final else JobView(record=record)
+    if request is None:
+        lookup.require_existing(store, job_id, param)
+    view = lookup.final_view(store, record, outcome, param) if record.is_final else JobView(record=record)
     return snapshot_of(view, shown_request), request is not None
 
 

@@ -69,6 +69,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "Citation": {
         "page": "Page number, from 1.",
+        "page_label": "The number that is printed on the page, such as `iv` or `A-7`, if the PDF defines it; else the "
+        "page number. Null in older answers.",
         "quote": "A verbatim quote from that page.",
         "score": "Relevance of the passage to the question, from 0 to 1.",
     },
@@ -97,8 +99,9 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "IngestAnswer": {
         "pages": "Number of pages.",
         "chunks": "Number of chunks the text was divided into.",
-        "pages_without_text": "Pages without text, usually scanned pages.",
+        "pages_without_text": "Pages without text: empty ones, or images such as scans.",
         "damaged_pages": "Pages that could not be read.",
+        "garbled_pages": "Pages whose fonts do not identify their characters.",
         "model": "The model of the embeddings.",
     },
     "JobError": {"code": "A stable error code.", "message": "An explanation for people; its wording may change."},

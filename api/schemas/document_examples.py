@@ -28,6 +28,7 @@ _INGESTING: Final[dict[str, Any]] = {
     "embedding_model": None,
     "page_problems": [],
     "problem_pages": 0,
+    "attachments": 0,
     "error": None,
 }
 DOCUMENT: Final = _INGESTING | {

@@ -8,7 +8,7 @@ from pydantic import Field
 from api.schemas.responses import utc
 from api.schemas.tasks import Task, unreadable_fields
 from documents.file_type import parse_file_type
-from documents.models import FileType
+from documents.models import FileType, PageDefect
 from jobs.base import FrozenModel
 from jobs.document_lookup import DocumentPage
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
@@ -21,8 +21,9 @@ class PageProblem(FrozenModel):
     """A page whose content chats cannot use."""
 
     page: int = Field(description="Page number, from 1.")
-    problem: Literal["no_text", "damaged"] = Field(
-        description="`no_text`: the page is scanned or empty. `damaged`: the page cannot be read."
+    problem: PageDefect = Field(
+        description="`no_text`: the page is empty, or an image such as a scan. `damaged`: the page cannot be read. "
+        "`garbled`: the page's fonts do not identify their characters."
     )
 
 
@@ -52,6 +53,9 @@ class Document(FrozenModel):
         description=f"The first {_MAX_PROBLEMS} pages with a problem. The result of the ingest task lists all of them."
     )
     problem_pages: int = Field(description="Total number of pages with a problem.")
+    attachments: int = Field(
+        default=0, description="Number of files that are attached to the PDF. Their content is not read."
+    )
     error: JobError | None = Field(
         description="Why the document failed, or is not yet removed. Upload a failed document again to retry."
     )
@@ -73,7 +77,8 @@ class Document(FrozenModel):
             chunks=record.chunks,
             embedding_model=record.embedding_model,
             page_problems=_problems(record),
-            problem_pages=len(record.no_text) + len(record.damaged),
+            problem_pages=sum(map(len, _defects(record).values())),
+            attachments=record.attachments,
             error=view.error,
         )
 
@@ -97,6 +102,9 @@ class DocumentList(FrozenModel):
 
 
 def _problems(record: DocumentRecord) -> tuple[PageProblem, ...]:
-    problems = [PageProblem(page=page, problem="no_text") for page in record.no_text]
-    problems += [PageProblem(page=page, problem="damaged") for page in record.damaged]
+    problems = [PageProblem(page=page, problem=defect) for defect, pages in _defects(record).items() for page in pages]
     return tuple(sorted(problems, key=lambda problem: problem.page)[:_MAX_PROBLEMS])
+
+
+def _defects(record: DocumentRecord) -> dict[PageDefect, tuple[int, ...]]:
+    return {"no_text": record.no_text, "damaged": record.damaged, "garbled": record.garbled}

@@ -17,6 +17,7 @@ _HEADERS: Final = {
     "Idempotency-Replayed": "`true` if an earlier request with this Idempotency-Key created the job.",
     "ETag": "Version of the job, for `If-None-Match`.",
     "x-chatqueue-provider": "Name of the provider that answered, if it is known.",
+    "Content-Disposition": "`attachment`, with the filename.",
     "Preference-Applied": "The `Prefer: wait=N` that was honoured.",
 }
 
@@ -97,6 +98,7 @@ _CITATION: Final = {
     "document_id": "doc_5d41402abc4b2a76b9719d911017c592",
     "filename": "handbook.pdf",
     "page": 12,
+    "page_label": "12",
     "quote": "Each employee has 30 days of leave a year.",
     "score": 0.81,
 }

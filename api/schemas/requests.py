@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from jobs.documents import DocumentState
 from jobs.kinds.chat import ChatRequest, ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.models import Lane
@@ -151,6 +152,10 @@ class DocumentsQuery(RequestParameters):
     limit: Annotated[int, Field(ge=1, le=100)] = Field(default=20, description="Maximum number of entries per page.")
     cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{1,15}$")] | None = Field(
         default=None, description="The `next_cursor` of the previous page."
+    )
+    status: DocumentState | None = Field(default=None, description="Return only documents with this status.")
+    filename: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="Return only documents whose filename contains this text, in any case.", repr=False
     )
 
 

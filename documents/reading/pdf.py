@@ -6,6 +6,7 @@ it runs only in the reading process, never in a worker.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,33 +16,54 @@ from documents.errors import (
     DocumentsNotInstalled,
     EncryptedDocument,
     ExpandedDocumentTooLarge,
+    GarbledText,
     NoPages,
     NoText,
     TooManyPages,
 )
-from documents.models import TextPage
+from documents.models import PageDefect, TextPage
+from documents.reading.garbled_text import is_garbled
+from documents.reading.hyphens import Compounds
 from documents.text import clean_text
 
 _ERR_SUCCESS: Final = 0  # the error codes of PDFium, FPDF_ERR_*
 _ERR_PASSWORD: Final = 4
+_END_BYTES: Final = 4_096  # contain a PDF's last mark, even if something follows it
+_MAX_LABEL_CHARS: Final = 40
+_MAX_SAMPLES: Final = 1_000  # characters of a page that are tested for their meaning
 _ERR_SECURITY: Final = 5  # encrypted with a scheme that PDFium does not support
 
 
 def read_pdf(path: Path, max_pages: int, max_chars: int) -> Iterator[TextPage]:
     """The pages in order. Raises DocumentError before the first page, after the last, or where a page is too large."""
     document = _open(path)
+    # These import PDFium, an optional extra.
+    from documents.reading.pdf_annotations import count_attachments, require_static
+
     count = len(document)
     if count > max_pages:
         raise TooManyPages(f"the document has {count} pages; the limit is {max_pages}")
-    problems = set()
+    require_static(document)
+    attachments = count_attachments(document)
+    problems: set[PageDefect | None] = set()
+    has_image, compounds = False, Compounds()
     for index in range(count):
         page = _read_page(document, index, count, max_chars)
         problems.add(page.problem)
-        yield page
-    if problems == {"damaged"}:
-        raise DamagedDocument("no page of the document can be read")
+        has_image = has_image or page.has_image
+        yield replace(page, text=compounds.keep_together(page.text), attachments=attachments)
     if None not in problems:
-        raise NoText("no page contains text; a scanned document needs OCR first")
+        raise _nothing_read(problems, has_image=has_image)
+
+
+def _nothing_read(problems: set[PageDefect | None], *, has_image: bool) -> DocumentError:
+    if problems == {"damaged"}:
+        return DamagedDocument("no page of the document can be read")
+    if "garbled" in problems:
+        return GarbledText("the fonts of the document do not identify their characters; it needs OCR first")
+    if has_image:
+        return NoText("no page contains text; a scanned document needs OCR first")
+    return NoText("no page contains text")
 
 
 def _open(path: Path) -> Any:
@@ -52,29 +74,62 @@ def _open(path: Path) -> Any:
     try:
         return pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
-        raise _to_document_error(error.err_code) from None
+        raise _to_document_error(error.err_code, path) from None
 
 
-def _to_document_error(code: int | None) -> DocumentError:
+def _to_document_error(code: int | None, path: Path) -> DocumentError:
     if code in {_ERR_PASSWORD, _ERR_SECURITY}:
         return EncryptedDocument("the document is encrypted and needs a password")
     if code == _ERR_SUCCESS:
         return NoPages("the document has no pages")
-    return DamagedDocument("the file is a damaged PDF")
+    if not _has_end(path):
+        return DamagedDocument("the file is a damaged PDF: its end is missing; upload the complete file")
+    return DamagedDocument("the file is a damaged PDF; open it in a PDF program, save it again and upload the result")
+
+
+def _has_end(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _END_BYTES))
+        return b"%%EOF" in file.read()
 
 
 def _read_page(document: Any, index: int, count: int, max_chars: int) -> TextPage:
     """Read one page. A damaged page does not affect the others."""
     from pypdfium2 import PdfiumError
 
+    from documents.reading.pdf_annotations import flatten
+    from documents.reading.pdf_hidden_text import remove_hidden_text
+
+    number, label = index + 1, _label(document, index)
     try:
+        notes = flatten(document, index)
         page = document[index]
+        has_image = remove_hidden_text(page)
         text_page = page.get_textpage()
     except PdfiumError:
-        return TextPage(index + 1, count, "", problem="damaged")
-    if text_page.count_chars() > max_chars:
-        raise ExpandedDocumentTooLarge(f"page {index + 1} contains more than {max_chars} characters")
-    text = clean_text(text_page.get_text_bounded())
+        return TextPage(number, count, "", problem="damaged", label=label)
+    if text_page.count_chars() + sum(map(len, notes)) > max_chars:
+        raise ExpandedDocumentTooLarge(f"page {number} contains more than {max_chars} characters")
+    has_nonsense = is_garbled(_sample(text_page))
+    printed = "" if has_nonsense else clean_text(text_page.get_text_bounded())
     text_page.close()
     page.close()
-    return TextPage(index + 1, count, text, problem=None if text else "no_text")
+    text = "\n\n".join(filter(None, (printed, *(clean_text(note) for note in notes if note not in printed))))
+    problem: PageDefect | None = "garbled" if has_nonsense else None if text else "no_text"
+    return TextPage(number, count, text, problem, label=label, has_image=has_image)
+
+
+def _sample(text_page: Any) -> Iterator[tuple[int, bool]]:
+    """Some characters of the page, and whether PDFium found no Unicode for them."""
+    from pypdfium2 import raw
+
+    count = text_page.count_chars()
+    for index in range(0, count, max(1, count // _MAX_SAMPLES)):
+        if raw.FPDFText_IsGenerated(text_page, index) != 1:
+            yield raw.FPDFText_GetUnicode(text_page, index), raw.FPDFText_HasUnicodeMapError(text_page, index) == 1
+
+
+def _label(document: Any, index: int) -> str | None:
+    """The page number as printed; None if it is the same as the page's number."""
+    label = str(document.get_page_label(index))[:_MAX_LABEL_CHARS].strip()
+    return label if label and label != str(index + 1) and label.isprintable() else None

@@ -1,44 +1,51 @@
-"""Reads text and Markdown. A form feed ends a page; without one the whole text is page 1."""
+"""Reads text, Markdown, HTML and mail. A form feed ends a page of a text; without one the whole text is page 1."""
 
-import codecs
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from documents.errors import EmptyDocument, TooManyPages, UnknownEncoding, UnsupportedDocument
-from documents.models import TextPage
+from documents.errors import EmptyDocument, NoText, TooManyPages, UnsupportedDocument
+from documents.models import FileType, TextPage
+from documents.reading.decoding import decode
+from documents.reading.html_text import html_to_text
+from documents.reading.mail_text import mail_to_text
 from documents.text import clean_text
 
-_BOMS: Final = (  # the longer ones first: UTF-32's mark starts with UTF-16's
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_OVERSTRUCK: Final = re.compile(r"[^\n]\x08")  # bold and underlined text for a typewriter, as in manual pages
+_TERMINAL_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_MAX_NULL_SHARE: Final = 0.01  # logs have some after a crash of their machine
 
 
-def read_text(path: Path, max_pages: int) -> Iterator[TextPage]:
+def read_text(path: Path, file_type: FileType, charset: str | None, max_pages: int) -> Iterator[TextPage]:
     """The pages in order. Raises DocumentError before the first page."""
-    text = _decode(path.read_bytes())
-    if "\0" in text:
+    data = path.read_bytes()
+    if file_type == "mail":
+        text, attachments = mail_to_text(data)
+        yield replace(_only_page(text), attachments=attachments)
+    elif file_type == "html":
+        yield _only_page(html_to_text(decode(data, charset, is_html=True)))
+    else:
+        yield from _pages(decode(data, charset), max_pages)
+
+
+def _only_page(text: str) -> TextPage:
+    clean = clean_text(text)
+    if not clean:
+        raise NoText("the page contains no visible text")
+    return TextPage(1, 1, clean)
+
+
+def _pages(text: str, max_pages: int) -> Iterator[TextPage]:
+    if text.count("\0") > _MAX_NULL_SHARE * len(text):
         raise UnsupportedDocument("the file is neither a PDF nor text")
     count = text.count("\f") + 1
     if count > max_pages:
         raise TooManyPages(f"the document has {count} pages; the limit is {max_pages}")
+    text = _TERMINAL_COLOUR.sub("", _OVERSTRUCK.sub("", text))
     pages = [clean_text(page) for page in text.split("\f")]
     if not any(pages):
         raise EmptyDocument("the file contains only whitespace")
     for number, page in enumerate(pages, start=1):
         yield TextPage(number, len(pages), page, problem=None if page else "no_text")
-
-
-def _decode(data: bytes) -> str:
-    """Refuse text that is neither UTF-8 nor marked: a wrong guess would silently put garbage into the index."""
-    encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        raise UnknownEncoding(
-            "the text is not UTF-8 and has no byte order mark of UTF-16 or UTF-32; save it as UTF-8 and upload it again"
-        ) from None

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from documents.errors import DocumentError, ExpandedDocumentTooLarge
 from documents.models import TextPage
-from documents.reading.chunking import ChunkSize, chunk_page
+from documents.reading.chunking import ChunkSize, chunk_page, unfinished_sentence
 from documents.reading.pdf import read_pdf
 from documents.reading.plain_text import read_text
 from guards.confinement import confine, limit_processes_and_files
@@ -49,12 +49,15 @@ def main() -> None:
 
 def _messages(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     size = ChunkSize(**request["size"])
-    index = 0
+    index, unfinished = 0, ""
     try:
         for page in _limit_chars(_pages(request), request["max_chars"]):
             chunks = list(chunk_page(page, size, index))
             index += len(chunks)
-            yield {"page": asdict(page), "chunk_spans": [(chunk.start, chunk.end) for chunk in chunks]}
+            lead = unfinished if page.text[:1].islower() else ""
+            unfinished = unfinished_sentence(page.text)
+            spans = [(chunk.start, chunk.end) for chunk in chunks]
+            yield {"page": asdict(page), "chunk_spans": spans, "lead": lead}
     except DocumentError as error:
         yield _error_message(error)
     except (MemoryError, RecursionError):
@@ -71,7 +74,7 @@ def _pages(request: dict[str, Any]) -> Iterator[TextPage]:
     path = Path(request["path"])
     if request["file_type"] == "pdf":
         return read_pdf(path, request["max_pages"], request["max_chars"])
-    return read_text(path, request["max_pages"])
+    return read_text(path, request["file_type"], request["charset"], request["max_pages"])
 
 
 def _limit_chars(pages: Iterator[TextPage], max_chars: int) -> Iterator[TextPage]:

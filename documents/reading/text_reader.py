@@ -56,9 +56,12 @@ class TextReader:
         self._limits = limits
         self._size = size
 
-    async def read(self, path: Path, file_type: FileType) -> AsyncGenerator[ChunkedPage, None]:
+    async def read(
+        self, path: Path, file_type: FileType, charset: str | None = None
+    ) -> AsyncGenerator[ChunkedPage, None]:
         """The pages in order. Raises DocumentError, possibly after some pages, which are then invalid."""
-        request = {"path": str(path), "file_type": file_type, "size": asdict(self._size), **asdict(self._limits)}
+        file = {"path": str(path), "file_type": file_type, "charset": charset}
+        request = file | {"size": asdict(self._size), **asdict(self._limits)}
         async with (
             self._slots,
             _reader_process() as process,
@@ -67,14 +70,14 @@ class TextReader:
             index = 0
             async for message in messages:
                 page = TextPage(**message["page"])
-                chunks = _to_chunks(page, message["chunk_spans"], index)
+                chunks = _to_chunks(page, message["chunk_spans"], index, message["lead"])
                 index += len(chunks)
                 yield ChunkedPage(page, chunks)
 
 
-def _to_chunks(page: TextPage, chunk_spans: list[tuple[int, int]], index: int) -> tuple[Chunk, ...]:
+def _to_chunks(page: TextPage, chunk_spans: list[tuple[int, int]], index: int, lead: str) -> tuple[Chunk, ...]:
     return tuple(
-        Chunk(number, page.number, start, end, page.text[start:end])
+        Chunk(number, page.number, start, end, page.text[start:end], lead if number == index else "")
         for number, (start, end) in enumerate(chunk_spans, index)
     )
 

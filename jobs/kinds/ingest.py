@@ -11,6 +11,7 @@ class IngestTask(DocumentRequest):
     """Read, chunk, embed and store a document. The settings choose its embedding model."""
 
     kind: Literal["ingest"]
+    charset: str | None = None  # of a text, as its sender declares it
 
 
 class IngestAnswer(Answer):
@@ -20,8 +21,13 @@ class IngestAnswer(Answer):
     document_id: str
     pages: int
     chunks: int
-    pages_without_text: tuple[int, ...] = Field(description="Numbers of the pages without text, mostly scanned ones.")
+    pages_without_text: tuple[int, ...] = Field(
+        description="Numbers of the pages without text, scanned ones for example."
+    )
     damaged_pages: tuple[int, ...] = Field(description="Numbers of the pages that cannot be read.")
+    garbled_pages: tuple[int, ...] = Field(
+        default=(), description="Numbers of the pages whose fonts do not identify their characters."
+    )
     model: str | None = Field(description="Model of the document's embeddings.")
 
 

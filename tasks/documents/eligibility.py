@@ -7,7 +7,8 @@ from typing import Final
 
 from jobs import queries
 from jobs.documents import DocumentRecord, DocumentState, DocumentView, unavailable_error
-from jobs.errors import DocumentRejected
+from jobs.errors import DocumentRejected, StoreUnavailable
+from jobs.results import Citation
 from jobs.storage.async_store import AsyncStore
 
 _BATCH_SIZE: Final = 200  # records in one round trip
@@ -29,6 +30,21 @@ async def citable_filenames(store: AsyncStore, document_ids: Iterable[str], tena
     """The filename of each citable document. Deleted documents and orphaned ingests are left out."""
     records = await _load_records(store, document_ids)
     return {record.document_id: record.filename for record in records if record and _is_citable(record, tenant)}
+
+
+async def with_page_labels(store: AsyncStore, citations: Sequence[Citation]) -> tuple[Citation, ...]:
+    """The citations with the numbers that are printed on their pages. An outage costs only these numbers."""
+    cited_ids = dict.fromkeys(citation.document_id for citation in citations)
+    try:
+        records = {record.document_id: record for record in await _load_records(store, cited_ids) if record}
+    except StoreUnavailable:
+        records = {}
+
+    def label(citation: Citation) -> str:
+        record = records.get(citation.document_id)
+        return record.page_label(citation.page) if record else str(citation.page)
+
+    return tuple(citation.model_copy(update={"page_label": label(citation)}) for citation in citations)
 
 
 async def citable_document_ids(store: AsyncStore, tenant: str) -> list[str]:
@@ -67,7 +83,8 @@ async def _load_all_records(store: AsyncStore, tenant: str) -> AsyncIterator[lis
 async def _count_still_ingesting(store: AsyncStore, records: Sequence[DocumentRecord]) -> int:
     ingesting_records = [record for record in records if record.state is DocumentState.INGESTING]
     jobs = await asyncio.gather(*(store.run(queries.record(record.job_id)) for record in ingesting_records))
-    views = [DocumentView.of(record, job) for record, job in zip(ingesting_records, jobs, strict=True)]
+    now_ms = await store.run(queries.server_time_ms())
+    views = [DocumentView.of(record, job, now_ms) for record, job in zip(ingesting_records, jobs, strict=True)]
     return sum(view.state is DocumentState.INGESTING for view in views)
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from tasks.documents import answer
+from tasks.documents.eligibility import with_page_labels
 from tasks.handlers.base import AttemptContext
 from tasks.handlers.streamed_answer import AnswerAccumulator, stream_answer
 
@@ -26,7 +27,8 @@ async def _answer_from_documents(context: AttemptContext[ChatTask]) -> ChatAnswe
         return await _not_in_documents(context)
 
     async def build_answer(accumulator: AnswerAccumulator) -> ChatAnswer:
-        citations = await answer.citations(accumulator.writer.text, request, sources)
+        cited = await answer.citations(accumulator.writer.text, request, sources)
+        citations = await with_page_labels(context.documents.store, cited)
         return ChatAnswer(**accumulator.answer_fields(), citations=citations)
 
     grounded_request = answer.with_sources(request, sources)

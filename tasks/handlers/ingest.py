@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from documents.file_type import parse_file_type
 from documents.ingesting import IngestJob, IngestResult, ingest
+from documents.memory import give_back_free_memory
 from jobs import queries
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
 from jobs.errors import DocumentRejected
@@ -40,6 +41,7 @@ async def run(context: AttemptContext[IngestTask]) -> IngestAnswer:
         chunks=ready.chunks or 0,
         pages_without_text=ready.no_text,
         damaged_pages=ready.damaged,
+        garbled_pages=ready.garbled,
         model=ready.embedding_model,
         usage=usage,
     )
@@ -62,7 +64,8 @@ async def _take_ownership(services: DocumentServices, record: DocumentRecord, jo
     """Start the ingest. A retried job takes over the document if its owner job has ended without making it ready."""
     send, document_id = services.store.run, record.document_id
     if record.job_id != job_id:
-        view = DocumentView.of(record, await send(queries.record(record.job_id)))
+        job, now_ms = await send(queries.record(record.job_id)), await send(queries.server_time_ms())
+        view = DocumentView.of(record, job, now_ms)
         if view.is_orphaned:
             await send(transitions.document.reassign(document_id, record.job_id, job_id))
     return await send(transitions.document.start(document_id, job_id))
@@ -94,8 +97,12 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
         table = await services.storage.chunks()
         async with services.storage.local_copy(document_id) as path:
             file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
-            ingest_job = IngestJob(document_id, record.tenant, path, file_type, model)
-            return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
+            charset = context.request.charset
+            ingest_job = IngestJob(document_id, record.tenant, path, file_type, charset, model)
+            try:
+                return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
+            finally:
+                await asyncio.to_thread(give_back_free_memory)
 
 
 async def _mark_ready(context: AttemptContext[IngestTask], document_id: str, result: IngestResult) -> bool:
@@ -107,6 +114,9 @@ async def _mark_ready(context: AttemptContext[IngestTask], document_id: str, res
         chunks=result.chunks,
         no_text=result.pages_without_text,
         damaged=result.damaged_pages,
+        garbled=result.garbled_pages,
+        page_labels=result.page_labels,
+        attachments=result.attachments,
         embedding_model=result.model.name,
     )
     return await context.documents.store.run(command)

@@ -101,7 +101,8 @@ def test_every_body_has_examples_that_its_model_accepts(document):
     """An example that does not validate would mislead readers."""
     for name, operation in _operations(document):
         for media in _media(operation):
-            if media["schema"].get("$ref", "").endswith("StreamMessage"):
+            is_file = "contentMediaType" in media["schema"]
+            if is_file or media["schema"]["$ref"].endswith("StreamMessage"):
                 continue
             model_name = media["schema"]["$ref"].rpartition("/")[2]
             model = next(getattr(module, model_name) for module in MODEL_MODULES if hasattr(module, model_name))

@@ -35,11 +35,11 @@ async def embed_by_hashing(texts: Sequence[str]) -> list[list[float]]:
     return [embed(text, MODEL.dimensions) for text in texts]
 
 
-def read(path: Path, file_type: FileType = "pdf", **limits: Any) -> list[ChunkedPage]:
+def read(path: Path, file_type: FileType = "pdf", charset: str | None = None, **limits: Any) -> list[ChunkedPage]:
     """All pages of the file; keyword arguments replace fields of LIMITS."""
 
     async def read_all() -> list[ChunkedPage]:
-        async with aclosing(TextReader(1, replace(LIMITS, **limits), SIZE).read(path, file_type)) as pages:
+        async with aclosing(TextReader(1, replace(LIMITS, **limits), SIZE).read(path, file_type, charset)) as pages:
             return [page async for page in pages]
 
     return asyncio.run(read_all())

@@ -24,19 +24,24 @@ def draw(text: str) -> bytes:
     return zlib.compress(b"BT /F1 9 Tf 11 TL 40 800 Td " + commands + b" ET")
 
 
-def assemble(streams: Sequence[bytes], *, encrypted: bool = False) -> bytes:
-    """A PDF with one page per compressed content stream."""
+def assemble(
+    streams: Sequence[bytes], *, encrypted: bool = False, annotations: Sequence[bytes] = (), catalog: bytes = b""
+) -> bytes:
+    """A PDF with one page per compressed content stream.
+
+    `annotations`: dictionaries of the annotations of each page. `catalog`: entries of the document's catalogue.
+    """
     first = 4
     kids = b" ".join(b"%d 0 R" % (first + 2 * number) for number in range(len(streams)))
     bodies = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalog,
         b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, len(streams)),
         _FONT,
     ]
     for number, stream in enumerate(streams):
         bodies.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> "
-            b"/Contents %d 0 R >>" % (first + 2 * number + 1)
+            b"/Contents %d 0 R /Annots [%s] >>" % (first + 2 * number + 1, b" ".join(annotations))
         )
         bodies.append(b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(stream), stream))
     return _file([*bodies, _ENCRYPTION] if encrypted else bodies, encrypted=encrypted)

@@ -1,6 +1,7 @@
 """From upload to a cited answer, with real processes and without an API key."""
 
 import random
+import urllib.request
 from contextlib import closing
 
 import pytest
@@ -13,7 +14,7 @@ from jobs.storage.sync_store import Store
 from local.offline_model.calls import default_key
 from tasks.submit import Submitter
 from tests.documents import in_process
-from tests.documents.factories import make_pdf
+from tests.documents.factories import assemble, draw, make_pdf
 from tests.support.offline_model import calls, directive, key
 from tests.support.waiting import until
 
@@ -72,6 +73,24 @@ def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook)
     assert sync["citations"][0]["page"] == 4
     assert sync["citations"] == later["citations"] == result["citations"]
     assert documents_client.stream(question)[-1]["citations"] == sync["citations"]
+
+
+def test_a_citation_has_the_number_that_is_printed_on_its_page(documents_client):
+    """Readers of a manual with a preface know its pages by these numbers."""
+    labels = b"/PageLabels << /Nums [0 << /S /r >> 2 << /P (A-) /S /D >>] >>"
+    texts = ["Preface.", "Contents.", "The harpoon weighs nine kilos."]
+    document_id = documents_client.upload_and_ingest(assemble([draw(text) for text in texts], catalog=labels), "l.pdf")
+    (citation,) = documents_client.ask("What does the harpoon weigh?", [document_id])[1]["citations"]
+
+    assert (citation["page"], citation["page_label"]) == (3, "A-1")
+
+
+def test_the_file_of_a_citation_can_be_downloaded(documents_client):
+    """Also a file of many blocks, as the web server sends it."""
+    content = b"The harpoon weighs nine kilos.\n" * 3_000
+    document_id = documents_client.upload_and_ingest(content, "harpoon.txt")
+    with urllib.request.urlopen(f"{documents_client.url}/documents/{document_id}/file") as response:
+        assert response.read() == content
 
 
 def test_all_documents_can_be_asked_together(documents_client, handbook, cookbook):

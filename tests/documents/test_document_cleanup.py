@@ -80,6 +80,7 @@ def test_an_upload_whose_process_was_killed_is_repaired_by_another_upload(env, e
         documents_client.upload(TEXT, "anchor.txt")
     (document_id,) = stored_files(folder)
 
+    redis_client.hset(keys.document(document_id), mapping={"created_at_ms": 1, "assigned_at_ms": 1})  # some time later
     with in_process.web(env) as documents_client:
         document = documents_client.document(document_id)
         with in_process.worker(env):

@@ -26,7 +26,7 @@ async def ignore_progress(_done: int, _count: int) -> None:
 def job(tmp_path):
     path = tmp_path / "wine.pdf"
     path.write_bytes(make_pdf(PAGES))
-    return IngestJob("doc_a", "t", path, "pdf", MODEL.name)
+    return IngestJob("doc_a", "t", path, "pdf", None, MODEL.name)
 
 
 async def run(table, job, embed=embed_by_hashing, report_progress=ignore_progress):
@@ -50,6 +50,20 @@ def test_pages_without_text_are_reported(with_table, job):
     job.path.write_bytes(make_pdf(["One.", "", "Three.", ""]))
 
     assert with_table(lambda table: run(table, job)).pages_without_text == (2, 4)
+
+
+def test_a_sentence_over_a_page_end_is_embedded_as_one(with_table, job):
+    """The end of a page cuts the answer from the words of its question. Finished sentences are not repeated."""
+    pages = ["Salt. The penalty for smuggling is", "seven years on the galleys.", "the next page", "Pepper"]
+    job.path.write_bytes(make_pdf(pages))
+    embedded = []
+
+    async def record(texts):
+        embedded.extend(texts)
+        return await embed_by_hashing(texts)
+
+    with_table(lambda table: run(table, job, record))
+    assert embedded == [pages[0], "The penalty for smuggling is seven years on the galleys.", *pages[2:]]
 
 
 def test_progress_is_reported_in_pages_and_ends_with_all_pages(with_table, job):

@@ -19,9 +19,11 @@ import pytest
 from documents.errors import (
     DamagedDocument,
     DocumentError,
+    DynamicForm,
     EmptyDocument,
     EncryptedDocument,
     ExpandedDocumentTooLarge,
+    GarbledText,
     NoPages,
     NoText,
     ReadingInterrupted,
@@ -32,6 +34,7 @@ from documents.errors import (
     UnsupportedDocument,
 )
 from documents.file_type import sniff_type
+from documents.reading.garbled_text import is_garbled
 from documents.reading.text_reader import TextReader
 from tests.documents.conftest import LIMITS, SIZE, read
 from tests.documents.factories import assemble, draw, make_pdf
@@ -80,6 +83,143 @@ def test_a_page_without_text_is_reported_and_the_others_are_read(save):
     assert [page.problem for page in pages] == [None, "no_text", None]
 
 
+def note(subtype: bytes, entries: bytes) -> bytes:
+    return b"<< /Type /Annot /Subtype /%s /Rect [50 100 300 130] /F 4 %s >>" % (subtype, entries)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        note(b"FreeText", b"/Contents (Approved on 4 May.) /DA (/Helv 10 Tf)"),
+        note(b"Text", b"/Contents (Approved on 4 May.)"),
+        note(b"Highlight", b"/Contents (Approved on 4 May.) /QuadPoints [50 130 300 130 50 100 300 100]"),
+        note(b"Widget", b"/FT /Tx /T (date) /V (Approved on 4 May.) /DA (/Helv 10 Tf)"),
+    ],
+    ids=["free text", "comment", "highlight", "form field"],
+)
+@pytest.mark.parametrize("printed", [FACTS[0], ""], ids=["printed page", "blank page"])
+def test_form_values_and_comments_are_read(save, annotation, printed):
+    """People upload filled forms and reviewed drafts; the value is what they ask about."""
+    form = b"/AcroForm << /Fields [%s] /DA (/Helv 10 Tf) >>" % annotation
+    (read_page,) = read(save(assemble([draw(printed)], annotations=[annotation], catalog=form)))
+
+    assert read_page.page.text.split("\n\n") == [*([printed] if printed else []), "Approved on 4 May."]
+
+
+def test_a_hidden_comment_is_not_read(save):
+    """A page shows it to nobody."""
+    annotation = note(b"Text", b"/Contents (Approved on 4 May.)").replace(b"/F 4", b"/F 2")
+    (read_page,) = read(save(assemble([draw(FACTS[0])], annotations=[annotation])))
+
+    assert read_page.page.text == FACTS[0]
+
+
+SECRET = b"BT /F1 %s Tf %s 40 700 Td (The secret is nine.) Tj ET"
+
+
+@pytest.mark.parametrize(
+    ("commands", "is_read"),
+    [
+        (SECRET % (b"9", b"1 1 1 rg"), False),
+        (SECRET % (b"9", b"0.98 1 0.99 rg"), False),
+        (b"0 0 0.5 rg 30 690 300 30 re f " + SECRET % (b"9", b"0 0 0.5 rg"), False),
+        (SECRET % (b"1", b"0 g"), False),
+        (SECRET % (b"9", b"3 Tr"), False),
+        (b"0 0 0.5 rg 30 690 300 30 re f " + SECRET % (b"9", b"1 1 1 rg"), True),
+        (b"q 300 0 0 30 30 690 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q " + SECRET % (b"9", b"3 Tr"), True),
+        (SECRET % (b"5", b"0.5 g"), True),
+    ],
+    ids=["white", "nearly white", "blue on blue", "tiny", "invisible", "white on blue", "text of a scan", "grey"],
+)
+def test_text_that_nobody_sees_is_no_evidence(save, commands, is_read):
+    """A citation would quote what a person who opens the page cannot find."""
+    visible = b" BT 0 g 0 Tr /F1 9 Tf 40 800 Td (A page.) Tj ET"
+    (read_page,) = read(save(assemble([zlib.compress(commands + visible)])))
+
+    assert ("secret" in read_page.page.text) is is_read
+    assert "A page." in read_page.page.text
+
+
+NONSENSE = zlib.compress(b"BT /F1 9 Tf 40 700 Td (%s) Tj ET" % (b"\x01\x04\x11\x12 \x05\x06" * 20))
+
+
+def test_a_page_of_nonsense_is_reported_and_not_read(save):
+    """Nobody can find or check it. Without a report the user believes that the document was read."""
+    pages = [read_page.page for read_page in read(save(assemble([draw(FACTS[0]), NONSENSE])))]
+
+    assert [(page.text, page.problem) for page in pages] == [(FACTS[0], None), ("", "garbled")]
+
+
+@pytest.mark.parametrize(
+    ("text", "nonsense"),
+    [
+        ("+HUDXVJHEHU *HPHLQGHYHUZDOWXQJ 6WDGW", True),
+        ("\ufffd\ufffd\ufffd", True),
+        ("KEY INVESTOR INFORMATION FOR THE FUND", False),
+        ("メニューの「スタート」を押下します。一覧の中にあるのソフト", False),
+        ("Сегодня мы читаем книгу о китах и море", False),  # noqa: RUF001
+        ("No 5", False),
+    ],
+)
+def test_unmapped_codes_are_nonsense_only_if_they_are_no_words(text, nonsense):
+    """Fonts without a map to Unicode whose codes are Unicode read right."""
+    assert is_garbled([(ord(character), True) for character in text]) is nonsense
+
+
+def test_a_document_without_text_is_called_scanned_only_if_it_holds_images(save):
+    """The message must not send the author of an empty form to an OCR."""
+    scan = zlib.compress(b"q 300 0 0 30 30 690 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q")
+
+    with pytest.raises(NoText, match="OCR"):
+        read(save(assemble([scan])))
+    with pytest.raises(NoText, match=r"^no page contains text$"):
+        read(save(make_pdf([""])))
+
+
+def test_pages_have_the_labels_that_are_printed_on_them(save):
+    """Manuals number their first pages i, ii, iii; people know pages by these names."""
+    labels = b"/PageLabels << /Nums [0 << /S /r >> 2 << /S /D >>] >>"
+    pages = read(save(assemble([draw(fact) for fact in FACTS], catalog=labels)))
+
+    assert [read_page.page.label for read_page in pages] == ["i", "ii", "1"]
+    assert {read_page.page.label for read_page in read(save(make_pdf(FACTS)))} == {None}
+
+
+def test_a_hyphen_at_a_line_end_belongs_to_a_word_that_has_it_elsewhere(save):
+    """A search for the compound would miss it. Words that are only divided stay as printed."""
+    texts = ["A price-determining factor.", "The Price-\ndetermining, an en-\ncoding and price-\ncutting."]
+
+    assert [read_page.page.text for read_page in read(save(make_pdf(texts)))] == [
+        texts[0],
+        "The Price-determining,\nan en-\ncoding and price-\ncutting.",
+    ]
+
+
+def test_a_pdf_without_its_end_is_told_from_one_that_is_damaged_otherwise(save):
+    """The first was cut on its way, and can be sent again."""
+    with pytest.raises(DamagedDocument, match="end is missing"):
+        read(save(make_pdf(FACTS)[:60]))
+    with pytest.raises(DamagedDocument, match="save it again"):
+        read(save(b"%PDF-1.7\n" + b"\xff" * 500 + b"\n%%EOF"))
+
+
+def test_attached_files_are_counted(save):
+    """Their content is not read, which the document must not keep to itself."""
+    file = b"<< /Type /Filespec /F (a.txt) /EF << /F 3 0 R >> >>"
+    names = b"/Names << /EmbeddedFiles << /Names [(a.txt) %s] >> >>" % file
+
+    assert read(save(assemble([draw(FACTS[0])], catalog=names)))[0].page.attachments == 1
+    assert read(save(make_pdf(FACTS)))[0].page.attachments == 0
+
+
+def test_a_dynamic_form_is_refused_with_its_own_error(save):
+    """Its pages hold only a request to open it in another program."""
+    form = b"/NeedsRendering true /AcroForm << /Fields [] /XFA [(template) 3 0 R] >>"
+
+    with pytest.raises(DynamicForm):
+        read(save(assemble([draw("Please wait...")], catalog=form)))
+
+
 def test_a_damaged_page_does_not_affect_the_others(save):
     """One damaged page must not cost the text of the other pages."""
     data = make_pdf(FACTS).replace(b"/Type /Page /Parent 2 0 R /MediaBox", b"/Type /Nope", 1)
@@ -92,6 +232,7 @@ def test_a_damaged_page_does_not_affect_the_others(save):
     ("data", "error"),
     [
         (make_pdf(["", ""]), NoText),
+        (assemble([NONSENSE]), GarbledText),
         (make_pdf(FACTS, encrypted=True), EncryptedDocument),
         (make_pdf([]), NoPages),
         (make_pdf(FACTS)[:60], DamagedDocument),
@@ -101,7 +242,8 @@ def test_a_damaged_page_does_not_affect_the_others(save):
         (make_pdf(["\n".join(["words " * 15] * 70)] * 450), ExpandedDocumentTooLarge),
     ],
     ids=[
-        "scanned",
+        "no text",
+        "garbled",
         "encrypted",
         "no pages",
         "truncated",
@@ -230,6 +372,89 @@ def test_text_of_unknown_encoding_is_rejected(save, data, error):
         read(save(data), "text")
 
 
+GERMAN, JAPANESE = "Der Käufer zahlt fünf Gulden.", "灯台は一八四七年に建てられた。"
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        (GERMAN, "iso-8859-1"),
+        (GERMAN, "Windows-1252"),
+        (GERMAN, "utf-16-be"),
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc-jp"),
+        ("Маяк построен в 1847 году.", "koi8-r"),
+        ("灯塔建于一八四七年。", "gb2312"),
+    ],
+)
+def test_a_declared_charset_is_honoured(save, text, charset):
+    """A program that knows its encoding says so, and must not be asked to convert its files."""
+    (read_page,) = read(save(text.encode(charset)), "text", charset)
+
+    assert read_page.page.text == text
+
+
+@pytest.mark.parametrize(
+    ("data", "file_type", "text"),
+    [
+        (GERMAN.encode(), "text", GERMAN),
+        (GERMAN.encode("utf-16-le"), "text", GERMAN),
+        (JAPANESE.encode("iso-2022-jp"), "text", JAPANESE),
+        (b"The words are fine. " * 30 + b"\xff", "text", "The words are fine. " * 30 + "\ufffd"),
+        (b"N\bNA\bAM\bME\bE \x1b[1mbold\x1b[0m\a\x1a", "text", "NAME bold"),
+        (
+            '<?xml version="1.0" encoding="latin1"?>ä'.encode("latin-1"),
+            "text",
+            '<?xml version="1.0" encoding="latin1"?>ä',
+        ),
+        ("<meta charset=windows-1251><p>Маяк".encode("cp1251"), "html", "Маяк"),
+    ],
+    ids=["utf-8", "utf-16", "iso-2022-jp", "one bad byte", "manual page", "xml", "html"],
+)
+@pytest.mark.parametrize("charset", [None, "iso-8859-1"], ids=["undeclared", "declared by a careless program"])
+def test_what_the_text_itself_shows_is_recognized(save, data, file_type, text, charset):
+    """Only an encoding that would have to be guessed needs a declaration."""
+    charset = None if file_type == "html" else charset  # a declared one has priority over the page's own
+    (read_page,) = read(save(data), file_type, charset)
+
+    assert read_page.page.text.replace("ÿ", "\ufffd") == text
+
+
+def test_html_is_read_as_its_reader_sees_it(save):
+    """A quote with tags is no quote, and words of a script are no evidence."""
+    page = b"""<!-- x --><!doctype html><title>The  inn</title><style>p{}</style><script>var ransom = "fake<p>"</script>
+        <body><h1>Prices</h1><p>A bed is <b>nine</b>\n camels&nbsp;&amp; a goat.<p hidden>secret
+        <p style="display: none">secret
+        <ul><li>one<li>two</ul><table><tr><td>Mon<td>closed</table><pre>a  b</pre>"""
+    (read_page,) = read(save(page), sniff_type(page, "a.txt"))
+
+    assert read_page.page.text == (
+        "The inn\n\nPrices\n\nA bed is nine camels & a goat.\n\none\ntwo\n\nMon closed\n\na  b"
+    )
+
+
+MAIL = b"""From: Jo <jo@example.com>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/html; charset=iso-8859-1\r
+Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>F=FCnf Kamele</p>\r\n--x\r
+Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\nxx\r\n--x--\r\n"""
+
+
+def test_a_mail_is_read_without_its_encoding(save):
+    """Base64 and quoted-printable would be found by nobody. What is not read is counted."""
+    (read_page,) = read(save(MAIL), sniff_type(MAIL, "a"))
+
+    assert read_page.page.text == "From: Jo <jo@example.com>\nSubject: Grüße\n\nFünf Kamele"
+    assert read_page.page.attachments == 1
+
+
+def test_a_pdf_behind_other_data_is_not_called_a_text(save):
+    """The remedy is to remove that data, not to convert an encoding."""
+    data = b"junk " * 400 + make_pdf(FACTS) + b"\xe2\xe3\xcf\xd3" * 50
+
+    with pytest.raises(DamagedDocument, match="other data"):
+        read(save(data), sniff_type(data[:1_024], "a.pdf"))
+
+
 def test_a_text_of_too_many_pages_is_rejected_quickly(save):
     """A form feed is a single byte, so a small file can have millions of pages; the limit is that of a PDF."""
     path = save(b"words\f" * 500 + b"words")
@@ -253,6 +478,14 @@ def test_a_text_of_too_many_pages_is_rejected_quickly(save):
         (b"# Title", "README.MD", "markdown"),
         (b"words", "a.pdf", "text"),
         ("words".encode("utf-16"), "a.txt", "text"),
+        ("words".encode("utf-16-le"), "a.txt", "text"),
+        (b"N\bNAME\x1a", "a.txt", "text"),
+        (b"words\x01", "a.txt", "text"),
+        (b"<p>words", "a.htm", "html"),
+        (b"<p>words", "a.txt", "text"),
+        (b"<!DOCTYPE HTML>", "a", "html"),
+        (b"Received: x\nSubject: y\n\nz", "a", "mail"),
+        (b"Subject: y\nFor: z\n", "a.txt", "text"),
     ],
 )
 def test_the_file_type_is_detected_from_the_content(head, name, file_type):
@@ -260,7 +493,9 @@ def test_the_file_type_is_detected_from_the_content(head, name, file_type):
     assert sniff_type(head, name) == file_type
 
 
-@pytest.mark.parametrize("head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0"])
+@pytest.mark.parametrize(
+    "head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0", b"{\\rtf1", b"%!PS-"]
+)
 def test_files_that_are_neither_pdf_nor_text_are_rejected(head):
     """The extension .pdf does not make an archive, image or program a document."""
     with pytest.raises(UnsupportedDocument):

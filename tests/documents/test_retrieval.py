@@ -42,7 +42,7 @@ async def ingest_all(table, question_set, embedding, folder):
     for name in question_set.manuals:
         path = folder / name
         path.write_bytes(question_set.content(name))
-        job = IngestJob(name, "t", path, "pdf", "m")
+        job = IngestJob(name, "t", path, "pdf", None, "m")
         await ingest(job, TextReader(1, LIMITS, SIZE), table, EMBEDDINGS[embedding][0], _ignore_progress)
 
 

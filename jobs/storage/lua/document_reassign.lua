@@ -1,4 +1,5 @@
 -- document_reassign: makes a new job the owner of a document whose owner job has ended without making it ready.
+-- include: clock
 -- KEYS
 --   document   the record
 -- ARGV
@@ -14,6 +15,6 @@ end
 if owner_job ~= ended_job or state == 'ready' then
   return owner_job
 end
-redis.call('HSET', document, 'state', 'ingesting', 'job_id', new_job, 'pages_done', 0)
+redis.call('HSET', document, 'state', 'ingesting', 'job_id', new_job, 'pages_done', 0, 'assigned_at_ms', now_ms())
 redis.call('HDEL', document, 'error_code', 'error_message')
 return new_job

@@ -22,7 +22,7 @@ local state, owner_job = unpack(redis.call('HMGET', document, 'state', 'job_id')
 if state == 'deleting' and owner_job ~= ended_job then
   return owner_job
 end
-redis.call('HSET', document, 'state', 'deleting', 'job_id', new_job)
+redis.call('HSET', document, 'state', 'deleting', 'job_id', new_job, 'assigned_at_ms', now_ms())
 redis.call('ZADD', tombstones, now_ms() + recheck_ms, id)
 if redis.call('GET', document_by_hash) == id then
   redis.call('DEL', document_by_hash)

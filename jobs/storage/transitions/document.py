@@ -93,6 +93,9 @@ def mark_ready(
     no_text: tuple[int, ...],
     damaged: tuple[int, ...],
     embedding_model: str,
+    garbled: tuple[int, ...] = (),
+    page_labels: tuple[str, ...] = (),
+    attachments: int = 0,
 ) -> Command[bool]:
     fields: dict[str, Argument] = {
         "state": DocumentState.READY,
@@ -101,6 +104,9 @@ def mark_ready(
         "chunks": chunks,
         "no_text": json.dumps(no_text),
         "damaged": json.dumps(damaged),
+        "garbled": json.dumps(garbled),
+        "page_labels": json.dumps(page_labels),
+        "attachments": attachments,
         "embedding_model": embedding_model,
     }
     return _update(document_id, job_id, fields, Progress(pages_done=pages, pages=pages))

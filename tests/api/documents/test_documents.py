@@ -3,8 +3,11 @@
 import pytest
 
 from api.http import upload_parsing
+from api.services import services_of
+from documents.files import Files
+from jobs import document_lookup, queries
 from jobs.results import JobError
-from jobs.storage import transitions
+from jobs.storage import keys, transitions
 from tests.api.documents.sending import PATH, UNKNOWN, mark_ready, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
@@ -72,13 +75,14 @@ def test_uploading_deleted_content_again_makes_another_document(client):
     ("end", "code"),
     [("cancel", "removal_cancelled"), ("fail", "provider_timeout"), ("delete", "removal_lost")],
 )
-def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, end, code):
+def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, expire_creation, end, code):
     """A removal that ended without success shows its error, and a further DELETE starts another one."""
     path = f"{PATH}/{send(client).json['document']['document_id']}"
     removal = client.delete(path).json["task_id"]
     assert client.get(path).json["error"] is None
     if end == "delete":
         client.delete(f"/api/v1/tasks/{removal}")
+        expire_creation(path.rpartition("/")[2])
     else:
         getattr(fake_worker, end)(removal)
 
@@ -88,6 +92,87 @@ def test_an_orphaned_removal_is_reported_and_restarted(client, fake_worker, end,
     assert again["status"] == "queued"
     assert client.get(path).json["task_id"] == again["task_id"]
     assert client.get(path).json["error"] is None
+
+
+@pytest.fixture
+def between_reads(app, monkeypatch):
+    """Runs an action after the store has answered its next read, before any further one."""
+    store = services_of(app).store
+
+    def run(action):
+        def read_then_act(commands, *, read_all=store.run_all):
+            replies = read_all(commands)
+            monkeypatch.setattr(store, "run_all", read_all)
+            action()
+            return replies
+
+        monkeypatch.setattr(store, "run_all", read_then_act)
+
+    return run
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/{{}}"], ids=["list", "document"])
+def test_an_ingest_that_ends_between_two_reads_is_not_a_failure(client, fake_worker, between_reads, path):
+    """The document is read before its task. If it becomes ready in between, it was never lost."""
+    document = send(client).json["document"]
+    document_id, task_id = document["document_id"], document["task_id"]
+
+    def end_ingest():
+        mark_ready(fake_worker, document_id, task_id)
+        fake_worker.complete(task_id)
+
+    between_reads(end_ingest)
+    body = client.get(path.format(document_id)).json
+    shown = body["documents"][0] if "documents" in body else body
+    assert (shown["status"], shown["error"]) == ("ready", None)
+
+
+def test_a_question_is_not_refused_because_an_ingest_ends_between_two_reads(client, fake_worker, between_reads):
+    """A client that asks as soon as the document is ready must not be told that it has failed."""
+    document = send(client).json["document"]
+
+    def end_ingest():
+        mark_ready(fake_worker, document["document_id"], document["task_id"])
+        fake_worker.complete(document["task_id"])
+
+    between_reads(end_ingest)
+    body = {"message": "When?", "documents": [document["document_id"]]}
+    assert client.post("/api/v1/chat/async", json=body).status_code == 202
+
+
+def test_a_removal_that_ends_between_two_reads_leaves_no_document(client, fake_worker, between_reads):
+    """The record is purged before the removal ends; a stale one must not be shown as a removal that was lost."""
+    path = f"{PATH}/{send(client).json['document']['document_id']}"
+    removal = client.delete(path).json["task_id"]
+    record = fake_worker.store.run(queries.document(path.rpartition("/")[2]))
+
+    def end_removal():
+        fake_worker.store.run(transitions.document.purge(record))
+        fake_worker.complete(removal)
+
+    between_reads(end_removal)
+    assert client.get(path).status_code == 404
+
+
+def test_an_upload_that_still_stores_its_file_is_not_a_failure(client, monkeypatch):
+    """The record exists before the file, and the file before the task. A list between them shows no lost ingest."""
+    listed, save = [], Files.save
+
+    def list_and_save(*arguments):
+        listed.extend(client.get(PATH).json["documents"])
+        save(*arguments)
+
+    monkeypatch.setattr(Files, "save", list_and_save)
+    send(client)
+
+    assert [(document["status"], document["error"]) for document in listed] == [("ingesting", None)]
+
+
+@pytest.fixture
+def expire_creation(redis_client_of_api):
+    """Ends the time in which the task of a document may not have been created yet."""
+    times = {"created_at_ms": 1, "assigned_at_ms": 1}
+    return lambda document_id: redis_client_of_api.hset(keys.document(document_id), mapping=times)
 
 
 def test_a_cancelled_ingest_fails_the_document_until_the_next_upload(client):
@@ -103,10 +188,11 @@ def test_a_cancelled_ingest_fails_the_document_until_the_next_upload(client):
     assert again.json["task"]["status"] == "queued"
 
 
-def test_an_upload_repairs_a_document_without_a_task(client, fake_worker):
+def test_an_upload_repairs_a_document_without_a_task(client, expire_creation):
     """A web process may die between the two writes, or the queue may be full."""
     document = send(client).json["document"]
     client.delete(f"/api/v1/tasks/{document['task_id']}")
+    expire_creation(document["document_id"])
 
     assert client.get(f"{PATH}/{document['document_id']}").json["error"]["code"] == "ingest_lost"
     assert send(client).json["task"]["status"] == "queued"
@@ -121,6 +207,52 @@ def test_a_failed_document_keeps_its_error_after_its_task_is_deleted(client, fak
 
     failed = client.get(f"{PATH}/{document['document_id']}").json
     assert (failed["status"], failed["error"]) == ("failed", error.model_dump())
+
+
+def test_the_list_is_filtered_by_status_and_by_a_part_of_the_filename(client, fake_worker, monkeypatch):
+    """Pages of filtered lists join up, however the documents are distributed."""
+    monkeypatch.setattr(document_lookup, "_MATCHED_AT_ONCE", 3)
+    names = [f"{kind}-{number}.txt" for number in range(4) for kind in ("Report", "note")]
+    documents = [send(client, name.encode(), name).json["document"] for name in names]
+    mark_ready(fake_worker, documents[2]["document_id"], documents[2]["task_id"])
+
+    def listed(query):
+        body, found = client.get(f"{PATH}?{query}").json, []
+        while body["next_cursor"]:
+            found += body["documents"]
+            body = client.get(f"{PATH}?{query}&cursor={body['next_cursor']}").json
+        return [document["filename"] for document in [*found, *body["documents"]]]
+
+    assert listed("limit=2") == names[::-1]
+    assert listed("limit=2&filename=rEPORT") == names[-2::-2]
+    assert listed("limit=1&status=ready") == [names[2]]
+    assert listed("status=ready&filename=note") == []
+    assert client.get(f"{PATH}?status=done").status_code == 422
+
+
+def test_the_file_is_returned_as_it_was_uploaded_and_harmless(client):
+    """A citation can be checked. A browser neither opens the file nor runs anything in it."""
+    content = b"<!doctype html><script>alert(1)</script>"
+    document = send(client, content, "K\u00e4ufer \u706f.html").json["document"]
+    response = client.get(f"{PATH}/{document['document_id']}/file", buffered=True)
+
+    assert (response.status_code, response.data) == (200, content)
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert "filename*=UTF-8''K%C3%A4ufer%20%E7%81%AF.html" in response.headers["Content-Disposition"]
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Security-Policy"].startswith("sandbox")
+    assert response.headers["Content-Length"] == str(len(content))
+
+
+def test_a_file_that_is_deleted_or_lost_is_404(client, tmp_path):
+    """A deleted document's file may still be on the disk."""
+    lost, deleted = (send(client, text.encode(), "a.txt").json["document"]["document_id"] for text in ("one", "two"))
+    (tmp_path / "documents" / "files" / lost).unlink()
+    client.delete(f"{PATH}/{deleted}")
+
+    assert "lost" in client.get(f"{PATH}/{lost}/file").json["detail"]
+    assert [client.get(f"{PATH}/{name}/file").status_code for name in (lost, deleted, UNKNOWN, "x")] == [404] * 4
 
 
 def test_a_ready_document_lists_its_pages_with_problems(client, fake_worker):

@@ -1,6 +1,7 @@
 """Uploads without a worker: accepted uploads, and rejected uploads that leave nothing behind."""
 
 import errno
+import io
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,35 @@ def test_a_file_may_be_the_body_itself(client):
 
     assert response.status_code == 202
     assert (response.json["document"]["filename"], response.json["document"]["kind"]) == ("a.md", "markdown")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/csv", "text/html", "application/json"])
+def test_a_text_may_be_the_body_with_its_charset(client, fake_worker, content_type):
+    """The worker that reads the file gets the charset with the task."""
+    response = client.post(PATH, data="Käufer".encode("latin-1"), content_type=f"{content_type}; charset=iso-8859-1")
+
+    assert response.status_code == 202
+    assert fake_worker.store.run(queries.request(response.json["task"]["task_id"])).charset == "iso-8859-1"
+
+
+def test_a_file_of_a_form_may_declare_its_charset(client, fake_worker, read_problem):
+    """As `curl -F 'file=@a.txt;type=text/plain;charset=koi8-r'` does. An unknown charset is refused."""
+
+    def send_as(content_type):
+        return client.post(PATH, data={"file": (io.BytesIO(b"\xed\xc1\xd1\xcb"), "a.txt", content_type)})
+
+    read_problem(send_as("text/plain; charset=none"), 415, "unsupported_media_type")
+    task = send_as("text/plain; charset=koi8-r").json["task"]["task_id"]
+    assert fake_worker.store.run(queries.request(task)).charset == "koi8-r"
+
+
+def test_a_filename_in_latin_1_is_read(client):
+    """Old programs do not encode the names of files."""
+    head = 'Content-Disposition: form-data; name="file"; filename="Käufer.txt"'.encode("latin-1")
+    body = b"--x\r\n" + head + b"\r\n\r\nwords\r\n--x--\r\n"
+    response = client.post(PATH, data=body, content_type="multipart/form-data; boundary=x")
+
+    assert response.json["document"]["filename"] == "Käufer.txt"
 
 
 def test_the_same_content_is_the_same_document_and_the_same_task(client, files):
@@ -187,7 +217,7 @@ def test_a_malformed_form_is_rejected_without_a_trace(client, files, read_proble
     assert files() == []
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "image/png", "multipart/form-data", ""])
+@pytest.mark.parametrize("content_type", ["application/zip", "image/png", "multipart/form-data", ""])
 def test_a_body_of_another_type_is_rejected(client, read_problem, content_type):
     """Only forms with a boundary and the documented types of a file are read."""
     read_problem(client.post(PATH, data=b"x", content_type=content_type), 415, "unsupported_media_type")
