@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from documents.answering.source_selection import weigh
 from documents.models import Source, SourceQuote
-from documents.text import keywords, normalize_text, sentence_spans
+from documents.text import keywords, normalize_text, sentence_spans, text_keywords
 
 _MARKER: Final = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _MAX_CITATIONS: Final = 100  # per answer: each is compared with all sentences of its source
@@ -33,11 +33,11 @@ class _SourceSentences:
     @classmethod
     def from_source(cls, source: Source) -> Self:
         sentences = tuple(source.text[start:end] for start, end in _sentences(source.text))
-        return cls(source, sentences, tuple(map(keywords, sentences)))
+        return cls(source, sentences, tuple(map(text_keywords, sentences)))
 
-    def cite(self, claim_keywords: AbstractSet[str]) -> SourceQuote:
-        """Quote the sentence with the highest coverage of these keywords."""
-        coverage = weigh(claim_keywords, self.keywords).coverage
+    def cite(self, claim_keywords: AbstractSet[str], question_keywords: AbstractSet[str]) -> SourceQuote:
+        """Quote the sentence with the highest coverage of these keywords. Those of the claim weigh more."""
+        coverage = weigh(claim_keywords, self.keywords, question_keywords).coverage
         best = max(range(len(self.sentences)), key=lambda index: coverage(self.keywords[index]))
         source = self.source
         return SourceQuote(source.document_id, source.filename, source.page, self.sentences[best], source.score)
@@ -47,13 +47,14 @@ def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> 
     """The citations of the answer, in order, from the first hundred numbers that refer to a source.
 
     Other numbers are ignored, and a quote that is cited twice is returned once. The quote is the sentence of the source
-    that covers most keywords of the citing sentence and the question. Takes up to a few tenths of a second of CPU time.
+    that covers most keywords of the citing sentence and, with less weight, of the question.
+    Takes up to a few tenths of a second of CPU time.
     """
     sources_by_number = {source.number: _SourceSentences.from_source(source) for source in sources}
     question_keywords = keywords(question)
     quotes: dict[tuple[int, str], SourceQuote] = {}
     for claim, number in islice(_claims(answer, sources_by_number.keys()), _MAX_CITATIONS):
-        citation = sources_by_number[number].cite(keywords(claim) | question_keywords)
+        citation = sources_by_number[number].cite(keywords(claim), question_keywords)
         quotes.setdefault((number, citation.quote), citation)
     return tuple(quotes.values())
 
@@ -65,7 +66,7 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
         for source in sources
         for start, end in _sentences(source.text)
     ]
-    sentence_keywords = [keywords(text) for _, text in sentences]
+    sentence_keywords = [text_keywords(text) for _, text in sentences]
     weights = weigh(keywords(question), sentence_keywords)
     coverages = list(map(weights.coverage, sentence_keywords))
     min_coverage = max(coverages) * _MIN_RELATIVE_COVERAGE

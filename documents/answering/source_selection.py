@@ -24,7 +24,7 @@ from typing import Final
 
 from documents.answering.prompting import count_prompt_tokens
 from documents.models import SearchHit, Source
-from documents.text import keywords
+from documents.text import keywords, text_keywords
 
 MIN_COVERAGE: Final = 0.4  # measured on 950 pages: unanswered questions reach at most 0.29
 PREVIOUS_KEYWORDS_WEIGHT: Final = 0.6  # upper limit, relative to the question's keywords; 0.6 / 1.6 < MIN_COVERAGE
@@ -38,22 +38,22 @@ class Weights:
     by_word: Mapping[str, float]
     total: float
 
-    def coverage(self, text_keywords: AbstractSet[str]) -> float:
+    def coverage(self, words: AbstractSet[str]) -> float:
         """The weight of the keywords that the text contains, as a share of the total weight: 0 to 1."""
         if not self.total:
             return 0.0
-        return math.fsum(self.by_word[word] for word in self.by_word.keys() & text_keywords) / self.total
+        return math.fsum(self.by_word[word] for word in self.by_word.keys() & words) / self.total
 
 
 def weigh(
     question_keywords: AbstractSet[str],
-    text_keywords: Sequence[AbstractSet[str]],
+    words_by_text: Sequence[AbstractSet[str]],
     previous_keywords: AbstractSet[str] = frozenset(),
 ) -> Weights:
     """Weigh the keywords of the question and of the earlier messages by how rare they are in the texts."""
-    counts = Counter(word for words in text_keywords for word in words)
-    question_weights = _inverse_frequencies(question_keywords, counts, len(text_keywords))
-    previous_weights = _inverse_frequencies(previous_keywords - question_keywords, counts, len(text_keywords))
+    counts = Counter(word for words in words_by_text for word in words)
+    question_weights = _inverse_frequencies(question_keywords, counts, len(words_by_text))
+    previous_weights = _inverse_frequencies(previous_keywords - question_keywords, counts, len(words_by_text))
     max_total = PREVIOUS_KEYWORDS_WEIGHT * math.fsum(question_weights.values())
     total = math.fsum(previous_weights.values())
     factor = max_total / total if 0 < max_total < total else 1.0
@@ -80,9 +80,9 @@ def select_sources(
     `previous_text` contains the user's earlier messages.
     """
     allowed = [hit for hit in hits if hit.document_id in filenames]
-    text_keywords = [keywords(hit.chunk.text) for hit in allowed]
-    weights = weigh(keywords(question), text_keywords, keywords(previous_text))
-    scored_hits = [(hit, weights.coverage(words)) for hit, words in zip(allowed, text_keywords, strict=True)]
+    chunk_keywords = [text_keywords(hit.chunk.text) for hit in allowed]
+    weights = weigh(keywords(question), chunk_keywords, keywords(previous_text))
+    scored_hits = [(hit, weights.coverage(words)) for hit, words in zip(allowed, chunk_keywords, strict=True)]
     if not any(hit.similarity >= min_similarity or coverage >= MIN_COVERAGE for hit, coverage in scored_hits):
         return ()
     sources = [_source(hit, filenames[hit.document_id], _score(hit, coverage)) for hit, coverage in scored_hits]

@@ -1,7 +1,7 @@
 """Converts chunks to rows of a LanceDB table and back. The only module that names the columns.
 
 key          document id and chunk index; the primary key, by which Lance detects two writers of one document
-search_text  the text for full-text search: hyphenated words joined, on one line
+search_text  the tokens for full-text search (see documents/words.py), after SEARCH_TEXT_MARK
 vector       float32, one per dimension of the model; the schema's metadata contains the model's name
 """
 
@@ -12,25 +12,31 @@ import pyarrow as pa
 from lancedb.expr import Expr, col, lit
 
 from documents.models import Chunk, EmbeddingModel
-from documents.text import normalize_text
+from documents.text import search_tokens
 
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
+# First token of a search text. Rows without it were written before words were cut in every language.
+SEARCH_TEXT_MARK: Final = "~2"
 _MODEL_KEY: Final = b"embedding_model"
 _PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's metadata key
+
+_KEY: Final = pa.field("key", pa.string(), nullable=False, metadata=_PRIMARY_KEY)
+_TEXT: Final = pa.field("text", pa.string(), nullable=False)
+_SEARCH_TEXT: Final = pa.field("search_text", pa.string(), nullable=False)
 
 
 def chunk_schema(model: EmbeddingModel) -> pa.Schema:
     return pa.schema(
         [
-            pa.field("key", pa.string(), nullable=False, metadata=_PRIMARY_KEY),
+            _KEY,
             pa.field("document_id", pa.string(), nullable=False),
             pa.field("tenant", pa.string(), nullable=False),
             pa.field("index", pa.int32(), nullable=False),
             pa.field("page", pa.int32(), nullable=False),
             pa.field("start", pa.int32(), nullable=False),
             pa.field("end", pa.int32(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),
-            pa.field("search_text", pa.string(), nullable=False),
+            _TEXT,
+            _SEARCH_TEXT,
             pa.field("vector", pa.list_(pa.float32(), model.dimensions), nullable=False),
         ],
         metadata={_MODEL_KEY: str(model)},
@@ -58,10 +64,21 @@ def build_rows(
         "start": [chunk.start for chunk in chunks],
         "end": [chunk.end for chunk in chunks],
         "text": [chunk.text for chunk in chunks],
-        "search_text": [normalize_text(chunk.text) for chunk in chunks],
+        "search_text": [to_search_text(chunk.text) for chunk in chunks],
         "vector": pa.FixedSizeListArray.from_arrays(flat, model.dimensions),
     }
     return pa.table(columns, schema=schema)
+
+
+def to_search_text(text: str) -> str:
+    return " ".join([SEARCH_TEXT_MARK, *search_tokens(text)])
+
+
+def renew_search_texts(rows: pa.RecordBatch) -> pa.Table:
+    """The columns of the rows that change, and those that identify them."""
+    search_texts = [to_search_text(text) for text in rows["text"].to_pylist()]
+    schema = pa.schema([_KEY, _TEXT, _SEARCH_TEXT])
+    return pa.table({"key": rows["key"], "text": rows["text"], "search_text": search_texts}, schema=schema)
 
 
 def row_to_chunk(row: dict[str, Any]) -> Chunk:

@@ -9,7 +9,7 @@ from documents.answering.citations import EXTRACTED_NOTICE, extract_answer, extr
 from documents.answering.prompting import NOT_IN_DOCUMENTS, build_prompt, parse_prompt
 from documents.answering.source_selection import MAX_SOURCES, select_sources, weigh
 from documents.models import Chunk, SearchHit, Source
-from documents.text import count_tokens, keywords
+from documents.text import count_tokens, keywords, text_keywords
 
 NAMES = {"doc_a": "lighthouse.pdf", "doc_b": "harbour.pdf"}
 TEXT = "The lighthouse was built in 1847. Its lamp\nburns whale oil. The keeper's cat is called Ahab."
@@ -218,6 +218,7 @@ def test_keywords_of_question_and_sources_are_extracted_once(monkeypatch):
     """The question may be the longest allowed message, and an answer may contain many numbers."""
     extracted = []
     monkeypatch.setattr(citations_module, "keywords", lambda text: extracted.append(text) or keywords(text))
+    monkeypatch.setattr(citations_module, "text_keywords", lambda text: extracted.append(text) or text_keywords(text))
     question = "What burns?"
     extract_citations("It burns oil [1]. " * 50, question, (source(),))
 
