@@ -1,17 +1,16 @@
 """Citations: turns the source numbers in an answer into quotes, and builds an answer from quotes without a model."""
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Self
 
+from documents.answering.markers import find_marks
 from documents.answering.source_selection import weigh
 from documents.models import Source, SourceQuote
 from documents.text import keywords, normalize_text, sentence_spans, text_keywords
 
-_MARKER: Final = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _MAX_CITATIONS: Final = 100  # per answer: each is compared with all sentences of its source
 _MAX_CLAIM_CHARS: Final = 1_000  # of the text read before a source number
 _MAX_QUOTE_CHARS: Final = 400
@@ -39,8 +38,9 @@ class _SourceSentences:
         """Quote the sentence with the highest coverage of these keywords. Those of the claim weigh more."""
         coverage = weigh(claim_keywords, self.keywords, question_keywords).coverage
         best = max(range(len(self.sentences)), key=lambda index: coverage(self.keywords[index]))
-        source = self.source
-        return SourceQuote(source.document_id, source.filename, source.page, self.sentences[best], source.score)
+        source, quote = self.source, self.sentences[best]
+        support = len(claim_keywords & self.keywords[best]) / len(claim_keywords) if claim_keywords else None
+        return SourceQuote(source.document_id, source.filename, source.page, quote, source.score, support)
 
 
 def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> tuple[SourceQuote, ...]:
@@ -53,7 +53,7 @@ def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> 
     sources_by_number = {source.number: _SourceSentences.from_source(source) for source in sources}
     question_keywords = keywords(question)
     quotes: dict[tuple[int, str], SourceQuote] = {}
-    for claim, number in islice(_claims(answer, sources_by_number.keys()), _MAX_CITATIONS):
+    for claim, number in islice(_claims(answer, sources), _MAX_CITATIONS):
         citation = sources_by_number[number].cite(keywords(claim), question_keywords)
         quotes.setdefault((number, citation.quote), citation)
     return tuple(quotes.values())
@@ -79,15 +79,14 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
     return "\n\n".join([EXTRACTED_NOTICE, *lines])
 
 
-def _claims(answer: str, source_numbers: Collection[int]) -> Iterator[tuple[str, int]]:
+def _claims(answer: str, sources: Sequence[Source]) -> Iterator[tuple[str, int]]:
     """Each source number that the answer cites, with the sentence before it ('' if there is none)."""
-    start = 0
-    for marker in _MARKER.finditer(answer):
-        numbers = [number for number in map(int, marker[1].split(",")) if number in source_numbers]
-        if numbers:
-            claim = _last_sentence(answer, max(start, marker.start() - _MAX_CLAIM_CHARS), marker.start())
-            yield from ((claim, number) for number in numbers)
-        start = marker.end()
+    start, claim = 0, ""
+    for mark in find_marks(answer, sources):
+        if not start or any(char.isalnum() for char in answer[start : mark.start]):  # else a second mark of one claim
+            claim = _last_sentence(answer, max(start, mark.start - _MAX_CLAIM_CHARS), mark.start)
+        yield from ((claim, number) for number in mark.numbers)
+        start = mark.end
 
 
 def _last_sentence(text: str, start: int, end: int) -> str:

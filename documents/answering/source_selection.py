@@ -92,7 +92,8 @@ def select_sources(
 
 def _source(hit: SearchHit, filename: str, score: float) -> Source:
     """The source with number 0. The final number is assigned after the selection."""
-    return Source(0, hit.document_id, filename, hit.chunk.page, hit.chunk.text, score)
+    chunk = hit.chunk
+    return Source(0, hit.document_id, filename, chunk.page, chunk.text, score, chunk.start, chunk.end)
 
 
 def _score(hit: SearchHit, coverage: float) -> float:

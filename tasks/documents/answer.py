@@ -1,6 +1,7 @@
 """Answers from documents: finds the sources before the call to the provider, and the citations after it."""
 
 import asyncio
+import json
 import logging
 from array import array
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from documents.models import EmbeddingModel, SearchHit, Source
 from jobs import queries, vector_encoding
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
-from jobs.results import Citation, Usage
+from jobs.results import AnswerSource, Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.documents.services import DocumentServices
@@ -65,6 +66,28 @@ async def not_found_delta(services: DocumentServices, job_id: str, request: Chat
     return Delta(text=not_in_documents_message(unread), finish_reason="stop", usage=no_usage)
 
 
+def shown_sources(sources: Sequence[Source]) -> tuple[AnswerSource, ...]:
+    """The sources as the answer lists them: where each is, without its text."""
+    return tuple(
+        AnswerSource(
+            number=source.number,
+            document_id=source.document_id,
+            filename=source.filename,
+            page=source.page,
+            start=source.start,
+            end=source.end,
+            score=source.score,
+            selection=source.selection,
+        )
+        for source in sources
+    )
+
+
+def sources_delta(sources: Sequence[AnswerSource]) -> Delta:
+    """The event that precedes the text of the answer."""
+    return Delta(sources=json.dumps([source.model_dump() for source in sources], ensure_ascii=False))
+
+
 async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
     """Extract the citations in a thread, since it takes CPU time. A fault costs only them: the answer is paid for."""
     try:
@@ -79,6 +102,7 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
             page=citation.page,
             quote=citation.quote,
             score=citation.score,
+            support=None if citation.support is None else round(citation.support, 4),
         )
         for citation in cited
     )

@@ -61,7 +61,7 @@ def test_the_right_document_and_page_are_cited_verbatim(documents_client, handbo
 
 
 def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook):
-    """The citations are equal for a sync chat, an async chat, a task, and the last event of a stream."""
+    """Citations and sources are equal for a sync chat, an async chat, a task, and the last event of a stream."""
     question = {"message": "Which oil does the lamp burn?", "documents": [handbook]}
     sync = documents_client.call("POST", "/chat/sync", question)[1]
     job_id = documents_client.call("POST", "/chat/async", question)[1]["job_id"]
@@ -71,7 +71,14 @@ def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook)
 
     assert sync["citations"][0]["page"] == 4
     assert sync["citations"] == later["citations"] == result["citations"]
-    assert documents_client.stream(question)[-1]["citations"] == sync["citations"]
+    assert sync["sources"] == later["sources"] == result["sources"]
+    assert sync["sources"][0]["page"] == 4
+    events = documents_client.stream(question)
+    assert events[-1]["citations"] == sync["citations"]
+    assert events[-1]["sources"] == sync["sources"]
+    log = [event for event in events if event["type"] != "status"]
+    assert [event["type"] for event in log[:3]] == ["in_progress", "sources", "delta"]
+    assert log[1]["sources"] == sync["sources"]
 
 
 def test_all_documents_can_be_asked_together(documents_client, handbook, cookbook):

@@ -244,3 +244,58 @@ def test_an_extracted_answer_consists_of_quotes_and_states_so():
         citation.quote
         for citation in extract_citations(answer, question, (source("Ships pass by.", 1), source(TEXT, 2)))
     ] == ["The keeper's cat is called Ahab."]
+
+
+MARKS = """
+    [1] | [1, 2] | [1-2] | [1–2] | [1; 2] | [ 1 ] | 【1】 | ［1］ | [1、2] | [1†source] | 【1†L1-L5】 | [1, page 1] | [p. 1]
+    [Source 1] | (1) | [^1] | [1,2,] | [Sources 1, 2] | [[1]](#) | **[1]** | (Source 1) | [Quelle 1] | [来源1] | [第1页]
+    [1:a.pdf] | [1, a.pdf] | [#1] | [1 and 2] | 〔1〕 | （1） | <sup>1</sup> | [１] | [Source 1 - Source 2] | (p. 1)
+"""
+
+
+@pytest.mark.parametrize("mark", re.split(r"\s*[|\n]\s*", MARKS.strip()))
+def test_every_form_of_a_citation_is_read(mark):
+    """Models cite in many forms, whatever the prompt asks for."""
+    sources = (source(page=1), source("The ships of 1847 pass.", 2, page=9))
+    citations = extract_citations(f"The lighthouse was built in 1847 {mark}.", "When?", sources)
+
+    assert citations[0].quote == "The lighthouse was built in 1847."
+    assert len(citations) == (2 if "2" in mark else 1)
+    assert citations[0].support == 1.0
+
+
+def test_a_superscript_after_a_word_is_a_citation():
+    """Also several, also after the stop."""
+    sources = (source(), source("Ships pass.", 2))
+
+    assert len(extract_citations("It burns whale oil¹.", "What?", sources)) == 1
+    assert len(extract_citations("It burns whale oil.¹˒²", "What?", sources)) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "There are two ways: (1) by sea, (2) by land",
+        "(1) By sea.\n(2) By land.",
+        "1. By sea.\n2. By land.",
+        "In (1847) it was [1847], or [2019-2021].",
+        "Write `a[1]` or\n```\nx = [1]\n```",
+        "items[1] = 3 and items[1].name",
+        "5 m² and 10³ ships over n¹ metres",
+        "f(1).",
+        "The interval [0, 1] and see Figure (1).",
+        "- (1)",
+        "[12:30] [1/0] [chapter 1] [a, 1]",
+    ],
+)
+def test_other_numbers_are_no_citations(answer):
+    """List numbers, years, units, intervals and program text cite nothing."""
+    assert extract_citations(answer, "What?", (source(page=3), source("Ships pass.", 2, page=4))) == ()
+
+
+def test_the_support_of_a_false_claim_is_low():
+    """The score is that of the question; the support shows how much of the claim the quote contains."""
+    (citation,) = extract_citations("The tower was demolished in 1912 [1].", "When?", (source(),))
+
+    assert citation.score == 0.8
+    assert citation.support == 0
