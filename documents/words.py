@@ -43,6 +43,18 @@ _CUT: Final = re.compile(
     f"|(?P<word>(?:[^\\W_{_UNSPACED}{_HANGUL}]|[{_INDIC_MARKS}])+)"
 )
 _SUFFIXES: Final = ("ations", "ation", "ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "ly", "s", "y", "e")
+# The first match decides: a Japanese text contains Chinese characters too.
+_LETTERS_OF_LANGUAGE: Final = {
+    "ja": re.compile(f"[{_KANA}]"),
+    "ko": re.compile(f"[{_HANGUL}]"),
+    "zh": re.compile(f"[{_HAN}]"),
+    "th": re.compile("[\u0e01-\u0e4e]"),
+    "el": re.compile("[\u0370-\u03ff]"),
+    "he": re.compile("[\u05d0-\u05ea]"),
+    "hi": re.compile("[\u0900-\u097f]"),
+    "uk": re.compile("[\u0456\u0454\u0491]"),
+    "ru": re.compile("[\u0430-\u044f]"),
+}
 _KOREAN_ENDING: Final = re.compile(f"(?<=.)(?:{'|'.join(sorted(KOREAN_ENDINGS, key=len, reverse=True))})$")
 _MIN_STEM_CHARS: Final = 3
 _ARABIC_PREFIXES: Final = re.compile("^(?:[وفبكل]?ال|لل|و(?=.{4}))(?=.{3})")
@@ -96,6 +108,15 @@ def question_tokens(text: str) -> list[str]:
 def _cut(folded: str) -> Iterator[tuple[str, str]]:
     for match in _CUT.finditer(folded):
         yield match.lastgroup or "word", match[0]
+
+
+def language_of(text: str) -> str:
+    """The language of the text (ISO 639-1) by its script and function words; English if they do not show it."""
+    folded = fold(text)
+    for language, letters in _LETTERS_OF_LANGUAGE.items():
+        if letters.search(folded):
+            return language
+    return _language({word for _, word in _cut(folded)})
 
 
 def _language(words: set[str]) -> str:

@@ -263,6 +263,11 @@ class Settings(BaseSettings):
     document_context_tokens: Count = Field(
         default=2_000, description="Maximum length of all chunks in a prompt, in approximate tokens."
     )
+    document_whole_tokens: Count = Field(
+        default=8_000,
+        description="Maximum length of chosen documents that are given to the model whole, for a summary or where no "
+        "chunk matches, in approximate tokens. Longer documents are sampled within it.",
+    )
     document_min_similarity: Annotated[float, Field(ge=0, le=2)] = Field(
         default=0.4,
         description="Minimum cosine similarity of a chunk to a question; depends on the embedding model. "

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final, Self
 
 from documents.answering.markers import find_marks
+from documents.answering.requests import asks_for_whole_document, requested_pages
 from documents.answering.source_selection import weigh
 from documents.models import Source, SourceQuote
 from documents.text import keywords, normalize_text, sentence_spans, text_keywords
@@ -18,6 +19,9 @@ _MAX_SENTENCES: Final = 3  # of an extracted answer
 _MIN_RELATIVE_COVERAGE: Final = 0.6  # share of the best sentence's coverage
 EXTRACTED_NOTICE: Final = (
     "No language model wrote this answer: it quotes the sentences of the documents that best match the question."
+)
+NO_MATCH_NOTICE: Final = (
+    "No language model wrote this answer: no sentence of the documents shares a word with the message."
 )
 
 
@@ -60,15 +64,22 @@ def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> 
 
 
 def extract_answer(question: str, sources: Sequence[Source]) -> str:
-    """An answer without a language model: the best-matching sentences, each with its source number."""
+    """An answer without a language model: the best-matching sentences, each with its source number.
+
+    A request for whole documents or pages, or one without keywords, is answered with the first sentences.
+    """
     sentences = [
         (source.number, normalize_text(source.text[start:end]))
         for source in sources
         for start, end in _sentences(source.text)
     ]
     sentence_keywords = [text_keywords(text) for _, text in sentences]
-    weights = weigh(keywords(question), sentence_keywords)
+    question_keywords = keywords(question)
+    weights = weigh(question_keywords, sentence_keywords)
     coverages = list(map(weights.coverage, sentence_keywords))
+    asks_for_sentences = not question_keywords or asks_for_whole_document(question) or requested_pages(question)
+    if not max(coverages) and not asks_for_sentences:
+        return NO_MATCH_NOTICE
     min_coverage = max(coverages) * _MIN_RELATIVE_COVERAGE
     ranked = sorted(zip(coverages, sentences, strict=True), key=lambda pair: -pair[0])
     number_by_text: dict[str, int] = {}

@@ -7,8 +7,9 @@ The rule is pure and the same for every model. A chunk *matches* a question when
   chunks contain it, and most if none does.
 
 In a conversation the keywords of the earlier messages count as well, but their total weight is lower than that of the
-question's own (PREVIOUS_KEYWORDS_WEIGHT). They decide between chunks that both match, and never make a chunk match by
-themselves. Only if the question has no keyword ("and why?") do they replace it.
+question's own (PREVIOUS_KEYWORDS_WEIGHT). They decide between chunks that both match, and never make a chunk match or
+keep one from matching. Only if the question has no keyword ("and why?") do they replace it. The same holds for text
+pasted into a long message.
 
 If no found chunk matches, the documents do not answer the question, and no model is called. Otherwise the model is
 given the best chunks that fit into the token budget; the best have the highest sum of similarity and coverage. The
@@ -73,17 +74,22 @@ def select_sources(
     max_tokens: int,
     min_similarity: float,
     previous_text: str = "",
+    questions: Sequence[str] = (),
 ) -> tuple[Source, ...]:
     """The sources to answer from, numbered from 1, best first; empty if the documents do not answer the question.
 
     `filenames` maps the ids of the documents that may be cited; chunks of other documents are left out.
-    `previous_text` contains the user's earlier messages.
+    `previous_text` contains pasted text and the user's earlier messages. `questions` are the parts of the question of
+    which a chunk has to match one; none: the question itself.
     """
     allowed = [hit for hit in hits if hit.document_id in filenames]
     chunk_keywords = [text_keywords(hit.chunk.text) for hit in allowed]
     weights = weigh(keywords(question), chunk_keywords, keywords(previous_text))
     scored_hits = [(hit, weights.coverage(words)) for hit, words in zip(allowed, chunk_keywords, strict=True)]
-    if not any(hit.similarity >= min_similarity or coverage >= MIN_COVERAGE for hit, coverage in scored_hits):
+    asked = [words for words in map(keywords, questions or (question,)) if words] or [keywords(previous_text)]
+    parts = [weigh(words, chunk_keywords) for words in asked]
+    best_coverage = max((part.coverage(words) for part in parts for words in chunk_keywords), default=0.0)
+    if best_coverage < MIN_COVERAGE and not any(hit.similarity >= min_similarity for hit in allowed):
         return ()
     sources = [_source(hit, filenames[hit.document_id], _score(hit, coverage)) for hit, coverage in scored_hits]
     selected = _fit_token_budget(sorted(sources, key=lambda source: -source.score), max_tokens)

@@ -5,7 +5,7 @@ search_text  the tokens for full-text search (see documents/words.py), after SEA
 vector       float32, one per dimension of the model; the schema's metadata contains the model's name
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from documents.text import search_tokens
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
 # First token of a search text. Rows without it were written before words were cut in every language.
 SEARCH_TEXT_MARK: Final = "~2"
+POSITION_COLUMNS: Final = ["document_id", "index", "page", "start", "end"]
 _MODEL_KEY: Final = b"embedding_model"
 _PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's metadata key
 
@@ -56,7 +57,7 @@ def build_rows(
     schema = chunk_schema(model)
     flat = pa.Array.from_buffers(pa.float32(), len(chunks) * model.dimensions, [None, pa.py_buffer(b"".join(vectors))])
     columns = {
-        "key": [f"{document_id}/{chunk.index:06}" for chunk in chunks],
+        "key": [_key(document_id, chunk.index) for chunk in chunks],
         "document_id": [document_id] * len(chunks),
         "tenant": [tenant] * len(chunks),
         "index": [chunk.index for chunk in chunks],
@@ -83,6 +84,15 @@ def renew_search_texts(rows: pa.RecordBatch) -> pa.Table:
 
 def row_to_chunk(row: dict[str, Any]) -> Chunk:
     return Chunk(row["index"], row["page"], row["start"], row["end"], row["text"])
+
+
+def _key(document_id: str, index: int) -> str:
+    return f"{document_id}/{index:06}"
+
+
+def keys_filter(chunks: Collection[tuple[str, int]]) -> Expr:
+    """For chunks given by document and index."""
+    return col("key").isin(sorted(_key(document_id, index) for document_id, index in chunks))
 
 
 def document_filter(document_id: str) -> Expr:

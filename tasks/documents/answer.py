@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from documents.answering.citations import extract_citations
-from documents.answering.prompting import build_prompt, not_in_documents_message
+from documents.answering.prompting import build_prompt
+from documents.answering.refusals import not_in_documents_message
+from documents.answering.requests import asks_for_whole_document, requested_pages
 from documents.answering.search_query import SearchQuery, build_query, combine
 from documents.answering.source_selection import select_sources
 from documents.chunks.table import ChunkTable
@@ -21,6 +23,7 @@ from jobs.results import AnswerSource, Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.documents.services import DocumentServices
+from tasks.documents.whole_documents import find_whole_sources
 from tasks.heartbeat import AttemptStopped, StopReason
 from tasks.provider.formats.delta import Delta
 from tasks.provider.providers import ModelCalls
@@ -35,6 +38,9 @@ async def find_sources(
 ) -> tuple[Source, ...]:
     """The sources to answer from, the best first; empty when the documents do not answer the question.
 
+    Documents that the caller chose always have sources: if no chunk matches, or if the request is about pages or whole
+    documents, these are pages in order.
+
     Raises AttemptError. A document that cannot be asked raises DocumentRejected before any call to the provider.
     """
     tenant = await _load_tenant(services, job_id)
@@ -45,7 +51,19 @@ async def find_sources(
     found, names = await _search(services, question, vector, tenant, document_ids)
     settings = services.settings
     max_tokens, min_similarity = settings.document_context_tokens, settings.effective_min_similarity
-    return select_sources(question.text, found, names, max_tokens, min_similarity, question.previous_text)
+    sources = select_sources(
+        question.text, found, names, max_tokens, min_similarity, question.previous_text, question.questions
+    )
+    if document_ids is None:
+        return sources
+    pages = requested_pages(question.text)
+    if sources and not pages and not asks_for_whole_document(question.text):
+        return sources
+    model = EmbeddingModel(settings.document_embedding_model, len(vector))
+    with translate_document_errors():
+        table = await services.storage.chunks()
+        whole = await find_whole_sources(table, model, tenant, names, pages, settings.document_whole_tokens)
+    return whole or sources
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
@@ -63,7 +81,7 @@ async def not_found_delta(services: DocumentServices, job_id: str, request: Chat
         await count_ingesting(services.store, await _load_tenant(services, job_id)) if request.documents == "all" else 0
     )
     no_usage = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
-    return Delta(text=not_in_documents_message(unread), finish_reason="stop", usage=no_usage)
+    return Delta(text=not_in_documents_message(unread, request.message), finish_reason="stop", usage=no_usage)
 
 
 def shown_sources(sources: Sequence[Source]) -> tuple[AnswerSource, ...]:

@@ -5,7 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from documents.answering.prompting import NOT_IN_DOCUMENTS
+from documents.answering.citations import NO_MATCH_NOTICE
+from documents.answering.refusals import NOT_IN_DOCUMENTS
 from jobs.kinds.chat import ChatTask
 from jobs.storage import keys
 from jobs.storage.redis_client import connect
@@ -128,9 +129,9 @@ def test_the_estimated_usage_of_a_running_answer_includes_the_sources(documents_
 
 
 def test_a_question_that_no_document_answers_calls_no_chat_model(documents_client, handbook, model_url):
-    """Only the embedding of the question is requested from the provider."""
+    """For all documents, only the embedding of the question is requested from the provider."""
     name = key()
-    status, job = documents_client.ask(directive("say=never", name, "Who won the chess championship?"), [handbook])
+    status, job = documents_client.ask(directive("say=never", name, "Who won the chess championship?"), "all")
 
     assert (status, job["answer"], job["citations"]) == (200, NOT_IN_DOCUMENTS, [])
     assert calls(model_url, name)["calls"] == 1
@@ -138,7 +139,7 @@ def test_a_question_that_no_document_answers_calls_no_chat_model(documents_clien
 
 def test_an_answer_without_a_model_uses_no_tokens(documents_client, handbook):
     """The usage is zero and not marked as estimated, so nobody is billed for it."""
-    job = documents_client.ask("Who won the chess championship?", [handbook])[1]
+    job = documents_client.ask("Who won the chess championship?", "all")[1]
 
     assert job["usage"] == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "estimated": False}
 
@@ -155,7 +156,53 @@ def test_a_question_to_all_documents_reports_those_still_being_ingested(document
     ]
     documents_client.call("DELETE", f"/documents/{document_id}")
 
-    assert answers == [f"{NOT_IN_DOCUMENTS} 1 document is still being ingested.", NOT_IN_DOCUMENTS]
+    assert answers == [f"{NOT_IN_DOCUMENTS} 1 document is still being ingested.", NO_MATCH_NOTICE]
+
+
+WHOLE = "Summarize this document. | Give me the key points. | Who wrote this? | tl;dr | 总结这份文件 | Thanks! | Are you sure?"
+
+
+@pytest.mark.parametrize("message", WHOLE.split(" | "))
+def test_chosen_documents_that_no_search_finds_are_given_whole(documents_client, handbook, message):
+    """The model gets all pages in order, and the answer lists them. No refusal is written without a model."""
+    job = documents_client.ask(message, [handbook])[1]
+
+    assert [(source["page"], source["selection"]) for source in job["sources"]] == [(n, "whole") for n in (1, 2, 4)]
+    assert "No language model" in job["answer"]
+    assert NOT_IN_DOCUMENTS not in job["answer"]
+
+
+@pytest.mark.parametrize(
+    "message", ["What is on page 2?", "Was steht auf Seite 2?", "第2页讲了什么？", "Summarize page 2"]
+)
+def test_a_page_that_the_message_names_is_given(documents_client, handbook, message):
+    """Its text is cited on that page, whatever the search would find."""
+    job = documents_client.ask(message, [handbook])[1]
+
+    assert [(source["page"], source["selection"]) for source in job["sources"]] == [(2, "page")]
+    assert {citation["page"] for citation in job["citations"]} == {2}
+
+
+def test_the_refusal_is_in_the_language_of_the_question(documents_client, handbook):
+    """A question to all documents that none of them answers."""
+    answers = [
+        documents_client.ask(text, "all")[1]["answer"] for text in ("谁赢了象棋冠军？", "Wer wurde Schachmeister?")
+    ]
+
+    assert answers == ["文档中没有这个问题的答案。", "Die Dokumente beantworten diese Frage nicht."]
+
+
+def test_pasted_text_does_not_hide_the_question(documents_client):
+    """Wherever the question is in a long message, it is searched for, and not the text around it."""
+    document_id = documents_client.upload_and_ingest(b"The aqueduct of Segovia has 167 arches.", "aqueduct.txt")
+    question, pasted = (
+        "How many arches does the aqueduct of Segovia have?",
+        "I read of many things last evening. " * 300,
+    )
+
+    for message in (f"{pasted}\n{question}", f"{question}\n{pasted}"):
+        job = documents_client.ask(message, [document_id])[1]
+        assert (job["sources"][0]["selection"], job["citations"][0]["page"]) == ("match", 1)
 
 
 def test_leftover_chunks_of_a_deleted_document_do_not_hide_others(documents_client, settings):

@@ -6,7 +6,8 @@ import pytest
 
 from documents.answering import citations as citations_module
 from documents.answering.citations import EXTRACTED_NOTICE, extract_answer, extract_citations
-from documents.answering.prompting import NOT_IN_DOCUMENTS, build_prompt, parse_prompt
+from documents.answering.prompting import build_prompt, parse_prompt
+from documents.answering.refusals import NOT_IN_DOCUMENTS
 from documents.answering.source_selection import MAX_SOURCES, select_sources, weigh
 from documents.models import Chunk, SearchHit, Source
 from documents.text import count_tokens, keywords, text_keywords
@@ -74,6 +75,14 @@ def test_earlier_messages_never_make_a_chunk_match_by_themselves():
     previous_text = f"{PREVIOUS_QUESTION} And who grants leave to a keeper, and for how many days at most?"
 
     assert select_sources("Who won the cup?", [hit(LEAVE, similarity=0.1)], NAMES, 2_000, 0.4, previous_text) == ()
+
+
+def test_earlier_messages_never_keep_a_chunk_from_matching():
+    """A follow-up on another subject is found as if it were the first question."""
+    previous_text = f"{PREVIOUS_QUESTION} And who grants leave to a keeper, and for how many days at most?"
+    sick_pay = hit("Sick pay lasts six weeks.", similarity=0.1)
+
+    assert select_sources("And how long does sick pay last?", [sick_pay], NAMES, 2_000, 0.4, previous_text)
 
 
 def test_a_question_without_a_keyword_is_matched_by_the_earlier_messages():

@@ -32,7 +32,7 @@ def test_citations_are_read_in_a_thread_with_the_question_that_was_searched_for(
     assert [citation.quote for citation in cite()] == ["The lamp burns oil."]
     ((thread, length),) = reads
     assert thread is not threading.main_thread()
-    assert length == 8_000
+    assert length < 1_000
 
 
 @pytest.mark.parametrize("fault", [IndexError, RecursionError, MemoryError])
