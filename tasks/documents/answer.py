@@ -12,6 +12,7 @@ from documents.answering.prompting import build_prompt
 from documents.answering.refusals import not_in_documents_message
 from documents.answering.requests import asks_for_whole_document, requested_pages
 from documents.answering.search_query import SearchQuery, build_query, combine
+from documents.answering.similarity import PROBES, measure_min_similarity
 from documents.answering.source_selection import select_sources
 from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
@@ -47,10 +48,10 @@ async def find_sources(
     document_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
     await require_filenames(services.store, document_ids or (), tenant)
     question = _build_question(request)
-    vector = await _embed_question(services, question, provider, timeouts)
+    vector, min_similarity = await _embed_question(services, question, provider, timeouts)
     found, names = await _search(services, question, vector, tenant, document_ids)
     settings = services.settings
-    max_tokens, min_similarity = settings.document_context_tokens, settings.effective_min_similarity
+    max_tokens = settings.document_context_tokens
     sources = select_sources(
         question.text, found, names, max_tokens, min_similarity, question.previous_text, question.questions
     )
@@ -139,12 +140,24 @@ async def _load_tenant(services: DocumentServices, job_id: str) -> str:
 
 async def _embed_question(
     services: DocumentServices, question: SearchQuery, provider: ModelCalls, timeouts: Timeouts
-) -> "array[float]":
+) -> tuple["array[float]", float]:
+    """The vector to search by, and the minimum similarity of a chunk that matches.
+
+    The first question of a worker process also measures the embedding model, in the same call.
+    """
     model = services.settings.document_embedding_model
-    request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
+    min_similarity = services.settings.effective_min_similarity
+    if min_similarity is None:
+        min_similarity = services.measured_similarities.get(model)
+    texts = question.texts if min_similarity is not None else (*question.texts, *PROBES)
+    request = EmbeddingsTask.model_construct(kind="embeddings", input=texts, model=model)
     deadline = asyncio.get_running_loop().time() + timeouts.total
     answer = await services.governor.embed(provider, request, timeouts, deadline)
-    return combine([vector_encoding.unpack(vector) for vector in answer.vectors])
+    vectors = [vector_encoding.unpack(vector) for vector in answer.vectors]
+    if min_similarity is None:
+        min_similarity = measure_min_similarity(vectors[len(question.texts) :])
+        services.measured_similarities[model] = min_similarity
+    return combine(vectors[: len(question.texts)]), min_similarity
 
 
 async def _search(
