@@ -6,6 +6,7 @@ from typing import Any
 from api.http.absence import confirmed_not_found
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
+from api.openai.document_questions import response_about_documents
 from api.openai.encoding import items
 from api.openai.encoding.response import response_object
 from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseEventBuilder
@@ -22,6 +23,7 @@ from api.streaming.responses import ResponseEncoder
 from jobs import queries
 from jobs.errors import RequestUnreadable
 from jobs.events import read_events
+from jobs.kinds.base import Conversation
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.place import model_of
@@ -48,21 +50,20 @@ def _event_stream(description: str) -> Callable[..., Any]:
     examples=examples.RESPONSES,
     headers=examples.PROVIDER_HEADERS,
 )
-@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+@blueprint.problems(400, 404, 413, 415, 429, 501, 502, 503, 504)
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     """Create a response.
 
     With `background`, the call returns immediately. Otherwise it waits for the response or streams it. Closing the
     connection then cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
+
+    With `documents` (`all`, or a list of ids), the answer is based on these documents and cites them in `annotations`.
     """
-    task = _task(body)
-    if task.previous_response_id is None:
-        task = _with_api_need(task)
-    submission = submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
+    task, submission = _submit_about_documents(headers, body) or _submit_passthrough(headers, body)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return _stream(submission, ResponseEncoder(snapshot))
-    if task.background:
+    if body.background:
         is_final = snapshot.record.is_final
         return track_delivery(
             submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
@@ -71,6 +72,19 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     response = _response_with_partial_output(snapshot_of(view, task))
     remember_items(services(), response)
     return track_delivery(submission, response, view.record)
+
+
+def _submit_about_documents(headers: SubmitHeaders, body: ResponseBody) -> tuple[Conversation, Submission] | None:
+    """None without our `documents`."""
+    task = response_about_documents(body)
+    return (task, submit(task, "resp", headers, is_background=bool(body.background))) if task else None
+
+
+def _submit_passthrough(headers: SubmitHeaders, body: ResponseBody) -> tuple[Conversation, Submission]:
+    task = _task(body)
+    if task.previous_response_id is None:
+        task = _with_api_need(task)
+    return task, submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
 
 
 @blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
@@ -188,7 +202,9 @@ def _task(body: ResponseBody) -> ResponseTask:
     """
     passthrough = body.passthrough_fields("background", "store", PREVIOUS)
     if "input" in passthrough:
-        passthrough["input"] = resolve_references(services().store, passthrough["input"])
+        given = resolve_references(services().store, passthrough["input"])
+        is_list = isinstance(given, list)
+        passthrough["input"] = [items.without_file_citations(item) for item in given] if is_list else given
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
         (body.input is not None or "prompt" in passthrough or previous is not None, "input", "is required"),

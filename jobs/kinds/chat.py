@@ -76,4 +76,4 @@ class ChatAnswer(TextAnswer):
         return super().event_fields() | fields
 
 
-KIND: Final = JobKind("chat", ChatTask, ChatAnswer)
+KIND: Final = JobKind("chat", ChatTask, ChatAnswer, id_prefixes=("job", "chatcmpl", "resp"))

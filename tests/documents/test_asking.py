@@ -3,6 +3,7 @@
 import random
 from contextlib import closing
 
+import openai
 import pytest
 
 from documents.answering.citations import NO_MATCH_NOTICE
@@ -190,6 +191,89 @@ def test_the_refusal_is_in_the_language_of_the_question(documents_client, handbo
     ]
 
     assert answers == ["文档中没有这个问题的答案。", "Die Dokumente beantworten diese Frage nicht."]
+
+
+@pytest.fixture
+def openai_client(documents_client):
+    base_url = documents_client.url.replace("/api/v1", "/v1")
+    with openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+        yield client
+
+
+QUESTION = "Which oil does the lamp burn?"
+MESSAGES = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": QUESTION}]},
+]
+
+
+def test_the_openai_client_asks_documents_in_a_completion(openai_client, handbook):
+    """The whole completion and its stream have the same text and annotations."""
+    body = {"model": "m", "messages": MESSAGES, "extra_body": {"documents": [handbook]}, "max_tokens": 500}
+    completion = openai_client.chat.completions.create(**body)
+    deltas = [chunk.choices[0].delta for chunk in openai_client.chat.completions.create(**body, stream=True)]
+    message = completion.choices[0].message
+
+    assert "rapeseed" in message.content
+    (cited,) = message.annotations
+    assert cited.url_citation.title == "handbook.pdf, page 4"
+    assert (cited.page, cited.quote) == (4, "The lamp burns rapeseed oil.")
+    assert "".join(delta.content or "" for delta in deltas) == message.content
+    (streamed,) = [delta.annotations for delta in deltas if getattr(delta, "annotations", None)]
+    assert streamed == [cited.model_dump()]
+
+
+def test_the_openai_client_asks_documents_in_a_response(openai_client, handbook):
+    """Also streamed, in the background, and fetched later."""
+    body = {"model": "m", "input": QUESTION, "instructions": "Be brief.", "extra_body": {"documents": [handbook]}}
+    response = openai_client.responses.create(**body)
+    events = list(openai_client.responses.create(**body, stream=True))
+    later = openai_client.responses.create(**body, background=True)
+    until(lambda: openai_client.responses.retrieve(later.id).status == "completed")
+
+    (cited,) = response.output[0].content[0].annotations
+    assert (cited.type, cited.file_id, cited.filename) == ("file_citation", handbook, "handbook.pdf")
+    assert "rapeseed" in response.output_text
+    assert events[-1].response.output[0].content[0].annotations == [cited]
+    assert openai_client.responses.retrieve(later.id).output[0].content[0].annotations == [cited]
+    follow_up = openai_client.responses.create(model="m", input="Why?", previous_response_id=later.id)
+    assert follow_up.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "status"),
+    [
+        ({"documents": "some"}, "documents", 400),
+        ({"documents": []}, "documents", 400),
+        ({"documents": ["x"]}, "documents", 400),
+        ({"documents": ["doc_" + "0" * 32]}, "documents[0]", 400),
+        ({"documents": "all", "tools": [{"type": "function"}]}, "tools", 400),
+        ({"documents": "all", "n": 2}, "n", 400),
+        ({"documents": "all", "messages": [{"role": "assistant", "content": "x"}]}, "messages", 400),
+        ({"documents": "all", "messages": [{"role": "user", "content": " "}]}, "messages", 400),
+        (
+            {"documents": "all", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages[0].content",
+            400,
+        ),
+        ({"documents": "all", "temperature": 9}, "temperature", 400),
+    ],
+)
+def test_what_cannot_be_combined_with_documents_is_refused(openai_client, fields, param, status):
+    """The error names the parameter. Nothing is forwarded silently."""
+    messages = fields.pop("messages", MESSAGES)
+    with pytest.raises(openai.APIStatusError) as raised:
+        openai_client.chat.completions.create(model="m", messages=messages, extra_body=fields)
+
+    assert (raised.value.status_code, raised.value.param) == (status, param)
+
+
+def test_documents_that_are_texts_are_forwarded_to_the_provider(openai_client):
+    """vLLM and others accept a list of objects under this name."""
+    extra_body = {"documents": [{"title": "t", "text": "x"}]}
+    completion = openai_client.chat.completions.create(model="m", messages=MESSAGES, extra_body=extra_body)
+
+    assert completion.choices[0].message.annotations is None
 
 
 def test_pasted_text_does_not_hide_the_question(documents_client):
