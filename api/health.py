@@ -1,5 +1,6 @@
 """Health checks: live and ready for load balancers, the full report for people."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from api.http.pydantic_smorest import Blueprint
@@ -7,6 +8,7 @@ from api.schemas import examples
 from api.schemas.health import Alive, BrokerHealth, Health, RedisHealth
 from api.services import Services, services
 from jobs import lookup, queue_stats
+from jobs.errors import StoreUnavailable
 from jobs.queue_stats import Stats
 from jobs.states import State
 from jobs.storage.server_info import server_info
@@ -23,13 +25,15 @@ def show_health() -> Any:
     """Show the state of Redis, the broker, the queue and the workers.
 
     The status is `degraded` if no worker is alive, if jobs wait and no worker takes them, if the broker takes no
-    messages, or if a setting of Redis can lose accepted jobs. The response is 503 if Redis is unavailable.
+    messages, or if a setting of Redis can lose accepted jobs. The response is 503 if Redis is unavailable, or if the
+    server's Redis user lacks a right.
     """
     app_services = services()
+    lookup.require_rights(app_services.store, app_services.settings)
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
     broker = BrokerHealth(state=app_services.submitter.broker_state())
-    reason = _problem(stats, broker) or _hazard(app_services)
+    reason = "; ".join([*_problems(stats, broker), *_hazards(app_services)]) or None
     return Health(
         status="degraded" if reason else "ok",
         reason=reason,
@@ -42,22 +46,24 @@ def show_health() -> Any:
     )
 
 
-def _hazard(app_services: Services) -> str | None:
-    """The first setting of Redis that can lose accepted jobs."""
-    found = app_services.store.run(server_info()).hazards(app_services.settings.durability)
-    return next(iter(found), None)
+def _hazards(app_services: Services) -> Sequence[str]:
+    """The settings of Redis that can lose accepted jobs, or why the settings are unknown."""
+    try:
+        server = app_services.store.run(server_info())
+    except StoreUnavailable as error:
+        return [error.message]
+    return server.hazards(app_services.settings.durability)
 
 
-def _problem(stats: Stats, broker: BrokerHealth) -> str | None:
-    """Why queued jobs do not start, even if no job is queued at present; None if they do."""
+def _problems(stats: Stats, broker: BrokerHealth) -> Iterator[str]:
+    """Why queued jobs do not start, even if no job is queued at present; nothing if they do."""
     queued = stats.counts[State.QUEUED]
     if broker.state not in _WORKING_BROKER:
-        return f"the broker takes no messages: it is {broker.state}"
+        yield f"the broker takes no messages: it is {broker.state}"
     if not stats.workers:
-        return "no worker is alive"
-    if queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
-        return f"no worker takes jobs, and the number of queued jobs is {queued}"
-    return None
+        yield "no worker is alive"
+    elif queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
+        yield f"no worker takes jobs, and the number of queued jobs is {queued}"
 
 
 @blueprint.route("/live")
@@ -77,7 +83,10 @@ def show_live() -> Any:
 def show_ready() -> Any:
     """Check that requests can be accepted.
 
-    Use it as a readiness probe. The response is 503 if Redis does not accept writes.
+    Use it as a readiness probe. The response is 503 if Redis does not accept writes, or if the server's Redis user
+    lacks a right.
     """
-    lookup.probe(services().store)
+    app_services = services()
+    lookup.require_rights(app_services.store, app_services.settings)
+    lookup.probe(app_services.store)
     return Alive(status="ok")

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g, has_request_context
 
 from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
+from jobs.storage.scripts import load_all_scripts
 from jobs.storage.sync_store import Store
 from jobs.watch.listener import ChangeListener
 from tasks.submit import Submitter
@@ -34,9 +35,15 @@ class Services:
 
 
 def install(app: Flask, settings: Settings) -> None:
+    load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings), ChangeListener(client))
+    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings, _request_id), ChangeListener(client))
+
+
+def _request_id() -> str | None:
+    """The id of the request that is handled now; see http/problems.py."""
+    return g.get("request_id") if has_request_context() else None
 
 
 def services_of(app: Flask) -> Services:

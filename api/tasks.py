@@ -26,9 +26,9 @@ from jobs.storage.transitions import Created
 
 
 class IdConverter(BaseConverter):
-    """One segment of a path that is not the name of a bulk operation."""
+    """One segment of a path that is not the name of an operation on several tasks, or on no response."""
 
-    regex = r"(?!retry(?:/|$))[^/]+"
+    regex = r"(?!(?:retry|compact)(?:/|$))[^/]+"
 
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/tasks", description="Tasks of every kind")

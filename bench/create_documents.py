@@ -112,7 +112,7 @@ def _store_record(store: Store, settings: Settings, document_id: str, chunks: in
         size=chunks,
         sha256=uuid.uuid4().hex * 2,
     )
-    store.run(transitions.document.add(new))
+    store.run(transitions.document.add(new, settings.documents_max_bytes))
     store.run(
         transitions.document.mark_ready(
             document_id,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from guards.tracebacks import traceback_location
+from guards.utc_log import UtcFormatter
 
 _OPERATORS_MODULES: Final = frozenset({"arbiter", "config", "app", "wsgiapp"})  # their errors concern the start
 
@@ -30,3 +31,5 @@ class ContentFreeLogger(Logger):  # type: ignore[misc]  # untyped
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         self.error_log.addFilter(ContentFreeFilter())
+        for handler in self.error_log.handlers:
+            handler.setFormatter(UtcFormatter(self.error_fmt))

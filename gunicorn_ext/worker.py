@@ -12,10 +12,11 @@ from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
 from guards.browser_requests import SECURITY_HEADERS
+from guards.path_prefix import strip_prefix
 from guards.silent_connections import silent_connections
 from guards.tracebacks import traceback_location
 
-RESERVED_PLACES: Final = 200  # connections beyond worker_connections, for health checks only
+RESERVED_PLACES: Final = 200  # connections beyond worker_connections, for health checks only; at most as many again
 _CROWDED_SECONDS: Final = 2.0  # for the request of a connection in a reserved place
 _HEALTH: Final = "/health"
 _RETRY_AFTER_SECONDS: Final = 5
@@ -35,8 +36,9 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._places: int = self.cfg.worker_connections
-        self.worker_connections = self._places + RESERVED_PLACES
+        self.worker_connections = self._places + min(RESERVED_PLACES, self._places)
         self._open = 0
+        self.path_prefix = ""  # below which a proxy publishes the app, and which it may have left in the path
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
@@ -65,7 +67,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # untyped
         """Serve one request. In a reserved place only health checks are served."""
         if gevent.getcurrent().is_crowded:
             req.force_close()
-            if not req.path.startswith(_HEALTH):
+            if not strip_prefix(req.path, self.path_prefix).startswith(_HEALTH):
                 _send_error(sock, HTTPStatus.SERVICE_UNAVAILABLE, "server_busy", "too many connections; retry later")
                 raise StopIteration
         super().handle_request(listener_name, req, sock, addr)

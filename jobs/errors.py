@@ -33,6 +33,8 @@
     │   └── OpenAIJobFailedError     set per error              the same under /v1 (api.openai.errors)
     ├── ServerBusy                   503 server_busy            too many large bodies or connections at once
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
+    │   └── RightsMissing            503 store_unavailable      the user of Redis lacks a right
+    ├── DocumentsFull                507 storage_full           all documents together have too many bytes
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
     └── AttemptError                 no HTTP status: it ends an attempt, not a request; see ProviderFault
@@ -173,7 +175,9 @@ def no_memory() -> QueueFull:
 
 
 def no_such_job(param: str) -> JobNotFound:
-    return JobNotFound("no such job: it has expired, was deleted or never existed", param=param)
+    """``param``: the parameter with the id, which names what the caller has asked for: ``response_id``."""
+    noun = param.removeprefix("previous_").removesuffix("_id")
+    return JobNotFound(f"no such {noun}: it has expired, was deleted or never existed", param=param)
 
 
 class ServerBusy(ChatqueueError):
@@ -184,6 +188,20 @@ class ServerBusy(ChatqueueError):
 class StoreUnavailable(ChatqueueError):
     code = "store_unavailable"
     http_status = 503
+
+
+class RightsMissing(StoreUnavailable):
+    """The user of Redis may not do what this process needs; ``missing`` names it."""
+
+    def __init__(self, missing: str, *, retry_after_seconds: float | None = None) -> None:
+        message = f"the Redis user of this server lacks rights: {missing}; its operator must allow them"
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.missing = missing
+
+
+class DocumentsFull(ChatqueueError):
+    code = "storage_full"
+    http_status = 507
 
 
 class InternalError(ChatqueueError):

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from jobs import queries
 from jobs.base import FrozenModel
-from jobs.errors import InvalidRequest, QueueFull, StoreUnavailable, no_such_job
+from jobs.errors import InvalidRequest, QueueFull, RightsMissing, StoreUnavailable, no_such_job
 from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
 from jobs.results import JobError
+from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage.commands import Command
-from jobs.storage.reply_errors import RETRY_AFTER_SECONDS
+from jobs.storage.reply_errors import RETRY_AFTER_SECONDS, missing_right
+from jobs.storage.rights import in_words, missing_rights
 from jobs.storage.server_info import write_probe
 from jobs.storage.sync_store import Store
 
@@ -157,6 +159,22 @@ def probe(store: Store) -> float:
     except QueueFull as error:
         raise StoreUnavailable(error.message, retry_after_seconds=RETRY_AFTER_SECONDS) from error
     return (time.perf_counter() - started) * 1000
+
+
+def require_rights(store: Store, settings: Settings) -> None:
+    """Raises RightsMissing, and StoreUnavailable if Redis cannot be asked."""
+    try:
+        missing = store.run(missing_rights("web", settings))
+    except StoreUnavailable as error:
+        if right := missing_right(error.__cause__):
+            raise _rights_missing(right) from error
+        raise
+    if missing:
+        raise _rights_missing(in_words(missing))
+
+
+def _rights_missing(missing: str) -> RightsMissing:
+    return RightsMissing(missing, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:

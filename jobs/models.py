@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from jobs.base import FrozenModel, json_object, read_stored
 from jobs.kinds import KINDS
 from jobs.kinds.base import Answer, JobRequest
+from jobs.request_id import RequestId
 from jobs.results import JobError, Usage
 from jobs.states import State
 
@@ -105,6 +106,7 @@ class NewJob(FrozenModel):
     retry_of: str | None = None  # the final job that this job retries; each job is retried at most once
     result_ttl_seconds: int | None = None  # None: the settings' own
     events_ttl_seconds: int | None = None  # None: the settings' own
+    request_id: RequestId = None  # of the HTTP request
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
@@ -121,6 +123,7 @@ class Lease(FrozenModel):
     token: int
     attempt: int
     log_length: int  # events in the log right after the claim: the attempt's own events follow them
+    request_id: RequestId = None  # of the request that created the job
 
 
 class Claim(FrozenModel):
@@ -134,6 +137,7 @@ class Claim(FrozenModel):
     request: JobRequest = Field(repr=False)
     target: str = ""  # the provider and its model; '' for a job that calls no provider, or from the previous version
     waits: int = 0  # attempts that ended through no fault of the job
+    age_ms: int = 0  # from the creation of the job to this claim
     is_too_large: bool = False  # more tokens than the target allows in a minute
     is_probe: bool = False  # the call shows whether the provider is back
 
@@ -191,6 +195,7 @@ class JobRecord(FrozenModel):
     finished_at_ms: Milliseconds | None = None
     retry_at_ms: Milliseconds | None = None  # set while the job waits for its next attempt
     usage: Annotated[Usage | None, BeforeValidator(_parse_usage)] = None  # of the latest attempt, also while it runs
+    output_at_ms: Milliseconds | None = None  # when that attempt last wrote output
     progress: Annotated[Progress | None, BeforeValidator(_parse_progress)] = None  # of the latest ingest, with pages
     log_length: Count | None = None  # of the complete event log of a final job; the log may expire before the record
     preview: str = Field(default="", repr=False)
@@ -202,6 +207,7 @@ class JobRecord(FrozenModel):
     error_code: str | None = None
     retry_of: str | None = None
     retried_as: str | None = None
+    request_id: RequestId = None  # of the request that created the job
     idempotency: str | None = Field(default=None, repr=False)  # digest of its Idempotency-Key
     queue_position: int | None = None  # jobs ahead of this one, at most; None: it waits in no line
     estimated_wait_ms: int | None = None  # from the recent throughput; None: unknown

@@ -155,6 +155,11 @@ def waiting() -> Command[int]:
     return plain_command("ZCARD", keys.WAITING, read=int)
 
 
+def request_bytes() -> Command[int]:
+    """Size of the requests of all jobs that have not ended."""
+    return plain_command("HGET", keys.BYTES, "requests", read=lambda size: max(0, int(size or 0)))
+
+
 def workers_since(since_ms: int) -> Command[list[str]]:
     """Names of the worker processes with a heartbeat at or after ``since_ms``."""
     return plain_command("ZRANGEBYSCORE", keys.WORKERS, since_ms, "+inf", read=_read_ids)

@@ -48,6 +48,8 @@ class Stats(FrozenModel):
     queues: tuple[QueueDepth, ...]
     pools: tuple[PoolDepth, ...]
     waiting_for_retry: int
+    queued_bytes: int  # of the requests of all jobs that have not ended
+    max_queued_bytes: int
     oldest_queued_seconds: float | None
     workers: tuple[WorkerStatus, ...]  # workers with a heartbeat within the last lease_seconds
     totals: dict[str, int]  # over all time, including expired and deleted jobs
@@ -63,11 +65,12 @@ def stats(store: Store, settings: Settings) -> Stats:
         queries.waiting(),
         queries.totals(),
         queries.pool_stats(),
+        queries.request_bytes(),
         *queries.minutes(time.time()),
         *(queries.count(state) for state in states),
         *queries.published(keys.DEFAULT_QUEUE),
     ]
-    now_ms, oldest, waiting, totals, pools, _current_minute, *rest = store.run_all(commands)
+    now_ms, oldest, waiting, totals, pools, queued_bytes, _current_minute, *rest = store.run_all(commands)
     minutes, rest = rest[: queries.RATE_MINUTES], rest[queries.RATE_MINUTES :]
     counts = dict(zip(states, rest[: len(states)], strict=True))
     published = sum(rest[len(states) :])
@@ -79,6 +82,8 @@ def stats(store: Store, settings: Settings) -> Stats:
         ),
         pools=tuple(map(_pool_depth, pools)),
         waiting_for_retry=waiting,
+        queued_bytes=queued_bytes,
+        max_queued_bytes=settings.max_queued_bytes,
         oldest_queued_seconds=age,
         workers=tuple(workers),
         totals=totals,

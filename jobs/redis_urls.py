@@ -15,7 +15,7 @@ jobs.settings (to compare the broker with the record store). It opens no connect
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://", "sentinel://")
 _SENTINEL_PORT: Final = 26379
@@ -88,6 +88,38 @@ def read(url: str) -> RedisUrl:
     except ValueError:  # its message may quote a part of the URL
         expected = "expected redis://[user:password@]host[:port][/db], special characters %-encoded"
         raise InvalidRedisUrl(expected) from None
+
+
+def check_form(url: str) -> None:
+    """Raises InvalidRedisUrl for what can be found without redis: wrong ports, databases, TLS options and Sentinels.
+
+    redis-py would take a database that is no number for database 0.
+
+    Does not import redis, so that the settings may call it before gevent patches the standard library. A URL of another
+    kind of server passes.
+    """
+    if url.startswith("sentinel://"):
+        _read_sentinels(url)
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        return
+    parts = urlsplit(url)
+    if parts.hostname and not _has_valid_port(parts):
+        raise InvalidRedisUrl("the port must be a number, and characters such as : in a password must be %-encoded")
+    options = dict(parse_qsl(parts.query))
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    _validated_tls(tls, is_requested=parts.scheme == "rediss")
+    databases = options.get("db", "0"), "0" if parts.scheme == "unix" else parts.path.strip("/")
+    if not all(re.fullmatch(r"[0-9]*", database) for database in databases):
+        raise InvalidRedisUrl(
+            "the database after the host must be a number, and characters such as / in a password must be %-encoded"
+        )
+
+
+def _has_valid_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def for_broker(url: str, sentinel_seconds: float) -> CeleryUrl:

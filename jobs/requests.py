@@ -34,9 +34,18 @@ class StreamOptions(FrozenModel):
 
 
 def _validate_text(text: str, info: ValidationInfo) -> str:
-    """The length limit is only in the validation context: a stored request stays readable when the limit is lowered."""
     if not _NON_BLANK.search(text):
         raise ValueError("must not be blank")
+    return _validate_length(text, info)
+
+
+def _validate_new_text(text: str, info: ValidationInfo) -> str:
+    """For a text that may be blank in a stored request, because another API accepts it."""
+    return _validate_length(text, info) if info.context is None else _validate_text(text, info)
+
+
+def _validate_length(text: str, info: ValidationInfo) -> str:
+    """The length limit is only in the validation context: a stored request stays readable when the limit is lowered."""
     limit = (info.context or {}).get(MAX_MESSAGE_CHARS)
     if limit is not None and len(text) > limit:
         raise ValueError(f"must have at most {limit} characters")
@@ -53,7 +62,13 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _describe_length(schema: dict[str, Any]) -> None:
+    schema[CONTEXT_MAX_LENGTH] = MAX_MESSAGE_CHARS
+
+
 Text = Annotated[str, Field(min_length=1, json_schema_extra=_describe_text), AfterValidator(_validate_text)]
+NewText = Annotated[str, Field(min_length=1, json_schema_extra=_describe_text), AfterValidator(_validate_new_text)]
+NonEmptyText = Annotated[str, Field(min_length=1, json_schema_extra=_describe_length), AfterValidator(_validate_length)]
 IntegralFloat = BeforeValidator(_integral)
 Metadata = Annotated[
     dict[

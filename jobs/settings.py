@@ -14,16 +14,19 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guards.private_files import read_secret
+from jobs.model_name import ModelName
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderApi, ProviderConfig, ProviderRegistry, TokenCount
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
 from jobs.settings_checks import (
     ApiKey,
     BrokerUrl,
+    ForwarderAddresses,
     HostNames,
     HttpUrl,
     ObjectStoreUrl,
     Origins,
+    PathPrefix,
     RedisStoreUrl,
     cross_check,
 )
@@ -92,6 +95,18 @@ class Settings(BaseSettings):
         description="Origins, separated by commas, whose pages may use the API from a browser: `https://chat.example`. "
         "Pages of other origins get 403.",
     )
+    path_prefix: PathPrefix | None = Field(
+        default=None,
+        validation_alias="SCRIPT_NAME",
+        description="Path below which a proxy publishes the API, such as `/llm`. "
+        "The proxy may remove it from the path or leave it.",
+    )
+    forwarded_allow_ips: ForwarderAddresses | None = Field(
+        default=None,
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="Addresses or networks of proxies, separated by commas, whose X-Forwarded-Prefix and "
+        "X-Forwarded-Proto count. `*`: those of any client.",
+    )
     web_workers: Annotated[int, Field(ge=1, le=1_000)] = Field(
         default=2, description="Number of web processes under gunicorn."
     )
@@ -111,8 +126,10 @@ class Settings(BaseSettings):
     )
 
     # What is accepted
-    chat_model: str = Field(default="gpt-5-mini", description="Default model of chat requests.")
-    embedding_model: str = Field(default="text-embedding-3-small", description="Default model of embeddings requests.")
+    chat_model: ModelName = Field(default="gpt-5-mini", description="Default model of chat requests.")
+    embedding_model: ModelName = Field(
+        default="text-embedding-3-small", description="Default model of embeddings requests."
+    )
     max_message_chars: Count = Field(
         default=200_000,
         description="Maximum length of a text of the native API or of an embeddings call, in characters.",
@@ -122,14 +139,25 @@ class Settings(BaseSettings):
         description="Maximum length of an answer, in characters; a longer one is cut and ends as `incomplete`.",
     )
     max_body_bytes: Count = Field(
-        default=2 * 1024 * 1024, description="Maximum size of a request body; a larger one gets 413."
+        default=2 * 1024 * 1024,
+        description="Maximum size of a request body, without the images and files in it; a larger one gets 413.",
+    )
+    max_body_files_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=32 * 1024 * 1024,
+        description="Maximum size of the images, files and audio in a request body, in base64: a file of 24 MiB has "
+        "32 MiB. Beyond it, the body gets 413.",
     )
     max_bodies_bytes: Count = Field(
-        default=128 * 1024 * 1024,
+        default=256 * 1024 * 1024,
         description="Maximum size of all large request bodies that a web process holds; further ones get 503.",
     )
-    body_seconds: Seconds = Field(default=30, description="Maximum time to receive a JSON body; a slower one gets 408.")
+    body_seconds: Seconds = Field(default=60, description="Maximum time to receive a JSON body; a slower one gets 408.")
     max_queued: Count = Field(default=100_000, description="Maximum number of queued jobs; further submits get 429.")
+    max_queued_bytes: Count = Field(
+        default=1024 * 1024 * 1024,
+        description="Maximum size of the requests of all jobs that have not ended; further submits get 429. "
+        "A larger request is never accepted.",
+    )
     max_memory_percent: Annotated[float, Field(gt=0, le=100)] = Field(
         default=85, description="Percentage of Redis' maxmemory above which submits get 429."
     )
@@ -243,6 +271,9 @@ class Settings(BaseSettings):
     document_max_bytes: Count = Field(
         default=50 * 1024 * 1024, description="Maximum size of a document; a larger one gets 413."
     )
+    documents_max_bytes: Count = Field(
+        default=10 * 1024 * 1024 * 1024, description="Maximum size of all documents together; further uploads get 507."
+    )
     document_upload_seconds: Seconds = Field(
         default=600, description="Maximum duration of an upload; a longer one gets 400."
     )
@@ -278,16 +309,22 @@ class Settings(BaseSettings):
     result_ttl_seconds: Count = Field(
         default=86_400, description="How long record and answer are kept after the job has ended."
     )
+    large_request_ttl_seconds: Count = Field(
+        default=3_600,
+        description="How long a request of more than 1 MiB, such as one with images, is kept after the job has ended. "
+        "Then the job can no longer be retried or continued; its answer is kept.",
+    )
     unstored_ttl_seconds: Count = Field(
         default=300, description="How long a response with `store: false` is kept after it has ended."
     )
     events_ttl_seconds: Count = Field(
         default=3_600,
-        description="How long the event log is kept after the job has ended. "
+        description="How long the event log is kept after the job has ended. Not longer than its answer. "
         "The log of a /v1 job is kept as long as its answer.",
     )
     idempotency_ttl_seconds: Count = Field(
-        default=86_400, description="How long an Idempotency-Key is valid after its first use."
+        default=86_400,
+        description="How long an Idempotency-Key is valid after its first use. Not longer than its job.",
     )
 
     # How long Redis may take

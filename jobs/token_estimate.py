@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from jobs.kinds.base import JobRequest, PassthroughRequest
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
+from jobs.kinds.text_completion import TextCompletionTask
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -46,6 +47,8 @@ def input_tokens(request: JobRequest, document_tokens: int = 2_000) -> int:
         case ChatTask():
             tokens = sum(_text(text) + _MESSAGE for text in request.texts())
             tokens += 0 if request.documents is None else document_tokens
+        case TextCompletionTask():
+            tokens = sum(_text(prompt) if isinstance(prompt, str) else len(prompt) for prompt in request.prompts)
         case PassthroughRequest():
             tokens = _body([request.body, getattr(request, "previous_items", ())])
         case _:
@@ -58,12 +61,22 @@ def max_output_tokens(request: JobRequest) -> int | None:
     match request:
         case ChatTask():
             return request.max_output_tokens
+        case TextCompletionTask(body=body) if body.get("max_tokens") == 0:  # only the prompt is evaluated
+            return 0
         case PassthroughRequest(body=body):
             names = ("max_output_tokens", "max_completion_tokens", "max_tokens")
             limit = next(filter(None, (_count(body.get(name)) for name in names)), None)
-            return None if limit is None else limit * (_count(body.get("n")) or 1)
+            return None if limit is None else limit * _choices(request)
         case _:
             return 0
+
+
+def _choices(request: PassthroughRequest) -> int:
+    """How many choices the model writes."""
+    number = _count(request.body.get("n")) or 1
+    if isinstance(request, TextCompletionTask):
+        number = max(number, _count(request.body.get("best_of")) or 1) * len(request.prompts)
+    return number
 
 
 def _body(root: Any) -> float:

@@ -19,7 +19,8 @@ class UnknownSettings(ValueError):
 def check_names(environment: Mapping[str, str], files: Iterable[Path], settings: Collection[str]) -> None:
     """Raises UnknownSettings for a variable with our prefix, or a line of a file, that is misspelt.
 
-    ``settings`` are the names of all settings. Lines of the files that resemble no setting are left alone.
+    ``settings`` are the names of all settings, which are read in upper and in lower case. Lines of the files that
+    resemble no setting are left alone.
     """
     problems = [*_problems(environment, settings, "the environment", only_prefixed=True)]
     for file in files:
@@ -29,11 +30,11 @@ def check_names(environment: Mapping[str, str], files: Iterable[Path], settings:
 
 
 def _problems(names: Iterable[str], settings: Collection[str], where: str, *, only_prefixed: bool) -> Iterator[str]:
-    for name in sorted(set(names) - set(settings)):
-        meant = _meant(name, settings)
-        if name.startswith(_TESTS_PREFIX):
+    for name in sorted(name for name in names if name.upper() not in settings):
+        meant = _meant(name.upper(), settings)
+        if name.upper().startswith(_TESTS_PREFIX):
             continue
-        if name.startswith(PREFIX) or (meant and not only_prefixed):
+        if name.upper().startswith(PREFIX) or (meant and not only_prefixed):
             hint = f": did you mean {meant}?" if meant else ""
             yield f"{name} in {where} is not a setting{hint}"
 

@@ -2,7 +2,7 @@
 
 from jobs.settings import Settings
 from local.preflight import redis_address
-from local.readiness import reachable_host
+from local.readiness import flower_prefix, reachable_host
 
 
 def startup_banner(settings: Settings, flower_login: str) -> str:
@@ -15,7 +15,7 @@ chatqueue is running. Press Ctrl-C to stop; running jobs finish first.
   API     {web}/api/v1
   OpenAI  {web}/v1  (base_url of any OpenAI client)
   Docs    {web}/docs
-  Flower  http://127.0.0.1:{settings.flower_port}  {flower_login}
+  Flower  http://127.0.0.1:{settings.flower_port}{flower_prefix()}  {flower_login}
   Redis   {_redis(settings)}
   Model   {_model(settings)}
 

@@ -11,15 +11,21 @@ from urllib.parse import urlsplit
 import redis
 from redis.sentinel import MasterNotFoundError
 
+from jobs.errors import QueueFull, StoreUnavailable
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
+from jobs.settings_loading import variable_name
 from jobs.storage.redis_client import connect
+from jobs.storage.reply_errors import first_word, is_unknown_database, missing_right
+from jobs.storage.rights import ROLES, in_words, missing_rights
 from jobs.storage.server_info import server_info
-from local.config import variable_name
+from jobs.storage.sync_store import Store
 from local.errors import CannotStart
 
 REDIS_ANSWER_SECONDS = 3.0
 _CONNECT_SECONDS = 0.5
+_REDIS_ADVICE = "start it, correct REDIS_URL, or unset REDIS_URL to use an embedded server"
+_RIGHTS_ADVICE = "see docs/operations.md#rights"
 _HOST = r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?"
 _ADDRESS = re.compile(rf"{_HOST}(?:,{_HOST})*|/[^@]*")
 
@@ -63,14 +69,13 @@ def _check_port(host: str, port: int, name: str) -> None:
 
 
 def check_redis(settings: Settings) -> None:
-    """Check that Redis answers PING within 3 s, name resolution and TLS included. Raises CannotStart."""
-    answer: list[str] = ["does not answer within 3 s"]
-    ping = threading.Thread(target=lambda: answer.append(_ping(settings)), daemon=True)
-    ping.start()
-    ping.join(REDIS_ANSWER_SECONDS)
+    """Check that Redis can be used, within 3 s, name resolution and TLS included. Raises CannotStart."""
+    answer: list[str] = [f"does not answer within 3 s: {_REDIS_ADVICE}"]
+    ask = threading.Thread(target=lambda: answer.append(_redis_problem(settings)), daemon=True)
+    ask.start()
+    ask.join(REDIS_ANSWER_SECONDS)
     if answer[-1]:
-        advice = "start it, correct REDIS_URL, or unset REDIS_URL to use an embedded server"
-        raise CannotStart(f"Redis at {redis_address(settings)} {answer[-1]}: {advice}")
+        raise CannotStart(f"Redis at {redis_address(settings)} {answer[-1]}")
 
 
 def redis_hazards(settings: Settings) -> tuple[str, ...]:
@@ -83,18 +88,47 @@ def redis_hazards(settings: Settings) -> tuple[str, ...]:
         return ()
 
 
-def _ping(settings: Settings) -> str:
-    """The problem with Redis, without its password; "" if there is none."""
+def _redis_problem(settings: Settings) -> str:
+    """The problem with Redis and its remedy, without its password; "" if there is none."""
+    if problem := _connection_problem(settings):
+        return f"{problem}: {_REDIS_ADVICE}"
+    store = Store.open(settings)
+    try:
+        return _problem_in_use(store, settings)
+    except StoreUnavailable as error:
+        right = missing_right(error.__cause__)
+        return f"refuses {right}: {_RIGHTS_ADVICE}" if right else ""  # a refusal that passes is waited for
+    except (QueueFull, redis.RedisError):
+        return ""
+    finally:
+        store.close()
+
+
+def _problem_in_use(store: Store, settings: Settings) -> str:
+    """A missing right, or that nothing can be written; "" if neither. Raises the errors of the store."""
+    for role in ROLES:
+        if missing := store.run(missing_rights(role, settings)):
+            return f"does not give its user the rights of the {role} process ({in_words(missing)}): {_RIGHTS_ADVICE}"
+    if store.run(server_info()).is_replica:
+        return "is a replica and takes no writes: use the address of its primary"
+    return ""
+
+
+def _connection_problem(settings: Settings) -> str:
+    """Why PING fails; "" if it does not."""
     try:
         connect(settings).ping()
     except InvalidRedisUrl as error:
         return f"has an invalid address: {error}"
     except redis.TimeoutError:
         return "does not answer within 3 s"
+    except redis.exceptions.NoPermissionError:
+        pass  # of PING: the next check names it
     except redis.AuthenticationError:
         return "rejects the user or password in REDIS_URL"
     except (redis.RedisError, OSError) as error:
-        return f"does not answer ({_reason(error)})"
+        has_database = not is_unknown_database(error)
+        return f"does not answer ({_reason(error)})" if has_database else "has no database of the number in REDIS_URL"
     return ""
 
 
@@ -106,7 +140,7 @@ def _reason(error: BaseException) -> str:
         return "no Sentinel reports a live master of that name"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno)
-    return type(error).__name__
+    return first_word(error)  # the type of an error without a reply
 
 
 def redis_address(settings: Settings) -> str:

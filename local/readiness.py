@@ -1,6 +1,7 @@
 """Readiness probes: whether a process is ready, so that the next one can start."""
 
 import http.client
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -26,9 +27,15 @@ def probe_for(name: str, settings: Settings) -> Probe:
         "model": lambda: partial(_http_ok, "127.0.0.1", settings.offline_model_port, "/health"),
         "web": lambda: partial(_http_ok, reachable_host(settings.web_host), settings.web_port, "/health/ready"),
         "worker": lambda: partial(_worker_has_heartbeat, settings, _redis_clock_ms(settings)),
-        "flower": lambda: partial(_http_ok, "127.0.0.1", settings.flower_port, "/healthcheck"),
+        "flower": lambda: partial(_http_ok, "127.0.0.1", settings.flower_port, f"{flower_prefix()}/healthcheck"),
     }
     return probes[name]() if name in probes else lambda: True
+
+
+def flower_prefix() -> str:
+    """The path of Flower's own setting FLOWER_URL_PREFIX, below which it serves all pages; "" without it."""
+    prefix = os.environ.get("FLOWER_URL_PREFIX", "").strip("/")
+    return f"/{prefix}" if prefix else ""
 
 
 def reachable_host(host: str) -> str:

@@ -10,5 +10,8 @@ chat_request                          the request of a response -> the request o
 response_accumulator                  events -> items
 completion_accumulator                chunks -> chat completion
 chunk_converter                       chunks -> events
-function_calls, text, types           shared by the modules above
+compaction                            a summary <-> the item that stands for a conversation
+tools                                 the tools of a response <-> functions of a chat completion
+function_calls, call_item, text,      shared by the modules above
+errors, types
 """

@@ -2,16 +2,19 @@
 
 from typing import Any, Final
 
+from openai_format.compaction import with_summaries
+from openai_format.errors import NotInChatFormat
 from openai_format.items import input_items
-from openai_format.messages import NotInChatFormat, to_messages
+from openai_format.messages import to_messages
 from openai_format.text import MALFORMED
+from openai_format.tools import FunctionNames, Tool
 from openai_format.types import Item, JsonObject
 
 _RENAMED: Final = {"max_output_tokens": "max_completion_tokens"}
 # Converted below, or left out because they have no counterpart and change no answer.
 _NOT_COPIED: Final = frozenset(
     {"input", "instructions", "text", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "include"}
-    | {"max_tool_calls", "truncation", "stream_options"}
+    | {"max_tool_calls", "truncation", "stream_options", "client_metadata"}
 )
 _UNSUPPORTED: Final = ("prompt", "conversation", "context_management")
 _LOGPROBS: Final = "message.output_text.logprobs"
@@ -24,13 +27,19 @@ def chat_request(body: JsonObject, previous_items: tuple[Item, ...]) -> JsonObje
     """
     chat_body = {_RENAMED.get(name, name): value for name, value in body.items() if name not in _NOT_COPIED}
     _reject_unsupported(body)
-    chat_body["messages"] = to_messages(body.get("instructions"), [*previous_items, *input_items(body.get("input"))])
-    chat_body |= _tool_options(body) | _text_options(body.get("text") or {})
+    items, names = _all_items(body, previous_items), function_names(body, previous_items)
+    chat_body["messages"] = to_messages(body.get("instructions"), items, names)
+    chat_body |= _tool_options(body, names) | _text_options(body.get("text") or {})
     if _LOGPROBS in (body.get("include") or ()) or body.get("top_logprobs") is not None:
         chat_body["logprobs"] = True
     if (body.get("reasoning") or {}).get("effort") is not None:
         chat_body["reasoning_effort"] = body["reasoning"]["effort"]
     return {name: value for name, value in chat_body.items() if value is not None}
+
+
+def function_names(body: JsonObject, previous_items: tuple[Item, ...]) -> FunctionNames:
+    """The functions that stand for the tools of the request. Raises what ``chat_request`` raises."""
+    return FunctionNames.of_request(body, _all_items(body, previous_items))
 
 
 def needs_responses(body: JsonObject, previous_items: tuple[Item, ...]) -> bool:
@@ -44,6 +53,10 @@ def needs_responses(body: JsonObject, previous_items: tuple[Item, ...]) -> bool:
     return False
 
 
+def _all_items(body: JsonObject, previous_items: tuple[Item, ...]) -> list[Item]:
+    return with_summaries([*previous_items, *input_items(body.get("input"))])
+
+
 def _reject_unsupported(body: JsonObject) -> None:
     for name in _UNSUPPORTED:
         if body.get(name):
@@ -52,29 +65,24 @@ def _reject_unsupported(body: JsonObject) -> None:
         raise NotInChatFormat("truncation")
 
 
-def _tool_options(body: JsonObject) -> JsonObject:
+def _tool_options(body: JsonObject, names: FunctionNames) -> JsonObject:
     """Empty without tools, because some providers reject a ``tool_choice`` without ``tools``."""
-    if not body.get("tools"):
+    if not names.functions:
         return {}
     return {
-        "tools": [_tool(tool) for tool in body["tools"]],
-        "tool_choice": _tool_choice(body.get("tool_choice", "auto")),
+        "tools": names.functions,
+        "tool_choice": _tool_choice(body.get("tool_choice", "auto"), names),
         "parallel_tool_calls": body.get("parallel_tool_calls"),
     }
 
 
-def _tool(tool: JsonObject) -> JsonObject:
-    if tool["type"] != "function":
-        raise NotInChatFormat(f"a tool of type {tool['type']}")
-    return {"type": "function", "function": _without_type(tool)}
-
-
-def _tool_choice(choice: Any) -> Any:
-    if isinstance(choice, str):
+def _tool_choice(choice: Any, names: FunctionNames) -> Any:
+    if choice is None or isinstance(choice, str):
         return choice
-    if choice["type"] != "function":
+    if choice["type"] not in ("function", "custom"):
         raise NotInChatFormat(f"a tool_choice of type {choice['type']}")
-    return {"type": "function", "function": {"name": choice["name"]}}
+    tool = Tool(choice["name"], choice.get("namespace"), choice["type"])
+    return {"type": "function", "function": {"name": names.name_of(tool)}}
 
 
 def _text_options(text: JsonObject) -> JsonObject:

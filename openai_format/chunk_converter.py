@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from openai_format import response_events
-from openai_format.function_calls import NO_ARGUMENTS, arguments_text, call_index, is_complete
-from openai_format.items import function_call_item, new_id, part_of, text_item
+from openai_format.call_item import CallItem
+from openai_format.function_calls import call_index
+from openai_format.items import new_id, part_of, text_item
 from openai_format.messages import reasoning_of
-from openai_format.text import SurrogateJoiner, TextBudget, read_content, read_text
+from openai_format.text import SurrogateJoiner, TextBudget, read_content, read_text, spoken_text
+from openai_format.tools import FunctionNames
 from openai_format.types import EventObject, Item, ItemStatus, JsonObject, TextKind
 
 
@@ -81,74 +83,23 @@ class PlainTextItem(TextItem):
         return {"type": "message", "text": self.text}
 
 
-class FunctionCallItem:
-    """A function call. It opens when its name is known."""
-
-    def __init__(self, budget: TextBudget) -> None:
-        self.name = ""
-        self.arguments = ""
-        self.output_index = -1
-        self.status: ItemStatus = "in_progress"
-        self._budget = budget
-        self._joiner = SurrogateJoiner()
-        self._id = new_id("fc")
-        self._index: Any = None
-        self._call_id = ""
-
-    @property
-    def identity(self) -> JsonObject:
-        """The fields of the call that `call_index` compares with a fragment."""
-        function = {"name": self.name, "arguments": self.arguments}
-        return {"index": self._index, "id": self._call_id, "function": function}
-
-    @property
-    def is_complete(self) -> bool:
-        return is_complete(self.arguments)
-
-    def add_fragment(self, fragment: JsonObject) -> str:
-        """Returns the new part of the arguments."""
-        function = fragment.get("function") or {}
-        self._index = fragment.get("index") if self._index is None else self._index
-        self._call_id = self._call_id or read_text(fragment.get("id")) or ""
-        self.name = self.name or read_text(function.get("name")) or ""
-        arguments = self._budget.take(self._joiner.join(arguments_text(function.get("arguments"))))
-        self.arguments += arguments
-        return arguments
-
-    def arguments_delta(self, arguments: str) -> EventObject:
-        return response_events.arguments_delta(self._id, self.output_index, arguments)
-
-    def open(self) -> Iterator[EventObject]:
-        yield response_events.item_added(self.output_index, self.item())
-        if self.arguments:
-            yield self.arguments_delta(self.arguments)
-
-    def close(self) -> Iterator[EventObject]:
-        if self.status == "completed" and not self.arguments:
-            yield self.arguments_delta(NO_ARGUMENTS)
-        yield from response_events.close_call(self.item(), self.output_index)
-
-    def item(self) -> Item:
-        arguments = "" if self.status == "in_progress" else self.arguments
-        if self.status == "completed":
-            arguments = arguments or NO_ARGUMENTS
-        return function_call_item(self._id, self._call_id or self._id, self.name, arguments, self.status)
-
-
 class ChunkConverter:
     """Converts one stream. The events must be consumed in order; text beyond the budget is cut off.
 
     The first output text, unless it has log-probabilities, is converted to bare deltas ``{type, delta}``, and its item
     to a message without id. The API creates the message around them when it encodes the response, as for any answer
     that is plain text.
+
+    ``names``: of the request's tools, which decide what a call of a function is shown as.
     """
 
-    def __init__(self, budget: TextBudget) -> None:
+    def __init__(self, budget: TextBudget, names: FunctionNames | None = None) -> None:
         self._budget = budget
+        self._names = names or FunctionNames()
         self._joiners: dict[TextKind, SurrogateJoiner] = defaultdict(SurrogateJoiner)
         self._items: list[OutputItem] = []
         self._open: list[OutputItem] = []
-        self._calls: list[FunctionCallItem] = []
+        self._calls: list[CallItem] = []
 
     def convert(self, choice: JsonObject) -> Iterator[EventObject]:
         """The events for a chunk's choice. Reasoning comes before the text that it led to."""
@@ -157,7 +108,7 @@ class ChunkConverter:
         logprobs = logprobs.get("content") or [] if logprobs else []
         if reasoning := reasoning_of(delta):
             yield from self._add_text("reasoning_text", self._joiners["reasoning_text"].join(reasoning), logprobs)
-        if text := read_content(delta.get("content")):
+        if text := read_content(delta.get("content")) or spoken_text(delta):
             yield from self._add_text("output_text", self._joiners["output_text"].join(text), logprobs)
         if refusal := read_text(delta.get("refusal")):
             yield from self._add_text("refusal", self._joiners["refusal"].join(refusal), logprobs)
@@ -199,14 +150,13 @@ class ChunkConverter:
         """Arguments that arrive after their call was closed as complete are ignored."""
         number = call_index(fragment, [call.identity for call in self._calls])
         if number == len(self._calls):
-            self._calls.append(FunctionCallItem(self._budget))
+            self._calls.append(CallItem(self._budget, self._names))
         call = self._calls[number]
         if call.status != "in_progress":
             return
         arguments = call.add_fragment(fragment)
         if call in self._open:
-            if arguments:
-                yield call.arguments_delta(arguments)
+            yield from call.delta(arguments)
         elif call.name:
             yield from self._open_item(call)
 

@@ -27,7 +27,6 @@ _ITEM_TYPES: Final = {  # by the beginning of the event's type
 _EMPTY_PARTS: Final = {"output_text": output_text_part(""), "refusal": refusal_part("")}
 _ID_PREFIXES: Final = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}
 _INDEXES: Final = ("output_index", "content_index", "summary_index", "annotation_index")
-_CALL_TEXTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
 @dataclass
@@ -227,7 +226,7 @@ def _empty_item(item_type: str) -> JsonObject:
 
 def _with_call_text(item: JsonObject, default: str) -> JsonObject:
     """The item; the arguments of a call are a text."""
-    name = _CALL_TEXTS.get(item["type"])
+    name = response_events.CALL_TEXTS.get(item["type"])
     if name is None:
         return item
     default = default if name == "arguments" else ""

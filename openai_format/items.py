@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,34 @@ def function_call_item(
         "call_id": call_id,
         "name": name,
         "arguments": arguments,
+    }
+
+
+def custom_call_item(item_id: str, call_id: str, name: str, text: str, status: ItemStatus) -> JsonObject:
+    """A call of a custom tool. The text is its whole input."""
+    return {
+        "id": item_id,
+        "type": "custom_tool_call",
+        "status": status,
+        "call_id": call_id,
+        "name": name,
+        "input": text,
+    }
+
+
+def tool_search_item(item_id: str, call_id: str, arguments: str, status: ItemStatus) -> JsonObject:
+    """A search for tools, for the client. Arguments that are no JSON object are left out."""
+    try:
+        fields = json.loads(arguments)
+    except (ValueError, RecursionError):
+        fields = {}
+    return {
+        "id": item_id,
+        "type": "tool_search_call",
+        "status": status,
+        "call_id": call_id,
+        "execution": "client",
+        "arguments": fields if isinstance(fields, dict) else {},
     }
 
 

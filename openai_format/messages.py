@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from openai_format.completions import tool_call
+from openai_format.errors import NotInChatFormat
 from openai_format.items import input_message, reasoning_input, refusal_part
+from openai_format.tools import TOOL_SEARCH, FunctionNames, Tool, custom_arguments, found_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
+
+    from openai.types.chat import ChatCompletionMessageFunctionToolCallParam as ToolCall
 
     from openai_format.types import Item, JsonObject, Part
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning")  # neither is standard: DeepSeek's name and vLLM's
 _PART_TYPES: Final = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
-
-
-class NotInChatFormat(Exception):
-    """A part of a response's request that a chat completion cannot express. ``part`` may contain text of the caller."""
-
-    def __init__(self, part: str) -> None:
-        super().__init__(part)
-        self.part = part
+_NO_TOOLS: Final = FunctionNames()
 
 
 def reasoning_of(message: JsonObject) -> str:
@@ -35,14 +33,19 @@ def reasoning_of(message: JsonObject) -> str:
 
 def to_items(messages: Iterable[JsonObject]) -> list[JsonObject]:
     """The messages as items. Content without a counterpart stays unchanged: the provider may accept or reject it."""
-    return [item for message in messages for item in _items_of(message)]
+    messages = list(messages)
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    custom_ids = {call.get("id") for call in calls if call.get("custom")}
+    return [item for message in messages for item in _items_of(message, custom_ids)]
 
 
-def _items_of(message: JsonObject) -> Iterator[JsonObject]:
+def _items_of(message: JsonObject, custom_ids: Container[Any]) -> Iterator[JsonObject]:
     role = message.get("role", "user")
     content = _to_item_content(role, message.get("content"))
     if role == "tool":
-        yield {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": content}
+        call_id = message.get("tool_call_id")
+        kind = "custom_tool_call_output" if call_id in custom_ids else "function_call_output"
+        yield {"type": kind, "call_id": call_id, "output": content}
         return
     if reasoning := reasoning_of(message):
         yield reasoning_input(reasoning)
@@ -51,8 +54,14 @@ def _items_of(message: JsonObject) -> Iterator[JsonObject]:
     if content:
         yield input_message(role, content)
     for call in message.get("tool_calls") or ():
-        function = {name: value for name, value in (call.get("function") or {}).items() if value is not None}
-        yield {"type": "function_call", "call_id": call.get("id"), "arguments": "", **function}
+        yield _call_item(call)
+
+
+def _call_item(call: JsonObject) -> JsonObject:
+    if custom := call.get("custom"):
+        return {"type": "custom_tool_call", "call_id": call.get("id"), "input": "", **custom}
+    function = {name: value for name, value in (call.get("function") or {}).items() if value is not None}
+    return {"type": "function_call", "call_id": call.get("id"), "arguments": "", **function}
 
 
 def _assistant_parts(content: Any) -> list[Any]:
@@ -76,8 +85,8 @@ def _to_item_part(role: str, part: Any) -> Any:
     return part
 
 
-def to_messages(instructions: str | None, items: Iterable[Item]) -> list[JsonObject]:
-    """The items as messages, with the instructions first. Raises NotInChatFormat.
+def to_messages(instructions: str | None, items: Iterable[Item], names: FunctionNames = _NO_TOOLS) -> list[JsonObject]:
+    """The items as messages, with the instructions first. ``names``: of the request's tools. Raises NotInChatFormat.
 
     Consecutive texts and calls of the assistant become one message, because outputs must directly follow the message
     with their calls. Reasoning goes back with the calls that it led to, because some providers refuse calls without
@@ -90,14 +99,22 @@ def to_messages(instructions: str | None, items: Iterable[Item]) -> list[JsonObj
             case "message":
                 _add_message(messages, _to_message_role(item["role"]), _to_message_content(item["content"]))
                 reasoning = reasoning if item["role"] == "assistant" else ""
-            case "function_call":
-                _add_call(messages, item, reasoning)
+            case "function_call" | "custom_tool_call":
+                _add_call(messages, _to_tool_call(item, names), reasoning)
                 reasoning = ""
-            case "function_call_output":
+            case "function_call_output" | "custom_tool_call_output":
                 output = _to_message_content(item["output"])
                 messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": output})
             case "reasoning":
                 reasoning = "".join(part["text"] for part in item.get("content") or ())
+            case "additional_tools":
+                pass  # ``names`` has its tools
+            case "tool_search_call" if item.get("call_id"):
+                _add_call(messages, _to_search_call(item, names), reasoning)
+                reasoning = ""
+            case "tool_search_output" if item.get("call_id"):
+                found = found_tools(names, item["tools"])
+                messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": found})
             case other:
                 raise NotInChatFormat(f"an input item of type {other}")
     return messages
@@ -122,11 +139,22 @@ def _message_parts(content: Any) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _add_call(messages: list[JsonObject], item: Item, reasoning: str) -> None:
+def _to_tool_call(item: Item, names: FunctionNames) -> ToolCall:
+    is_custom = item["type"] == "custom_tool_call"
+    tool = Tool(item["name"], item.get("namespace"), "custom" if is_custom else "function")
+    arguments = custom_arguments(item["input"]) if is_custom else item["arguments"]
+    return tool_call(item["call_id"], names.name_of(tool), arguments)
+
+
+def _to_search_call(item: Item, names: FunctionNames) -> ToolCall:
+    name = names.name_of(Tool(TOOL_SEARCH, kind=TOOL_SEARCH))
+    return tool_call(item["call_id"], name, json.dumps(item["arguments"], ensure_ascii=False))
+
+
+def _add_call(messages: list[JsonObject], call: ToolCall, reasoning: str) -> None:
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     message = messages[-1]
-    call = tool_call(item["call_id"], item["name"], item["arguments"])
     message.setdefault("tool_calls", []).append(call)
     if reasoning:
         message["reasoning_content"] = message.get("reasoning_content", "") + reasoning

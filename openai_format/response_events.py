@@ -14,8 +14,11 @@ PART_ADDED = "response.content_part.added"
 PART_DONE = "response.content_part.done"
 ARGUMENTS_DELTA = "response.function_call_arguments.delta"
 ARGUMENTS_DONE = "response.function_call_arguments.done"
+INPUT_DELTA = "response.custom_tool_call_input.delta"
+INPUT_DONE = "response.custom_tool_call_input.done"
 
 _TEXT_NAMES: Final[dict[Any, str]] = {"output_text": "text", "refusal": "refusal"}  # of the text in a part
+CALL_TEXTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}  # types of call, and of their text
 _EMPTY_TEXT: Final[dict[Any, Part]] = {
     "output_text": {"text": "", "annotations": [], "logprobs": []},
     "refusal": {"refusal": ""},
@@ -107,22 +110,35 @@ def arguments_delta(item_id: str, output_index: int, arguments: str) -> EventObj
     return {"type": ARGUMENTS_DELTA, "item_id": item_id, "output_index": output_index, "delta": arguments}
 
 
+def input_delta(item_id: str, output_index: int, text: str) -> EventObject:
+    return {"type": INPUT_DELTA, "item_id": item_id, "output_index": output_index, "delta": text}
+
+
 def close_call(call: Item, output_index: int) -> list[EventObject]:
-    """The events that close a function call. ``call`` is in its final form."""
+    """The events that close a call of a function or of a custom tool. ``call`` is in its final form."""
     position = {"item_id": call["id"], "output_index": output_index}
-    done = {"type": ARGUMENTS_DONE, **position, "name": call["name"], "arguments": call["arguments"]}
+    if call["type"] == "custom_tool_call":
+        done = {"type": INPUT_DONE, **position, "input": call["input"]}
+    else:
+        done = {"type": ARGUMENTS_DONE, **position, "name": call["name"], "arguments": call["arguments"]}
     return [done, item_done(output_index, call)]
+
+
+def rest_of_call(call: Item, output_index: int, sent: str) -> list[EventObject]:
+    """The events of a finished call after a beginning of its text has been sent."""
+    rest = call[CALL_TEXTS[call["type"]]][len(sent) :]
+    delta = input_delta if call["type"] == "custom_tool_call" else arguments_delta
+    return [*([delta(call["id"], output_index, rest)] if rest else []), *close_call(call, output_index)]
 
 
 def whole_item(item: Item, output_index: int) -> list[EventObject]:
     """All events of a finished item, for an item that was not streamed. Each text is one delta."""
     match item:
-        case {"type": "function_call"}:
-            opened = {**item, "arguments": "", "status": "in_progress"}
-            arguments = item.get("arguments") or ""
-            delta = [arguments_delta(item["id"], output_index, arguments)] if arguments else []
-            call = {"name": "", "arguments": "", **item}
-            return [item_added(output_index, opened), *delta, *close_call(call, output_index)]
+        case {"type": "function_call" | "custom_tool_call" as kind}:
+            name = CALL_TEXTS[kind]
+            opened = {**item, name: "", "status": "in_progress"}
+            call = {"name": "", **item, name: item.get(name) or ""}
+            return [item_added(output_index, opened), *rest_of_call(call, output_index, "")]
         case {"type": "message", "content": [*parts]}:
             opened = {**item, "content": [], "status": "in_progress"}
             events = [item_added(output_index, opened)]

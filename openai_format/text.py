@@ -54,3 +54,9 @@ def read_content(content: Any) -> str:
     if isinstance(content, list):
         content = "".join(read_text(part.get("text")) or "" for part in content if part.get("type") == "text")
     return read_text(content) or ""
+
+
+def spoken_text(message: Any) -> str:
+    """The transcript of a message or delta that contains audio: the only part of it that a text can express."""
+    audio = message.get("audio")
+    return (read_text(audio.get("transcript")) or "") if isinstance(audio, dict) else ""

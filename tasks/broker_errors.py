@@ -22,7 +22,7 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
 )
 from kombu.exceptions import OperationalError
 
-from jobs.storage.reply_errors import ReplyError, classify, first_word
+from jobs.storage.reply_errors import ReplyError, classify, short_reply
 
 BrokerProblem: TypeAlias = Literal["blocked", "refused", "unreachable"]
 
@@ -48,9 +48,9 @@ def broker_problem(error: BaseException) -> BrokerProblem:
 
 
 def reply_name(error: BaseException) -> str:
-    """The first word of the broker's reply, e.g. ACCESS_REFUSED; for an error without a reply, the kind of error."""
+    """The broker's reply in short, e.g. ACCESS_REFUSED or NOPERM:blmpop; without a reply, the kind of error."""
     word = reply_text(error).partition(" ")[0]
-    return word if word.isupper() else first_word(_root(error))
+    return word if word.isupper() else short_reply(_root(error))
 
 
 def reply_text(error: BaseException) -> str:

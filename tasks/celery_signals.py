@@ -1,4 +1,8 @@
-"""Wires a worker process to Celery's signals. Only workers load this module, through celeryconfig.imports."""
+"""Wires a worker process to Celery's signals. Only workers load this module, through celeryconfig.imports.
+
+Logs:
+    slots_lowered  slots, wanted, open_files: the limit of open files does not allow more
+"""
 
 import asyncio
 import contextlib
@@ -21,7 +25,8 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from guards.file_limit import fitting
+from guards import utc_log
+from guards.file_limit import TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
 from tasks import app, run_job
@@ -40,9 +45,10 @@ __all__ = [  # imported for their effect: they patch kombu and Celery, and regis
     "run_job",
 ]
 
+logger = logging.getLogger(__name__)
+
 app.steps["worker"].add(ReturnMessages)
 
-_FILES_PER_CALL = 2  # its connection to the provider, and one to spare
 _DRAIN_SIGNAL = signal.SIGUSR2  # from prefork's parent to its children: Celery does not notify them of a shutdown
 
 
@@ -55,13 +61,31 @@ def choose_pool(sender: Any, **_: Any) -> None:
     keep_new_files_private()  # documents, chunks and vectors
     if sender.pool_cls is asyncio_pool.TaskPool and _is_set_on_command_line("pool"):
         sender.pool_cls = "prefork"
-    if not _is_set_on_command_line("concurrency"):
-        settings = get_settings()
-        name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
-        if name == asyncio_pool.__name__:
-            sender.concurrency = fitting(settings.worker_concurrency, _FILES_PER_CALL)
-        elif "thread" in name:
-            sender.concurrency = fitting(settings.worker_threads, _FILES_PER_CALL)
+    settings = get_settings()
+    name = getattr(sender.pool_cls, "__module__", sender.pool_cls)
+    if name == asyncio_pool.__name__:
+        _fit_slots(sender, settings.worker_concurrency)
+    elif "thread" in name:
+        _fit_slots(sender, settings.worker_threads)
+    else:
+        _require_files()
+
+
+def _fit_slots(worker: Any, configured: int) -> None:
+    """Set the slots that the limit of open files allows. The number of the command line comes before the setting."""
+    wanted = worker.concurrency if _is_set_on_command_line("concurrency") else configured
+    if isinstance(wanted, int):
+        worker.wanted_slots, worker.concurrency = wanted, _require_files(wanted)
+    else:  # `-c auto`: the number of processors
+        _require_files()
+
+
+def _require_files(slots: int = 1) -> int:
+    """How many of these slots fit. Ends a worker for which not one does."""
+    try:
+        return fitting(slots, pool_size.FILES_PER_SLOT)
+    except TooFewFiles as error:
+        sys.exit(str(error))  # Celery logs any other exception, and continues
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
@@ -77,6 +101,7 @@ def require_api_keys(**_: Any) -> None:
 def start_runtime(sender: Any, **_: Any) -> None:
     """Start the runtime and prepare its shutdown. Prefork's parent runs no jobs; its children start their own."""
     pool = sender.controller.pool
+    _log_lowered_slots(sender.controller)
     runs_jobs = not pool.uses_semaphore
     drain: Callable[[], None] = runtime().drain if runs_jobs else partial(_signal_children, pool)
     heartbeat = start_reporting(
@@ -98,6 +123,12 @@ def start_runtime(sender: Any, **_: Any) -> None:
         loop.call_soon_threadsafe(sender.wake)
         if how == "Cold":
             asyncio.run_coroutine_threadsafe(terminate_when_idle(), loop).add_done_callback(lambda _: sender.wake())
+
+
+def _log_lowered_slots(worker: Any) -> None:
+    wanted = getattr(worker, "wanted_slots", worker.concurrency)
+    if worker.concurrency < wanted:
+        logger.warning("slots_lowered slots=%d wanted=%d open_files=%d", worker.concurrency, wanted, raise_file_limit())
 
 
 def _signal_children(pool: Any) -> None:
@@ -130,8 +161,8 @@ def configure_logging(loglevel: int | None = None, **_: Any) -> None:
 
     The level is that of the settings, unless the command line sets one.
     """
-    level = loglevel if _is_set_on_command_line("loglevel") else get_settings().log_level
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    from_command_line = loglevel if _is_set_on_command_line("loglevel") else None
+    utc_log.configure_logging(from_command_line or get_settings().log_level)
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # below that it logs a line for each call
 

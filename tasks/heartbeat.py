@@ -6,10 +6,10 @@ immediately: its connection to the provider closes, and its writes are refused.
 The process that takes the jobs of a worker also reports the worker's status. A prefork child only renews leases.
 
 Logs:
-    attempt_released    job_id: the worker is stopping and the job goes back to the queue
+    attempt_released    job_id, request_id: the worker is stopping and the job goes back to the queue
     heartbeat_failed    error: a heartbeat raised; the next one follows at the usual time
     heartbeat_stopped   the process is stopping during an outage of Redis
-    lease_lost          job_id, attempt
+    lease_lost          job_id, request_id, attempt
     listener_refused    reply: Redis does not let this worker listen for cancels; heartbeats detect them, later
 """
 
@@ -27,11 +27,12 @@ from redis.exceptions import RedisError, ResponseError
 from jobs.errors import StoreUnavailable
 from jobs.models import Lease
 from jobs.repeated_problem import RepeatedProblem
+from jobs.request_id import UNKNOWN
 from jobs.settings import Settings
 from jobs.storage import keys, transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.reply_errors import first_word, is_not_now
+from jobs.storage.reply_errors import is_not_now, short_reply
 from jobs.storage.worker_reports import report_worker
 from jobs.workers import WorkerStatus
 
@@ -145,7 +146,8 @@ class Heartbeat:
         """Stop every running attempt, so that its job returns to the queue: the worker is stopping."""
         self._is_draining = True
         for running_attempt in list(self._running_attempts.values()):
-            logger.info("attempt_released job_id=%s", running_attempt.lease.job_id)
+            lease = running_attempt.lease
+            logger.info("attempt_released job_id=%s request_id=%s", lease.job_id, lease.request_id or UNKNOWN)
             running_attempt.stop(StopReason.WORKER_STOPPING)
 
     async def renew_forever(self) -> None:
@@ -184,7 +186,8 @@ class Heartbeat:
         for running_attempt in running_attempts:
             lease = running_attempt.lease
             if lease.job_id in renewal and self._is_tracked(running_attempt):
-                logger.info("lease_lost job_id=%s attempt=%d", lease.job_id, lease.attempt)
+                request_id = lease.request_id or UNKNOWN
+                logger.info("lease_lost job_id=%s request_id=%s attempt=%d", lease.job_id, request_id, lease.attempt)
                 running_attempt.stop(StopReason.LEASE_LOST)
         if isinstance(report, BaseException):
             raise report
@@ -217,8 +220,8 @@ class Heartbeat:
             except RedisError as error:
                 if not is_not_now(error):
                     raise
-                if isinstance(error, ResponseError) and problem.is_new(first_word(error)):
-                    logger.warning("listener_refused reply=%s", first_word(error))
+                if isinstance(error, ResponseError) and problem.is_new(short_reply(error)):
+                    logger.warning("listener_refused reply=%s", short_reply(error))
                 await asyncio.sleep(_LISTEN_RETRY_SECONDS)
 
     def _on_cancelled(self, job_id: str) -> None:

@@ -1,19 +1,16 @@
 """The task body, which Celery calls for each message."""
 
-import logging
 from datetime import UTC, datetime
 from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry
 
 from tasks import app
-from tasks.attempt.outcomes import NOT_SAFE, UNABLE, Finished, Outcome, Retrying, Skipped
+from tasks.attempt.outcomes import NOT_SAFE, Retrying, Skipped
 from tasks.attempt.steps import attempt
 from tasks.celery_ext.event_loop import wait_for
 from tasks.queue_message import RUN_JOB
 from tasks.worker_process import runtime
-
-logger = logging.getLogger(__name__)
 
 
 class JobFailed(Exception):
@@ -32,7 +29,6 @@ def run_job(self: Any) -> str:
     if worker_runtime.is_stopping:
         raise Reject("worker_stopping", requeue=True)
     outcome = wait_for(attempt(worker_runtime.services, job_id))
-    _log(job_id, outcome)
     if outcome == Skipped(NOT_SAFE):
         raise Reject(NOT_SAFE, requeue=True)
     if isinstance(outcome, Skipped):
@@ -43,15 +39,3 @@ def run_job(self: Any) -> str:
     if outcome.error is not None:
         raise JobFailed(outcome.error.code)
     return str(outcome.state)
-
-
-def _log(job_id: str, outcome: Outcome) -> None:
-    match outcome:
-        case Finished(state, error):
-            logger.info("job_finished job_id=%s state=%s code=%s", job_id, state, error.code if error else "-")
-        case Retrying(error, _):
-            logger.info("job_requeued job_id=%s code=%s", job_id, error.code if error else "worker_stopping")
-        case Skipped(reason) if reason in {UNABLE, NOT_SAFE}:
-            pass  # put_backs.py or claim_gate.py has logged it
-        case Skipped(reason):
-            logger.info("message_ignored job_id=%s reason=%s", job_id, reason)

@@ -1,5 +1,12 @@
-"""Submits jobs. The only place where a request becomes a message."""
+"""Submits jobs. The only place where a request becomes a message.
 
+Logs:
+    job_accepted  request_id, job_id, kind: a request has created a job
+    job_found     request_id, job_id, kind: a request has found the job of an earlier request, whose id is in the record
+"""
+
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -10,6 +17,7 @@ from jobs.kinds.base import JobRequest
 from jobs.lookup import with_estimate_if_taken
 from jobs.models import DEFAULT_TENANT, JobRecord, Lane, NewJob, Place, new_job_id
 from jobs.place import place_of
+from jobs.request_id import UNKNOWN
 from jobs.requests import Limits
 from jobs.settings import Settings
 from jobs.states import RETRYABLE_STATES
@@ -23,6 +31,8 @@ from tasks.broker import OutgoingMessage
 from tasks.publisher import BrokerState, Publisher
 from tasks.queue_message import make_message_template
 
+logger = logging.getLogger(__name__)
+
 _STATE_SECONDS: Final = 0.5  # that a health check may wait for the broker
 
 SubmitterState: TypeAlias = BrokerState | Literal["record_store"]
@@ -35,8 +45,10 @@ class Submitter:
     returns once the record is written, whatever the broker does.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, request_id: Callable[[], str | None] = lambda: None) -> None:
+        """``request_id`` returns the id of the HTTP request that submits, if there is one."""
         self._store = store
+        self._request_id = request_id
         self._settings = settings
         self._message_template = make_message_template(app, settings)
         self._publisher = Publisher(app, settings)
@@ -93,6 +105,10 @@ class Submitter:
         place = place_of(request, self._settings, record.lane, None)
         return self._create(self._new_job(request, record.tenant, new_job_id(prefix), place, retry_of=record.job_id))
 
+    def note_found(self, job_id: str, kind: str) -> None:
+        """Log that the present request has found the job of an earlier one without a submit."""
+        _log("job_found", job_id, kind, self._request_id())
+
     def broker_state(self) -> SubmitterState:
         """Whether the broker takes messages; waits at most half a second. ``record_store``: Redis is the broker."""
         if self._message_template.publishes_in_store:
@@ -120,6 +136,7 @@ class Submitter:
             cancel_after_seconds=limits.cancel_after_seconds,
             result_ttl_seconds=ttl_seconds,
             events_ttl_seconds=self._events_ttl_seconds(request, ttl_seconds),
+            request_id=self._request_id(),
             **fields,
         )
 
@@ -134,6 +151,9 @@ class Submitter:
         created, has_taker, *outbox = self._store.run_all(self._commands(job))
         if created.record is not None:
             created = replace(created, record=with_estimate_if_taken(created.record, has_taker))
+            _log("job_accepted", created.job_id, job.request.kind, job.request_id)
+        else:
+            _log("job_found", created.job_id, job.request.kind, job.request_id)
         for job_id in outbox[0] if outbox else ():
             self._publisher.publish(OutgoingMessage(job_id))
         return created
@@ -142,3 +162,7 @@ class Submitter:
         create = transitions.create(job, self._message_template, self._settings)
         outbox = [] if self._message_template.publishes_in_store else [transitions.take_outbox()]
         return [create, queries.has_taker(), *outbox]
+
+
+def _log(event: str, job_id: str, kind: str, request_id: str | None) -> None:
+    logger.info("%s request_id=%s job_id=%s kind=%s", event, request_id or UNKNOWN, job_id, kind)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from jobs.settings import Settings, get_settings
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
+from jobs.storage.scripts import load_all_scripts
 from jobs.workers import WorkerStatus
 from tasks import app
 from tasks.attempt.claim_gate import ClaimGate
@@ -97,6 +98,7 @@ def _tune_garbage_collector() -> None:
 
 
 def _build(settings: Settings, worker: str) -> Runtime:
+    load_all_scripts()
     store = AsyncStore.open(settings)
     message_template = make_message_template(app, settings)
     governor = Governor(store, settings)

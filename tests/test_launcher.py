@@ -71,6 +71,7 @@ def test_a_port_used_twice_is_named_with_both_settings(monkeypatch, env):
         ("CHATQUEUE_GRACE_SECONDS", "-1", "greater than 0"),
         ("CHATQUEUE_HEARTBEAT_SECONDS", "14", "a third of CHATQUEUE_LEASE_SECONDS"),
         ("REDIS_URL", "hunter2@somewhere", "redis://"),
+        ("REDIS_URL", "redis://h/hunter2", "must be a number"),
         ("OPENAI_BASE_URL", "hunter2", "http://"),
     ],
 )
@@ -99,6 +100,37 @@ def test_a_redis_that_refuses_connections_is_named_without_its_password(monkeypa
     assert f"Redis at 127.0.0.1:{port} " in line
     assert "Connection refused" in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ("-blmpop", "the rights of the worker process (the command blmpop)"),
+        ("-@scripting", "refuses the command eval"),
+        ("resetchannels", "the command publish on the channels cq:*"),
+    ],
+)
+def test_a_redis_user_without_a_right_is_refused_with_the_name_of_the_right(
+    monkeypatch, env, redis_client, redis_url, rules, named
+):
+    """Otherwise the web process is ready, and the worker ends in the middle of the start."""
+    redis_client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">hunter2", "~*", "&*", "+@all", rules)
+    line = startup_error(monkeypatch, env, REDIS_URL=redis_url.replace("://", "://limited:hunter2@"))
+
+    assert named in line
+    assert "docs/operations.md#rights" in line
+    assert "hunter2" not in line
+
+
+def test_a_database_that_redis_lacks_and_a_replica_are_named(monkeypatch, env, redis_client, redis_url):
+    """It answers PING in both cases, and no job could be accepted."""
+    assert "has no database of the number" in startup_error(monkeypatch, env, REDIS_URL=redis_url.replace("/0", "/99"))
+
+    redis_client.replicaof("127.0.0.1", "1")
+    try:
+        assert "use the address of its primary" in startup_error(monkeypatch, env, REDIS_URL=redis_url)
+    finally:
+        redis_client.replicaof("NO", "ONE")
 
 
 def test_the_launcher_gives_up_on_a_silent_redis_after_three_seconds(monkeypatch, env):

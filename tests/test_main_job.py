@@ -185,6 +185,18 @@ def test_no_prompt_or_answer_is_in_the_output_of_any_process(launched_api):
     assert re.search(r"^worker .*job_finished", process.output, re.MULTILINE)
 
 
+def test_a_request_can_be_followed_from_the_caller_to_the_end_of_its_job(launched_api):
+    """The same id is in a line of the web process and in the last line of the worker about the job."""
+    api, process = launched_api
+    _, chat = api.call("POST", "/api/v1/chat/sync", {"message": "a"}, **{"X-Request-ID": "followed-1"})
+    job_id = chat["job_id"]
+
+    assert process.wait_for(f"job_accepted request_id=followed-1 job_id={job_id} ").startswith("web")
+    last = process.wait_for(f"job_finished job_id={job_id} request_id=followed-1 attempt=1 age_seconds=")
+    assert last.startswith("worker")
+    assert last.rstrip().endswith("state=completed code=-")
+
+
 def test_other_users_can_read_no_file_and_use_no_redis(launched_api):
     """Prompts, answers and documents are in the data folder and in the embedded server; `ps` shows command lines."""
     api, process = launched_api

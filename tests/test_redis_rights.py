@@ -1,7 +1,6 @@
 """The rights of the two Redis users in docs/operations.md are enough for everything that web and workers do."""
 
 import json
-import re
 import signal
 import urllib.request
 
@@ -12,22 +11,15 @@ pytest.importorskip("lancedb", reason="documents need the extra chatqueue[docume
 
 from tests.chaos.redis_server import RedisServer
 from tests.documents import in_process
-from tests.support.processes import PROJECT_ROOT
+from tests.support.redis_rights import documented_users
 from tests.support.remote_control import revoke, stock_client
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(300)]
 
-BLOCK = re.compile(r"^```text\nuser (chatqueue-\w+) (.*?)^```", re.MULTILINE | re.DOTALL)
-# Whether they are used depends on replicas, the durability, the database, whether Redis has lost whose turn it is, and
-# whether Celery's remote control has to wait for a reply.
-MAY_BE_UNUSED = {"wait", "waitaof", "select", "zunionstore", "brpop"}
-
-
-def documented_users():
-    """The rules of each user, by its name."""
-    text = (PROJECT_ROOT / "docs" / "operations.md").read_text()
-    return {name: rules.replace("PASSWORD", "p").split() for name, rules in BLOCK.findall(text)}
+# Whether they are used depends on replicas, the durability, the database, whether Redis has lost whose turn it is,
+# whether Celery's remote control has to wait for a reply, whether two equal calls wait for one job, and on the broker.
+MAY_BE_UNUSED = {"wait", "waitaof", "select", "zunionstore", "brpop", "lpop", "pubsub|numsub"}
 
 
 @pytest.fixture

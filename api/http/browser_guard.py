@@ -90,12 +90,15 @@ def _is_preflight(origin: str, policy: BrowserPolicy) -> bool:
 
 
 def _make_location_relative(response: Response) -> Response:
-    """Werkzeug's own redirects repeat Host, which the sender chooses."""
+    """Werkzeug's own redirects repeat Host, which the sender chooses, in the header and in the body.
+
+    No view redirects to another host.
+    """
     if 300 <= response.status_code < 400 and "Location" in response.headers:  # noqa: PLR2004  # redirects
         parts = urlsplit(response.headers["Location"])
-        if parts.netloc and parts.netloc == request.host:
-            path = "/" + parts.path.lstrip("/")  # two slashes would begin the name of another host
-            response.headers["Location"] = f"{path}?{parts.query}" if parts.query else path
+        path = "/" + parts.path.lstrip("/")  # two slashes would begin the name of another host
+        response.headers["Location"] = f"{path}?{parts.query}" if parts.query else path
+        response.set_data(b"")
     return response
 
 

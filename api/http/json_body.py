@@ -1,6 +1,7 @@
 """Reads a JSON body within limits: its size, the time to receive it, and the bytes of all bodies of this process.
 
-The limits hold for a compressed body twice: as it is received, and without its Content-Encoding.
+The limits hold for a compressed body twice: as it is received, and without its Content-Encoding. Images and files in
+the body have a limit of their own: they are one text each, and cost little to read.
 """
 
 import sys
@@ -16,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.http.content_encoding import Decode, decoder
 from api.http.disconnect import SOCKET_KEY
+from api.http.embedded_files import bytes_without_files
 from guards.silent_connections import silent_connections
 from jobs.errors import BodyTimeout, BodyTooLarge, MalformedJson, ServerBusy
 from jobs.settings import Settings
@@ -27,9 +29,13 @@ _RETRY_AFTER_SECONDS: Final = 1.0
 
 @dataclass
 class BodyBudget:
-    """The bytes of the large bodies that this process holds now."""
+    """The bytes of the large bodies that this process holds now.
+
+    ``max_bytes``: of all bodies. ``max_body_bytes``: of one body without the images and files in it.
+    """
 
     max_bytes: int
+    max_body_bytes: int
     seconds: float
     held_bytes: int = 0
 
@@ -50,7 +56,8 @@ class BodyBudget:
 
 def install(app: Flask, settings: Settings) -> None:
     """Give the app its budget."""
-    budget = BodyBudget(settings.max_bodies_bytes, settings.body_seconds)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + settings.max_body_files_bytes
+    budget = BodyBudget(settings.max_bodies_bytes, settings.max_body_bytes, settings.body_seconds)
     app.extensions[_EXTENSION] = budget
     app.teardown_request(budget.release)
 
@@ -65,8 +72,17 @@ def read_json_body(request: Request) -> bytes:
     connection = request.environ.get(SOCKET_KEY)
     # Servers other than gunicorn must limit the time themselves.
     body = _read(request, budget) if connection is None else _read_in_time(request, budget, connection)
+    _check_size(body, budget.max_body_bytes)
     g.json_body = body
     return body
+
+
+def _check_size(body: bytes, max_bytes: int) -> None:
+    """Raises BodyTooLarge for a JSON body that is too large without the images and files in it."""
+    if len(body) > max_bytes and bytes_without_files(body) > max_bytes:
+        raise BodyTooLarge(
+            f"the body must have at most {max_bytes} bytes, not counting images, files and audio in base64"
+        )
 
 
 def raw_body() -> bytes:

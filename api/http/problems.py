@@ -5,18 +5,19 @@ The `openai` client reads only ``error``; other clients read the rest. Request c
 
 import logging
 import math
-import uuid
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, current_app, g, json, request
 from pydantic import BaseModel, Field
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from api.http.unknown_path import absent_resource, explain_method, explain_not_found
 from api.http.validation import FieldError, InvalidFields
 from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
 from jobs.errors import ChatqueueError
+from jobs.request_id import new_request_id, read_request_id
 from jobs.results import JobError
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,13 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
     if isinstance(error, JobFailedError):
         response.headers["x-should-retry"] = "false"  # the job has already been retried
     elif error.http_status >= MIN_SERVER_ERROR_STATUS:
-        logger.warning("request_rejected request_id=%s endpoint=%s code=%s", g.request_id, request.endpoint, error.code)
+        logger.warning(
+            "request_rejected request_id=%s endpoint=%s code=%s message=%r",
+            g.request_id,
+            request.endpoint,
+            error.code,
+            error.message,
+        )
     return response
 
 
@@ -152,8 +159,8 @@ def status_description(status: HTTPStatus) -> str:
 
 
 def _assign_request_id() -> None:
-    """Assigns an id of our own. A caller's id could contain anything, and the id is logged."""
-    g.request_id = f"req_{uuid.uuid4().hex}"
+    """The caller's id if it is well-formed, since the id is logged; otherwise an id of our own."""
+    g.request_id = read_request_id(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
 
 
 def _add_headers(response: Response) -> Response:
@@ -164,6 +171,9 @@ def _add_headers(response: Response) -> Response:
 def _render_http(error: HTTPException) -> Response:
     """Renders the errors of Flask and werkzeug: unknown path, wrong method, body too large."""
     status = error.code or MIN_SERVER_ERROR_STATUS
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and absent_resource(request.path):
+        error = NotFound()
+        status = HTTPStatus.NOT_FOUND
     response = _problem_response(_problem(status, _code(status), _detail(error)))
     for name, value in error.get_headers():
         if name in _FORWARDED_HEADERS:
@@ -174,6 +184,10 @@ def _render_http(error: HTTPException) -> Response:
 def _detail(error: HTTPException) -> str:
     if error.code == errors.BodyTooLarge.http_status:
         return f"the body must have at most {request.max_content_length} bytes"
+    if isinstance(error, NotFound):
+        return explain_not_found(current_app.url_map, request.path, request.method)
+    if isinstance(error, MethodNotAllowed):
+        return explain_method(request.method, error.valid_methods or ())
     return error.description or error.name
 
 
@@ -210,7 +224,7 @@ def _problem(
         title=code.replace("_", " ").capitalize(),
         status=status,
         detail=message,
-        instance=instance or request.path,
+        instance=instance or request.root_path + request.path,
         errors=field_errors,
         job_id=job_id,
         error=OpenAIError(message=message, type=openai_type(status), param=param, code=code),

@@ -7,7 +7,14 @@
 Invalid requests get 400, as from OpenAI. The native API returns 422 for them.
 """
 
-from api.openai import completions, embeddings, models, responses
+from api.openai import compaction, completions, embeddings, models, responses, text_completions
 
 PREFIX = "/v1"
-BLUEPRINTS = (responses.blueprint, completions.blueprint, embeddings.blueprint, models.blueprint)
+BLUEPRINTS = (
+    responses.blueprint,
+    compaction.blueprint,
+    completions.blueprint,
+    text_completions.blueprint,
+    embeddings.blueprint,
+    models.blueprint,
+)

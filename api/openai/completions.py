@@ -9,7 +9,7 @@ from api.openai.encoding.completion import completion_object
 from api.openai.errors import OpenAIJobFailedError, cancelled_error
 from api.openai.held_stream import stream_events
 from api.openai.request_schemas import CompletionBody
-from api.openai.snapshot import find_snapshot, snapshot_of
+from api.openai.snapshot import find_snapshot_to_show, snapshot_of
 from api.openai.submission import submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
@@ -77,7 +77,7 @@ def show_completion(completion_id: str) -> Any:
 
     The ids of responses and native chats are accepted too.
     """
-    snapshot = find_snapshot(services().store, completion_id, "completion_id")
+    snapshot = find_snapshot_to_show(services().store, completion_id, "completion_id")
     if snapshot.lost_answer:
         raise OpenAIJobFailedError(completion_id, snapshot.lost_answer)
     return completion_object(snapshot)

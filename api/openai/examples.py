@@ -6,6 +6,7 @@ from api.schemas.examples import headers, id_parameter, named
 
 _RESPONSE: Final = "resp_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _COMPLETION: Final = "chatcmpl_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
+_TEXT_COMPLETION: Final = "cmpl_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e"
 _QUESTION: Final = "Why is the sky blue?"
 _ANSWER: Final = "Air scatters blue light more than red."
 _MODEL: Final = "gpt-5-mini"
@@ -15,6 +16,7 @@ _USER: Final = {"role": "user", "content": _QUESTION}
 PROVIDER_HEADERS: Final = headers("x-chatqueue-provider")
 RESPONSE_ID: Final = id_parameter("response_id", "Id of the response.", _RESPONSE)
 COMPLETION_ID: Final = id_parameter("completion_id", "Id of the chat completion.", _COMPLETION)
+TEXT_COMPLETION_ID: Final = id_parameter("completion_id", "Id of the text completion.", _TEXT_COMPLETION)
 MODEL_NAME: Final = {
     "name": "name",
     "in": "path",
@@ -71,6 +73,25 @@ INPUT_ITEMS: Final = {
     "has_more": False,
 }
 
+COMPACTION_REQUESTS: Final = named(
+    items={"model": _MODEL, "input": [_USER, {"role": "assistant", "content": _ANSWER}]},
+    previous={"model": _MODEL, "previous_response_id": _RESPONSE},
+)
+COMPACTED: Final = {
+    "id": _RESPONSE,
+    "object": "response.compaction",
+    "created_at": _CREATED,
+    "output": [
+        _ITEM,
+        {
+            "id": "cmp_3f2b8c1d9e0a4b5c8d7e6f5a4b3c2d1e",
+            "type": "compaction",
+            "encrypted_content": "chatqueue-summary-1:VGhlIHNreSBpcyBibHVlLg==",
+        },
+    ],
+    "usage": _USAGE,
+}
+
 COMPLETION_REQUESTS: Final = named(
     blocking={"model": _MODEL, "messages": [_USER]},
     streamed={"model": _MODEL, "messages": [_USER], "stream": True, "stream_options": {"include_usage": True}},
@@ -86,6 +107,25 @@ COMPLETION: Final = {
 COMPLETION_STREAM: Final = (
     f'data: {{"id":"{_COMPLETION}","object":"chat.completion.chunk","created":{_CREATED},"model":"{_MODEL}",'
     '"choices":[{"index":0,"delta":{"content":"Air"},"logprobs":null,"finish_reason":null}]}\n\n'
+    "data: [DONE]\n\n"
+)
+
+TEXT_COMPLETION_REQUESTS: Final = named(
+    blocking={"model": _MODEL, "prompt": "The sky is", "max_tokens": 8},
+    likelihood={"model": _MODEL, "prompt": [[791, 13180], [374]], "echo": True, "logprobs": 1, "max_tokens": 0},
+    streamed={"model": _MODEL, "prompt": "The sky is", "stream": True},
+)
+TEXT_COMPLETION: Final = {
+    "id": _TEXT_COMPLETION,
+    "object": "text_completion",
+    "created": _CREATED,
+    "model": _MODEL,
+    "choices": [{"index": 0, "text": " blue.", "logprobs": None, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+}
+TEXT_COMPLETION_STREAM: Final = (
+    f'data: {{"id":"{_TEXT_COMPLETION}","object":"text_completion","created":{_CREATED},"model":"{_MODEL}",'
+    '"choices":[{"index":0,"text":" blue","logprobs":null,"finish_reason":null}]}\n\n'
     "data: [DONE]\n\n"
 )
 

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from api.http.embedded_files import bytes_without_files
 from api.openai.encoding import items
 from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
 from api.openai.snapshot import find_snapshot
-from api.services import services
+from api.services import Services, services
 from jobs.errors import JobNotFound
 from jobs.kinds.response import ResponseTask
+from jobs.settings import Settings
 from jobs.states import State
-from jobs.storage.sync_store import Store
 
 PREVIOUS: Final = "previous_response_id"
 
@@ -24,18 +25,17 @@ def history_loader(task: ResponseTask) -> Callable[[], ResponseTask] | None:
     if task.previous_response_id is None:
         return None
     app_services = services()
-    max_bytes = app_services.settings.max_body_bytes
-    return partial(_with_previous_items, app_services.store, task, task.previous_response_id, max_bytes)
+    return partial(_with_previous_items, app_services, task, task.previous_response_id)
 
 
-def _with_previous_items(store: Store, task: ResponseTask, previous_id: str, max_bytes: int) -> ResponseTask:
+def _with_previous_items(app_services: Services, task: ResponseTask, previous_id: str) -> ResponseTask:
     """The task with a copy of all earlier items of its conversation.
 
     Raises PreviousResponseNotFound, also for a response that has expired or was not stored, BadParameter for a response
     without an answer, and ConversationTooLong.
     """
     try:
-        previous = find_snapshot(store, previous_id, PREVIOUS)
+        previous = find_snapshot(app_services.store, previous_id, PREVIOUS)
     except JobNotFound:
         message = "the previous response was not found: it has expired, or never existed"
         raise PreviousResponseNotFound(message, param=PREVIOUS) from None
@@ -45,6 +45,16 @@ def _with_previous_items(store: Store, task: ResponseTask, previous_id: str, max
             f"the previous response is {previous.record.status} and has no answer to continue from", param=PREVIOUS
         )
     full_task = task.model_copy(update={"previous_items": tuple(items.to_previous_items(previous))})
-    if len(full_task.model_dump_json(exclude_defaults=True).encode()) > max_bytes:
-        raise ConversationTooLong(f"the conversation exceeds {max_bytes} bytes", param=PREVIOUS)
+    _check_size(full_task.model_dump_json(exclude_defaults=True).encode(), app_services.settings)
     return full_task
+
+
+def _check_size(conversation: bytes, settings: Settings) -> None:
+    """A conversation may be as large as a body. Raises ConversationTooLong."""
+    max_bytes = settings.max_body_bytes
+    if len(conversation) > max_bytes + settings.max_body_files_bytes:
+        raise ConversationTooLong("the images and files of the conversation are too large", param=PREVIOUS)
+    if len(conversation) > max_bytes and bytes_without_files(conversation) > max_bytes:
+        raise ConversationTooLong(
+            f"the conversation exceeds {max_bytes} bytes, not counting images and files", param=PREVIOUS
+        )

@@ -3,21 +3,15 @@
 import json
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PlainValidator, Tag, model_validator
 
 from jobs.base import FrozenModel
+from jobs.control_fields import refuse_control_fields
 from jobs.errors import MalformedJson
-from jobs.kinds.embeddings import Dimensions, EmbeddingsInput, Tokens
+from jobs.kinds.embeddings import Dimensions, OpenAIEmbeddingsInput, Tokens
 from jobs.model_name import ModelName
-from jobs.requests import Metadata, StreamOptions, Text
+from jobs.requests import Metadata, NonEmptyText, StreamOptions
 
-_CONTROL_FIELDS: Final = frozenset(  # where a proxy sends a call, and with whose rights: never the caller's choice
-    {
-        *("api_base", "api_key", "api_type", "api_version", "base_url", "organization", "custom_llm_provider"),
-        *("model_list", "fallbacks", "context_window_fallbacks", "extra_headers", "extra_query", "headers"),
-        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_credentials", "azure_ad_token"),
-    }
-)
 _HANDLED_FIELDS: Final = frozenset({"model", "metadata", "stream"})
 
 
@@ -34,10 +28,7 @@ class RequestBody(FrozenModel):
 
     @model_validator(mode="after")
     def _refuse_control_fields(self) -> Self:
-        """A proxy such as LiteLLM between us and the provider would obey them, with our key."""
-        refused = sorted(_CONTROL_FIELDS & (self.model_extra or {}).keys())
-        if refused:
-            raise ValueError(f"{refused[0]} is not allowed: the server chooses the provider and the key")
+        refuse_control_fields(self.model_extra or ())
         return self
 
     @property
@@ -74,6 +65,41 @@ class CompletionBody(RequestBody):
     )
 
 
+_Tokens = Annotated[list[int], Field(fail_fast=True)]
+Prompt = (
+    str | Annotated[list[str], Field(fail_fast=True)] | _Tokens | Annotated[list[_Tokens], Field(fail_fast=True)] | None
+)
+
+
+def _check_prompt(value: Any) -> Any:
+    """Stops at the first wrong item: a union would report each item of each alternative. Raises ValueError."""
+    if value is None or isinstance(value, str):
+        return value
+    if value == []:
+        raise ValueError("must not be empty")
+    is_valid = isinstance(value, list) and (
+        all(isinstance(text, str) for text in value)
+        or _is_tokens(value)
+        or all(isinstance(tokens, list) and _is_tokens(tokens) for tokens in value)
+    )
+    if not is_valid:
+        raise ValueError("must be a text, a list of texts, a list of token ids, or a list of lists of token ids")
+    return value
+
+
+class TextCompletionBody(RequestBody):
+    """A text completion request. All fields that are not listed are forwarded to the provider unchanged."""
+
+    prompt: Annotated[Any, PlainValidator(_check_prompt, json_schema_input_type=Prompt)] = Field(
+        default=None,
+        description="A text, a list of texts, a text as token ids, or a list of those. Each is one prompt.",
+        repr=False,
+    )
+    stream_options: dict[str, Any] | None = Field(
+        default=None, description="Set `include_usage` to get the usage at the end of the stream."
+    )
+
+
 ResponseInput = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[dict[str, Any]], Field(fail_fast=True), Tag("items")],
     Discriminator(lambda value: "text" if isinstance(value, str) else "items"),  # an error concerns one of them only
@@ -99,6 +125,21 @@ class ResponseBody(RequestBody):
     )
 
 
+class CompactionBody(RequestBody):
+    """A conversation to compact. All fields that are not listed are forwarded to the provider unchanged."""
+
+    model: ModelName = Field(description="Name of the model that writes the summary.")
+    stream: Literal[False] | None = Field(default=None, description="A compaction cannot be streamed.")
+    input: ResponseInput | None = Field(
+        default=None,
+        description="A text, or items as OpenAI defines them. Required unless there is a previous response.",
+        repr=False,
+    )
+    previous_response_id: str | None = Field(
+        default=None, description="Id of the response whose conversation is compacted, before the `input`."
+    )
+
+
 def _to_list(value: Any) -> Any:
     """Wraps a single text, or a single list of tokens, in a list."""
     values = [value] if isinstance(value, str) or _is_tokens(value) else value
@@ -110,14 +151,15 @@ def _to_list(value: Any) -> Any:
 
 
 def _is_tokens(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(token, int) for token in value)
+    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
 
 
 class EmbeddingsBody(RequestBody):
     """A request for embeddings. All fields that are not listed are forwarded to the provider unchanged."""
 
     input: Annotated[
-        EmbeddingsInput, BeforeValidator(_to_list, json_schema_input_type=Text | Tokens | EmbeddingsInput)
+        OpenAIEmbeddingsInput,
+        BeforeValidator(_to_list, json_schema_input_type=NonEmptyText | Tokens | OpenAIEmbeddingsInput),
     ] = Field(description="One text or a list of texts. A text can be given as a list of tokens.", repr=False)
     dimensions: Dimensions | None = Field(
         default=None, description="Length of each vector, if the model supports a choice."

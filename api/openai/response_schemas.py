@@ -55,6 +55,19 @@ class DeletedResponse(BaseModel):
     deleted: bool = Field(description="Always true.")
 
 
+class CompactedResponse(BaseModel):
+    """A compacted conversation."""
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
+    output: list[dict[str, Any]] = Field(
+        description="The items to send in place of the conversation: its messages other than the model's own, and a "
+        "`compaction` item with the summary of the rest."
+    )
+    usage: dict[str, Any]
+
+
 class InputItems(BaseModel):
     """A page of input items."""
 
@@ -100,6 +113,29 @@ class CompletionStreamMessage(BaseModel):
         default="message", description="Not sent: `message` is the default type of an event."
     )
     data: Json[CompletionChunk | StreamError] | Literal["[DONE]"] = Field(
+        description="A chunk or an error as JSON, or `[DONE]`."
+    )
+
+
+class TextCompletion(BaseModel):
+    """A text completion, or a chunk of a streamed one."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int = Field(description="Time of submission, in seconds since 1970 (UTC).")
+    model: str | None
+    choices: list[dict[str, Any]] = Field(description="`n` choices for each prompt, each with its text.")
+    usage: dict[str, Any] | None = Field(default=None, description="Absent from the chunks of most streams.")
+
+
+class TextCompletionStreamMessage(BaseModel):
+    """One message of a text completion's event stream. The last message is `[DONE]` or an error."""
+
+    model_config = ConfigDict(extra="forbid")
+    event: Literal["message"] = Field(
+        default="message", description="Not sent: `message` is the default type of an event."
+    )
+    data: Json[TextCompletion | StreamError] | Literal["[DONE]"] = Field(
         description="A chunk or an error as JSON, or `[DONE]`."
     )
 

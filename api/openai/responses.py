@@ -13,9 +13,17 @@ from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseE
 from api.openai.errors import BadParameter
 from api.openai.held_stream import stream_events
 from api.openai.item_references import remember_items, resolve_references
-from api.openai.previous_items import PREVIOUS, history_loader
+from api.openai.previous_items import PREVIOUS
 from api.openai.request_schemas import ItemsQuery, ResponseBody, StreamQuery
-from api.openai.snapshot import JobSnapshot, find_record, find_snapshot, snapshot_of, without_request
+from api.openai.response_submission import submit_response
+from api.openai.snapshot import (
+    JobSnapshot,
+    find_record,
+    find_snapshot,
+    find_snapshot_to_show,
+    snapshot_of,
+    without_request,
+)
 from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
@@ -26,9 +34,7 @@ from jobs.events import read_events
 from jobs.kinds.base import Conversation
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
-from jobs.place import model_of
 from jobs.storage import transitions
-from openai_format.chat_request import needs_responses
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
 
@@ -59,7 +65,15 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
 
     With `documents` (`all`, or a list of ids), the answer is based on these documents and cites them in `annotations`.
     """
-    task, submission = _submit_about_documents(headers, body) or _submit_passthrough(headers, body)
+    task: Conversation
+    if about_documents := response_about_documents(body):
+        task, submission = (
+            about_documents,
+            submit(about_documents, "resp", headers, is_background=bool(body.background)),
+        )
+    else:
+        task = own_task = _task(body)
+        submission = submit_response(own_task, headers)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return _stream(submission, ResponseEncoder(snapshot))
@@ -74,20 +88,7 @@ def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     return track_delivery(submission, response, view.record)
 
 
-def _submit_about_documents(headers: SubmitHeaders, body: ResponseBody) -> tuple[Conversation, Submission] | None:
-    """None without our `documents`."""
-    task = response_about_documents(body)
-    return (task, submit(task, "resp", headers, is_background=bool(body.background))) if task else None
-
-
-def _submit_passthrough(headers: SubmitHeaders, body: ResponseBody) -> tuple[Conversation, Submission]:
-    task = _task(body)
-    if task.previous_response_id is None:
-        task = _with_api_need(task)
-    return task, submit(task, "resp", headers, is_background=task.background, load_history=_history_loader(task))
-
-
-@blueprint.route("/<response_id>", parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(StreamQuery, location="query")
 @_event_stream("If `stream` is true: the events after `starting_after`, live until the response is final.")
 @blueprint.response(
@@ -99,15 +100,16 @@ def show_response(query: StreamQuery, response_id: str) -> Any:
 
     Closing the connection does not cancel the response.
     """
-    snapshot = find_snapshot(services().store, response_id)
+    store = services().store
     if query.stream:
+        snapshot = find_snapshot(store, response_id)
         return _stream(Submission(snapshot.record), ResponseEncoder(snapshot, query.starting_after))
-    response = _response_with_partial_output(snapshot)
+    response = _response_with_partial_output(find_snapshot_to_show(store, response_id))
     remember_items(services(), response)
     return response
 
 
-@blueprint.route("/<response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>/cancel", methods=["POST"], parameters=[examples.RESPONSE_ID])
 @blueprint.response(
     200,
     response_schemas.ResponseObject,
@@ -137,7 +139,7 @@ def cancel_response(response_id: str) -> Any:
     return _load_response(response_id)
 
 
-@blueprint.route("/<response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>", methods=["DELETE"], parameters=[examples.RESPONSE_ID])
 @blueprint.response(
     200, response_schemas.DeletedResponse, description="The response was deleted.", example=examples.DELETED
 )
@@ -155,7 +157,7 @@ def delete_response(response_id: str) -> Any:
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
-@blueprint.route("/<response_id>/input_items", parameters=[examples.RESPONSE_ID])
+@blueprint.route("/<id:response_id>/input_items", parameters=[examples.RESPONSE_ID])
 @blueprint.arguments(ItemsQuery, location="query")
 @blueprint.response(200, response_schemas.InputItems, description="One page of items.", example=examples.INPUT_ITEMS)
 @blueprint.problems(400, 404, 503)
@@ -207,7 +209,7 @@ def _task(body: ResponseBody) -> ResponseTask:
         passthrough["input"] = [items.without_file_citations(item) for item in given] if is_list else given
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
-        (body.input is not None or "prompt" in passthrough or previous is not None, "input", "is required"),
+        (body.input not in (None, []) or "prompt" in passthrough or previous is not None, "input", "is required"),
         (passthrough.get("conversation") is None, "conversation", f"is not supported; use {PREVIOUS}"),
         (store or not background, "store", "must not be false with background: the response is fetched later"),
     )
@@ -224,22 +226,6 @@ def _task(body: ResponseBody) -> ResponseTask:
         previous_response_id=previous,
         **body.own_stream_options,
     )
-
-
-def _history_loader(task: ResponseTask) -> Callable[[], ResponseTask] | None:
-    """As ``history_loader``; it also marks a conversation that needs /responses."""
-    load = history_loader(task)
-    return None if load is None else lambda: _with_api_need(load())
-
-
-def _with_api_need(task: ResponseTask) -> ResponseTask:
-    """The task, marked if it needs /responses. Raises ModelNotFound."""
-    settings = services().settings
-    registry = settings.providers
-    if not registry.has_chat_only_target(registry.pool_of(model_of(task, settings) or "")):
-        return task
-    is_needed = needs_responses(task.body, task.previous_items)
-    return task.model_copy(update={"responses_only": True}) if is_needed else task
 
 
 def _load_response(response_id: str) -> dict[str, Any]:

@@ -44,15 +44,33 @@ def snapshot_of(view: JobView, request: Conversation) -> JobSnapshot:
 
 def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobSnapshot:
     """Any conversation, whichever API created it. Raises JobNotFound, RequestUnreadable, StoreUnavailable."""
+    snapshot, has_request = _find(store, job_id, param)
+    if not has_request:
+        raise RequestUnreadable(
+            "the stored request is gone: it has expired, or Redis has evicted or lost it", param=param
+        )
+    return snapshot
+
+
+def find_snapshot_to_show(store: Store, job_id: str, param: str = "response_id") -> JobSnapshot:
+    """As ``find_snapshot``. If the request of a final job is gone, its answer is still shown."""
+    snapshot, has_request = _find(store, job_id, param)
+    return snapshot if has_request or snapshot.record.is_final else find_snapshot(store, job_id, param)
+
+
+def _find(store: Store, job_id: str, param: str) -> tuple[JobSnapshot, bool]:
+    """The snapshot, and whether the request exists."""
     if not is_job_id(job_id):
         raise no_such_job(param)
     commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.request(job_id)]
     record, outcome, request = store.run_all(commands)
     if record is None or not isinstance(request, Conversation | None):
         raise no_such_job(param)
-    if request is None:
-        raise RequestUnreadable("the stored request is gone: Redis has evicted or lost it", param=param)
-    return snapshot_of(lookup.final_view(record, outcome) if record.is_final else JobView(record=record), request)
+    if request is None and record.kind in KINDS.keys() - CONVERSATION_KINDS:
+        raise no_such_job(param)
+    shown_request = without_request(record).request if request is None else request
+    view = lookup.final_view(record, outcome) if record.is_final else JobView(record=record)
+    return snapshot_of(view, shown_request), request is not None
 
 
 def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:

@@ -125,9 +125,14 @@ def track_delivery(
 def _mark_when_sent(
     parts: Iterable[Any], check_disconnect: Callable[[], None], mark_answered: Callable[[], None]
 ) -> Iterator[Any]:
-    with suppress(ClientDisconnected):
+    """A client that has closed only its own side of the connection still reads the answer."""
+    is_connected = True
+    try:
         check_disconnect()
-        yield from parts
+    except ClientDisconnected:
+        is_connected = False
+    yield from parts
+    if is_connected:
         mark_answered()
 
 
@@ -144,6 +149,7 @@ def _find_existing(app_services: Services, task: JobRequest, key: str) -> Create
     if app_services.store.run(queries.record(entry[1])) is None:  # expired or lost: it is created again
         return None
     app_services.store.run(confirm_earlier_writes())
+    app_services.submitter.note_found(entry[1], task.kind)
     return Created(entry[1])
 
 

@@ -40,6 +40,7 @@ _SCHEMAS: Final = {
     "complete. `incomplete`: the answer was cut off by a length limit or a content filter. `failed`: there is no "
     "answer, and `error` has the reason. `cancelled`: cancelled on request; partial text is kept. The last four are "
     "final.",
+    "TextCompletionAnswer": "The result of a text completion; `text` is the text of its first choice.",
     "Usage": "The number of tokens used.",
 }
 
@@ -88,12 +89,14 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "passage is a part of a sample.",
     },
     "CompletionAnswer": {"body": "The provider's `chat.completion` object."},
+    "TextCompletionAnswer": {"body": "The provider's `text_completion` object."},
     "EmbeddingsTask": _OPTIONS
     | {
         "input": "The texts, or texts as lists of tokens. The vectors are returned in the same order.",
         "dimensions": "Length of each vector, if the model supports a choice.",
         "encoding_format": "`float`: vectors as numbers. `base64`: vectors as base64 of little-endian float32.",
-        "extra_body": "Further parameters, forwarded to the provider unchanged.",
+        "extra_body": "Further parameters, forwarded to the provider unchanged. Those that choose the provider, the "
+        "key or the settings of a gateway are rejected.",
         "kind": "Always `embeddings`.",
     },
     "Event": {
@@ -170,6 +173,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "queues": "The depth of each queue.",
         "pools": "The jobs that wait by pool and lane, and for what; without those that a worker takes next.",
         "waiting_for_retry": "Number of queued jobs that wait for the time of their next attempt.",
+        "queued_bytes": "Size of the requests of all jobs that have not ended, in bytes.",
+        "max_queued_bytes": "The size above which submits get 429.",
         "oldest_queued_seconds": "Time the oldest queued job has waited; null if none waits.",
         "totals": "Number of jobs by outcome since the start, including jobs that are no longer stored.",
         "rates_per_minute": "Current rates.",

@@ -169,6 +169,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "waiting_for": "slot",
     "waiting_until": None,
     "usage": None,
+    "last_output_at": None,
     "progress": None,
     "prompt_preview": "Why is the sky blue?",
     "model": None,
@@ -178,6 +179,7 @@ QUEUED_TASK: Final[dict[str, Any]] = {
     "cancel_at": None,
     "retry_of": None,
     "retried_as": None,
+    "request_id": "req_2c1743a391305fbf367df8e4f069f9f9",
 }
 _FAILED_ATTEMPT: Final = {"attempt": 1, "at": "2026-11-21T10:00:01.500000Z"} | _ERROR
 TASK_DETAILS: Final = QUEUED_TASK | {"attempts": 1, "error_code": _ERROR["code"], "failed_attempts": [_FAILED_ATTEMPT]}
@@ -253,6 +255,8 @@ STATS: Final = {
         }
     ],
     "waiting_for_retry": 1,
+    "queued_bytes": 4_127,
+    "max_queued_bytes": 1_073_741_824,
     "oldest_queued_seconds": 1.25,
     "workers": [_WORKER],
     "totals": {"created": 129, "completed": 120, "failed": 3},

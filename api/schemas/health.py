@@ -77,7 +77,9 @@ class Health(FrozenModel):
         description="`degraded`: requests are accepted, but wait: no worker is alive, no worker takes the jobs that "
         "wait, the broker takes no messages, or Redis is configured so that it can lose jobs."
     )
-    reason: str | None = Field(description="Why the status is `degraded`; null if it is `ok`.")
+    reason: str | None = Field(
+        description="Why the status is `degraded`, all reasons separated by semicolons; null if it is `ok`."
+    )
     redis: RedisHealth = Field(description="The Redis server that stores the jobs.")
     broker: BrokerHealth = Field(description="The broker that carries the messages to the workers.")
     queued: int = Field(description="Number of queued jobs.")

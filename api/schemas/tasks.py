@@ -55,6 +55,9 @@ class Task(FrozenModel):
     usage: Usage | None = Field(
         description="Tokens of the latest attempt, up to now if it is running; null if unknown."
     )
+    last_output_at: datetime | None = Field(
+        description="Time of the latest output of the latest attempt; null if it has had none."
+    )
     progress: Progress | None = Field(
         description="Progress of the latest attempt to ingest a document; null for other tasks."
     )
@@ -70,6 +73,9 @@ class Task(FrozenModel):
     )
     retry_of: str | None = Field(description="Id of the task that this task retries; null if it is not a retry.")
     retried_as: str | None = Field(description="Id of the task that retries this task; null if there is none.")
+    request_id: str | None = Field(
+        description="Id of the request that created the task, as in its header `X-Request-ID`; null if it is unknown."
+    )
 
     @classmethod
     def of(cls, record: JobRecord) -> Self:
@@ -90,6 +96,7 @@ class Task(FrozenModel):
             waiting_for=record.waiting_for,
             waiting_until=utc_or_none(record.waiting_until_ms),
             usage=record.usage,
+            last_output_at=utc_or_none(record.output_at_ms),
             progress=record.progress,
             prompt_preview=record.preview,
             model=record.model or None,
@@ -99,6 +106,7 @@ class Task(FrozenModel):
             cancel_at=utc_or_none(record.cancel_at_ms),
             retry_of=record.retry_of,
             retried_as=record.retried_as,
+            request_id=record.request_id,
         )
 
 

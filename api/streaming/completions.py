@@ -1,4 +1,4 @@
-"""The stream of /v1/chat/completions: a job's log as the chunks of a chat completion.
+"""The streams of /v1/chat/completions and /v1/completions: a job's log as the chunks of a completion.
 
 A chunk that was sent cannot be withdrawn. When an attempt ends without an answer, the next attempt often repeats the
 text that was already sent; a model at temperature 0 mostly does. The repetition is filtered out, and the stream
@@ -17,11 +17,13 @@ from api.openai.encoding.items import stream_options
 from api.openai.encoding.replay_filter import OutputDiffers
 from api.openai.encoding.response_events import RESTARTED
 from api.openai.encoding.sent_completion import SentCompletion, choice_extras, ending_choice
+from api.openai.encoding.text_completion import text_completion_object
 from api.openai.errors import openai_error
 from api.openai.snapshot import JobSnapshot, snapshot_of
 from api.streaming.sse import frame, json_frame
 from jobs.events import Event
 from jobs.kinds.completion import CompletionTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
 from jobs.states import State
@@ -39,17 +41,21 @@ _CANCELLED: Final = JobError(code="cancelled", message="the completion was cance
 
 
 class CompletionEncoder:
+    """The chunks of a chat completion."""
+
     shows_queue_position = False
+    _chunk_object = "chat.completion.chunk"
 
     def __init__(self, snapshot: JobSnapshot) -> None:
         request, record = snapshot.request, snapshot.record
-        options = request.body.get("stream_options") if isinstance(request, CompletionTask) else None
+        completion = request if isinstance(request, CompletionTask | TextCompletionTask) else None
+        options = completion.body.get("stream_options") if completion else None
         self._request = request
         self._wants_usage = bool((options or {}).get("include_usage"))
         self._wants_arguments = stream_options(request).include_arguments
         self._chunk_fields: dict[str, Any] = {
             "id": record.job_id,
-            "object": "chat.completion.chunk",
+            "object": self._chunk_object,
             "created": snapshot.created_at,
             "model": request.model,
         }
@@ -82,7 +88,7 @@ class CompletionEncoder:
         final_snapshot = snapshot_of(view, self._request)
         if view.record.state not in (State.COMPLETED, State.INCOMPLETE) or final_snapshot.error:
             return self.fail(final_snapshot.error or _CANCELLED)
-        completion = completion_object(final_snapshot)
+        completion = self._final_completion(final_snapshot)
         self._chunk_fields["model"] = completion["model"]
         try:
             last = self._encode_rest(completion["choices"])
@@ -98,6 +104,16 @@ class CompletionEncoder:
 
     def shutdown(self) -> bytes:
         return self.fail(_STOPPED)
+
+    def _final_completion(self, final_snapshot: JobSnapshot) -> JsonObject:
+        """The answer. Each choice has a message."""
+        return completion_object(final_snapshot)
+
+    def _shown_choice(self, choice: JsonObject) -> JsonObject:
+        """The choice of a chunk as the client reads it. The first one has the role."""
+        is_first = choice["index"] not in self._opened
+        self._opened.add(choice["index"])
+        return choice | {"delta": {"role": "assistant"} | choice["delta"]} if is_first else choice
 
     def _encode(self, event: Event) -> bytes:
         self._has_output = self._has_output or event.type in _OUTPUT_TYPES
@@ -159,9 +175,25 @@ class CompletionEncoder:
         return frames
 
     def _encode_chunk(self, choices: list[dict[str, Any]], extra_fields: Mapping[str, Any] = _NO_FIELDS) -> bytes:
-        for choice in choices:
-            if choice["index"] not in self._opened:
-                self._opened.add(choice["index"])
-                choice["delta"] = {"role": "assistant"} | choice["delta"]
+        shown = [self._shown_choice(choice) for choice in choices]
         usage = {"usage": None} if self._wants_usage else {}
-        return json_frame({**self._chunk_fields, **extra_fields, "choices": choices, **usage})
+        return json_frame({**self._chunk_fields, **extra_fields, "choices": shown, **usage})
+
+
+class TextCompletionEncoder(CompletionEncoder):
+    """The chunks of a text completion. Here their choices have a delta, as those of a chat completion do."""
+
+    _chunk_object = "text_completion"
+
+    def _new_choice(self, choice: JsonObject, text: str, *, is_repeated: bool) -> JsonObject | None:
+        delta = {"content": choice["text"]} if choice.get("text") else {}
+        return super()._new_choice({**choice, "delta": delta}, text, is_repeated=is_repeated)
+
+    def _final_completion(self, final_snapshot: JobSnapshot) -> JsonObject:
+        completion = text_completion_object(final_snapshot)
+        choices = [{**choice, "message": {"content": choice.get("text") or ""}} for choice in completion["choices"]]
+        return completion | {"choices": choices}
+
+    def _shown_choice(self, choice: JsonObject) -> JsonObject:
+        rest = {name: value for name, value in choice.items() if name != "delta"}
+        return {**rest, "text": choice["delta"].get("content") or ""}

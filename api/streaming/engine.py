@@ -39,6 +39,9 @@ RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis i
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
 _OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
 _DELETED: Final = JobError(code=JobNotFound.code, message="the job was deleted while its stream was open")
+_DISCONNECTED: Final = JobError(
+    code=ClientDisconnected.code, message="the client has closed its side of the connection, which ends its stream"
+)
 _UNKNOWN_END: Final = JobError(
     code="state_unknown", message="the job has ended in a state that this server does not know"
 )
@@ -141,9 +144,16 @@ class JobStream:
                         if on_first_bytes is not None:
                             on_first_bytes()
                             on_first_bytes = None
-            except (GeneratorExit, ClientDisconnected):
-                if self._on_disconnect is not None and not self.is_shutting_down:
-                    self._on_disconnect()
+            except GeneratorExit:
+                self._handle_disconnect()
+            except ClientDisconnected:
+                self._handle_disconnect()
+                # The client may still read: a stream that is cut must not look complete.
+                yield chunk if self._encoder.is_finished else self._encoder.fail(_DISCONNECTED)
+
+    def _handle_disconnect(self) -> None:
+        if self._on_disconnect is not None and not self.is_shutting_down:
+            self._on_disconnect()
 
     def _chunks(self) -> Generator[bytes]:
         """One chunk for each batch, empty when there is nothing to send. The last one ends the stream."""

@@ -7,9 +7,9 @@
     the text of the chunk
     9f86d081884c7d65>>>
 
-The text of a document and its file name are untrusted. Each source is therefore enclosed in delimiters that occur in no
-source and that its author could not foresee, and the instructions tell the model to quote the enclosed text, not to
-obey it. That lowers the risk of prompt injection; nothing can remove it.
+The text of a document and its file name are untrusted. Each source is therefore enclosed in delimiters that are random
+for each prompt and occur in none of its sources, so no source can end its own enclosure. The instructions tell the
+model to quote the enclosed text, not to obey it. That lowers the risk of prompt injection; nothing can remove it.
 """
 
 import re

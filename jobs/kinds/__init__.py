@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from jobs.base import HIDE_INPUT, FrozenModel, read_stored
 from jobs.errors import RequestUnreadable
-from jobs.kinds import chat, completion, embeddings, ingest, removal, response
+from jobs.kinds import chat, completion, embeddings, ingest, removal, response, text_completion
 from jobs.kinds.base import Answer, JobKind, JobRequest
 from jobs.kinds.needs import abilities_of, needs_of, request_reader_id
 
@@ -34,6 +34,7 @@ KINDS: Final[Mapping[str, JobKind]] = {
         embeddings.KIND,
         completion.KIND,
         response.KIND,
+        text_completion.KIND,
         ingest.KIND,
         removal.KIND,
     )

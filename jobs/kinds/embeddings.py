@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo
 
+from jobs.control_fields import refuse_control_fields
 from jobs.kinds.base import Answer, JobKind, JobRequest
 from jobs.model_name import ModelName
-from jobs.requests import IntegralFloat, JobOptions, Text
+from jobs.requests import IntegralFloat, JobOptions, NewText, NonEmptyText
 
 MAX_INPUTS: Final = 2_048  # texts in one embeddings request: OpenAI's own limit
 MAX_TOKENS: Final = 100_000  # of one text; above any model's limit, bounds validation time
@@ -17,16 +18,29 @@ Tokens = Annotated[
     tuple[Annotated[int, Field(ge=0), IntegralFloat], ...],
     Field(min_length=1, max_length=MAX_TOKENS, fail_fast=True),
 ]
+_TEXT_OR_TOKENS: Final = Discriminator(lambda value: "text" if isinstance(value, str) else "tokens")
+_COUNT: Final = Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)
 EmbeddingsInput = Annotated[
     tuple[
-        Annotated[
-            Annotated[Text, Tag("text")] | Annotated[Tokens, Tag("tokens")],
-            Discriminator(lambda value: "text" if isinstance(value, str) else "tokens"),
-        ],
+        Annotated[Annotated[NewText, Tag("text")] | Annotated[Tokens, Tag("tokens")], _TEXT_OR_TOKENS],
         ...,
     ],
-    Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True),
+    _COUNT,
 ]
+OpenAIEmbeddingsInput = Annotated[  # OpenAI embeds spaces
+    tuple[
+        Annotated[Annotated[NonEmptyText, Tag("text")] | Annotated[Tokens, Tag("tokens")], _TEXT_OR_TOKENS],
+        ...,
+    ],
+    _COUNT,
+]
+
+
+def _check_extra_body(extra_body: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """Only at the API, which validates with a context: a stored request stays readable."""
+    if info.context is not None:
+        refuse_control_fields(extra_body)
+    return extra_body
 
 
 class EmbeddingsRequest(JobOptions):
@@ -44,7 +58,7 @@ class EmbeddingsRequest(JobOptions):
     encoding_format: Literal["float", "base64"] = Field(
         default="float", description="Vectors as numbers, or as base64 of little-endian float32."
     )
-    extra_body: dict[str, Any] = Field(
+    extra_body: Annotated[dict[str, Any], AfterValidator(_check_extra_body)] = Field(
         default={}, description="Further fields, forwarded to the provider unchanged.", repr=False
     )
 

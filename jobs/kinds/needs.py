@@ -33,6 +33,7 @@ FIRST_FIELDS: Final = {
     "completion": _FIRST_COMMON | {"body"},
     "response": _FIRST_COMMON | {"body", "background", "store", "previous_response_id", "previous_items"},
     "ingest": _FIRST_COMMON | {"document_id", "filename"},
+    "text_completion": _FIRST_COMMON | {"body"},
     "removal": _FIRST_COMMON | {"document_id", "filename"},
 }
 

@@ -25,7 +25,7 @@ from jobs.settings import Settings
 from jobs.storage.commands import Command
 from jobs.storage.durability import Durability, WriteSafety, primary
 from jobs.storage.redis_client import connect_async
-from jobs.storage.reply_errors import NotSafe, first_word, is_not_now, must_reconnect
+from jobs.storage.reply_errors import NotSafe, is_not_now, must_reconnect, short_reply
 from jobs.storage.scripts import Argument
 from jobs.storage.sync_store import with_script_source
 
@@ -149,7 +149,7 @@ class AsyncStore:
         is_outage = any(must_reconnect(reply) and not isinstance(reply, NotSafe) for reply in replies)
         for (command, future), reply in zip(batch, replies, strict=True):
             if isinstance(reply, Exception) and is_not_now(reply):
-                self._last_outage, self._last_refusal = time.monotonic(), first_word(reply)
+                self._last_outage, self._last_refusal = time.monotonic(), short_reply(reply)
                 unsent.append((command, future))
             elif not future.done():
                 _resolve(future, command, reply)

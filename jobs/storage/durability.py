@@ -34,7 +34,7 @@ from jobs.settings import Settings
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command
 from jobs.storage.redis_client import sentinels
-from jobs.storage.reply_errors import NotSafe, first_word
+from jobs.storage.reply_errors import NotSafe, first_word, short_reply
 from jobs.storage.scripts import Argument
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Durability:
     def check(self, reply: Any) -> None:
         """Raises NotSafe for a reply to the barrier's last command that is an error or counts too few."""
         if isinstance(reply, RedisError):
-            raise NotSafe(self._problem(first_word(reply)))
+            raise NotSafe(self._problem(short_reply(reply)))
         if self.disk and reply[0] < 1:
             raise NotSafe("Redis has not written to its disk in time")
         if self.replicas and reply < self.replicas:

@@ -3,7 +3,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | key | type | written by | lifetime |
 |---|---|---|---|
 | cq:job:{id} | hash: the record | every transition of a job; document_start, document_update (progress) | until final, then the result TTL; delete removes it |
-| cq:request:{id} | string: the validated request, JSON | create | as the record |
+| cq:request:{id} | string: the validated request, JSON | create | as the record; a large one ends earlier, see large_request_ttl_seconds |
 | cq:events:{id} | list: the event log, one JSON event per entry, index = sequence number | claim, append, release, finish, cancel | until final, then the events TTL |
 | cq:attempts:{id} | list: one JSON entry per failed attempt | release, finish | as the record |
 | celery-task-meta-{id} | string: the answer in Celery's own format | finish, cancel | the result TTL |
@@ -42,6 +42,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:takers | zset: worker that takes jobs by the time until which this counts, ms | report_worker | a lease after the last report of a worker; no key: no worker takes jobs |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
+| cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents) | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers |
 | cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: ten numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
@@ -80,6 +81,7 @@ WORKERS: Final = "cq:workers"
 WORKER_STATUSES: Final = "cq:worker-statuses"
 TAKERS: Final = "cq:takers"
 FULL: Final = "cq:full"
+BYTES: Final = "cq:bytes"
 LEADER: Final = "cq:leader"
 TOTALS: Final = "cq:totals"
 MODELS: Final = "cq:models"

@@ -117,6 +117,12 @@ def load_script(name: str) -> Script:
     return Script(name, keys, args, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+def load_all_scripts() -> None:
+    """Read every script now: later the process may be out of files, and then no job could be ended."""
+    for name in script_names():
+        load_script(name)
+
+
 def script_names() -> list[str]:
     """Every Lua file that is not a piece to include."""
     return sorted(path.stem for path in _LUA.glob("*.lua") if not path.stem.startswith("include_"))

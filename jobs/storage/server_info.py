@@ -21,6 +21,7 @@ class ServerInfo(FrozenModel):
     maxmemory_policy: str
     has_append_only_file: bool
     is_replica: bool = False
+    is_cluster: bool = False
     redis_version: tuple[int, ...] = MIN_REDIS_VERSION  # Valkey reports the Redis with which it is compatible
     replicas: int = 0
 
@@ -36,6 +37,8 @@ class ServerInfo(FrozenModel):
             )
         if self.is_replica:
             found.append("Redis is a replica and accepts no writes: use the address of its primary")
+        if self.is_cluster:
+            found.append("Redis runs in cluster mode, which is not supported: use a server without it")
         if self.maxmemory_policy != "noeviction":
             found.append(
                 f"Redis evicts keys when it is full (maxmemory-policy {self.maxmemory_policy}), which loses jobs: "
@@ -48,7 +51,7 @@ class ServerInfo(FrozenModel):
                 f"CHATQUEUE_DURABILITY={durability}, but Redis has {self.replicas}: no job is accepted until then"
             )
         if not self.has_append_only_file and durability != "disk":
-            found.append("Redis has no append-only file and loses jobs when it restarts: set appendonly yes")
+            found.append("Redis keeps no append-only file and loses jobs when it restarts: set appendonly yes")
         return tuple(found)
 
     def is_fuller_than(self, percent: float) -> bool:
@@ -64,6 +67,7 @@ def server_info() -> Command[ServerInfo]:
             maxmemory_policy=str(info.get("maxmemory_policy", "noeviction")),
             has_append_only_file=bool(int(info.get("aof_enabled", 0))),
             is_replica=info.get("role") == "slave",
+            is_cluster=info.get("redis_mode") == "cluster",
             redis_version=tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdecimal()),
             replicas=int(info.get("connected_slaves", 0)),
         )

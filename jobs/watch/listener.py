@@ -32,7 +32,7 @@ from jobs.errors import StoreUnavailable
 from jobs.repeated_problem import RepeatedProblem
 from jobs.storage import keys
 from jobs.storage.commands import text
-from jobs.storage.reply_errors import first_word, translate
+from jobs.storage.reply_errors import short_reply, translate
 from jobs.watch.waiters import Subscription, Waiter
 
 T = TypeVar("T")
@@ -190,8 +190,8 @@ class ChangeListener:
                 with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
                     self._listen(pubsub)
             except Exception as error:  # noqa: BLE001  # without the thread every waiter would depend on its slow recheck
-                if self._problem.is_new(first_word(error)):
-                    logger.warning("listener_disconnected reply=%s", first_word(error))
+                if self._problem.is_new(short_reply(error)):
+                    logger.warning("listener_disconnected reply=%s", short_reply(error))
                 time.sleep(RECONNECT_SECONDS)
             with self._lock:
                 self._confirmed.clear()

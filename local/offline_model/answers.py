@@ -3,11 +3,12 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from documents.answering.citations import extract_answer
 from documents.answering.prompting import parse_prompt
-from local.offline_model.bodies import ChatBody, ResponseFormat
+from local.offline_model.bodies import AnswerFormat, AnswerRequest
+from local.offline_model.body_errors import BodyError
 from local.offline_model.directive import Directive
 from local.offline_model.schema_faker import fake_value
 from openai_format.types import JsonObject
@@ -30,12 +31,17 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The tokens, joined, are exactly the text."""
+    """The tokens, joined, are exactly the text. Every choice has the same.
+
+    ``finish_reason`` is None if the directive leaves it out. ``top_logprobs``: None if no log-probabilities are wanted.
+    """
 
     tokens: tuple[str, ...]
-    finish_reason: FinishReason
+    finish_reason: FinishReason | None
     prompt_tokens: int
     calls: tuple[FunctionCall, ...] = ()
+    choices: int = 1
+    top_logprobs: int | None = None
 
     @property
     def text(self) -> str:
@@ -44,41 +50,71 @@ class Answer:
     @property
     def counts(self) -> TokenCounts:
         """Function calls count as zero tokens."""
-        output_tokens = len(self.tokens)
+        output_tokens = len(self.tokens) * self.choices
         return TokenCounts(self.prompt_tokens, output_tokens, self.prompt_tokens + output_tokens)
 
 
-def generate_answer(body: ChatBody, directive: Directive, prompt: str) -> Answer:
-    """Deterministic. `prompt` is the user's text without the directive."""
-    limit = body.token_limit
-    calls = _function_calls(body, directive)
+def split_tokens(text: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(text))
+
+
+def generate_answer(request: AnswerRequest, directive: Directive, prompt: str) -> Answer:
+    """Deterministic. ``prompt`` is the user's text without the directive."""
+    limit = request.token_limit
+    calls = _function_calls(request, directive)
     if calls:
-        return Answer((), "tool_calls", body.words, calls)
-    tokens = _tokens(directive, prompt, body.response_format)
+        return Answer((), "tool_calls", request.words, calls, request.choices)
+    tokens = _until_stop(_tokens(directive, prompt, request.answer_format), request.stop)
     reason: FinishReason = "content_filter" if directive.is_filtered else "stop"
     if limit is not None and len(tokens) > limit:
         tokens, reason = tokens[:limit], "length"
-    return Answer(tokens, reason, prompt_tokens=body.words)
+    return Answer(tokens, reason, request.words, choices=request.choices, top_logprobs=request.top_logprobs)
 
 
-def _function_calls(body: ChatBody, directive: Directive) -> tuple[FunctionCall, ...]:
-    """Calls of the first functions that the request offers; none if the last message is a function's output."""
-    if not body.is_user_turn:
-        return ()
-    functions = [tool.function for tool in body.tools[: directive.calls]]
+def _function_calls(request: AnswerRequest, directive: Directive) -> tuple[FunctionCall, ...]:
+    """Calls of the first functions that the request offers.
+
+    The directive asks for them once: not if the last message is a function's output. A forced call is made every time.
+    """
+    number = directive.calls if request.is_user_turn else 0
+    if request.tool_choice == "required":
+        number = max(number, 1)
+    functions = request.functions[: min(number, request.max_calls or number)]
+    if request.tool_choice == "none":
+        functions = ()
     return tuple(
-        FunctionCall(function.name, fake_value(function.parameters or {"type": "object"})) for function in functions
+        FunctionCall(function.name, _value_for(function.parameters or {"type": "object"})) for function in functions
     )
 
 
-def _tokens(directive: Directive, prompt: str, response_format: ResponseFormat) -> tuple[str, ...]:
-    is_plain = directive.say is None and directive.tokens is None
-    if is_plain and response_format.type == "json_schema":
-        return tuple(_TOKEN.findall(json.dumps(fake_value(response_format.json_schema.schema_dict))))
+def _tokens(directive: Directive, prompt: str, answer_format: AnswerFormat) -> tuple[str, ...]:
     if directive.tokens is not None:
         return tuple(f" w{number}" if number else "w0" for number in range(directive.tokens))
-    text = _default_text(prompt) if directive.say is None else directive.say
-    return tuple(_TOKEN.findall(text))
+    if directive.say is not None:
+        return split_tokens(directive.say)
+    match answer_format.name:
+        case "json_schema":
+            return split_tokens(json.dumps(_value_for(answer_format.schema)))
+        case "json_object":
+            return split_tokens(json.dumps({"answer": _default_text(prompt)}))
+    return split_tokens(_default_text(prompt))
+
+
+def _value_for(schema: JsonObject) -> Any:
+    """Raises BodyError for a schema that is not one."""
+    try:
+        return fake_value(schema)
+    except ValueError:
+        raise BodyError("Invalid schema: it is malformed.", code="invalid_json_schema") from None
+
+
+def _until_stop(tokens: tuple[str, ...], stop: tuple[str, ...]) -> tuple[str, ...]:
+    """The tokens before the first of the stop sequences."""
+    if not stop:
+        return tokens
+    text = "".join(tokens)
+    ends = [end for sequence in stop if (end := text.find(sequence)) >= 0]
+    return split_tokens(text[: min(ends)]) if ends else tokens
 
 
 def _default_text(prompt: str) -> str:

@@ -1,104 +1,98 @@
-"""The request bodies of the offline model. Parameters without effect here, such as temperature, are ignored."""
+"""What the request bodies of the offline model have in common. Parameters without effect here are ignored.
 
-from typing import Annotated, Literal, Self, TypeVar
+A null is an absent parameter, as for OpenAI.
+"""
 
-from pydantic import BaseModel, Field, ValidationError
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, Tag, ValidationError, model_validator
+
+from local.offline_model.body_errors import BodyError, kind_of_value, missing_parameter, shown, tag, translate
 from openai_format.types import JsonObject
 
+MAX_CHOICES: Final = 128
+MAX_TOP_LOGPROBS: Final = 20
 Text = Annotated[str, Field(min_length=1)]
+Choices = Annotated[int, Field(ge=1, le=MAX_CHOICES)]
+TopLogprobs = Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Stop = Annotated[
+    Annotated[str, Tag(tag("string"))] | Annotated[list[str], Field(max_length=4), Tag(tag("array"))],
+    kind_of_value("one of a string or an array of strings", "string", "array"),
+]
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
+FormatName = Literal["text", "json_object", "json_schema"]
 
 
-class BodyError(ValueError):
-    """The body is malformed or lacks a field. `param` names the field; it is None if the body is not JSON."""
+class RequestPart(BaseModel):
+    """An object of a body. Unknown members are ignored."""
 
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
+    model_config = ConfigDict(strict=True)
 
-
-class ContentPart(BaseModel):
-    """A part of a message. Images and files have no text."""
-
-    text: str = ""
-
-
-class ChatMessage(BaseModel):
-    role: str
-    content: str | list[ContentPart] | None = None
-
-    @property
-    def text(self) -> str:
-        if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
-        return self.content or ""
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: Any) -> Any:
+        if isinstance(value, dict) and None in value.values():
+            return {name: member for name, member in value.items() if member is not None}
+        return value
 
 
-class ToolFunction(BaseModel):
-    name: str
+class ToolFunction(RequestPart):
+    name: Text
     parameters: JsonObject | None = None
 
 
-class Tool(BaseModel):
-    function: ToolFunction
-
-
-class JsonSchema(BaseModel):
-    schema_dict: Annotated[JsonObject, Field(alias="schema")] = {}
-
-
-class ResponseFormat(BaseModel):
-    type: str = "text"
-    json_schema: JsonSchema = JsonSchema()
-
-    @classmethod
-    def from_responses_format(cls, text_format: JsonObject) -> Self:
-        """From the format of a response's request, which is not nested in ``json_schema``."""
-        return cls.model_validate({"type": text_format.get("type", "text"), "json_schema": text_format})
-
-
-class StreamOptions(BaseModel):
+class StreamOptions(RequestPart):
     include_usage: bool = False
 
 
-class ChatBody(BaseModel):
+class SamplingBody(RequestPart):
+    """The parameters that every call for text may have."""
+
     model: Text
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    tools: list[Tool] = []
-    response_format: ResponseFormat = ResponseFormat()
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-
-    @property
-    def prompt(self) -> str:
-        """The last message of the user, the only one that may contain a directive."""
-        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
-
-    @property
-    def is_user_turn(self) -> bool:
-        """The last message is the user's, not a tool's output."""
-        return self.messages[-1].role == "user"
-
-    @property
-    def words(self) -> int:
-        return sum(len(message.text.split()) for message in self.messages)
-
-    @property
-    def token_limit(self) -> int | None:
-        return self.max_completion_tokens or self.max_tokens
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether the last chunk of a stream reports usage."""
-        return self.stream_options is not None and self.stream_options.include_usage
+    stream: bool = False
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-class EmbeddingsBody(BaseModel):
+@dataclass(frozen=True, slots=True)
+class AnswerFormat:
+    """``schema``: of an answer in the format `json_schema`."""
+
+    name: FormatName = "text"
+    schema: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """What one call asks for, in the format of no API.
+
+    ``prompt`` is the last text of the user, the only one that may contain a directive. ``functions`` may be called.
+    ``top_logprobs`` is None if no log-probabilities are requested.
+    """
+
+    prompt: str = field(repr=False)
+    words: int
+    is_user_turn: bool = True
+    functions: tuple[ToolFunction, ...] = ()
+    tool_choice: Literal["none", "auto", "required"] = "auto"
+    max_calls: int | None = None
+    answer_format: AnswerFormat = AnswerFormat()
+    token_limit: int | None = None
+    stop: tuple[str, ...] = ()
+    choices: int = 1
+    top_logprobs: int | None = None
+
+
+class EmbeddingsBody(RequestPart):
     model: Text
-    input: Text | Annotated[list[Text | list[int]], Field(min_length=1, max_length=2_048)]
+    input: Annotated[
+        Annotated[Text, Tag(tag("string"))]
+        | Annotated[list[Text | list[int]], Field(min_length=1, max_length=2_048), Tag(tag("array"))],
+        kind_of_value("one of a string or an array", "string", "array"),
+    ]
     dimensions: Annotated[int, Field(ge=1, le=4_096)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
 
@@ -110,12 +104,42 @@ class EmbeddingsBody(BaseModel):
 
 
 def parse_body(kind: type[BodyModel], data: bytes) -> BodyModel:
-    """Raises BodyError, which names the field and the reason and never quotes the body."""
+    """Raises BodyError."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    if first["type"] == "json_invalid":
-        raise BodyError("We could not parse the JSON body of your request.")
-    param = ".".join(map(str, first["loc"])) or None
-    raise BodyError(f"{param or 'body'}: {first['msg']}", param)
+        failure = error.errors(include_url=False)[0]
+    raise translate(failure)
+
+
+def stop_sequences(stop: str | list[str] | None) -> tuple[str, ...]:
+    return tuple(filter(None, [stop] if isinstance(stop, str) else stop or ()))
+
+
+def check_stream_options(is_stream: bool, options: StreamOptions | None) -> None:
+    """Raises BodyError."""
+    if options is not None and not is_stream:
+        raise BodyError("The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options")
+
+
+def find_functions(functions: Iterable[ToolFunction], names: Sequence[Any]) -> list[ToolFunction]:
+    """The functions with these names. Raises BodyError for a name that the tools do not have."""
+    known = {function.name: function for function in functions}
+    for name in names:
+        if name not in known:
+            message = f"Invalid value for 'tool_choice': no function named {shown(name)} was specified in 'tools'."
+            raise BodyError(message, "tool_choice")
+    return [known[name] for name in names]
+
+
+def answer_format(param: str, name: FormatName, json_schema: JsonObject | None) -> AnswerFormat:
+    """The format of an answer; ``json_schema`` holds the schema and its name. Raises BodyError."""
+    if name != "json_schema":
+        return AnswerFormat(name)
+    for member in ("name", "schema"):
+        if not (json_schema or {}).get(member):
+            raise missing_parameter(f"{param}.{member}")
+    schema = (json_schema or {})["schema"]
+    if not isinstance(schema, dict):
+        raise BodyError(f"Invalid type for '{param}.schema': expected an object.", f"{param}.schema", "invalid_type")
+    return AnswerFormat(name, schema)

@@ -11,8 +11,12 @@ A fault, at most one
     ``status=CODE``   an error in OpenAI's format; optionally ``retry_after=S`` and ``code=NAME`` (``error.code``)
     ``stall=N``       nothing more after N tokens, until the client disconnects
     ``cut=N``         the connection is closed after N tokens, in the middle of the body
+    ``reset=N``       the connection is reset after N tokens
+    ``error=N``       an error in OpenAI's format after N tokens, with status 200; optionally ``code=NAME``
+    ``badchunk=N``    the chunked encoding of a stream is broken after N tokens
     ``end=N``         a stream ends normally after N tokens, but without final chunk and ``[DONE]``
     ``garbage=KIND``  status 200 with 1 broken JSON, 2 JSON that is not an answer, 3 an HTML page
+    ``framing=KIND``  the whole answer in an unusual form, see `framing.py`
 How often
     ``times=K``       only the first K calls of the same key get the fault; later calls are answered
     ``key=NAME``      the key under which calls are counted; default: the whole prompt
@@ -24,6 +28,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from local.offline_model.framing import Framing
+
+_FAULTS = (
+    "status",
+    "stall_after",
+    "cut_after",
+    "reset_after",
+    "end_after",
+    "error_after",
+    "bad_chunk_after",
+    "garbage",
+    "framing",
+)
+_FAULT_KEYS = "status, stall, cut, reset, end, error, badchunk, garbage and framing"
 MAX_TOKENS = 100_000
 MAX_SECONDS = 3_600.0
 MAX_TIMES = 1_000_000
@@ -58,6 +76,10 @@ class Directive:
     cut_after: int | None = None
     end_after: int | None = None
     garbage: int | None = None
+    reset_after: int | None = None
+    error_after: int | None = None
+    bad_chunk_after: int | None = None
+    framing: Framing | None = None
     times: int | None = None
     key: str | None = None
 
@@ -65,18 +87,18 @@ class Directive:
         """The instructions for one call of the key, numbered from 1. Faults end after `times` calls."""
         if self.times is None or number <= self.times:
             return self
-        return replace(self, status=None, stall_after=None, cut_after=None, end_after=None, garbage=None)
+        no_faults: dict[str, Any] = dict.fromkeys(_FAULTS)
+        return replace(self, **no_faults)
 
     @property
     def fault_after(self) -> int | None:
         """The number of tokens after which a stream fails; None if it does not."""
-        breaks = (self.stall_after, self.cut_after, self.end_after)
+        breaks = (getattr(self, name) for name in _FAULTS if name.endswith("_after"))
         return next((after for after in breaks if after is not None), None)
 
     @property
     def faults(self) -> int:
-        faults = (self.status, self.stall_after, self.cut_after, self.end_after, self.garbage)
-        return sum(fault is not None for fault in faults)
+        return sum(getattr(self, name) is not None for name in _FAULTS)
 
 
 def parse_directive(text: str) -> tuple[Directive, str]:
@@ -128,11 +150,14 @@ def _parse_pair(pair: re.Match[str]) -> tuple[str, object]:
 
 def _validate(directive: Directive) -> None:
     rules = (
-        (directive.faults <= 1, "only one of status, stall, cut, end and garbage"),
+        (directive.faults <= 1, f"only one of {_FAULT_KEYS}"),
         (directive.tokens is None or directive.say is None, "only one of tokens and say"),
-        (directive.times is None or directive.faults == 1, "times needs status, stall, cut, end or garbage"),
+        (directive.times is None or directive.faults == 1, f"times needs one of {_FAULT_KEYS}"),
         (directive.retry_after_seconds is None or directive.status is not None, "retry_after needs status"),
-        (directive.code is None or directive.status is not None, "code needs status"),
+        (
+            directive.code is None or directive.status is not None or directive.error_after is not None,
+            "code needs status or error",
+        ),
     )
     for is_satisfied, message in rules:
         if not is_satisfied:
@@ -165,6 +190,13 @@ def _status(text: str) -> int:
     return int(text)
 
 
+def _framing(text: str) -> Framing:
+    try:
+        return Framing(text)
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(Framing)}") from None
+
+
 def _flag(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError("must be 0 or 1")
@@ -191,6 +223,10 @@ _KEYS: dict[str, tuple[str, Callable[[str], object]]] = {
     "cut": ("cut_after", _integer_between(0, MAX_TOKENS)),
     "end": ("end_after", _integer_between(0, MAX_TOKENS)),
     "garbage": ("garbage", _integer_between(1, 3)),
+    "reset": ("reset_after", _integer_between(0, MAX_TOKENS)),
+    "error": ("error_after", _integer_between(0, MAX_TOKENS)),
+    "badchunk": ("bad_chunk_after", _integer_between(0, MAX_TOKENS)),
+    "framing": ("framing", _framing),
     "times": ("times", _integer_between(0, MAX_TIMES)),
     "key": ("key", _name),
 }

@@ -4,10 +4,8 @@ import json
 import secrets
 import time
 
-from pydantic import BaseModel
-
 from local.offline_model.answers import Answer, FunctionCall
-from local.offline_model.bodies import ChatBody, ChatMessage, ContentPart, ResponseFormat, Text, Tool, ToolFunction
+from local.offline_model.logprobs import token_logprobs
 from local.offline_model.wire import dumps
 from openai_format import response_events
 from openai_format.items import function_call_item, message_item, output_text_part
@@ -15,48 +13,12 @@ from openai_format.types import EventObject, Item, JsonObject
 from openai_format.usage import response_usage
 
 
-class InputItem(BaseModel):
-    """An input item: a message, or an item without a role."""
-
-    type: str = "message"
-    role: str | None = None
-    content: str | list[ContentPart] | None = None
-
-    def message(self) -> ChatMessage:
-        role = "tool" if self.type == "function_call_output" else "assistant"
-        return ChatMessage(role=self.role or role, content=self.content)
-
-
-class ResponsesBody(BaseModel):
-    model: Text
-    input: str | list[InputItem]
-    instructions: str | None = None
-    stream: bool | None = None
-    max_output_tokens: int | None = None
-    tools: list[ToolFunction] = []
-    text: JsonObject = {}
-
-    def to_chat(self) -> ChatBody:
-        """The equivalent chat completion request, from which the answer is generated."""
-        items = [InputItem(role="user", content=self.input)] if isinstance(self.input, str) else self.input
-        messages = [item.message() for item in items]
-        if self.instructions:
-            messages.insert(0, ChatMessage(role="system", content=self.instructions))
-        return ChatBody(
-            model=self.model,
-            messages=messages,
-            stream=self.stream,
-            max_completion_tokens=self.max_output_tokens,
-            tools=[Tool(function=tool) for tool in self.tools],
-            response_format=ResponseFormat.from_responses_format(self.text.get("format") or {}),
-        )
-
-
 class ResponsesStreamEncoder:
     """The server-sent events of one streamed response. For chat completions see ``wire.ChatStreamEncoder``."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, top_logprobs: int | None = None) -> None:
         self._head = _head(model)
+        self._top_logprobs = top_logprobs
         self._numbering = response_events.EventNumbering()
         self._message_id = _message_id()
         self._position = response_events.part_position(self._message_id, 0)
@@ -68,17 +30,25 @@ class ResponsesStreamEncoder:
 
     def encode_tokens(self, tokens: tuple[str, ...]) -> bytes:
         opening = b"" if self._is_open or not tokens else self._open()
-        return opening + self._encode([response_events.output_text_delta(self._position, token) for token in tokens])
+        return opening + self._encode(
+            [
+                response_events.output_text_delta(self._position, token, _logprobs((token,), self._top_logprobs))
+                for token in tokens
+            ]
+        )
 
     def end(self, answer: Answer) -> bytes:
         output: list[Item] = []
         closing: list[EventObject] = []
         if self._is_open:
             output = [_message(self._message_id, answer)]
-            closing = response_events.close_text("output_text", output[0], 0, answer.text)
+            logprobs = _logprobs(answer.tokens, answer.top_logprobs)
+            closing = response_events.close_text("output_text", output[0], 0, answer.text, logprobs)
         for call in map(_call_item, answer.calls):
             closing += _call_events(call, len(output))
             output.append(call)
+        if answer.finish_reason is None:
+            return self._encode(closing)
         response = _final_response(self._head, answer, output)
         return self._encode([*closing, response_events.response_event(response["status"], response)])
 
@@ -121,7 +91,8 @@ def _head(model: str) -> JsonObject:
 
 
 def _final_response(head: JsonObject, answer: Answer, output: list[Item]) -> JsonObject:
-    incomplete_reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(answer.finish_reason)
+    reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
+    incomplete_reason = reasons.get(answer.finish_reason or "")
     return head | {
         "status": "incomplete" if incomplete_reason else "completed",
         "incomplete_details": {"reason": incomplete_reason} if incomplete_reason else None,
@@ -135,7 +106,12 @@ def _message_id() -> str:
 
 
 def _message(item_id: str, answer: Answer) -> Item:
-    return message_item(item_id, [output_text_part(answer.text)], "completed")
+    part = output_text_part(answer.text, _logprobs(answer.tokens, answer.top_logprobs))
+    return message_item(item_id, [part], "completed")
+
+
+def _logprobs(tokens: tuple[str, ...], top: int | None) -> list[JsonObject]:
+    return [] if top is None else token_logprobs(tokens, top)
 
 
 def _call_item(call: FunctionCall) -> Item:

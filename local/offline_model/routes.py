@@ -1,31 +1,39 @@
 """The routes of the offline model. Each handler parses the body, counts the call and sends the answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
 from documents.answering import prompting
-from guards.browser_requests import SECURITY_HEADERS, BrowserPolicy, Refusal
+from guards.browser_requests import BrowserPolicy
 from local.offline_model import delivery, wire
 from local.offline_model.answers import Answer, generate_answer
-from local.offline_model.bodies import BodyError, ChatBody, EmbeddingsBody, parse_body
+from local.offline_model.bodies import AnswerRequest, EmbeddingsBody, SamplingBody, parse_body
 from local.offline_model.calls import CallLog, TrackedCall, default_key
-from local.offline_model.directive import Directive, DirectiveError, parse_directive
+from local.offline_model.chat_body import ChatBody
+from local.offline_model.directive import Directive, parse_directive
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed, to_base64
-from local.offline_model.responses import ResponsesBody, ResponsesStreamEncoder, response_body
+from local.offline_model.framing import Framing
+from local.offline_model.middlewares import (
+    HEALTH,
+    POLICY,
+    add_security_headers,
+    refuse_other_sites,
+    render_errors,
+    require_api_key,
+)
+from local.offline_model.responses import ResponsesStreamEncoder, response_body
+from local.offline_model.responses_body import ResponsesBody
+from local.offline_model.text_completions import TextCompletion, TextCompletionBody
 from openai_format.types import JsonObject
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
-_POLICY = web.AppKey("policy", BrowserPolicy)
-_HEALTH = "/health"
-_REFUSAL_STATUS = {Refusal.NO_HOST: 400, Refusal.UNKNOWN_HOST: 421, Refusal.CROSS_SITE: 403}
-# Well above what chatqueue itself accepts (2 MiB a request): a conversation accumulates many requests.
-MAX_BODY_BYTES = 32 * 1024 * 1024
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Well above what chatqueue itself accepts (34 MiB a request): a conversation accumulates many requests.
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 def create_app(
@@ -35,19 +43,20 @@ def create_app(
 
     `allowed_hosts` are further names of this server, separated by commas, as in CHATQUEUE_ALLOWED_HOSTS.
     """
-    middlewares = [_refuse_other_sites, _error_middleware, _require_api_key]
+    middlewares = [refuse_other_sites, render_errors, require_api_key]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
-    app[_POLICY] = BrowserPolicy.of("", allowed_hosts, None)
-    app.on_response_prepare.append(_add_security_headers)
+    app[POLICY] = BrowserPolicy.of("", allowed_hosts, None)
+    app.on_response_prepare.append(add_security_headers)
     app[CALLS] = CallLog()
     app[MODELS] = models
     app.router.add_post("/v1/chat/completions", create_completion)
     if supports_responses:
         app.router.add_post("/v1/responses", create_response)
+    app.router.add_post("/v1/completions", create_text_completion)
     app.router.add_post("/v1/embeddings", create_embeddings)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{name:.+}", show_model)
-    app.router.add_get("/health", show_health)
+    app.router.add_get(HEALTH, show_health)
     app.router.add_get("/offline/calls", show_calls)
     app.router.add_post("/offline/reset", reset_calls)
     return app
@@ -55,41 +64,84 @@ def create_app(
 
 async def create_completion(request: web.Request) -> web.StreamResponse:
     body = parse_body(ChatBody, await request.read())
-    return await _respond(
-        request, body, wire.ChatStreamEncoder(body.model, wants_usage=body.wants_usage), wire.completion
+    asked = body.answer_request()
+    encoder = wire.ChatStreamEncoder(
+        body.model, wants_usage=body.wants_usage, choices=asked.choices, top_logprobs=asked.top_logprobs
     )
+    return await _respond(request, asked, body, encoder, wire.completion)
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
-    body = parse_body(ResponsesBody, await request.read()).to_chat()
-    return await _respond(request, body, ResponsesStreamEncoder(body.model), response_body)
+    body = parse_body(ResponsesBody, await request.read())
+    asked = body.answer_request()
+    return await _respond(request, asked, body, ResponsesStreamEncoder(body.model, asked.top_logprobs), response_body)
+
+
+async def create_text_completion(request: web.Request) -> web.StreamResponse:
+    """The first prompt alone may contain a directive, which holds for all."""
+    body = parse_body(TextCompletionBody, await request.read())
+    prompts = body.prompts()
+    directive, first = parse_directive(prompts[0].text)
+    async with _call(request, directive, prompts[0].text, is_stream=body.stream) as (call, directive, fault_response):
+        if fault_response is not None:
+            return fault_response
+        texts = [first, *(prompt.text for prompt in prompts[1:])]
+        answers = [
+            generate_answer(body.answer_request(prompt), directive, text)
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
+        completion = TextCompletion(body, prompts, answers)
+        return await _send(request, call, directive, completion.longest, completion, completion.body, body.stream)
 
 
 async def _respond(
     request: web.Request,
-    body: ChatBody,
+    asked: AnswerRequest,
+    body: SamplingBody,
     encoder: delivery.StreamEncoder,
     to_body: Callable[[str, Answer], JsonObject],
 ) -> web.StreamResponse:
-    directive, prompt = _parse_prompt(body.prompt)
-    with request.app[CALLS].track(directive.key or default_key(body.prompt)) as call:
-        directive = directive.for_call(call.number)
-        fault_response = await _delay_and_fail(request, directive, is_stream=bool(body.stream))
+    directive, prompt = _parse_prompt(asked.prompt)
+    async with _call(request, directive, asked.prompt, is_stream=body.stream) as (call, directive, fault_response):
         if fault_response is not None:
             return fault_response
-        answer = generate_answer(body, directive, prompt)
-        if not body.stream:
-            return await delivery.send_json(request, call, to_body(body.model, answer), answer, directive)
+        answer = generate_answer(asked, directive, prompt)
+        whole = partial(to_body, body.model, answer)
+        return await _send(request, call, directive, answer, encoder, whole, body.stream)
+
+
+@asynccontextmanager
+async def _call(
+    request: web.Request, directive: Directive, prompt: str, *, is_stream: bool
+) -> AsyncIterator[tuple[TrackedCall, Directive, web.StreamResponse | None]]:
+    """Counts the call and waits for its delay.
+
+    Yields the instructions for this call, and the response that replaces the answer if the directive asks for one.
+    """
+    with request.app[CALLS].track(directive.key or default_key(prompt)) as call:
+        directive = directive.for_call(call.number)
+        yield call, directive, await _delay_and_fail(request, directive, is_stream=is_stream)
+
+
+async def _send(
+    request: web.Request,
+    call: TrackedCall,
+    directive: Directive,
+    answer: Answer,
+    encoder: delivery.StreamEncoder,
+    whole: Callable[[], JsonObject],
+    is_stream: bool,
+) -> web.StreamResponse:
+    if is_stream and directive.framing is not Framing.WHOLE:
         return await delivery.send_stream(request, call, encoder, answer, directive)
+    return await delivery.send_json(request, call, whole(), answer, directive)
 
 
 async def create_embeddings(request: web.Request) -> web.StreamResponse:
     body = parse_body(EmbeddingsBody, await request.read())
     first, *others = body.texts
     directive, text = parse_directive(first)
-    with request.app[CALLS].track(directive.key or default_key(first)) as call:
-        directive = directive.for_call(call.number)
-        fault_response = await _delay_and_fail(request, directive, is_stream=False)
+    async with _call(request, directive, first, is_stream=False) as (call, directive, fault_response):
         if fault_response is not None:
             return fault_response
         return await _respond_embeddings(request, call, body, [text, *others], directive)
@@ -144,6 +196,8 @@ async def _respond_embeddings(
     request: web.Request, call: TrackedCall, body: EmbeddingsBody, texts: list[str], directive: Directive
 ) -> web.StreamResponse:
     await delivery.inject_fault(request, call, directive)
+    if directive.error_after is not None:
+        return wire.json_response(wire.late_error(directive))
     vectors: list[list[float] | str] = []
     for text in texts:
         vector = embed(text, body.dimensions or DEFAULT_DIMENSIONS)
@@ -151,41 +205,3 @@ async def _respond_embeddings(
         await asyncio.sleep(0)  # two thousand long texts must not block the streams
     words = sum(len(text.split()) for text in body.texts)
     return wire.json_response(wire.embeddings(body.model, vectors, words))
-
-
-async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(SECURITY_HEADERS)
-
-
-@web.middleware
-async def _refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A page in a browser of this machine must not use this server."""
-    headers, policy = request.headers, request.app[_POLICY]
-    host = headers.get("Host")
-    refusal = None if request.path == _HEALTH else policy.refuse_host(host)
-    refusal = refusal or policy.refuse_site(request.method, host, headers.get("Origin"), headers.get("Sec-Fetch-Site"))
-    if refusal is not None:
-        return wire.error_response(_REFUSAL_STATUS[refusal], refusal.value)
-    return await handler(request)
-
-
-@web.middleware
-async def _error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in OpenAI's format."""
-    try:
-        return await handler(request)
-    except BodyError as error:
-        return wire.error_response(400, str(error), param=error.param)
-    except DirectiveError as error:
-        return wire.error_response(400, f"[[offline]]: {error}", code="bad_directive")
-    except web.HTTPException as error:
-        return wire.error_response(error.status, f"{HTTPStatus(error.status).phrase}: {request.method} {request.path}")
-
-
-@web.middleware
-async def _require_api_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Any key is accepted. A client without a key fails here rather than in production."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if request.path.startswith("/v1/") and (scheme.lower() != "bearer" or not key.strip()):
-        return wire.error_response(401, "You didn't provide an API key: send Authorization: Bearer with any key.")
-    return await handler(request)

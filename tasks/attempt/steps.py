@@ -24,6 +24,7 @@ from jobs.storage.commands import Command
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions import AttemptEnd, Behind, ClaimResult, NotClaimed, PendingEvents, Unable, UnreadableClaim
 from tasks.attempt.claim_gate import ClaimGate
+from tasks.attempt.outcome_log import log_outcome
 from tasks.attempt.outcomes import (
     LEASE_LOST,
     NOT_SAFE,
@@ -74,18 +75,20 @@ class AttemptServices:
 
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
+    claim: ClaimResult | None = None
     try:
         if not await services.claim_gate.may_claim():
             return Skipped(NOT_SAFE)
-        outcome = await _attempt(services, job_id)
+        claim = await _claim(services, job_id)
+        outcome = await _attempt(services, job_id, claim)
         await services.outbox.publish()
     except StoreUnavailable:
-        return Skipped("store_unavailable")  # the worker stops, and the lease expires
+        outcome = Skipped("store_unavailable")  # the worker stops, and the lease expires
+    log_outcome(job_id, outcome, claim)
     return outcome
 
 
-async def _attempt(services: AttemptServices, job_id: str) -> Outcome:
-    claim = await _claim(services, job_id)
+async def _attempt(services: AttemptServices, job_id: str, claim: ClaimResult) -> Outcome:
     if isinstance(claim, NotClaimed):
         return Skipped(claim.reason)
     if isinstance(claim, Unable):

@@ -2,7 +2,8 @@
 
 Celery ends the worker when the broker refuses something (a right, a queue), and connects again without a pause, with
 one traceback a second. Here one line names the reply, and the worker tries again, at the latest every few seconds. Only
-a broker that can never serve it, such as a Redis without BLMPOP, ends the worker, with a non-zero exit code.
+a broker that can never serve it, such as a Redis without BLMPOP, ends the worker, with a non-zero exit code. So does a
+Redis user that lacks a right when the worker starts.
 
 Not started: Celery's delayed delivery, which declares 28 queues at RabbitMQ and binds ours to them, for messages with a
 countdown. Ours have none: waiting jobs are in Redis. And not on RabbitMQ: mingle, which publishes on the connection of
@@ -12,11 +13,14 @@ take the messages that wait. What mingle shares (revoked ids) is in the records.
 Logs:
     broker_unavailable, broker_available  see reconnect_log.py
     worker_cannot_take_jobs  error, reply: the broker can never serve this worker
+    rights_missing  missing: what the user of this worker may not do in Redis. Looked at once, before it takes jobs; a
+                    right that is lost later is waited for
 """
 
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, Final
 
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
@@ -24,17 +28,19 @@ from celery.platforms import EX_FAILURE
 from celery.utils.log import get_logger
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import pidbox
-from celery.worker.consumer import control
+from celery.worker.consumer import control, gossip
 from celery.worker.consumer.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown, task_ready
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from jobs.settings import get_settings
 from jobs.storage.keys import DEFAULT_QUEUE
 from tasks.broker_errors import MAX_PAUSE_SECONDS, broker_problem, pause_seconds
 from tasks.celery_ext.message_check import Unfit, check_task, dropped_messages
 from tasks.celery_ext.reconnect_log import ReconnectLog
 from tasks.celery_ext.redis_connection import RedisUnusable
+from tasks.celery_ext.required_rights import RequiredRights, WorkerLacksRights
 from tasks.celery_ext.shutdown import announce_failure, is_stopping
 
 logger = get_logger(__name__)
@@ -44,6 +50,7 @@ _SHUTDOWN_SECONDS: Final = 1.0  # for each answer of the broker while the worker
 _POLL_SECONDS: Final = 0.2  # how often a worker that waits looks for a shutdown
 _DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 _CONTROL: Final = "celery.worker.consumer.control:Control"
+_GOSSIP: Final = "celery.worker.consumer.gossip:Gossip"
 _MAX_REPLY_CHARS: Final = 120
 
 
@@ -75,6 +82,21 @@ class Control(control.Control):  # type: ignore[misc]  # celery ships no types
             self.start, self.stop, self.shutdown = self.box.start, self.box.stop, self.box.shutdown
 
 
+class Gossip(gossip.Gossip):  # type: ignore[misc]  # celery ships no types
+    """Celery's step, which can also be closed after its connection is lost.
+
+    Celery asks the connection which errors to ignore, and has dropped it by then.
+    """
+
+    name = "celery.worker.consumer.gossip.Gossip"
+
+    def _close(self, c: Any, cancel_consumers: bool = True) -> None:
+        super()._close(SimpleNamespace(connection=c), cancel_consumers)
+
+
+_OWN_STEPS: Final = {_CONTROL: f"{__name__}:Control", _GOSSIP: f"{__name__}:Gossip"}
+
+
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
     """Waits between two tries; see above."""
 
@@ -85,9 +107,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         """The steps that start when the worker has connected."""
 
         default_steps: Final = [
-            f"{__name__}:Control" if step == _CONTROL else step
-            for step in CeleryConsumer.Blueprint.default_steps
-            if step != _DELAYED_DELIVERY
+            _OWN_STEPS.get(step, step) for step in CeleryConsumer.Blueprint.default_steps if step != _DELAYED_DELIVERY
         ]
 
     def __init__(self, *args: Any, app: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
@@ -95,6 +115,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         self._ready_at: float | None = None
         self._has_paused = False
         self._reconnect_log = ReconnectLog()
+        self._rights = RequiredRights(get_settings())
         self._is_rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         without = {"without_mingle": True} if self._is_rabbitmq else {}
         super().__init__(*args, app=app, worker_options={**(worker_options or {}), **without}, **options)
@@ -107,6 +128,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
         """Run until the worker stops. An error that cannot be waited out ends the worker: running jobs go back."""
         try:
             super().start()
+        except WorkerLacksRights as error:
+            announce_failure(self.hostname)
+            logger.critical("rights_missing missing=%r advice=docs/operations.md#rights", str(error))
+            raise WorkerShutdown(EX_FAILURE) from error
         except (RedisError, RedisUnusable) as error:
             announce_failure(self.hostname)
             reply = str(error).partition(",")[0][:_MAX_REPLY_CHARS]  # the rest quotes the command's arguments
@@ -180,9 +205,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # celery ships no types
             self._reconnect_log.recovered()
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Try until the broker can be reached. A refusal is raised, and ``start`` calls one of the methods below."""
+        """Try until the broker can be reached. A refusal is raised, and ``start`` calls one of the methods below.
+
+        The rights come first: without them the broker refuses the connection, in a way that looks as if it could pass.
+        """
         intervals = {"interval_start": 1, "interval_step": 1, "interval_max": MAX_PAUSE_SECONDS}
+        self._rights.require()
         conn.ensure_connection(lambda error, _: self._reconnect_log.log(error), callback=maybe_shutdown, **intervals)
+        self._rights.require()  # Redis may have been away before
         self.first_connection_attempt = False
         return conn
 

@@ -9,8 +9,11 @@ from typing import Any, Final, TypeAlias
 
 from celery.worker import control
 
+from guards.file_limit import fitting
+
 Reply: TypeAlias = dict[str, str]  # Celery's format: {"ok": result} or {"error": reason}
 
+FILES_PER_SLOT: Final = 2  # the connection to the provider, and one to spare
 _MAX_SLOTS: Final = 10_000  # of an asyncio pool; 20 times the default, and more than one provider connection each
 _MAX_PROCESSES: Final = 256  # of a prefork pool; about 100 MB each
 
@@ -61,7 +64,7 @@ def find_problem(n: Any, size: int, direction: int, limit: int | None) -> str | 
 def _limit(pool: Any) -> int | None:
     if not hasattr(pool, "grow"):  # Celery's threads and solo
         return None
-    return _MAX_PROCESSES if pool.uses_semaphore else _MAX_SLOTS
+    return _MAX_PROCESSES if pool.uses_semaphore else fitting(_MAX_SLOTS, FILES_PER_SLOT)
 
 
 def _resize(state: Any, resize: Any, n: int) -> Reply:

@@ -33,8 +33,9 @@ class ReconnectLog(logging.Filter):
         return not self._is_quiet or record.levelno >= logging.ERROR
 
     def failed(self, error: BaseException) -> bool:
-        """Note that a connection has failed. Returns whether this is new."""
-        is_new = self._problem.is_new(f"{broker_problem(error)} {reply_name(error)}")
+        """Note that a connection has failed. Returns whether this is new: another missing right is not."""
+        word, _, _ = reply_name(error).partition(":")
+        is_new = self._problem.is_new(f"{broker_problem(error)} {word}")
         self._is_quiet = not is_new
         return is_new
 

@@ -15,18 +15,18 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from jobs.storage.reply_errors import first_word, is_not_now
+from jobs.storage.reply_errors import first_word, is_not_now, short_reply
 
 
 class RedisNotNow(RedisConnectionError):
-    """An error reply that means "not now". Its texts, which Celery logs, contain only the reply's first word."""
+    """An error reply that means "not now". Celery logs its texts: the first word and the missing right."""
 
     def __init__(self, reply: BaseException) -> None:
-        self.word = first_word(reply)
-        super().__init__(f"Redis cannot serve this now ({self.word})", status_code=self.word)
+        self.short_reply = short_reply(reply)
+        super().__init__(f"Redis cannot serve this now ({self.short_reply})", status_code=first_word(reply))
 
     def __repr__(self) -> str:
-        return self.word
+        return self.short_reply
 
 
 class RedisUnusable(Exception):

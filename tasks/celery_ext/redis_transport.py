@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.primary_watch import WatchedConnection
-from jobs.storage.reply_errors import first_word, is_not_now
+from jobs.storage.reply_errors import is_not_now, short_reply
 from tasks.celery_ext.message_check import Unfit, dropped_messages, read_envelope
 from tasks.celery_ext.redis_connection import as_lost_connections
 
@@ -51,7 +51,7 @@ class QoS(virtual.QoS):
         except RedisError as error:
             if not is_not_now(error):
                 raise
-            logger.warning("message_not_returned error=%s", first_word(error))
+            logger.warning("message_not_returned error=%s", short_reply(error))
         finally:
             self.ack(delivery_tag)  # type: ignore[no-untyped-call]
 

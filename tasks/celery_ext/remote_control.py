@@ -31,7 +31,7 @@ from jobs.models import is_job_id
 from jobs.settings import get_settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
-from jobs.storage.reply_errors import first_word
+from jobs.storage.reply_errors import short_reply
 from jobs.storage.sync_store import Store
 
 logger = logging.getLogger(__name__)
@@ -100,8 +100,8 @@ def _revoke_jobs(job_ids: list[str]) -> Reply:
         logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), error.code)
         return {"error": error.message}
     except RedisError as error:  # its text may quote keys, and Celery would log it with a traceback
-        logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), first_word(error))
-        return {"error": f"Redis refuses to cancel ({first_word(error)}); the other jobs may be cancelled"}
+        logger.warning("revoke_failed jobs=%d code=%s", len(job_ids), short_reply(error))
+        return {"error": f"Redis refuses to cancel ({short_reply(error)}); the other jobs may be cancelled"}
     _mark_revoked_in_celery(outcomes.get("cancelled", []), running)
     return {"ok": "; ".join(f"{outcome}: {', '.join(ids)}" for outcome, ids in outcomes.items())}
 

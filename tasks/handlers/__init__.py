@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from jobs.kinds.base import Answer
 from jobs.results import JobError
-from tasks.handlers import chat, completion, embeddings, ingest, removal, response
+from tasks.handlers import chat, completion, embeddings, ingest, removal, response, text_completion
 from tasks.handlers.base import AttemptContext
 
 Run: TypeAlias = Callable[[AttemptContext[Any]], Awaitable[Answer]]
@@ -29,6 +29,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "embeddings": Handler(embeddings.run),
     "completion": Handler(completion.run),
     "response": Handler(response.run),
+    "text_completion": Handler(text_completion.run),
     "ingest": Handler(ingest.run, ingest.on_failed),
     "removal": Handler(removal.run),
 }

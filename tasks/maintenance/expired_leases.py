@@ -8,7 +8,7 @@ that another worker has claimed since. If publishing over another broker fails, 
 lost_messages.py finds it.
 
 Logs:
-    lease_expired  job_id, owner: the worker whose attempt is given up
+    lease_expired  job_id, request_id, owner: the worker whose attempt is given up
 """
 
 import logging
@@ -16,6 +16,7 @@ from typing import Final
 
 from jobs import queries
 from jobs.models import JobRecord
+from jobs.request_id import UNKNOWN
 from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import keys, transitions
@@ -42,7 +43,8 @@ async def _recover(tick: Tick, record: JobRecord, error: JobError) -> None:
     if record.state is not State.IN_PROGRESS or "token" in record.unreadable:  # another version's, or damaged
         await tick.put_off(keys.LEASES, record.job_id)
         return
-    logger.warning("lease_expired job_id=%s owner=%s", record.job_id, record.owner)
+    request_id = record.request_id or UNKNOWN
+    logger.warning("lease_expired job_id=%s request_id=%s owner=%s", record.job_id, request_id, record.owner)
     if is_last_worker_loss(record, tick.settings.max_worker_losses):
         await tick.fail(record, error, "expired")
     else:

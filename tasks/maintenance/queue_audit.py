@@ -2,12 +2,14 @@
 
     every 10 seconds  a page of queued jobs: one that waits nowhere enters its line
                       the counts of calls are compared with the jobs in progress
+                      the sizes of requests and documents are added up, while there are not many
     every minute      the configured targets and limits are written again
 
 Survives running twice, late or in two workers: a repair of what is right changes nothing.
 
 Logs:
     queue_repaired  jobs, targets: how many jobs have entered their line, and how many targets had wrong counts
+    sizes_repaired  requests, documents: whether the size of all requests and that of all documents were wrong
 """
 
 import logging
@@ -15,6 +17,7 @@ import time
 from typing import Any, Final
 
 from jobs import queries
+from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys, transitions
@@ -50,6 +53,9 @@ class QueueAudit:
         jobs, targets = await tick.store.run(transitions.audit_queue(self._queue, ids))
         if jobs or targets:
             logger.warning("queue_repaired jobs=%d targets=%d", jobs, targets)
+        requests, documents = await tick.store.run(transitions.audit_sizes(DEFAULT_TENANT))
+        if requests or documents:
+            logger.warning("sizes_repaired requests=%s documents=%s", requests, documents)
         self._start = 0 if len(ids) < _PAGE_SIZE else self._start + len(ids)
 
 

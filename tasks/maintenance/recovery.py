@@ -7,6 +7,7 @@ job that has changed since. So a task that runs twice, late or in two workers do
 from typing import Final
 
 from jobs import queries
+from jobs.hazard_log import HazardLog
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
@@ -47,16 +48,18 @@ class Recovery:
         self._ghost_sweep = GhostSweep(message_template.queue)
         self._queue_audit = QueueAudit(message_template.queue)
         self._publisher = publisher
+        self._hazards = HazardLog(settings.durability)
 
     async def run_forever(self) -> None:
         await self._store.run(configuration_command(self._settings))
-        await memory_guard.log_unsafe_configuration(self._store, self._settings)
+        self._hazards.look(await self._store.run(server_info()))
         await run_while_leader(self._worker, self._store, "recovery", self.tick, _TICK_SECONDS)
 
     async def tick(self) -> None:
         """Run every task once, in order. A task that raises ends the tick."""
         now_ms = await self._store.run(queries.server_time_ms())
         server = await self._store.run(server_info())
+        self._hazards.look(server)
         primary_seconds = await self._store.run(transitions.note_primary(server.run_id))
         tick = Tick(
             self._store, self._message_template, self._publisher, self._settings, now_ms, server, primary_seconds

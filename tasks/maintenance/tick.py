@@ -82,4 +82,11 @@ class Tick:
 
 def lease_of(record: JobRecord) -> Lease:
     """The lease of the job's latest attempt, under which recovery writes in place of the lost worker."""
-    return Lease(job_id=record.job_id, queue=record.queue, token=record.token, attempt=record.attempts, log_length=0)
+    return Lease(
+        job_id=record.job_id,
+        queue=record.queue,
+        token=record.token,
+        attempt=record.attempts,
+        log_length=0,
+        request_id=record.request_id,
+    )

@@ -23,6 +23,7 @@ from jobs import vector_encoding
 from jobs.kinds.base import Conversation
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.response import ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.providers import ProviderConfig
 from jobs.settings import Settings
 from openai_format.text import MALFORMED, read_text
@@ -30,9 +31,15 @@ from tasks.provider.answer_stream import AnswerStream
 from tasks.provider.connection_watch import fail_when_closed
 from tasks.provider.errors import blame_provider_until_started, protocol_error, translate_errors
 from tasks.provider.formats.delta import Delta, StreamParser, read_usage
-from tasks.provider.formats.route import ProviderCall, completion_call, may_store_completions, response_call
+from tasks.provider.formats.route import (
+    ProviderCall,
+    completion_call,
+    may_store_completions,
+    response_call,
+    text_completion_call,
+)
 from tasks.provider.rate_limit_headers import RateLimits, read_rate_limits
-from tasks.provider.support import ProviderSupport, lacks_endpoint, refuses_stream
+from tasks.provider.support import MAX_TOKENS, ProviderSupport, lacks_endpoint, refuses_limit_name, refuses_stream
 from tasks.provider.timeouts import Timeouts
 
 Observe: TypeAlias = Callable[[RateLimits], None]
@@ -71,7 +78,8 @@ class Provider:
             max_retries=0,
             timeout=httpx2.Timeout(None, connect=settings.provider_connect_seconds),  # Timeouts bounds the rest
             http_client=DefaultAioHttpClient(
-                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+                follow_redirects=False,  # the request and the key are for the configured address alone
             ),
         )
 
@@ -117,8 +125,10 @@ class Provider:
     async def _start_call(self, request: Conversation, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Call /responses where the request asks for it and the provider has it, otherwise /chat/completions.
 
-        The first call determines whether the provider has /responses.
+        A text completion has no other path than its own. The first call determines whether the provider has /responses.
         """
+        if isinstance(request, TextCompletionTask):
+            return await self._send(text_completion_call(request, self._settings), hooks)
         if not isinstance(request, ResponseTask) or self._support.api_format == "chat":
             return await self._send(self._completion_call(request), hooks)
         try:
@@ -153,9 +163,22 @@ class Provider:
     async def _send(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
         """Send a call; its response, not yet read, and the parser for it.
 
-        A provider that refuses to stream is asked for the whole answer.
+        Where the provider knows the limit of tokens by its older name only, a limit that was named here gets that name.
         """
-        if self._support.streams(call.model):
+        if not (call.is_own_body and MAX_TOKENS.keys() & call.body.keys()):
+            return await self._send_streamed(call, hooks)
+        if not self._support.has_older_limit(call.model):
+            try:
+                return await self._send_streamed(call, hooks)
+            except APIStatusError as error:
+                if not refuses_limit_name(error):
+                    raise
+            self._support.found_older_limit(call.model)
+        return await self._send_streamed(call.renamed(MAX_TOKENS), hooks)
+
+    async def _send_streamed(self, call: ProviderCall, hooks: _Hooks) -> tuple[AsyncStream[object], StreamParser]:
+        """Send a call. A provider that refuses to stream is asked for the whole answer."""
+        if call.is_streamed and self._support.streams(call.model):
             try:
                 return await self._post(call, hooks.observe), call.parser
             except APIStatusError as error:

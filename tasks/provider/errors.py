@@ -5,8 +5,8 @@
     unavailable   unreachable, 5xx, 408, 409, 425, overloaded, or no    yes             yes
                   first token in time
     quota         402, and a quota or budget that is used up            later           yes
-    denied        401, 403, 404, 405, 501: the key, the model or the    no              yes
-                  path
+    denied        3xx, 401, 403, 404, 405, 501: the address, the key,   no              yes
+                  the model or the path
     none          the request is rejected, the answer breaks off after its first token, the deadline has passed
 
 The messages are our own, because a provider's message may repeat the prompt or parts of the key. They contain the
@@ -45,6 +45,7 @@ from tasks.provider.vendor_error import VendorError
 _TIMER_TOLERANCE_SECONDS: Final = 0.01  # an event loop's timer may fire that early
 UNSUPPORTED_STATUS: Final = frozenset({405, 501})  # the path is not for this call: a retry changes nothing
 _NOT_FOUND_STATUS: Final = frozenset({404, 410})
+_REDIRECTS: Final = range(300, 400)
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 498})  # 498: Groq has no capacity; 5xx as well
@@ -122,8 +123,8 @@ def from_status(status: int, error: VendorError, headers: Mapping[str, str]) -> 
 
 
 def _for_caller(error: VendorError, status: int | None = None) -> ProviderError | None:
-    """Without what concerns this server's key alone: the message of a 403 may contain a part of it."""
-    if error.reported is None or status == _UNAUTHORIZED or error.names & _KEY_NAMES:
+    """Without what concerns this server alone: its key, of which a 403 may quote a part, or where a redirect leads."""
+    if error.reported is None or status == _UNAUTHORIZED or status in _REDIRECTS or error.names & _KEY_NAMES:
         return None
     return replace(error.reported, message=None) if status == _FORBIDDEN else error.reported
 
@@ -141,6 +142,9 @@ def _by_status(status: int, error: VendorError, headers: Mapping[str, str]) -> A
 
 
 def _refusal(status: int, error: VendorError, message: str) -> ProviderRejected:
+    if status in _REDIRECTS:
+        advice = "redirects are not followed; set the provider's URL to the address that answers"
+        return _rejected(f"{message}: {advice}", "provider_redirected", ProviderFault.DENIED)
     if error.names & _MODEL_NAMES or status in _NOT_FOUND_STATUS:
         fault = ProviderFault.DENIED if _lacks_model(error) else None
         return _rejected(f"{message}: no such model or path", "provider_not_found", fault)

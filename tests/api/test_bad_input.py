@@ -165,6 +165,21 @@ def test_a_full_queue_is_429_with_retry_after(make_api, api_app, api_redis_port,
     assert int(response.headers["Retry-After"]) >= 1
 
 
+def test_a_queue_that_is_full_of_bytes_is_429_and_says_so(make_api, api_app, api_redis_port, read_problem):
+    """The stats show how full it is."""
+    client = make_api(api_redis_port, max_queued_bytes=1_500).test_client()
+    assert _post(client, {"message": "a" * 1_000}).status_code == 202
+
+    response = _post(client, {"message": "b" * 1_000})
+
+    problem = read_problem(response, 429, "queue_full")
+    assert "bytes, and at most 1500 are allowed" in problem["detail"]
+    assert "bbb" not in response.text
+    assert int(response.headers["Retry-After"]) >= 1
+    stats = client.get("/api/v1/queue/stats").json
+    assert 1_000 < stats["queued_bytes"] < 1_500 == stats["max_queued_bytes"]
+
+
 def test_error_bodies_have_no_meaningless_nulls(api_client):
     """Absent fields are left out, except `param`, which the openai client expects."""
     body = json.loads(_post(api_client, {}).data)

@@ -25,6 +25,46 @@ def test_redis_as_the_broker_is_reported_as_the_record_store(api_client):
     assert api_client.get("/health").json["broker"] == {"state": "record_store"}
 
 
+@pytest.fixture
+def limited_api(redis_client, redis_url):
+    """A client of an app whose Redis user has all rights but these."""
+    apps = []
+
+    def create(*rules):
+        redis_client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">p", "~*", "&*", "+@all", *rules)
+        apps.append(create_app(Settings(REDIS_URL=redis_url.replace("://", "://limited:p@"))))
+        return apps[-1].test_client()
+
+    yield create
+    for app in apps:
+        services_of(app).close()
+    redis_client.execute_command("ACL", "DELUSER", "limited")
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [("-hset", "the command hset"), ("-@scripting", "the command eval"), ("-@all", "the command eval")],
+)
+def test_a_missing_right_makes_the_service_unavailable_and_is_named(limited_api, caplog, path, rule, named):
+    """A submit would fail at its first command, so a load balancer must not send it here."""
+    response = limited_api(rule).get(path)
+
+    assert (response.status_code, response.json["error"]["code"]) == (503, "store_unavailable")
+    assert named in response.json["detail"]
+    assert named in caplog.text
+
+
+def test_a_web_process_that_may_not_read_the_settings_of_redis_is_degraded(limited_api, fake_worker):
+    """It serves requests; only the settings of Redis cannot be judged."""
+    fake_worker.heartbeat()
+    client = limited_api("-info")
+
+    assert client.get("/health/ready").status_code == 200
+    assert client.get("/health").json["status"] == "degraded"
+    assert "the command info" in client.get("/health").json["reason"]
+
+
 @pytest.mark.parametrize("broker_is", ["silent", "refusing"])
 def test_a_broker_that_cannot_be_reached_degrades_the_service(broker_is, redis_client, redis_url):
     """Requests are accepted and wait, so the answer is no 503. It comes while the broker is still silent."""

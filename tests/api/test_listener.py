@@ -69,7 +69,7 @@ def test_a_missing_right_to_subscribe_is_logged_once(store_client, mute_client, 
     finally:
         listener.close()
 
-    assert [record.getMessage() for record in caplog.records] == ["listener_disconnected reply=NOPERM"]
+    assert [record.getMessage() for record in caplog.records] == ["listener_disconnected reply=NOPERM:channel"]
 
 
 def test_a_met_condition_needs_no_wait(listener):

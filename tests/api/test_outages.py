@@ -69,6 +69,24 @@ def test_a_redis_without_writes_is_not_ready(make_api, api_redis_port, api_app, 
     read_problem(response, 503, "store_unavailable")
 
 
+def test_jobs_can_be_cancelled_and_deleted_while_redis_is_full(api_app, submit_chat, fake_worker):
+    """Both free memory, and a cancel ends a call that costs money."""
+    job_ids = [submit_chat(), submit_chat()]
+    fake_worker.claim(job_ids[0])
+    client, api_client = services_of(api_app).store._client, api_app.test_client()
+    client.config_set("maxmemory", 1)
+    try:
+        cancelled = [api_client.post(f"/api/v1/tasks/{job_id}/cancel") for job_id in job_ids]
+        deleted = [api_client.delete(f"/api/v1/tasks/{job_id}") for job_id in job_ids]
+        refused = api_client.post("/api/v1/chat/async", json={"message": "a"})
+    finally:
+        client.config_set("maxmemory", 0)
+
+    assert [(reply.status_code, reply.json["status"]) for reply in cancelled] == [(200, "cancelled")] * 2
+    assert [reply.status_code for reply in deleted] == [204, 204]
+    assert (refused.status_code, refused.json["error"]["code"]) == (429, "queue_full")
+
+
 @pytest.mark.parametrize("path", ["/api/v1/queue/stats", "/health", f"/api/v1/tasks?ids={UNKNOWN}"])
 def test_an_unexpected_error_is_500_without_internals(api_app, monkeypatch, read_problem, path):
     """The body has no traceback and no exception text."""

@@ -177,7 +177,7 @@ def test_the_readiness_check_succeeds(api_client):
 
 
 def test_every_response_has_a_request_id_of_its_own(api_client):
-    """A caller's own id is never used, since the id is logged."""
+    """Without an id from the caller each request has a new one."""
     ids = {api_client.get(path).headers["X-Request-Id"] for path in ["/health/live", "/docs", "/nowhere", "/"]}
 
     assert len(ids) == 4

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from guards.file_limit import raise_file_limit
 from local.offline_model.calls import CallLog, TrackedCall
-from local.offline_model.routes import CALLS, Handler, create_app
+from local.offline_model.middlewares import Handler
+from local.offline_model.routes import CALLS, create_app
 from local.offline_model.server import serve
 
 WINDOW_SECONDS = 60.0

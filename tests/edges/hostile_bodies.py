@@ -17,6 +17,7 @@ _TASKS: Final = "/api/v1/tasks"
 _RESPONSES: Final = "/v1/responses"
 _COMPLETIONS: Final = "/v1/chat/completions"
 _EMBEDDINGS: Final = "/v1/embeddings"
+_TEXTS: Final = "/v1/completions"
 HONEST_TEXT: Final = "honest text"
 HONEST_TOKENS: Final = "honest tokens"
 _KEYS: Final = b",".join(b'"k%x":1' % number for number in range(150_000))
@@ -46,6 +47,8 @@ def bodies() -> dict[str, tuple[str, bytes]]:
         "items that are numbers": (_RESPONSES, b'{"model":"m","input":' + _many(b"1", 1_040_000) + b"}"),
         "items that are empty": (_RESPONSES, b'{"model":"m","input":' + _many(b"{}", 690_000) + b"}"),
         "messages that are numbers": (_COMPLETIONS, b'{"model":"m","messages":' + _many(b"1", 1_040_000) + b"}"),
+        "prompts that end wrong": (_TEXTS, b'{"model":"m","prompt":[' + _many(b'""', 690_000)[1:-1] + b",1]}"),
+        "tokens that end wrong": (_TEXTS, b'{"model":"m","prompt":[' + _many(b"1", 1_040_000)[1:-1] + b',""]}'),
         "unknown fields": (_CHAT, b'{"message":"a",' + _KEYS + b"}"),
         "unknown fields of a task": (_TASKS, b'{"kind":"chat","message":"a",' + _KEYS + b"}"),
         "unknown fields of limits": (_CHAT, b'{"message":"a","limits":{' + _KEYS + b"}}"),
@@ -66,8 +69,8 @@ def main() -> None:
     from jobs.settings import Settings
 
     client = create_app(Settings(REDIS_URL=sys.argv[1])).test_client()
-    for path in (_CHAT, _TASKS, _RESPONSES, _COMPLETIONS, _EMBEDDINGS):
-        _post(client, path, b"{}")  # the schemas are built at their first use
+    for path in (_CHAT, _TASKS, _RESPONSES, _COMPLETIONS, _EMBEDDINGS, _TEXTS):
+        _post(client, path, b"[]")  # invalid everywhere; the schemas are built at their first use
     print(json.dumps({name: _cost(client, path, body) for name, (path, body) in bodies().items()}))  # noqa: T201
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from guards.file_limit import fitting
+from guards.file_limit import TooFewFiles, fitting
 from guards.private_files import is_open_to_others, make_private_folder, make_secret, read_secret, write_private
 
 
@@ -54,3 +54,13 @@ def test_slots_fit_into_the_limit_of_open_files(monkeypatch):
     assert fitting(500, 2) == 100
     assert fitting(50, 2) == 50
     assert fitting(10_000) == 200
+    assert fitting(10_000, reserved=250) == 50
+
+
+@pytest.mark.parametrize("limit", [0, 64, 101])
+def test_a_process_without_files_for_one_slot_is_refused(monkeypatch, limit):
+    """It would take jobs, and each would fail at its first file."""
+    monkeypatch.setattr("guards.file_limit.raise_file_limit", lambda: limit)
+
+    with pytest.raises(TooFewFiles, match=f"the limit of open files is {limit}, .* at least 102: raise it"):
+        fitting(1, 2)

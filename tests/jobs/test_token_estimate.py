@@ -11,6 +11,7 @@ from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.removal import RemovalTask
 from jobs.kinds.response import ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.requests import Message
 from jobs.token_estimate import input_tokens, max_output_tokens
 
@@ -21,6 +22,10 @@ DATA_100_KB = "data:application/pdf;base64," + base64.b64encode(bytes(100_000)).
 def completion(*content, **body):
     messages = [{"role": "user", "content": part} for part in content]
     return CompletionTask(kind="completion", body={"messages": messages, **body})
+
+
+def text_completion(prompt, **body):
+    return TextCompletionTask(kind="text_completion", body={"prompt": prompt, **body})
 
 
 def response(value, previous_items=(), **body):
@@ -78,6 +83,10 @@ def test_lone_surrogates_are_counted_like_other_characters():
         (completion([{"type": "input_audio", "input_audio": {"data": DATA_100_KB, "format": "mp3"}}]), 90, 110),
         (completion([{"type": "file", "file": {"file_data": DATA_100_KB, "filename": "a.pdf"}}]), 9_000, 11_000),
         (completion([{"type": "file", "file": {"file_id": "file-1"}}]), 2_000, 2_010),
+        (text_completion("a" * 400), 100, 100),
+        (text_completion(["a" * 400, "b" * 400]), 200, 200),
+        (text_completion([[1, 2, 3], [4]]), 4, 4),
+        (text_completion(None), 0, 0),
         (response("a" * 400, instructions="b" * 400), 200, 210),
         (response("a" * 400, previous_items=({"role": "user", "content": "b" * 400},)), 200, 210),
         (response([{"role": "user", "content": [{"type": "input_image", "image_url": "http://x"}]}]), 1_000, 1_010),
@@ -104,6 +113,10 @@ def test_all_that_the_model_reads_is_counted(request_, low, high):
         (completion("a", max_completion_tokens=60, n=3), 180),
         (completion("a", max_completion_tokens="many"), None),
         (completion("a", max_completion_tokens=True, max_tokens=-1), None),
+        (text_completion("a"), None),
+        (text_completion([1, 2], max_tokens=0), 0),
+        (text_completion(["a", "b"], max_tokens=5, n=2), 20),
+        (text_completion([[1], [2]], max_tokens=5, n=2, best_of=3), 30),
         (response("a", max_output_tokens=70), 70),
         (response("a"), None),
         (EmbeddingsTask(kind="embeddings", input=("a",)), 0),
@@ -138,4 +151,4 @@ def test_a_deeply_nested_body_has_an_estimate():
 
 def test_no_kind_of_job_is_forgotten():
     """A new kind needs an estimate, or its calls would pass every limit of tokens."""
-    assert set(KINDS) == {"chat", "embeddings", "completion", "response", "ingest", "removal"}
+    assert set(KINDS) == {"chat", "embeddings", "completion", "response", "text_completion", "ingest", "removal"}

@@ -42,17 +42,20 @@ def _kill_worker_of(client, job_id, *workers):
     owner.send(signal.SIGKILL)
 
 
-def test_a_chat_stream_continues_after_a_killed_worker(stack):
+def test_chat_and_text_streams_continue_after_a_killed_worker(stack):
     """The next attempt repeats the text, which must not be sent twice."""
-    with stack.client() as client, stack.worker() as victim, stack.worker() as other:
-        stream = client.chat.completions.create(model="m", messages=[{"role": "user", "content": SLOW}], stream=True)
-        texts = []
-        for chunk in stream:
-            texts += [choice.delta.content or "" for choice in chunk.choices]
-            if len(texts) == 6:
-                _kill_worker_of(client, chunk.id, victim, other)
+    with stack.client() as client:
+        with stack.worker() as victim:
+            chat = client.chat.completions.create(model="m", messages=[{"role": "user", "content": SLOW}], stream=True)
+            text = client.completions.create(model="m", prompt=SLOW, max_tokens=100, stream=True)
+            chunks = {chat: [next(chat) for _ in range(5)], text: [next(text) for _ in range(5)]}
+            victim.send(signal.SIGKILL)
+        with stack.worker():
+            for stream, seen in chunks.items():
+                seen += list(stream)
 
-    assert "".join(texts) == SIXTY
+    assert "".join(choice.delta.content or "" for chunk in chunks[chat] for choice in chunk.choices) == SIXTY
+    assert "".join(choice.text for chunk in chunks[text] for choice in chunk.choices) == SIXTY
 
 
 def test_a_stream_is_resumed_at_another_web_process(stack):

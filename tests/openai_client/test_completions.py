@@ -6,6 +6,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from local.offline_model.framing import Framing
 from tests.support.offline_model import calls, directive, key
 from tests.support.waiting import until
 
@@ -126,3 +127,47 @@ def test_closing_a_stream_cancels_the_job(stack, client):
     stream.close()
 
     until(lambda: calls(stack.model_url, name)["closed_early"] == 1)
+
+
+def texts(client, prompt):
+    """The same question to each API, whole and streamed."""
+    messages = [{"role": "user", "content": prompt}]
+    stream = client.chat.completions.create(model="m", messages=messages, stream=True)
+    return [
+        client.chat.completions.create(model="m", messages=messages).choices[0].message.content,
+        "".join(chunk.choices[0].delta.content or "" for chunk in stream),
+        client.responses.create(model="m", input=prompt).output_text,
+        client.completions.create(model="m", prompt=prompt).choices[0].text,
+        "".join(chunk.choices[0].text for chunk in client.completions.create(model="m", prompt=prompt, stream=True)),
+    ]
+
+
+@pytest.mark.parametrize("framing", [kind for kind in Framing if kind is not Framing.NO_FINISH])
+def test_a_framing_costs_no_answer_and_no_further_call(stack, client, framing):
+    """The bytes of an answer decide, not their framing."""
+    name = key()
+    prompt = directive(f"tokens=3 framing={framing}", name)
+
+    assert set(texts(client, prompt)) == {"w0 w1 w2"}
+    assert calls(stack.model_url, name)["calls"] == 5
+
+
+@pytest.mark.parametrize("fault", ["reset=2", "badchunk=2", "cut=2", "end=2", "error=2"])
+def test_a_stream_that_breaks_once_is_repeated(stack, client, fault):
+    """None of the tokens is sent twice."""
+    name = key()
+    messages = [{"role": "user", "content": directive(f"tokens=4 {fault} times=1", name)}]
+    stream = client.chat.completions.create(model="m", messages=messages, stream=True)
+
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "w0 w1 w2 w3"
+    assert calls(stack.model_url, name)["calls"] == 2
+
+
+def test_an_error_inside_a_200_is_that_error(client):
+    """Not a broken answer, which would be retried."""
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "[[offline error=0 code=context_length_exceeded]]"}]
+        )
+
+    assert refused.value.code == "context_length_exceeded"

@@ -86,6 +86,7 @@ def test_an_exhausted_quota_is_a_rate_limit_error(client):
     [
         ({"input": "hi", "model": 5}, "model"),
         ({"model": "m"}, "input"),
+        ({"input": []}, "input"),
         ({"input": 5}, "input"),
         ({"input": "hi", "stream": "yes"}, "stream"),
         ({"input": "hi", "conversation": "conv_1"}, "conversation"),

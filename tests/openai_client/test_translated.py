@@ -60,3 +60,49 @@ def test_reasoning_calls_and_refusals_reach_the_helper_and_the_provider(redis_ur
         "Let me see.",
         ["c0", "c1"],
     )
+
+
+@pytest.mark.usefixtures("redis_client")
+def test_custom_tools_and_namespaces_work_with_a_provider_of_functions(redis_url):
+    """A coding agent gets the calls in its own format, whole and streamed, and the provider gets the outputs."""
+    tools = [
+        {
+            "type": "custom",
+            "name": "apply_patch",
+            "format": {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"},
+        },
+        {
+            "type": "namespace",
+            "name": "agents",
+            "description": "Other agents.",
+            "tools": [{"type": "function", "name": "spawn", "parameters": {"type": "object"}}],
+        },
+    ]
+    chunks = [
+        call(0, "apply_patch", '{"input": "*** Begin'),
+        chunk(tool_calls=[{"index": 0, "function": {"arguments": ' Patch\\n"}'}}]),
+        call(1, "agents__spawn", '{"n": 1}'),
+        chunk("tool_calls"),
+    ]
+    with scripted(*chunks) as (provider_url, requests), served(redis_url, provider_url) as client:
+        whole = client.responses.create(model="m", input="hi", tools=tools)
+        with client.responses.stream(model="m", input="hi", tools=tools) as stream:
+            events = list(stream)
+            streamed = stream.get_final_response()
+        done = [event.item for event in events if event.type == "response.output_item.done"]
+        outputs = [
+            {"type": "custom_tool_call_output", "call_id": "c0", "output": "Done."},
+            {"type": "function_call_output", "call_id": "c1", "output": "started"},
+        ]
+        client.responses.create(model="m", input=outputs, tools=tools, previous_response_id=streamed.id)
+
+    for output in (whole.output, streamed.output, done):
+        patch, spawn = output
+        assert (patch.type, patch.name, patch.input) == ("custom_tool_call", "apply_patch", "*** Begin Patch\n")
+        assert (spawn.type, spawn.namespace, spawn.name) == ("function_call", "agents", "spawn")
+    inputs = [event for event in events if event.type.startswith("response.custom_tool_call_input")]
+    assert [event.type.rpartition(".")[2] for event in inputs] == ["delta", "done"]
+    assert [tool["function"]["name"] for tool in requests[0]["tools"]] == ["apply_patch", "agents__spawn"]
+    assistant, *results = requests[-1]["messages"][-3:]
+    assert [called["function"]["name"] for called in assistant["tool_calls"]] == ["apply_patch", "agents__spawn"]
+    assert [(result["role"], result["content"]) for result in results] == [("tool", "Done."), ("tool", "started")]

@@ -8,10 +8,11 @@ from openai.types.responses import ResponseOutputItem, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from openai_format import response_events
-from openai_format.items import function_call_item, output_text_part, part_of, text_item
+from openai_format.items import custom_call_item, function_call_item, output_text_part, part_of, text_item
 
 KINDS = ("output_text", "refusal", "reasoning_text")
 CALL = function_call_item("fc_1", "c1", "f", "{}", "completed")
+CUSTOM = custom_call_item("ctc_1", "c1", "f", "hi", "completed")
 
 
 def built(kind):
@@ -31,6 +32,7 @@ def built(kind):
         response_events.item_added(0, {**CALL, "arguments": "", "status": "in_progress"}),
         response_events.arguments_delta("fc_1", 0, "{}"),
         *response_events.close_call(CALL, 0),
+        *response_events.whole_item(CUSTOM, 0),
     ],
     ids=lambda event: event["type"],
 )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from openai_format.messages import NotInChatFormat, to_items, to_messages
+from openai_format.errors import NotInChatFormat
+from openai_format.messages import to_items, to_messages
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
@@ -33,6 +34,20 @@ def test_content_without_counterpart_stays_unchanged_on_the_way_to_items():
     part = {"type": "input_audio", "input_audio": {"data": "x"}}
 
     assert to_items([{"role": "user", "content": [part]}])[0]["content"] == [part]
+
+
+def test_calls_of_custom_tools_become_items_of_their_own():
+    """A conversation of chat completions continues as a response, with the call and the output that belong together."""
+    call = {"id": "c1", "type": "custom", "custom": {"name": "run", "input": "1+1"}}
+    messages = [{"role": "assistant", "tool_calls": [call, CALL | {"id": "c2"}]}]
+    messages += [{"role": "tool", "tool_call_id": call_id, "content": "2"} for call_id in ("c1", "c2")]
+
+    assert to_items(messages) == [
+        {"type": "custom_tool_call", "call_id": "c1", "name": "run", "input": "1+1"},
+        {"type": "function_call", "call_id": "c2", "name": "f", "arguments": "{}"},
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "2"},
+        {"type": "function_call_output", "call_id": "c2", "output": "2"},
+    ]
 
 
 @pytest.mark.parametrize(

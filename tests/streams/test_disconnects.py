@@ -1,6 +1,8 @@
 """A disconnect cancels the job or lets it continue, as requested; a shutdown of the server cancels nothing."""
 
+import json
 import signal
+import socket
 import time
 
 import pytest
@@ -73,6 +75,21 @@ def test_a_disconnect_cancels_the_job(deployment, web, running_job, name, call, 
     until(lambda: calls(deployment.model_url, name)["closed_early"] == 1)
     assert calls(deployment.model_url, name)["last_closed_early_at"] - left_at < NOTICED_SECONDS
     assert web.chat(job_id)["answer"].startswith("w0 w1")
+
+
+def test_a_stream_that_ends_for_a_half_closed_connection_is_no_complete_answer(deployment, web, name):
+    """Such a client has ended its own side only, and still reads."""
+    body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": directive(LONG, name)}]})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
+        connection.sendall(f"{head}Content-Type: application/json\r\nConnection: close\r\n\r\n{body}".encode())
+        first = connection.recv(65_536)
+        connection.shutdown(socket.SHUT_WR)
+        answer = first + b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert b"client_disconnected" in answer
+    assert b"[DONE]" not in answer
+    until(lambda: calls(deployment.model_url, name)["closed_early"] == 1)
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: AnsweringServer
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        key = self.headers["Authorization"].removeprefix("Bearer ")
+        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def do_GET(self) -> None:
+        self._answer(None)
+
+    def _answer(self, body: Any) -> None:
+        key = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.server.received.append(ReceivedCall(self.path, key, body))
         status, headers, content = self.server.reply
         self.send_response(status)

@@ -28,6 +28,7 @@ REFUSED = "ACCESS_REFUSED - access to queue 'chatqueue' refused for user 'guest'
         (PreconditionFailed("PRECONDITION_FAILED - inequivalent arg"), "refused", "PRECONDITION_FAILED"),
         (ConnectionForced("CONNECTION_FORCED - closed"), "unreachable", "CONNECTION_FORCED"),
         (NoPermissionError("NOPERM this user has no permissions"), "refused", "NOPERM"),
+        (NoPermissionError("NOPERM User u has no permissions to run the 'lpush' command"), "refused", "NOPERM:lpush"),
         (RedisTimeoutError("Timeout reading from socket"), "unreachable", "TimeoutError"),
         (TimeoutError("timed out"), "unreachable", "TimeoutError"),
         (ConnectionRefusedError(111, "Connection refused"), "unreachable", "ConnectionRefusedError"),

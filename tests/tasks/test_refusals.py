@@ -122,6 +122,19 @@ def test_a_server_that_can_never_serve_ends_the_worker_with_an_error(tmp_path, m
     server.end()
 
 
+def test_a_worker_that_lacks_a_right_names_it_and_ends_before_it_takes_jobs(server, client, admin):
+    """Managed servers refuse INFO. A worker without maintenance would look alive; one that ends with 0 stays down."""
+    job_id = client.submit("hello")
+    admin.execute_command("ACL", "SETUSER", refusals.WORKER, "-info", "resetchannels", "&cq:*", "&celery-task-meta-*")
+    args = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO"]
+    with running(args, ready="rights_missing", env={"REDIS_URL": refusals.worker_url(server.url)}) as worker:
+        assert worker.wait(15) == 1
+        assert "the command info, the command publish on the channels /0.celery.pidbox" in worker.output
+        assert "Traceback" not in worker.output
+
+    assert client.record(job_id).attempts == 0
+
+
 def test_a_worker_without_one_of_its_background_tasks_ends_with_an_error(tmp_path, model_url, processes):
     """A supervisor that restarts failed processes only must restart it."""
     server = RedisServer(tmp_path, ("--rename-command", "SUBSCRIBE", ""))

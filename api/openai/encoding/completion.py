@@ -6,6 +6,7 @@ from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionAnswer
 from jobs.results import Citation
 from openai_format import completions
+from openai_format.response_events import CALL_TEXTS
 from openai_format.types import Item, JsonObject
 from openai_format.usage import chat_usage
 
@@ -26,7 +27,7 @@ def completion_object(snapshot: JobSnapshot) -> JsonObject:
 def _choice(snapshot: JobSnapshot) -> JsonObject:
     """The choice of a conversation that is not a chat completion, or that ended without the provider's body."""
     answer = snapshot.answer
-    calls = [_tool_call(item) for item in output(snapshot) if item["type"] == "function_call"]
+    calls = [_tool_call(item) for item in output(snapshot) if item["type"] in CALL_TEXTS]
     reason = answer.finish_reason if answer else None
     message = completions.assistant_message(answer.text if answer else None, calls)
     if isinstance(answer, ChatAnswer) and answer.citations:
@@ -48,4 +49,7 @@ def _annotation(citation: Citation, text: str) -> JsonObject:
 
 def _tool_call(item: Item) -> JsonObject:
     """The item comes from a provider: it may lack a field."""
+    if item["type"] == "custom_tool_call":
+        custom = {"name": item.get("name") or "", "input": item.get("input") or ""}
+        return {"id": item.get("call_id") or "", "type": "custom", "custom": custom}
     return {**completions.tool_call(item.get("call_id") or "", item.get("name") or "", item.get("arguments") or "")}

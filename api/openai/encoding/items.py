@@ -8,6 +8,7 @@ from jobs.kinds.base import Conversation, PassthroughRequest, TextAnswer
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.models import JobRecord
 from jobs.requests import StreamOptions
 from jobs.states import State
@@ -26,7 +27,7 @@ from openai_format.types import Item, ItemStatus, JsonObject
 
 FIRST_LOG_START: Final = 1  # length of the log after the claim of the first attempt
 # The ids of these items are left out of a follow-up request, because a provider that stores nothing rejects them.
-_TYPES_WITHOUT_IDS: Final = frozenset({"message", "function_call"})
+_TYPES_WITHOUT_IDS: Final = frozenset({"message", "function_call", "custom_tool_call"})
 
 
 def message_id(job_id: str, log_start: int = FIRST_LOG_START) -> str:
@@ -91,7 +92,12 @@ def _answer_message(answer: TextAnswer) -> JsonObject:
 
 def _with_own_id(item: JsonObject, snapshot: JobSnapshot) -> JsonObject:
     own_id = _own_message_id(snapshot)
-    ids = {"function_call": f"fc_{item.get('call_id')}", "reasoning": own_id.replace("msg", "rs", 1)}
+    call_id = item.get("call_id")
+    ids = {
+        "function_call": f"fc_{call_id}",
+        "custom_tool_call": f"ctc_{call_id}",
+        "reasoning": own_id.replace("msg", "rs", 1),
+    }
     return _with_id({"status": _status(snapshot.record)} | item, ids.get(item["type"], own_id))
 
 
@@ -105,6 +111,8 @@ def input_items(snapshot: JobSnapshot) -> list[JsonObject]:
             return to_items(completion.body["messages"])
         case ResponseTask() as response:
             return [*response.previous_items, *openai_input_items(response.body.get("input"))]
+        case TextCompletionTask() as completion:
+            return [input_message("user", text) for text in completion.texts()]
     raise InternalError(f"a job of kind {snapshot.request.kind} has no input items")
 
 

@@ -63,7 +63,7 @@ def response_object(snapshot: JobSnapshot) -> JsonObject:
         "status": record.status,
         "model": snapshot.model,
         "output": items.output(snapshot),
-        "usage": _usage(snapshot),
+        "usage": usage_object(snapshot),
         "error": None if snapshot.error is None else _error(snapshot.error),
         "incomplete_details": _incomplete_details(snapshot),
         "metadata": request.metadata,
@@ -111,7 +111,7 @@ def _filled(fields: JsonObject) -> JsonObject:
 
 
 def _is_like_default(name: str, value: Any) -> bool:
-    default = _DEFAULTS.get(name)
+    default = {} if name == "prompt" else _DEFAULTS.get(name)  # the prompt of a text completion is a text
     return not isinstance(default, dict | list) or isinstance(value, type(default))
 
 
@@ -120,7 +120,7 @@ def _answer_fields(snapshot: JobSnapshot) -> JsonObject:
     return _filled({name: value for name, value in (body or {}).items() if name not in _OWN_FIELDS})
 
 
-def _usage(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
+def usage_object(snapshot: JobSnapshot) -> JsonObject | ResponseUsage | None:
     """The provider's own object if it sent one, else the counts of the answer or the record, which may be estimates."""
     body = snapshot.answer.body if isinstance(snapshot.answer, ResponseAnswer) else None
     reported: JsonObject | None = (body or {}).get("usage")

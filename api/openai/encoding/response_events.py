@@ -17,7 +17,7 @@ from typing import Final
 from api.openai.encoding.attempt_events import AttemptEvents
 from api.openai.encoding.items import FIRST_LOG_START, message_id
 from api.openai.encoding.replay_filter import OutputDiffers
-from api.openai.encoding.sent_response import CLIENT_RUN_TYPES, SentResponse
+from api.openai.encoding.sent_response import SentResponse, is_client_run
 from jobs.events import Event
 from jobs.requests import StreamOptions
 from jobs.results import JobError
@@ -141,7 +141,7 @@ class ResponseEventBuilder:
             yield new
 
     def _must_be_held(self, event: EventObject) -> bool:
-        is_call = event["type"] == response_events.ITEM_ADDED and event["item"]["type"] in CLIENT_RUN_TYPES
+        is_call = event["type"] == response_events.ITEM_ADDED and is_client_run(event["item"])
         return is_call and (self._has_lost_output or not self._options.include_arguments)
 
     def _begin_again(self) -> Iterator[EventObject]:

@@ -13,12 +13,17 @@ from openai_format import response_events
 from openai_format.response_events import part_position
 from openai_format.types import EventObject, Item, JsonObject, Part
 
-CLIENT_RUN_TYPES: Final = frozenset(
+_CLIENT_RUN_TYPES: Final = frozenset(
     {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
     | {"mcp_approval_request"}
 )  # items that make the client act
 _TEXTS: Final = {"output_text": "text", "refusal": "refusal"}  # kinds of a message's part, and the name of its text
-_CALL_TEXTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+
+
+def is_client_run(item: Item) -> bool:
+    """Whether the item makes the client act."""
+    is_client_search = item["type"] == "tool_search_call" and item.get("execution") == "client"
+    return item["type"] in _CLIENT_RUN_TYPES or is_client_search
 
 
 @dataclass
@@ -131,7 +136,7 @@ class SentResponse:
         sent, kind = self._items[index], item["type"]
         if sent.item["type"] != kind:
             raise OutputDiffers
-        if kind in CLIENT_RUN_TYPES:
+        if is_client_run(item):
             return self._rest_of_call(sent, index, item)
         item = item | {"id": sent.item.get("id", item.get("id"))}
         events = self._rest_of_message(sent, index, item) if kind == "message" else []
@@ -159,7 +164,7 @@ class SentResponse:
 
     def _rest_of_call(self, sent: _SentItem, index: int, item: JsonObject) -> list[EventObject]:
         """A call whose arguments were streamed. A call under another id is another call."""
-        name = _CALL_TEXTS.get(item["type"], "")
+        name = response_events.CALL_TEXTS.get(item["type"], "")
         text = "".join("".join(pieces) for pieces in sent.texts.values())
         whole = item.get(name) or ""
         is_same = all(sent.item.get(field) == item.get(field) for field in ("call_id", "name"))
@@ -170,11 +175,9 @@ class SentResponse:
                 raise OutputDiffers
             return []
         item = item | {"id": sent.item.get("id", item.get("id"))}
-        if item["type"] != "function_call":
+        if not name:
             return [response_events.item_done(index, item)]
-        rest = whole[len(text) :]
-        delta = [response_events.arguments_delta(item["id"], index, rest)] if rest else []
-        return [*delta, *response_events.close_call(item, index)]
+        return response_events.rest_of_call(item | {name: whole}, index, text)
 
 
 def _by_number(key: tuple[str, int]) -> int:

@@ -1,5 +1,5 @@
 -- append: adds events to the log of a running attempt.
--- include: log
+-- include: clock log
 -- KEYS
 --   job         the record
 --   log         the event log
@@ -25,6 +25,6 @@ if #new_events == 0 then
   return {'appended', redis.call('LLEN', log)}
 end
 
-redis.call('HSET', job, 'usage', usage)
+redis.call('HSET', job, 'usage', usage, 'output_at_ms', now_ms())
 redis.call('HINCRBY', job, 'version', 1)
 return {'appended', write_log(log, channel, 'more', new_events)}

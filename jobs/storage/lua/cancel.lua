@@ -28,6 +28,8 @@ if state ~= 'queued' and state ~= 'in_progress' and finished_at then
   return 'final'
 end
 
+redis.call('ZREM', leases, id) -- a full Redis refuses a script's first write, unless it frees memory as a cancel does
+
 local function keeps_text()
   for _, text_kind in ipairs(text_kinds) do
     if text_kind == kind then

@@ -21,9 +21,9 @@
 --   put_back_ms        least wait of a job that this worker cannot run, with jitter
 --   abilities...       the needs that this worker meets
 -- returns  {claimed, token, attempt, log length, failures, worker losses, max attempts, ms to the deadline, request,
---           target, waits, is_too_large, is_probe}: the target is '' for a job that calls no provider; is_too_large: 1
---          if the target's limit of tokens a minute is below what the job needs; is_probe: 1 if the call shows whether
---          the provider is back
+--           target, waits, is_too_large, is_probe, request id, age in ms}: the target is '' for a job that calls no
+--          provider; is_too_large: 1 if the target's limit of tokens a minute is below what the job needs; is_probe: 1
+--          if the call shows whether the provider is back
 --          {gone}: there is no such job
 --          {final}: the job has ended
 --          {busy}: another attempt runs
@@ -37,8 +37,8 @@ local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms
   'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
 local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
-  'pool', 'model', 'input_tokens', 'max_output_tokens', 'error_code', unreadable_by, 'token', 'attempts', 'max_attempts',
-  'deadline_ms', 'seq', unpack(optional_numbers))
+  'pool', 'model', 'input_tokens', 'max_output_tokens', 'error_code', 'request_id', unreadable_by, 'token', 'attempts',
+  'max_attempts', 'deadline_ms', 'seq', unpack(optional_numbers))
 if not record.state then
   return {'gone'}
 end
@@ -49,7 +49,7 @@ local function claimed_answer(token, attempt, log_start, target, is_too_large, i
   local is_wrong_type = type(body) == 'table' -- unreadable, like an empty text
   return {'claimed', token, attempt, log_start, record.failures or 0, record.worker_losses or 0, record.max_attempts,
     record.deadline_ms - now, is_wrong_type and '' or body, target or '', record.waits or 0, is_too_large and 1 or 0,
-    is_probe and 1 or 0}
+    is_probe and 1 or 0, record.request_id or '', now - (tonumber(record.created_at_ms) or now)}
 end
 
 if record.state == 'in_progress' then
@@ -156,7 +156,7 @@ end
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 if record.attempts ~= '0' or record.retry_at_ms or record.error_code then -- left by what happened before
-  redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'started_before_ms', 'is_too_large')
+  redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'output_at_ms', 'started_before_ms', 'is_too_large')
 end
 local written = {'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id, 'owner', owner,
   'started_at_ms', now, 'log_start', log_start}

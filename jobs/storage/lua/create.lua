@@ -8,6 +8,7 @@
 --   totals
 --   deadlines
 --   full
+--   bytes            the size of the requests of all jobs that have not ended
 --   dedup?           the key that identifies equal requests, see dedup_mode
 -- ARGV
 --   id
@@ -18,6 +19,7 @@
 --   dedup_token      fingerprint of the request (idempotency_key), its resend count (resend), or ''
 --   dedup_ttl        TTL of dedup, s
 --   max_queued       maximum number of queued jobs
+--   max_bytes        maximum size of the requests of all jobs that have not ended
 --   message          template of the Celery message; '' when another broker carries the messages
 --   body             the request, JSON
 --   deadline_ms      from now
@@ -29,6 +31,7 @@
 --          {conflict, id}: the key was used with another request
 --          {gone, ''}: the job to retry no longer exists
 --          {full, depth}: nothing was written; the queue is full
+--          {full_of_bytes, size}: nothing was written; with this request, the requests would have that size
 --          {no_memory, ''}: nothing was written; recovery has found Redis nearly full
 -- Safe to send again: the same id is created once.
 local function created_answer(created_at_ms, order, published_before)
@@ -121,11 +124,16 @@ end
 if redis.call('EXISTS', full) == 1 then
   return {'no_memory', ''}
 end
+local total_bytes = redis.call('HINCRBY', bytes, 'requests', #body)
+if total_bytes > tonumber(max_bytes) then
+  redis.call('HINCRBY', bytes, 'requests', -#body)
+  return {'full_of_bytes', string.format('%.0f', total_bytes)}
+end
 
 local now = now_ms()
 local order = redis.call('INCR', seq)
 redis.call('HSET', job, 'state', 'queued', 'version', 1, 'seq', order, 'attempts', 0, 'token', 0,
-  'created_at_ms', now, 'deadline_ms', now + deadline_ms, unpack(fields))
+  'created_at_ms', now, 'request_bytes', #body, 'deadline_ms', now + deadline_ms, unpack(fields))
 
 local first_limit = now + deadline_ms
 local function set_limit(field, after_ms)

@@ -19,6 +19,7 @@
 --   deadlines
 --   messages
 --   messages_high
+--   bytes             the size of the requests of all jobs that have not ended
 --   idempotency?      its Idempotency-Key, if it had one
 -- ARGV
 --   id
@@ -31,6 +32,11 @@ if state == 'queued' or state == 'in_progress' then
   return 'active'
 end
 local had_record = redis.call('EXISTS', job) == 1
+local was_active = redis.call('ZSCORE', queued_index, id) or redis.call('ZSCORE', in_progress_index, id)
+if was_active then -- its record is lost or damaged
+  local body = redis.pcall('GET', request)
+  redis.pcall('HINCRBY', bytes, 'requests', type(body) == 'string' and -#body or 0)
+end
 redis.call('DEL', job, request, log, attempts, result)
 for _, index in ipairs({all_index, expiry, completed_index, incomplete_index, failed_index, cancelled_index,
   queued_index, in_progress_index, leases, waiting, deadlines, messages, messages_high}) do

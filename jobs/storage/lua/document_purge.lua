@@ -1,9 +1,10 @@
 -- document_purge: removes the record of a deleted document whose file and chunks have been removed.
--- include: clock
+-- include: clock record
 -- KEYS
 --   document       the record
 --   documents      the tenant's documents
 --   tombstones
+--   bytes          the size of all documents
 -- ARGV
 --   id
 --   recheck_ms     until cleanup checks once more: a late writer may still commit chunks or store a file
@@ -11,7 +12,7 @@
 --          live: the document is not being deleted
 --          gone: there is no record
 -- Safe to send again.
-local state = redis.call('HGET', document, 'state')
+local state, size = unpack(redis.call('HMGET', document, 'state', 'size'))
 if not state then
   return 'gone'
 end
@@ -20,5 +21,6 @@ if state ~= 'deleting' then
 end
 redis.call('DEL', document)
 redis.call('ZREM', documents, id)
+redis.pcall('HINCRBY', bytes, 'documents', is_number(size) and -size or 0) -- what is damaged is counted again
 redis.call('ZADD', tombstones, now_ms() + recheck_ms, id)
 return 'purged'

@@ -15,12 +15,16 @@
 --   in_progress_index
 --   waiting
 --   deadlines
+--   bytes              the size of the requests of all jobs that have not ended
 -- ARGV
 --   id
 --   result_ttl         s; the record's own `result_ttl` wins
 --   events_ttl         s; the record's own `events_ttl` wins
+--   large_request_ttl  s; of the request, if it has more than LARGE_REQUEST bytes
 --   channel            where the job's events are published
 --   used_tokens        by this attempt; '' if unknown
+local LARGE_REQUEST = 1024 * 1024 -- bytes: text alone is hardly ever that long, images are
+
 local function ttl_or(own_ttl, default)
   return own_ttl and own_ttl:match('^%d+$') and #own_ttl <= 9 and tonumber(own_ttl) > 0 and own_ttl or default
 end
@@ -42,7 +46,7 @@ end
 local function finalize(state, meta, events)
   local now = now_ms()
   local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens',
-    'started_at_ms')
+    'started_at_ms', 'request_bytes')
   local keep_result = ttl_or(record.result_ttl, result_ttl)
   local keep_events = ttl_or(record.events_ttl, events_ttl)
 
@@ -65,7 +69,14 @@ local function finalize(state, meta, events)
   for _, key in ipairs({job, request, attempts}) do
     redis.call('EXPIRE', key, keep_result)
   end
+  local request_size = redis.pcall('STRLEN', request)
+  if type(request_size) == 'number' and request_size > LARGE_REQUEST then
+    redis.call('EXPIRE', request, math.min(tonumber(keep_result), tonumber(large_request_ttl)))
+  end
   redis.call('SET', result, meta, 'EX', keep_result)
+  if is_number(record.request_bytes) then -- the version before did not count the bytes of its jobs
+    redis.pcall('HINCRBY', bytes, 'requests', -record.request_bytes) -- what is damaged is counted again by the audit
+  end
   count(totals, minute, state)
   redis.call('PUBLISH', result, meta)
   dispatch()

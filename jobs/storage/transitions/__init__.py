@@ -36,6 +36,7 @@ from jobs.storage.transitions.governor import (
 )
 from jobs.storage.transitions.lines import audit_queue, dispatch, set_tenant_weight, take_outbox
 from jobs.storage.transitions.maintenance import (
+    audit_sizes,
     become_leader,
     claim_model_list_turn,
     count_ghosts,
@@ -65,6 +66,7 @@ __all__ = [
     "UnreadableClaim",
     "append",
     "audit_queue",
+    "audit_sizes",
     "become_leader",
     "begin_call",
     "cancel",

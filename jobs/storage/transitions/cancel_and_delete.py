@@ -59,6 +59,7 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
             "deadlines": keys.DEADLINES,
             "messages": keys.messages(queue),
             "messages_high": keys.messages_high(queue),
+            "bytes": keys.BYTES,
             "idempotency": idempotency,
         },
         args={"id": job_id},

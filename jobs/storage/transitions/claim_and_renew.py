@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 from jobs.errors import RequestUnreadable
 from jobs.kinds import ABILITIES, read_request, request_reader_id
 from jobs.models import Claim, Lease
+from jobs.request_id import read_request_id
 from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.states import State
@@ -87,7 +88,10 @@ def _read_claim(job_id: str, queue: str, reply: list[Any]) -> ClaimResult:
     if reply[0] != b"claimed":
         return NotClaimed(text(reply[0]))  # type: ignore[arg-type]
     token, attempt, log_length, failures, worker_losses, max_attempts, remaining_ms = map(int, reply[1:8])
-    lease = Lease(job_id=job_id, queue=queue, token=token, attempt=attempt, log_length=log_length)
+    request_id = read_request_id(reply[13].decode(errors="replace"))
+    lease = Lease(
+        job_id=job_id, queue=queue, token=token, attempt=attempt, log_length=log_length, request_id=request_id
+    )
     if reply[8] is None:
         return UnreadableClaim(lease, _REQUEST_LOST, is_lost=True)
     try:
@@ -103,6 +107,7 @@ def _read_claim(job_id: str, queue: str, reply: list[Any]) -> ClaimResult:
         request=request,
         target=text(reply[9]),
         waits=int(reply[10]),
+        age_ms=int(reply[14]),
         is_too_large=reply[11] == 1,
         is_probe=reply[12] == 1,
     )

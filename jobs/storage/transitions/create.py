@@ -53,6 +53,7 @@ def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -
             "minute": minute,
             "deadlines": keys.DEADLINES,
             "full": keys.FULL,
+            "bytes": keys.BYTES,
             "minute_before": minute_before,
             "dedup": dedup.key,
         },
@@ -64,7 +65,7 @@ def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -
             "elapsed_ms": elapsed_ms,
             "fields": pairs(fields),
         },
-        read=lambda reply: _read_created(job, fields, reply),
+        read=lambda reply: _read_created(job, fields, settings, reply),
         must_be_safe=True,
     )
 
@@ -73,6 +74,7 @@ def _args(job: NewJob, message: str, settings: Settings) -> NamedArguments:
     return {
         "id": job.job_id,
         "max_queued": settings.max_queued,
+        "max_bytes": settings.max_queued_bytes,
         "message": message,
         "body": write_request(job.request),
         "deadline_ms": milliseconds(job.deadline_seconds),
@@ -125,6 +127,7 @@ def _record(job: NewJob) -> dict[str, Argument | None]:
         "preview": preview(job.request),
         "model": job.request.model,
         "retry_of": job.retry_of,
+        "request_id": job.request_id,
         "result_ttl": job.result_ttl_seconds,
         "events_ttl": job.events_ttl_seconds,
     }
@@ -144,7 +147,7 @@ def _milliseconds_or_none(seconds: float | None) -> Argument:
     return "" if seconds is None else milliseconds(seconds)
 
 
-def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) -> Created:
+def _read_created(job: NewJob, fields: dict[str, Argument], settings: Settings, reply: list[Any]) -> Created:
     status, detail = map(text, reply[:2])
     if status == "created":
         return Created(detail, _new_record(job, fields, QueuePosition.from_reply(reply[4:]), *map(int, reply[2:4])))
@@ -158,11 +161,21 @@ def _read_created(job: NewJob, fields: dict[str, Argument], reply: list[Any]) ->
             f"the queue is full: {detail} jobs are queued; try again later",
             retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
         )
+    if status == "full_of_bytes":
+        raise _full_of_bytes(int(detail), settings.max_queued_bytes)
     if status == "no_memory":
         raise no_memory()
     if status == "gone":
         raise no_such_job("task_id")
     return Created(detail)
+
+
+def _full_of_bytes(size: int, max_bytes: int) -> QueueFull:
+    return QueueFull(
+        f"the queue is full: with this request, the requests of all jobs that have not ended would have {size} bytes, "
+        f"and at most {max_bytes} are allowed; try again later",
+        retry_after_seconds=QUEUE_FULL_RETRY_SECONDS,
+    )
 
 
 def _new_record(job: NewJob, fields: dict[str, Argument], position: QueuePosition, now_ms: int, seq: int) -> JobRecord:

@@ -4,6 +4,7 @@ import json
 from typing import Final, Literal, TypeAlias, cast
 
 from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
+from jobs.errors import DocumentsFull
 from jobs.models import Progress
 from jobs.results import JobError
 from jobs.storage import keys
@@ -18,8 +19,11 @@ _LATE_WRITE_SECONDS: Final = 3_600  # longer than any ingest takes to commit, or
 StartResult: TypeAlias = Literal["started", "ready", "not_owner", "gone"]
 
 
-def add(document: NewDocument) -> Command[str]:
-    """Create the document, or find the one with the same content. Returns its id."""
+def add(document: NewDocument, max_bytes: int) -> Command[str]:
+    """Create the document, or find the one with the same content. Returns its id.
+
+    Reading the reply raises DocumentsFull if all documents would have more than ``max_bytes``.
+    """
     return script_command(
         "document_add",
         keys={
@@ -27,11 +31,26 @@ def add(document: NewDocument) -> Command[str]:
             "documents": keys.documents(document.tenant),
             "document_by_hash": keys.document_by_hash(document.tenant, document.sha256),
             "seq": keys.SEQ,
+            "bytes": keys.BYTES,
         },
-        args={"id": document.document_id, "fields": pairs(fields_of(document))},
-        read=text,
+        args={
+            "id": document.document_id,
+            "size": document.size,
+            "max_bytes": max_bytes,
+            "fields": pairs(fields_of(document)),
+        },
+        read=lambda reply: _read_added(max_bytes, *map(text, reply)),
         must_be_safe=True,
     )
+
+
+def _read_added(max_bytes: int, document_id: str, total_bytes: str = "") -> str:
+    if not document_id:
+        raise DocumentsFull(
+            f"the storage of documents is full: with this document, they would have {total_bytes} bytes, and at most "
+            f"{max_bytes} are allowed; delete documents first"
+        )
+    return document_id
 
 
 def reassign(document_id: str, ended_job: str, new_job: str) -> Command[str | None]:
@@ -128,6 +147,7 @@ def purge(record: DocumentRecord) -> Command[str]:
             "document": keys.document(record.document_id),
             "documents": keys.documents(record.tenant),
             "tombstones": keys.TOMBSTONES,
+            "bytes": keys.BYTES,
         },
         args={"id": record.document_id, "recheck_ms": milliseconds(_LATE_WRITE_SECONDS)},
         read=text,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jobs.priorities import Priority
+from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.message_template import MessageTemplate
@@ -94,6 +95,25 @@ def note_primary(run_id: str) -> Command[float]:
 def refuse_submits(for_seconds: int) -> Command[None]:
     """Refuse every create for a while, so that memory is left for the running jobs to finish. Safe to send again."""
     return plain_command("SET", keys.FULL, 1, "EX", for_seconds, read=lambda _: None)
+
+
+def audit_sizes(tenant: str) -> Command[tuple[bool, bool]]:
+    """Correct the sizes of all requests of jobs that have not ended, and of all documents.
+
+    Returns whether each of them was wrong. A size is checked only while there is not much to add up.
+    """
+    return script_command(
+        "audit_sizes",
+        keys={
+            "namespace": keys.NAMESPACE,
+            "queued_index": keys.index(State.QUEUED),
+            "in_progress_index": keys.index(State.IN_PROGRESS),
+            "documents": keys.documents(tenant),
+            "bytes": keys.BYTES,
+        },
+        args={},
+        read=lambda reply: (reply[0] == 1, reply[1] == 1),
+    )
 
 
 def claim_model_list_turn(worker: str, for_seconds: int) -> Command[bool]:

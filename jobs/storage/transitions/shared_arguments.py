@@ -60,6 +60,7 @@ def finalize_keys(job_id: str, queue: str, state: State) -> dict[str, str]:
         "in_progress_index": keys.index(State.IN_PROGRESS),
         "waiting": keys.WAITING,
         "deadlines": keys.DEADLINES,
+        "bytes": keys.BYTES,
     }
 
 
@@ -69,6 +70,7 @@ def finalize_args(job_id: str, settings: Settings, used_tokens: int | None = Non
         "id": job_id,
         "result_ttl": settings.result_ttl_seconds,
         "events_ttl": settings.events_ttl_seconds,
+        "large_request_ttl": settings.large_request_ttl_seconds,
         "channel": keys.changed_channel(job_id),
         "used_tokens": "" if used_tokens is None else used_tokens,
     }

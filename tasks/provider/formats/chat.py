@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.kinds.chat import ChatTask
 from openai_format.completions import choice_number, read_choices
-from openai_format.text import SurrogateJoiner, read_content, read_text
+from openai_format.text import SurrogateJoiner, read_content, read_text, spoken_text
 from openai_format.types import JsonObject
 from tasks.provider.errors import stream_cut
 from tasks.provider.formats.delta import Delta, read_model, read_usage
@@ -39,16 +39,17 @@ class ChatParser:
 
     def parse(self, payload: Any) -> Iterable[Delta]:
         choice = first_choice(payload, has_begun=self._has_begun)
-        text = self._joiner.join(read_content((choice.get("delta") or {}).get("content")))
+        delta = choice.get("delta") or {}
+        text = self._joiner.join(read_content(delta.get("content")) or spoken_text(delta))
         self._has_begun = self._has_begun or bool(choice)
-        delta = Delta(
+        parsed = Delta(
             text=self.budget.take(text),
             finish_reason=read_text(choice.get("finish_reason")) or None,
             usage=read_usage(payload.get("usage")),
             model=read_model(payload),
         )
-        self.is_complete = self.is_complete or delta.finish_reason is not None
-        return (delta,)
+        self.is_complete = self.is_complete or parsed.finish_reason is not None
+        return (parsed,)
 
     def finish(self, is_done: bool) -> Iterable[Delta]:
         if not (self.is_complete or self.budget.is_full or (is_done and self._has_begun)):

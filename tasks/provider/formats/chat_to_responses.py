@@ -6,6 +6,7 @@ from typing import Any
 
 from openai_format.chunk_converter import ChunkConverter
 from openai_format.text import read_text
+from openai_format.tools import FunctionNames
 from openai_format.types import JsonObject
 from openai_format.usage import chat_to_response_usage
 from tasks.provider.errors import stream_cut
@@ -15,11 +16,13 @@ from tasks.provider.limits import SizeBudget
 
 
 class ChatToResponseParser:
+    """``names``: of the request's tools, as the provider knows them."""
+
     is_over = False
 
-    def __init__(self, max_chars: int = sys.maxsize) -> None:
+    def __init__(self, max_chars: int = sys.maxsize, names: FunctionNames | None = None) -> None:
         self.budget = SizeBudget(max_chars)
-        self._converter = ChunkConverter(self.budget)
+        self._converter = ChunkConverter(self.budget, names)
         self._usage: JsonObject = {}
         self._finish_reason: str | None = None
         self._has_begun = False

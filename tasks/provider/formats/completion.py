@@ -36,7 +36,7 @@ class CompletionParser:
 
     def parse(self, payload: Any) -> Iterable[Delta]:
         is_first = self._accumulator.is_empty
-        chunk = {name: value for name, value in payload.items() if name not in _OWN_FIELDS and value is not None}
+        chunk = forwarded_fields(payload)
         usage, choices = read_usage(payload.get("usage")), read_choices(payload, self._begun)
         if "choices" in chunk:
             chunk["choices"] = choices
@@ -47,7 +47,7 @@ class CompletionParser:
         first: JsonObject = next((choice for choice in choices if choice["index"] == 0), {})
         content = (first.get("delta") or {}).get("content")
         text = "" if isinstance(content, list) else read_text(content) or ""
-        is_redundant = _is_empty(chunk) or (not is_first and _is_text_only(chunk))
+        is_redundant = is_empty(chunk) or (not is_first and _is_text_only(chunk))
         reason = read_text(first.get("finish_reason"))
         return (Delta(text, reason, usage, read_model(payload), None if is_redundant else chunk),)
 
@@ -61,18 +61,28 @@ class CompletionParser:
         return (Delta(text=text, finish_reason=reason, body=body),)
 
 
-def _is_empty(chunk: JsonObject) -> bool:
+def forwarded_fields(payload: JsonObject) -> JsonObject:
+    """A copy of a chunk without null and without what the API sets itself. Raises AttributeError."""
+    return {name: value for name, value in payload.items() if name not in _OWN_FIELDS and value is not None}
+
+
+def is_empty(chunk: JsonObject) -> bool:
     """Whether a chunk has nothing to forward, such as a chunk with usage only.
 
     A chunk without choices may still have data: some providers first send content-filter results for the prompt.
     """
-    return not (chunk.get("choices") or chunk.keys() - _FIRST_CHUNK_FIELDS - {"choices"})
+    return not (chunk.get("choices") or has_other_fields(chunk))
+
+
+def has_other_fields(chunk: JsonObject) -> bool:
+    """Whether a chunk has more than its choices and the fields that are forwarded once."""
+    return bool(chunk.keys() - _FIRST_CHUNK_FIELDS - {"choices"})
 
 
 def _is_text_only(chunk: JsonObject) -> bool:
     """Whether a chunk contains only text of the first choice."""
     choices = chunk.get("choices") or []
-    if len(choices) != 1 or chunk.keys() - _FIRST_CHUNK_FIELDS - {"choices"}:
+    if len(choices) != 1 or has_other_fields(chunk):
         return False
     names = {name for name, value in choices[0].items() if value is not None}
     delta = {name: value for name, value in (choices[0].get("delta") or {}).items() if value not in _EMPTY}

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jobs import document_lookup, queries
-from jobs.storage import keys
+from jobs.storage import keys, transitions
 from tests.api.documents.sending import PATH, PDF, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
@@ -111,6 +111,41 @@ def test_a_full_disk_is_507_and_a_later_upload_succeeds(client, monkeypatch, rea
     assert "errno=ENOSPC" in caplog.text
     assert files() == []
     assert send(client).status_code == 202
+
+
+def test_all_documents_together_have_a_limit_under_simultaneous_uploads(make_api, api_app, api_redis_port, tmp_path):
+    """Of ten simultaneous uploads of 1,000 bytes three fit. The others leave no trace."""
+    app = make_api(api_redis_port, data_dir=tmp_path, documents_max_bytes=3_999)
+
+    with ThreadPoolExecutor(10) as pool:
+        contents = [b"%d" % number * 1_000 for number in range(10)]
+        answers = list(pool.map(lambda content: send(app.test_client(), content, "a.txt"), contents))
+
+    stored = [answer.json["document"]["document_id"] for answer in answers if answer.status_code == 202]
+    refused = [answer.json for answer in answers if answer.status_code == 507]
+    assert (len(stored), len(refused)) == (3, 7)
+    assert {answer["error"]["code"] for answer in refused} == {"storage_full"}
+    assert "they would have 4000 bytes, and at most 3999 are allowed; delete documents" in refused[0]["detail"]
+    assert sorted(path.name for path in (tmp_path / "documents").rglob("*") if path.is_file()) == sorted(stored)
+    assert len(app.test_client().get(PATH).json["documents"]) == 3
+
+
+def test_a_full_storage_accepts_what_it_has_and_what_fits_once_a_document_is_removed(
+    make_api, api_app, api_redis_port, tmp_path, fake_worker
+):
+    """A deleted document counts until its data has been removed. A repeated removal counts once."""
+    client = make_api(api_redis_port, data_dir=tmp_path, documents_max_bytes=1_500).test_client()
+    document_id = send(client, b"a" * 1_000, "a.txt").json["document"]["document_id"]
+
+    assert send(client, b"a" * 1_000, "again.txt").status_code == 202
+    assert send(client, b"b" * 1_000, "b.txt").status_code == 507
+    client.delete(f"{PATH}/{document_id}")
+    assert send(client, b"b" * 1_000, "b.txt").status_code == 507
+    record = fake_worker.store.run(queries.document(document_id))
+    results = [fake_worker.store.run(transitions.document.purge(record)) for _ in range(2)]
+    assert results == ["purged", "gone"]
+    assert send(client, b"b" * 1_000, "b.txt").status_code == 202
+    assert fake_worker.store.run(transitions.audit_sizes("default")) == (False, False)
 
 
 BAD = {

@@ -11,6 +11,7 @@ from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionAnswer
 from jobs.kinds.embeddings import EmbeddingsAnswer
 from jobs.kinds.response import ResponseAnswer
+from jobs.kinds.text_completion import TextCompletionAnswer
 from jobs.requests import StreamOptions
 from jobs.results import Usage
 from jobs.states import State
@@ -21,6 +22,7 @@ from tests.support.waiting import until
 
 USAGE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
 ANSWER = ResponseAnswer(text="an answer", model="m", finish_reason="stop", usage=USAGE)
+TEXT_ANSWER = TextCompletionAnswer(text="a", model="m", finish_reason="stop", usage=USAGE)
 COMPLETION = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -202,6 +204,7 @@ def test_a_retry_of_a_response_is_a_response(api_client, create_response, fake_w
     ("path", "body", "answer"),
     [
         ("/v1/chat/completions", COMPLETION, CompletionAnswer(text="a", model="m", finish_reason="stop", usage=USAGE)),
+        ("/v1/completions", {"prompt": "hi", "model": "m"}, TEXT_ANSWER),
         ("/v1/responses", {"input": "hi", "model": "m"}, ANSWER),
         (
             "/v1/embeddings",

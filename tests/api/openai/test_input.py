@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 
+from jobs.kinds import read_request
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.response import ResponseAnswer
@@ -137,6 +138,41 @@ def test_a_slash_at_the_end_of_a_path_is_ignored(api_client, path):
 
     assert answered.status_code != 404
     assert answered.status_code != 308
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses", {"input": "a"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}]}),
+        ("/v1/embeddings", {"input": "a"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["api_base", "api_key", "model_list", "extra_headers", "litellm_metadata", "extra_body"]
+)
+def test_fields_that_control_a_gateway_are_rejected(api_client, path, body, name):
+    """A gateway between this server and the provider would obey them, with this server's key."""
+    refused = api_client.post(path, json=body | {name: {"api_base": "http://canary-9f.example"}})
+
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "invalid_request")
+    assert f"{name} is not allowed" in refused.json["error"]["message"]
+    assert "canary-9f" not in refused.text
+
+
+@pytest.mark.parametrize("name", ["api_base", "apiKey", "metadata", "litellm_params"])
+def test_the_native_api_rejects_them_too(api_client, name):
+    """Its only field that is forwarded is extra_body; of the body itself, every unknown field is rejected."""
+    task = {"kind": "embeddings", "input": ["a"]}
+    inside = api_client.post("/api/v1/tasks", json=task | {"extra_body": {name: {}}})
+    outside = [
+        api_client.post("/api/v1/tasks", json=task | {"api_base": "x"}),
+        api_client.post("/api/v1/chat/async", json={"message": "a", "api_base": "x"}),
+    ]
+
+    assert (inside.status_code, inside.json["error"]["param"]) == (422, "extra_body")
+    assert f"{name} is not allowed" in inside.json["error"]["message"]
+    assert [(answer.status_code, answer.json["error"]["param"]) for answer in outside] == [(422, "api_base")] * 2
 
 
 def test_a_model_may_have_a_space_in_its_name(api_client):
@@ -274,3 +310,40 @@ def test_malformed_output_of_the_provider_is_left_out(api_client, fake_worker, o
 
     assert api_client.get(f"/v1/responses/{response_id}").json["output"] == []
     assert post(api_client, input="and?", previous_response_id=response_id).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1//responses", "/v1/responses//"])
+def test_a_slash_too_many_does_not_matter(api_client, path):
+    """Base URLs end with one. A redirect would lose the body of many clients."""
+    accepted = api_client.post(path, json={"model": "m", "input": "hi", "background": True})
+
+    assert (accepted.status_code, accepted.json["status"]) == (200, "queued")
+
+
+def test_a_model_may_be_named_by_a_long_path(api_client):
+    """Some clouds name models by ARNs; the limit is 512 characters."""
+    name = "arn:aws:bedrock:us-east-1:4711:application-inference-profile/" + "x" * 300
+
+    assert post(api_client, model=name, input="hi").json["model"] == name
+    assert post(api_client, model="x" * 513, input="hi").status_code == 400
+
+
+def test_an_unknown_id_is_named_after_what_it_identifies(api_client):
+    """A caller of /v1 knows responses and chat completions, and no jobs."""
+    missing = [api_client.get(f"/v1/{path}") for path in ("responses/resp_1", "chat/completions/x")]
+
+    assert [answer.json["error"]["message"].partition(":")[0] for answer in missing] == [
+        "no such response",
+        "no such completion",
+    ]
+
+
+def test_spaces_are_a_text_to_embed(make_api, api_redis_port, redis_client_of_api):
+    """OpenAI embeds them; one such line must not fail a batch. An empty text has no meaning."""
+    client = make_api(api_redis_port, client_wait_seconds=0.05).test_client()
+    refused = client.post("/v1/embeddings", json={"model": "e", "input": ["a", ""]})
+    accepted = client.post("/v1/embeddings", json={"model": "e", "input": ["a", " "]})
+    job_id = accepted.json["error"]["message"].split()[0]
+
+    assert (accepted.status_code, refused.status_code) == (504, 400)
+    assert list(read_request(redis_client_of_api.get(keys.request(job_id))).texts()) == ["a", " "]

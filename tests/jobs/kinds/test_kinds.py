@@ -8,6 +8,7 @@ from jobs.kinds.completion import CompletionTask
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.response import ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.models import is_job_id, new_job_id
 from jobs.request_fingerprint import fingerprint
 from jobs.requests import Message
@@ -29,10 +30,10 @@ def test_the_name_of_a_kind_is_the_discriminator_of_its_models(kind):
 
 def test_the_kinds_with_a_text_answer_are_conversations():
     """The partial text of these jobs is kept when they are cancelled."""
-    assert {"chat", "completion", "response"} == CONVERSATION_KINDS
+    assert {"chat", "completion", "response", "text_completion"} == CONVERSATION_KINDS
 
 
-@pytest.mark.parametrize("prefix", ["job", "resp", "chatcmpl", "embd"])
+@pytest.mark.parametrize("prefix", ["job", "resp", "chatcmpl", "cmpl", "embd"])
 def test_an_id_with_the_prefix_of_a_kind_is_well_formed(prefix):
     """An id that its own API rejects could never be looked up."""
     assert is_job_id(new_job_id(prefix))
@@ -71,6 +72,11 @@ def test_a_stored_answer_is_read_as_its_own_kind(answer):
             CompletionTask(kind="completion", body={"messages": [{"content": [{"type": "text", "text": "hi"}]}]}),
             ["hi"],
         ),
+        (
+            TextCompletionTask(kind="text_completion", body={"prompt": ["first", "last"], "suffix": "x"}),
+            ["first", "last"],
+        ),
+        (TextCompletionTask(kind="text_completion", body={"prompt": [1, 2]}), []),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )

@@ -9,7 +9,7 @@ from jobs import queries
 from jobs.states import FINAL_STATES, State
 from jobs.storage import celery_result, keys, transitions
 from jobs.storage.transitions import NotClaimed
-from tests.jobs.conftest import ANSWER, ERROR, index_of, logged_events
+from tests.jobs.conftest import ANSWER, ERROR, USAGE, index_of, logged_events
 
 
 def test_claim_returns_lease_token_and_request(jobs, redis_client):
@@ -182,3 +182,16 @@ def test_renew_extends_held_leases_and_reports_lost_ones(jobs, redis_client):
     assert redis_client.zscore(keys.LEASES, held.job_id) >= before
     assert redis_client.zscore(keys.LEASES, ended.job_id) is None
     assert redis_client.zrange(keys.WORKERS, 0, -1) == [b"worker"]
+
+
+def test_the_record_has_the_time_of_the_latest_output_of_its_attempt(jobs):
+    """A provider that is stuck shows by it, long before the idle limit. The next attempt begins without."""
+    lease = jobs.lease()
+    assert jobs.record(lease.job_id).output_at_ms is None
+    jobs.store.run(transitions.append(lease, transitions.PendingEvents(1, (transitions.delta_event("a"),)), USAGE))
+    record = jobs.record(lease.job_id)
+    assert record.started_at_ms <= record.output_at_ms <= record.started_at_ms + 60_000
+
+    jobs.release(lease)
+    assert jobs.lease(lease.job_id).attempt == 2
+    assert jobs.record(lease.job_id).output_at_ms is None

@@ -5,7 +5,15 @@ import redis
 from redis._parsers.base import BaseParser
 
 from jobs.errors import QueueFull, StoreUnavailable
-from jobs.storage.reply_errors import ReplyError, classify, first_word, is_not_now, translate
+from jobs.storage.reply_errors import (
+    ReplyError,
+    classify,
+    first_word,
+    is_not_now,
+    missing_right,
+    short_reply,
+    translate,
+)
 
 PASSING = [
     "BUSY Valkey is busy running a script.",
@@ -79,13 +87,59 @@ def test_the_503_states_which_reply_it_was(reply):
     assert isinstance(translated, StoreUnavailable)
     assert translated.retry_after_seconds
     if not reply.startswith("ERR max"):  # the server closes such a connection
-        assert f"({first_word(error)})" in translated.message
+        assert f"({first_word(error)}" in translated.message
     assert reply.partition(" ")[2] not in translated.message
 
 
 def test_a_right_missing_within_a_script_is_named_as_such():
     """Redis reports it with ERR as its first word."""
     assert first_word(as_raised("ERR ACL failure in script: No permissions to access a key")) == "NOPERM"
+
+
+@pytest.mark.parametrize(
+    ("reply", "right", "logged"),
+    [
+        (
+            "NOPERM User u has no permissions to run the 'client|info' command",
+            "the command client|info",
+            "NOPERM:client|info",
+        ),
+        (
+            "NOPERM this user has no permissions to run the 'info' command or its subcommand",
+            "the command info",
+            "NOPERM:info",
+        ),
+        (
+            "ERR ACL failure in script: User u has no permissions to run the 'hset' command",
+            "the command hset",
+            "NOPERM:hset",
+        ),
+        ("NOPERM No permissions to access a key", "a key", "NOPERM:key"),
+        ("NOPERM No permissions to access a channel", "a channel", "NOPERM:channel"),
+        ("NOPERM in words that no version uses yet", "a right", "NOPERM"),
+    ],
+)
+def test_a_refusal_names_the_missing_right(reply, right, logged):
+    """The operator learns which right to give, in the 503 and in the log. The name of the user stays out of both."""
+    error = as_raised(reply)
+
+    assert missing_right(error) == right
+    assert short_reply(error) == logged
+    assert f"(NOPERM: {right})" in translate(error).message
+
+
+def test_another_error_names_no_right():
+    """Only a refusal does."""
+    assert missing_right(as_raised("READONLY You can't write")) is None
+    assert missing_right(None) is None
+
+
+def test_a_database_that_does_not_exist_is_a_wrong_setting():
+    """It is no bug: a caller gets 503, and the message names the setting."""
+    translated = translate(as_raised("ERR DB index is out of range"))
+
+    assert isinstance(translated, StoreUnavailable)
+    assert "REDIS_URL" in translated.message
 
 
 def test_a_bug_is_not_translated():

@@ -15,6 +15,7 @@ from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import transitions
 from jobs.storage.commands import script_command
+from jobs.storage.rights import missing_rights
 from jobs.storage.scripts import Parameters, load_script, script_names
 from jobs.storage.worker_reports import report_worker
 from tests.jobs.conftest import ANSWER, USAGE
@@ -56,6 +57,7 @@ def built_commands(jobs):
         report_worker(worker_status(), template, settings),
         transitions.dispatch("q"),
         transitions.audit_queue("q", [JOB_ID]),
+        transitions.audit_sizes("t"),
         transitions.note_fault("main/m", "quota", None, job_id=JOB_ID),
         transitions.note_output("main/m", JOB_ID, "q"),
         transitions.observe_limits(
@@ -67,7 +69,8 @@ def built_commands(jobs):
         queries.queue_position(JOB_ID, "q"),
         queries.pool_stats(),
         target_states(),
-        transitions.document.add(NewDocument(**DOCUMENT)),
+        missing_rights("web", settings),
+        transitions.document.add(NewDocument(**DOCUMENT), 1),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
         transitions.document.start("doc_1", JOB_ID),
         transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),

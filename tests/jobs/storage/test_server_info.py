@@ -24,6 +24,8 @@ def test_the_embedded_server_has_no_hazards(store):
         ({"redis_version": (6, 2, 14)}, "auto", "7.0"),
         ({"has_append_only_file": False}, "disk", "CHATQUEUE_DURABILITY=disk"),
         ({"redis_version": (7, 0, 15)}, "disk", "7.2"),
+        ({"is_replica": True}, "auto", "address of its primary"),
+        ({"is_cluster": True}, "auto", "cluster mode"),
         ({"replicas": 1}, "replicas=2", "CHATQUEUE_DURABILITY=replicas=2"),
     ],
 )

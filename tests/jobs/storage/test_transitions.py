@@ -8,7 +8,15 @@ from jobs.storage import transitions
 from jobs.storage.scripts import script_names
 from tests.jobs.conftest import logged_events
 
-_OTHER_COMMANDS = {"queue_position", "pool_stats", "target_states", "leader", "document_update", "report_worker"}
+_OTHER_COMMANDS = {
+    "queue_position",
+    "pool_stats",
+    "target_states",
+    "leader",
+    "rights",
+    "document_update",
+    "report_worker",
+}
 
 
 @pytest.mark.parametrize("write", ["append", "finish", "fail", "release", "renew"])

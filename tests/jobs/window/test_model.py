@@ -199,6 +199,7 @@ class Machine(RuleBasedStateMachine):
     def audit(self):
         """Nothing is wrong, so nothing is repaired."""
         assert self.run(transitions.audit_queue(DEFAULT_QUEUE, self.queued_ids())) == (0, 0)
+        assert self.run(transitions.audit_sizes("default")) == (False, False)
 
     def queued_ids(self):
         return [job_id for job_id, state in self.model.states.items() if state == "queued"]

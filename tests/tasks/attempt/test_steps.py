@@ -17,7 +17,7 @@ from tests.tasks.attempt.fakes import ScriptedProvider, ScriptedStore, make_serv
 
 JOB_ID = "job_" + "0" * 32
 REQUEST = ChatTask(kind="chat", message="hi").model_dump_json().encode()
-CLAIMED = [b"claimed", 1, 1, 1, 0, 0, 3, 60_000, REQUEST, b"", 0, 0, 0]
+CLAIMED = [b"claimed", 1, 1, 1, 0, 0, 3, 60_000, REQUEST, b"", 0, 0, 0, b"req_1", 5]
 HELLO = Delta(text="Hello")
 
 

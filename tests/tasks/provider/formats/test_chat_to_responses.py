@@ -255,3 +255,12 @@ def test_usage_under_other_names_or_with_odd_details_is_read():
 
     assert whole.body["usage"]["total_tokens"] == 5
     assert whole.body["usage"]["input_tokens_details"] == {"cached_tokens": 0}
+
+
+def test_spoken_words_are_a_text():
+    """A response has no audio here, and a completed response without a word of the answer would hide it."""
+    _, final = client_view(
+        chunk(audio={"id": "a", "transcript": "hel"}), chunk(audio={"transcript": "lo", "data": "x"}), chunk("stop")
+    )
+
+    assert final.output_text == "hello"

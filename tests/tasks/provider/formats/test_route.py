@@ -5,8 +5,14 @@ import pytest
 from jobs.errors import ProviderRejected
 from jobs.kinds.completion import CompletionTask
 from jobs.kinds.response import ResponseTask
+from jobs.kinds.text_completion import TextCompletionTask
 from jobs.settings import Settings
-from tasks.provider.formats.route import completion_call, may_store_completions, response_call
+from tasks.provider.formats.route import (
+    completion_call,
+    may_store_completions,
+    response_call,
+    text_completion_call,
+)
 
 SETTINGS = Settings()
 
@@ -63,6 +69,35 @@ def test_a_completion_is_forwarded_unchanged():
     assert call.body == body | {"model": "m", "stream": True, "stream_options": {"x": 1, "include_usage": True}}
 
 
+@pytest.mark.parametrize(
+    ("body", "choices"),
+    [
+        ({"prompt": "a"}, 1),
+        ({"prompt": [1, 2, 3], "n": 2}, 2),
+        ({"prompt": ["a", "b"], "n": 2, "logprobs": 1, "best_of": 1, "echo": False}, 4),
+        ({}, 1),
+    ],
+    ids=str,
+)
+def test_a_text_completion_is_forwarded_and_streamed(body, choices):
+    """Every parameter reaches the provider, and the parser waits for as many choices as there will be."""
+    task = TextCompletionTask(kind="text_completion", model="m", body=body | {"store": True})
+    call = text_completion_call(task, SETTINGS)
+
+    assert (call.path, call.is_streamed, task.choices) == ("/completions", True, choices)
+    assert call.body == body | {"model": "m", "stream": True, "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize("body", [{"echo": True}, {"best_of": 2}])
+def test_what_servers_do_not_stream_is_requested_whole(body):
+    """OpenAI refuses to stream the best of several, and few servers stream an echoed prompt."""
+    task = TextCompletionTask(kind="text_completion", model="m", body={"prompt": "a"} | body)
+    call = text_completion_call(task, SETTINGS)
+
+    assert not call.is_streamed
+    assert call.body == {"prompt": "a", "model": "m"} | body
+
+
 def test_a_rejection_quotes_only_names_from_a_request():
     """The type of an item is the caller's text and may contain private data."""
     with pytest.raises(ProviderRejected) as error:
@@ -79,12 +114,13 @@ def test_a_rejection_quotes_only_names_from_a_request():
         ("https://x.openai.azure.com/openai/v1", False),
         ("http://127.0.0.1:8080/v1", None),
         ("https://notopenai.com.example/v1", None),
+        ("https://notopenai.com/v1", None),
     ],
 )
 @pytest.mark.parametrize("asked", [{}, {"store": True}, {"store": False}])
 def test_a_provider_stores_no_chat_completion(base_url, stored, asked):
     """OpenAI is told so, whatever the caller asks for here. Other providers might reject the parameter."""
-    request = CompletionTask(kind="completion", body={"messages": [], **asked})
+    request = CompletionTask(kind="completion", model="m", body={"messages": [], **asked})
     call = completion_call(request, SETTINGS, may_store=may_store_completions(base_url))
 
     assert call.body.get("store") is stored
