@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 FileType = Literal["pdf", "text", "markdown", "html", "mail"]
+Selection = Literal["match", "page", "whole", "sample"]  # why a chunk is a source
 PageDefect = Literal["no_text", "damaged", "garbled"]
 
 
@@ -66,6 +67,9 @@ class Source:
     page: int
     text: str = field(repr=False)
     score: float  # 0 to 1: mean of its similarity to the question and its coverage of the question's keywords
+    start: int | None = None  # characters of the page; None for a source that was parsed from a prompt
+    end: int | None = None
+    selection: Selection = "match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,4 @@ class SourceQuote:
     page: int
     quote: str = field(repr=False)
     score: float
+    support: float | None = None  # share of the claim's keywords that the quote contains; None for a claim without any

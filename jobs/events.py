@@ -1,6 +1,7 @@
 """A job's numbered events, read from the log or a published message, or rebuilt from the stored answer.
 
 in_progress           an attempt starts; the text of the previous attempt is void
+sources               the passages of documents that the model is given; only in a chat about documents
 delta                 the next part of the attempt's text
 upstream              another event of the provider, unchanged; only for requests in OpenAI's own format
 attempt_incomplete    the attempt ended without an answer, its text is void, and another attempt follows
@@ -17,12 +18,20 @@ from jobs.base import FrozenModel, read_stored
 from jobs.errors import InternalError
 from jobs.kinds.base import TextAnswer
 from jobs.models import JobView
-from jobs.results import Citation, JobError, Usage
+from jobs.results import AnswerSource, Citation, JobError, Usage
 from jobs.states import FINAL_STATES, State
 from jobs.storage import keys
 
 EventType: TypeAlias = Literal[
-    "in_progress", "delta", "upstream", "attempt_incomplete", "completed", "incomplete", "failed", "cancelled"
+    "in_progress",
+    "sources",
+    "delta",
+    "upstream",
+    "attempt_incomplete",
+    "completed",
+    "incomplete",
+    "failed",
+    "cancelled",
 ]
 
 
@@ -46,6 +55,10 @@ class Event(FrozenModel):
     error: JobError | None = None
     citations: tuple[Citation, ...] | None = Field(
         default=None, description="On the last event of a chat about documents: the places that the answer is based on."
+    )
+    sources: tuple[AnswerSource, ...] | None = Field(
+        default=None,
+        description="On `sources` and on the last event of a chat about documents: what the model was given.",
     )
 
     _is_unreadable: bool = PrivateAttr(default=False)

@@ -51,6 +51,23 @@ class Citation(FrozenModel):
     page_label: str | None = None
     quote: str = Field(repr=False, description="Verbatim text of that page.")
     score: float = Field(description="0 to 1: how well the passage matches the question.")
+    support: float | None = Field(
+        default=None,
+        description="0 to 1: the share of the citing statement's words that the quote contains; null if it has none.",
+    )
+
+
+class AnswerSource(FrozenModel):
+    """A passage that was given to the model. The answer may cite it or not."""
+
+    number: int
+    document_id: str
+    filename: str
+    page: int
+    start: int | None = None
+    end: int | None = None
+    score: float = Field(description="0 to 1: how well the passage matches the question.")
+    selection: str = Field(default="match", description="Why the passage was selected.")
 
 
 class JobError(FrozenModel):

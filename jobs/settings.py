@@ -298,9 +298,14 @@ class Settings(BaseSettings):
     document_context_tokens: Count = Field(
         default=2_000, description="Maximum length of all chunks in a prompt, in approximate tokens."
     )
-    document_min_similarity: Annotated[float, Field(ge=0, le=2)] = Field(
-        default=0.4,
-        description="Minimum cosine similarity of a chunk to a question; depends on the embedding model. "
+    document_whole_tokens: Count = Field(
+        default=8_000,
+        description="Maximum length of chosen documents that are given to the model whole, for a summary or where no "
+        "chunk matches, in approximate tokens. Longer documents are sampled within it.",
+    )
+    document_min_similarity: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        default=None,
+        description="Minimum cosine similarity of a chunk to a question. Not set: measured for the embedding model. "
         "Above 1: only keyword matches count.",
     )
 
@@ -391,8 +396,8 @@ class Settings(BaseSettings):
         return _OFFLINE_EMBEDDINGS if self.has_offline_model else self.embedding_model
 
     @property
-    def effective_min_similarity(self) -> float:
-        """Unreachable for the offline model, whose vectors are hashed words and do not reflect meaning."""
+    def effective_min_similarity(self) -> float | None:
+        """None: to be measured. Unreachable for the offline model, whose hashed words do not reflect meaning."""
         return _UNREACHABLE_SIMILARITY if self.has_offline_model else self.document_min_similarity
 
 

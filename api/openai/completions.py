@@ -4,6 +4,7 @@ from typing import Any
 
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
+from api.openai.document_questions import completion_about_documents
 from api.openai.encoding.completion import completion_object
 from api.openai.errors import OpenAIJobFailedError, cancelled_error
 from api.openai.held_stream import stream_events
@@ -37,14 +38,16 @@ blueprint = OpenAIBlueprint(
     example=examples.COMPLETION,
     headers=examples.PROVIDER_HEADERS,
 )
-@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+@blueprint.problems(400, 404, 413, 415, 429, 501, 502, 503, 504)
 def create_completion(headers: SubmitHeaders, body: CompletionBody) -> Any:
     """Create a chat completion.
 
     The call waits for the chat completion or streams it. Closing the connection cancels the job, unless the request has
     an Idempotency-Key or the client repeats the request.
+
+    With `documents` (`all`, or a list of ids), the answer is based on these documents and cites them in `annotations`.
     """
-    task = CompletionTask(
+    task = completion_about_documents(body) or CompletionTask(
         kind="completion",
         model=body.model,
         metadata=body.metadata or {},

@@ -6,6 +6,7 @@ from typing import Any
 from api.http.absence import confirmed_not_found
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
+from api.openai.document_questions import response_about_documents
 from api.openai.encoding import items
 from api.openai.encoding.response import response_object
 from api.openai.encoding.response_events import STATES_WITHOUT_ANSWER, ResponseEventBuilder
@@ -23,13 +24,14 @@ from api.openai.snapshot import (
     snapshot_of,
     without_request,
 )
-from api.openai.submission import Submission, track_delivery, wait_for_final_view
+from api.openai.submission import Submission, submit, track_delivery, wait_for_final_view
 from api.schemas.requests import SubmitHeaders
 from api.services import services
 from api.streaming.responses import ResponseEncoder
 from jobs import queries
 from jobs.errors import RequestUnreadable
 from jobs.events import read_events
+from jobs.kinds.base import Conversation
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
 from jobs.storage import transitions
@@ -54,19 +56,28 @@ def _event_stream(description: str) -> Callable[..., Any]:
     examples=examples.RESPONSES,
     headers=examples.PROVIDER_HEADERS,
 )
-@blueprint.problems(400, 404, 413, 415, 429, 502, 503, 504)
+@blueprint.problems(400, 404, 413, 415, 429, 501, 502, 503, 504)
 def create_response(headers: SubmitHeaders, body: ResponseBody) -> Any:
     """Create a response.
 
     With `background`, the call returns immediately. Otherwise it waits for the response or streams it. Closing the
     connection then cancels the job, unless the request has an Idempotency-Key or the client repeats the request.
+
+    With `documents` (`all`, or a list of ids), the answer is based on these documents and cites them in `annotations`.
     """
-    task = _task(body)
-    submission = submit_response(task, headers)
+    task: Conversation
+    if about_documents := response_about_documents(body):
+        task, submission = (
+            about_documents,
+            submit(about_documents, "resp", headers, is_background=bool(body.background)),
+        )
+    else:
+        task = own_task = _task(body)
+        submission = submit_response(own_task, headers)
     snapshot = snapshot_of(JobView(record=submission.record), task)
     if body.stream:
         return _stream(submission, ResponseEncoder(snapshot))
-    if task.background:
+    if body.background:
         is_final = snapshot.record.is_final
         return track_delivery(
             submission, _load_response(snapshot.record.job_id) if is_final else response_object(snapshot)
@@ -193,7 +204,9 @@ def _task(body: ResponseBody) -> ResponseTask:
     """
     passthrough = body.passthrough_fields("background", "store", PREVIOUS)
     if "input" in passthrough:
-        passthrough["input"] = resolve_references(services().store, passthrough["input"])
+        given = resolve_references(services().store, passthrough["input"])
+        is_list = isinstance(given, list)
+        passthrough["input"] = [items.without_file_citations(item) for item in given] if is_list else given
     background, store, previous = bool(body.background), body.store is not False, body.previous_response_id
     rules = (
         (body.input not in (None, []) or "prompt" in passthrough or previous is not None, "input", "is required"),

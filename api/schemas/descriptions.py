@@ -9,6 +9,7 @@ from typing import Any, Final
 _SCHEMAS: Final = {
     "ChatAnswer": "The result of a chat task.",
     "ChatTask": "A chat call, submitted as a task.",
+    "AnswerSource": "A passage of a document that the model was given. The answer may cite it or not.",
     "Citation": "A passage of a document that supports the answer.",
     "CompletionAnswer": "The result of a chat completion; `text` is the text of its first choice.",
     "DocumentState": "The status of a document. "
@@ -60,7 +61,10 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "SyncChat": _CHAT,
     "AsyncChat": _CHAT,
     "ChatTask": _CHAT | {"kind": "Always `chat`."},
-    "ChatAnswer": {"citations": "The passages that support the answer; null if no documents were requested."},
+    "ChatAnswer": {
+        "citations": "The passages that support the answer; null if no documents were requested.",
+        "sources": "All passages that the model was given; null if no documents were requested.",
+    },
     "ProviderError": {
         "code": "The provider's error code, for example `context_length_exceeded`.",
         "type": "The provider's type of the error.",
@@ -73,6 +77,18 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "page number. Null in older answers.",
         "quote": "A verbatim quote from that page.",
         "score": "Relevance of the passage to the question, from 0 to 1.",
+        "support": "Share of the words of the citing statement that the quote contains, from 0 to 1. It does not show "
+        "that the statement is true. Null if the statement has no words of its own.",
+    },
+    "AnswerSource": {
+        "number": "The number by which the answer cites the passage.",
+        "page": "Page number, from 1.",
+        "start": "Position of the passage's first character in the text of the page.",
+        "end": "Position after the passage's last character in the text of the page.",
+        "score": "Relevance of the passage to the question, from 0 to 1.",
+        "selection": "Why the passage was selected. `match`: it matches the question. `page`: the question names its "
+        "page. `whole`: the model was given the whole document. `sample`: the document is too long for that, and the "
+        "passage is a part of a sample.",
     },
     "CompletionAnswer": {"body": "The provider's `chat.completion` object."},
     "TextCompletionAnswer": {"body": "The provider's `text_completion` object."},
@@ -88,13 +104,15 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "Event": {
         "sequence_number": "Number of the event, from 0. Send it as `Last-Event-ID` or `starting_after` to resume "
         "after the event. Absent for an event that only restarts the text of a replayed answer.",
-        "type": "The event's type. `in_progress`: an attempt begins, and the text restarts from empty. `delta`: the "
-        "next part of the text. `upstream`: other output of the provider. `attempt_incomplete`: the attempt ended "
-        "without an answer and another one follows. All others are final.",
+        "type": "The event's type. `in_progress`: an attempt begins, and the text restarts from empty. `sources`: "
+        "the passages of documents that the model is given. `delta`: the next part of the text. `upstream`: other "
+        "output of the provider. `attempt_incomplete`: the attempt ended without an answer and another one follows. "
+        "All others are final.",
         "attempt": "Number of the attempt that begins or ended, from 1.",
         "text": "The next part of the answer's text.",
         "data": "A chunk of a chat completion, or an event of a response, as sent by the provider.",
         "citations": "The passages that support the answer, in the final event of a chat with documents.",
+        "sources": "The passages that the model is given, in the event `sources` and in the final event.",
     },
     "IngestAnswer": {
         "pages": "Number of pages.",

@@ -75,6 +75,7 @@ QUEUED_CHAT: Final[dict[str, Any]] = {
     "usage": None,
     "error": None,
     "citations": None,
+    "sources": None,
     "attempts": 0,
     "created_at": "2026-11-21T10:00:00Z",
     "started_at": None,
@@ -101,6 +102,17 @@ _CITATION: Final = {
     "page_label": "12",
     "quote": "Each employee has 30 days of leave a year.",
     "score": 0.81,
+    "support": 0.8,
+}
+_SOURCE: Final = {
+    "number": 1,
+    "document_id": "doc_5d41402abc4b2a76b9719d911017c592",
+    "filename": "handbook.pdf",
+    "page": 12,
+    "start": 0,
+    "end": 780,
+    "score": 0.81,
+    "selection": "match",
 }
 FINAL_CHATS: Final = named(
     completed=QUEUED_CHAT
@@ -121,6 +133,7 @@ FINAL_CHATS: Final = named(
         "finish_reason": "stop",
         "usage": _USAGE,
         "citations": [_CITATION],
+        "sources": [_SOURCE],
     },
     failed=QUEUED_CHAT | _ENDED | {"status": "failed", "attempts": 4, "error": _ERROR},
     cancelled=QUEUED_CHAT | _ENDED | {"status": "cancelled", "answer": "Air scatters", "finish_reason": "cancelled"},

@@ -11,7 +11,7 @@ from jobs.events import Event
 from jobs.kinds.base import TextAnswer
 from jobs.kinds.chat import ChatAnswer
 from jobs.models import JobRecord, JobView, WaitReason
-from jobs.results import Citation, JobError, Usage
+from jobs.results import AnswerSource, Citation, JobError, Usage
 from jobs.states import State
 from jobs.storage.transitions import Created
 
@@ -35,6 +35,9 @@ class ChatJob(FrozenModel):
     citations: tuple[Citation, ...] | None = Field(
         description="The passages that support the answer; null if no documents were requested."
     )
+    sources: tuple[AnswerSource, ...] | None = Field(
+        description="All passages that the model was given; null if no documents were requested."
+    )
     attempts: int
     created_at: datetime
     started_at: datetime | None
@@ -57,6 +60,7 @@ class ChatJob(FrozenModel):
             usage=answer.usage if answer else record.usage,
             error=view.error,
             citations=answer.citations if isinstance(answer, ChatAnswer) else None,
+            sources=answer.sources if isinstance(answer, ChatAnswer) else None,
             attempts=record.attempts,
             created_at=utc(record.created_at_ms),
             started_at=utc_or_none(record.started_at_ms),

@@ -7,8 +7,9 @@ The rule is pure and the same for every model. A chunk *matches* a question when
   chunks contain it, and most if none does.
 
 In a conversation the keywords of the earlier messages count as well, but their total weight is lower than that of the
-question's own (PREVIOUS_KEYWORDS_WEIGHT). They decide between chunks that both match, and never make a chunk match by
-themselves. Only if the question has no keyword ("and why?") do they replace it.
+question's own (PREVIOUS_KEYWORDS_WEIGHT). They decide between chunks that both match, and never make a chunk match or
+keep one from matching. Only if the question has no keyword ("and why?") do they replace it. The same holds for text
+pasted into a long message.
 
 If no found chunk matches, the documents do not answer the question, and no model is called. Otherwise the model is
 given the best chunks that fit into the token budget; the best have the highest sum of similarity and coverage. The
@@ -24,7 +25,7 @@ from typing import Final
 
 from documents.answering.prompting import count_prompt_tokens
 from documents.models import SearchHit, Source
-from documents.text import keywords
+from documents.text import keywords, text_keywords
 
 MIN_COVERAGE: Final = 0.4  # measured on 950 pages: unanswered questions reach at most 0.29
 PREVIOUS_KEYWORDS_WEIGHT: Final = 0.6  # upper limit, relative to the question's keywords; 0.6 / 1.6 < MIN_COVERAGE
@@ -38,22 +39,22 @@ class Weights:
     by_word: Mapping[str, float]
     total: float
 
-    def coverage(self, text_keywords: AbstractSet[str]) -> float:
+    def coverage(self, words: AbstractSet[str]) -> float:
         """The weight of the keywords that the text contains, as a share of the total weight: 0 to 1."""
         if not self.total:
             return 0.0
-        return math.fsum(self.by_word[word] for word in self.by_word.keys() & text_keywords) / self.total
+        return math.fsum(self.by_word[word] for word in self.by_word.keys() & words) / self.total
 
 
 def weigh(
     question_keywords: AbstractSet[str],
-    text_keywords: Sequence[AbstractSet[str]],
+    words_by_text: Sequence[AbstractSet[str]],
     previous_keywords: AbstractSet[str] = frozenset(),
 ) -> Weights:
     """Weigh the keywords of the question and of the earlier messages by how rare they are in the texts."""
-    counts = Counter(word for words in text_keywords for word in words)
-    question_weights = _inverse_frequencies(question_keywords, counts, len(text_keywords))
-    previous_weights = _inverse_frequencies(previous_keywords - question_keywords, counts, len(text_keywords))
+    counts = Counter(word for words in words_by_text for word in words)
+    question_weights = _inverse_frequencies(question_keywords, counts, len(words_by_text))
+    previous_weights = _inverse_frequencies(previous_keywords - question_keywords, counts, len(words_by_text))
     max_total = PREVIOUS_KEYWORDS_WEIGHT * math.fsum(question_weights.values())
     total = math.fsum(previous_weights.values())
     factor = max_total / total if 0 < max_total < total else 1.0
@@ -73,17 +74,22 @@ def select_sources(
     max_tokens: int,
     min_similarity: float,
     previous_text: str = "",
+    questions: Sequence[str] = (),
 ) -> tuple[Source, ...]:
     """The sources to answer from, numbered from 1, best first; empty if the documents do not answer the question.
 
     `filenames` maps the ids of the documents that may be cited; chunks of other documents are left out.
-    `previous_text` contains the user's earlier messages.
+    `previous_text` contains pasted text and the user's earlier messages. `questions` are the parts of the question of
+    which a chunk has to match one; none: the question itself.
     """
     allowed = [hit for hit in hits if hit.document_id in filenames]
-    text_keywords = [keywords(hit.chunk.text) for hit in allowed]
-    weights = weigh(keywords(question), text_keywords, keywords(previous_text))
-    scored_hits = [(hit, weights.coverage(words)) for hit, words in zip(allowed, text_keywords, strict=True)]
-    if not any(hit.similarity >= min_similarity or coverage >= MIN_COVERAGE for hit, coverage in scored_hits):
+    chunk_keywords = [text_keywords(hit.chunk.text) for hit in allowed]
+    weights = weigh(keywords(question), chunk_keywords, keywords(previous_text))
+    scored_hits = [(hit, weights.coverage(words)) for hit, words in zip(allowed, chunk_keywords, strict=True)]
+    asked = [words for words in map(keywords, questions or (question,)) if words] or [keywords(previous_text)]
+    parts = [weigh(words, chunk_keywords) for words in asked]
+    best_coverage = max((part.coverage(words) for part in parts for words in chunk_keywords), default=0.0)
+    if best_coverage < MIN_COVERAGE and not any(hit.similarity >= min_similarity for hit in allowed):
         return ()
     sources = [_source(hit, filenames[hit.document_id], _score(hit, coverage)) for hit, coverage in scored_hits]
     selected = _fit_token_budget(sorted(sources, key=lambda source: -source.score), max_tokens)
@@ -92,7 +98,8 @@ def select_sources(
 
 def _source(hit: SearchHit, filename: str, score: float) -> Source:
     """The source with number 0. The final number is assigned after the selection."""
-    return Source(0, hit.document_id, filename, hit.chunk.page, hit.chunk.text, score)
+    chunk = hit.chunk
+    return Source(0, hit.document_id, filename, chunk.page, chunk.text, score, chunk.start, chunk.end)
 
 
 def _score(hit: SearchHit, coverage: float) -> float:

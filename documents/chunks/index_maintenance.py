@@ -7,6 +7,9 @@
 
 Maintenance runs after the commit of an ingest. It affects only speed: every chunk is found even if maintenance is
 interrupted or another process does the same work first. LanceDB's own threads do the work, not the event loop.
+
+A table of an older version has search texts of whole words and an index for English only. Maintenance rewrites these
+texts and then the index; until then, such a table is searched as before.
 """
 
 import asyncio
@@ -16,6 +19,7 @@ from typing import Final
 from lancedb import AsyncTable
 from lancedb.index import FTS, Bitmap, BTree, IvfSq
 
+from documents.chunks.rows import SEARCH_TEXT_MARK, renew_search_texts
 from documents.errors import ChunksUnavailable
 
 MAX_EXACT_SEARCH_ROWS: Final = 20_000  # comparing all vectors takes 20 ms; an index takes 15 ms at any size
@@ -26,8 +30,18 @@ _MAX_FRAGMENTS: Final = 128  # each commit adds a fragment, and each fragment co
 _VERSION_RETENTION: Final = timedelta(minutes=10)  # longer than any read: deleting a version breaks its readers
 _MAX_SECONDS: Final = 60.0
 _MAX_INDEX_ATTEMPTS: Final = 10  # processes that may create the indexes simultaneously
+_REWRITTEN_ROWS: Final = 1_000  # per commit, when a table of an older version is rewritten
+_TEXT_TOKENIZER: Final = "whitespace"  # the search texts are already cut into tokens
+_TEXT_INDEX: Final = FTS(
+    with_position=False,
+    base_tokenizer=_TEXT_TOKENIZER,
+    lower_case=False,
+    stem=False,
+    remove_stop_words=False,
+    ascii_folding=False,
+)
 _SCALAR_INDEXES: Final[dict[str, FTS | BTree | Bitmap]] = {
-    "search_text": FTS(with_position=False),
+    "search_text": _TEXT_INDEX,
     "document_id": BTree(),
     "tenant": Bitmap(),
 }
@@ -55,6 +69,7 @@ async def maintain_indexes(table: AsyncTable) -> None:
     try:
         async with asyncio.timeout(_MAX_SECONDS):
             await create_indexes(table)
+            await _renew_text_index(table)
             await _optimize(table)
             await _index_vectors(table)
     except (TimeoutError, RuntimeError):
@@ -65,9 +80,31 @@ async def compact(table: AsyncTable) -> None:
     """Delete removed rows from the disk, in each file with at least a tenth of its rows removed."""
     try:
         async with asyncio.timeout(_MAX_SECONDS):
+            await _renew_text_index(table)
             await table.optimize(cleanup_older_than=_VERSION_RETENTION)
     except (TimeoutError, RuntimeError):
         return
+
+
+async def has_current_text_index(table: AsyncTable) -> bool:
+    """False for the index of an older version, which is searched with whole words."""
+    return any(
+        index.columns == ["search_text"] and (index.index_details or {}).get("base_tokenizer") == _TEXT_TOKENIZER
+        for index in await table.list_indices()
+    )
+
+
+async def _renew_text_index(table: AsyncTable) -> None:
+    """Rewrite the search texts and the index of an older version. May be interrupted at any time and run twice."""
+    if await has_current_text_index(table):
+        return
+    rows = table.query().where(f"search_text NOT LIKE '{SEARCH_TEXT_MARK} %'").select(["key", "text"])
+    async for batch in await rows.to_batches(max_batch_length=_REWRITTEN_ROWS):
+        renewed = await asyncio.to_thread(renew_search_texts, batch)
+        # A row that was removed meanwhile stays removed, and one that was replaced keeps its own search text.
+        merge = table.merge_insert("key").when_matched_update_all(where="target.text = source.text")
+        await merge.execute(renewed)
+    await table.create_index("search_text", config=_TEXT_INDEX, replace=True)
 
 
 async def _optimize(table: AsyncTable) -> None:

@@ -10,9 +10,10 @@ import pyarrow as pa
 from lancedb import AsyncTable
 from lancedb.expr import Expr
 
+from documents.chunks.index_maintenance import has_current_text_index
 from documents.chunks.rows import READ_COLUMNS, row_to_chunk
 from documents.models import SearchHit
-from documents.text import stems
+from documents.text import normalize_text, stems
 
 _CANDIDATES: Final = 50  # rows per search, before fusion
 _MIN_PROBES: Final = 20  # index partitions that are always searched; more, up to all, while candidates are too few
@@ -25,8 +26,9 @@ _RANK_CONSTANT: Final = 60  # the usual k of reciprocal rank fusion: a larger k 
 async def search_table(table: AsyncTable, question: str, vector: bytes, where: Expr, limit: int) -> list[SearchHit]:
     query_vector = np.frombuffer(vector, "<f4")
     searches = [_search_by_vector(table, query_vector, where)]
-    if stems(question):
-        searches.append(_search_by_text(table, question, where))
+    if tokens := stems(question):
+        text = " ".join(dict.fromkeys(tokens)) if await has_current_text_index(table) else normalize_text(question)
+        searches.append(_search_by_text(table, text, where))
     results = await asyncio.gather(*searches)
     rows = {row["key"]: row for result in results for row in _rows_with_similarity(result, query_vector)}
     ranked = _fuse([result["key"].to_pylist() for result in results])
@@ -43,8 +45,8 @@ async def _search_by_vector(table: AsyncTable, query_vector: np.ndarray, where: 
     return await query.select([*READ_COLUMNS, "_distance"]).to_arrow()
 
 
-async def _search_by_text(table: AsyncTable, question: str, where: Expr) -> pa.Table:
-    query = table.query().nearest_to_text(question, columns="search_text").where(where)
+async def _search_by_text(table: AsyncTable, text: str, where: Expr) -> pa.Table:
+    query = table.query().nearest_to_text(text, columns="search_text").where(where)
     return await query.select([*READ_COLUMNS, "_score"]).limit(_CANDIDATES).to_arrow()
 
 

@@ -135,6 +135,39 @@ class ChunkTable:
             return []
         return await search_table(table, question, vector, where, limit)
 
+    async def positions(
+        self, model: EmbeddingModel, tenant: str, document_ids: Collection[str], limit: int
+    ) -> list[tuple[str, Chunk]]:
+        """Document and position of up to `limit` chunks of these documents, in order within each, without their texts.
+
+        Later chunks are left out if there are more.
+        """
+        return await self._read(model, _scope_filter(tenant, document_ids), limit, with_text=False)
+
+    async def read(
+        self, model: EmbeddingModel, tenant: str, wanted: Collection[tuple[str, int]]
+    ) -> list[tuple[str, Chunk]]:
+        """The chunks with these documents and indexes, in order within each document."""
+        from documents.chunks.rows import keys_filter
+
+        if not wanted:
+            return []
+        where = _scope_filter(tenant, {document_id for document_id, _ in wanted}) & keys_filter(wanted)
+        return await self._read(model, where, len(wanted), with_text=True)
+
+    async def _read(
+        self, model: EmbeddingModel, where: "Expr", limit: int, *, with_text: bool
+    ) -> list[tuple[str, Chunk]]:
+        from documents.chunks.rows import POSITION_COLUMNS, row_to_chunk
+
+        table = await self._open_existing(_table_name(model))
+        if table is None:
+            return []
+        columns = [*POSITION_COLUMNS, "text"] if with_text else POSITION_COLUMNS
+        rows = (await table.query().where(where).select(columns).limit(limit).to_arrow()).to_pylist()
+        chunks = [(row["document_id"], row_to_chunk({"text": ""} | row)) for row in rows]
+        return sorted(chunks, key=lambda entry: (entry[0], entry[1].index))
+
     async def documents_of_other_models(
         self, model: EmbeddingModel, tenant: str, document_ids: Collection[str] | None = None
     ) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 from jobs.kinds.base import Conversation, JobKind, TextAnswer
 from jobs.model_name import ModelName
 from jobs.requests import DocumentId, IntegralFloat, JobOptions, Message, Text
-from jobs.results import Citation
+from jobs.results import AnswerSource, Citation
 
 MAX_HISTORY: Final = 1_000  # messages; far above any model's context, bounds validation time
 MAX_DOCUMENTS: Final = 100  # in one request
@@ -63,11 +63,17 @@ class ChatAnswer(TextAnswer):
     citations: tuple[Citation, ...] | None = Field(
         default=None, description="Passages of the documents that support the answer; null without `documents`."
     )
+    sources: tuple[AnswerSource, ...] | None = Field(
+        default=None, description="All passages that the model was given; null without `documents`."
+    )
 
     def event_fields(self) -> dict[str, Any]:
         if self.citations is None:
             return super().event_fields()
-        return super().event_fields() | {"citations": [citation.model_dump() for citation in self.citations]}
+        fields = {"citations": [citation.model_dump() for citation in self.citations]}
+        if self.sources is not None:
+            fields["sources"] = [source.model_dump() for source in self.sources]
+        return super().event_fields() | fields
 
 
-KIND: Final = JobKind("chat", ChatTask, ChatAnswer)
+KIND: Final = JobKind("chat", ChatTask, ChatAnswer, id_prefixes=("job", "chatcmpl", "resp"))

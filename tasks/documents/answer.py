@@ -1,14 +1,18 @@
 """Answers from documents: finds the sources before the call to the provider, and the citations after it."""
 
 import asyncio
+import json
 import logging
 from array import array
 from collections.abc import Sequence
 from typing import Final
 
 from documents.answering.citations import extract_citations
-from documents.answering.prompting import build_prompt, not_in_documents_message
+from documents.answering.prompting import build_prompt
+from documents.answering.refusals import not_in_documents_message
+from documents.answering.requests import asks_for_whole_document, requested_pages
 from documents.answering.search_query import SearchQuery, build_query, combine
+from documents.answering.similarity import PROBES, measure_min_similarity
 from documents.answering.source_selection import select_sources
 from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
@@ -16,10 +20,11 @@ from documents.models import EmbeddingModel, SearchHit, Source
 from jobs import queries, vector_encoding
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
-from jobs.results import Citation, Usage
+from jobs.results import AnswerSource, Citation, Usage
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.documents.services import DocumentServices
+from tasks.documents.whole_documents import find_whole_sources
 from tasks.heartbeat import AttemptStopped, StopReason
 from tasks.provider.formats.delta import Delta
 from tasks.provider.providers import ModelCalls
@@ -34,17 +39,32 @@ async def find_sources(
 ) -> tuple[Source, ...]:
     """The sources to answer from, the best first; empty when the documents do not answer the question.
 
+    Documents that the caller chose always have sources: if no chunk matches, or if the request is about pages or whole
+    documents, these are pages in order.
+
     Raises AttemptError. A document that cannot be asked raises DocumentRejected before any call to the provider.
     """
     tenant = await _load_tenant(services, job_id)
     document_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
     await require_filenames(services.store, document_ids or (), tenant)
     question = _build_question(request)
-    vector = await _embed_question(services, question, provider, timeouts)
+    vector, min_similarity = await _embed_question(services, question, provider, timeouts)
     found, names = await _search(services, question, vector, tenant, document_ids)
     settings = services.settings
-    max_tokens, min_similarity = settings.document_context_tokens, settings.effective_min_similarity
-    return select_sources(question.text, found, names, max_tokens, min_similarity, question.previous_text)
+    max_tokens = settings.document_context_tokens
+    sources = select_sources(
+        question.text, found, names, max_tokens, min_similarity, question.previous_text, question.questions
+    )
+    if document_ids is None:
+        return sources
+    pages = requested_pages(question.text)
+    if sources and not pages and not asks_for_whole_document(question.text):
+        return sources
+    model = EmbeddingModel(settings.document_embedding_model, len(vector))
+    with translate_document_errors():
+        table = await services.storage.chunks()
+        whole = await find_whole_sources(table, model, tenant, names, pages, settings.document_whole_tokens)
+    return whole or sources
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
@@ -62,7 +82,29 @@ async def not_found_delta(services: DocumentServices, job_id: str, request: Chat
         await count_ingesting(services.store, await _load_tenant(services, job_id)) if request.documents == "all" else 0
     )
     no_usage = Usage(input_tokens=0, output_tokens=0, total_tokens=0)
-    return Delta(text=not_in_documents_message(unread), finish_reason="stop", usage=no_usage)
+    return Delta(text=not_in_documents_message(unread, request.message), finish_reason="stop", usage=no_usage)
+
+
+def shown_sources(sources: Sequence[Source]) -> tuple[AnswerSource, ...]:
+    """The sources as the answer lists them: where each is, without its text."""
+    return tuple(
+        AnswerSource(
+            number=source.number,
+            document_id=source.document_id,
+            filename=source.filename,
+            page=source.page,
+            start=source.start,
+            end=source.end,
+            score=source.score,
+            selection=source.selection,
+        )
+        for source in sources
+    )
+
+
+def sources_delta(sources: Sequence[AnswerSource]) -> Delta:
+    """The event that precedes the text of the answer."""
+    return Delta(sources=json.dumps([source.model_dump() for source in sources], ensure_ascii=False))
 
 
 async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
@@ -79,6 +121,7 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
             page=citation.page,
             quote=citation.quote,
             score=citation.score,
+            support=None if citation.support is None else round(citation.support, 4),
         )
         for citation in cited
     )
@@ -97,12 +140,24 @@ async def _load_tenant(services: DocumentServices, job_id: str) -> str:
 
 async def _embed_question(
     services: DocumentServices, question: SearchQuery, provider: ModelCalls, timeouts: Timeouts
-) -> "array[float]":
+) -> tuple["array[float]", float]:
+    """The vector to search by, and the minimum similarity of a chunk that matches.
+
+    The first question of a worker process also measures the embedding model, in the same call.
+    """
     model = services.settings.document_embedding_model
-    request = EmbeddingsTask.model_construct(kind="embeddings", input=question.texts, model=model)
+    min_similarity = services.settings.effective_min_similarity
+    if min_similarity is None:
+        min_similarity = services.measured_similarities.get(model)
+    texts = question.texts if min_similarity is not None else (*question.texts, *PROBES)
+    request = EmbeddingsTask.model_construct(kind="embeddings", input=texts, model=model)
     deadline = asyncio.get_running_loop().time() + timeouts.total
     answer = await services.governor.embed(provider, request, timeouts, deadline)
-    return combine([vector_encoding.unpack(vector) for vector in answer.vectors])
+    vectors = [vector_encoding.unpack(vector) for vector in answer.vectors]
+    if min_similarity is None:
+        min_similarity = measure_min_similarity(vectors[len(question.texts) :])
+        services.measured_similarities[model] = min_similarity
+    return combine(vectors[: len(question.texts)]), min_similarity
 
 
 async def _search(

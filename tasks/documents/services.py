@@ -1,6 +1,6 @@
 """The services for attempts that work on documents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.settings import Settings
 from jobs.storage.async_store import AsyncStore
@@ -18,3 +18,4 @@ class DocumentServices:
     storage: DocumentStorage
     provider: ModelCalls  # embeds the chunks of an ingest
     governor: Governor
+    measured_similarities: dict[str, float] = field(default_factory=dict)  # minimum by embedding model

@@ -26,10 +26,13 @@ async def _answer_from_documents(context: AttemptContext[ChatTask]) -> ChatAnswe
     if not sources:
         return await _not_in_documents(context)
 
+    shown = answer.shown_sources(sources)
+    context.writer.add(answer.sources_delta(shown))
+
     async def build_answer(accumulator: AnswerAccumulator) -> ChatAnswer:
         cited = await answer.citations(accumulator.writer.text, request, sources)
         citations = await with_page_labels(context.documents.store, cited)
-        return ChatAnswer(**accumulator.answer_fields(), citations=citations)
+        return ChatAnswer(**accumulator.answer_fields(), citations=citations, sources=shown)
 
     grounded_request = answer.with_sources(request, sources)
     return await stream_answer(context, grounded_request, context.timeouts.after(clock() - started_at), build_answer)
@@ -39,4 +42,4 @@ async def _not_in_documents(context: AttemptContext[ChatTask]) -> ChatAnswer:
     accumulator = AnswerAccumulator(context.writer)
     accumulator.add(await answer.not_found_delta(context.documents, context.job_id, context.request))
     await context.writer.close()
-    return ChatAnswer(**accumulator.answer_fields(), citations=())
+    return ChatAnswer(**accumulator.answer_fields(), citations=(), sources=())

@@ -39,6 +39,7 @@ class EventWriter:
         self._interval_seconds = interval_seconds
         self.input_chars = 0  # length of the prompt, for the estimate of usage
         self._deltas: list[Delta] = []
+        self._output_deltas = 0  # those of the model, for the estimate of usage
         self._marks = [_Mark(running_attempt.lease.log_length, 0)]
         self._mark = 0  # index of the present one; later ones are writes that Redis has lost
         self._has_tail = True
@@ -52,7 +53,7 @@ class EventWriter:
 
     @property
     def usage(self) -> Usage:
-        return self._reported_usage or Usage.estimate(self.input_chars, len(self._deltas))
+        return self._reported_usage or Usage.estimate(self.input_chars, self._output_deltas)
 
     @property
     def tail(self) -> PendingEvents | None:
@@ -70,9 +71,10 @@ class EventWriter:
     def add(self, delta: Delta) -> None:
         """Queue a delta. Its content is written to the log within about one interval."""
         self._reported_usage = delta.usage or self._reported_usage
-        if not delta.text and delta.data is None:
+        if not delta.text and delta.data is None and not delta.sources:
             return
         self._deltas.append(delta)
+        self._output_deltas += not delta.sources
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_until_drained())
 
@@ -151,12 +153,16 @@ def _events(deltas: Iterable[Delta]) -> tuple[str, ...]:
 
 def _group_key(delta: Delta) -> str | int | None:
     """Consecutive texts become one event, as do consecutive deltas of one item. Other data becomes a separate event."""
+    if delta.sources:
+        return id(delta)
     if delta.data is None:
         return None
     return delta.data_json if delta.data_delta else id(delta)
 
 
 def _event(group: list[Delta]) -> str:
+    if group[0].sources:
+        return transitions.sources_event(group[0].sources)
     text = "".join(delta.text for delta in group)
     if group[0].data is None:
         return transitions.delta_event(text)

@@ -4,9 +4,11 @@ import random
 import urllib.request
 from contextlib import closing
 
+import openai
 import pytest
 
-from documents.answering.prompting import NOT_IN_DOCUMENTS
+from documents.answering.citations import NO_MATCH_NOTICE
+from documents.answering.refusals import NOT_IN_DOCUMENTS
 from jobs.kinds.chat import ChatTask
 from jobs.storage import keys
 from jobs.storage.redis_client import connect
@@ -62,7 +64,7 @@ def test_the_right_document_and_page_are_cited_verbatim(documents_client, handbo
 
 
 def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook):
-    """The citations are equal for a sync chat, an async chat, a task, and the last event of a stream."""
+    """Citations and sources are equal for a sync chat, an async chat, a task, and the last event of a stream."""
     question = {"message": "Which oil does the lamp burn?", "documents": [handbook]}
     sync = documents_client.call("POST", "/chat/sync", question)[1]
     job_id = documents_client.call("POST", "/chat/async", question)[1]["job_id"]
@@ -72,7 +74,14 @@ def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook)
 
     assert sync["citations"][0]["page"] == 4
     assert sync["citations"] == later["citations"] == result["citations"]
-    assert documents_client.stream(question)[-1]["citations"] == sync["citations"]
+    assert sync["sources"] == later["sources"] == result["sources"]
+    assert sync["sources"][0]["page"] == 4
+    events = documents_client.stream(question)
+    assert events[-1]["citations"] == sync["citations"]
+    assert events[-1]["sources"] == sync["sources"]
+    log = [event for event in events if event["type"] != "status"]
+    assert [event["type"] for event in log[:3]] == ["in_progress", "sources", "delta"]
+    assert log[1]["sources"] == sync["sources"]
 
 
 def test_a_citation_has_the_number_that_is_printed_on_its_page(documents_client):
@@ -140,9 +149,9 @@ def test_the_estimated_usage_of_a_running_answer_includes_the_sources(documents_
 
 
 def test_a_question_that_no_document_answers_calls_no_chat_model(documents_client, handbook, model_url):
-    """Only the embedding of the question is requested from the provider."""
+    """For all documents, only the embedding of the question is requested from the provider."""
     name = key()
-    status, job = documents_client.ask(directive("say=never", name, "Who won the chess championship?"), [handbook])
+    status, job = documents_client.ask(directive("say=never", name, "Who won the chess championship?"), "all")
 
     assert (status, job["answer"], job["citations"]) == (200, NOT_IN_DOCUMENTS, [])
     assert calls(model_url, name)["calls"] == 1
@@ -150,7 +159,7 @@ def test_a_question_that_no_document_answers_calls_no_chat_model(documents_clien
 
 def test_an_answer_without_a_model_uses_no_tokens(documents_client, handbook):
     """The usage is zero and not marked as estimated, so nobody is billed for it."""
-    job = documents_client.ask("Who won the chess championship?", [handbook])[1]
+    job = documents_client.ask("Who won the chess championship?", "all")[1]
 
     assert job["usage"] == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "estimated": False}
 
@@ -167,7 +176,136 @@ def test_a_question_to_all_documents_reports_those_still_being_ingested(document
     ]
     documents_client.call("DELETE", f"/documents/{document_id}")
 
-    assert answers == [f"{NOT_IN_DOCUMENTS} 1 document is still being ingested.", NOT_IN_DOCUMENTS]
+    assert answers == [f"{NOT_IN_DOCUMENTS} 1 document is still being ingested.", NO_MATCH_NOTICE]
+
+
+WHOLE = "Summarize this document. | Give me the key points. | Who wrote this? | tl;dr | 总结这份文件 | Thanks! | Are you sure?"
+
+
+@pytest.mark.parametrize("message", WHOLE.split(" | "))
+def test_chosen_documents_that_no_search_finds_are_given_whole(documents_client, handbook, message):
+    """The model gets all pages in order, and the answer lists them. No refusal is written without a model."""
+    job = documents_client.ask(message, [handbook])[1]
+
+    assert [(source["page"], source["selection"]) for source in job["sources"]] == [(n, "whole") for n in (1, 2, 4)]
+    assert "No language model" in job["answer"]
+    assert NOT_IN_DOCUMENTS not in job["answer"]
+
+
+@pytest.mark.parametrize(
+    "message", ["What is on page 2?", "Was steht auf Seite 2?", "第2页讲了什么？", "Summarize page 2"]
+)
+def test_a_page_that_the_message_names_is_given(documents_client, handbook, message):
+    """Its text is cited on that page, whatever the search would find."""
+    job = documents_client.ask(message, [handbook])[1]
+
+    assert [(source["page"], source["selection"]) for source in job["sources"]] == [(2, "page")]
+    assert {citation["page"] for citation in job["citations"]} == {2}
+
+
+def test_the_refusal_is_in_the_language_of_the_question(documents_client, handbook):
+    """A question to all documents that none of them answers."""
+    answers = [
+        documents_client.ask(text, "all")[1]["answer"] for text in ("谁赢了象棋冠军？", "Wer wurde Schachmeister?")
+    ]
+
+    assert answers == ["文档中没有这个问题的答案。", "Die Dokumente beantworten diese Frage nicht."]
+
+
+@pytest.fixture
+def openai_client(documents_client):
+    base_url = documents_client.url.replace("/api/v1", "/v1")
+    with openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+        yield client
+
+
+QUESTION = "Which oil does the lamp burn?"
+MESSAGES = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": QUESTION}]},
+]
+
+
+def test_the_openai_client_asks_documents_in_a_completion(openai_client, handbook):
+    """The whole completion and its stream have the same text and annotations."""
+    body = {"model": "m", "messages": MESSAGES, "extra_body": {"documents": [handbook]}, "max_tokens": 500}
+    completion = openai_client.chat.completions.create(**body)
+    deltas = [chunk.choices[0].delta for chunk in openai_client.chat.completions.create(**body, stream=True)]
+    message = completion.choices[0].message
+
+    assert "rapeseed" in message.content
+    (cited,) = message.annotations
+    assert cited.url_citation.title == "handbook.pdf, page 4"
+    assert (cited.page, cited.quote) == (4, "The lamp burns rapeseed oil.")
+    assert "".join(delta.content or "" for delta in deltas) == message.content
+    (streamed,) = [delta.annotations for delta in deltas if getattr(delta, "annotations", None)]
+    assert streamed == [cited.model_dump()]
+
+
+def test_the_openai_client_asks_documents_in_a_response(openai_client, handbook):
+    """Also streamed, in the background, and fetched later."""
+    body = {"model": "m", "input": QUESTION, "instructions": "Be brief.", "extra_body": {"documents": [handbook]}}
+    response = openai_client.responses.create(**body)
+    events = list(openai_client.responses.create(**body, stream=True))
+    later = openai_client.responses.create(**body, background=True)
+    until(lambda: openai_client.responses.retrieve(later.id).status == "completed")
+
+    (cited,) = response.output[0].content[0].annotations
+    assert (cited.type, cited.file_id, cited.filename) == ("file_citation", handbook, "handbook.pdf")
+    assert "rapeseed" in response.output_text
+    assert events[-1].response.output[0].content[0].annotations == [cited]
+    assert openai_client.responses.retrieve(later.id).output[0].content[0].annotations == [cited]
+    follow_up = openai_client.responses.create(model="m", input="Why?", previous_response_id=later.id)
+    assert follow_up.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "status"),
+    [
+        ({"documents": "some"}, "documents", 400),
+        ({"documents": []}, "documents", 400),
+        ({"documents": ["x"]}, "documents", 400),
+        ({"documents": ["doc_" + "0" * 32]}, "documents[0]", 400),
+        ({"documents": "all", "tools": [{"type": "function"}]}, "tools", 400),
+        ({"documents": "all", "n": 2}, "n", 400),
+        ({"documents": "all", "messages": [{"role": "assistant", "content": "x"}]}, "messages", 400),
+        ({"documents": "all", "messages": [{"role": "user", "content": " "}]}, "messages", 400),
+        (
+            {"documents": "all", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "messages[0].content",
+            400,
+        ),
+        ({"documents": "all", "temperature": 9}, "temperature", 400),
+    ],
+)
+def test_what_cannot_be_combined_with_documents_is_refused(openai_client, fields, param, status):
+    """The error names the parameter. Nothing is forwarded silently."""
+    messages = fields.pop("messages", MESSAGES)
+    with pytest.raises(openai.APIStatusError) as raised:
+        openai_client.chat.completions.create(model="m", messages=messages, extra_body=fields)
+
+    assert (raised.value.status_code, raised.value.param) == (status, param)
+
+
+def test_documents_that_are_texts_are_forwarded_to_the_provider(openai_client):
+    """vLLM and others accept a list of objects under this name."""
+    extra_body = {"documents": [{"title": "t", "text": "x"}]}
+    completion = openai_client.chat.completions.create(model="m", messages=MESSAGES, extra_body=extra_body)
+
+    assert completion.choices[0].message.annotations is None
+
+
+def test_pasted_text_does_not_hide_the_question(documents_client):
+    """Wherever the question is in a long message, it is searched for, and not the text around it."""
+    document_id = documents_client.upload_and_ingest(b"The aqueduct of Segovia has 167 arches.", "aqueduct.txt")
+    question, pasted = (
+        "How many arches does the aqueduct of Segovia have?",
+        "I read of many things last evening. " * 300,
+    )
+
+    for message in (f"{pasted}\n{question}", f"{question}\n{pasted}"):
+        job = documents_client.ask(message, [document_id])[1]
+        assert (job["sources"][0]["selection"], job["citations"][0]["page"]) == ("match", 1)
 
 
 def test_leftover_chunks_of_a_deleted_document_do_not_hide_others(documents_client, settings):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from documents.answering.prompting import NOT_IN_DOCUMENTS
+from documents.answering.refusals import NOT_IN_DOCUMENTS
 from jobs.storage import keys
 from tests.documents import in_process
 from tests.documents.factories import make_pdf

@@ -28,13 +28,35 @@ def test_the_latest_earlier_messages_are_searched_for_too():
     assert build_query("e", ["d"]).search_text == "e\nd"
 
 
-def test_question_and_earlier_messages_are_truncated_separately():
-    """The question keeps its beginning, the earlier messages keep their end: the latest matter most."""
-    query = build_query("x" * 10_000, ["y" * 3_000, "z"])
+def test_earlier_messages_are_truncated():
+    """They keep their end: the latest matter most."""
+    query = build_query("x", ["y" * 3_000, "z"])
 
-    assert len(query.text) == 8_000
     assert len(query.previous_text) == 2_000
     assert query.previous_text.endswith("y\nz")
+
+
+PASTED = "Dear all, the ship is late. It rains. We are tired of it. " * 40
+
+
+@pytest.mark.parametrize(
+    ("message", "questions"),
+    [
+        (f"{PASTED}\nWhat does our policy say?", ("What does our policy say?",)),
+        (f"What does our policy say?\n\n{PASTED}", ("What does our policy say?",)),
+        (f"政策怎么说？\n{PASTED}", ("政策怎么说？",)),
+        (f"Find the policy.\n\n{PASTED}\n\nThank you.", ("Find the policy.", "Thank you.")),
+        ("x" * 10_000, ("x" * 500,)),
+    ],
+)
+def test_a_long_message_is_searched_for_by_its_question(message, questions):
+    """The pasted text around it counts like an earlier message, and only its ends are embedded."""
+    query = build_query(message, ["Before?"])
+
+    assert query.questions == questions
+    assert query.text == "\n".join(questions)
+    assert query.previous_text.startswith("Before?\n")
+    assert len(query.previous_text) < 2_100
 
 
 @pytest.mark.parametrize("length", [1.0, 7.0])

@@ -6,10 +6,11 @@ import pytest
 
 from documents.answering import citations as citations_module
 from documents.answering.citations import EXTRACTED_NOTICE, extract_answer, extract_citations
-from documents.answering.prompting import NOT_IN_DOCUMENTS, build_prompt, parse_prompt
+from documents.answering.prompting import build_prompt, parse_prompt
+from documents.answering.refusals import NOT_IN_DOCUMENTS
 from documents.answering.source_selection import MAX_SOURCES, select_sources, weigh
 from documents.models import Chunk, SearchHit, Source
-from documents.text import count_tokens, keywords
+from documents.text import count_tokens, keywords, text_keywords
 
 NAMES = {"doc_a": "lighthouse.pdf", "doc_b": "harbour.pdf"}
 TEXT = "The lighthouse was built in 1847. Its lamp\nburns whale oil. The keeper's cat is called Ahab."
@@ -74,6 +75,14 @@ def test_earlier_messages_never_make_a_chunk_match_by_themselves():
     previous_text = f"{PREVIOUS_QUESTION} And who grants leave to a keeper, and for how many days at most?"
 
     assert select_sources("Who won the cup?", [hit(LEAVE, similarity=0.1)], NAMES, 2_000, 0.4, previous_text) == ()
+
+
+def test_earlier_messages_never_keep_a_chunk_from_matching():
+    """A follow-up on another subject is found as if it were the first question."""
+    previous_text = f"{PREVIOUS_QUESTION} And who grants leave to a keeper, and for how many days at most?"
+    sick_pay = hit("Sick pay lasts six weeks.", similarity=0.1)
+
+    assert select_sources("And how long does sick pay last?", [sick_pay], NAMES, 2_000, 0.4, previous_text)
 
 
 def test_a_question_without_a_keyword_is_matched_by_the_earlier_messages():
@@ -218,6 +227,7 @@ def test_keywords_of_question_and_sources_are_extracted_once(monkeypatch):
     """The question may be the longest allowed message, and an answer may contain many numbers."""
     extracted = []
     monkeypatch.setattr(citations_module, "keywords", lambda text: extracted.append(text) or keywords(text))
+    monkeypatch.setattr(citations_module, "text_keywords", lambda text: extracted.append(text) or text_keywords(text))
     question = "What burns?"
     extract_citations("It burns oil [1]. " * 50, question, (source(),))
 
@@ -243,3 +253,58 @@ def test_an_extracted_answer_consists_of_quotes_and_states_so():
         citation.quote
         for citation in extract_citations(answer, question, (source("Ships pass by.", 1), source(TEXT, 2)))
     ] == ["The keeper's cat is called Ahab."]
+
+
+MARKS = """
+    [1] | [1, 2] | [1-2] | [1–2] | [1; 2] | [ 1 ] | 【1】 | ［1］ | [1、2] | [1†source] | 【1†L1-L5】 | [1, page 1] | [p. 1]
+    [Source 1] | (1) | [^1] | [1,2,] | [Sources 1, 2] | [[1]](#) | **[1]** | (Source 1) | [Quelle 1] | [来源1] | [第1页]
+    [1:a.pdf] | [1, a.pdf] | [#1] | [1 and 2] | 〔1〕 | （1） | <sup>1</sup> | [１] | [Source 1 - Source 2] | (p. 1)
+"""
+
+
+@pytest.mark.parametrize("mark", re.split(r"\s*[|\n]\s*", MARKS.strip()))
+def test_every_form_of_a_citation_is_read(mark):
+    """Models cite in many forms, whatever the prompt asks for."""
+    sources = (source(page=1), source("The ships of 1847 pass.", 2, page=9))
+    citations = extract_citations(f"The lighthouse was built in 1847 {mark}.", "When?", sources)
+
+    assert citations[0].quote == "The lighthouse was built in 1847."
+    assert len(citations) == (2 if "2" in mark else 1)
+    assert citations[0].support == 1.0
+
+
+def test_a_superscript_after_a_word_is_a_citation():
+    """Also several, also after the stop."""
+    sources = (source(), source("Ships pass.", 2))
+
+    assert len(extract_citations("It burns whale oil¹.", "What?", sources)) == 1
+    assert len(extract_citations("It burns whale oil.¹˒²", "What?", sources)) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "There are two ways: (1) by sea, (2) by land",
+        "(1) By sea.\n(2) By land.",
+        "1. By sea.\n2. By land.",
+        "In (1847) it was [1847], or [2019-2021].",
+        "Write `a[1]` or\n```\nx = [1]\n```",
+        "items[1] = 3 and items[1].name",
+        "5 m² and 10³ ships over n¹ metres",
+        "f(1).",
+        "The interval [0, 1] and see Figure (1).",
+        "- (1)",
+        "[12:30] [1/0] [chapter 1] [a, 1]",
+    ],
+)
+def test_other_numbers_are_no_citations(answer):
+    """List numbers, years, units, intervals and program text cite nothing."""
+    assert extract_citations(answer, "What?", (source(page=3), source("Ships pass.", 2, page=4))) == ()
+
+
+def test_the_support_of_a_false_claim_is_low():
+    """The score is that of the question; the support shows how much of the claim the quote contains."""
+    (citation,) = extract_citations("The tower was demolished in 1912 [1].", "When?", (source(),))
+
+    assert citation.score == 0.8
+    assert citation.support == 0

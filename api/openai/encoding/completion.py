@@ -2,7 +2,9 @@
 
 from api.openai.encoding.items import output
 from api.openai.snapshot import JobSnapshot
+from jobs.kinds.chat import ChatAnswer
 from jobs.kinds.completion import CompletionAnswer
+from jobs.results import Citation
 from openai_format import completions
 from openai_format.response_events import CALL_TEXTS
 from openai_format.types import Item, JsonObject
@@ -28,7 +30,21 @@ def _choice(snapshot: JobSnapshot) -> JsonObject:
     calls = [_tool_call(item) for item in output(snapshot) if item["type"] in CALL_TEXTS]
     reason = answer.finish_reason if answer else None
     message = completions.assistant_message(answer.text if answer else None, calls)
+    if isinstance(answer, ChatAnswer) and answer.citations:
+        message["annotations"] = [_annotation(citation, answer.text) for citation in answer.citations]
     return completions.choice(message, "tool_calls" if calls and reason == "stop" else reason)
+
+
+def _annotation(citation: Citation, text: str) -> JsonObject:
+    """A citation in the only form that a chat completion has, with our fields beside it."""
+    url = f"/api/v1/documents/{citation.document_id}#page={citation.page}"
+    place = {
+        "start_index": 0,
+        "end_index": len(text),
+        "title": f"{citation.filename}, page {citation.page}",
+        "url": url,
+    }
+    return {"type": "url_citation", "url_citation": place} | citation.model_dump()
 
 
 def _tool_call(item: Item) -> JsonObject:

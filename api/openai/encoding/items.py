@@ -1,11 +1,11 @@
 """The input and output items of a conversation."""
 
-from typing import Final
+from typing import Any, Final
 
 from api.openai.snapshot import JobSnapshot
 from jobs.errors import InternalError
 from jobs.kinds.base import Conversation, PassthroughRequest, TextAnswer
-from jobs.kinds.chat import ChatTask
+from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.kinds.text_completion import TextCompletionTask
@@ -56,7 +56,20 @@ def output(snapshot: JobSnapshot) -> list[JsonObject]:
     if isinstance(answer, ResponseAnswer) and answer.body is not None:
         items = filter(is_valid_item, answer.body.get("output") or ())
         return [_with_text(item, snapshot, answer) for item in items]
-    return [_with_own_id(item, snapshot) for item in to_items([_answer_message(answer)])]
+    own_items = [_with_own_id(item, snapshot) for item in to_items([_answer_message(answer)])]
+    return [_with_file_citations(item, answer) for item in own_items] if isinstance(answer, ChatAnswer) else own_items
+
+
+def _with_file_citations(item: JsonObject, answer: ChatAnswer) -> JsonObject:
+    """The message with the citations of documents as annotations of its text, in OpenAI's form and with our fields."""
+    annotations = [
+        {"type": "file_citation", "file_id": citation.document_id, "index": len(answer.text)} | citation.model_dump()
+        for citation in answer.citations or ()
+    ]
+    if not annotations or item["type"] != "message":
+        return item
+    first, *others = item["content"]
+    return item | {"content": [first | {"annotations": annotations}, *others]}
 
 
 def _with_text(item: JsonObject, snapshot: JobSnapshot, answer: TextAnswer) -> JsonObject:
@@ -123,4 +136,18 @@ def to_input_item(item: Item) -> JsonObject | None:
     if item["type"] == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
         return None
     left_out = ("id", "status") if item["type"] in _TYPES_WITHOUT_IDS else ()
-    return {name: value for name, value in item.items() if name not in left_out}
+    return without_file_citations({name: value for name, value in item.items() if name not in left_out})
+
+
+def without_file_citations(item: JsonObject) -> JsonObject:
+    """The item without our citations: the provider does not know these documents, and may reject our fields."""
+    if not isinstance(content := item.get("content"), list):
+        return item
+    return item | {"content": [_without_citations_of_part(part) for part in content]}
+
+
+def _without_citations_of_part(part: Any) -> Any:
+    annotations = part.get("annotations") if isinstance(part, dict) else None
+    if not isinstance(annotations, list) or not annotations:
+        return part
+    return part | {"annotations": [one for one in annotations if not (isinstance(one, dict) and "document_id" in one)]}

@@ -112,6 +112,8 @@ class SentCompletion:
             raise OutputDiffers
         if any(calls):
             rest["tool_calls"] = list(filter(None, calls))
+        if message.get("annotations") and (index, "annotations") not in self._values:
+            rest["annotations"] = message["annotations"]
         if message.get("function_call") and index not in self._calls:
             rest["function_call"] = message["function_call"]
         return rest

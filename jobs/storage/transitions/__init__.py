@@ -4,7 +4,14 @@ Every transition may be sent again after a lost reply: it then returns the same 
 """
 
 from jobs.storage.transitions import document
-from jobs.storage.transitions.append import Behind, PendingEvents, append, delta_event, upstream_event
+from jobs.storage.transitions.append import (
+    Behind,
+    PendingEvents,
+    append,
+    delta_event,
+    sources_event,
+    upstream_event,
+)
 from jobs.storage.transitions.cancel_and_delete import cancel, delete
 from jobs.storage.transitions.claim_and_renew import (
     ClaimResult,
@@ -90,6 +97,7 @@ __all__ = [
     "republish",
     "save_models",
     "set_tenant_weight",
+    "sources_event",
     "take_outbox",
     "undelivered",
     "upstream_event",

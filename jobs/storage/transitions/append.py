@@ -54,6 +54,11 @@ def delta_event(text_delta: str) -> str:
     return event_json("delta", text=text_delta)
 
 
+def sources_event(sources: str) -> str:
+    """The event with the passages that the model is given. ``sources`` is the JSON of a list."""
+    return f'{event_json("sources")[:-1]},"sources":{sources}}}'
+
+
 def upstream_event(data: str, text_delta: str = "", delta: str = "") -> str:
     """The event that contains a provider's event. Its type is delta if it has a text, else upstream.
 

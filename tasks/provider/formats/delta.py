@@ -31,6 +31,9 @@ class Delta:
     data: JsonObject | None = field(default=None, repr=False)
     data_delta: str = field(default="", repr=False)
     body: JsonObject | None = field(default=None, repr=False)
+    sources: str = field(
+        default="", repr=False
+    )  # JSON of the passages that the model is given; not a provider's output
 
     @cached_property
     def data_json(self) -> str:

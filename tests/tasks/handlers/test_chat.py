@@ -50,6 +50,7 @@ def test_an_answer_from_documents_cites_its_sources(monkeypatch):
     assert "The lamp burns oil." in request.message
     assert context.writer.input_chars == request.input_chars
     assert [citation.quote for citation in chat_answer.citations] == ["The lamp burns oil."]
+    assert [(source.number, source.filename, source.page) for source in chat_answer.sources] == [(1, "a.pdf", 3)]
 
 
 def test_without_a_source_no_provider_is_called(monkeypatch):

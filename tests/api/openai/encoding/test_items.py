@@ -3,11 +3,13 @@
 import pytest
 
 from api.openai.encoding.completion import completion_object
-from api.openai.encoding.items import output, to_previous_items
+from api.openai.encoding.items import output, to_previous_items, without_file_citations
 from api.openai.snapshot import JobSnapshot
+from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.kinds.completion import CompletionAnswer, CompletionTask
 from jobs.kinds.response import ResponseAnswer, ResponseTask
 from jobs.models import JobRecord
+from jobs.results import Citation
 from jobs.states import State
 from openai_format.messages import to_messages
 
@@ -101,3 +103,17 @@ def test_a_response_read_as_a_completion_has_its_calls(reason):
     choice = completion_object(response(call, reason=reason))["choices"][0]
 
     assert (choice["message"]["tool_calls"], choice["finish_reason"]) == ([CALLED], "tool_calls")
+
+
+def test_citations_of_documents_are_not_sent_back_to_the_provider():
+    """The provider does not know these documents. Its own annotations are kept."""
+    citation = Citation(document_id="doc_a", filename="a.pdf", page=3, quote="Oil.", score=0.5)
+    answer = ChatAnswer(text="Oil [1].", model="m", finish_reason="stop", usage=None, citations=(citation,))
+    snapshot = JobSnapshot(record("resp_" + "0" * 32, "chat"), ChatTask(kind="chat", message="What burns?"), answer)
+    (message,) = output(snapshot)
+    provider_own = {"type": "url_citation", "url": "http://x"}
+    mixed = {"type": "message", "content": [{"annotations": [*message["content"][0]["annotations"], provider_own]}]}
+
+    assert [one["page"] for one in message["content"][0]["annotations"]] == [3]
+    assert to_previous_items(snapshot)[-1]["content"][0]["annotations"] == []
+    assert without_file_citations(mixed)["content"] == [{"annotations": [provider_own]}]
