@@ -157,7 +157,7 @@ def test_a_page_of_nonsense_is_reported_and_not_read(save):
         ("\ufffd\ufffd\ufffd", True),
         ("KEY INVESTOR INFORMATION FOR THE FUND", False),
         ("メニューの「スタート」を押下します。一覧の中にあるのソフト", False),
-        ("Сегодня мы читаем книгу о китах и море", False),  # noqa: RUF001
+        ("Сегодня мы читаем книгу о китах и море", False),
         ("No 5", False),
     ],
 )
