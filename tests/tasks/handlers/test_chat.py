@@ -18,6 +18,13 @@ REQUEST = ChatTask(kind="chat", message="What burns?", documents="all")
 TIMEOUTS = Timeouts(total=60, first_token=60, idle=60)
 
 
+class NoRecords:
+    """A store without any document."""
+
+    async def run(self, _command):
+        return None
+
+
 def answer_from(monkeypatch, sources, provider):
     async def find_sources(*_):
         return sources
@@ -33,7 +40,7 @@ def answer_from(monkeypatch, sources, provider):
     monkeypatch.setattr(answer, "_load_tenant", load_tenant)
 
     async def run():
-        context = make_context(REQUEST, provider=provider, timeouts=TIMEOUTS, documents=SimpleNamespace(store=None))
+        context = make_context(REQUEST, provider=provider, timeouts=TIMEOUTS, documents=SimpleNamespace(store=NoRecords()))
         return await chat.run(context), context
 
     return asyncio.run(run())
