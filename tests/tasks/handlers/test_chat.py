@@ -40,7 +40,9 @@ def answer_from(monkeypatch, sources, provider):
     monkeypatch.setattr(answer, "_load_tenant", load_tenant)
 
     async def run():
-        context = make_context(REQUEST, provider=provider, timeouts=TIMEOUTS, documents=SimpleNamespace(store=NoRecords()))
+        context = make_context(
+            REQUEST, provider=provider, timeouts=TIMEOUTS, documents=SimpleNamespace(store=NoRecords())
+        )
         return await chat.run(context), context
 
     return asyncio.run(run())
