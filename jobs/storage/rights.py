@@ -42,7 +42,6 @@ _ARGUMENTS: Final = {
     "set": "v",
     "smembers": "",
     "srem": "v",
-    "strlen": "",
     "type": "",
     "zadd": "1 v",
     "zcard": "",

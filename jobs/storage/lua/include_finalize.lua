@@ -65,18 +65,14 @@ local function finalize(state, meta, events)
   redis.call('ZADD', final_index, is_number(record.seq) and record.seq or 0, id)
   redis.call('ZADD', expiry, now + keep_result * 1000, id)
 
+  local size = is_number(record.request_bytes) and tonumber(record.request_bytes) or 0 -- none: of the previous version
+  local is_large = size > LARGE_REQUEST
   redis.call('EXPIRE', log, keep_events)
-  for _, key in ipairs({job, request, attempts}) do
-    redis.call('EXPIRE', key, keep_result)
-  end
-  local request_size = redis.pcall('STRLEN', request)
-  if type(request_size) == 'number' and request_size > LARGE_REQUEST then
-    redis.call('EXPIRE', request, math.min(tonumber(keep_result), tonumber(large_request_ttl)))
-  end
+  redis.call('EXPIRE', job, keep_result)
+  redis.call('EXPIRE', request, is_large and math.min(keep_result, large_request_ttl) or keep_result)
+  redis.call('EXPIRE', attempts, keep_result)
   redis.call('SET', result, meta, 'EX', keep_result)
-  if is_number(record.request_bytes) then -- the version before did not count the bytes of its jobs
-    redis.pcall('HINCRBY', bytes, 'requests', -record.request_bytes) -- what is damaged is counted again by the audit
-  end
+  redis.pcall('HINCRBY', bytes, 'requests', -size) -- what is damaged is counted again by the audit
   count(totals, minute, state)
   redis.call('PUBLISH', result, meta)
   dispatch()

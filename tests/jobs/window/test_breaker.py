@@ -28,13 +28,14 @@ def test_an_outage_is_tried_by_few_calls_and_everything_starts_soon_after_it(sim
     probes = [at for at in refused if at > refused[0] + 4_000]
     simulation.run_until(lambda: len(simulation.provider.admitted) >= 550, 120)
     started = max(simulation.provider.admitted[:550]) - simulation.provider.until_ms
+    own_work = 550 / 50 * 1_250  # ms: 50 at a time, for 1.25 s each on average
     show(f"{len(refused)} calls while away, {len(probes)} of them probes; all started {started / 1000:.1f} s later")
 
     assert simulation.provider.admitted
     assert len(probes) <= 25
     assert len(refused) <= 75
     assert len(simulation.provider.admitted) == 550
-    assert started <= 60_000
+    assert started <= 60_000 + own_work
 
 
 def test_jobs_go_to_the_second_target_while_the_first_is_away(simulate):
