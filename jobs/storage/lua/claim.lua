@@ -32,13 +32,11 @@
 --          {unable, need...}: the job was put back, since this worker lacks these; 'request': it cannot read the
 --          request, as another worker of its version has found; 'record': the record is damaged
 -- Safe to send again: the same claim_id gets the same lease, renewed.
-local numbers = {'token', 'attempts', 'max_attempts', 'deadline_ms', 'seq'}
-local optional_numbers = {'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms',
-  'cancel_at_ms', 'waits'}
+local REQUIRED, numbers = 5, {'token', 'attempts', 'max_attempts', 'deadline_ms', 'seq', -- a record may lack the others
+  'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms', 'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
 local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
-  'pool', 'model', 'input_tokens', 'max_output_tokens', 'error_code', 'request_id', unreadable_by, 'token', 'attempts',
-  'max_attempts', 'deadline_ms', 'seq', unpack(optional_numbers))
+  'pool', 'input_tokens', 'max_output_tokens', 'error_code', 'request_id', unreadable_by, unpack(numbers))
 if not record.state then
   return {'gone'}
 end
@@ -87,13 +85,8 @@ local function take_message()
 end
 
 local function lacking()
-  for _, field in ipairs(numbers) do
-    if not is_number(record[field]) then
-      return {'record'}
-    end
-  end
-  for _, field in ipairs(optional_numbers) do
-    if record[field] and not is_number(record[field]) then
+  for i, field in ipairs(numbers) do
+    if (i <= REQUIRED or record[field]) and not is_number(record[field]) then
       return {'record'}
     end
   end

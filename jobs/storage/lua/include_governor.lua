@@ -192,12 +192,12 @@ local function targets()
   -- as_request(record): what choose_target needs to know of a job's request.
   local function as_request(record)
     local input, output = record.input_tokens, record.max_output_tokens
-    return {pool = record.pool, model = record.model, input_tokens = is_number(input) and tonumber(input) or nil,
+    return {pool = record.pool, input_tokens = is_number(input) and tonumber(input) or nil,
       max_output_tokens = is_number(output) and tonumber(output) or nil}
   end
 
   local function read_request(job)
-    return as_request(read_record(job, 'pool', 'model', 'input_tokens', 'max_output_tokens'))
+    return as_request(read_record(job, 'pool', 'input_tokens', 'max_output_tokens'))
   end
 
   local function most_tokens(request)
@@ -304,34 +304,34 @@ local function targets()
     return {choice.target, choice.provider}
   end
 
-  -- is_larger_than_limit(choice): whether no minute has enough tokens for the job.
-  local function is_larger_than_limit(choice)
+  local function any_part(choice, holds)
     for _, part in ipairs(parts_of(choice)) do
-      if part.tokens_per_minute and choice.tokens > part.tokens_per_minute then
+      if holds(part) then
         return true
       end
     end
     return false
+  end
+
+  -- is_larger_than_limit(choice): whether no minute has enough tokens for the job.
+  local function is_larger_than_limit(choice)
+    return any_part(choice, function(part)
+      return part.tokens_per_minute and choice.tokens > part.tokens_per_minute
+    end)
   end
 
   -- is_limited(choice): whether a call there may have to wait.
   local function is_limited(choice)
-    for _, part in ipairs(parts_of(choice)) do
-      if part.is_limited then
-        return true
-      end
-    end
-    return false
+    return any_part(choice, function(part)
+      return part.is_limited
+    end)
   end
 
   -- is_probe(choice): whether a call there shows if the provider is back.
   local function is_probe(choice)
-    for _, part in ipairs(parts_of(choice)) do
-      if part.breaker_ms then
-        return true
-      end
-    end
-    return false
+    return any_part(choice, function(part)
+      return part.breaker_ms
+    end)
   end
 
   -- reserve(choice): for a published job whose call has not started; the claim takes it.
