@@ -105,13 +105,16 @@ class StreamError(BaseModel):
     error: OpenAIError = Field(description="The reason in OpenAI's format.")
 
 
-class CompletionStreamMessage(BaseModel):
-    """One message of a chat completion's event stream. The last message is `[DONE]` or an error."""
-
+class _StreamMessage(BaseModel):
     model_config = ConfigDict(extra="forbid")
     event: Literal["message"] = Field(
         default="message", description="Not sent: `message` is the default type of an event."
     )
+
+
+class CompletionStreamMessage(_StreamMessage):
+    """One message of a chat completion's event stream. The last message is `[DONE]` or an error."""
+
     data: Json[CompletionChunk | StreamError] | Literal["[DONE]"] = Field(
         description="A chunk or an error as JSON, or `[DONE]`."
     )
@@ -128,13 +131,9 @@ class TextCompletion(BaseModel):
     usage: dict[str, Any] | None = Field(default=None, description="Absent from the chunks of most streams.")
 
 
-class TextCompletionStreamMessage(BaseModel):
+class TextCompletionStreamMessage(_StreamMessage):
     """One message of a text completion's event stream. The last message is `[DONE]` or an error."""
 
-    model_config = ConfigDict(extra="forbid")
-    event: Literal["message"] = Field(
-        default="message", description="Not sent: `message` is the default type of an event."
-    )
     data: Json[TextCompletion | StreamError] | Literal["[DONE]"] = Field(
         description="A chunk or an error as JSON, or `[DONE]`."
     )
