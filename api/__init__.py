@@ -3,6 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, openai, providers, queue, tasks
+from api import document_content as document_content  # its views belong to the blueprint of documents
 from api.http import browser_guard, json_body, path_prefix, paths
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
@@ -25,7 +26,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     paths.install(app)
     browser_guard.install(app, settings)
     json_body.install(app, settings)
-    for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint, providers.blueprint):
+    for blueprint in (
+        chat.blueprint,
+        documents.blueprint,
+        tasks.blueprint,
+        queue.blueprint,
+        providers.blueprint,
+    ):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)
     for blueprint in openai.BLUEPRINTS:

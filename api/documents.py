@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Any, Final
 
-from flask import request, send_file, url_for
+from flask import request, url_for
 
 from api.document_checks import check_embedding_model
 from api.http.absence import confirmed_not_found
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
-from api.http.upload_parsing import FILE_SCHEMA, UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
+from api.http.upload_parsing import UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
 from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
@@ -103,38 +103,6 @@ def show_document(document_id: str) -> Any:
     While a document is `ingesting`, `pages_done` shows the progress.
     """
     return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
-
-
-@blueprint.route("/<document_id>/file", parameters=[examples.DOCUMENT_ID])
-@blueprint.alt_response(
-    200,
-    schema=FILE_SCHEMA,
-    description="The file as it was uploaded.",
-    content_type="application/octet-stream",
-    headers=headers("Content-Disposition"),
-)
-@blueprint.problems(404, 501, 503)
-def download_file(document_id: str) -> Any:
-    """Download the file of a document, as it was uploaded.
-
-    It is sent as an attachment of no particular type, because a browser that opened it could run what it contains.
-    """
-    app_services = services()
-    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
-    if view.state is DocumentState.DELETING:
-        raise _not_found()
-    files = run_in_threadpool(open_files, app_services.settings)
-    with document_errors():
-        try:
-            file = run_in_threadpool(files.open, document_id)
-        except FileNotFoundError:
-            raise DocumentNotFound("the document's file is lost; upload it again", param="document_id") from None
-    response = send_file(
-        file, "application/octet-stream", as_attachment=True, download_name=view.record.filename, etag=False, max_age=0
-    )
-    response.content_length = view.record.size
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    return response
 
 
 @blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])

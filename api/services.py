@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, g, has_request_context
 
+from documents.factory import make_viewer
+from documents.reading.page_viewer import PageViewer
 from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
@@ -23,6 +25,7 @@ class Services:
     store: Store
     submitter: Submitter
     listener: ChangeListener
+    viewer: PageViewer
 
     def cancel(self, record: JobRecord) -> None:
         """Cancel a job. May be repeated; a final job does not change. Raises StoreUnavailable, QueueFull."""
@@ -38,7 +41,8 @@ def install(app: Flask, settings: Settings) -> None:
     load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings, _request_id), ChangeListener(client))
+    submitter = Submitter(store, settings, _request_id)
+    app.extensions[_NAME] = Services(settings, store, submitter, ChangeListener(client), make_viewer(settings))
 
 
 def _request_id() -> str | None:

@@ -2,7 +2,9 @@
 
 from documents.chunks.table import ChunkTable, CreationTurn, always
 from documents.files import Files
+from documents.page_texts import PageTexts
 from documents.reading.chunking import ChunkSize
+from documents.reading.page_viewer import PageViewer
 from documents.reading.text_reader import ReadingLimits, TextReader
 from jobs.document_id import is_document_id
 from jobs.settings import Settings
@@ -12,17 +14,28 @@ def open_files(settings: Settings) -> Files:
     return Files(settings.documents_url, settings.data_dir / "documents", is_document_id)
 
 
+def open_page_texts(settings: Settings) -> PageTexts:
+    return PageTexts(settings.documents_url, settings.data_dir / "documents", is_document_id)
+
+
 async def open_chunk_table(settings: Settings, creation_turn: CreationTurn = always) -> ChunkTable:
     root = settings.documents_url or str(settings.data_dir / "documents")
     return await ChunkTable.open(f"{root.rstrip('/')}/chunks", creation_turn)
 
 
 def make_reader(settings: Settings) -> TextReader:
-    limits = ReadingLimits(
+    size = ChunkSize(settings.document_chunk_tokens, settings.document_chunk_overlap)
+    return TextReader(settings.document_read_concurrency, _limits(settings), size)
+
+
+def make_viewer(settings: Settings) -> PageViewer:
+    return PageViewer(settings.document_read_concurrency, _limits(settings))
+
+
+def _limits(settings: Settings) -> ReadingLimits:
+    return ReadingLimits(
         max_pages=settings.document_max_pages,
         max_chars=settings.document_max_chars,
         memory_bytes=settings.document_memory_bytes,
         seconds=settings.document_read_seconds,
     )
-    size = ChunkSize(settings.document_chunk_tokens, settings.document_chunk_overlap)
-    return TextReader(settings.document_read_concurrency, limits, size)

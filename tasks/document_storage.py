@@ -11,9 +11,10 @@ from pathlib import Path
 
 from documents.chunks.table import ChunkTable
 from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
-from documents.factory import make_reader, open_chunk_table, open_files
+from documents.factory import make_reader, open_chunk_table, open_files, open_page_texts
 from documents.files import Files
 from documents.memory import limit_arenas
+from documents.page_texts import PageTexts
 from documents.storage_errors import translate_storage_errors
 from jobs.errors import AttemptCrashed, DocumentRejected
 from jobs.settings import Settings
@@ -34,6 +35,7 @@ class DocumentStorage:
         self._open_lock = asyncio.Lock()
         self._chunks: ChunkTable | None = None
         self._files: Files | None = None
+        self._page_texts: PageTexts | None = None
         self.reader = make_reader(settings)
 
     async def chunks(self) -> ChunkTable:
@@ -57,12 +59,21 @@ class DocumentStorage:
         finally:
             await asyncio.to_thread(copy.__exit__, None, None, None)
 
-    async def remove(self, document_id: str) -> None:
-        """Remove the document's file, chunks and vectors. Missing data is not an error.
+    async def save_pages(self, document_id: str, archive: bytes) -> None:
+        """Save the texts of the document's pages."""
+        await asyncio.to_thread((await self._get_page_texts()).save, document_id, archive)
 
-        The file goes first, because marking chunks as deleted needs disk space.
+    async def remove(self, document_id: str) -> None:
+        """Remove the document's file, page texts, chunks and vectors. Missing data is not an error.
+
+        The files go first, because marking chunks as deleted needs disk space.
         """
         await asyncio.to_thread((await self._get_files()).remove, document_id)
+        await self.remove_text(document_id)
+
+    async def remove_text(self, document_id: str) -> None:
+        """Remove what an ingest stores: page texts, chunks and vectors. Missing data is not an error."""
+        await asyncio.to_thread((await self._get_page_texts()).remove, document_id)
         await (await self.chunks()).remove(document_id)
 
     async def purge(self) -> None:
@@ -74,6 +85,12 @@ class DocumentStorage:
             if self._files is None:
                 self._files = await asyncio.to_thread(open_files, self._settings)
             return self._files
+
+    async def _get_page_texts(self) -> PageTexts:
+        async with self._open_lock:
+            if self._page_texts is None:
+                self._page_texts = await asyncio.to_thread(open_page_texts, self._settings)
+            return self._page_texts
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ _ERRORS: Final[dict[Refusal, type[ChatqueueError]]] = {
 _ASSETS_TYPES: Final = ("text/css", "text/javascript", "application/javascript", "image/")  # files of Swagger UI
 _HEADERS: Final = list(SECURITY_HEADERS.items())
 _HEADERS_OF_CONTENT: Final = [*_HEADERS, ("Cache-Control", "no-store")]
+REVALIDATED: Final = ("Cache-Control", "private, no-cache")  # a browser may keep it, and must ask before each use
 _CORS_METHODS: Final = "GET, HEAD, POST, DELETE"
 _CORS_EXPOSED: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id, x-should-retry"
@@ -70,7 +71,9 @@ def _protected(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
 
 
 def _protect(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Content is stored in no cache; files of the documentation keep their own rule."""
+    """No cache stores content, unless its view allows browsers to. Files of the documentation keep their own rule."""
+    if REVALIDATED in headers:
+        return headers + _HEADERS
     is_asset = any(name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers)
     if is_asset and any(name == "Cache-Control" for name, _ in headers):
         return headers + _HEADERS

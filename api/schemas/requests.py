@@ -159,6 +159,25 @@ class DocumentsQuery(RequestParameters):
     )
 
 
+class ImageQuery(RequestParameters):
+    width: Annotated[int, Field(ge=16, le=3_000)] = Field(
+        default=1_000,
+        description="Width of the image in pixels. A page that would have more than four million pixels is smaller.",
+    )
+
+
+class BoxesQuery(RequestParameters):
+    start: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Start of the quote, in characters of the page's text. Needs `end`."
+    )
+    end: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="End of the quote, in characters of the page's text."
+    )
+    quote: Annotated[str, Field(min_length=1, max_length=4_000)] | None = Field(
+        default=None, description="The quote itself, instead of `start` and `end`.", repr=False
+    )
+
+
 class TaskBody(RootModel[ChatTask | EmbeddingsTask]):
     """A task of the kind `chat` or `embeddings`."""
 

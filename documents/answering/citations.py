@@ -44,7 +44,9 @@ class _SourceSentences:
         best = max(range(len(self.sentences)), key=lambda index: coverage(self.keywords[index]))
         source, quote = self.source, self.sentences[best]
         support = len(claim_keywords & self.keywords[best]) / len(claim_keywords) if claim_keywords else None
-        return SourceQuote(source.document_id, source.filename, source.page, quote, source.score, support)
+        return SourceQuote(
+            source.document_id, source.filename, source.page, quote, source.score, support, *source.place_of(quote)
+        )
 
 
 def extract_citations(answer: str, question: str, sources: Sequence[Source]) -> tuple[SourceQuote, ...]:

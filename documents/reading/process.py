@@ -1,13 +1,16 @@
-"""The process that reads one document and exits. Its rights and resources are limited: a crash affects only itself.
+"""The process that reads one document, or a view of it, and exits.
+
+Its rights and resources are limited: a crash affects only itself.
 
     worker   ──(stdin: one JSON line)──>          the request
-    worker   <──(stdout: one JSON line each)──    the guards in force, then pages with their chunk_spans, "ended", or
-                                                  an error's code and message
+    worker   <──(stdout: one JSON line each)──    the guards in force, then pages with their chunk_spans, or one view
+                                                  for people, then "ended", or an error's code and message
 
 All work that grows with the text, chunking included, is done here, so that the worker only forwards the result. The
 process exits with its worker, when its standard input closes.
 """
 
+import base64
 import json
 import os
 import signal
@@ -22,6 +25,7 @@ from documents.errors import DocumentError, ExpandedDocumentTooLarge
 from documents.models import TextPage
 from documents.reading.chunking import ChunkSize, chunk_page, unfinished_sentence
 from documents.reading.pdf import read_pdf
+from documents.reading.pdf_views import draw_page, locate_quote, read_outline
 from documents.reading.plain_text import read_text
 from guards.confinement import confine, limit_processes_and_files
 
@@ -48,22 +52,41 @@ def main() -> None:
 
 
 def _messages(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    size = ChunkSize(**request["size"])
-    index, unfinished = 0, ""
     try:
-        for page in _limit_chars(_pages(request), request["max_chars"]):
-            chunks = list(chunk_page(page, size, index))
-            index += len(chunks)
-            lead = unfinished if page.text[:1].islower() else ""
-            unfinished = unfinished_sentence(page.text)
-            spans = [(chunk.start, chunk.end) for chunk in chunks]
-            yield {"page": asdict(page), "chunk_spans": spans, "lead": lead}
+        if request["task"] == "read":
+            yield from _read(request)
+        else:
+            yield {"view": _view(request)}
     except DocumentError as error:
         yield _error_message(error)
     except (MemoryError, RecursionError):
         yield _error_message(ExpandedDocumentTooLarge("reading the document takes more memory than allowed"))
     else:
         yield {"ended": True}
+
+
+def _read(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    size = ChunkSize(**request["size"])
+    index, unfinished = 0, ""
+    for page in _limit_chars(_pages(request), request["max_chars"]):
+        chunks = list(chunk_page(page, size, index))
+        index += len(chunks)
+        lead = unfinished if page.text[:1].islower() else ""
+        unfinished = unfinished_sentence(page.text)
+        spans = [(chunk.start, chunk.end) for chunk in chunks]
+        yield {"page": asdict(page), "chunk_spans": spans, "lead": lead}
+
+
+def _view(request: dict[str, Any]) -> Any:
+    path = Path(request["path"])
+    if request["task"] == "draw":
+        image = draw_page(path, request["page"], request["width"])
+        return asdict(image) | {"png": base64.b64encode(image.png).decode()}
+    if request["task"] == "locate":
+        return asdict(
+            locate_quote(path, request["page"], request["quote"], request["chars_before"], request["max_chars"])
+        )
+    return [asdict(entry) for entry in read_outline(path)]
 
 
 def _error_message(error: DocumentError) -> dict[str, Any]:

@@ -122,6 +122,8 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
             quote=citation.quote,
             score=citation.score,
             support=None if citation.support is None else round(citation.support, 4),
+            start=citation.start,
+            end=citation.end,
         )
         for citation in cited
     )
