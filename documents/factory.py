@@ -1,6 +1,7 @@
 """Builds the file storage, the chunk table and the reader from the settings."""
 
 from documents.chunks.table import ChunkTable, CreationTurn, always
+from documents.chunks.writer import ChunkWriter
 from documents.files import Files
 from documents.page_texts import PageTexts
 from documents.reading.chunking import ChunkSize
@@ -19,8 +20,16 @@ def open_page_texts(settings: Settings) -> PageTexts:
 
 
 async def open_chunk_table(settings: Settings, creation_turn: CreationTurn = always) -> ChunkTable:
+    return await ChunkTable.open(_chunks_url(settings), creation_turn)
+
+
+def make_chunk_writer(settings: Settings, creation_turn: CreationTurn = always) -> ChunkWriter:
+    return ChunkWriter(_chunks_url(settings), creation_turn)
+
+
+def _chunks_url(settings: Settings) -> str:
     root = settings.documents_url or str(settings.data_dir / "documents")
-    return await ChunkTable.open(f"{root.rstrip('/')}/chunks", creation_turn)
+    return f"{root.rstrip('/')}/chunks"
 
 
 def make_reader(settings: Settings) -> TextReader:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel, FileType, TextPage
 from documents.page_texts import PageArchive
 from documents.reading.text_reader import ChunkedPage, TextReader
@@ -19,6 +18,8 @@ from documents.text import normalize_text
 
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # one vector per text, in order
 ReportProgress = Callable[[int, int], Awaitable[None]]  # pages done, total pages
+# Document, tenant, model, chunks and their vectors: replaces all chunks of the document in one commit.
+ReplaceChunks = Callable[[str, str, EmbeddingModel, Sequence[Chunk], Sequence[bytes]], Awaitable[None]]
 SavePages = Callable[[bytes], Awaitable[None]]  # the finished PageArchive of the document
 
 _BATCH_SIZE: Final = 64  # texts per provider call: about 13,000 tokens, far below any provider's limit
@@ -76,7 +77,7 @@ class _Accumulated:
 async def ingest(
     job: IngestJob,
     reader: TextReader,
-    table: ChunkTable,
+    replace_chunks: ReplaceChunks,
     save_pages: SavePages,
     embed: Embed,
     report_progress: ReportProgress,
@@ -95,7 +96,7 @@ async def ingest(
             await report_progress(pages_done, page_count)
     model = EmbeddingModel(job.embedding_model, len(accumulated.vectors[0]) // 4)
     await save_pages(await asyncio.to_thread(accumulated.texts.finish))
-    await table.replace(job.document_id, job.tenant, model, accumulated.chunks, accumulated.vectors)
+    await replace_chunks(job.document_id, job.tenant, model, accumulated.chunks, accumulated.vectors)
     return IngestResult(
         len(accumulated.pages),
         len(accumulated.chunks),

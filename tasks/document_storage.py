@@ -1,4 +1,4 @@
-"""A worker process's access to documents: their files, the reader and the chunks, opened on first use.
+"""A worker process's access to documents: their files, the reader, and the chunks, opened on the first question.
 
 Not earlier: LanceDB takes 1.6 s and 130 MB, must not be loaded before a fork, and may not be installed.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from documents.chunks.table import ChunkTable
 from documents.errors import ChunksUnavailable, DocumentError, FilesUnavailable, ReadingInterrupted
-from documents.factory import make_reader, open_chunk_table, open_files, open_page_texts
+from documents.factory import make_chunk_writer, make_reader, open_chunk_table, open_files, open_page_texts
 from documents.files import Files
 from documents.memory import limit_arenas
 from documents.page_texts import PageTexts
@@ -30,20 +30,19 @@ class DocumentStorage:
     def __init__(self, settings: Settings, store: AsyncStore, worker: str) -> None:
         """``worker``: the name of this process."""
         self._settings = settings
-        self._store = store
-        self._worker = worker
         self._open_lock = asyncio.Lock()
         self._chunks: ChunkTable | None = None
         self._files: Files | None = None
         self._page_texts: PageTexts | None = None
         self.reader = make_reader(settings)
+        self.writer = make_chunk_writer(settings, partial(creation_turn, store, worker))
 
     async def chunks(self) -> ChunkTable:
-        """The chunk table, opened once."""
+        """The chunk table to search, opened once. The writer changes it."""
         async with self._open_lock:
             if self._chunks is None:
                 limit_arenas()
-                self._chunks = await open_chunk_table(self._settings, partial(creation_turn, self._store, self._worker))
+                self._chunks = await open_chunk_table(self._settings)
             return self._chunks
 
     @asynccontextmanager
@@ -74,11 +73,15 @@ class DocumentStorage:
     async def remove_text(self, document_id: str) -> None:
         """Remove what an ingest stores: page texts, chunks and vectors. Missing data is not an error."""
         await asyncio.to_thread((await self._get_page_texts()).remove, document_id)
-        await (await self.chunks()).remove(document_id)
+        await self.writer.remove(document_id)
+
+    async def close(self) -> None:
+        """End the process that stores chunks."""
+        await self.writer.close()
 
     async def purge(self) -> None:
         """Delete from the disk the text of chunks that were removed some time ago."""
-        await (await self.chunks()).compact()
+        await self.writer.compact()
 
     async def _get_files(self) -> Files:
         async with self._open_lock:

@@ -95,7 +95,6 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
             raise document_deleted()
 
     with translate_document_errors():
-        table = await services.storage.chunks()
         async with services.storage.local_copy(document_id) as path:
             file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
             charset = context.request.charset
@@ -103,7 +102,12 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
             save_pages = partial(services.storage.save_pages, document_id)
             try:
                 return await ingest(
-                    ingest_job, services.storage.reader, table, save_pages, embedder.embed, record_progress
+                    ingest_job,
+                    services.storage.reader,
+                    services.storage.writer.replace,
+                    save_pages,
+                    embedder.embed,
+                    record_progress,
                 )
             finally:
                 await asyncio.to_thread(give_back_free_memory)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from documents.chunks import index_maintenance
-from documents.factory import open_files
+from documents.factory import open_chunk_table, open_files
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
@@ -54,8 +54,12 @@ def run_cleanup(settings, folder):
 
     async def tick():
         store = AsyncStore(connect_async(worker_settings))
+        storage = DocumentStorage(worker_settings, store, "w")
+        storage.writer = await open_chunk_table(
+            worker_settings
+        )  # in this process, where a test can change its constants
         try:
-            await DocumentCleanup("w", store, DocumentStorage(worker_settings, store, "w")).tick()
+            await DocumentCleanup("w", store, storage).tick()
         finally:
             await store.close()
 

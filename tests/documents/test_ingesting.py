@@ -34,7 +34,7 @@ async def ignore_pages(_archive: bytes) -> None:
 
 
 async def run(table, job, embed=embed_by_hashing, report_progress=ignore_progress, save_pages=ignore_pages):
-    return await ingest(job, TextReader(1, LIMITS, SIZE), table, save_pages, embed, report_progress)
+    return await ingest(job, TextReader(1, LIMITS, SIZE), table.replace, save_pages, embed, report_progress)
 
 
 def test_an_ingest_reports_its_result_and_stores_all_chunks(with_table, job):

@@ -43,7 +43,9 @@ async def ingest_all(table, question_set, embedding, folder):
         path = folder / name
         path.write_bytes(question_set.content(name))
         job = IngestJob(name, "t", path, "pdf", None, "m")
-        await ingest(job, TextReader(1, LIMITS, SIZE), table, _ignore_pages, EMBEDDINGS[embedding][0], _ignore_progress)
+        await ingest(
+            job, TextReader(1, LIMITS, SIZE), table.replace, _ignore_pages, EMBEDDINGS[embedding][0], _ignore_progress
+        )
 
 
 @pytest.mark.slow
