@@ -50,11 +50,13 @@ control_socket_disable = True  # the socket would be in the home directory, shar
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Once per worker process, after its last request: publish the messages that still wait."""
+    """Once per worker process, after its last request: publish the messages that still wait, add the last counts."""
     from api.services import services_of
 
     if worker.wsgi is not None:  # the app could be loaded
-        services_of(worker.wsgi).submitter.close()
+        app_services = services_of(worker.wsgi)
+        app_services.submitter.close()
+        app_services.metrics.flush()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -81,6 +83,7 @@ def post_worker_init(worker: Any) -> None:
                 raise_file_limit(),
             )
         gevent.spawn(RedisWatch(app_services).run_forever)
+    gevent.spawn(app_services.metrics.run_forever)
     default_handler = signal.getsignal(signal.SIGTERM)
 
     def stop_and_release(number: int, frame: Any) -> None:

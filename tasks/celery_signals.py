@@ -21,7 +21,9 @@ from celery.signals import (
     setup_logging,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
+    worker_shutdown,
     worker_shutting_down,
 )
 
@@ -34,7 +36,7 @@ from tasks.celery_ext import amqp_transport, asyncio_pool, pool_size, redis_tran
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.celery_ext.shutdown import ReturnMessages, stop_worker, terminate_when_idle
 from tasks.celery_ext.worker_status import read_status
-from tasks.worker_process import runtime, start_reporting
+from tasks.worker_process import running, runtime, start_reporting
 
 __all__ = [  # imported for their effect: they patch kombu and Celery, and register remote control commands and the task
     "amqp_transport",
@@ -153,6 +155,14 @@ def start_child_runtime(**_: Any) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGQUIT})
     drain = runtime().drain
     signal.signal(_DRAIN_SIGNAL, lambda *_: drain())
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def add_last_metrics(**_: Any) -> None:
+    """The process has no more jobs: a worker, or a child of the prefork pool."""
+    if (current := running()) is not None:
+        current.add_metrics()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

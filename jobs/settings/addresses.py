@@ -80,6 +80,11 @@ class AddressSettings(BaseModel):
         default=None,
         description="Maximum memory of the embedded Redis server. Not set: a quarter of the machine's memory.",
     )
+    metrics: bool = Field(
+        default=True,
+        description="Whether the web process serves /metrics, in the format of Prometheus. It contains figures and the "
+        "names of models and routes.",
+    )
     data_dir: Path = Field(
         default=PROJECT_ROOT / "data",
         description="Folder of the embedded Redis and of documents. Other users of the machine cannot read it.",

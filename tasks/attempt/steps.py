@@ -24,6 +24,7 @@ from jobs.storage.commands import Command
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions import AttemptEnd, Behind, ClaimResult, NotClaimed, PendingEvents, Unable, UnreadableClaim
 from tasks.attempt.claim_gate import ClaimGate
+from tasks.attempt.metrics import AttemptMetrics
 from tasks.attempt.outcome_log import log_outcome
 from tasks.attempt.outcomes import (
     LEASE_LOST,
@@ -70,6 +71,7 @@ class AttemptServices:
     quarantine: Quarantine
     documents: DocumentServices
     claim_gate: ClaimGate
+    metrics: AttemptMetrics
     put_backs: PutBackLog = field(default_factory=PutBackLog)
 
 
@@ -96,11 +98,15 @@ async def _attempt(services: AttemptServices, job_id: str, claim: ClaimResult) -
         return Skipped(UNABLE)
     if isinstance(claim, UnreadableClaim):
         return await _finalize_unreadable(services, claim)
+    services.metrics.started(claim)
     context = _start(services, claim)
     try:
-        return await _finalize(services, context, await _run(context))
+        ending = await _run(context)
+        outcome = await _finalize(services, context, ending)
     finally:
         services.heartbeat.untrack(context.running_attempt)
+    services.metrics.ended(context, ending, outcome)
+    return outcome
 
 
 async def _claim(services: AttemptServices, job_id: str) -> ClaimResult:
