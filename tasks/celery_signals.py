@@ -27,7 +27,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from guards import utc_log
+from guards import logs
 from guards.file_limit import TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
@@ -172,7 +172,8 @@ def configure_logging(loglevel: int | None = None, **_: Any) -> None:
     The level is that of the settings, unless the command line sets one.
     """
     from_command_line = loglevel if _is_set_on_command_line("loglevel") else None
-    utc_log.configure_logging(from_command_line or get_settings().log_level)
+    settings = get_settings()
+    logs.configure_logging(from_command_line or settings.log_level, settings.log_format)
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # below that it logs a line for each call
 

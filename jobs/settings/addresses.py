@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from guards.logs import LogFormat
 from jobs.http_url import HttpUrl
 from jobs.settings.types import (
     ApiKey,
@@ -91,4 +92,7 @@ class AddressSettings(BaseModel):
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         default="INFO", description="Log level."
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(str.lower)] = Field(
+        default="text", description="`json`: each log line is a JSON object."
     )

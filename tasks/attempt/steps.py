@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from guards.json_log import log_context
 from jobs.errors import AttemptError, RequestTooLarge, StoreUnavailable
 from jobs.kinds.base import Answer, TextAnswer
 from jobs.models import Claim
@@ -78,6 +79,7 @@ class AttemptServices:
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
     claim: ClaimResult | None = None
+    log_context.set({"job_id": job_id})  # of this attempt's own task
     try:
         if not await services.claim_gate.may_claim():
             return Skipped(NOT_SAFE)
@@ -99,6 +101,8 @@ async def _attempt(services: AttemptServices, job_id: str, claim: ClaimResult) -
     if isinstance(claim, UnreadableClaim):
         return await _finalize_unreadable(services, claim)
     services.metrics.started(claim)
+    lease = claim.lease
+    log_context.set({"job_id": job_id, "request_id": lease.request_id, "attempt": lease.attempt})
     context = _start(services, claim)
     try:
         ending = await _run(context)
