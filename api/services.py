@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, g, has_request_context
 
+from api.metrics_flush import MetricsFlush
 from documents.factory import make_viewer
 from documents.reading.page_viewer import PageViewer
 from jobs.models import JobRecord
@@ -26,6 +27,7 @@ class Services:
     submitter: Submitter
     listener: ChangeListener
     viewer: PageViewer
+    metrics: MetricsFlush
 
     def cancel(self, record: JobRecord) -> None:
         """Cancel a job. May be repeated; a final job does not change. Raises StoreUnavailable, QueueFull."""
@@ -34,6 +36,7 @@ class Services:
     def close(self) -> None:
         self.listener.close()
         self.submitter.close()
+        self.metrics.flush()
         self.store.close()
 
 
@@ -41,8 +44,14 @@ def install(app: Flask, settings: Settings) -> None:
     load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    submitter = Submitter(store, settings, _request_id)
-    app.extensions[_NAME] = Services(settings, store, submitter, ChangeListener(client), make_viewer(settings))
+    app.extensions[_NAME] = Services(
+        settings=settings,
+        store=store,
+        submitter=Submitter(store, settings, _request_id),
+        listener=ChangeListener(client),
+        viewer=make_viewer(settings),
+        metrics=MetricsFlush(store),
+    )
 
 
 def _request_id() -> str | None:
