@@ -1,6 +1,5 @@
-"""Documents over HTTP: upload, list, show and delete. Jobs ingest and remove them."""
+"""Documents over HTTP: upload, list, show, change and delete. Jobs ingest and remove them."""
 
-from functools import partial
 from typing import Any, Final
 
 from flask import request, url_for
@@ -13,7 +12,7 @@ from api.http.upload_parsing import UPLOAD_BODY, Upload, check_installed, docume
 from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
-from api.schemas.requests import DocumentsQuery, UploadQuery
+from api.schemas.requests import DocumentChanges, DocumentsQuery, UploadQuery
 from api.schemas.responses import POLL_SECONDS
 from api.schemas.tasks import Task
 from api.services import Services, services
@@ -23,12 +22,14 @@ from documents.file_type import sniff_type
 from documents.files import Files, StoredUpload
 from jobs import document_lookup, queries
 from jobs.document_id import new_document_id
+from jobs.document_tags import split_tags
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.removal import RemovalTask
 from jobs.models import DEFAULT_TENANT, new_job_id
 from jobs.storage import transitions
+from jobs.storage.commands import Command
 
 blueprint = Blueprint(
     "documents", __name__, url_prefix="/documents", description="Documents that chats can use and cite"
@@ -63,13 +64,8 @@ def upload_document(query: UploadQuery) -> Any:
     app_services = services()
     check_embedding_model()
     with document_errors(), open_upload(request, query.filename or "", app_services.settings) as upload:
-        view = _store_upload(app_services, upload)
-    task = app_services.store.run(queries.record(view.record.job_id))
-    body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
-    location = url_for("documents.show_document", document_id=view.record.document_id)
-    if view.state is DocumentState.READY:
-        return body, 200, {"Location": location}
-    return body, 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
+        view = _store_upload(app_services, upload, split_tags(query.tags))
+    return _accepted(app_services, view)
 
 
 @blueprint.route("")
@@ -79,19 +75,12 @@ def upload_document(query: UploadQuery) -> Any:
 def list_documents(query: DocumentsQuery) -> Any:
     """List the documents, newest first.
 
-    A deleted document is listed until all of its data has been removed. With `status` or `filename`, a page may be
-    shorter than `limit` although `next_cursor` names a further one.
+    A deleted document is listed until all of its data has been removed. With a filter, a page may be shorter
+    than `limit` although `next_cursor` names a further one.
     """
-    is_filtered = query.status is not None or query.filename is not None
-    matches = partial(_matches, query) if is_filtered else None
+    matches = query.matches if query.has_filter else None
     page = document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit, matches)
     return DocumentList.of_page(page)
-
-
-def _matches(query: DocumentsQuery, view: DocumentView) -> bool:
-    if query.status is not None and view.state is not query.status:
-        return False
-    return query.filename is None or query.filename.casefold() in view.record.filename.casefold()
 
 
 @blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
@@ -103,6 +92,52 @@ def show_document(document_id: str) -> Any:
     While a document is `ingesting`, `pages_done` shows the progress.
     """
     return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
+
+
+@blueprint.route("/<document_id>", methods=["PATCH"], parameters=[examples.DOCUMENT_ID])
+@blueprint.arguments(DocumentChanges, examples=examples.CHANGES)
+@blueprint.response(200, Document, description="The changed document.", example=examples.DOCUMENT)
+@blueprint.problems(400, 404, 413, 415, 422, 501, 503)
+def change_document(body: DocumentChanges, document_id: str) -> Any:
+    """Rename a document, or replace its tags.
+
+    Citations show the new filename from now on.
+    """
+    app_services = services()
+    document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    filename = None if body.filename is None else clean_filename(body.filename)
+    has_changes = filename is not None or body.tags is not None
+    if has_changes and not app_services.store.run(transitions.document.edit(document_id, filename, body.tags)):
+        raise _not_found()
+    return Document.of(document_lookup.view(app_services.store, document_id, DEFAULT_TENANT))
+
+
+@blueprint.route("/<document_id>/ingest", methods=["POST"], parameters=[examples.DOCUMENT_ID])
+@blueprint.response(
+    202,
+    AcceptedDocument,
+    description="The stored file will be ingested again, or is being ingested.",
+    example=examples.ACCEPTED,
+    headers=_ACCEPTED_HEADERS,
+)
+@blueprint.problems(404, 429, 501, 503)
+def ingest_again(document_id: str) -> Any:
+    """Ingest the stored file of a document again.
+
+    Use it after a change of the embedding model, or if a document has failed for a reason that has passed. Until the
+    document is `ready` again, questions to it are rejected with `document_not_ready`.
+    """
+    app_services = services()
+    check_embedding_model()
+    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    if view.state is DocumentState.DELETING:
+        raise _not_found()
+    job_id = app_services.store.run(_next_owner(view))
+    if job_id is None:
+        raise _not_found()
+    if job_id != view.record.job_id or not view.has_job:
+        _submit_ingest(app_services, view, job_id)
+    return _accepted(app_services, _live_view(app_services, document_id) or view)
 
 
 @blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])
@@ -137,20 +172,30 @@ def delete_document(document_id: str) -> Any:
     return Task.of(record), 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
-def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
+def _accepted(app_services: Services, view: DocumentView) -> Any:
+    """The response about a document that is ready, or will be ingested."""
+    task = app_services.store.run(queries.record(view.record.job_id))
+    body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
+    location = url_for("documents.show_document", document_id=view.record.document_id)
+    if view.state is DocumentState.READY:
+        return body, 200, {"Location": location}
+    return body, 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
+
+
+def _store_upload(app_services: Services, upload: Upload, tags: tuple[str, ...]) -> DocumentView:
     """The document with this content: a new one or the existing one. Raises DocumentError, StoreUnavailable."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
-        document = _new_document(upload, stored_upload)
+        document = _new_document(upload, stored_upload, tags)
         for _ in range(_MAX_TRIES):
-            if view := _ensure_ingest_job(app_services, files, stored_upload, document, upload.charset):
+            if view := _ensure_ingest_job(app_services, files, stored_upload, document):
                 return view
     raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
-def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
+def _new_document(upload: Upload, stored_upload: StoredUpload, tags: tuple[str, ...]) -> NewDocument:
     filename = clean_filename(upload.filename)
     return NewDocument(
         document_id=new_document_id(),
@@ -160,11 +205,13 @@ def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
         kind=sniff_type(stored_upload.head, filename, upload.media_type, upload.charset),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
+        charset=upload.charset or "",
+        tags=tags,
     )
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument, charset: str | None
+    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
 ) -> DocumentView | None:
     """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
@@ -183,9 +230,24 @@ def _ensure_ingest_job(
     if job_id is None:
         return None
     run_in_threadpool(files.save, stored_upload, document_id)
-    ingest = IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename, charset=charset)
-    app_services.submitter.submit(ingest, job_id=job_id)
+    _submit_ingest(app_services, view, job_id)
     return _live_view(app_services, document_id) or view
+
+
+def _next_owner(view: DocumentView) -> Command[str | None]:
+    """Makes a new job the owner of the document, unless a job is ingesting it."""
+    document_id, ended_job = view.record.document_id, view.record.job_id
+    if view.is_orphaned and view.record.state is DocumentState.INGESTING:
+        return transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
+    return transitions.document.ingest_again(document_id, new_job_id())
+
+
+def _submit_ingest(app_services: Services, view: DocumentView, job_id: str) -> None:
+    record = view.record
+    ingest = IngestTask(
+        kind="ingest", document_id=record.document_id, filename=record.filename, charset=record.charset or None
+    )
+    app_services.submitter.submit(ingest, job_id=job_id)
 
 
 def _live_view(app_services: Services, document_id: str) -> DocumentView | None:

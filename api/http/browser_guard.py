@@ -26,7 +26,7 @@ _ASSETS_TYPES: Final = ("text/css", "text/javascript", "application/javascript",
 _HEADERS: Final = list(SECURITY_HEADERS.items())
 _HEADERS_OF_CONTENT: Final = [*_HEADERS, ("Cache-Control", "no-store")]
 REVALIDATED: Final = ("Cache-Control", "private, no-cache")  # a browser may keep it, and must ask before each use
-_CORS_METHODS: Final = "GET, HEAD, POST, DELETE"
+_CORS_METHODS: Final = "GET, HEAD, POST, PATCH, DELETE"
 _CORS_EXPOSED: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id, x-should-retry"
 )

@@ -19,6 +19,7 @@ _INGESTING: Final[dict[str, Any]] = {
     "filename": "handbook.pdf",
     "kind": "pdf",
     "status": "ingesting",
+    "tags": ["staff"],
     "size": 482_133,
     "created_at": "2026-11-21T10:00:00Z",
     "task_id": QUEUED_TASK["task_id"],
@@ -44,6 +45,7 @@ _TASK: Final = QUEUED_TASK | {"kind": "ingest", "prompt_preview": "handbook.pdf"
 ACCEPTED: Final = {"document": _INGESTING, "task": _TASK}
 KNOWN: Final = {"document": DOCUMENT, "task": None}
 LIST: Final = {"documents": [DOCUMENT], "next_cursor": None}
+CHANGES: Final = {"changes": {"value": {"filename": "handbook 2027.pdf", "tags": ["staff", "2027"]}}}
 REMOVAL: Final = _TASK | {"kind": "removal"}
 PAGE_NUMBER: Final = {
     "name": "page",

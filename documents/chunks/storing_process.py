@@ -30,7 +30,7 @@ from documents.storage_errors import translate_storage_errors
 logger = logging.getLogger(__name__)
 
 _IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)  # the worker decides
-_NICE: Final = 10  # answering a question has priority over an ingest
+_NICE: Final = 5  # answering a question has priority over an ingest
 _BYTES_PER_VALUE: Final = 4
 
 

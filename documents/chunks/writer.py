@@ -116,12 +116,14 @@ class _Process:
     async def end(self) -> None:
         """Wait for the commands that are running, then for the process, which is killed after a while."""
         self._close_input_soon()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._reader), _END_SECONDS)
-        if self._process.returncode is None:
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                await asyncio.shield(self._reader)
+                await self._process.wait()
+        except TimeoutError:
             with suppress(ProcessLookupError):
                 self._process.kill()
-        await self._process.wait()
+            await self._process.wait()
 
     def _close_input_soon(self) -> None:
         """The process ends once it has run what it was sent. It may still need answers for that."""

@@ -83,7 +83,8 @@ def test_every_operation_documents_its_errors(document):
         assert "500" in statuses, name
         assert "503" in statuses or name == "GET /health/live", name
         if "requestBody" in operation:
-            assert statuses >= {"400", "413", "415", "429"}, name
+            assert statuses >= {"400", "413", "415"}, name
+            assert "429" in statuses or not name.startswith("POST"), name  # others add no job
             assert ("422" in statuses) == ("/api/" in name), name
         if "{" in name:
             assert "404" in statuses, name

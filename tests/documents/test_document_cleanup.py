@@ -5,6 +5,7 @@ import http.client
 import io
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,8 @@ def run_cleanup(settings, folder):
     async def tick():
         store = AsyncStore(connect_async(worker_settings))
         storage = DocumentStorage(worker_settings, store, "w")
-        storage.writer = await open_chunk_table(
-            worker_settings
-        )  # in this process, where a test can change its constants
+        in_this_process: Any = await open_chunk_table(worker_settings)  # where a test can change constants
+        storage.writer = in_this_process
         try:
             await DocumentCleanup("w", store, storage).tick()
         finally:
