@@ -35,8 +35,8 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
     redis_client.set(keys.WORKER_STATUSES, "not a hash")
 
     async def beat():
-        store, listener = AsyncStore(connect_async(settings)), connect_async(settings)
-        heartbeat = Heartbeat("worker", store, listener, jobs.message_template, settings)
+        store = AsyncStore(connect_async(settings))
+        heartbeat = Heartbeat("worker", store, jobs.message_template, settings)
         heartbeat.report(worker_status)
         running_attempt = heartbeat.track(lease)
         renewing = asyncio.create_task(heartbeat.renew_forever())
@@ -45,7 +45,6 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
         finally:
             renewing.cancel()
             await store.close()
-            await listener.aclose()
 
     with pytest.raises(AttemptStopped) as stopped:
         asyncio.run(beat())
