@@ -38,8 +38,8 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
     redis_client.set(keys.WORKER_STATUSES, "not a hash")
 
     async def beat():
-        store, listener = AsyncStore(connect_async(settings)), connect_async(settings)
-        heartbeat = Heartbeat("worker", store, listener, jobs.message_template, settings)
+        store = AsyncStore(connect_async(settings))
+        heartbeat = Heartbeat("worker", store, jobs.message_template, settings)
         heartbeat.report(worker_status)
         running_attempt = heartbeat.track(lease)
         renewing = asyncio.create_task(heartbeat.renew_forever())
@@ -48,7 +48,6 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
         finally:
             renewing.cancel()
             await store.close()
-            await listener.aclose()
 
     with pytest.raises(AttemptStopped) as stopped:
         asyncio.run(beat())
@@ -62,8 +61,8 @@ def test_a_heartbeat_touches_the_file_of_the_liveness_probe(jobs, settings, tmp_
     beating = settings.model_copy(update={"heartbeat_file": file, "heartbeat_seconds": 0.01})
 
     async def beat():
-        store, listener = AsyncStore(connect_async(settings)), connect_async(settings)
-        heartbeat = Heartbeat("worker", store, listener, jobs.message_template, beating)
+        store = AsyncStore(connect_async(settings))
+        heartbeat = Heartbeat("worker", store, jobs.message_template, beating)
         heartbeat.report(worker_status)
         renewing = asyncio.create_task(heartbeat.renew_forever())
         try:
@@ -72,7 +71,6 @@ def test_a_heartbeat_touches_the_file_of_the_liveness_probe(jobs, settings, tmp_
         finally:
             renewing.cancel()
             await store.close()
-            await listener.aclose()
 
     asyncio.run(beat())
     assert file.exists() is not bool(folder)
