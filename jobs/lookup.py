@@ -203,7 +203,9 @@ def _with_queue_position(job: JobRecord, position: QueuePosition | None, has_tak
 
 def with_estimate_if_taken(job: JobRecord, has_taker: bool) -> JobRecord:
     """A recent throughput says nothing about the wait while no worker takes jobs."""
-    return job if has_taker else job.model_copy(update={"estimated_wait_ms": None})
+    if has_taker or job.estimated_wait_ms is None:
+        return job
+    return job.model_copy(update={"estimated_wait_ms": None})
 
 
 def encode_cursor(seq: int) -> str:
