@@ -68,7 +68,7 @@ class Deployment:
     def answer(self, job_id: str, seconds: float) -> str:
         """The text of the answer, awaited with the listener of the web process."""
         fetch = partial(self.store.run, queries.outcome(job_id))
-        outcome = self._listener.wait(job_id, lambda: _require_success(fetch), seconds, until_final=True)
+        outcome = self._listener.wait(job_id, lambda _: _require_success(fetch), seconds)
         assert outcome is not None, f"no answer within {seconds} s"
         return outcome.text
 
