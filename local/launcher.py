@@ -37,7 +37,6 @@ _TICK_SECONDS = 0.1
 _STOP_SECONDS = 10.0  # for a process without running work
 _GRACE_MARGIN_SECONDS = 5.0  # beyond the grace period that web and worker grant running work
 _FORCED_STOP_SECONDS = 1.0  # after a second Ctrl-C
-_GRACEFUL = ("web", "worker")
 _RESTARTED = ("worker", "flower")  # requests are accepted and answered from records while one of these is down
 
 
@@ -146,7 +145,8 @@ class Launcher:
         """Seconds that a process may take to stop."""
         if self._stop_requests > 1:
             return _FORCED_STOP_SECONDS
-        return self._settings.grace_seconds + _GRACE_MARGIN_SECONDS if name in _GRACEFUL else _STOP_SECONDS
+        graces = {"web": _web_grace_seconds(self._settings), "worker": self._settings.grace_seconds}
+        return max(_STOP_SECONDS, graces.get(name, 0) + _GRACE_MARGIN_SECONDS)
 
 
 def warn_of_open_secrets(console: Console) -> None:
@@ -164,14 +164,20 @@ def _describe(code: int) -> str:
 
 
 def child_environment(settings: Settings) -> Mapping[str, str]:
-    """The environment of the children: this interpreter's programs come first on PATH, and Flower's port is set."""
+    """The environment of the children. This interpreter's programs come first on PATH."""
     programs = str(Path(sys.executable).parent)
     return {
         **os.environ,
         "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
         "CHATQUEUE_FLOWER_PORT": str(settings.flower_port),
+        "CHATQUEUE_WEB_GRACE_SECONDS": str(_web_grace_seconds(settings)),
     }
+
+
+def _web_grace_seconds(settings: Settings) -> float:
+    """0 unless it is set: Ctrl-C stops all web processes, so waiting readers gain nothing by waiting longer."""
+    return settings.web_grace_seconds if "web_grace_seconds" in settings.model_fields_set else 0
 
 
 def prepare(procfile: Path, settings: Settings) -> list[Entry]:

@@ -74,6 +74,11 @@ class AddressSettings(BaseModel):
     web_workers: Annotated[int, Field(ge=1, le=1_000)] = Field(
         default=2, description="Number of web processes under gunicorn."
     )
+    web_grace_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=8,
+        description="How long a stopping web process waits for its streams and long polls. `make up` sets 0, unless it "
+        "is set.",
+    )
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded Redis server, on 127.0.0.1.")
     offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
