@@ -43,6 +43,23 @@ def reachable_host(host: str) -> str:
     return _WILDCARD_HOSTS.get(host, host)
 
 
+def is_answered_by_us(field: str, settings: Settings) -> bool:
+    """Whether a process of ours answers at the port of this setting. Another program may listen there."""
+    checks: dict[str, Callable[[], bool]] = {
+        "embedded_redis_port": lambda: _redis_answers(settings),
+        "offline_model_port": lambda: _http_ok("127.0.0.1", settings.offline_model_port, "/health"),
+        "web_port": lambda: _web_is_ours(reachable_host(settings.web_host), settings.web_port),
+        "flower_port": lambda: _http_ok("127.0.0.1", settings.flower_port, f"{flower_prefix()}/healthcheck"),
+    }
+    return checks[field]()
+
+
+def web_url(settings: Settings) -> str:
+    """The address of the web process of these settings, as programs of this machine reach it."""
+    host = reachable_host(settings.web_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.web_port}"
+
+
 def _redis_answers(settings: Settings) -> bool:
     with suppress(redis.RedisError, OSError):
         return bool(connect(settings).ping())
@@ -56,6 +73,18 @@ def _http_ok(host: str, port: int, path: str) -> bool:
     ):
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
+    return False
+
+
+def _web_is_ours(host: str, port: int) -> bool:
+    """Whether the web process answers, even while Redis is away."""
+    with (
+        suppress(OSError, http.client.HTTPException),
+        closing(http.client.HTTPConnection(host, port, timeout=_HTTP_SECONDS)) as connection,
+    ):
+        connection.request("GET", "/health/live")
+        response = connection.getresponse()
+        return response.status == http.client.OK and response.getheader("X-Request-Id") is not None
     return False
 
 
