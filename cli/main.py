@@ -14,6 +14,7 @@ _MODULES: Final = {  # in the order of the help
     "web": "processes",
     "worker": "processes",
     "flower": "processes",
+    "doctor": "doctor",
     "chat": "chat",
     "tail": "chat",
     "jobs": "jobs",
