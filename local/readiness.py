@@ -45,11 +45,13 @@ def reachable_host(host: str) -> str:
 
 def is_answered_by_us(field: str, settings: Settings) -> bool:
     """Whether a process of ours answers at the port of this setting. Another program may listen there."""
-    checks: dict[str, Callable[[], bool]] = {
-        "embedded_redis_port": lambda: _redis_answers(settings),
-        "offline_model_port": lambda: _http_ok("127.0.0.1", settings.offline_model_port, "/health"),
-        "web_port": lambda: _web_is_ours(reachable_host(settings.web_host), settings.web_port),
-        "flower_port": lambda: _http_ok("127.0.0.1", settings.flower_port, f"{flower_prefix()}/healthcheck"),
+    web, loopback = reachable_host(settings.web_host), "127.0.0.1"
+    health = f"{flower_prefix()}/healthcheck"
+    checks: dict[str, Probe] = {
+        "embedded_redis_port": partial(_redis_answers, settings),
+        "offline_model_port": partial(_http_ok, loopback, settings.offline_model_port, "/health", "Server", "aiohttp"),
+        "web_port": partial(_http_ok, web, settings.web_port, "/health/live", "X-Request-Id", "req_"),
+        "flower_port": partial(_http_ok, loopback, settings.flower_port, health, "Server", "Tornado"),
     }
     return checks[field]()
 
@@ -66,25 +68,15 @@ def _redis_answers(settings: Settings) -> bool:
     return False
 
 
-def _http_ok(host: str, port: int, path: str) -> bool:
+def _http_ok(host: str, port: int, path: str, header: str = "Date", part: str = "") -> bool:
+    """Whether the answer is 200, and this part is in this header: another program has other headers."""
     with (
         suppress(OSError, http.client.HTTPException),
         closing(http.client.HTTPConnection(host, port, timeout=_HTTP_SECONDS)) as connection,
     ):
         connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    return False
-
-
-def _web_is_ours(host: str, port: int) -> bool:
-    """Whether the web process answers, even while Redis is away."""
-    with (
-        suppress(OSError, http.client.HTTPException),
-        closing(http.client.HTTPConnection(host, port, timeout=_HTTP_SECONDS)) as connection,
-    ):
-        connection.request("GET", "/health/live")
         response = connection.getresponse()
-        return response.status == http.client.OK and response.getheader("X-Request-Id") is not None
+        return response.status == http.client.OK and part in response.getheader(header, "")
     return False
 
 

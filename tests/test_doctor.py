@@ -171,11 +171,19 @@ def test_a_provider_that_refuses_is_named_with_the_setting(doctor, provider, sta
     assert named in doctor(OPENAI_BASE_URL=provider.url, OPENAI_API_KEY=SECRET)[level]
 
 
-def test_a_port_of_another_program_is_named_also_if_it_answers_http(doctor, provider):
+@pytest.mark.parametrize(
+    ("taken", "other"),
+    [
+        ("CHATQUEUE_WEB_PORT", "CHATQUEUE_EMBEDDED_REDIS_PORT"),
+        ("CHATQUEUE_FLOWER_PORT", "CHATQUEUE_WEB_PORT"),
+        ("CHATQUEUE_OFFLINE_MODEL_PORT", "CHATQUEUE_FLOWER_PORT"),
+    ],
+)
+def test_a_port_of_another_program_is_named_also_if_it_answers_http(doctor, provider, taken, other):
     """Only our own process may be there: another program that answers 200 is still in the way."""
     provider.reply = (200, {"Content-Length": "0"}, b"")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        ports = {"CHATQUEUE_WEB_PORT": provider.server_port, "CHATQUEUE_OFFLINE_MODEL_PORT": silent.getsockname()[1]}
+        ports = {taken: provider.server_port, other: silent.getsockname()[1]}
         problem = doctor(**{name: str(port) for name, port in ports.items()})["problem"]
 
     for name, port in ports.items():
