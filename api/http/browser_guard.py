@@ -16,7 +16,7 @@ from jobs.errors import ChatqueueError, CrossSiteRequest, HostNotAllowed, Malfor
 from jobs.settings import Settings
 
 _PROBES: Final = frozenset({"/health/live", "/health/ready"})  # contain nothing, so a name does not matter
-_HEALTH: Final = "/health"
+_BY_ADDRESS: Final = frozenset({"/health", "/metrics"})  # figures only, and an address is no rebound name
 _ERRORS: Final[dict[Refusal, type[ChatqueueError]]] = {
     Refusal.NO_HOST: MalformedRequest,
     Refusal.UNKNOWN_HOST: HostNotAllowed,
@@ -81,7 +81,7 @@ def _is_probe(path: str, host: str | None, refusal: Refusal) -> bool:
     """True for a health check that needs no known name: a load balancer sends the server's address, or any name."""
     if refusal is Refusal.NO_HOST:
         return False
-    return path in _PROBES or (path == _HEALTH and host is not None and is_ip_address(host))
+    return path in _PROBES or (path in _BY_ADDRESS and host is not None and is_ip_address(host))
 
 
 def _is_preflight(origin: str, policy: BrowserPolicy) -> bool:

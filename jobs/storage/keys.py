@@ -43,7 +43,9 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
 | cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents) | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers |
-| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: ten numbers |
+| cq:totals | hash: counts of events over all time, most by kind of job | create, finish, cancel, release, count_ghosts | permanent: ten numbers for each kind |
+| cq:metrics | hash: the counts of all processes, see jobs/metrics.py | add_counts | permanent: the labels' values are limited |
+| cq:metrics:latest:{process} | string: the number of the latest addition of this process | add_counts | an hour |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
@@ -84,6 +86,7 @@ FULL: Final = "cq:full"
 BYTES: Final = "cq:bytes"
 LEADER: Final = "cq:leader"
 TOTALS: Final = "cq:totals"
+METRICS: Final = "cq:metrics"
 MODELS: Final = "cq:models"
 MODELS_TURN: Final = "cq:models:turn"
 TOMBSTONES: Final = "cq:tombstones"
@@ -170,6 +173,10 @@ def claimed_high(queue: str) -> str:
 
 def minute(epoch_minute: int) -> str:
     return f"cq:minute:{epoch_minute}"
+
+
+def latest_addition(process: str) -> str:
+    return f"cq:metrics:latest:{process}"
 
 
 def document(document_id: str) -> str:
