@@ -29,7 +29,7 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
-	@$(BIN)/python -m local.launcher
+	@$(BIN)/python -m cli up
 
 test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one file after the other
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -75,10 +75,10 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows in requireme
 	$(COMPILE) pyproject.toml --constraint requirements.txt --output-file requirements-core.txt
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
-	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
+	$(COMPILE) requirements-bench-arq.in --output-file requirements-bench-arq.txt
 	for client in openai-2025 langchain litellm llama; do \
-		$(COMPILE) --group client-$$client --output-file tests/clients/requirements-$$client.txt || exit; done
-	$(COMPILE) --group shipping --output-file tests/shipping/requirements.txt
+		$(COMPILE) tests/clients/requirements-$$client.in --output-file tests/clients/requirements-$$client.txt || exit; done
+	$(COMPILE) tests/shipping/requirements.in --output-file tests/shipping/requirements.txt
 	! command -v npm > /dev/null || (cd tests/clients && for package in openai zod; do \
 		npm pkg set "dependencies.$$package=$$(npm view $$package version)" || exit; done)
 

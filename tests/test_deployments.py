@@ -19,8 +19,9 @@ import pytest
 
 from jobs import queries
 from jobs.errors import StoreUnavailable
+from jobs.folders import PROJECT_ROOT
 from jobs.kinds.chat import ChatTask
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.settings import Settings
 from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store

@@ -1,11 +1,12 @@
 """Where things are: Redis, the provider, the web process, files."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
 from guards.logs import LogFormat
+from jobs.folders import DATA_FOLDER
 from jobs.http_url import HttpUrl
 from jobs.settings.types import (
     ApiKey,
@@ -17,8 +18,6 @@ from jobs.settings.types import (
     Port,
     RedisStoreUrl,
 )
-
-PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 class AddressSettings(BaseModel):
@@ -92,7 +91,7 @@ class AddressSettings(BaseModel):
         "names of models and routes.",
     )
     data_dir: Path = Field(
-        default=PROJECT_ROOT / "data",
+        default=DATA_FOLDER,
         description="Folder of the embedded Redis and of documents. Other users of the machine cannot read it.",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(

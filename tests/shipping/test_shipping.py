@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from jobs.settings import PROJECT_ROOT, Settings, setting_names
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import Settings, setting_names
 
 OPS = PROJECT_ROOT / "ops"
 CHART = OPS / "helm" / "chatqueue"
