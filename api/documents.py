@@ -54,7 +54,7 @@ _MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is del
 )
 @blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503, 507)
 def upload_document(query: UploadQuery) -> Any:
-    """Upload a document: a PDF, text, Markdown, HTML, or a mail.
+    """Upload a document: a PDF, an Office document or spreadsheet, an e-book, text, Markdown, CSV, HTML, or a mail.
 
     Send the file as a form field or as the request body. A text is read in the charset of its content type, or in
     UTF-8. Uploads with the same content are one document, whatever their filenames. Uploading a failed document again
@@ -189,7 +189,7 @@ def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
         tenant=DEFAULT_TENANT,
         job_id=new_job_id(),
         filename=filename,
-        kind=sniff_type(stored_upload.head, filename, upload.media_type, upload.charset),
+        kind=sniff_type(stored_upload.path, filename, upload.media_type, upload.charset),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
     )

@@ -3,7 +3,7 @@
     DocumentError
     ├── UnreadableDocument            final: the same file would be refused again
     │   ├── EmptyDocument             empty_document               no bytes, or only whitespace
-    │   ├── UnsupportedDocument       unsupported_document         neither PDF nor text, by its content
+    │   ├── UnsupportedDocument       unsupported_document         none of the supported types, by its content
     │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and declares nothing else
     │   ├── EncryptedDocument         encrypted_document           needs a password
     │   ├── DamagedDocument           damaged_document             the file is damaged, or crashes the reader

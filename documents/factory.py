@@ -21,6 +21,7 @@ def make_reader(settings: Settings) -> TextReader:
     limits = ReadingLimits(
         max_pages=settings.document_max_pages,
         max_chars=settings.document_max_chars,
+        max_expanded_bytes=settings.document_max_expanded_bytes,
         memory_bytes=settings.document_memory_bytes,
         seconds=settings.document_read_seconds,
     )

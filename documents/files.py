@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
-from documents.file_type import HEAD_BYTES
 from documents.storage_errors import translate_storage_errors
 from guards.private_files import make_private_folder
 
@@ -39,7 +38,6 @@ class StoredUpload:
     path: Path
     size: int
     sha256: str
-    head: bytes  # its first bytes, which determine its type
 
 
 class Files:
@@ -62,8 +60,8 @@ class Files:
         path = Path(name)
         try:
             with translate_storage_errors(FilesUnavailable), os.fdopen(handle, "wb") as file:
-                size, sha256, head = _copy(stream, file, max_bytes)
-            yield StoredUpload(path, size, sha256, head)
+                size, sha256 = _copy(stream, file, max_bytes)
+            yield StoredUpload(path, size, sha256)
         finally:
             path.unlink(missing_ok=True)
 
@@ -159,20 +157,19 @@ def _open_object_store(url: str) -> _ObjectStoreBackend:
     return _ObjectStoreBackend(*FileSystem.from_uri(url))
 
 
-def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
-    size, digest, head = 0, hashlib.sha256(), b""
+def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str]:
+    size, digest = 0, hashlib.sha256()
     while block := stream.read(_BLOCK_BYTES):
         size += len(block)
         if size > max_bytes:
             raise DocumentTooLarge(f"the file is larger than {max_bytes} bytes")
-        head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
         file.write(block)
     if not size:
         raise EmptyDocument("the file is empty")
     file.flush()
     os.fsync(file.fileno())
-    return size, digest.hexdigest(), head
+    return size, digest.hexdigest()
 
 
 def _age_seconds(path: Path) -> float:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-FileType = Literal["pdf", "text", "markdown", "html", "mail"]
+FileType = Literal[
+    "pdf", "text", "markdown", "html", "mail", "csv", "docx", "pptx", "xlsx", "xls", "odt", "odp", "ods", "epub"
+]
 Selection = Literal["match", "page", "whole", "sample"]  # why a chunk is a source
 PageDefect = Literal["no_text", "damaged", "garbled"]
 

@@ -30,9 +30,13 @@ from documents.errors import (
 from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
 from jobs.settings import Settings
 
+_OFFICE_NAMES: Final = ("wordprocessingml.document", "spreadsheetml.sheet", "presentationml.presentation")
 _RAW_TYPES: Final = (
     *("application/pdf", "text/plain", "text/markdown", "text/html", "text/csv", "application/json"),
     *("application/xhtml+xml", "message/rfc822", "application/octet-stream"),
+    *(f"application/vnd.openxmlformats-officedocument.{name}" for name in _OFFICE_NAMES),
+    *(f"application/vnd.oasis.opendocument.{name}" for name in ("text", "spreadsheet", "presentation")),
+    *("application/vnd.ms-excel", "application/epub+zip"),
 )
 _FORM_TYPE: Final = "multipart/form-data"
 _BLOCK_BYTES: Final = 64 * 1024

@@ -21,6 +21,7 @@ from typing import Any, Final
 from documents.errors import DocumentError, ExpandedDocumentTooLarge
 from documents.models import TextPage
 from documents.reading.chunking import ChunkSize, chunk_page, unfinished_sentence
+from documents.reading.office.reader import OFFICE_TYPES, read_office
 from documents.reading.pdf import read_pdf
 from documents.reading.plain_text import read_text
 from guards.confinement import confine, limit_processes_and_files
@@ -74,6 +75,8 @@ def _pages(request: dict[str, Any]) -> Iterator[TextPage]:
     path = Path(request["path"])
     if request["file_type"] == "pdf":
         return read_pdf(path, request["max_pages"], request["max_chars"])
+    if request["file_type"] in OFFICE_TYPES:
+        return read_office(path, request["file_type"], request["max_pages"], request["max_expanded_bytes"])
     return read_text(path, request["file_type"], request["charset"], request["max_pages"])
 
 

@@ -36,6 +36,7 @@ _EXTERNAL_SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signa
 class ReadingLimits:
     max_pages: int
     max_chars: int  # of all pages together
+    max_expanded_bytes: int  # of the parts of an Office document, once they are decompressed
     memory_bytes: int  # address space of the reading process, including the interpreter
     seconds: float  # for the whole document
 

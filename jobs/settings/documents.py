@@ -27,6 +27,10 @@ class DocumentSettings(BaseModel):
         default=10_000_000,
         description="Maximum number of characters of a document's text; 10 million are about 3,000 printed pages.",
     )
+    document_max_expanded_bytes: Count = Field(
+        default=200 * 1024 * 1024,
+        description="Maximum size of the text parts of an Office document or e-book, once they are decompressed.",
+    )
     document_read_concurrency: Count = Field(
         default=2, description="Documents that a worker process reads concurrently."
     )
