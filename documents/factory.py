@@ -4,6 +4,7 @@ from documents.chunks.table import ChunkTable, CreationTurn, always
 from documents.files import Files
 from documents.reading.chunking import ChunkSize
 from documents.reading.text_reader import ReadingLimits, TextReader
+from documents.reading.unlocking import UnlockLimits
 from jobs.document_id import is_document_id
 from jobs.settings import Settings
 
@@ -27,3 +28,9 @@ def make_reader(settings: Settings) -> TextReader:
     )
     size = ChunkSize(settings.document_chunk_tokens, settings.document_chunk_overlap)
     return TextReader(settings.document_read_concurrency, limits, size)
+
+
+def unlock_limits(settings: Settings) -> UnlockLimits:
+    return UnlockLimits(
+        settings.document_memory_bytes, settings.document_read_seconds, max_bytes=2 * settings.document_max_bytes
+    )

@@ -78,8 +78,10 @@ def _open(path: Path) -> Any:
 
 
 def _to_document_error(code: int | None, path: Path) -> DocumentError:
-    if code in {_ERR_PASSWORD, _ERR_SECURITY}:
-        return EncryptedDocument("the document is encrypted and needs a password")
+    if code == _ERR_PASSWORD:
+        return EncryptedDocument("the document needs a password; upload it again with its password")
+    if code == _ERR_SECURITY:
+        return EncryptedDocument("the document is encrypted in an unsupported way; save it without and upload it again")
     if code == _ERR_SUCCESS:
         return NoPages("the document has no pages")
     if not _has_end(path):

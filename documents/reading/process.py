@@ -24,24 +24,22 @@ from documents.reading.chunking import ChunkSize, chunk_page, unfinished_sentenc
 from documents.reading.office.reader import OFFICE_TYPES, read_office
 from documents.reading.pdf import read_pdf
 from documents.reading.plain_text import read_text
+from documents.reading.resource_limits import PACKAGES, limit_resources
 from guards.confinement import confine, limit_processes_and_files
 
 # Sent to stop the whole process group; the worker decides when this process ends.
 _IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_ROOT: Final = Path(__file__).resolve().parents[2]
-_PACKAGES: Final = (_ROOT / "documents", _ROOT / "guards")
-_NICE: Final = 10  # answering a question has priority over an ingest
 
 
 def main() -> None:
     for number in _IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     request = json.loads(sys.stdin.readline())
-    guards = confine([Path(request["path"])], _PACKAGES)
+    guards = confine([Path(request["path"])], PACKAGES)
     threading.Thread(target=_exit_with_worker, daemon=True).start()
     output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # output that libraries print goes to standard error
-    _limit_resources(request["memory_bytes"], request["seconds"])
+    limit_resources(request["memory_bytes"], request["seconds"])
     guards += limit_processes_and_files()
     print(json.dumps({"guards": guards}), file=output)
     for message in _messages(request):
@@ -87,27 +85,6 @@ def _limit_chars(pages: Iterator[TextPage], max_chars: int) -> Iterator[TextPage
         if chars_left < 0:
             raise ExpandedDocumentTooLarge(f"the document contains more than {max_chars} characters")
         yield page
-
-
-def _limit_resources(memory_bytes: int, seconds: float) -> None:
-    """Set the limits that the system supports. Unlike the worker's timeout, they apply even when the worker is dead."""
-    os.nice(_NICE)
-    try:
-        import resource
-    except ImportError:  # no POSIX
-        return
-    for limit, value in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, int(seconds) + 1),
-        (resource.RLIMIT_FSIZE, 0),  # the process writes no files
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard_limit = resource.getrlimit(limit)[1]
-        allowed = value if hard_limit == resource.RLIM_INFINITY else min(value, hard_limit)
-        try:
-            resource.setrlimit(limit, (allowed, allowed))
-        except (ValueError, OSError):  # macOS refuses RLIMIT_AS
-            continue
 
 
 def _exit_with_worker() -> None:

@@ -1,6 +1,6 @@
 """Reads spreadsheets with calamine: a section for each sheet. Formulas count with their last result.
 
-A sheet that is hidden is not read: nobody who opens the file sees it.
+A hidden sheet is not read: it does not show when the file is opened.
 """
 
 from collections.abc import Iterable, Iterator
