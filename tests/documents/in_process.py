@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tests.support.processes import Process, free_port, running
@@ -37,7 +36,7 @@ class DocumentsClient:
     def upload(
         self, content: bytes, filename: str = "a.pdf", field: str = "file", fields: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        body, content_type = form(content, filename, field, fields or {})
+        body, content_type = form(content, filename, field, fields)
         return self.call("POST", "/documents", body, Content_Type=content_type)
 
     def upload_and_ingest(self, content: bytes, filename: str = "a.pdf", seconds: float = 60.0) -> str:
@@ -71,14 +70,14 @@ class DocumentsClient:
 
 
 def form(
-    content: bytes, filename: str, field: str = "file", fields: Mapping[str, str] = MappingProxyType({})
+    content: bytes, filename: str, field: str = "file", fields: Mapping[str, str] | None = None
 ) -> tuple[bytes, str]:
     """The body and content type of a form with one file, and other fields after it."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n\r\n'
     rest = "".join(
         f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'
-        for name, value in fields.items()
+        for name, value in (fields or {}).items()
     )
     end = f"{rest}\r\n--{boundary}--\r\n"
     return head.encode() + content + end.encode(), f"multipart/form-data; boundary={boundary}"
