@@ -25,6 +25,7 @@
 --   deadline_ms      from now
 --   start_by_ms      from now, until the first attempt must have started; '' for no such limit
 --   cancel_after_ms  from now; '' for no such limit
+--   pool             as in the record
 --   fields...        field, value, ... of the record
 -- returns  {created, id, time of creation in ms, order of creation, and what position returns}
 --          {existing, id}: an earlier request with that key, retry or resend created the job
@@ -153,5 +154,5 @@ if is_deduplicated then
   remember[dedup_mode]()
 end
 count(totals, minute, 'created')
-local published_before = queue_up(id, job, message)
+local published_before = queue_up(id, job, pool, {order = order, message = message})
 return created_answer(now, order, published_before)
