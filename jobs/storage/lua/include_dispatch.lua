@@ -155,7 +155,8 @@ local function dispatch()
 end
 
 -- queue_up(id, job, pool, created): publishes a queued job at once if nobody waits and its target is open, else it enters
--- its line. Returns the number of published jobs before it, nil if it may be in a line.
+-- its line. Returns the number of published jobs before it; nil, its place in the lines and the number of all published
+-- jobs; or nothing if it may be here or there.
 -- created: of a new job, its `order` and the `message` template; it is published at the time of its creation.
 local function queue_up(id, job, pool, created)
   local now = now_ms()
@@ -176,10 +177,13 @@ local function queue_up(id, job, pool, created)
       return current.published
     end
   end
-  if created then
-    redis.call('HSETNX', window, 'message', created.message)
-    current.message = current.message or created.message
+  if not current.message and created then
+    redis.call('HSET', window, 'message', created.message)
+    current.message = created.message
   end
-  lines().enter(id, lines().place_of(job))
+  local place = lines().enter(id, lines().place_of(job), created)
+  if current.room <= 0 then
+    return nil, place, current.published
+  end
   publish_waiting(current, now)
 end
