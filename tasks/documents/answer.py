@@ -13,7 +13,7 @@ from documents.answering.refusals import not_in_documents_message
 from documents.answering.requests import asks_for_whole_document, requested_pages
 from documents.answering.search_query import SearchQuery, build_query, combine
 from documents.answering.similarity import PROBES, measure_min_similarity
-from documents.answering.source_selection import select_sources
+from documents.answering.source_selection import neighbours_over_page_ends, select_sources, with_broken_sentences
 from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, SearchHit, Source
@@ -55,16 +55,26 @@ async def find_sources(
     sources = select_sources(
         question.text, found, names, max_tokens, min_similarity, question.previous_text, question.questions
     )
-    if document_ids is None:
-        return sources
-    pages = requested_pages(question.text)
-    if sources and not pages and not asks_for_whole_document(question.text):
-        return sources
     model = EmbeddingModel(settings.document_embedding_model, len(vector))
+    pages = requested_pages(question.text)
+    if document_ids is None or (sources and not pages and not asks_for_whole_document(question.text)):
+        return await _complete_sentences(services, sources, model, tenant)
     with translate_document_errors():
         table = await services.storage.chunks()
         whole = await find_whole_sources(table, model, tenant, names, pages, settings.document_whole_tokens)
     return whole or sources
+
+
+async def _complete_sentences(
+    services: DocumentServices, sources: Sequence[Source], model: EmbeddingModel, tenant: str
+) -> tuple[Source, ...]:
+    """The sources, with the other halves of sentences that run over the end of a page."""
+    wanted = neighbours_over_page_ends(sources)
+    if not wanted:
+        return tuple(sources)
+    with translate_document_errors():
+        neighbours = await (await services.storage.chunks()).read(model, tenant, wanted)
+    return with_broken_sentences(sources, neighbours, services.settings.document_context_tokens)
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
@@ -87,19 +97,7 @@ async def not_found_delta(services: DocumentServices, job_id: str, request: Chat
 
 def shown_sources(sources: Sequence[Source]) -> tuple[AnswerSource, ...]:
     """The sources as the answer lists them: where each is, without its text."""
-    return tuple(
-        AnswerSource(
-            number=source.number,
-            document_id=source.document_id,
-            filename=source.filename,
-            page=source.page,
-            start=source.start,
-            end=source.end,
-            score=source.score,
-            selection=source.selection,
-        )
-        for source in sources
-    )
+    return tuple(AnswerSource.model_validate(source, from_attributes=True) for source in sources)
 
 
 def sources_delta(sources: Sequence[AnswerSource]) -> Delta:
@@ -114,17 +112,7 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
     except Exception as error:  # noqa: BLE001
         logger.error("citations_failed error=%s", type(error).__name__)  # noqa: TRY400  # the traceback may quote the answer
         return ()
-    return tuple(
-        Citation(
-            document_id=citation.document_id,
-            filename=citation.filename,
-            page=citation.page,
-            quote=citation.quote,
-            score=citation.score,
-            support=None if citation.support is None else round(citation.support, 4),
-        )
-        for citation in cited
-    )
+    return tuple(Citation.model_validate(quote, from_attributes=True) for quote in cited)
 
 
 def _build_question(request: ChatTask) -> SearchQuery:
