@@ -13,7 +13,11 @@ from documents.words import ends_with_function_word
 _SENTENCE_ENDS: Final = frozenset(".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964\"'\u201d\u2019)")
 _MAX_SENTENCE_CHARS: Final = 400
 _MIN_HALF_BYTES: Final = 12  # a shorter line at the end of a page is a heading or a page number
-_PAGE_NUMBER: Final = r"[^\S\n]*(?:\w+[^\S\n]+)?[-\u2013]?[^\S\n]*\d{1,4}(?:[^\S\n]*(?:/|of|von|de)[^\S\n]*\d{1,4})?[^\S\n]*[-\u2013]?[^\S\n]*"
+_BLANKS: Final = r"[^\S\n]*"
+_PAGE_NUMBER: Final = (
+    rf"{_BLANKS}(?:\w+[^\S\n]+)?[-\u2013]?{_BLANKS}\d{{1,4}}(?:{_BLANKS}(?:/|of|von|de){_BLANKS}\d{{1,4}})?"
+    rf"{_BLANKS}[-\u2013]?{_BLANKS}"
+)
 _FOOTER: Final = re.compile(rf"\n{_PAGE_NUMBER}\Z")
 _HEADER: Final = re.compile(rf"{_PAGE_NUMBER}\n")
 _DIGITS: Final = re.compile(r"\d+")
@@ -22,8 +26,8 @@ _DIGITS: Final = re.compile(r"\d+")
 def broken_sentence(page: str, next_page: str) -> tuple[str, str] | None:
     """The two halves of a sentence that begins at the end of a page and ends on the next one; None if there is none.
 
-    Works with the texts of both pages, or with the last chunk of the one and the first chunk of the other. A page number
-    at the end of the page, or at the start of the next, is not part of the sentence.
+    Works with the texts of both pages, or with the last chunk of the one and the first chunk of the other. A page
+    number at the end of the page, or at the start of the next, is not part of the sentence.
     """
     start = _skip_header(page, next_page)
     first, second = _last_sentence(_FOOTER.sub("", page)), _first_sentence(next_page, start)

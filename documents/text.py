@@ -56,7 +56,7 @@ def keywords(text: str) -> frozenset[str]:
 def search_tokens(text: str) -> list[str]:
     """The tokens by which a text is found, in order. They contain no whitespace.
 
-    A compound with a hyphen, also at the end of a line, is found as one word and as its parts: "price-\\ndetermining".
+    A compound with a hyphen, also at the end of a line, is found as one word and as its parts.
     """
     other_forms = [_other_form(match[0]) for match in _COMPOUND.finditer(text)]
     return text_tokens(" ".join([normalize_text(text), *other_forms]))

@@ -17,6 +17,7 @@ _MAX_CITATIONS: Final = 100  # per answer: each is compared with all sentences o
 _MAX_CLAIM_CHARS: Final = 1_000  # of the text read before a source number
 _MAX_QUOTE_CHARS: Final = 400
 _MAX_SENTENCES: Final = 3  # of an extracted answer
+_MIN_SENTENCE_KEYWORDS: Final = 8  # of a sentence of a summary: fewer are headings and numbers
 _MIN_RELATIVE_COVERAGE: Final = 0.6  # share of the best sentence's coverage
 EXTRACTED_NOTICE: Final = (
     "No language model wrote this answer: it quotes the sentences of the documents that best match the question."
@@ -85,9 +86,12 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
     """
     statements = list(_statements(sources))
     question_keywords = keywords(question)
+    if asks_for_whole_document(question):  # its own words ("document") say nothing about the sentences
+        question_keywords = frozenset()
+        statements = [one for one in statements if len(one.keywords) >= _MIN_SENTENCE_KEYWORDS] or statements
     weights = weigh(question_keywords, [statement.keywords for statement in statements])
     coverages = [weights.coverage(statement.keywords) for statement in statements]
-    asks_for_sentences = not question_keywords or asks_for_whole_document(question) or requested_pages(question)
+    asks_for_sentences = not question_keywords or requested_pages(question)
     if not max(coverages) and not asks_for_sentences:
         return NO_MATCH_NOTICE
     min_coverage = max(coverages) * _MIN_RELATIVE_COVERAGE
@@ -96,9 +100,17 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
     for coverage, statement in ranked:
         if coverage >= min_coverage:
             texts = [normalize_text(text) for _, text in statement.parts]
-            line = " ".join(f"{text} [{source.number}]" for text, (source, _) in zip(texts, statement.parts, strict=True))
+            line = " ".join(
+                f"{text} [{source.number}]" for text, (source, _) in zip(texts, statement.parts, strict=True)
+            )
             line_by_text.setdefault(" ".join(texts), line)
     return "\n\n".join([EXTRACTED_NOTICE, *islice(line_by_text.values(), _MAX_SENTENCES)])
+
+
+def extract_overview(summaries: Sequence[str]) -> str:
+    """An overview without a language model: the first cited line of the first summaries."""
+    cited = (next((line for line in summary.splitlines() if line.endswith("]")), "") for summary in summaries)
+    return "\n\n".join([EXTRACTED_NOTICE, *islice(filter(None, cited), _MAX_SENTENCES)])
 
 
 def _statements(sources: Sequence[Source]) -> Iterator[_Statement]:

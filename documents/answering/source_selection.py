@@ -142,7 +142,9 @@ def _joined(before: Source | None, source: Source | None, after: Source | None) 
 def _source(hit: SearchHit, filename: str, score: float) -> Source:
     """The source with number 0. The final number is assigned after the selection."""
     chunk = hit.chunk
-    return Source(0, hit.document_id, filename, chunk.page, chunk.text, score, chunk.start, chunk.end, "match", chunk.index)
+    return Source(
+        0, hit.document_id, filename, chunk.page, chunk.text, score, chunk.start, chunk.end, "match", chunk.index
+    )
 
 
 def _score(hit: SearchHit, coverage: float) -> float:
