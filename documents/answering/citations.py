@@ -1,5 +1,6 @@
 """Citations: turns the source numbers in an answer into quotes, and builds an answer from quotes without a model."""
 
+import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ _MAX_CITATIONS: Final = 100  # per answer: each is compared with all sentences o
 _MAX_CLAIM_CHARS: Final = 1_000  # of the text read before a source number
 _MAX_QUOTE_CHARS: Final = 400
 _MAX_SENTENCES: Final = 3  # of an extracted answer
-_MIN_SENTENCE_KEYWORDS: Final = 8  # of a sentence of a summary: fewer are headings and numbers
+_MIN_SENTENCE_KEYWORDS: Final = 8  # of a sentence that a summary quotes
+_LEADERS: Final = re.compile(r"(?:\.\s?){4}")
 _MIN_RELATIVE_COVERAGE: Final = 0.6  # share of the best sentence's coverage
 EXTRACTED_NOTICE: Final = (
     "No language model wrote this answer: it quotes the sentences of the documents that best match the question."
@@ -88,7 +90,7 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
     question_keywords = keywords(question)
     if asks_for_whole_document(question):  # its own words ("document") say nothing about the sentences
         question_keywords = frozenset()
-        statements = [one for one in statements if len(one.keywords) >= _MIN_SENTENCE_KEYWORDS] or statements
+        statements = [statement for statement in statements if _is_prose(statement)] or statements
     weights = weigh(question_keywords, [statement.keywords for statement in statements])
     coverages = [weights.coverage(statement.keywords) for statement in statements]
     asks_for_sentences = not question_keywords or requested_pages(question)
@@ -105,6 +107,12 @@ def extract_answer(question: str, sources: Sequence[Source]) -> str:
             )
             line_by_text.setdefault(" ".join(texts), line)
     return "\n\n".join([EXTRACTED_NOTICE, *islice(line_by_text.values(), _MAX_SENTENCES)])
+
+
+def _is_prose(statement: _Statement) -> bool:
+    """Whether a summary may quote the sentence: it is no heading, number or line of a table of contents."""
+    has_leaders = any(_LEADERS.search(text) for _, text in statement.parts)
+    return len(statement.keywords) >= _MIN_SENTENCE_KEYWORDS and not has_leaders
 
 
 def extract_overview(summaries: Sequence[str]) -> str:
