@@ -7,10 +7,9 @@ together. Each half is quoted verbatim from its own page.
 import re
 from typing import Final
 
-from documents.text import sentence_spans
+from documents.text import SENTENCE_END_CHARS, sentence_spans
 from documents.words import ends_with_function_word
 
-_SENTENCE_ENDS: Final = frozenset(".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964\"'\u201d\u2019)")
 _MAX_SENTENCE_CHARS: Final = 400
 _MIN_HALF_BYTES: Final = 12  # a shorter line at the end of a page is a heading or a page number
 _BLANKS: Final = r"[^\S\n]*"
@@ -47,7 +46,7 @@ def may_begin_broken(chunk: str) -> bool:
 
 
 def _is_unfinished(sentence: str) -> bool:
-    return len(sentence.encode()) >= _MIN_HALF_BYTES and sentence[-1] not in _SENTENCE_ENDS
+    return len(sentence.encode()) >= _MIN_HALF_BYTES and sentence[-1] not in SENTENCE_END_CHARS
 
 
 def _may_follow(first: str, second: str) -> bool:

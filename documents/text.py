@@ -7,6 +7,8 @@ from typing import Final
 from documents.words import question_tokens, text_tokens
 
 BYTES_PER_TOKEN: Final = 4  # of UTF-8; English prose under the usual tokenizers has 4 to 4.5, program text 3 to 4
+# The last character of a complete sentence, with closing quotes and brackets.
+SENTENCE_END_CHARS: Final = frozenset(".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964\"'\u201d\u2019)")
 _LINE_END: Final = re.compile(r"\r\n?|[\x0b\x85\u2028\u2029]")
 # PDFium's mark for a hyphen at a line end; it replaces the hyphen and the line break.
 _LINE_END_HYPHEN: Final = re.compile(r"[\x02\ufffe](?:\r?\n)?")

@@ -1,7 +1,7 @@
 """``python -m tests.documents.corpus``: the text of every PDF of three Debian packages, compared with poppler's.
 
-Downloads the packages with apt-get into a temporary folder, and prints a table. Word recall is the share of the words on
-a page of pdftotext's that our page has too. The exit code is 1 if a limit is missed, and 2 if a program is missing.
+Downloads the packages with apt-get into a temporary folder, and prints a table. Word recall is the share of the words
+on a page of pdftotext that our page has too. The exit code is 1 if a limit is missed, and 2 if a program is missing.
 """
 
 import argparse

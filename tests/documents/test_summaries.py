@@ -247,11 +247,9 @@ def test_a_killed_worker_costs_a_summary_no_finished_call(
     assert len([section for section in done if section["document_id"]]) == len(CHAPTERS)  # the others combine some
     own_calls = 1 + (KILLS + 1)  # the overview, and the embedding of the question for each attempt
     assert total_calls(model_url) - before <= len(done) + own_calls + KILLS * (MAX_CONCURRENT_CALLS - 1)
-    assert all(f"**{number} {title}" in result["answer"] for number, title in enumerate(CHAPTERS, 1))
+    assert all(f"**{number} {title}" in result["text"] for number, title in enumerate(CHAPTERS, 1))
     assert {3 * number - 1 for number in range(1, len(CHAPTERS) + 1)} <= {
         citation["page"] for citation in result["citations"]
     }
     assert all(citation["quote"] in book()[citation["page"] - 1] for citation in result["citations"])
-    assert (
-        result["usage"]["input_tokens"] > sum(map(len, book())) / 8
-    )  # all sections are counted, not the last call alone
+    assert result["usage"]["input_tokens"] > 100 * len(CHAPTERS)  # all sections are counted, not the last call alone
