@@ -51,7 +51,7 @@ quality: $(DEV)  ## Ask 66 questions about documents with a real embedding model
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/chats_beside_ingest.py $(ARGS)
 
-corpus: $(DEV)  ## Compare the text of real PDFs with poppler's; needs apt-get and pdftotext, downloads 14 MB
+corpus: $(DEV)  ## Compare the text of real PDFs with poppler's; needs apt-get and pdftotext, downloads 7 MB
 	@$(BIN)/python -m tests.documents.corpus $(ARGS)
 
 lint: $(DEV)  ## Check formatting, lint rules, types, imports, test docstrings, spelling and wording

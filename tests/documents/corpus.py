@@ -24,7 +24,7 @@ from documents.factory import make_reader
 from documents.words import fold
 from jobs.settings import Settings
 
-PACKAGES: Final = ("r-doc-pdf", "bash-doc", "debian-policy")
+PACKAGES: Final = ("bash-doc", "debian-policy", "zsh-doc")
 PROGRAMS: Final = ("apt-get", "dpkg-deb", "pdftotext")
 MIN_MEDIAN: Final = 1.0
 MIN_5TH_PERCENTILE: Final = 0.95
