@@ -142,6 +142,7 @@ class Heartbeat:
             started = time.monotonic()
             try:
                 await self._renew_leases()
+                self._touch_file()
             except StoreUnavailable:
                 logger.info("heartbeat_stopped")  # with the process
             except Exception as error:  # noqa: BLE001  # one failed heartbeat must not cost every lease
@@ -150,6 +151,11 @@ class Heartbeat:
             else:
                 self._problem.end()
             await self._wait(self._settings.heartbeat_seconds - (time.monotonic() - started))
+
+    def _touch_file(self) -> None:
+        """For the probe of a container: the age of the file is the time since this worker last renewed its leases."""
+        if self._read_status is not None and self._settings.heartbeat_file is not None:
+            self._settings.heartbeat_file.touch(mode=0o644)
 
     async def _wait(self, seconds: float) -> None:
         """Wait until the next heartbeat is due, or the worker has started or stopped taking jobs."""

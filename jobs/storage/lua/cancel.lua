@@ -19,7 +19,7 @@ end
 if record_type ~= 'hash' then
   redis.call('DEL', job)
 end
-local record = read_record(job, 'kind', 'log_start', 'usage', 'finished_at_ms', unpack(FINALIZED_FIELDS))
+local record = read_record(job, 'log_start', 'usage', 'finished_at_ms', unpack(FINALIZED_FIELDS))
 local state, kind, log_start, usage = record.state, record.kind, record.log_start, record.usage
 if state == 'completed' or state == 'incomplete' or state == 'failed' or state == 'cancelled' then
   return state == 'cancelled' and 'cancelled' or 'final'

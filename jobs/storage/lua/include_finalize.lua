@@ -25,7 +25,7 @@
 --   channel            where the job's events are published
 --   used_tokens        by this attempt; '' if unknown
 local FINALIZED_FIELDS = {'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens', 'started_at_ms',
-  'request_bytes', 'retry_at_ms', 'version'}
+  'request_bytes', 'retry_at_ms', 'version', 'kind'}
 local LARGE_REQUEST = 1024 * 1024 -- bytes: text alone is hardly ever that long, images are
 
 local function ttl_or(own_ttl, default)
@@ -79,7 +79,7 @@ local function finalize(record, state, meta, events, fields)
   redis.call('EXPIRE', attempts, keep_result)
   redis.call('SET', result, meta, 'EX', keep_result)
   redis.pcall('HINCRBY', bytes, 'requests', -size) -- what is damaged is counted again by the audit
-  count(totals, minute, state)
+  count(totals, minute, state, record.kind)
   redis.call('PUBLISH', result, meta)
   dispatch()
 end
