@@ -23,7 +23,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast clients shipping chaos bench quality lint format lock clean
+.PHONY: help up test test-fast clients shipping chaos bench quality corpus lint format lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ quality: $(DEV)  ## Ask 66 questions about documents with a real embedding model
 	@$(REMOVE_PIP)
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/chats_beside_ingest.py $(ARGS)
+
+corpus: $(DEV)  ## Compare the text of real PDFs with poppler's; needs apt-get and pdftotext, downloads 7 MB
+	@$(BIN)/python -m tests.documents.corpus $(ARGS)
 
 lint: $(DEV)  ## Check formatting, lint rules, types, imports, test docstrings, spelling and wording
 	$(BIN)/ruff format --check .
