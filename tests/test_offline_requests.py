@@ -265,6 +265,23 @@ def test_a_forced_function_is_called(client, words, choice, names):
     assert [item.name for item in response.output if item.type == "function_call"] == names
 
 
+def test_functions_are_called_unasked_if_the_model_is_started_so():
+    """For programs whose prompts cannot contain a directive. The answer to the output of a function is a text."""
+    with running([*COMMAND, "--call-functions"], ready=LISTENING) as process:
+        url = process.wait_for(LISTENING).split()[-1]
+        with openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=5) as client:
+            called = client.responses.create(model="m", input="How is the weather?", tools=RESPONSE_TOOLS)
+            (call,) = called.output
+            output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+            question = {"role": "user", "content": "How is the weather?"}
+            ended = client.responses.create(model="m", input=[question, call, output], tools=RESPONSE_TOOLS)
+            told = ask(client, "[[offline tokens=2]]", tools=TOOLS).choices[0]
+
+    assert call.name == "first"
+    assert ended.output_text
+    assert told.message.content == "w0 w1"
+
+
 def test_a_choice_of_none_and_a_single_call_overrule_the_directive(client):
     """A model that may call no function, or one at a time, does not call two."""
     none = ask(client, "[[offline call=2]]", tools=TOOLS, tool_choice="none").choices[0]
