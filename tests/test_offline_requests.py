@@ -28,9 +28,13 @@ def port():
         yield int(process.wait_for(LISTENING).rsplit(":", 1)[1].removesuffix("/v1\n"))
 
 
+def connect(url):
+    return openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=5)
+
+
 @pytest.fixture(scope="module")
 def client(port):
-    with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=5) as client:
+    with connect(f"http://127.0.0.1:{port}/v1") as client:
         yield client
 
 
@@ -268,8 +272,7 @@ def test_a_forced_function_is_called(client, words, choice, names):
 def test_functions_are_called_unasked_if_the_model_is_started_so():
     """For programs whose prompts cannot contain a directive. The answer to the output of a function is a text."""
     with running([*COMMAND, "--call-functions"], ready=LISTENING) as process:
-        url = process.wait_for(LISTENING).split()[-1]
-        with openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=5) as client:
+        with connect(process.wait_for(LISTENING).split()[-1]) as client:
             called = client.responses.create(model="m", input="How is the weather?", tools=RESPONSE_TOOLS)
             (call,) = called.output
             output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
