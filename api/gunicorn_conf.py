@@ -13,8 +13,8 @@ from typing import Any
 from gunicorn.http import message  # type: ignore[import-untyped]
 
 from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
+from guards.logs import configure_logging
 from guards.private_files import keep_new_files_private
-from guards.utc_log import configure_logging
 from jobs.settings.loading import load_settings_or_exit
 
 _WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
@@ -31,7 +31,7 @@ message.MAX_REQUEST_LINE = 64 * 1024
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 worker_class = "gunicorn_ext.worker.Worker"
-logger_class = "gunicorn_ext.logger.ContentFreeLogger"
+logger_class = f"gunicorn_ext.logger.ContentFree{'Json' if _settings.log_format == 'json' else ''}Logger"
 try:
     worker_connections = fitting(_WANTED_CONNECTIONS, _FILES_PER_CONNECTION)
     if worker_connections >= _MAX_SHARED_FILES:
@@ -51,11 +51,13 @@ control_socket_disable = True  # the socket would be in the home directory, shar
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Once per worker process, after its last request: publish the messages that still wait."""
+    """Once per worker process, after its last request: publish the messages that still wait, add the last counts."""
     from api.services import services_of
 
     if worker.wsgi is not None:  # the app could be loaded
-        services_of(worker.wsgi).submitter.close()
+        app_services = services_of(worker.wsgi)
+        app_services.submitter.close()
+        app_services.metrics.flush()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -70,7 +72,7 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)
-    configure_logging(_settings.log_level)
+    configure_logging(_settings.log_level, _settings.log_format)
     app_services = services_of(worker.wsgi)
     worker.grace_seconds = _settings.web_grace_seconds
     worker.release = app_services.listener.close
@@ -83,3 +85,4 @@ def post_worker_init(worker: Any) -> None:
                 raise_file_limit(),
             )
         gevent.spawn(RedisWatch(app_services).run_forever)
+    gevent.spawn(app_services.metrics.run_forever)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app, g, has_request_context
 
+from api.metrics_flush import MetricsFlush
 from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
@@ -23,6 +24,7 @@ class Services:
     store: Store
     submitter: Submitter
     listener: ChangeListener
+    metrics: MetricsFlush
 
     def cancel(self, record: JobRecord) -> None:
         """Cancel a job. May be repeated; a final job does not change. Raises StoreUnavailable, QueueFull."""
@@ -31,6 +33,7 @@ class Services:
     def close(self) -> None:
         self.listener.close()
         self.submitter.close()
+        self.metrics.flush()
         self.store.close()
 
 
@@ -38,7 +41,13 @@ def install(app: Flask, settings: Settings) -> None:
     load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings, _request_id), ChangeListener(client))
+    app.extensions[_NAME] = Services(
+        settings=settings,
+        store=store,
+        submitter=Submitter(store, settings, _request_id),
+        listener=ChangeListener(client),
+        metrics=MetricsFlush(store),
+    )
 
 
 def _request_id() -> str | None:

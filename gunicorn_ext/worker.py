@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import gevent
-from gunicorn.http import errors  # type: ignore[import-untyped]
+from gunicorn.http import errors, wsgi  # type: ignore[import-untyped]
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 from gunicorn.workers.ggevent import GeventWorker  # type: ignore[import-untyped]
 
@@ -19,6 +19,8 @@ from guards.browser_requests import SECURITY_HEADERS
 from guards.path_prefix import strip_prefix
 from guards.silent_connections import silent_connections
 from guards.tracebacks import traceback_location
+from gunicorn_ext.response import Response
+from gunicorn_ext.settings_once import SettingsOnce
 
 RESERVED_PLACES: Final = 200  # connections beyond worker_connections, for health checks only; at most as many again
 _CROWDED_SECONDS: Final = 2.0  # for the request of a connection in a reserved place
@@ -37,8 +39,14 @@ _STATUS: Final = {
 class Worker(GeventWorker):  # type: ignore[misc]  # untyped
     """One greenlet per connection."""
 
+    @classmethod
+    def setup(cls) -> None:
+        """Called once gunicorn has loaded this class. gunicorn has no setting for the class of a response."""
+        wsgi.Response = Response
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.cfg: Any = SettingsOnce(self.cfg)
         self._places: int = self.cfg.worker_connections
         self.worker_connections = self._places + min(RESERVED_PLACES, self._places)
         self._open = 0

@@ -271,14 +271,16 @@ def test_a_forced_function_is_called(client, words, choice, names):
 
 def test_functions_are_called_unasked_if_the_model_is_started_so():
     """For programs whose prompts cannot contain a directive. The answer to the output of a function is a text."""
-    with running([*COMMAND, "--call-functions"], ready=LISTENING) as process:
-        with connect(process.wait_for(LISTENING).split()[-1]) as client:
-            called = client.responses.create(model="m", input="How is the weather?", tools=RESPONSE_TOOLS)
-            (call,) = called.output
-            output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
-            question = {"role": "user", "content": "How is the weather?"}
-            ended = client.responses.create(model="m", input=[question, call, output], tools=RESPONSE_TOOLS)
-            told = ask(client, "[[offline tokens=2]]", tools=TOOLS).choices[0]
+    with (
+        running([*COMMAND, "--call-functions"], ready=LISTENING) as process,
+        connect(process.wait_for(LISTENING).split()[-1]) as client,
+    ):
+        called = client.responses.create(model="m", input="How is the weather?", tools=RESPONSE_TOOLS)
+        (call,) = called.output
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        question = {"role": "user", "content": "How is the weather?"}
+        ended = client.responses.create(model="m", input=[question, call, output], tools=RESPONSE_TOOLS)
+        told = ask(client, "[[offline tokens=2]]", tools=TOOLS).choices[0]
 
     assert call.name == "first"
     assert ended.output_text

@@ -1,4 +1,4 @@
-"""Reads text, Markdown, HTML and mail. A form feed ends a page of a text; without one the whole text is page 1."""
+"""Reads text, Markdown, CSV, HTML and mail. A form feed ends a page of a text; without one it is all page 1."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Final
 
 from documents.errors import EmptyDocument, NoText, TooManyPages, UnsupportedDocument
 from documents.models import FileType, TextPage
+from documents.reading.csv_text import read_csv
 from documents.reading.decoding import decode
 from documents.reading.html_text import html_to_text
 from documents.reading.mail_text import mail_to_text
@@ -26,6 +27,8 @@ def read_text(path: Path, file_type: FileType, charset: str | None, max_pages: i
         yield replace(_only_page(text), attachments=attachments)
     elif file_type == "html":
         yield _only_page(html_to_text(decode(data, charset, is_html=True)))
+    elif file_type == "csv":
+        yield from read_csv(decode(data, charset), max_pages)
     else:
         yield from _pages(decode(data, charset), max_pages)
 
@@ -39,7 +42,7 @@ def _only_page(text: str) -> TextPage:
 
 def _pages(text: str, max_pages: int) -> Iterator[TextPage]:
     if text.count("\0") > _MAX_NULL_SHARE * len(text):
-        raise UnsupportedDocument("the file is neither a PDF nor text")
+        raise UnsupportedDocument("the file is neither a PDF, an Office document, an e-book nor text")
     count = text.count("\f") + 1
     if count > max_pages:
         raise TooManyPages(f"the document has {count} pages; the limit is {max_pages}")

@@ -25,6 +25,7 @@
 --   deadline_ms      from now
 --   start_by_ms      from now, until the first attempt must have started; '' for no such limit
 --   cancel_after_ms  from now; '' for no such limit
+--   pool             as in the record
 --   fields...        field, value, ... of the record
 -- returns  {created, id, time of creation in ms, order of creation, and what position returns}
 --          {existing, id}: an earlier request with that key, retry or resend created the job
@@ -34,14 +35,13 @@
 --          {full_of_bytes, size}: nothing was written; with this request, the requests would have that size
 --          {no_memory, ''}: nothing was written; recovery has found Redis nearly full
 -- Safe to send again: the same id is created once.
-local function created_answer(created_at_ms, order, published_before)
-  local place = published_before and published_position(published_before) or position(id, job)
-  return {'created', id, created_at_ms, order, unpack(place)}
+local function created_answer(created_at_ms, order, where)
+  return {'created', id, created_at_ms, order, unpack(where)}
 end
 
 local recorded_at_ms, recorded_order = unpack(redis.call('HMGET', job, 'created_at_ms', 'seq'))
 if recorded_at_ms then
-  return created_answer(recorded_at_ms, recorded_order)
+  return created_answer(recorded_at_ms, recorded_order, position(id, job))
 end
 
 -- find_existing[dedup_mode](): the reply if the job exists or must not be created, else nothing.
@@ -153,5 +153,6 @@ if is_deduplicated then
   remember[dedup_mode]()
 end
 count(totals, minute, 'created')
-local published_before = queue_up(id, job, message)
-return created_answer(now, order, published_before)
+local published_before, place, published = queue_up(id, job, pool, {order = order, message = message})
+local where = published_before and published_position(published_before) or place and line_position(id, place, published)
+return created_answer(now, order, where or position(id, job))

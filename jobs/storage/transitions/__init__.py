@@ -9,6 +9,7 @@ from jobs.storage.transitions.append import (
     PendingEvents,
     append,
     delta_event,
+    section_event,
     sources_event,
     upstream_event,
 )
@@ -49,6 +50,7 @@ from jobs.storage.transitions.maintenance import (
     save_models,
     undelivered,
 )
+from jobs.storage.transitions.metrics import add_counts
 from jobs.storage.transitions.release import AttemptEnd, put_back, release
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "PendingEvents",
     "Unable",
     "UnreadableClaim",
+    "add_counts",
     "append",
     "audit_queue",
     "audit_sizes",
@@ -96,6 +99,7 @@ __all__ = [
     "renew",
     "republish",
     "save_models",
+    "section_event",
     "set_tenant_weight",
     "sources_event",
     "take_outbox",

@@ -9,6 +9,7 @@ import pytest
 from jobs import queries
 from jobs.documents import DocumentRecord, NewDocument
 from jobs.errors import InternalError
+from jobs.metrics import Addition
 from jobs.models import Lease
 from jobs.provider_states import target_states
 from jobs.results import JobError
@@ -51,6 +52,7 @@ def built_commands(jobs):
         transitions.delete(JOB_ID, None),
         transitions.republish(JOB_ID, template),
         transitions.undelivered(template, "normal", None, 1),
+        transitions.add_counts(Addition("p", 1, {"tokens": 1})),
         transitions.become_leader("w", 1),
         transitions.note_primary("run id"),
         transitions.ghosts({JOB_ID: "cq:job:1"}),
