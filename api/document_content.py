@@ -4,6 +4,7 @@ A browser may keep an image, but asks before it uses the image again: a deleted 
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ _IMAGE_SCHEMA: Final = {"type": "string", "contentMediaType": "image/png", "desc
 @blueprint.alt_response(
     200,
     schema=FILE_SCHEMA,
-    description="The file as it was uploaded.",
+    description="The file as it was uploaded, or without its password.",
     content_type="application/octet-stream",
     headers=headers("Content-Disposition"),
 )
@@ -57,7 +58,7 @@ def download_file(document_id: str) -> Any:
     response = send_file(
         file, "application/octet-stream", as_attachment=True, download_name=record.filename, etag=False, max_age=0
     )
-    response.content_length = record.size
+    response.content_length = os.fstat(file.fileno()).st_size  # not that of the upload, if it had a password
     response.headers.update(_SANDBOX)
     return response
 

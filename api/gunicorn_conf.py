@@ -5,8 +5,8 @@ One greenlet per connection, since a long poll only waits. No access log: paths 
 
 import gc
 import logging
+import math
 import os
-import signal
 import sys
 from typing import Any
 
@@ -43,7 +43,8 @@ os.environ.pop("SCRIPT_NAME", None)  # gunicorn would fail every request without
 forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
-graceful_timeout = 10  # seconds for running requests; waiting ones are released immediately, see post_worker_init
+# Long polls and streams are released after the grace period, and need a moment to end. Other requests get 10 seconds.
+graceful_timeout = max(10, math.ceil(_settings.web_grace_seconds) + 2)
 loglevel = _settings.log_level.lower()
 proc_name = "chatqueue-web"
 control_socket_disable = True  # the socket would be in the home directory, shared by every gunicorn of this user
@@ -60,7 +61,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Once per worker process: set up logging, and a SIGTERM handler that releases waiting long polls."""
+    """Once per worker process: set up logging, and what ends long polls and streams when the process stops."""
     import gevent
 
     from api.redis_watch import RedisWatch
@@ -73,7 +74,8 @@ def post_worker_init(worker: Any) -> None:
     gc.set_threshold(GC_THRESHOLD)
     configure_logging(_settings.log_level, _settings.log_format)
     app_services = services_of(worker.wsgi)
-    listener = app_services.listener
+    worker.grace_seconds = _settings.web_grace_seconds
+    worker.release = app_services.listener.close
     if worker.age == 1:  # one process is enough for the log
         if worker_connections < _WANTED_CONNECTIONS:
             logging.getLogger("api.gunicorn_conf").warning(
@@ -84,11 +86,3 @@ def post_worker_init(worker: Any) -> None:
             )
         gevent.spawn(RedisWatch(app_services).run_forever)
     gevent.spawn(app_services.metrics.run_forever)
-    default_handler = signal.getsignal(signal.SIGTERM)
-
-    def stop_and_release(number: int, frame: Any) -> None:
-        if callable(default_handler):
-            default_handler(number, frame)
-        gevent.spawn(listener.close)  # not here: a signal handler must not block
-
-    signal.signal(signal.SIGTERM, stop_and_release)

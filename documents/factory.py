@@ -6,7 +6,9 @@ from documents.files import Files
 from documents.page_texts import PageTexts
 from documents.reading.chunking import ChunkSize
 from documents.reading.page_viewer import PageViewer
+from documents.reading.pdf_ocr import OcrLimits
 from documents.reading.text_reader import ReadingLimits, TextReader
+from documents.reading.unlocking import UnlockLimits
 from jobs.document_id import is_document_id
 from jobs.settings import Settings
 
@@ -45,6 +47,20 @@ def _limits(settings: Settings) -> ReadingLimits:
     return ReadingLimits(
         max_pages=settings.document_max_pages,
         max_chars=settings.document_max_chars,
+        max_expanded_bytes=settings.document_max_expanded_bytes,
         memory_bytes=settings.document_memory_bytes,
         seconds=settings.document_read_seconds,
+        ocr=_ocr_limits(settings),
+    )
+
+
+def _ocr_limits(settings: Settings) -> OcrLimits | None:
+    if settings.ocr_languages is None:
+        return None
+    return OcrLimits(settings.ocr_languages, settings.ocr_max_pages, settings.ocr_page_seconds)
+
+
+def unlock_limits(settings: Settings) -> UnlockLimits:
+    return UnlockLimits(
+        settings.document_memory_bytes, settings.document_read_seconds, max_bytes=2 * settings.document_max_bytes
     )

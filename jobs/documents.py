@@ -42,7 +42,7 @@ class DocumentState(StrEnum):
 
 
 def _parse_list(value: Any) -> Any:
-    """The form in the record's hash: a list in JSON."""
+    """The form in the record's hash: a list or an object in JSON."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except RecursionError:
@@ -79,6 +79,9 @@ class DocumentRecord(FrozenModel):
     attachments: Count = 0  # files in the PDF, which are not read
     charset: str = ""  # of a text, as its sender declared it
     tags: _Tags = ()
+    ocr: Annotated[
+        Mapping[str, tuple[Count, ...]], BeforeValidator(_parse_list)
+    ] = {}  # pages that went through OCR, or should have, by its outcome
     error_code: str | None = None
     error_message: str | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the state with its text

@@ -43,6 +43,11 @@ def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[Queu
     )
 
 
+def stored_result(job_id: str) -> Command[bytes | None]:
+    """What is stored when a job ends, for ``celery_result.read``; None before."""
+    return plain_command("GET", keys.result(job_id), read=lambda stored: stored, wrong_type=lambda: b"")
+
+
 def outcome(job_id: str) -> Command[Outcome]:
     """The answer and the error of a job; each is None if there is none."""
     return plain_command(

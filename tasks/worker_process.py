@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from jobs.errors import StoreUnavailable
 from jobs.settings import Settings, get_settings
+from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
 from jobs.storage.scripts import load_all_scripts
@@ -39,6 +40,7 @@ from tasks.maintenance.document_cleanup import DocumentCleanup
 from tasks.maintenance.model_list import ModelListRefresher
 from tasks.maintenance.recovery import Recovery
 from tasks.metrics_flush import MetricsFlush
+from tasks.notifications import listen_forever
 from tasks.outbox import Outbox
 from tasks.provider.providers import Providers
 from tasks.provider.quarantine import Quarantine
@@ -122,7 +124,7 @@ def _build(settings: Settings, worker: str) -> Runtime:
     document_storage = DocumentStorage(settings, store, worker)
     publisher = Publisher(app, settings)
     outbox = Outbox(store, message_template, publisher)
-    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
+    heartbeat = Heartbeat(worker, store, message_template, settings)
     metrics = MetricsFlush(store)
     services = AttemptServices(
         settings=settings,
@@ -138,13 +140,15 @@ def _build(settings: Settings, worker: str) -> Runtime:
         claim_gate=ClaimGate(store),
         metrics=AttemptMetrics(metrics.counts, settings),
     )
+    dispatcher = Dispatcher(worker, store, message_template.queue, outbox)
+    handlers = {keys.CANCELLED_CHANNEL: heartbeat.on_cancelled, keys.OPENING_CHANNEL: dispatcher.on_opening}
     background_tasks = (
         services.claim_gate.watch_forever,
         heartbeat.renew_forever,
-        heartbeat.listen_forever,
         metrics.run_forever,
+        partial(listen_forever, connect_async(settings), handlers, settings.heartbeat_seconds),
         Recovery(worker, store, message_template, publisher, settings).run_forever,
-        Dispatcher(worker, store, message_template.queue, outbox).run_forever,
+        dispatcher.run_forever,
         *(() if settings.providers_file else (ModelListRefresher(worker, store, provider).run_forever,)),
         DocumentCleanup(worker, store, document_storage).run_forever,
     )
@@ -177,7 +181,7 @@ def _start_parent(settings: Settings, end_process: Callable[[], None]) -> tuple[
     """The heartbeat and the gate of prefork's parent, which holds no leases but takes the jobs of its children."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     store, message_template = AsyncStore.open(settings), make_message_template(app, settings)
-    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
+    heartbeat = Heartbeat(worker, store, message_template, settings)
     gate = ClaimGate(store)
     for background_task in (heartbeat.renew_forever, gate.watch_forever):
         loop_thread().loop.call_soon_threadsafe(_start_background_task, background_task, end_process)

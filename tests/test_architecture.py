@@ -15,7 +15,7 @@ from jobs.storage.scripts import script_names
 from jobs.version import VERSION
 from tests.support.processes import PROJECT_ROOT
 
-PACKAGES = ("api", "documents", "guards", "gunicorn_ext", "jobs", "local", "openai_format", "tasks")
+PACKAGES = ("api", "cli", "documents", "guards", "gunicorn_ext", "jobs", "local", "openai_format", "tasks")
 
 
 def sources():

@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api import create_app
 from api.services import services_of
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import Settings
 
 ALERTS = PROJECT_ROOT / "ops" / "alerts.yaml"
 DASHBOARD = PROJECT_ROOT / "ops" / "grafana.json"

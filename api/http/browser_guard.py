@@ -72,10 +72,12 @@ def _protected(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
 
 def _protect(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """No cache stores content, unless its view allows browsers to. Files of the documentation keep their own rule."""
-    if REVALIDATED in headers:
-        return headers + _HEADERS
-    is_asset = any(name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers)
-    if is_asset and any(name == "Cache-Control" for name, _ in headers):
+    names = [name for name, _ in headers]
+    if "Cache-Control" not in names:
+        return headers + _HEADERS_OF_CONTENT
+    if REVALIDATED in headers or any(
+        name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers
+    ):
         return headers + _HEADERS
     return [header for header in headers if header[0] != "Cache-Control"] + _HEADERS_OF_CONTENT
 

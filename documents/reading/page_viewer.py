@@ -53,7 +53,7 @@ class PageViewer:
         limits = self._limits
         seconds = min(limits.seconds, _MAX_SECONDS)
         request |= {"path": str(path), "max_chars": limits.max_chars}
-        request |= {"memory_bytes": limits.memory_bytes, "seconds": seconds}
+        request |= {"memory_bytes": limits.memory_bytes, "seconds": seconds, "ocr": None}
         with self._slot(), _reader_process(seconds) as process:
             assert process.stdin is not None  # noqa: S101  # both are pipes
             assert process.stdout is not None  # noqa: S101

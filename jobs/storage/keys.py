@@ -62,9 +62,10 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | channel | message | published by |
 |---|---|---|
 | cq:changed:{id} | the events just written to the job's log, see include_log.lua | claim, append, release, finish, cancel |
-| cq:listener:{name} | empty: the set of waiters of one process has changed | the listener of that process |
+| cq:listener:{name} | empty: the listener of one process is closed | that listener |
 | cq:cancelled | the id of a job whose running call must stop | cancel |
-| celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
+| cq:opening | ms until a pool with waiting jobs may be open: the leader dispatches then | every transition that looks at waiting jobs; end_call, observe_limits, configure_targets |
+| celery-task-meta-{id} | the stored result, for whoever waits for the end, also in AsyncResult.get | finish, cancel |
 """
 
 import hashlib
@@ -97,6 +98,7 @@ OUTBOX: Final = "cq:outbox"
 TARGETS: Final = "cq:targets"
 BARRIER: Final = "cq:barrier"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
+OPENING_CHANNEL: Final = "cq:opening"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
 FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it
 

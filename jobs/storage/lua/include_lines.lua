@@ -1,6 +1,6 @@
 -- Lines: where queued jobs wait until a slot is free and their target is open. A line holds the jobs of one lane, pool,
 -- tenant and fair key, in the order of their creation. A job that is tried again comes before the later ones of its line.
--- Needs record, and `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
+-- Needs clock, record, and `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
 -- Callers may invent names of models. So beyond MAX_POOLS in a lane, the jobs of other pools wait in the pool '*'. There
 -- the first job waits until its own target is open, and the others wait behind it.
 
@@ -10,8 +10,18 @@ local function pools_key(lane)
   return namespace .. 'pools:' .. lane
 end
 
+-- notify_leader(wait_ms): a pool may be open then. The leader dispatches, see dispatcher.py. What opens later than its next
+-- tick it finds without a notification.
+local LEADER_TICK_MS = 500
+local function notify_leader(wait_ms)
+  if wait_ms < LEADER_TICK_MS then
+    redis.call('PUBLISH', namespace .. 'opening', string.format('%.0f', math.max(math.ceil(wait_ms), 0)))
+  end
+end
+
 -- close_pool(pool, at, reason): no job of the pool is looked at before then.
 local function close_pool(pool, at, reason)
+  notify_leader(at - now_ms())
   local score = at == math.huge and '+inf' or string.format('%.0f', math.ceil(at))
   for _, lane in ipairs(LANES) do
     redis.call('ZADD', pools_key(lane), 'XX', score, pool)
@@ -35,9 +45,17 @@ local function reopen_pools(from)
   end
 end
 
+local function nobody_waits()
+  return redis.call('EXISTS', pools_key('interactive'), pools_key('batch')) == 0
+end
+
 -- lines(): the functions for waiting jobs. They are made only when jobs wait: to make a function takes time in each call
 -- of a script, and most calls find nobody waiting.
+local made_lines
 local function lines()
+  if made_lines then
+    return made_lines
+  end
   local PLACE_FIELDS = {'lane', 'pool', 'tenant', 'fair_key', 'seq'}
 
   -- read_place(job): where a job waits. A record of the previous version has no pool and no lane.
@@ -90,10 +108,10 @@ local function lines()
     return in_shared_pool(place)
   end
 
-  -- enter_line(id, place). Returns where the job waits, and whether it was in no line before.
-  -- It also repairs what was lost of the way to the line.
-  local function enter_line(id, place)
-    place = place_in_line(id, place) or choose_pool(id, place)
+  -- enter_line(id, place, is_created). Returns where the job waits, and whether it was in no line before.
+  -- It also repairs what was lost of the way to the line. is_created: the job is new, so it is in no line.
+  local function enter_line(id, place, is_created)
+    place = not is_created and place_in_line(id, place) or choose_pool(id, place)
     local is_new = redis.call('ZADD', line_key(place), is_number(place.seq) and place.seq or 0, id) == 1
     redis.call('ZADD', fair_keys_key(place), 'NX', 0, place.fair_key)
     redis.call('ZADD', tenants_key(place), 'NX', 0, place.tenant)
@@ -141,6 +159,8 @@ local function lines()
     return true
   end
 
-  return {place_of = read_place, find = place_in_line, enter = enter_line, leave = leave_line, leave_turns = leave_turns,
-    key = line_key, fair_keys_key = fair_keys_key, tenants_key = tenants_key, queued_key = queued_key}
+  made_lines = {place_of = read_place, find = place_in_line, enter = enter_line, leave = leave_line,
+    leave_turns = leave_turns, key = line_key, fair_keys_key = fair_keys_key, tenants_key = tenants_key,
+    queued_key = queued_key}
+  return made_lines
 end
