@@ -73,8 +73,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "Citation": {
         "page": "Page number, from 1.",
-        "page_label": "The number that is printed on the page, such as `iv` or `A-7`, if the PDF defines it; else the "
-        "page number. Null in older answers.",
+        "page_label": "The number that is printed on the page, such as `iv` or `A-7`, if the PDF defines it. For an "
+        "Office document, the heading or the name of the sheet. Else the page number. Null in older answers.",
         "quote": "A verbatim quote from that page.",
         "score": "Relevance of the passage to the question, from 0 to 1.",
         "support": "Share of the words of the citing statement that the quote contains, from 0 to 1. It does not show "
