@@ -116,10 +116,15 @@ async def ingest(
 async def _keep_recognized(
     pages: AsyncIterator[ChunkedPage], earlier: Mapping[int, str], keep: KeepTexts | None, report: ReportProgress
 ) -> AsyncGenerator[ChunkedPage, None]:
-    """The pages. OCR takes seconds a page, so each of its texts is kept and its page counts as done."""
+    """The pages. OCR takes seconds a page, so each of its texts is kept and its page counts as done.
+
+    The number of pages is reported with the first, so that a document without text has one too.
+    """
     texts = dict(earlier)
     async for chunked_page in pages:
         page = chunked_page.page
+        if page.number == 1:
+            await report(0, page.count)
         if page.ocr == "recognized" and page.number not in texts:
             texts[page.number] = page.text
             if keep is not None:

@@ -74,6 +74,7 @@ class Source:
     start: int | None = None  # characters of the page; None for a source that was parsed from a prompt
     end: int | None = None
     selection: Selection = "match"
+    chunk_index: int | None = None  # within the document, if the source is a chunk
 
 
 @dataclass(frozen=True, slots=True)

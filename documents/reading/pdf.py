@@ -24,6 +24,7 @@ from documents.errors import (
 from documents.models import OcrOutcome, PageDefect, TextPage
 from documents.reading.garbled_text import is_garbled
 from documents.reading.hyphens import Compounds
+from documents.reading.pdf_columns import text_in_reading_order
 from documents.reading.pdf_ocr import Ocr
 from documents.text import clean_text
 
@@ -128,7 +129,7 @@ def _read_page(document: Any, index: int, count: int, max_chars: int) -> TextPag
     if text_page.count_chars() + sum(map(len, notes)) > max_chars:
         raise ExpandedDocumentTooLarge(f"page {number} contains more than {max_chars} characters")
     has_nonsense = is_garbled(_sample(text_page))
-    printed = "" if has_nonsense else clean_text(text_page.get_text_bounded())
+    printed = "" if has_nonsense else clean_text(text_in_reading_order(text_page))
     text_page.close()
     page.close()
     text = "\n\n".join(filter(None, (printed, *(clean_text(note) for note in notes if note not in printed))))

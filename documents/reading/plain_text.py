@@ -1,4 +1,7 @@
-"""Reads text, Markdown, CSV, HTML and mail. A form feed ends a page of a text; without one it is all page 1."""
+"""Reads text, Markdown, CSV, HTML and mail.
+
+A form feed ends a page of a text. A long text without one is divided into pages of 500 lines.
+"""
 
 import re
 from collections.abc import Iterator
@@ -16,6 +19,8 @@ from documents.text import clean_text
 
 _OVERSTRUCK: Final = re.compile(r"[^\n]\x08")  # bold and underlined text for a typewriter, as in manual pages
 _TERMINAL_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_MAX_LINES: Final = 1_000  # of a page without a form feed
+_LINES_PER_PAGE: Final = 500
 _MAX_NULL_SHARE: Final = 0.01  # logs have some after a crash of their machine
 
 
@@ -47,8 +52,21 @@ def _pages(text: str, max_pages: int) -> Iterator[TextPage]:
     if count > max_pages:
         raise TooManyPages(f"the document has {count} pages; the limit is {max_pages}")
     text = _TERMINAL_COLOUR.sub("", _OVERSTRUCK.sub("", text))
-    pages = [clean_text(page) for page in text.split("\f")]
+    parts = text.split("\f") if count > 1 else [clean_text(text)]
+    labels: list[str | None] = [None] * count
+    if count == 1 and (lines := parts[0].count("\n") + 1) > _MAX_LINES:
+        size = max(_LINES_PER_PAGE, -(-lines // max_pages))
+        parts, labels = _divide(parts[0], size)
+    pages = [clean_text(part) for part in parts]
     if not any(pages):
         raise EmptyDocument("the file contains only whitespace")
-    for number, page in enumerate(pages, start=1):
-        yield TextPage(number, len(pages), page, problem=None if page else "no_text")
+    for number, (page, label) in enumerate(zip(pages, labels, strict=True), start=1):
+        yield TextPage(number, len(pages), page, problem=None if page else "no_text", label=label)
+
+
+def _divide(text: str, size: int) -> tuple[list[str], list[str | None]]:
+    """Parts of `size` lines, and the numbers of their lines."""
+    lines = text.split("\n")
+    starts = range(0, len(lines), size)
+    labels = [f"lines {start + 1}\u2013{min(start + size, len(lines))}" for start in starts]
+    return ["\n".join(lines[start : start + size]) for start in starts], [*labels]

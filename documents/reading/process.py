@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from documents.errors import DocumentError, ExpandedDocumentTooLarge
 from documents.models import TextPage
-from documents.reading.chunking import ChunkSize, chunk_page, unfinished_sentence
+from documents.page_breaks import broken_sentence
+from documents.reading.chunking import ChunkSize, chunk_page
 from documents.reading.office.reader import OFFICE_TYPES, read_office
 from documents.reading.pdf import read_pdf
 from documents.reading.pdf_ocr import Ocr, OcrLimits
@@ -55,15 +56,14 @@ def main() -> None:
 
 def _messages(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
     size = ChunkSize(**request["size"])
-    index, unfinished = 0, ""
+    index, previous_text = 0, ""
     try:
         for page in _limit_chars(_pages(request, _ocr(request, send)), request["max_chars"]):
             chunks = list(chunk_page(page, size, index))
             index += len(chunks)
-            lead = unfinished if page.text[:1].islower() else ""
-            unfinished = unfinished_sentence(page.text)
+            halves, previous_text = broken_sentence(previous_text, page.text), page.text
             spans = [(chunk.start, chunk.end) for chunk in chunks]
-            yield {"page": asdict(page), "chunk_spans": spans, "lead": lead}
+            yield {"page": asdict(page), "chunk_spans": spans, "lead": halves[0] if halves else ""}
     except DocumentError as error:
         yield _error_message(error)
     except (MemoryError, RecursionError):

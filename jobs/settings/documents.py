@@ -57,7 +57,7 @@ class DocumentSettings(BaseModel):
     document_whole_tokens: Count = Field(
         default=8_000,
         description="Maximum length of chosen documents that are given to the model whole, for a summary or where no "
-        "chunk matches, in approximate tokens. Longer documents are sampled within it.",
+        "chunk matches, in approximate tokens. Longer documents are summarized in sections of this length, or sampled.",
     )
     document_min_similarity: Annotated[float, Field(ge=0, le=2)] | None = Field(
         default=None,

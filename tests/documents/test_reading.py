@@ -455,6 +455,17 @@ def test_a_pdf_behind_other_data_is_not_called_a_text(save):
         read(save(data), sniff_type(save(data), "a.pdf"))
 
 
+def test_a_long_text_is_cited_by_its_lines(save):
+    """A log of millions of lines would be page 1 throughout."""
+    path = save(b"".join(b"line %d of the log\n" % number for number in range(1, 1_202)))
+    pages = [page.page for page in read(path, "text")]
+
+    assert [page.label for page in pages] == ["lines 1\u2013500", "lines 501\u20131000", "lines 1001\u20131201"]
+    assert pages[1].text.startswith("line 501 of")
+    assert pages[2].text.endswith("line 1201 of the log")
+    assert len(read(path, "text", max_pages=2)) == 2
+
+
 def test_a_text_of_too_many_pages_is_rejected_quickly(save):
     """A form feed is a single byte, so a small file can have millions of pages; the limit is that of a PDF."""
     path = save(b"words\f" * 500 + b"words")

@@ -7,6 +7,7 @@
 --   token       fencing token of the lease
 --   log_length  length of the log before these events
 --   usage       usage of this attempt so far
+--   progress    pages done and pages; '' for work without progress
 --   channel     where the job's events are published
 --   events...
 -- returns  {appended, length of the log}
@@ -26,4 +27,7 @@ if #new_events == 0 then
 end
 
 redis.call('HSET', job, 'usage', usage, 'output_at_ms', now_ms(), 'version', version_after(version))
+if progress ~= '' then
+  redis.call('HSET', job, 'progress', progress)
+end
 return {'appended', write_log(log, channel, 'more', new_events)}
