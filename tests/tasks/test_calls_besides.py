@@ -6,12 +6,13 @@ from jobs.kinds.chat import ChatTask
 from jobs.settings import Settings
 from tasks.governor import Governor
 from tasks.provider.formats.delta import Delta
+from tests.support.fakes import Fake, fake
 from tests.tasks.attempt.fakes import ScriptedStore
 
 REQUEST = ChatTask(kind="chat", message="Summarize.", model="m")
 
 
-class EndlessProvider:
+class EndlessProvider(Fake):
     """Streams until its connection is closed."""
 
     is_closed = False
@@ -31,7 +32,7 @@ def test_a_model_that_does_not_stop_is_cut():
 
     async def call():
         deadline = asyncio.get_running_loop().time() + 10
-        return await Governor(store, Settings()).chat(provider, REQUEST, None, deadline, "main/m", max_chars=100)
+        return await Governor(store, Settings()).chat(provider, REQUEST, fake(), deadline, "main/m", max_chars=100)
 
     answer = asyncio.run(call())
 
