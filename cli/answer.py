@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from cli.client import Event
+from cli.client import Event, segment
 from cli.errors import CliError, Interrupted
 from cli.output import Output
 from cli.session import Session
@@ -27,7 +27,7 @@ def show_answer(session: Session, job_id: str) -> str:
         advice = f"`chatqueue tail {job_id}` shows it, `chatqueue cancel {job_id}` ends it"
         raise Interrupted(f"{job_id} goes on: {advice}") from None
     if session.output.as_json:
-        session.output.json(session.client.get(f"/chat/jobs/{job_id}"))
+        session.output.json(session.client.get(f"/chat/jobs/{segment(job_id)}"))
     view.close()
     if problem := _problem(job_id, view.last):
         raise CliError(problem)

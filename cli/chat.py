@@ -7,7 +7,9 @@ from typing import Any, Final
 import click
 
 from cli.answer import show_answer
+from cli.errors import UnknownId
 from cli.ingest import add_document
+from cli.jobs import show_end
 from cli.session import Session, client_command
 
 FILE: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -48,12 +50,18 @@ def chat(
 @click.argument("job_id", metavar="ID")
 @client_command
 def tail(session: Session, job_id: str) -> None:
-    """Follow the job ID from its beginning to its end. With --json, print its events."""
-    if not session.output.as_json:
-        show_answer(session, job_id)
-        return
-    for event in session.client.follow(job_id):
-        session.output.json(event)
+    """Follow the job ID from its beginning to its end. With --json, print its events.
+
+    A job that is no chat has no events: its last state is printed.
+    """
+    try:
+        if not session.output.as_json:
+            show_answer(session, job_id)
+            return
+        for event in session.client.follow(job_id):
+            session.output.json(event)
+    except UnknownId:
+        show_end(session, job_id)
 
 
 def ask(session: Session, message: str, **fields: object) -> None:

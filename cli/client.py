@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 import httpx2
@@ -21,6 +21,7 @@ _TIMEOUT: Final = httpx2.Timeout(
 _UPLOAD_TIMEOUT: Final = httpx2.Timeout(900, connect=5)
 _RESUME_WAITS_SECONDS: Final = (0.5, 1, 2, 4, 8, 15)  # after a stream is lost; together about a restart of the server
 _NOT_NOW: Final = frozenset({429, 500, 502, 503, 504})
+_UNKNOWN_ID: Final = frozenset({"job_not_found", "document_not_found", "not_found"})
 _API_PATHS: Final = ("/api/v1", "/v1")
 
 Event = dict[str, Any]
@@ -41,6 +42,11 @@ def parse_url(text: str) -> str:
     return url
 
 
+def segment(text: str) -> str:
+    """The text as one segment of a path: an id that a person has typed may contain any character."""
+    return quote(text, safe="") or "-"
+
+
 class ApiClient:
     """Calls one server. ``url`` is its address without the path of an API."""
 
@@ -51,7 +57,7 @@ class ApiClient:
     def close(self) -> None:
         self._http.close()
 
-    def get(self, path: str, **query: object) -> Any:
+    def get(self, path: str, /, **query: object) -> Any:
         """The JSON of a GET. Query parameters that are None are left out."""
         return self._call("GET", path, params={name: value for name, value in query.items() if value is not None})
 
@@ -70,7 +76,7 @@ class ApiClient:
         failures = 0
         while True:
             try:
-                for event in self._events(f"/chat/jobs/{job_id}/events", query):
+                for event in self._events(f"/chat/jobs/{segment(job_id)}/events", query):
                     if "sequence_number" in event:
                         query["starting_after"], failures = event["sequence_number"], 0
                     yield event
@@ -79,7 +85,9 @@ class ApiClient:
             except Unavailable:
                 if failures == len(_RESUME_WAITS_SECONDS):
                     raise
-            time.sleep(_RESUME_WAITS_SECONDS[min(failures, len(_RESUME_WAITS_SECONDS) - 1)])
+            if failures == len(_RESUME_WAITS_SECONDS):
+                raise Unavailable(f"the stream of {job_id} ends early again and again: try again later")
+            time.sleep(_RESUME_WAITS_SECONDS[failures])
             failures += 1
 
     def _events(self, path: str, query: dict[str, int]) -> Iterator[Event]:
@@ -107,7 +115,7 @@ class ApiClient:
             return
         if not isinstance(error.get("message"), str):
             raise Unavailable(f"the server at {self._url} is not chatqueue (status {status}): correct --url")
-        if status == HTTPStatus.NOT_FOUND:
+        if error.get("code") in _UNKNOWN_ID:
             raise UnknownId(error["message"])
         failure = Unavailable if status in _NOT_NOW else CliError
         raise failure(f"{error['message']} ({error.get('code')})")
@@ -123,7 +131,7 @@ class ApiClient:
             raise Unavailable(
                 f"cannot reach the server at {self._url} ({system_reason(error) or type(error).__name__}): {advice}"
             ) from None
-        except ValueError:  # what it sends is not JSON
+        except json.JSONDecodeError:
             raise Unavailable(f"the server at {self._url} is not chatqueue: correct --url") from None
 
 

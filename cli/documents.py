@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cli.chat import FILE, ask
+from cli.client import segment
 from cli.ingest import add_document
 from cli.output import Report, Rows
 from cli.session import Session, client_command
@@ -55,7 +56,7 @@ def ask_documents(session: Session, question: str, document_ids: tuple[str, ...]
 @client_command
 def delete(session: Session, document_ids: tuple[str, ...]) -> None:
     """Delete documents."""
-    tasks = [session.client.delete(f"/documents/{document_id}") for document_id in document_ids]
+    tasks = [session.client.delete(f"/documents/{segment(document_id)}") for document_id in document_ids]
     rows = [(document_id, "deleting") for document_id in document_ids]
     session.output.report(Report({"deleted": tasks}, [Rows(("document", "status"), rows)]))
 

@@ -4,13 +4,16 @@ from typing import Any, Final
 
 import click
 
-from cli.errors import UnknownId
+from cli.client import segment
+from cli.errors import CliError, UnknownId
 from cli.output import Report, Rows
 from cli.session import Session, client_command
 
 _STATES: Final = ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")
+_ACTIVE: Final = _STATES[:2]
 _RETRIED_STATES: Final = ("failed", "incomplete", "cancelled")
 _PREVIEW_CHARS: Final = 60
+_WAIT_SECONDS: Final = 60  # the longest wait of the API
 _COLUMNS: Final = ("job", "status", "kind", "model", "created", "attempts", "note", "input")
 
 seconds_option = click.option(
@@ -50,7 +53,7 @@ def jobs(session: Session, ids: tuple[str, ...], watch: bool, interval: float, *
 @client_command
 def cancel(session: Session, ids: tuple[str, ...]) -> None:
     """Cancel jobs. A job that has ended does not change."""
-    tasks = [session.client.post(f"/tasks/{job_id}/cancel") for job_id in ids]
+    tasks = [session.client.post(f"/tasks/{segment(job_id)}/cancel") for job_id in ids]
     session.output.report(Report({"tasks": tasks}, [_rows(tasks)]))
 
 
@@ -66,7 +69,7 @@ def retry(session: Session, ids: tuple[str, ...], status: str | None, **filters:
     if bool(ids) == bool(status):
         raise click.UsageError("expected either IDS or --status")
     if ids:
-        tasks = [session.client.post(f"/tasks/{job_id}/retry") for job_id in ids]
+        tasks = [session.client.post(f"/tasks/{segment(job_id)}/retry") for job_id in ids]
         rows = [(old, new["task_id"]) for old, new in zip(ids, tasks, strict=True)]
         session.output.report(Report({"tasks": tasks}, [Rows(("job", "retried as"), rows)]))
         return
@@ -75,6 +78,16 @@ def retry(session: Session, ids: tuple[str, ...], status: str | None, **filters:
     rows = [(task["task_id"], task["retried_as"]) for task in report["retried"]]
     summary = Rows(("matched", "retried", "more"), [(report["matched"], len(rows), report["has_more"])])
     session.output.report(Report(report, [summary, Rows(("job", "retried as"), rows)]))
+
+
+def show_end(session: Session, job_id: str) -> None:
+    """Wait for the end of a job of any kind, and print its last state. Raises CliError if it has no result."""
+    task: dict[str, Any] = {"status": "queued"}
+    while task["status"] in _ACTIVE:
+        task = session.client.get(f"/tasks/{segment(job_id)}", wait=_WAIT_SECONDS)
+    session.output.report(Report(task, [_rows([task])]))
+    if task["status"] != "completed":
+        raise CliError(f"{job_id} is {task['status']}: {task['error_code'] or 'without a result'}")
 
 
 def _rows(tasks: list[dict[str, Any]], unknown: list[str] | tuple[()] = ()) -> Rows:
@@ -101,5 +114,5 @@ def _note(task: dict[str, Any]) -> str:
         position = "" if task["queue_position"] is None else f"position {task['queue_position']}"
         return ", ".join(filter(None, [position, waits]))
     if progress := task["progress"]:
-        return f"page {progress['done']} of {progress['total']}" if {"done", "total"} <= progress.keys() else ""
+        return f"page {progress['pages_done']} of {progress['pages']}"
     return str(task["error_code"] or "")

@@ -42,6 +42,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except CannotStart as error:
             raise CliError(str(error)) from None
+        except UnicodeError:
+            raise CliError("an argument or the input is not valid UTF-8") from None
         except KeyboardInterrupt:
             click.echo(err=True)  # the terminal shows ^C on this line
             raise click.exceptions.Exit(Interrupted.exit_code) from None

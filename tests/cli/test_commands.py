@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import subprocess
 import sys
 from contextlib import suppress
 
@@ -95,6 +96,10 @@ def test_documents_are_added_asked_listed_and_deleted(cli, tmp_path):
     document = cli.json("documents", "add", str(file))["documents"][0]
     assert document["status"] == "ready"
 
+    ingest = cli.lines("tail", document["task_id"])[1].split("\t")
+    assert ingest[:3] == [document["task_id"], "completed", "ingest"]
+    assert ingest[6] == "page 1 of 1"
+
     answer = cli.run("documents", "ask", "How many days of annual leave?")[0]
     assert "28 days. [1]\n" in answer
     assert answer.endswith("[1] leave.txt, page 1: The annual leave is 28 days.\n")
@@ -124,6 +129,8 @@ def test_a_document_that_cannot_be_read_ends_with_1(cli, tmp_path):
         ("tail", UNKNOWN),
         ("chat", "--resume", "nonsense"),
         ("cancel", UNKNOWN),
+        ("cancel", f"../tasks/{UNKNOWN}?x=#"),
+        ("cancel", ""),
         ("retry", "x"),
         ("jobs", UNKNOWN),
         ("documents", "delete", "x"),
@@ -174,6 +181,28 @@ def test_a_stream_that_is_cut_goes_on_at_the_next_event(monkeypatch):
         server.reply_to = lambda path: (200, {"X-Request-Id": "r"}, events[int(path.partition("after=")[2] or -1) + 1])
         assert Cli(server.url).run("tail", UNKNOWN)[0] == "one two\n"
     assert len(server.received) == 4
+
+
+def test_a_stream_that_never_goes_on_ends_with_3(monkeypatch):
+    """It must not be read for ever."""
+    monkeypatch.setattr("cli.client._RESUME_WAITS_SECONDS", (0.01, 0.01))
+    with answering_server() as server:
+        server.reply = (200, {"X-Request-Id": "r", "Content-Length": "0"}, b"")
+        assert "ends early again and again" in Cli(server.url).run("tail", UNKNOWN, code=3)[1]
+
+
+def test_a_model_that_is_not_offered_is_no_unknown_id():
+    """Exit code 4 means that a job or document is gone."""
+    body = b'{"error": {"message": "there is no model m", "code": "model_not_found"}}'
+    with answering_server() as server:
+        server.reply = (404, {"X-Request-Id": "r", "Content-Length": str(len(body))}, body)
+        assert "(model_not_found)" in Cli(server.url).run("documents", "list", code=1)[1]
+
+
+def test_text_that_is_not_utf_8_is_refused_in_one_line(nowhere):
+    """From a file of another encoding, or a terminal with another one."""
+    assert "not valid UTF-8" in nowhere.run("chat", stdin=b"\xff\xfe", code=1)[1]
+    assert "not valid UTF-8" in nowhere.run("chat", "\udcff", code=1)[1]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +264,15 @@ def test_an_answer_cannot_control_the_terminal(stack):
 
     assert code == 0
     assert "safe ]0;title31mend" in shown
+
+
+def test_a_character_that_the_output_does_not_have_is_replaced(stack):
+    """A model writes any character, also where the locale is old: an answer must not end in a traceback."""
+    command = [sys.executable, "-m", "cli", "--url", stack.url, "chat", '[[offline say="K\u00e4se \u2603"]]']
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=env, capture_output=True, check=False)
+
+    assert (done.stdout, done.stderr, done.returncode) == (b"K\xe4se ?\n", b"", 0)
 
 
 def test_ctrl_c_leaves_the_job_running_and_names_it(stack, cli):
