@@ -3,6 +3,7 @@
 from flask import Flask
 
 from api import chat, docs, documents, health, metrics, openai, providers, queue, tasks
+from api import document_content as document_content  # its views belong to the blueprint of documents
 from api.http import browser_guard, json_body, path_prefix, paths, request_metrics
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe

@@ -5,7 +5,7 @@ from typing import Final
 from api.http.upload_parsing import check_installed
 from api.services import services
 from jobs import document_lookup
-from jobs.documents import unavailable_error
+from jobs.documents import DocumentState, DocumentView, unavailable_error
 from jobs.errors import InvalidRequest, ModelNotFound
 from jobs.kinds.chat import ChatRequest
 from jobs.models import DEFAULT_TENANT
@@ -26,17 +26,33 @@ def check_documents(request: ChatRequest) -> None:
 
     The worker checks again, because a document may be deleted while the job waits.
     """
+    if request.document_tags and request.documents != _ALL:
+        raise InvalidRequest('document_tags need documents to be "all"', param="document_tags")
     if request.documents is None:
         return
     check_installed()
     check_embedding_model()
     if request.documents == _ALL:
+        _check_tags(request.document_tags)
         return
     for i, (document_id, view) in enumerate(
         zip(request.documents, document_lookup.views(services().store, request.documents), strict=True)
     ):
         if error := unavailable_error(document_id, view, DEFAULT_TENANT):
             raise DocumentNotAvailable(error.code, error.message, f"documents[{i}]")
+
+
+def _check_tags(tags: tuple[str, ...]) -> None:
+    """Raises DocumentNotAvailable if no document with these tags can be asked."""
+    if not tags:
+        return
+
+    def matches(view: DocumentView) -> bool:
+        return view.state is DocumentState.READY and set(tags) <= set(view.record.tags)
+
+    page = document_lookup.page(services().store, DEFAULT_TENANT, None, 1, matches)
+    if not page.views and page.next_cursor is None:
+        raise DocumentNotAvailable("document_not_found", "no document that is ready has the tags", "document_tags")
 
 
 def check_embedding_model() -> None:

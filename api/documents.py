@@ -1,17 +1,14 @@
-"""Documents over HTTP: upload, list, show and delete. Jobs ingest and remove them."""
+"""Documents over HTTP: upload, list, show, change and delete. Jobs ingest and remove them."""
 
-import os
-from functools import partial
 from typing import Any, Final
 
-from flask import request, send_file, url_for
+from flask import request, url_for
 
 from api.document_checks import check_embedding_model
 from api.http.absence import confirmed_not_found
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
 from api.http.upload_parsing import (
-    FILE_SCHEMA,
     PASSWORD_HEADER,
     UPLOAD_BODY,
     Upload,
@@ -22,7 +19,7 @@ from api.http.upload_parsing import (
 from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
-from api.schemas.requests import DocumentsQuery, UploadQuery
+from api.schemas.requests import DocumentChanges, DocumentsQuery, UploadQuery
 from api.schemas.responses import POLL_SECONDS
 from api.schemas.tasks import Task
 from api.services import Services, services
@@ -33,12 +30,14 @@ from documents.files import Files, StoredUpload
 from documents.reading.unlocking import remove_password
 from jobs import document_lookup, queries
 from jobs.document_id import new_document_id
+from jobs.document_tags import split_tags
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.removal import RemovalTask
 from jobs.models import DEFAULT_TENANT, new_job_id
 from jobs.storage import transitions
+from jobs.storage.commands import Command
 
 blueprint = Blueprint(
     "documents", __name__, url_prefix="/documents", description="Documents that chats can use and cite"
@@ -73,13 +72,8 @@ def upload_document(query: UploadQuery) -> Any:
     app_services = services()
     check_embedding_model()
     with document_errors(), open_upload(request, query.filename or "", app_services.settings) as upload:
-        view = _store_upload(app_services, upload)
-    task = app_services.store.run(queries.record(view.record.job_id))
-    body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
-    location = url_for("documents.show_document", document_id=view.record.document_id)
-    if view.state is DocumentState.READY:
-        return body, 200, {"Location": location}
-    return body, 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
+        view = _store_upload(app_services, upload, split_tags(query.tags))
+    return _accepted(app_services, view)
 
 
 @blueprint.route("")
@@ -89,19 +83,12 @@ def upload_document(query: UploadQuery) -> Any:
 def list_documents(query: DocumentsQuery) -> Any:
     """List the documents, newest first.
 
-    A deleted document is listed until all of its data has been removed. With `status` or `filename`, a page may be
-    shorter than `limit` although `next_cursor` names a further one.
+    A deleted document is listed until all of its data has been removed. With a filter, a page may be shorter
+    than `limit` although `next_cursor` names a further one.
     """
-    is_filtered = query.status is not None or query.filename is not None
-    matches = partial(_matches, query) if is_filtered else None
+    matches = query.matches if query.has_filter else None
     page = document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit, matches)
     return DocumentList.of_page(page)
-
-
-def _matches(query: DocumentsQuery, view: DocumentView) -> bool:
-    if query.status is not None and view.state is not query.status:
-        return False
-    return query.filename is None or query.filename.casefold() in view.record.filename.casefold()
 
 
 @blueprint.route("/<document_id>", parameters=[examples.DOCUMENT_ID])
@@ -115,36 +102,50 @@ def show_document(document_id: str) -> Any:
     return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
 
 
-@blueprint.route("/<document_id>/file", parameters=[examples.DOCUMENT_ID])
-@blueprint.alt_response(
-    200,
-    schema=FILE_SCHEMA,
-    description="The file as it was uploaded, or without its password.",
-    content_type="application/octet-stream",
-    headers=headers("Content-Disposition"),
-)
-@blueprint.problems(404, 501, 503)
-def download_file(document_id: str) -> Any:
-    """Download the file of a document, as it was uploaded.
+@blueprint.route("/<document_id>", methods=["PATCH"], parameters=[examples.DOCUMENT_ID])
+@blueprint.arguments(DocumentChanges, examples=examples.CHANGES)
+@blueprint.response(200, Document, description="The changed document.", example=examples.DOCUMENT)
+@blueprint.problems(400, 404, 413, 415, 422, 501, 503)
+def change_document(body: DocumentChanges, document_id: str) -> Any:
+    """Rename a document, or replace its tags.
 
-    It is sent as an attachment of no particular type, because a browser that opened it could run what it contains.
+    Citations show the new filename from now on.
     """
     app_services = services()
+    document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    filename = None if body.filename is None else clean_filename(body.filename)
+    has_changes = filename is not None or body.tags is not None
+    if has_changes and not app_services.store.run(transitions.document.edit(document_id, filename, body.tags)):
+        raise _not_found()
+    return Document.of(document_lookup.view(app_services.store, document_id, DEFAULT_TENANT))
+
+
+@blueprint.route("/<document_id>/ingest", methods=["POST"], parameters=[examples.DOCUMENT_ID])
+@blueprint.response(
+    202,
+    AcceptedDocument,
+    description="The stored file will be ingested again, or is being ingested.",
+    example=examples.ACCEPTED,
+    headers=_ACCEPTED_HEADERS,
+)
+@blueprint.problems(404, 429, 501, 503)
+def ingest_again(document_id: str) -> Any:
+    """Ingest the stored file of a document again.
+
+    Use it after a change of the embedding model, or if a document has failed for a reason that has passed. Until the
+    document is `ready` again, questions to it are rejected with `document_not_ready`.
+    """
+    app_services = services()
+    check_embedding_model()
     view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
     if view.state is DocumentState.DELETING:
         raise _not_found()
-    files = run_in_threadpool(open_files, app_services.settings)
-    with document_errors():
-        try:
-            file = run_in_threadpool(files.open, document_id)
-        except FileNotFoundError:
-            raise DocumentNotFound("the document's file is lost; upload it again", param="document_id") from None
-    response = send_file(
-        file, "application/octet-stream", as_attachment=True, download_name=view.record.filename, etag=False, max_age=0
-    )
-    response.content_length = os.fstat(file.fileno()).st_size  # not that of the upload, if it had a password
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    return response
+    job_id = app_services.store.run(_next_owner(view))
+    if job_id is None:
+        raise _not_found()
+    if job_id != view.record.job_id or not view.has_job:
+        _submit_ingest(app_services, view, job_id)
+    return _accepted(app_services, _live_view(app_services, document_id) or view)
 
 
 @blueprint.route("/<document_id>", methods=["DELETE"], parameters=[examples.DOCUMENT_ID])
@@ -179,22 +180,32 @@ def delete_document(document_id: str) -> Any:
     return Task.of(record), 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
-def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
+def _accepted(app_services: Services, view: DocumentView) -> Any:
+    """The response about a document that is ready, or will be ingested."""
+    task = app_services.store.run(queries.record(view.record.job_id))
+    body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
+    location = url_for("documents.show_document", document_id=view.record.document_id)
+    if view.state is DocumentState.READY:
+        return body, 200, {"Location": location}
+    return body, 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
+
+
+def _store_upload(app_services: Services, upload: Upload, tags: tuple[str, ...]) -> DocumentView:
     """The document with this content: a new one or the existing one. Raises DocumentError, StoreUnavailable."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
-        document = _new_document(upload, stored_upload)
+        document = _new_document(upload, stored_upload, tags)
         if document.kind == "pdf" and (password := upload.password()):
             remove_password(stored_upload.path, password, unlock_limits(settings))
         for _ in range(_MAX_TRIES):
-            if view := _ensure_ingest_job(app_services, files, stored_upload, document, upload.charset):
+            if view := _ensure_ingest_job(app_services, files, stored_upload, document):
                 return view
     raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
-def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
+def _new_document(upload: Upload, stored_upload: StoredUpload, tags: tuple[str, ...]) -> NewDocument:
     filename = clean_filename(upload.filename)
     return NewDocument(
         document_id=new_document_id(),
@@ -204,11 +215,13 @@ def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
         kind=sniff_type(stored_upload.path, filename, upload.media_type, upload.charset),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
+        charset=upload.charset or "",
+        tags=tags,
     )
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument, charset: str | None
+    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
 ) -> DocumentView | None:
     """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
@@ -227,9 +240,24 @@ def _ensure_ingest_job(
     if job_id is None:
         return None
     run_in_threadpool(files.save, stored_upload, document_id)
-    ingest = IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename, charset=charset)
-    app_services.submitter.submit(ingest, job_id=job_id)
+    _submit_ingest(app_services, view, job_id)
     return _live_view(app_services, document_id) or view
+
+
+def _next_owner(view: DocumentView) -> Command[str | None]:
+    """Makes a new job the owner of the document, unless a job is ingesting it."""
+    document_id, ended_job = view.record.document_id, view.record.job_id
+    if view.is_orphaned and view.record.state is DocumentState.INGESTING:
+        return transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
+    return transitions.document.ingest_again(document_id, new_job_id())
+
+
+def _submit_ingest(app_services: Services, view: DocumentView, job_id: str) -> None:
+    record = view.record
+    ingest = IngestTask(
+        kind="ingest", document_id=record.document_id, filename=record.filename, charset=record.charset or None
+    )
+    app_services.submitter.submit(ingest, job_id=job_id)
 
 
 def _live_view(app_services: Services, document_id: str) -> DocumentView | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from flask import Flask, current_app, g, has_request_context
 
 from api.metrics_flush import MetricsFlush
+from documents.factory import make_viewer
+from documents.reading.page_viewer import PageViewer
 from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
@@ -24,6 +26,7 @@ class Services:
     store: Store
     submitter: Submitter
     listener: ChangeListener
+    viewer: PageViewer
     metrics: MetricsFlush
 
     def cancel(self, record: JobRecord) -> None:
@@ -46,6 +49,7 @@ def install(app: Flask, settings: Settings) -> None:
         store=store,
         submitter=Submitter(store, settings, _request_id),
         listener=ChangeListener(client),
+        viewer=make_viewer(settings),
         metrics=MetricsFlush(store),
     )
 

@@ -16,6 +16,9 @@
     │   ├── TooManyPages              too_many_pages               more pages than CHATQUEUE_DOCUMENT_MAX_PAGES
     │   ├── ExpandedDocumentTooLarge  expanded_document_too_large  a small file that exceeds the limits when read
     │   └── ReadingTimedOut           reading_timed_out            not read within the time limit
+    ├── PageNotFound                  page_not_found               the document has no page of that number
+    ├── NoPageImage                   no_page_image                only the pages of a PDF can be drawn
+    ├── ViewerBusy                    viewer_busy                  too many pages are being drawn: try again
     ├── ReadingInterrupted            reading_interrupted          the reading process ended early: retried
     ├── FilesUnavailable              files_unavailable            the disk or store of the files fails: retried
     ├── ChunksUnavailable             chunks_unavailable           the disk or store of the chunks fails: retried
@@ -99,6 +102,24 @@ class ReadingTimedOut(UnreadableDocument):
     code = "reading_timed_out"
 
 
+class PageNotFound(DocumentError):
+    code = "page_not_found"
+
+
+class NoPageImage(DocumentError):
+    code = "no_page_image"
+
+    def __init__(self, message: str = "only the pages of a PDF can be shown; read the text of the page") -> None:
+        super().__init__(message)
+
+
+class ViewerBusy(DocumentError):
+    code = "viewer_busy"
+
+    def __init__(self, message: str = "too many pages are being drawn; try again in a second") -> None:
+        super().__init__(message)
+
+
 class ReadingInterrupted(DocumentError):
     code = "reading_interrupted"
 
@@ -136,5 +157,9 @@ class DocumentsNotInstalled(DocumentError):
 
 
 # The errors that the reading process may report, by the code in its message.
-_READER_ERRORS: Final[tuple[type[DocumentError], ...]] = (*UnreadableDocument.__subclasses__(), DocumentsNotInstalled)
+_READER_ERRORS: Final[tuple[type[DocumentError], ...]] = (
+    *UnreadableDocument.__subclasses__(),
+    PageNotFound,
+    DocumentsNotInstalled,
+)
 READER_ERRORS_BY_CODE: Final = {error_class.code: error_class for error_class in _READER_ERRORS}

@@ -9,16 +9,16 @@ The name that a client gives a file is never part of a path.
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
-from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
+from documents.errors import DocumentTooLarge, EmptyDocument, FilesUnavailable
+from documents.file_backends import open_backend
 from documents.storage_errors import translate_storage_errors
 from guards.private_files import make_private_folder
 
@@ -47,7 +47,7 @@ class Files:
     def __init__(self, url: str | None, folder: Path, is_document_id: Callable[[str], bool]) -> None:
         self._is_document_id = is_document_id
         self._incoming = folder / "incoming"
-        self._backend = _open_object_store(url) if url else _LocalBackend(folder / "files")
+        self._backend = open_backend(url, folder, "files")
 
     @contextmanager
     def receive(self, stream: Stream, max_bytes: int) -> Iterator[StoredUpload]:
@@ -132,60 +132,6 @@ class Files:
         return len(stale)
 
 
-class _LocalBackend:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put(self, path: Path, name: str) -> None:
-        make_private_folder(self._folder)
-        path.replace(self._folder / name)
-        _fsync_folder(self._folder)
-
-    @contextmanager
-    def local_path(self, name: str, _: Path) -> Iterator[Path]:
-        path = self._folder / name
-        path.stat()
-        yield path
-
-    def remove(self, name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
-
-
-class _ObjectStoreBackend:
-    """An object store; it guarantees that an upload is complete or absent."""
-
-    def __init__(self, store: Any, prefix: str) -> None:
-        self._store = store
-        self._prefix = f"{prefix.rstrip('/')}/files"
-
-    def put(self, path: Path, name: str) -> None:
-        with path.open("rb") as source:
-            self._store.create_dir(self._prefix, recursive=True)  # a no-op where folders are only prefixes
-            with self._store.open_output_stream(f"{self._prefix}/{name}") as target:
-                shutil.copyfileobj(source, target, _BLOCK_BYTES)
-
-    @contextmanager
-    def local_path(self, name: str, folder: Path) -> Iterator[Path]:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder) as target:
-            with self._store.open_input_stream(f"{self._prefix}/{name}") as source:
-                shutil.copyfileobj(source, target, _BLOCK_BYTES)
-            target.flush()
-            yield Path(target.name)
-
-    def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            self._store.delete_file(f"{self._prefix}/{name}")
-
-
-def _open_object_store(url: str) -> _ObjectStoreBackend:
-    try:
-        from pyarrow.fs import FileSystem  # part of the extra; 40 MB that a local folder does not need
-    except ImportError:
-        raise DocumentsNotInstalled from None
-    return _ObjectStoreBackend(*FileSystem.from_uri(url))
-
-
 def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str]:
     size, digest = 0, hashlib.sha256()
     while block := stream.read(_BLOCK_BYTES):
@@ -206,12 +152,3 @@ def _age_seconds(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:  # the upload has ended in the meantime
         return 0
-
-
-def _fsync_folder(folder: Path) -> None:
-    """A renamed file is durable only after its folder is synced."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

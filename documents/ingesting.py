@@ -3,6 +3,7 @@
 The caller passes the embedding function: provider calls, timeouts and retries are not part of this package.
 """
 
+import asyncio
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -10,13 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from documents.chunks.table import ChunkTable
 from documents.models import Chunk, EmbeddingModel, FileType, TextPage
+from documents.page_texts import PageArchive
 from documents.reading.text_reader import ChunkedPage, TextReader
 from documents.text import normalize_text
 
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]  # one vector per text, in order
 ReportProgress = Callable[[int, int], Awaitable[None]]  # pages done, total pages
+# Document, tenant, model, chunks and their vectors: replaces all chunks of the document in one commit.
+ReplaceChunks = Callable[[str, str, EmbeddingModel, Sequence[Chunk], Sequence[bytes]], Awaitable[None]]
+SavePages = Callable[[bytes], Awaitable[None]]  # the finished PageArchive of the document
 KeepTexts = Callable[[Mapping[int, str]], Awaitable[None]]  # of all pages that went through OCR so far
 
 _BATCH_SIZE: Final = 64  # texts per provider call: about 13,000 tokens, far below any provider's limit
@@ -52,6 +56,7 @@ class IngestResult:
 class _Accumulated:
     """The result so far. Vectors are packed: lists of Python floats would take eight times the memory."""
 
+    texts: PageArchive = field(default_factory=PageArchive)
     pages: list[tuple[int, str | None]] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
     attachments: int = 0
@@ -78,15 +83,17 @@ class _Accumulated:
 async def ingest(
     job: IngestJob,
     reader: TextReader,
-    table: ChunkTable,
+    replace_chunks: ReplaceChunks,
+    save_pages: SavePages,
     embed: Embed,
     report_progress: ReportProgress,
     keep_texts: KeepTexts | None = None,
 ) -> IngestResult:
     """Read, chunk, embed and store the document. May run any number of times, also concurrently: the last wins.
 
-    All chunks are stored in one commit at the end. An ingest interrupted before the commit leaves the table unchanged.
-    Each page that goes through OCR is kept and reported at once. Raises DocumentError, and what the callbacks raise.
+    The texts of the pages are saved first, then all chunks are stored in one commit. An ingest interrupted before the
+    commit leaves the table unchanged. Each page that goes through OCR is kept and reported at once. Raises
+    DocumentError, and what the callbacks raise.
     """
     accumulated = _Accumulated()
     async with (
@@ -99,7 +106,8 @@ async def ingest(
             accumulated.vectors += [array("f", vector).tobytes() for vector in vectors]
             await report_progress(pages_done, page_count)
     model = EmbeddingModel(job.embedding_model, len(accumulated.vectors[0]) // 4)
-    await table.replace(job.document_id, job.tenant, model, accumulated.chunks, accumulated.vectors)
+    await save_pages(await asyncio.to_thread(accumulated.texts.finish))
+    await replace_chunks(job.document_id, job.tenant, model, accumulated.chunks, accumulated.vectors)
     return IngestResult(
         len(accumulated.pages),
         len(accumulated.chunks),
@@ -142,6 +150,7 @@ async def _batches(
     page_count = 0
     async for chunked_page in pages:
         accumulated.add_page(chunked_page.page)
+        await asyncio.to_thread(accumulated.texts.add, chunked_page.page.number, chunked_page.page.text)
         pending += chunked_page.chunks
         page_count = chunked_page.page.count
         while len(pending) >= _BATCH_SIZE:

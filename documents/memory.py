@@ -6,11 +6,15 @@ The C library of Linux (glibc) gives each of LanceDB's threads an arena of its o
 
 import ctypes
 import os
+import resource
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 _ARENA_MAX: Final = -8  # glibc's number of the option
 _ARENAS: Final = 2
+_STATM: Final = Path("/proc/self/statm")  # in pages; the second number is of those in memory
+_KILOBYTE: Final = 1_024
 
 
 def limit_arenas() -> None:
@@ -25,6 +29,14 @@ def give_back_free_memory() -> None:
     library = _c_library()
     if library is not None:
         library.malloc_trim(0)
+
+
+def memory_bytes() -> int:
+    """The memory that this process occupies now; on systems other than Linux, the most that it has occupied."""
+    if sys.platform == "linux":
+        return int(_STATM.read_text().split()[1]) * resource.getpagesize()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * _KILOBYTE
 
 
 def _c_library() -> Any:

@@ -76,6 +76,13 @@ class Source:
     selection: Selection = "match"
     chunk_index: int | None = None  # within the document, if the source is a chunk
 
+    def place_of(self, passage: str) -> tuple[int | None, int | None]:
+        """Start and end of the passage in the text of the page; None if the place of the source is not known."""
+        offset = self.text.find(passage)
+        if self.start is None or offset < 0:
+            return None, None
+        return self.start + offset, self.start + offset + len(passage)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceQuote:
@@ -87,3 +94,32 @@ class SourceQuote:
     quote: str = field(repr=False)
     score: float
     support: float | None = None  # share of the claim's keywords that the quote contains; None for a claim without any
+    start: int | None = None  # characters of the page, as in Source
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page as people see it."""
+
+    width: int  # pixels
+    height: int
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageBoxes:
+    """Where a quote is on its page. Each box is left, top, right and bottom, as fractions of the page from 0 to 1."""
+
+    width: float  # of the page as it is shown, in points
+    height: float
+    boxes: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineEntry:
+    """An entry of the table of contents that a PDF contains."""
+
+    level: int  # from 0
+    title: str = field(repr=False)
+    page: int | None  # from 1; None if the entry names none

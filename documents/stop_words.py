@@ -10,7 +10,7 @@ STOP_WORDS: Final[dict[str, frozenset[str]]] = {
     language: frozenset(words.split())
     for language, words in {
         "en": """a about all also an and any are as at be been but by can could did do does for from had has have how
-            i if in into is it its may me more most must my no not of on one or other our out shall should so some
+            i if in into is it its may me more most must my no not of on one or other others our out shall should so some
             such than that the their them then there these they this to under up use used using was we were what when
             where which while who whom whose why will with would you your""",
         "de": """aber als am an auch auf aus bei beim bin bis das dass dem den der des die diese dieser dieses dort du

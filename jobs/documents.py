@@ -3,6 +3,7 @@
     (none)             --add-->       ingesting       by an upload
     ingesting          --update-->    ready, failed   by the owner job
     ingesting, failed  --reassign-->  ingesting       by an upload or a retried ingest, once the owner job has ended
+    ready, failed      --ingest_again--> ingesting    by a caller, to read or embed the stored file again
     all of these       --remove-->    deleting        by a deletion
     deleting           --purge-->     (none)          by whichever job or worker has removed the data
 
@@ -40,7 +41,7 @@ class DocumentState(StrEnum):
     DELETING = "deleting"  # it is hidden from search; its file and chunks are being removed
 
 
-def _parse_pages(value: Any) -> Any:
+def _parse_list(value: Any) -> Any:
     """The form in the record's hash: a list or an object in JSON."""
     try:
         return json.loads(value) if isinstance(value, str) else value
@@ -48,8 +49,9 @@ def _parse_pages(value: Any) -> Any:
         raise ValueError("too deep") from None
 
 
-_PageNumbers = Annotated[tuple[Count, ...], BeforeValidator(_parse_pages)]
-_PageLabels = Annotated[tuple[str, ...], BeforeValidator(_parse_pages)]
+_PageNumbers = Annotated[tuple[Count, ...], BeforeValidator(_parse_list)]
+_PageLabels = Annotated[tuple[str, ...], BeforeValidator(_parse_list)]
+_Tags = Annotated[tuple[str, ...], BeforeValidator(_parse_list)]
 
 
 class DocumentRecord(FrozenModel):
@@ -75,8 +77,10 @@ class DocumentRecord(FrozenModel):
     garbled: _PageNumbers = ()  # pages whose fonts do not identify their characters
     page_labels: _PageLabels = ()  # one per page, as printed; empty if all are the pages' numbers
     attachments: Count = 0  # files in the PDF, which are not read
+    charset: str = ""  # of a text, as its sender declared it
+    tags: _Tags = ()
     ocr: Annotated[
-        Mapping[str, tuple[Count, ...]], BeforeValidator(_parse_pages)
+        Mapping[str, tuple[Count, ...]], BeforeValidator(_parse_list)
     ] = {}  # pages that went through OCR, or should have, by its outcome
     error_code: str | None = None
     error_message: str | None = None
@@ -120,6 +124,8 @@ class NewDocument(FrozenModel):
     kind: str  # a documents.models.FileType; jobs only stores it
     size: int
     sha256: str
+    charset: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class DocumentView(FrozenModel):
@@ -201,4 +207,4 @@ def unavailable_error(document_id: str, view: DocumentView | None, tenant: str) 
 
 def fields_of(document: NewDocument) -> dict[str, Any]:
     """The fields of the record that ``add`` writes."""
-    return document.model_dump(exclude={"document_id"})
+    return document.model_dump(exclude={"document_id", "tags"}) | {"tags": json.dumps(document.tags)}

@@ -87,13 +87,13 @@ def retryable(store: Store, state: State, error_code: str | None, limit: int) ->
 def view(store: Store, job_id: str, result: bytes | None = None) -> JobView:
     """A record with its queue position, or with its outcome once it is final.
 
-    ``result``: the stored result, if it was published; then only the record is read. Raises JobNotFound, also for a
-    malformed id.
+    ``result``: the stored result, if it was published; then only the record is read, unless the result is unreadable.
+    Raises JobNotFound, also for a malformed id.
     """
-    if result is not None:
+    if result is not None and (published := celery_result.read(result))[1] is not celery_result.ANSWER_UNREADABLE:
         ended = store.run(queries.record(job_id))
         if ended is not None and ended.is_final:
-            return final_view(store, ended, celery_result.read(result))
+            return final_view(store, ended, published)
     if not is_job_id(job_id):
         raise no_such_job("job_id")
     commands: list[Command[Any]] = [

@@ -77,6 +77,8 @@ class Citation(FrozenModel):
         default=None,
         description="0 to 1: the share of the citing statement's words that the quote contains; null if it has none.",
     )
+    start: int | None = Field(default=None, description="Start of the quote, in characters of the page's text.")
+    end: int | None = Field(default=None, description="End of the quote, in characters of the page's text.")
 
 
 class AnswerSource(FrozenModel):

@@ -10,7 +10,7 @@ Logs:
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, TypeVar
 
@@ -28,6 +28,7 @@ from jobs.storage.commands import Command
 from jobs.storage.transitions import AfterFault, CallTurn
 from jobs.token_estimate import input_tokens, max_output_tokens
 from tasks.provider.errors import deadline_passed
+from tasks.provider.formats.delta import Delta
 from tasks.provider.providers import ModelCalls
 from tasks.provider.rate_limit_headers import RateLimit, RateLimits
 from tasks.provider.timeouts import Timeouts
@@ -73,11 +74,21 @@ class Governor:
         )
 
     async def chat(
-        self, provider: ModelCalls, request: ChatTask, timeouts: Timeouts, deadline: float, lent_target: str = ""
+        self,
+        provider: ModelCalls,
+        request: ChatTask,
+        timeouts: Timeouts,
+        deadline: float,
+        lent_target: str = "",
+        *,
+        max_chars: int,
     ) -> ChatAnswer:
-        """The whole answer of ``provider.chat``; otherwise like ``embed``."""
+        """The answer of ``provider.chat``, otherwise like ``embed``. The connection is closed after ``max_chars``."""
         return await self._call(
-            request, lambda target: _collect(provider, request, timeouts, target), deadline, lent_target
+            request,
+            lambda target: _collect(provider.chat(request, timeouts, target), request, max_chars),
+            deadline,
+            lent_target,
         )
 
     async def _call(
@@ -162,15 +173,22 @@ class Governor:
             logger.info("provider_not_noted error=%s", type(error).__name__)
 
 
-async def _collect(provider: ModelCalls, request: ChatTask, timeouts: Timeouts, target: str) -> ChatAnswer:
-    async with aclosing(provider.chat(request, timeouts, target)) as stream:
-        deltas = [delta async for delta in stream]
-    text = "".join(delta.text for delta in deltas)
+async def _collect(stream: AsyncGenerator[Delta, None], request: ChatTask, max_chars: int) -> ChatAnswer:
+    """A whole answer, or its beginning if the model does not stop. Such an answer has an estimate of its usage."""
+    deltas, length = list[Delta](), 0
+    async with aclosing(stream):
+        async for delta in stream:
+            deltas.append(delta)
+            length += len(delta.text)
+            if length > max_chars:
+                break
     usage = next((delta.usage for delta in reversed(deltas) if delta.usage), None)
-    model = next((delta.model for delta in reversed(deltas) if delta.model), None)
-    finish_reason = next((delta.finish_reason for delta in reversed(deltas) if delta.finish_reason), None)
-    usage = usage or Usage.estimate(request.input_chars, len(deltas))
-    return ChatAnswer(text=text, model=model, usage=usage, finish_reason=finish_reason)
+    return ChatAnswer(
+        text="".join(delta.text for delta in deltas),
+        model=next((delta.model for delta in reversed(deltas) if delta.model), None),
+        finish_reason=next((delta.finish_reason for delta in reversed(deltas) if delta.finish_reason), None),
+        usage=usage or Usage.estimate(request.input_chars, len(deltas)),
+    )
 
 
 def _per_minute(limit: RateLimit | None) -> tuple[int | None, int | None]:

@@ -25,7 +25,8 @@ _ERRORS: Final[dict[Refusal, type[ChatqueueError]]] = {
 _ASSETS_TYPES: Final = ("text/css", "text/javascript", "application/javascript", "image/")  # files of Swagger UI
 _HEADERS: Final = list(SECURITY_HEADERS.items())
 _HEADERS_OF_CONTENT: Final = [*_HEADERS, ("Cache-Control", "no-store")]
-_CORS_METHODS: Final = "GET, HEAD, POST, DELETE"
+REVALIDATED: Final = ("Cache-Control", "private, no-cache")  # a browser may keep it, and must ask before each use
+_CORS_METHODS: Final = "GET, HEAD, POST, PATCH, DELETE"
 _CORS_EXPOSED: Final = (
     "ETag, Idempotency-Replayed, Location, Preference-Applied, Retry-After, X-Request-Id, x-should-retry"
 )
@@ -70,11 +71,13 @@ def _protected(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
 
 
 def _protect(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Content is stored in no cache; files of the documentation keep their own rule."""
+    """No cache stores content, unless its view allows browsers to. Files of the documentation keep their own rule."""
     names = [name for name, _ in headers]
     if "Cache-Control" not in names:
         return headers + _HEADERS_OF_CONTENT
-    if any(name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers):
+    if REVALIDATED in headers or any(
+        name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers
+    ):
         return headers + _HEADERS
     return [header for header in headers if header[0] != "Cache-Control"] + _HEADERS_OF_CONTENT
 

@@ -23,9 +23,12 @@ from documents.errors import (
     DocumentsNotInstalled,
     DocumentTooLarge,
     FilesUnavailable,
+    NoPageImage,
+    PageNotFound,
     StorageFull,
     UnreadableDocument,
     UnsupportedDocument,
+    ViewerBusy,
     WrongPassword,
 )
 from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
@@ -56,10 +59,13 @@ _BINARY: Final = "binary"  # what `file --mime` calls the charset of a PDF
 _MAX_PARTS: Final = 20
 _REQUIRED_MODULES: Final = ("lancedb", "pypdfium2")
 _STATUS_BY_ERROR: Final = {
+    PageNotFound: 404,
+    NoPageImage: 404,
     DocumentTooLarge: 413,
     UnsupportedDocument: 415,
     DocumentsNotInstalled: 501,
     FilesUnavailable: 503,
+    ViewerBusy: 503,
     StorageFull: 507,
 }
 _DEFAULT_STATUS: Final = 422
@@ -91,7 +97,8 @@ class DocumentRejected(ChatqueueError):
     def __init__(self, error: DocumentError) -> None:
         is_password = isinstance(error, WrongPassword)
         param = _PASSWORD_FIELD if is_password else "file" if isinstance(error, UnreadableDocument) else None
-        super().__init__(error.message, param=param)
+        retry_after_seconds = 1 if isinstance(error, ViewerBusy) else None
+        super().__init__(error.message, param=param, retry_after_seconds=retry_after_seconds)
         self.code = error.code  # type: ignore[misc]  # one class, many codes
         self.http_status = _STATUS_BY_ERROR.get(type(error), _DEFAULT_STATUS)  # type: ignore[misc]
 

@@ -14,10 +14,12 @@ from api.document_checks import check_documents
 from api.openai.errors import BadParameter
 from api.openai.request_schemas import CompletionBody, RequestBody, ResponseBody
 from jobs.base import HIDE_INPUT
+from jobs.document_tags import MAX_TAGS, Tags
 from jobs.kinds.chat import MAX_DOCUMENTS, ChatTask, DocumentSelection
 from jobs.requests import Message
 
 _SELECTION: Final[TypeAdapter[DocumentSelection]] = TypeAdapter(DocumentSelection, config=HIDE_INPUT)
+_TAGS: Final[TypeAdapter[tuple[str, ...]]] = TypeAdapter(Tags, config=HIDE_INPUT)
 _CHAT_FIELDS: Final = {  # what a chat about documents supports, and the name of the field in the native API
     "temperature": "temperature",
     "max_tokens": "max_output_tokens",
@@ -34,7 +36,18 @@ _WITHOUT_EFFECT: Final[Mapping[str, Any]] = {
     "parallel_tool_calls": True,
 }
 _DESCRIBING: Final = frozenset(
-    {"documents", "messages", "input", "instructions", "model", "metadata", "stream", "stream_options", "background"}
+    {
+        "documents",
+        "document_tags",
+        "messages",
+        "input",
+        "instructions",
+        "model",
+        "metadata",
+        "stream",
+        "stream_options",
+        "background",
+    }
     | {"user", "safety_identifier", "prompt_cache_key", "service_tier"}
 )
 _TEXT_PARTS: Final = frozenset({"text", "input_text", "output_text"})
@@ -77,6 +90,7 @@ def _chat(body: RequestBody, messages: Iterable[Mapping[str, Any]], param: str) 
             message=turns[-1].content,
             history=tuple(turns[:-1]),
             documents=_selection(body),
+            document_tags=_tags(body),
             **options,
         )
     except ValidationError as error:
@@ -93,6 +107,14 @@ def _selection(body: RequestBody) -> DocumentSelection:
         raise BadParameter(
             f"documents must be `all` or a list of 1 to {MAX_DOCUMENTS} ids of documents", param="documents"
         ) from None
+
+
+def _tags(body: RequestBody) -> tuple[str, ...]:
+    tags = (body.model_extra or {}).get("document_tags") or ()
+    try:
+        return _TAGS.validate_python(tuple(tags) if isinstance(tags, list) else tags)
+    except ValidationError:
+        raise BadParameter(f"document_tags must be a list of at most {MAX_TAGS} tags", param="document_tags") from None
 
 
 def _options(body: RequestBody) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _INGESTING: Final[dict[str, Any]] = {
     "filename": "handbook.pdf",
     "kind": "pdf",
     "status": "ingesting",
+    "tags": ["staff"],
     "size": 482_133,
     "created_at": "2026-11-21T10:00:00Z",
     "task_id": QUEUED_TASK["task_id"],
@@ -44,4 +45,24 @@ _TASK: Final = QUEUED_TASK | {"kind": "ingest", "prompt_preview": "handbook.pdf"
 ACCEPTED: Final = {"document": _INGESTING, "task": _TASK}
 KNOWN: Final = {"document": DOCUMENT, "task": None}
 LIST: Final = {"documents": [DOCUMENT], "next_cursor": None}
+CHANGES: Final = {"changes": {"value": {"filename": "handbook 2027.pdf", "tags": ["staff", "2027"]}}}
 REMOVAL: Final = _TASK | {"kind": "removal"}
+PAGE_NUMBER: Final = {
+    "name": "page",
+    "in": "path",
+    "required": True,
+    "description": "Number of the page, from 1.",
+    "schema": {"type": "integer", "minimum": 1},
+    "example": 12,
+}
+_PAGE: Final = {"document_id": _ID, "page": 12, "page_label": "xii", "pages": 64}
+PAGE: Final = _PAGE | {"problem": None, "text": "Each employee has 30 days of leave a year."}
+BOXES: Final = _PAGE | {
+    "width": 595.3,
+    "height": 841.9,
+    "boxes": [{"left": 0.12, "top": 0.31, "right": 0.86, "bottom": 0.326}],
+}
+OUTLINE: Final = {
+    "document_id": _ID,
+    "entries": [{"level": 0, "title": "Leave", "page": 12, "page_label": "xii"}],
+}

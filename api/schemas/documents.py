@@ -42,6 +42,7 @@ class Document(FrozenModel):
         "wrote them or they are damaged: `status` with its text, others with null. Usually empty. Such a document can "
         "be deleted.",
     )
+    tags: tuple[str, ...] = Field(default=(), description="Tags, by which documents can be listed and asked.")
     size: int = Field(description="Size of the file in bytes.")
     created_at: datetime = Field(description="Time of the upload (UTC).")
     task_id: str = Field(description="Id of the latest task that ingests or removes the document.")
@@ -76,6 +77,7 @@ class Document(FrozenModel):
             kind=parse_file_type(record.kind) if record.kind in get_args(FileType) else "unknown",
             status="unknown" if view.state is None else view.state,
             unreadable=unreadable_fields(record.unreadable),
+            tags=record.tags,
             size=record.size,
             created_at=utc(record.created_at_ms),
             task_id=record.job_id,

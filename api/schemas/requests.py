@@ -3,9 +3,20 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    TypeAdapter,
+    ValidationError,
+)
 
-from jobs.documents import DocumentState
+from documents.models import FileType
+from jobs.document_tags import MAX_TAGS, Tags, split_tags
+from jobs.documents import DocumentState, DocumentView
 from jobs.kinds.chat import ChatRequest, ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.models import Lane
@@ -140,12 +151,38 @@ class TasksQuery(RequestParameters):
         return [job_id for job_id in (self.ids or "").split(",") if job_id]
 
 
+def _check_tag_list(text: str) -> str:
+    try:
+        _TAGS.validate_python(split_tags(text))
+    except ValidationError:
+        raise ValueError(f"must be at most {MAX_TAGS} tags of at most 64 characters, separated by commas") from None
+    return text
+
+
+_TAGS: Final = TypeAdapter(Tags)
+_TagList = Annotated[str, AfterValidator(_check_tag_list)]
+
+
 class UploadQuery(RequestParameters):
     filename: Annotated[str, Field(max_length=1_000)] | None = Field(
         default=None,
         description="Filename, if the file is the request body. A form carries its own filename.",
         repr=False,
     )
+    tags: _TagList | None = Field(
+        default=None,
+        description=f"Tags of a new document, separated by commas; at most {MAX_TAGS}. A document that exists already "
+        "keeps its own.",
+    )
+
+
+class DocumentChanges(RequestModel):
+    """Changes of a document. Absent fields stay unchanged."""
+
+    filename: Annotated[str, Field(min_length=1, max_length=1_000)] | None = Field(
+        default=None, description="The new filename, which citations show. Folders are removed from it.", repr=False
+    )
+    tags: Tags | None = Field(default=None, description="The new tags, in place of the earlier ones.")
 
 
 class DocumentsQuery(RequestParameters):
@@ -156,6 +193,51 @@ class DocumentsQuery(RequestParameters):
     status: DocumentState | None = Field(default=None, description="Return only documents with this status.")
     filename: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="Return only documents whose filename contains this text, in any case.", repr=False
+    )
+    kind: FileType | None = Field(default=None, description="Return only documents of this file type.")
+    tags: _TagList | None = Field(
+        default=None, description="Return only documents that have all of these tags, separated by commas."
+    )
+    created_after: AwareDatetime | None = Field(
+        default=None, description="Return only documents that were uploaded at this time or later (ISO 8601)."
+    )
+    created_before: AwareDatetime | None = Field(
+        default=None, description="Return only documents that were uploaded before this time (ISO 8601)."
+    )
+
+    def matches(self, view: DocumentView) -> bool:
+        """Whether the document passes all filters."""
+        record = view.record
+        return (
+            (self.status is None or view.state is self.status)
+            and (self.filename is None or self.filename.casefold() in record.filename.casefold())
+            and (self.kind is None or record.kind == self.kind)
+            and set(split_tags(self.tags)) <= set(record.tags)
+            and (self.created_after is None or record.created_at_ms >= self.created_after.timestamp() * 1000)
+            and (self.created_before is None or record.created_at_ms < self.created_before.timestamp() * 1000)
+        )
+
+    @property
+    def has_filter(self) -> bool:
+        return bool(self.model_fields_set - {"limit", "cursor"})
+
+
+class ImageQuery(RequestParameters):
+    width: Annotated[int, Field(ge=16, le=3_000)] = Field(
+        default=1_000,
+        description="Width of the image in pixels. A page that would have more than four million pixels is smaller.",
+    )
+
+
+class BoxesQuery(RequestParameters):
+    start: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Start of the quote, in characters of the page's text. Needs `end`."
+    )
+    end: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="End of the quote, in characters of the page's text."
+    )
+    quote: Annotated[str, Field(min_length=1, max_length=4_000)] | None = Field(
+        default=None, description="The quote itself, instead of `start` and `end`.", repr=False
     )
 
 

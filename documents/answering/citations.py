@@ -50,6 +50,7 @@ class _Statement:
                 text,
                 source.score,
                 None if support is None else round(support, 4),
+                *source.place_of(text),
             )
 
 

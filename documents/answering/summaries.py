@@ -22,7 +22,7 @@ from documents.answering.source_selection import weigh
 from documents.models import Source
 from documents.text import keywords, sentence_spans, text_keywords
 
-_MAX_SUMMARY_CHARS: Final = 3_000  # of one section; a model that does not stop is cut here
+MAX_SUMMARY_CHARS: Final = 3_000  # of one section; a model that does not stop is cut here
 _UNKNOWN_MARK: Final = re.compile(r"\s*[\[【]\^?\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*[\]】]")
 
 
@@ -123,10 +123,10 @@ def _best_source(text: str, sources: Sequence[Source]) -> int:
 
 def _cut(text: str) -> str:
     """The text up to its last sentence within the limit."""
-    if len(text) <= _MAX_SUMMARY_CHARS:
+    if len(text) <= MAX_SUMMARY_CHARS:
         return text
-    ends = [end for _, end in sentence_spans(text, 0, _MAX_SUMMARY_CHARS)]
-    return text[: ends[-2] if len(ends) > 1 else _MAX_SUMMARY_CHARS]
+    ends = [end for _, end in sentence_spans(text, 0, MAX_SUMMARY_CHARS)]
+    return text[: ends[-2] if len(ends) > 1 else MAX_SUMMARY_CHARS]
 
 
 def _first_sentence(text: str) -> str:

@@ -45,7 +45,7 @@ _ERR_SECURITY: Final = 5  # encrypted with a scheme that PDFium does not support
 
 def read_pdf(path: Path, max_pages: int, max_chars: int, ocr: Ocr | None = None) -> Iterator[TextPage]:
     """The pages in order. Raises DocumentError before the first page, after the last, or where a page is too large."""
-    document = _open(path)
+    document = open_pdf(path)
     # These import PDFium, an optional extra.
     from documents.reading.pdf_annotations import count_attachments, require_static
 
@@ -82,7 +82,8 @@ def _nothing_read(
     return NoText("no page contains text")
 
 
-def _open(path: Path) -> Any:
+def open_pdf(path: Path) -> Any:
+    """PDFium's document. Raises DocumentError."""
     try:
         import pypdfium2  # an optional extra, loaded only in the reading process
     except ImportError:

@@ -1,13 +1,17 @@
-"""The process that reads one document and exits. Its rights and resources are limited: a crash affects only itself.
+"""The process that reads one document, or a view of it, and exits.
+
+Its rights and resources are limited: a crash affects only itself.
 
     worker   ──(stdin: one JSON line)──>          the request
     worker   <──(stdout: one JSON line each)──    the guards in force, then pages with their chunk_spans, "ocr" before
-                                                  the OCR of a page, "ended", or an error's code and message
+                                                  the OCR of a page, or one view for people, "ended", or an error's code
+                                                  and message
 
 All work that grows with the text, chunking included, is done here, so that the worker only forwards the result. The
 process exits with its worker, when its standard input closes.
 """
 
+import base64
 import json
 import os
 import signal
@@ -25,6 +29,7 @@ from documents.reading.chunking import ChunkSize, chunk_page
 from documents.reading.office.reader import OFFICE_TYPES, read_office
 from documents.reading.pdf import read_pdf
 from documents.reading.pdf_ocr import Ocr, OcrLimits
+from documents.reading.pdf_views import draw_page, locate_quote, read_outline
 from documents.reading.plain_text import read_text
 from documents.reading.resource_limits import PACKAGES, limit_resources
 from documents.reading.tesseract import data_folders
@@ -55,21 +60,40 @@ def main() -> None:
 
 
 def _messages(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
-    size = ChunkSize(**request["size"])
-    index, previous_text = 0, ""
     try:
-        for page in _limit_chars(_pages(request, _ocr(request, send)), request["max_chars"]):
-            chunks = list(chunk_page(page, size, index))
-            index += len(chunks)
-            halves, previous_text = broken_sentence(previous_text, page.text), page.text
-            spans = [(chunk.start, chunk.end) for chunk in chunks]
-            yield {"page": asdict(page), "chunk_spans": spans, "lead": halves[0] if halves else ""}
+        if request["task"] == "read":
+            yield from _read(request, send)
+        else:
+            yield {"view": _view(request)}
     except DocumentError as error:
         yield _error_message(error)
     except (MemoryError, RecursionError):
         yield _error_message(ExpandedDocumentTooLarge("reading the document takes more memory than allowed"))
     else:
         yield {"ended": True}
+
+
+def _read(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
+    size = ChunkSize(**request["size"])
+    index, previous_text = 0, ""
+    for page in _limit_chars(_pages(request, _ocr(request, send)), request["max_chars"]):
+        chunks = list(chunk_page(page, size, index))
+        index += len(chunks)
+        halves, previous_text = broken_sentence(previous_text, page.text), page.text
+        spans = [(chunk.start, chunk.end) for chunk in chunks]
+        yield {"page": asdict(page), "chunk_spans": spans, "lead": halves[0] if halves else ""}
+
+
+def _view(request: dict[str, Any]) -> Any:
+    path = Path(request["path"])
+    if request["task"] == "draw":
+        image = draw_page(path, request["page"], request["width"])
+        return asdict(image) | {"png": base64.b64encode(image.png).decode()}
+    if request["task"] == "locate":
+        return asdict(
+            locate_quote(path, request["page"], request["quote"], request["chars_before"], request["max_chars"])
+        )
+    return [asdict(entry) for entry in read_outline(path)]
 
 
 def _ocr_seconds(ocr: dict[str, Any] | None) -> float:

@@ -71,6 +71,7 @@ class TextReader:
         ``recognized``: the texts that an earlier reading got by OCR, by page. These pages need no OCR again.
         """
         file = {"path": str(path), "file_type": file_type, "charset": charset, "recognized": dict(recognized or {})}
+        file["task"] = "read"
         request = file | {"size": asdict(self._size), **asdict(self._limits)}
         async with (
             self._slots,
@@ -129,7 +130,7 @@ async def _read_messages(
         line = await _read_line(process.stdout, seconds)
         seconds -= clock() - started_at
         if not line:
-            raise _exit_error(await process.wait())
+            raise exit_error(await process.wait())
         message = json.loads(line)
         if "guards" in message:
             _log_guards(tuple(message["guards"]))
@@ -164,17 +165,17 @@ async def _read_line(stdout: asyncio.StreamReader, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             return await stdout.readline()
     except TimeoutError:
-        raise _timed_out() from None
+        raise timed_out() from None
 
 
-def _timed_out() -> ReadingTimedOut:
+def timed_out() -> ReadingTimedOut:
     return ReadingTimedOut("reading the document takes longer than allowed")
 
 
-def _exit_error(returncode: int) -> DocumentError:
+def exit_error(returncode: int) -> DocumentError:
     """A crash is caused by the document. A signal from outside, or a bug of ours, justifies another attempt."""
     if returncode == -signal.SIGXCPU:
-        return _timed_out()
+        return timed_out()
     if returncode >= 0 or -returncode in _EXTERNAL_SIGNALS:
         return ReadingInterrupted("the process that read the document ended early")
     return DamagedDocument("the document crashes the reader: it is damaged, or takes more memory than allowed")

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from guards.confinement import confine, limit_processes_and_files, minimal_envir
 
 # Exit codes.
 _UNLOCKED, _NOTHING_TO_DO, _WRONG_PASSWORD, _NOT_INSTALLED, _FAILED = 0, 10, 11, 12, 13
+_slots: Final = threading.BoundedSemaphore(2)  # processes at a time; other uploads wait
 _ERR_PASSWORD: Final = 4  # of PDFium
 _REMOVE_SECURITY: Final = 3  # FPDF_REMOVE_SECURITY
 
@@ -37,7 +39,8 @@ def remove_password(path: Path, password: str, limits: UnlockLimits) -> None:
     """
     target = path.with_suffix(".unlocked")
     try:
-        code = _unlock(path, password, target, limits)
+        with _slots:
+            code = _unlock(path, password, target, limits)
         if code == _UNLOCKED:
             target.replace(path)
     finally:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from jobs.document_tags import Tags
 from jobs.kinds.base import Conversation, JobKind, TextAnswer
 from jobs.model_name import ModelName
 from jobs.requests import DocumentId, IntegralFloat, JobOptions, Message, Text
@@ -43,6 +44,9 @@ class ChatRequest(JobOptions):
     )
     documents: DocumentSelection | None = Field(
         default=None, description="Answer from these documents, or from `all` of them, and cite them."
+    )
+    document_tags: Tags = Field(
+        default=(), description="With `documents: all`: answer only from documents that have all of these tags."
     )
 
 

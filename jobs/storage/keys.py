@@ -49,7 +49,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
-| cq:document:{id} | hash: the document's record | document_add, document_reassign, document_start, document_update, document_remove; document_purge removes | until the document is deleted |
+| cq:document:{id} | hash: the document's record | document_add, document_edit, document_reassign, document_ingest_again, document_start, document_update, document_remove; document_purge removes | until the document is deleted |
 | cq:documents:{tenant} | zset: document by order of upload | document_add; document_purge, document_forget remove | as the record |
 | cq:document-by-hash:{tenant}:{digest} | string: the document with this content | document_add; document_remove, document_forget remove | until the document is deleted |
 | cq:tombstones | zset: deleted document by the time to check for data that remains, ms | document_remove, document_purge; drop_tombstone removes | an entry until an hour after its record |

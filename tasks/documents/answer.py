@@ -23,12 +23,19 @@ from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, SearchHit, Source
 from jobs import queries, vector_encoding
+from jobs.errors import DocumentRejected
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.results import AnswerSource, Citation, Usage
 from jobs.storage import transitions
 from tasks.document_storage import translate_document_errors
-from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
+from tasks.documents.eligibility import (
+    citable_document_ids,
+    citable_filenames,
+    count_ingesting,
+    require_filenames,
+    tagged_document_ids,
+)
 from tasks.documents.services import DocumentServices
 from tasks.documents.whole_documents import LongDocuments, WholeRequest, find_whole_sources
 from tasks.heartbeat import AttemptStopped, StopReason
@@ -57,7 +64,7 @@ async def find_sources(
     Raises AttemptError. A document that cannot be asked raises DocumentRejected before any call to the provider.
     """
     tenant = await _load_tenant(services, job_id)
-    document_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
+    document_ids = await _chosen_ids(services, request, tenant)
     await require_filenames(services.store, document_ids or (), tenant)
     question = _build_question(request)
     vector, min_similarity = await _embed_question(services, question, provider, timeouts, own_target)
@@ -93,13 +100,17 @@ async def _complete_sentences(
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
     """The request that is sent to the provider, with the sources in its prompt."""
     prompt = build_prompt(request.message, sources, request.system)
-    return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
+    return request.model_copy(
+        update={"message": prompt.message, "system": prompt.system, "documents": None, "document_tags": ()}
+    )
 
 
 def with_summaries(request: ChatTask, summaries: Sequence[SectionSummary]) -> ChatTask:
     """The request that is sent to the provider, with the summaries of all sections in its prompt."""
     prompt = build_overview_prompt(request.message, [summary.part for summary in summaries], request.system)
-    return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
+    return request.model_copy(
+        update={"message": prompt.message, "system": prompt.system, "documents": None, "document_tags": ()}
+    )
 
 
 def appended_sections(request: ChatTask, summaries: Sequence[SectionSummary]) -> str:
@@ -142,6 +153,18 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
 
 def _build_question(request: ChatTask) -> SearchQuery:
     return build_query(request.message, [message.content for message in request.history if message.role == "user"])
+
+
+async def _chosen_ids(services: DocumentServices, request: ChatTask, tenant: str) -> tuple[str, ...] | None:
+    """The documents to answer from; None for all of them. Raises DocumentRejected if no document has the tags."""
+    if request.documents not in ("all", None):
+        return tuple(request.documents or ())
+    if not request.document_tags:
+        return None
+    tagged = await tagged_document_ids(services.store, tenant, request.document_tags)
+    if not tagged:
+        raise DocumentRejected("no document that is ready has the tags", code="document_not_found")
+    return tagged
 
 
 async def _load_tenant(services: DocumentServices, job_id: str) -> str:
@@ -221,7 +244,7 @@ async def _check_embedding_model(
         raise EmbeddingModelChanged(
             f"the question is embedded with {model}, but some documents were embedded with another model: "
             f"{_join_limited([f'{document_id} with {model_by_document[document_id]}' for document_id in names])}. "
-            "Delete them and upload them again"
+            "Ingest them again: POST /api/v1/documents/{id}/ingest"
         )
 
 

@@ -57,6 +57,18 @@ async def citable_document_ids(store: AsyncStore, tenant: str) -> list[str]:
     ]
 
 
+async def tagged_document_ids(store: AsyncStore, tenant: str, tags: Sequence[str]) -> tuple[str, ...]:
+    """The ids of all citable documents of the tenant that have all of these tags."""
+    return tuple(
+        [
+            record.document_id
+            async for records in _load_all_records(store, tenant)
+            for record in records
+            if _is_citable(record, tenant) and set(tags) <= set(record.tags)
+        ]
+    )
+
+
 async def count_ingesting(store: AsyncStore, tenant: str) -> int:
     """The number of documents still being ingested.
 

@@ -79,10 +79,10 @@ async def _make_ready(context: AttemptContext[IngestTask], record: DocumentRecor
     try:
         result = await _ingest(context, record, embedder)
     except asyncio.CancelledError:
-        _remove_orphaned_chunks_later(context.documents, record.document_id)  # a commit may have been in progress
+        _remove_orphaned_text_later(context.documents, record.document_id)  # a commit may have been in progress
         raise
     if not await _mark_ready(context, record.document_id, result):
-        await _remove_orphaned_chunks(context.documents, record.document_id)
+        await _remove_orphaned_text(context.documents, record.document_id)
         raise document_deleted()
     return embedder.usage
 
@@ -96,15 +96,21 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
             raise document_deleted()
 
     with translate_document_errors():
-        table = await services.storage.chunks()
         async with services.storage.local_copy(document_id) as path:
             file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
             charset = context.request.charset
             recognized = await services.storage.recognized(document_id)
             ingest_job = IngestJob(document_id, record.tenant, path, file_type, charset, model, recognized)
-            keep = partial(services.storage.save_recognized, document_id)
             try:
-                return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress, keep)
+                return await ingest(
+                    ingest_job,
+                    services.storage.reader,
+                    services.storage.writer.replace,
+                    partial(services.storage.save_pages, document_id),
+                    embedder.embed,
+                    record_progress,
+                    partial(services.storage.save_recognized, document_id),
+                )
             finally:
                 await asyncio.to_thread(give_back_free_memory)
 
@@ -127,15 +133,15 @@ async def _mark_ready(context: AttemptContext[IngestTask], document_id: str, res
     return await context.documents.store.run(command)
 
 
-def _remove_orphaned_chunks_later(services: DocumentServices, document_id: str) -> None:
-    task = asyncio.ensure_future(_remove_orphaned_chunks(services, document_id))
+def _remove_orphaned_text_later(services: DocumentServices, document_id: str) -> None:
+    task = asyncio.ensure_future(_remove_orphaned_text(services, document_id))
     _cleanup_tasks.add(task)
     task.add_done_callback(_cleanup_tasks.discard)
 
 
-async def _remove_orphaned_chunks(services: DocumentServices, document_id: str) -> None:
-    """Remove the chunks of a deleted document. A document that another job has taken over keeps them."""
+async def _remove_orphaned_text(services: DocumentServices, document_id: str) -> None:
+    """Remove what was stored for a deleted document. A document that another job has taken over keeps it."""
     with suppress(Exception):  # the job that removes the document removes them too
         record = await services.store.run(queries.document(document_id))
         if record is None or record.state is DocumentState.DELETING:
-            await (await services.storage.chunks()).remove(document_id)
+            await services.storage.remove_text(document_id)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from documents.answering.prompting import Prompt, build_overview_prompt, build_section_prompt, count_part_tokens
 from documents.answering.sections import Section
 from documents.answering.summaries import (
+    MAX_SUMMARY_CHARS,
     SectionSummary,
     combine_summaries,
     group_summaries,
@@ -125,7 +126,9 @@ class Summarizer:
 
         async def call_once(timeouts: Timeouts) -> ChatAnswer:
             async with self._turns, self._lent_target() as lent:
-                return await services.governor.chat(provider, request, timeouts, self._calls.deadline, lent)
+                return await services.governor.chat(
+                    provider, request, timeouts, self._calls.deadline, lent, max_chars=MAX_SUMMARY_CHARS
+                )
 
         answer = await self._calls.run(call_once)
         return trim_answer(answer.text), answer.usage

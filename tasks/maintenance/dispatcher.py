@@ -18,6 +18,7 @@ from tasks.maintenance.leader import run_while_leader
 from tasks.outbox import Outbox
 
 _TICK_SECONDS: Final = 0.5
+_MAX_DIGITS: Final = 9
 _MIN_PAUSE_SECONDS: Final = 0.005  # several calls may start together then: 200 dispatches a second at most
 
 
@@ -38,7 +39,7 @@ class Dispatcher:
 
     def on_opening(self, milliseconds: str) -> None:
         """A pool with waiting jobs may be open in so many ms."""
-        if not milliseconds.isdecimal():
+        if not milliseconds.isdecimal() or len(milliseconds) > _MAX_DIGITS:
             return  # not from one of our scripts
         opens_at = asyncio.get_running_loop().time() + int(milliseconds) / 1000
         if opens_at < self._opens_at:

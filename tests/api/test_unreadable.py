@@ -215,7 +215,7 @@ def test_a_task_with_the_id_prefix_of_a_newer_kind_is_listed_and_deleted(api_cli
 @pytest.fixture
 def document(redis_client_of_api):
     """A document's record with everything that this version does not know."""
-    fields = {"tenant": "default", "state": "reindexing", "kind": "epub", "seq": "x", "size": "big", "no_text": "{"}
+    fields = {"tenant": "default", "state": "reindexing", "kind": "hologram", "seq": "x", "size": "big", "no_text": "{"}
     redis_client_of_api.hset(keys.document(DOCUMENT), mapping=fields)
     redis_client_of_api.zadd(keys.documents("default"), {DOCUMENT: 7, "doc_" + "2" * 32: 8})
     return DOCUMENT

@@ -39,11 +39,18 @@ def draw(text: str) -> bytes:
 
 
 def assemble(
-    streams: Sequence[bytes], *, encrypted: bool = False, annotations: Sequence[bytes] = (), catalog: bytes = b""
+    streams: Sequence[bytes],
+    *,
+    encrypted: bool = False,
+    annotations: Sequence[bytes] = (),
+    catalog: bytes = b"",
+    page: bytes = b"/MediaBox [0 0 595 842]",
+    objects: Sequence[bytes] = (),
 ) -> bytes:
     """A PDF with one page per compressed content stream.
 
     `annotations`: dictionaries of the annotations of each page. `catalog`: entries of the document's catalogue.
+    `page`: entries of each page. `objects`: further objects, numbered after those of the pages (4 + 2 * pages).
     """
     first = 4
     kids = b" ".join(b"%d 0 R" % (first + 2 * number) for number in range(len(streams)))
@@ -54,10 +61,11 @@ def assemble(
     ]
     for number, stream in enumerate(streams):
         bodies.append(
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> "
-            b"/Contents %d 0 R /Annots [%s] >>" % (first + 2 * number + 1, b" ".join(annotations))
+            b"<< /Type /Page /Parent 2 0 R %s /Resources << /Font << /F1 3 0 R >> >> "
+            b"/Contents %d 0 R /Annots [%s] >>" % (page, first + 2 * number + 1, b" ".join(annotations))
         )
         bodies.append(b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(stream), stream))
+    bodies += objects
     return _file([*bodies, _ENCRYPTION] if encrypted else bodies, encrypted=encrypted)
 
 

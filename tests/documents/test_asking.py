@@ -63,6 +63,41 @@ def test_the_right_document_and_page_are_cited_verbatim(documents_client, handbo
     assert 0 < first["score"] <= 1
 
 
+def test_a_citation_opens_on_its_page(documents_client, handbook, cookbook):
+    """Its position is that of the quote in the text of the page, and the quote has a box on the image of the page."""
+    job = documents_client.ask("How many days of leave does a keeper have?", [handbook])[1]
+    cited = job["citations"][0]
+    page = documents_client.call("GET", f"/documents/{handbook}/pages/{cited['page']}")[1]
+    boxes = documents_client.call(
+        "GET", f"/documents/{handbook}/pages/{cited['page']}/boxes?start={cited['start']}&end={cited['end']}"
+    )[1]["boxes"]
+    with urllib.request.urlopen(f"{documents_client.url}/documents/{handbook}/pages/2/image?width=400") as response:
+        image = response.read()
+    second = documents_client.call("GET", f"/documents/{cookbook}/pages/2")[1]
+
+    assert page["text"][cited["start"] : cited["end"]] == cited["quote"]
+    assert len(boxes) == 1
+    assert image.startswith(b"\x89PNG")
+    assert second["text"] == "The goulash wants paprika from Szeged."
+
+
+def test_only_documents_with_the_tags_are_asked(documents_client, handbook, cookbook):
+    """In the native API and under /v1. A document gets its tags while it is ready."""
+    documents_client.call("PATCH", f"/documents/{cookbook}", {"tags": ["kitchen", "new"], "filename": "soup book.md"})
+    question = "How long does the onion soup simmer, and how many days of leave has a keeper?"
+    job = documents_client.ask(question, "all", document_tags=["kitchen"])[1]
+    base_url = f"{documents_client.url.removesuffix('/api/v1')}/v1"
+    with openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+        response = client.responses.create(
+            model="m", input=question, extra_body={"documents": "all", "document_tags": ["new"]}
+        )
+    cited = {note.filename for note in response.output[0].content[0].annotations}
+    documents_client.call("PATCH", f"/documents/{cookbook}", {"tags": [], "filename": "soups.md"})
+
+    assert {source["filename"] for source in job["sources"]} == {"soup book.md"}
+    assert cited == {"soup book.md"}
+
+
 def test_every_way_to_ask_returns_the_same_citations(documents_client, handbook):
     """Citations and sources are equal for a sync chat, an async chat, a task, and the last event of a stream."""
     question = {"message": "Which oil does the lamp burn?", "documents": [handbook]}

@@ -5,11 +5,12 @@ import http.client
 import io
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from documents.chunks import index_maintenance
-from documents.factory import open_files
+from documents.factory import open_chunk_table, open_files
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
@@ -54,8 +55,11 @@ def run_cleanup(settings, folder):
 
     async def tick():
         store = AsyncStore(connect_async(worker_settings))
+        storage = DocumentStorage(worker_settings, store, "w")
+        in_this_process: Any = await open_chunk_table(worker_settings)  # where a test can change constants
+        storage.writer = in_this_process
         try:
-            await DocumentCleanup("w", store, DocumentStorage(worker_settings, store, "w")).tick()
+            await DocumentCleanup("w", store, storage).tick()
         finally:
             await store.close()
 

@@ -145,21 +145,28 @@ def test_a_cancelled_ingest_stops_and_can_be_retried(env, documents_client, chun
     assert len(chunks(document["document_id"])) == documents_client.document(document["document_id"])["chunks"]
 
 
-def test_a_document_stored_with_another_model_is_not_searched(env, documents_client, redis_client):
-    """Its vectors cannot be compared with the question's, so the chat fails and names the document to upload again.
+def test_a_document_stored_with_another_model_is_not_searched(env, documents_client, redis_client, chunks):
+    """Its vectors cannot be compared with the question's, so the chat fails and names the document to ingest again.
 
-    A document that is being deleted does not cause this error.
+    Ingested again from its stored file, it answers. A document that is being deleted does not cause this error.
     """
     with in_process.worker(env):
         document_id = documents_client.upload_and_ingest(b"The wine of 1911 is red.", "wine.txt")
     with in_process.worker(env | {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": _base_url(env)}):
         refusals = [documents_client.ask("Which colour has the wine?", scope) for scope in ([document_id], "all")]
+        assert documents_client.call("POST", f"/documents/{document_id}/ingest")[0] == 202
+        renewed = documents_client.wait_until_ingested(document_id)
+        answer = documents_client.ask("Which colour has the wine?", [document_id])[1]
+        found = chunks(document_id)
         redis_client.hset(keys.document(document_id), "state", "deleting")
         status, job = documents_client.ask("Which colour has the wine?", "all")
 
     for refusal_status, problem in refusals:
         assert (refusal_status, problem["error"]["code"]) == (422, "embedding_model_changed")
         assert f"{document_id} with offline-words" in problem["error"]["message"]
+    assert (renewed["status"], renewed["embedding_model"]) == ("ready", "text-embedding-3-small")
+    assert answer["citations"][0]["document_id"] == document_id
+    assert found == [(0, 1)]
     assert (status, job["answer"]) == (200, NOT_IN_DOCUMENTS)
 
 

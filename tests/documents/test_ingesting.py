@@ -29,8 +29,12 @@ def job(tmp_path):
     return IngestJob("doc_a", "t", path, "pdf", None, MODEL.name)
 
 
-async def run(table, job, embed=embed_by_hashing, report_progress=ignore_progress):
-    return await ingest(job, TextReader(1, LIMITS, SIZE), table, embed, report_progress)
+async def ignore_pages(_archive: bytes) -> None:
+    """Discard the texts of the pages."""
+
+
+async def run(table, job, embed=embed_by_hashing, report_progress=ignore_progress, save_pages=ignore_pages):
+    return await ingest(job, TextReader(1, LIMITS, SIZE), table.replace, save_pages, embed, report_progress)
 
 
 def test_an_ingest_reports_its_result_and_stores_all_chunks(with_table, job):

@@ -47,10 +47,14 @@ def uploaded_files(env, store_url):
     """Returns the names of the files in this test's folder of the bucket."""
 
     def names():
-        prefix = env["CHATQUEUE_DOCUMENTS_URL"].removeprefix("s3://library/") + "/files/"
-        with urllib.request.urlopen(f"{store_url}/library?list-type=2&prefix={prefix}", timeout=10) as response:
-            keys = re.findall(r"<Key>(.*?)</Key>", response.read().decode())
-        return sorted(key.removeprefix(prefix) for key in keys if key != prefix)
+        root = env["CHATQUEUE_DOCUMENTS_URL"].removeprefix("s3://library/")
+        found = []
+        for folder in ("files", "pages"):
+            prefix = f"{root}/{folder}/"
+            with urllib.request.urlopen(f"{store_url}/library?list-type=2&prefix={prefix}", timeout=10) as response:
+                keys = re.findall(r"<Key>(.*?)</Key>", response.read().decode())
+            found += sorted(key.removeprefix(prefix) for key in keys if key != prefix)
+        return found
 
     return names
 
@@ -72,7 +76,9 @@ def test_a_document_is_uploaded_ingested_asked_and_deleted(env, documents_client
     """The object store contains the file and the chunks; the local disk holds files only temporarily."""
     with in_process.worker(env):
         document_id = documents_client.upload_and_ingest(make_pdf(PAGES), "harbour.pdf")
-        assert uploaded_files() == [document_id]
+        assert uploaded_files() == [document_id, document_id]  # the file, and the texts of its pages
+        assert documents_client.call("GET", f"/documents/{document_id}/pages/2")[1]["text"] == PAGES[1]
+        assert documents_client.call("GET", f"/documents/{document_id}/pages/1/boxes?start=0&end=11")[1]["boxes"]
         assert count_chunks(document_id) == 2
         (citation,) = documents_client.ask("Where does the harbour master sleep?", [document_id])[1]["citations"]
         assert (citation["page"], citation["quote"]) == (2, PAGES[1])

@@ -19,12 +19,7 @@ from tests.documents.conftest import read
 from tests.documents.factories import make_pdf, scan
 from tests.support.waiting import until
 
-FACTS = [
-    "The lighthouse was built in 1847.",
-    "Its lamp burns whale oil.",
-    "The keeper's cat is Ahab.",
-    "Boats come late.",
-]
+FACTS = ["The lighthouse was built in 1847.", "Its lamp burns whale oil.", "The keeper's cat is Ahab."]
 ENGLISH = OcrLimits("eng", max_pages=10, page_seconds=60)
 
 

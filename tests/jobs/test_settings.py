@@ -16,6 +16,7 @@ from jobs.settings import Settings
         ({"CHATQUEUE_PROVIDER_IDLE_SECONDS": "1000"}, "CHATQUEUE_PROVIDER_IDLE_SECONDS"),
         ({"CHATQUEUE_EVENTS_TTL_SECONDS": "90000"}, "CHATQUEUE_EVENTS_TTL_SECONDS"),
         ({"CHATQUEUE_LOG_LEVEL": "LOUD"}, "log_level"),
+        ({"CHATQUEUE_OCR_LANGUAGES": "eng, deu"}, "ocr_languages"),
         ({"CHATQUEUE_GRACE_SECONDS": "inf"}, "grace_seconds"),
         ({"CHATQUEUE_LEASE_SECONDS": "inf"}, "lease_seconds"),
         ({"CHATQUEUE_LEASE_SECONDS": "nan"}, "lease_seconds"),

@@ -154,9 +154,9 @@ local function dispatch()
   publish_waiting(read_window(now), now)
 end
 
--- queue_up(id, job, pool, created): publishes a queued job at once if nobody waits and its target is open, else it enters
--- its line. Returns the number of published jobs before it; nil, its place in the lines and the number of all published
--- jobs; or nothing if it may be here or there.
+-- queue_up(id, job, pool, created): publishes a queued job at once if nobody waits and its target is open, else it
+-- enters its line. Returns the number of published jobs before it; nil, its place in the lines and the number of all
+-- published jobs; or nothing if it may be here or there.
 -- created: of a new job, its `order` and the `message` template; it is published at the time of its creation.
 local function queue_up(id, job, pool, created)
   local now = now_ms()

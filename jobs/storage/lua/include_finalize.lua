@@ -1,4 +1,5 @@
--- finalize(record, state, meta, events, fields): the part that every final write shares. The last event is the final one.
+-- finalize(record, state, meta, events, fields): the part that every final write shares. The last event is the final
+-- one.
 -- record: the FINALIZED_FIELDS of the job. fields: field, value, ... that are added to it.
 -- Needs clock, count, version, log and dispatch. The caller has checked that the move is legal.
 -- A script that includes it takes these first:
@@ -24,8 +25,8 @@
 --   large_request_ttl  s; of the request, if it has more than LARGE_REQUEST bytes
 --   channel            where the job's events are published
 --   used_tokens        by this attempt; '' if unknown
-local FINALIZED_FIELDS = {'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens', 'started_at_ms',
-  'request_bytes', 'retry_at_ms', 'version', 'kind'}
+local FINALIZED_FIELDS = {'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens',
+  'started_at_ms', 'request_bytes', 'retry_at_ms', 'version', 'kind'}
 local LARGE_REQUEST = 1024 * 1024 -- bytes: text alone is hardly ever that long, images are
 
 local function ttl_or(own_ttl, default)

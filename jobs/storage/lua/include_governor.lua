@@ -137,7 +137,8 @@ local function targets()
     'gap_since_ms', 'used_share', 'learned_ms'}
 
   -- pace(target): the least ms between two starts, how many may start at once, and whether the target is new.
-  -- A limit of N a minute is paced evenly: some providers refuse 60 requests in one second though 60 a minute are allowed.
+  -- A limit of N a minute is paced evenly: some providers refuse 60 requests in one second though 60 a minute are
+  -- allowed.
   -- A new target, of which nothing is known, is approached in steps: the gap halves every 64 starts, which delays the
   -- first thousand by 2.2 s in all. So a limit shows itself by a few refusals and not by hundreds.
   -- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 10 % a minute.
@@ -366,7 +367,8 @@ local function targets()
       local key = target_key(part.name)
       count_start(part.name, now)
       if part.gap > 0 then
-        local next_ms = math.min(next_start(part, now), now + part.gap * (part.burst - 1)) + part.gap -- a lone call is early
+        local latest = now + part.gap * (part.burst - 1) -- only a call that was alone starts before its time
+        local next_ms = math.min(next_start(part, now), latest) + part.gap
         redis.call('HSET', key, 'next_ms', string.format('%.3f', next_ms))
         redis.call('HINCRBY', key, 'starts', 1)
       end

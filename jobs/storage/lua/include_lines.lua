@@ -10,8 +10,8 @@ local function pools_key(lane)
   return namespace .. 'pools:' .. lane
 end
 
--- notify_leader(wait_ms): a pool may be open then. The leader dispatches, see dispatcher.py. What opens later than its next
--- tick it finds without a notification.
+-- notify_leader(wait_ms): a pool may be open then. The leader dispatches, see dispatcher.py. What opens later than its
+-- next tick it finds without a notification.
 local LEADER_TICK_MS = 500
 local function notify_leader(wait_ms)
   if wait_ms < LEADER_TICK_MS then

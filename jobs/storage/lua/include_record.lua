@@ -7,7 +7,7 @@ local function read_record(key, ...)
   return record
 end
 
--- read_whole(key): all fields of a hash, by name; none if it is no hash. For many fields this is quicker than read_record.
+-- read_whole(key): all fields of a hash, by name; none if it is no hash. Quicker than read_record for many fields.
 local function read_whole(key)
   local list, record = redis.pcall('HGETALL', key), {}
   for i = 1, #list, 2 do

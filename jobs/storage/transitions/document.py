@@ -68,6 +68,32 @@ def reassign(document_id: str, ended_job: str, new_job: str) -> Command[str | No
     )
 
 
+def edit(document_id: str, filename: str | None, tags: tuple[str, ...] | None) -> Command[bool]:
+    """Change the filename or the tags; None leaves them unchanged. Returns False if the document is gone."""
+    changes = {"filename": filename, "tags": None if tags is None else json.dumps(tags)}
+    return script_command(
+        "document_edit",
+        keys={"document": keys.document(document_id)},
+        args={"fields": pairs({name: value for name, value in changes.items() if value is not None})},
+        read=lambda reply: text(reply) == "edited",
+        must_be_safe=True,
+    )
+
+
+def ingest_again(document_id: str, new_job: str) -> Command[str | None]:
+    """Make a new job the owner of a document that is ready or has failed.
+
+    Returns the id of the owner job from now on, None if the document is gone.
+    """
+    return script_command(
+        "document_ingest_again",
+        keys={"document": keys.document(document_id)},
+        args={"new_job": new_job},
+        read=lambda reply: text(reply) or None,
+        must_be_safe=True,
+    )
+
+
 def start(document_id: str, job_id: str) -> Command[StartResult]:
     """Start an attempt to ingest the document."""
     return script_command(

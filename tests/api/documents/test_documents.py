@@ -230,31 +230,6 @@ def test_the_list_is_filtered_by_status_and_by_a_part_of_the_filename(client, fa
     assert client.get(f"{PATH}?status=done").status_code == 422
 
 
-def test_the_file_is_returned_as_it_was_uploaded_and_harmless(client):
-    """A citation can be checked. A browser neither opens the file nor runs anything in it."""
-    content = b"<!doctype html><script>alert(1)</script>"
-    document = send(client, content, "K\u00e4ufer \u706f.html").json["document"]
-    response = client.get(f"{PATH}/{document['document_id']}/file", buffered=True)
-
-    assert (response.status_code, response.data) == (200, content)
-    assert response.headers["Content-Type"] == "application/octet-stream"
-    assert response.headers["Content-Disposition"].startswith("attachment")
-    assert "filename*=UTF-8''K%C3%A4ufer%20%E7%81%AF.html" in response.headers["Content-Disposition"]
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Content-Security-Policy"].startswith("sandbox")
-    assert response.headers["Content-Length"] == str(len(content))
-
-
-def test_a_file_that_is_deleted_or_lost_is_404(client, tmp_path):
-    """A deleted document's file may still be on the disk."""
-    lost, deleted = (send(client, text.encode(), "a.txt").json["document"]["document_id"] for text in ("one", "two"))
-    (tmp_path / "documents" / "files" / lost).unlink()
-    client.delete(f"{PATH}/{deleted}")
-
-    assert "lost" in client.get(f"{PATH}/{lost}/file").json["detail"]
-    assert [client.get(f"{PATH}/{name}/file").status_code for name in (lost, deleted, UNKNOWN, "x")] == [404] * 4
-
-
 def test_a_ready_document_lists_its_pages_with_problems(client, fake_worker):
     """Pages without text and damaged pages are listed, since chats cannot use them."""
     document = send(client).json["document"]

@@ -69,6 +69,32 @@ def test_a_wait_ends_when_the_job_becomes_final(get, fake_worker, waits, job_id,
     assert took < RECHECK_SECONDS - 1
 
 
+@pytest.mark.parametrize("end", ["complete", "fail", "cancel"])
+def test_a_waited_answer_is_the_one_that_is_fetched_later(get, fake_worker, waits, job_id, path, end):
+    """It was taken from the published result, the other from Redis."""
+    with ThreadPoolExecutor() as pool:
+        waited = pool.submit(get, f"{path}?wait=20")
+        until(lambda: waits(job_id))
+        getattr(fake_worker, end)(job_id)
+        response = waited.result(20)
+
+    fetched = get(path)
+    assert (response.status_code, response.json) == (fetched.status_code, fetched.json)
+    assert response.headers["ETag"] == fetched.headers["ETag"]
+
+
+def test_a_published_result_without_a_readable_answer_fails_no_wait(get, fake_worker, waits, job_id, path):
+    """Another program may publish there. The record decides whether the job has ended."""
+    with ThreadPoolExecutor() as pool:
+        waited = pool.submit(get, f"{path}?wait=20")
+        until(lambda: waits(job_id))
+        for nonsense in (b"", b"{", b"\xff", b"[1]"):
+            fake_worker.store._client.publish(keys.result(job_id), nonsense)
+        fake_worker.complete(job_id)
+
+        assert waited.result(20).json["status"] == "completed"
+
+
 def test_a_wait_that_times_out_returns_the_current_state(get, path, unfinished):
     """The response has a Retry-After."""
     started = time.monotonic()

@@ -13,11 +13,12 @@ import threading
 import time
 from pathlib import Path
 
-from documents.chunks.table import ChunkTable, always
+from documents.chunks.table import ChunkTable
+from documents.chunks.writer import ChunkWriter
 from documents.files import Files
 from tasks.handlers.event_writer import EventWriter
 
-_save, _replace, _write = Files.save, ChunkTable.replace, EventWriter._write
+_save, _write = Files.save, EventWriter._write
 
 
 def _die():
@@ -35,11 +36,14 @@ async def _freeze_commit_and_die(self, *args):
     (folder / "frozen").touch()
     while not (folder / "continue").exists():
         time.sleep(0.01)  # noqa: ASYNC251  # blocking the loop is the fault
-    self._creation_turn = always  # its own needs the frozen loop
-    commit = threading.Thread(target=lambda: asyncio.run(_replace(self, *args)))
+    commit = threading.Thread(target=lambda: asyncio.run(_commit(self._url, *args)))
     commit.start()
     commit.join()
     _die()
+
+
+async def _commit(url, *args):
+    await (await ChunkTable.open(url)).replace(*args)
 
 
 async def _write_and_die(self):
@@ -54,4 +58,4 @@ if os.environ.get("CRASH_AT") == "step":
 elif os.environ.get("CRASH_AT") == "save":
     Files.save = _save_and_die
 elif os.environ.get("CRASH_AT") == "commit":
-    ChunkTable.replace = _freeze_commit_and_die
+    ChunkWriter.replace = _freeze_commit_and_die

@@ -74,6 +74,8 @@ def built_commands(jobs):
         missing_rights("web", settings),
         transitions.document.add(NewDocument(**DOCUMENT), 1),
         transitions.document.reassign("doc_1", JOB_ID, JOB_ID),
+        transitions.document.edit("doc_1", "b.pdf", ("red",)),
+        transitions.document.ingest_again("doc_1", JOB_ID),
         transitions.document.start("doc_1", JOB_ID),
         transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),
         transitions.document.remove(document, "", JOB_ID),

@@ -108,7 +108,8 @@ def test_a_notification_that_is_none_is_ignored(store, jobs, settings):
     leading = Dispatcher("w", async_store, jobs.message_template.queue, outbox)
 
     async def notify():
-        leading.on_opening("soon")
+        for nonsense in ("soon", "-1", "9" * 5_000, ""):
+            leading.on_opening(nonsense)
         await async_store.close()
         return leading._opens_at
 
