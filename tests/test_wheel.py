@@ -17,7 +17,7 @@ from tests.support.launcher import ALL_UP, environment
 from tests.support.processes import running
 from tests.test_architecture import PACKAGES
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 # Files of a folder from which a user may start the program: none of them is ours, although they have our names.
 FOREIGN = ("api.py", "tasks.py", "jobs.py", "local.py", "cli.py", "celeryconfig.py", "flowerconfig.py")

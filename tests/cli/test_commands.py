@@ -11,8 +11,10 @@ import pytest
 
 from cli.client import parse_url
 from jobs.folders import PROJECT_ROOT
+from jobs.settings import get_settings
 from tests.cli.conftest import Cli
 from tests.support.answering_server import answering_server
+from tests.support.processes import free_port
 
 UNKNOWN = "job_" + "0" * 32
 
@@ -286,3 +288,16 @@ def test_ctrl_c_leaves_the_job_running_and_names_it(stack, cli):
     assert "Traceback" not in shown
     assert cli.lines("cancel", job_id)[1].split("\t")[1] == "cancelled"
     assert f"{job_id} is cancelled" in cli.run("tail", job_id, code=1)[1]
+
+
+def test_the_doctor_recognises_the_processes_that_run(stack, cli, monkeypatch):
+    """Beside a running service, its own ports are not taken by another program, and its worker is found."""
+    for name, value in {**stack.env, "CHATQUEUE_FLOWER_PORT": str(free_port())}.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    found = "\n".join(cli.lines("doctor"))
+    get_settings.cache_clear()
+
+    assert f"{stack.env['CHATQUEUE_WEB_PORT']} (CHATQUEUE_WEB_PORT): chatqueue runs there" in found
+    assert "1 alive" in found
+    assert "answers and accepts the key" in found
