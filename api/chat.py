@@ -148,9 +148,7 @@ def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     fields = {name: getattr(body, name) for name in ChatRequest.model_fields}
     check_documents(body)
     task = ChatTask.model_construct(kind="chat", **fields)  # validated already
-    return services().submitter.submit(
-        task, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key
-    )
+    return services().submit(task, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key)
 
 
 def _stream_response(created: Created, on_disconnect: Callable[[], None] | None) -> Response:

@@ -8,7 +8,6 @@ from jobs import document_lookup
 from jobs.documents import unavailable_error
 from jobs.errors import InvalidRequest, ModelNotFound
 from jobs.kinds.chat import ChatRequest
-from jobs.models import DEFAULT_TENANT
 
 _ALL: Final = "all"
 
@@ -35,7 +34,7 @@ def check_documents(request: ChatRequest) -> None:
     for i, (document_id, view) in enumerate(
         zip(request.documents, document_lookup.views(services().store, request.documents), strict=True)
     ):
-        if error := unavailable_error(document_id, view, DEFAULT_TENANT):
+        if error := unavailable_error(document_id, view):
             raise DocumentNotAvailable(error.code, error.message, f"documents[{i}]")
 
 

@@ -16,19 +16,19 @@ from api.schemas.examples import headers
 from api.schemas.requests import DocumentsQuery, UploadQuery
 from api.schemas.responses import POLL_SECONDS
 from api.schemas.tasks import Task
-from api.services import Services, services
+from api.services import CallerServices, services
 from documents.display_name import clean_filename
 from documents.factory import open_files
 from documents.file_type import sniff_type
 from documents.files import Files, StoredUpload
-from jobs import document_lookup, queries
+from jobs import document_lookup
 from jobs.document_id import new_document_id
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.removal import RemovalTask
-from jobs.models import DEFAULT_TENANT, new_job_id
-from jobs.storage import transitions
+from jobs.models import new_job_id
+from jobs.tenant import Tenant
 
 blueprint = Blueprint(
     "documents", __name__, url_prefix="/documents", description="Documents that chats can use and cite"
@@ -64,7 +64,7 @@ def upload_document(query: UploadQuery) -> Any:
     check_embedding_model()
     with document_errors(), open_upload(request, query.filename or "", app_services.settings) as upload:
         view = _store_upload(app_services, upload)
-    task = app_services.store.run(queries.record(view.record.job_id))
+    task, _ = app_services.store.read_job(view.record.job_id)
     body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
     location = url_for("documents.show_document", document_id=view.record.document_id)
     if view.state is DocumentState.READY:
@@ -84,7 +84,7 @@ def list_documents(query: DocumentsQuery) -> Any:
     """
     is_filtered = query.status is not None or query.filename is not None
     matches = partial(_matches, query) if is_filtered else None
-    page = document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit, matches)
+    page = document_lookup.page(services().store, query.cursor, query.limit, matches)
     return DocumentList.of_page(page)
 
 
@@ -102,7 +102,7 @@ def show_document(document_id: str) -> Any:
 
     While a document is `ingesting`, `pages_done` shows the progress.
     """
-    return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
+    return Document.of(document_lookup.view(services().store, document_id))
 
 
 @blueprint.route("/<document_id>/file", parameters=[examples.DOCUMENT_ID])
@@ -120,7 +120,7 @@ def download_file(document_id: str) -> Any:
     It is sent as an attachment of no particular type, because a browser that opened it could run what it contains.
     """
     app_services = services()
-    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    view = document_lookup.view(app_services.store, document_id)
     if view.state is DocumentState.DELETING:
         raise _not_found()
     files = run_in_threadpool(open_files, app_services.settings)
@@ -153,40 +153,40 @@ def delete_document(document_id: str) -> Any:
     May be repeated until the document no longer exists.
     """
     app_services = services()
-    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    view = document_lookup.view(app_services.store, document_id)
     is_orphaned = view.state is DocumentState.DELETING and view.is_orphaned
     ended_job, new_job = (view.record.job_id, view.next_job_id(new_job_id())) if is_orphaned else ("", new_job_id())
-    job_id = app_services.store.run(transitions.document.remove(view.record, ended_job, new_job))
+    job_id = app_services.store.remove_document(view.record, ended_job, new_job)
     if job_id is None:
         raise _not_found()
     _cancel(app_services, view.record.job_id, unless=job_id)
     removal = RemovalTask(kind="removal", document_id=document_id, filename=view.record.filename)
-    created = app_services.submitter.submit(removal, job_id=job_id)
+    created = app_services.submit(removal, job_id=job_id)
     location = url_for("tasks.show_task", task_id=job_id)
-    record = created.record or app_services.store.run(queries.record(job_id))
+    record = created.record or app_services.store.read_job(job_id)[0]
     if record is None:
         raise _not_found()
     return Task.of(record), 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
-def _store_upload(app_services: Services, upload: Upload) -> DocumentView:
+def _store_upload(app_services: CallerServices, upload: Upload) -> DocumentView:
     """The document with this content: a new one or the existing one. Raises DocumentError, StoreUnavailable."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
-        document = _new_document(upload, stored_upload)
+        document = _new_document(upload, stored_upload, app_services.store.tenant)
         for _ in range(_MAX_TRIES):
             if view := _ensure_ingest_job(app_services, files, stored_upload, document, upload.charset):
                 return view
     raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
-def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
+def _new_document(upload: Upload, stored_upload: StoredUpload, tenant: Tenant) -> NewDocument:
     filename = clean_filename(upload.filename)
     return NewDocument(
         document_id=new_document_id(),
-        tenant=DEFAULT_TENANT,
+        tenant=tenant,
         job_id=new_job_id(),
         filename=filename,
         kind=sniff_type(stored_upload.head, filename, upload.media_type, upload.charset),
@@ -196,38 +196,36 @@ def _new_document(upload: Upload, stored_upload: StoredUpload) -> NewDocument:
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument, charset: str | None
+    app_services: CallerServices, files: Files, stored_upload: StoredUpload, document: NewDocument, charset: str | None
 ) -> DocumentView | None:
     """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
     None if the document was deleted in the meantime. From here on a deletion counts as one after the upload.
     """
-    document_id = app_services.store.run(transitions.document.add(document, app_services.settings.documents_max_bytes))
+    document_id = app_services.store.add_document(document, app_services.settings.documents_max_bytes)
     view = _live_view(app_services, document_id)
     if view is None:
-        app_services.store.run(transitions.document.forget(document_id, document.tenant, document.sha256))
+        app_services.store.forget_document(document_id, document.sha256)
     if view is None or not view.is_orphaned:
         return view
     ended_job = view.record.job_id
-    job_id = app_services.store.run(
-        transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
-    )
+    job_id = app_services.store.reassign_document(view.record, ended_job, view.next_job_id(new_job_id()))
     if job_id is None:
         return None
     run_in_threadpool(files.save, stored_upload, document_id)
     ingest = IngestTask(kind="ingest", document_id=document_id, filename=view.record.filename, charset=charset)
-    app_services.submitter.submit(ingest, job_id=job_id)
+    app_services.submit(ingest, job_id=job_id)
     return _live_view(app_services, document_id) or view
 
 
-def _live_view(app_services: Services, document_id: str) -> DocumentView | None:
+def _live_view(app_services: CallerServices, document_id: str) -> DocumentView | None:
     """The document; None if it was deleted."""
     (view,) = document_lookup.views(app_services.store, [document_id])
     return None if view is None or view.state is DocumentState.DELETING else view
 
 
-def _cancel(app_services: Services, job_id: str, *, unless: str) -> None:
-    job = app_services.store.run(queries.record(job_id))
+def _cancel(app_services: CallerServices, job_id: str, *, unless: str) -> None:
+    job, _ = app_services.store.read_job(job_id)
     if job is not None and job_id != unless and not job.is_final:
         app_services.cancel(job)
 

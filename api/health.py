@@ -6,7 +6,7 @@ from typing import Any, Final
 from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import Alive, BrokerHealth, Health, RedisHealth
-from api.services import Services, services
+from api.services import Services, whole_services
 from jobs import lookup, queue_stats
 from jobs.errors import StoreUnavailable
 from jobs.queue_stats import Stats
@@ -28,7 +28,7 @@ def show_health() -> Any:
     messages, or if a setting of Redis can lose accepted jobs. The response is 503 if Redis is unavailable, or if the
     server's Redis user lacks a right.
     """
-    app_services = services()
+    app_services = whole_services()
     lookup.require_rights(app_services.store, app_services.settings)
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
@@ -86,7 +86,7 @@ def show_ready() -> Any:
     Use it as a readiness probe. The response is 503 if Redis does not accept writes, or if the server's Redis user
     lacks a right.
     """
-    app_services = services()
+    app_services = whole_services()
     lookup.require_rights(app_services.store, app_services.settings)
     lookup.probe(app_services.store)
     return Alive(status="ok")

@@ -5,7 +5,7 @@ from typing import Any
 from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import QueueStats
-from api.services import services
+from api.services import whole_services
 from jobs import queue_stats
 
 blueprint = Blueprint("queue", __name__, url_prefix="/queue", description="The state of the queue")
@@ -19,5 +19,5 @@ def show_stats() -> Any:
 
     The cost of the call does not depend on the number of jobs.
     """
-    app_services = services()
+    app_services = whole_services()
     return QueueStats.of(queue_stats.stats(app_services.store, app_services.settings))

@@ -1,9 +1,11 @@
 """The services that the views use, built once per app. No connection is opened before its first use."""
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from flask import Flask, current_app, g, has_request_context
 
+from jobs.kinds.base import JobRequest
 from jobs.models import JobRecord
 from jobs.settings import Settings
 from jobs.storage import transitions
@@ -11,27 +13,52 @@ from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
 from jobs.storage.scripts import load_all_scripts
 from jobs.storage.sync_store import Store
+from jobs.tenant import DEFAULT_TENANT, Tenant
+from jobs.tenant_store import TenantStore
 from jobs.watch.listener import ChangeListener
 from tasks.submit import Submitter
 
-_NAME = "chatqueue"
+_NAME: Final = "chatqueue"
 
 
 @dataclass(frozen=True)
 class Services:
+    """What the app needs at all. Views use ``services()``: only the state of the whole service is read from here."""
+
     settings: Settings
     store: Store
     submitter: Submitter
     listener: ChangeListener
 
-    def cancel(self, record: JobRecord) -> None:
-        """Cancel a job. May be repeated; a final job does not change. Raises StoreUnavailable, QueueFull."""
-        self.store.run(transitions.cancel(record.job_id, record.queue, self.settings))
-
     def close(self) -> None:
         self.listener.close()
         self.submitter.close()
         self.store.close()
+
+
+@dataclass(frozen=True)
+class CallerServices:
+    """What a view needs for one caller, whose tenant is ``store.tenant``. It reaches no job of another tenant."""
+
+    settings: Settings
+    store: TenantStore
+    listener: ChangeListener
+    _submitter: Submitter
+
+    def submit(self, request: JobRequest, **options: Any) -> transitions.Created:
+        """Submit a job of the caller's tenant: see ``Submitter.submit``."""
+        return self._submitter.submit(request, tenant=self.store.tenant, **options)
+
+    def retry(self, record: JobRecord) -> transitions.Created:
+        """Submit a job of the caller's tenant again: see ``Submitter.retry``."""
+        return self._submitter.retry(self.store, record)
+
+    def note_found(self, job_id: str, kind: str) -> None:
+        self._submitter.note_found(job_id, kind)
+
+    def cancel(self, record: JobRecord) -> None:
+        """Cancel a job. May be repeated; a final job does not change. Raises StoreUnavailable, QueueFull."""
+        self.store.cancel(record, self.settings)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -51,6 +78,19 @@ def services_of(app: Flask) -> Services:
     return app_services
 
 
-def services() -> Services:
-    """The services of the app that handles this request."""
+def whole_services() -> Services:
+    """The services of the app that handles this request, for views that show the state of the whole service."""
     return services_of(current_app)
+
+
+def services() -> CallerServices:
+    """The services for the caller of this request."""
+    found: CallerServices | None = g.get(_NAME)
+    if found is None:
+        found = g.chatqueue = caller_services(current_app, DEFAULT_TENANT)
+    return found
+
+
+def caller_services(app: Flask, tenant: Tenant) -> CallerServices:
+    whole = services_of(app)
+    return CallerServices(whole.settings, TenantStore(whole.store, tenant), whole.listener, whole.submitter)

@@ -13,6 +13,9 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:seq | string: counter that orders jobs, messages and uploads | create, release, republish, document_add | permanent: one number |
 | cq:index:all | zset: id by order of creation | create; delete removes | an entry as long as its record |
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
+| cq:tenant-index:{tenant}:all, cq:tenant-index:{tenant}:{state} | zset: as cq:index:..., of the jobs of one tenant; the default tenant has none | as cq:index:... | as cq:index:... |
+| cq:tenant-of | hash: tenant of each job that is not the default tenant's | create; delete removes | an entry as long as the job's record |
+| cq:tenants-seen | set: tenants with a job or a document, without the default one | create, document_add | permanent: one name per tenant |
 | cq:messages:{queue}, cq:messages:{queue}:high | zset: published id by order of its message | dispatch, republish; claim, finish and cancel remove | an entry until its job is claimed or has ended |
 | cq:window:{queue} | hash: the slots of all workers, until when they count, and how messages are published | report_worker; create | kept; the slots count for a lease |
 | cq:dispatchers | zset: the workers in takers that dispatch: not those of the previous version; score: as in takers | report_worker | as takers |
@@ -42,7 +45,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:takers | zset: worker that takes jobs by the time until which this counts, ms | report_worker | a lease after the last report of a worker; no key: no worker takes jobs |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
-| cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents) | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers |
+| cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents); requests:{tenant}, documents:{tenant}: of each tenant but the default one | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers, and two per tenant |
 | cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: ten numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
@@ -70,6 +73,7 @@ from typing import Final
 
 from jobs import models
 from jobs.states import State
+from jobs.tenant import Tenant
 
 SEQ: Final = "cq:seq"
 INDEX_ALL: Final = "cq:index:all"
@@ -90,6 +94,8 @@ TOMBSTONES: Final = "cq:tombstones"
 PROBE: Final = "cq:probe"
 PRIMARY: Final = "cq:primary"
 NAMESPACE: Final = "cq:"  # of the keys that scripts build: which lines and targets concern them depends on who waits
+TENANT_OF: Final = "cq:tenant-of"
+TENANTS_SEEN: Final = "cq:tenants-seen"
 OUTBOX: Final = "cq:outbox"
 TARGETS: Final = "cq:targets"
 BARRIER: Final = "cq:barrier"
@@ -122,21 +128,26 @@ def result(job_id: str) -> str:
     return f"celery-task-meta-{job_id}"
 
 
-def idempotency(tenant: str, digest: str) -> str:
+def idempotency(tenant: Tenant, digest: str) -> str:
     return f"cq:idempotency:{tenant}:{digest}"
 
 
-def resends(tenant: str, digest: str) -> str:
+def resends(tenant: Tenant, digest: str) -> str:
     return f"cq:resends:{tenant}:{digest}"
 
 
-def item(tenant: str, item_id: str) -> str:
+def item(tenant: Tenant, item_id: str) -> str:
     """By a digest: a provider's ids may be long, and contain anything."""
     return f"cq:item:{tenant}:{hashlib.blake2b(item_id.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
 
 
 def index(state: State) -> str:
     return f"cq:index:{state}"
+
+
+def tenant_index(tenant: Tenant, state: State | None) -> str:
+    """The index of one tenant, which is not the default one. ``state``: None for the jobs in any state."""
+    return f"cq:tenant-index:{tenant}:{state or 'all'}"
 
 
 def messages(queue: str) -> str:
@@ -151,7 +162,7 @@ def window(queue: str) -> str:
     return f"cq:window:{queue}"
 
 
-def tenant(name: str) -> str:
+def tenant(name: Tenant) -> str:
     return f"cq:tenant:{name}"
 
 
@@ -176,11 +187,11 @@ def document(document_id: str) -> str:
     return f"cq:document:{document_id}"
 
 
-def documents(tenant: str) -> str:
+def documents(tenant: Tenant) -> str:
     return f"cq:documents:{tenant}"
 
 
-def document_by_hash(tenant: str, sha256: str) -> str:
+def document_by_hash(tenant: Tenant, sha256: str) -> str:
     return f"cq:document-by-hash:{tenant}:{sha256}"
 
 

@@ -1,6 +1,6 @@
 -- claim: takes a queued job under a lease and a new fencing token.
 -- A worker that cannot run the job puts it back uncounted: the job waits for another try, perhaps by a newer worker.
--- include: clock record log version fair_clock rate_ring lines governor publish dispatch
+-- include: clock record log version fair_clock rate_ring lines governor publish dispatch tenant_index
 -- KEYS
 --   job                the record
 --   request
@@ -36,7 +36,7 @@ local REQUIRED, numbers = 5, {'token', 'attempts', 'max_attempts', 'deadline_ms'
   'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms', 'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
 local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
-  'pool', 'input_tokens', 'max_output_tokens', 'error_code', 'request_id', unreadable_by, unpack(numbers))
+  'tenant', 'pool', 'input_tokens', 'max_output_tokens', 'error_code', 'request_id', unreadable_by, unpack(numbers))
 if not record.state then
   return {'gone'}
 end
@@ -173,6 +173,7 @@ redis.call('HSET', job, unpack(written))
 next_version(job)
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)
+move_in_index(record.tenant, id, record.seq, 'in_progress')
 redis.call('ZADD', leases, now + lease_ms, id)
 redis.call('ZREM', waiting, id)
 if not record.started_at_ms and record.start_by_ms then

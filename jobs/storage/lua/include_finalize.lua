@@ -1,5 +1,5 @@
 -- finalize(state, meta, events): the part that every final write shares. The last event is the final one.
--- Needs clock, count, log and dispatch. The caller has checked that the move is legal.
+-- Needs clock, count, log, dispatch and tenant_index. The caller has checked that the move is legal.
 -- A script that includes it takes these first:
 -- KEYS
 --   job                the record
@@ -45,7 +45,7 @@ end
 
 local function finalize(state, meta, events)
   local now = now_ms()
-  local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens',
+  local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'tenant', 'target', 'tokens', 'most_tokens',
     'started_at_ms', 'request_bytes')
   local keep_result = ttl_or(record.result_ttl, result_ttl)
   local keep_events = ttl_or(record.events_ttl, events_ttl)
@@ -62,7 +62,9 @@ local function finalize(state, meta, events)
   for _, index in ipairs({leases, queued_index, in_progress_index, waiting, deadlines}) do
     redis.call('ZREM', index, id)
   end
-  redis.call('ZADD', final_index, is_number(record.seq) and record.seq or 0, id)
+  local order = is_number(record.seq) and record.seq or 0
+  redis.call('ZADD', final_index, order, id)
+  move_in_index(record.tenant, id, order, state)
   redis.call('ZADD', expiry, now + keep_result * 1000, id)
 
   local size = is_number(record.request_bytes) and tonumber(record.request_bytes) or 0 -- none: of the previous version
@@ -73,6 +75,7 @@ local function finalize(state, meta, events)
   redis.call('EXPIRE', attempts, keep_result)
   redis.call('SET', result, meta, 'EX', keep_result)
   redis.pcall('HINCRBY', bytes, 'requests', -size) -- what is damaged is counted again by the audit
+  add_bytes(record.tenant, 'requests', -size)
   count(totals, minute, state)
   redis.call('PUBLISH', result, meta)
   dispatch()

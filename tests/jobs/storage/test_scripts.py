@@ -18,6 +18,7 @@ from jobs.storage.commands import script_command
 from jobs.storage.rights import missing_rights
 from jobs.storage.scripts import Parameters, load_script, script_names
 from jobs.storage.worker_reports import report_worker
+from jobs.tenant import Tenant
 from tests.jobs.conftest import ANSWER, USAGE
 from tests.support.workers import worker_status
 
@@ -41,7 +42,7 @@ def built_commands(jobs):
     document = DocumentRecord(**DOCUMENT, state="ingesting", seq=1, created_at_ms=1)
     return [
         transitions.create(jobs.new_job(key="k"), template, settings),
-        transitions.mark_answered("t", "k", JOB_ID),
+        transitions.mark_answered(Tenant("t"), "k", JOB_ID),
         transitions.claim(JOB_ID, "c", "w", template, settings),
         transitions.renew("w", [LEASE], settings),
         transitions.append(LEASE, pending, USAGE),
@@ -57,7 +58,7 @@ def built_commands(jobs):
         report_worker(worker_status(), template, settings),
         transitions.dispatch("q"),
         transitions.audit_queue("q", [JOB_ID]),
-        transitions.audit_sizes("t"),
+        transitions.audit_sizes([Tenant("t")]),
         transitions.note_fault("main/m", "quota", None, job_id=JOB_ID),
         transitions.note_output("main/m", JOB_ID, "q"),
         transitions.observe_limits(
@@ -76,7 +77,7 @@ def built_commands(jobs):
         transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),
         transitions.document.remove(document, "", JOB_ID),
         transitions.document.purge(document),
-        transitions.document.forget("doc_1", "t"),
+        transitions.document.forget("doc_1", Tenant("t")),
     ]
 
 
