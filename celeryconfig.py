@@ -6,7 +6,7 @@ measured with Celery 5.7 and kombu 5.7 on Redis under kill -9 and with dropped a
 
 from jobs.priorities import NORMAL_PRIORITY
 from jobs.redis_urls import for_backend, for_broker
-from jobs.settings_loading import load_settings_or_exit
+from jobs.settings.loading import load_settings_or_exit
 from jobs.storage.keys import DEFAULT_QUEUE
 from tasks.broker_options import is_amqp, transport_options
 

@@ -15,7 +15,7 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
 from guards.utc_log import configure_logging
-from jobs.settings_loading import load_settings_or_exit
+from jobs.settings.loading import load_settings_or_exit
 
 _WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
 _FILES_PER_CONNECTION = 3  # itself, its share of the places for health checks, and a connection to Redis

@@ -17,8 +17,8 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validat
 
 from jobs.base import FrozenModel
 from jobs.errors import ModelNotFound, UnsupportedFeature
+from jobs.http_url import HttpUrl
 from jobs.model_name import ModelName
-from jobs.settings_checks import HttpUrl
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 MAIN_PROVIDER: Final = "main"  # the only provider where there is no providers file

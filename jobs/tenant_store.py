@@ -73,6 +73,16 @@ class TenantStore:
         """Ids with their order of creation, the newest first. For the default tenant there may be ids of others."""
         return self._run(queries.page(self.tenant, state, before_seq, limit))
 
+    def count(self, state: State) -> int:
+        """Number of jobs in this state. The default tenant has what no other tenant has."""
+        if self.tenant != DEFAULT_TENANT:
+            return self._run(queries.count_of_tenant(self.tenant, state))
+        others = [tenant for tenant in self._run(queries.tenants()) if tenant != DEFAULT_TENANT]
+        of_all, *of_others = self._store.run_all(
+            [queries.count(state), *(queries.count_of_tenant(tenant, state) for tenant in others)]
+        )
+        return max(0, of_all - sum(of_others))
+
     def cancel(self, record: JobRecord, settings: Settings) -> None:
         """May be repeated; a job that is final or of another tenant does not change."""
         if self._owns(record):

@@ -1,13 +1,12 @@
 """Loads the settings for the programs of this package."""
 
-from jobs import settings_loading
-from jobs.settings import Settings
+from jobs.settings import Settings, loading
 from local.errors import CannotStart
 
 
 def load_settings() -> Settings:
     """The settings. Raises CannotStart, whose message names each bad variable and contains no value."""
     try:
-        return settings_loading.load_settings()
-    except settings_loading.InvalidSettings as error:
+        return loading.load_settings()
+    except loading.InvalidSettings as error:
         raise CannotStart(str(error)) from None

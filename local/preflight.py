@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError
 from jobs.errors import QueueFull, StoreUnavailable
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
-from jobs.settings_loading import variable_name
+from jobs.settings.loading import variable_name
 from jobs.storage.redis_client import connect
 from jobs.storage.reply_errors import first_word, is_unknown_database, missing_right
 from jobs.storage.rights import ROLES, in_words, missing_rights

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import PROJECT_ROOT, get_settings, setting_names
-from jobs.unknown_settings import UnknownSettings, check_names
+from jobs.settings.unknown_names import UnknownSettings, check_names
 from local.config import load_settings
 from local.errors import CannotStart
 

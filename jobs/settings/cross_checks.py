@@ -1,19 +1,9 @@
-"""Checks of the settings: the schemes of URLs, and the values that must fit each other."""
+"""The settings that must fit each other."""
 
-import re
-from typing import TYPE_CHECKING, Annotated, Final
-
-from pydantic import AfterValidator, SecretStr
-
-from guards.browser_requests import read_names, read_origins
-from guards.path_prefix import Forwarders, read_prefix
-from jobs.redis_urls import REDIS_SCHEMES, check_form
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from jobs.settings import Settings
-
-BROKER_SCHEMES: Final = (*REDIS_SCHEMES, "amqp://", "amqps://", "pyamqp://")
-OBJECT_STORE_SCHEMES: Final = ("s3://", "gs://", "abfss://", "file://")
 
 _AT_MOST: Final = "not exceed"
 _BELOW: Final = "be below"
@@ -37,8 +27,6 @@ _ORDERED_PAIRS: Final = (
 )
 
 _SINGLE_PROVIDER_LIMITS: Final = ("provider_requests_per_minute", "provider_tokens_per_minute", "provider_concurrency")
-
-
 _SIZES: Final = (  # of one, and of all together; compared only if the first is set
     ("max_body_bytes", "max_bodies_bytes"),
     ("max_body_bytes", "max_queued_bytes"),
@@ -47,79 +35,6 @@ _SIZES: Final = (  # of one, and of all together; compared only if the first is 
     ("document_max_bytes", "documents_max_bytes"),
 )
 _REDIS_TIMES: Final = ("redis_connect_seconds", "redis_timeout_seconds")
-
-
-def _check_scheme(url: str, schemes: tuple[str, ...]) -> None:
-    if not url.startswith(schemes):
-        raise ValueError(f"must start with one of {', '.join(schemes)}")
-
-
-def _redis_url(url: SecretStr) -> SecretStr:
-    _check_scheme(url.get_secret_value(), REDIS_SCHEMES)
-    check_form(url.get_secret_value())
-    return url
-
-
-def _broker_url(url: SecretStr) -> SecretStr:
-    _check_scheme(url.get_secret_value(), BROKER_SCHEMES)
-    check_form(url.get_secret_value())
-    return url
-
-
-# A host or an [IPv6 address], perhaps after credentials, and a port; no blank anywhere.
-_HTTP_HOST: Final = re.compile(
-    r"https?://(?:[^\s/?#@]*@)?(?:[^\s/?#@:\[\]]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?(?:[/?#]\S*)?\Z"
-)
-
-
-def _api_key(key: SecretStr) -> SecretStr:
-    """A mounted secret ends with a line break, which no header can contain."""
-    stripped = key.get_secret_value().strip()
-    if not re.fullmatch(r"[\x21-\x7e]+", stripped):
-        raise ValueError("must be visible ASCII characters without spaces and line breaks")
-    return SecretStr(stripped)
-
-
-def _http_url(url: str) -> str:
-    _check_scheme(url, ("http://", "https://"))
-    if not _HTTP_HOST.match(url):
-        raise ValueError("must have a host, such as https://host.example/v1, and no blanks")
-    return url
-
-
-def _object_store_url(url: str) -> str:
-    _check_scheme(url, OBJECT_STORE_SCHEMES)
-    return url
-
-
-def _host_names(text: str) -> str:
-    read_names(text)
-    return text
-
-
-def _origins(text: str) -> str:
-    read_origins(text)
-    return text
-
-
-def _path_prefix(text: str) -> str:
-    return read_prefix(text)
-
-
-def _forwarders(text: str) -> str:
-    Forwarders.read(text)
-    return text
-
-
-PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
-ForwarderAddresses = Annotated[str, AfterValidator(_forwarders)]
-HostNames = Annotated[str, AfterValidator(_host_names)]
-Origins = Annotated[str, AfterValidator(_origins)]
-ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
-BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
-RedisStoreUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]
 
 
 def cross_check(settings: "Settings") -> None:

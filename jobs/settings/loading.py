@@ -5,7 +5,7 @@ import sys
 from pydantic import ValidationError
 
 from jobs.settings import Settings, get_settings
-from jobs.unknown_settings import UnknownSettings
+from jobs.settings.unknown_names import UnknownSettings
 
 _PYDANTIC_PREFIX = "Value error, "  # pydantic's prefix to the message of a validator
 
