@@ -5,8 +5,9 @@ from typing import Final
 from api.http.upload_parsing import check_installed
 from api.services import services
 from jobs import document_lookup
+from jobs.api_keys import Scope
 from jobs.documents import unavailable_error
-from jobs.errors import InvalidRequest, ModelNotFound
+from jobs.errors import Forbidden, InvalidRequest, ModelNotFound
 from jobs.kinds.chat import ChatRequest
 
 _ALL: Final = "all"
@@ -21,12 +22,14 @@ class DocumentNotAvailable(InvalidRequest):
 
 
 def check_documents(request: ChatRequest) -> None:
-    """Raises DocumentNotAvailable, ModelNotFound, or DocumentRejected if document support is not installed.
+    """Raises DocumentNotAvailable, ModelNotFound, Forbidden, or DocumentRejected if document support is not installed.
 
     The worker checks again, because a document may be deleted while the job waits.
     """
     if request.documents is None:
         return
+    if Scope.DOCUMENTS_READ not in services().caller.scopes:
+        raise Forbidden("the API key may not ask documents")
     check_installed()
     check_embedding_model()
     if request.documents == _ALL:

@@ -1,10 +1,14 @@
 """The services that the views use, built once per app. No connection is opened before its first use."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Flask, current_app, g, has_request_context
 
+from jobs.api_keys import Caller
+from jobs.errors import StoreUnavailable
+from jobs.key_ring import KeyRing
 from jobs.kinds.base import JobRequest
 from jobs.models import JobRecord
 from jobs.settings import Settings
@@ -13,7 +17,6 @@ from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
 from jobs.storage.scripts import load_all_scripts
 from jobs.storage.sync_store import Store
-from jobs.tenant import DEFAULT_TENANT, Tenant
 from jobs.tenant_store import TenantStore
 from jobs.watch.listener import ChangeListener
 from tasks.submit import Submitter
@@ -29,6 +32,7 @@ class Services:
     store: Store
     submitter: Submitter
     listener: ChangeListener
+    keys: KeyRing | None  # None: nobody needs an API key
 
     def close(self) -> None:
         self.listener.close()
@@ -38,12 +42,28 @@ class Services:
 
 @dataclass(frozen=True)
 class CallerServices:
-    """What a view needs for one caller, whose tenant is ``store.tenant``. It reaches no job of another tenant."""
+    """What a view needs for one caller. It reaches no job of another tenant."""
 
     settings: Settings
     store: TenantStore
     listener: ChangeListener
+    caller: Caller
     _submitter: Submitter
+    _keys: KeyRing | None
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether the caller has shown an API key, which may end while a call lasts."""
+        return self._keys is not None
+
+    def require_valid_key(self) -> None:
+        """Raises InvalidKey or Forbidden once the key has ended. During an outage of Redis a call goes on.
+
+        For calls that last: call it about once a second.
+        """
+        if self._keys is not None:
+            with suppress(StoreUnavailable):
+                self._keys.require_valid(self.caller)
 
     def submit(self, request: JobRequest, **options: Any) -> transitions.Created:
         """Submit a job of the caller's tenant: see ``Submitter.submit``."""
@@ -65,7 +85,9 @@ def install(app: Flask, settings: Settings) -> None:
     load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    app.extensions[_NAME] = Services(settings, store, Submitter(store, settings, _request_id), ChangeListener(client))
+    keys = KeyRing(store, settings.admin_key.get_secret_value()) if settings.admin_key else None
+    submitter = Submitter(store, settings, _request_id)
+    app.extensions[_NAME] = Services(settings, store, submitter, ChangeListener(client), keys)
 
 
 def _request_id() -> str | None:
@@ -84,13 +106,12 @@ def whole_services() -> Services:
 
 
 def services() -> CallerServices:
-    """The services for the caller of this request."""
-    found: CallerServices | None = g.get(_NAME)
-    if found is None:
-        found = g.chatqueue = caller_services(current_app, DEFAULT_TENANT)
+    """The services for the caller of this request, whom http/authentication.py has let in."""
+    found: CallerServices = g.chatqueue
     return found
 
 
-def caller_services(app: Flask, tenant: Tenant) -> CallerServices:
-    whole = services_of(app)
-    return CallerServices(whole.settings, TenantStore(whole.store, tenant), whole.listener, whole.submitter)
+def let_in(whole: Services, caller: Caller) -> None:
+    """Let this request's views act for this caller."""
+    store = TenantStore(whole.store, caller.tenant)
+    g.chatqueue = CallerServices(whole.settings, store, whole.listener, caller, whole.submitter, whole.keys)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jobs.api_keys import KeyRecord
 from jobs.documents import DocumentRecord
 from jobs.kinds import read_request
 from jobs.kinds.base import Answer, JobRequest
@@ -14,6 +15,7 @@ from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
+from jobs.storage.transitions.access import TenantRecord, read_tenant_record
 from jobs.tenant import DEFAULT_TENANT, Tenant
 
 RATE_MINUTES: Final = 5  # full minutes that the rates of the stats cover, without the current minute
@@ -135,6 +137,30 @@ def tenants() -> Command[list[Tenant]]:
     )
 
 
+def tenant_list() -> Command[list[Tenant]]:
+    """The tenants that were created, the oldest first."""
+    return plain_command("ZRANGE", keys.TENANT_LIST, 0, -1, read=lambda names: [*map(Tenant, _read_ids(names))])
+
+
+def tenant(name: Tenant) -> Command[TenantRecord | None]:
+    """None if there is no such tenant."""
+
+    def read(fields: dict[bytes, bytes]) -> TenantRecord | None:
+        return read_tenant_record(name, {_lenient(field): _lenient(value) for field, value in fields.items()})
+
+    return plain_command("HGETALL", keys.tenant(name), read=read)
+
+
+def api_keys(tenant: Tenant) -> Command[list[str]]:
+    """The public ids of the tenant's keys, the oldest first."""
+    return plain_command("ZRANGE", keys.api_keys(tenant), 0, -1, read=_read_ids)
+
+
+def api_key(key_id: str) -> Command[KeyRecord | None]:
+    """None if there is no such key, or if this version cannot read its record."""
+    return record_command(keys.api_key(key_id), lambda fields: KeyRecord.from_hash(key_id, fields))
+
+
 def count_of_tenant(tenant: Tenant, state: State) -> Command[int]:
     """Number of the jobs in this state of a tenant that is not the default one."""
     return plain_command("ZCARD", keys.tenant_index(tenant, state), read=int)
@@ -177,9 +203,10 @@ def waiting() -> Command[int]:
     return plain_command("ZCARD", keys.WAITING, read=int)
 
 
-def request_bytes() -> Command[int]:
-    """Size of the requests of all jobs that have not ended."""
-    return plain_command("HGET", keys.BYTES, "requests", read=lambda size: max(0, int(size or 0)))
+def request_bytes(tenant: Tenant = DEFAULT_TENANT) -> Command[int]:
+    """Size of the requests of a tenant's jobs that have not ended; of all jobs for the default tenant."""
+    field = "requests" if tenant == DEFAULT_TENANT else f"requests:{tenant}"
+    return plain_command("HGET", keys.BYTES, field, read=lambda size: max(0, int(size or 0)))
 
 
 def workers_since(since_ms: int) -> Command[list[str]]:

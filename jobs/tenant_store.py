@@ -73,14 +73,26 @@ class TenantStore:
         """Ids with their order of creation, the newest first. For the default tenant there may be ids of others."""
         return self._run(queries.page(self.tenant, state, before_seq, limit))
 
-    def count(self, state: State) -> int:
-        """Number of jobs in this state. The default tenant has what no other tenant has."""
+    def counts(self) -> dict[State, int]:
+        """Number of jobs by state. The default tenant has what no other tenant has. Three round trips for that one."""
         if self.tenant != DEFAULT_TENANT:
-            return self._run(queries.count_of_tenant(self.tenant, state))
-        others = [tenant for tenant in self._run(queries.tenants()) if tenant != DEFAULT_TENANT]
-        of_all, *of_others = self._store.run_all(
-            [queries.count(state), *(queries.count_of_tenant(tenant, state) for tenant in others)]
-        )
+            return self._counts_of([self.tenant])
+        tenants: list[Tenant] = self._run(queries.tenants())
+        others = self._counts_of([tenant for tenant in tenants if tenant != DEFAULT_TENANT])
+        of_all = self._store.run_all([queries.count(state) for state in State])
+        return {state: max(0, number - others[state]) for state, number in zip(State, of_all, strict=True)}
+
+    def _counts_of(self, tenants: Sequence[Tenant]) -> dict[State, int]:
+        commands = [queries.count_of_tenant(tenant, state) for state in State for tenant in tenants]
+        numbers = _rows(self._store.run_all(commands), len(tenants)) if tenants else [[0]] * len(State)
+        return {state: sum(row) for state, row in zip(State, numbers, strict=True)}
+
+    def request_bytes(self) -> int:
+        """Size of the requests of the tenant's jobs that have not ended."""
+        if self.tenant != DEFAULT_TENANT:
+            return self._run(queries.request_bytes(self.tenant))
+        tenants: list[Tenant] = self._run(queries.tenants())  # the default one is the first
+        of_all, *of_others = self._store.run_all(list(map(queries.request_bytes, tenants)))
         return max(0, of_all - sum(of_others))
 
     def cancel(self, record: JobRecord, settings: Settings) -> None:

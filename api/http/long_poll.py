@@ -63,8 +63,8 @@ def view_when_final(
     """The job as soon as it is final, or in its current state when the time is up.
 
     ``on_disconnect`` is called when the client disconnects before that, and ClientDisconnected is raised. With None,
-    disconnects are not detected. ``known`` is a record that was just read, which saves a query. Raises JobNotFound and
-    StoreUnavailable.
+    disconnects are not detected. ``known`` is a record that was just read, which saves a query. Raises JobNotFound,
+    StoreUnavailable, and InvalidKey or Forbidden once the caller's API key has ended.
     """
     fetch = partial(lookup.view, services().store, job_id)
     snapshot = JobView(record=known) if known and not known.is_final else fetch()
@@ -91,9 +91,18 @@ def _when_final(
         snapshot = fetch()
         return snapshot if snapshot.record.is_final else None
 
-    each_second = disconnect_check() if on_disconnect else None
+    app_services = services()
+    checks = [disconnect_check()] if on_disconnect else []
+    if app_services.needs_key:
+        checks.append(app_services.require_valid_key)
+
+    def run_checks() -> None:
+        for check in checks:
+            check()
+
+    each_second = run_checks if checks else None
     try:
-        services().listener.wait(snapshot.record.job_id, refresh, seconds, until_final=True, each_second=each_second)
+        app_services.listener.wait(snapshot.record.job_id, refresh, seconds, until_final=True, each_second=each_second)
     except ClientDisconnected:
         if on_disconnect is not None:
             on_disconnect()

@@ -27,7 +27,11 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:queued:{lane} | hash: number of waiting jobs by pool | as line | an entry while a job waits |
 | cq:closed | hash: why a pool was closed last, by pool | dispatch, claim | an entry while jobs of the pool wait |
 | cq:clock, cq:clock:pools, cq:clock:{lane}, cq:clock:{lane}:{tenant} | zset: lane, pool, tenant or fair key by the virtual time of its next start; '' is the clock's own time | dispatch | a day after its last start |
-| cq:tenant:{tenant} | hash: its weight | set_tenant_weight | kept |
+| cq:tenant:{tenant} | hash: its weight, name, and when it was created and archived | set_tenant_weight, add_tenant, archive_tenant | kept |
+| cq:tenant-list | zset: tenant by the time of its creation, ms | add_tenant | kept |
+| cq:api-key:{id} | hash: the record of an API key, with the SHA-256 of its text | key_add, key_end, key_use | kept |
+| cq:api-keys:{tenant} | zset: key by the time of its creation, ms | key_add | kept |
+| cq:auth-failures:{digest} | string: number of requests with a wrong key from one address | note_auth_failure | a minute |
 | cq:routes | hash: the targets of a pool | configure_targets | kept |
 | cq:configured | set: targets and providers with configured limits | configure_targets | kept |
 | cq:calls | hash: number of calls that running jobs make besides their own, by target and time of the start | begin_call; end_call, audit_queue remove | an entry until the call has ended; an hour after its worker died |
@@ -46,7 +50,7 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
 | cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents); requests:{tenant}, documents:{tenant}: of each tenant but the default one | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers, and two per tenant |
-| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts | permanent: ten numbers |
+| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts, note_auth_failure | permanent: eleven numbers |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
@@ -96,6 +100,7 @@ PRIMARY: Final = "cq:primary"
 NAMESPACE: Final = "cq:"  # of the keys that scripts build: which lines and targets concern them depends on who waits
 TENANT_OF: Final = "cq:tenant-of"
 TENANTS_SEEN: Final = "cq:tenants-seen"
+TENANT_LIST: Final = "cq:tenant-list"
 OUTBOX: Final = "cq:outbox"
 TARGETS: Final = "cq:targets"
 BARRIER: Final = "cq:barrier"
@@ -164,6 +169,18 @@ def window(queue: str) -> str:
 
 def tenant(name: Tenant) -> str:
     return f"cq:tenant:{name}"
+
+
+def api_key(key_id: str) -> str:
+    return f"cq:api-key:{key_id}"
+
+
+def api_keys(tenant: Tenant) -> str:
+    return f"cq:api-keys:{tenant}"
+
+
+def auth_failures(address_digest: str) -> str:
+    return f"cq:auth-failures:{address_digest}"
 
 
 def target(name: str) -> str:
