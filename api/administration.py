@@ -28,7 +28,7 @@ BLUEPRINTS: Final = (tenants_blueprint, keys_blueprint)
 @tenants_blueprint.route("", methods=["POST"])
 @tenants_blueprint.arguments(NewTenantBody, examples=examples.NEW_TENANTS)
 @tenants_blueprint.response(201, TenantObject, description="The new tenant.", example=examples.TENANT)
-@tenants_blueprint.problems(400, 401, 403, 413, 415, 422, 503)
+@tenants_blueprint.problems(400, 413, 415, 422, 429, 503)
 def create_tenant(body: NewTenantBody) -> Any:
     """Create a tenant."""
     return TenantObject.of(access.create_tenant(_services().store, body.name))
@@ -36,7 +36,7 @@ def create_tenant(body: NewTenantBody) -> Any:
 
 @tenants_blueprint.route("")
 @tenants_blueprint.response(200, TenantListBody, description="The tenants.", example=examples.TENANTS)
-@tenants_blueprint.problems(401, 403, 503)
+@tenants_blueprint.problems(503)
 def list_tenants() -> Any:
     """List the tenants, also archived ones."""
     return TenantListBody(tenants=tuple(map(TenantObject.of, access.tenants(_services().store))))
@@ -44,7 +44,7 @@ def list_tenants() -> Any:
 
 @tenants_blueprint.route("/<tenant>", parameters=[examples.TENANT_ID])
 @tenants_blueprint.response(200, TenantObject, description="The tenant.", example=examples.TENANT)
-@tenants_blueprint.problems(401, 403, 404, 503)
+@tenants_blueprint.problems(404, 503)
 def show_tenant(tenant: str) -> Any:
     """Show a tenant."""
     return TenantObject.of(access.tenant(_services().store, _tenant(tenant)))
@@ -52,7 +52,7 @@ def show_tenant(tenant: str) -> Any:
 
 @tenants_blueprint.route("/<tenant>/archive", methods=["POST"], parameters=[examples.TENANT_ID])
 @tenants_blueprint.response(200, TenantObject, description="The archived tenant.", example=examples.ARCHIVED_TENANT)
-@tenants_blueprint.problems(401, 403, 404, 429, 503)
+@tenants_blueprint.problems(404, 429, 503)
 def archive_tenant(tenant: str) -> Any:
     """Archive a tenant.
 
@@ -65,7 +65,7 @@ def archive_tenant(tenant: str) -> Any:
 @keys_blueprint.route("", methods=["POST"])
 @keys_blueprint.arguments(NewKeyBody, examples=examples.NEW_KEYS)
 @keys_blueprint.response(201, NewKeyObject, description="The new key, with its text.", example=examples.NEW_KEY)
-@keys_blueprint.problems(400, 401, 403, 404, 413, 415, 422, 503)
+@keys_blueprint.problems(400, 404, 413, 415, 422, 429, 503)
 def create_key(body: NewKeyBody) -> Any:
     """Create an API key. The response is the only one that contains its text."""
     record, text = access.create_key(
@@ -77,7 +77,7 @@ def create_key(body: NewKeyBody) -> Any:
 @keys_blueprint.route("")
 @keys_blueprint.arguments(KeysQuery, location="query")
 @keys_blueprint.response(200, KeyListBody, description="The keys of the tenant.", example=examples.KEYS)
-@keys_blueprint.problems(401, 403, 404, 422, 503)
+@keys_blueprint.problems(404, 422, 503)
 def list_keys(query: KeysQuery) -> Any:
     """List the API keys of a tenant, also those that have ended."""
     return KeyListBody(keys=tuple(map(KeyObject.of, access.keys_of(_services().store, Tenant(query.tenant)))))
@@ -85,7 +85,7 @@ def list_keys(query: KeysQuery) -> Any:
 
 @keys_blueprint.route("/<key_id>", parameters=[examples.KEY_ID])
 @keys_blueprint.response(200, KeyObject, description="The key.", example=examples.KEY)
-@keys_blueprint.problems(401, 403, 404, 503)
+@keys_blueprint.problems(404, 503)
 def show_key(key_id: str) -> Any:
     """Show an API key without its text."""
     return KeyObject.of(access.key(_services().store, key_id))
@@ -94,7 +94,7 @@ def show_key(key_id: str) -> Any:
 @keys_blueprint.route("/<key_id>/rotate", methods=["POST"], parameters=[examples.KEY_ID])
 @keys_blueprint.arguments(RotationBody, examples=examples.ROTATIONS)
 @keys_blueprint.response(201, NewKeyObject, description="The new key, with its text.", example=examples.NEW_KEY)
-@keys_blueprint.problems(400, 401, 403, 404, 413, 415, 422, 503)
+@keys_blueprint.problems(400, 404, 413, 415, 422, 429, 503)
 def rotate_key(body: RotationBody, key_id: str) -> Any:
     """Replace an API key.
 
@@ -106,7 +106,7 @@ def rotate_key(body: RotationBody, key_id: str) -> Any:
 
 @keys_blueprint.route("/<key_id>", methods=["DELETE"], parameters=[examples.KEY_ID])
 @keys_blueprint.response(200, KeyObject, description="The revoked key.", example=examples.REVOKED_KEY)
-@keys_blueprint.problems(401, 403, 404, 503)
+@keys_blueprint.problems(404, 503)
 def revoke_key(key_id: str) -> Any:
     """Revoke an API key.
 

@@ -151,7 +151,7 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
 @blueprint.route("/jobs/<job_id>/token", methods=["POST"], parameters=[examples.JOB_ID])
 @blueprint.arguments(TokenBody, examples=access_examples.TOKENS)
 @blueprint.response(201, StreamToken, description="The token.", example=access_examples.TOKEN)
-@blueprint.problems(400, 401, 403, 404, 413, 415, 422, 503)
+@blueprint.problems(400, 404, 413, 415, 422, 429, 503)
 def create_stream_token(body: TokenBody, job_id: str) -> Any:
     """Create a token with which a browser follows this job.
 

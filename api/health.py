@@ -20,7 +20,7 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Hea
 
 @blueprint.route("")
 @blueprint.response(200, Health, description="The service accepts requests.", example=examples.HEALTH)
-@blueprint.problems(503)
+@blueprint.problems(503, needs_key=False)
 def show_health() -> Any:
     """Show the state of Redis, the broker, the queue and the workers.
 
@@ -68,7 +68,7 @@ def _problems(stats: Stats, broker: BrokerHealth) -> Iterator[str]:
 
 @blueprint.route("/live")
 @blueprint.response(200, Alive, description="The process responds.", example=examples.ALIVE)
-@blueprint.problems()
+@blueprint.problems(needs_key=False)
 def show_live() -> Any:
     """Check that the process responds.
 
@@ -79,7 +79,7 @@ def show_live() -> Any:
 
 @blueprint.route("/ready")
 @blueprint.response(200, Alive, description="The service accepts requests.", example=examples.ALIVE)
-@blueprint.problems(503)
+@blueprint.problems(503, needs_key=False)
 def show_ready() -> Any:
     """Check that requests can be accepted.
 

@@ -23,6 +23,12 @@ BODIES = {"chat.answer_chat": {"message": "hi"}, "chat.accept_chat": {"message":
 IDS = {"document_id": "doc_" + "0" * 32, "key_id": "0" * 12, "tenant": "proj_x", "name": "m", "filename": "x"}
 
 
+def public_id(key):
+    key_id = key_id_of(key)
+    assert key_id is not None
+    return key_id
+
+
 def routes(app):
     """Each endpoint with its method and a path that exists."""
     for rule in app.url_map.iter_rules():
@@ -74,19 +80,19 @@ def mistyped(key):
 
 def revoked(keyed):
     key = keyed.key()
-    access.revoke_key(keyed.services.store, key_id_of(key))
+    access.revoke_key(keyed.services.store, public_id(key))
     return key
 
 
 def expired(keyed):
     key = keyed.key(seconds=60)
-    keyed.services.store._client.hset(keys.api_key(key_id_of(key)), "expires_at_ms", 1)
+    keyed.services.store._client.hset(keys.api_key(public_id(key)), "expires_at_ms", 1)
     return key
 
 
 def damaged(keyed):
     key = keyed.key()
-    keyed.services.store._client.hset(keys.api_key(key_id_of(key)), "role", "emperor")
+    keyed.services.store._client.hset(keys.api_key(public_id(key)), "role", "emperor")
     return key
 
 
@@ -111,7 +117,7 @@ def same_id_with_another_secret(key):
     """Well-formed: only its digest is another one."""
     from jobs.api_keys import _checksum
 
-    key_id, secret = key_id_of(key), "x" * 43
+    key_id, secret = public_id(key), "x" * 43
     return f"sk-cq-{key_id}-{secret}{_checksum(key_id + secret)}"
 
 
@@ -257,7 +263,7 @@ def test_neither_redis_nor_a_log_contains_a_key(keyed, caplog):
 
     secrets = [key.rpartition("-")[2].encode() for key in made]
     assert [secret for secret in (*secrets, ADMIN_KEY.encode()) if secret in dump] == []
-    assert digest_of(made[0]).encode() in stored.hget(keys.api_key(key_id_of(made[0])), "sha256")
+    assert digest_of(made[0]).encode() in stored.hget(keys.api_key(public_id(made[0])), "sha256")
     assert ADMIN_KEY not in repr(keyed.services)
 
 
@@ -273,7 +279,7 @@ def test_a_rotated_key_has_the_same_rights_and_finds_its_resends(keyed):
     """Both keys work until the overlap ends. To other callers it is the same caller."""
     tenant = keyed.tenant()
     old, other = keyed.key(tenant, Role.MEMBER, Scope.SUBMIT, Scope.READ), keyed.key(tenant)
-    answer = keyed.call(ADMIN_KEY, "POST", f"/api/v1/keys/{key_id_of(old)}/rotate", json={"overlap_seconds": 60})
+    answer = keyed.call(ADMIN_KEY, "POST", f"/api/v1/keys/{public_id(old)}/rotate", json={"overlap_seconds": 60})
     new = answer.json["value"]
     assert answer.json["scopes"] == ["submit", "read"]
     body = {"model": "m", "input": f"{uuid.uuid4()}", "background": True}
@@ -287,10 +293,10 @@ def test_a_rotated_key_has_the_same_rights_and_finds_its_resends(keyed):
         return len(keyed.call(new, "GET", TASKS).json["tasks"])
 
     assert [jobs_after(old, "0"), jobs_after(other, "1"), jobs_after(new, "1")] == [1, 2, 2]
-    keyed.services.store._client.hset(keys.api_key(key_id_of(old)), "expires_at_ms", 1)
+    keyed.services.store._client.hset(keys.api_key(public_id(old)), "expires_at_ms", 1)
     keyed.forget_checked_keys()
     assert [keyed.call(key, "GET", TASKS).status_code for key in (old, new)] == [401, 200]
-    path = f"/api/v1/keys/{key_id_of(old)}/rotate"
+    path = f"/api/v1/keys/{public_id(old)}/rotate"
     assert keyed.call(ADMIN_KEY, "POST", path, json={}).status_code == 404
 
 

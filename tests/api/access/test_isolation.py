@@ -152,7 +152,7 @@ class Tenants:
         every = [job_id for own in self.jobs.values() for job_id in own] or ["job_" + "0" * 32]
         job_id = self.random.choice(every)
         weights = {self.submit: 4, self.respond: 2, self.read: 8, self.change: 3, self.lists: 1, self.work: 4}
-        operation = self.random.choices(list(weights), weights.values())[0]
+        operation = self.random.choices(list(weights), list(weights.values()))[0]
         operation(caller, job_id)
 
     def call(self, caller, method, path, **options):

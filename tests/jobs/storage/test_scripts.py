@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs import queries
+from jobs.api_keys import KeyRecord, Role
 from jobs.documents import DocumentRecord, NewDocument
 from jobs.errors import InternalError
 from jobs.models import Lease
@@ -17,6 +18,7 @@ from jobs.storage import transitions
 from jobs.storage.commands import script_command
 from jobs.storage.rights import missing_rights
 from jobs.storage.scripts import Parameters, load_script, script_names
+from jobs.storage.transitions import access
 from jobs.storage.worker_reports import report_worker
 from jobs.tenant import Tenant
 from tests.jobs.conftest import ANSWER, USAGE
@@ -24,6 +26,7 @@ from tests.support.workers import worker_status
 
 JOB_ID = "job_" + "1" * 32
 LEASE = Lease(job_id=JOB_ID, queue="q", token=1, attempt=1, log_length=1)
+KEY = KeyRecord(key_id="k", sha256="0", tenant=Tenant("t"), role=Role.MEMBER, holder="k")
 DOCUMENT = {
     "document_id": "doc_1",
     "tenant": "t",
@@ -67,6 +70,9 @@ def built_commands(jobs):
         transitions.configure_targets({}, {}, {}),
         transitions.begin_call("m", 1),
         transitions.end_call(transitions.CallTurn(is_open=True), 1, has_succeeded=True),
+        access.add_key(KEY, None),
+        access.end_key("k"),
+        access.use_key("k", None),
         queries.queue_position(JOB_ID, "q"),
         queries.pool_stats(),
         target_states(),
