@@ -10,6 +10,7 @@ DEV := $(VENV)/.dev
 BENCH_VENV := bench/.venv
 BENCH := $(BENCH_VENV)/.bench
 CLIENTS := $(patsubst tests/clients/requirements-%.txt,tests/clients/.venv-%/.ready,$(wildcard tests/clients/requirements-*.txt))
+SHIPPING := tests/shipping/.venv/.ready
 NODE_CLIENT := $(if $(shell command -v npm 2> /dev/null),tests/clients/node_modules/.ready)
 # The files pin everything, so nothing is left to resolve; a resolver would look at newer versions, which have no hash here.
 PIP := -m pip --disable-pip-version-check
@@ -22,13 +23,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast clients chaos bench quality lint format lock clean
+.PHONY: help up test test-fast clients shipping chaos bench quality lint format lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
-	@$(BIN)/python -m local.launcher
+	@$(BIN)/python -m cli up
 
 test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one file after the other
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -38,6 +39,9 @@ test-fast: $(DEV)  ## Run the tests that are quick and start no web process and 
 
 clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, LangChain, LiteLLM, llama.cpp's server
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
+
+shipping: $(DEV) $(SHIPPING)  ## Check the image, compose file, systemd units and Helm chart with the tools for them
+	@$(BIN)/python -m pytest -n 0 tests/shipping tests/test_ops.py $(ARGS)
 
 chaos: $(DEV)  ## Inject every fault and print one table; ARGS="--only kill --seed 2"
 	@$(BIN)/python -m tests.chaos $(ARGS)
@@ -68,16 +72,18 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows in requireme
 	$(ADD_PIP) && $(BIN)/python $(PIP) install --quiet uv==$(UV_VERSION)
 	$(REMOVE_PIP)
 	$(COMPILE) pyproject.toml --extra documents --output-file requirements.txt
+	$(COMPILE) pyproject.toml --constraint requirements.txt --output-file requirements-core.txt
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
-	$(COMPILE) --group bench-arq --output-file requirements-bench-arq.txt
+	$(COMPILE) requirements-bench-arq.in --output-file requirements-bench-arq.txt
 	for client in openai-2025 langchain litellm llama; do \
-		$(COMPILE) --group client-$$client --output-file tests/clients/requirements-$$client.txt || exit; done
+		$(COMPILE) tests/clients/requirements-$$client.in --output-file tests/clients/requirements-$$client.txt || exit; done
+	$(COMPILE) tests/shipping/requirements.in --output-file tests/shipping/requirements.txt
 	! command -v npm > /dev/null || (cd tests/clients && for package in openai zod; do \
 		npm pkg set "dependencies.$$package=$$(npm view $$package version)" || exit; done)
 
 clean:  ## Remove the virtual environments and all caches; data/ stays
-	rm -rf $(VENV) $(BENCH_VENV) tests/clients/.venv-* tests/clients/node_modules .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) tests/clients/.venv-* tests/shipping/.venv tests/clients/node_modules .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUNTIME): requirements.txt
@@ -108,6 +114,13 @@ $(BENCH): requirements-bench.txt requirements-bench-arq.txt
 
 # One environment each: they pin versions of openai and pydantic that differ from ours.
 tests/clients/.venv-%/.ready: tests/clients/requirements-%.txt
+	@echo "Setting up $(@D) (once, and when the requirements change)"
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --no-compile -r $<
+	@touch $@
+
+$(SHIPPING): tests/shipping/requirements.txt
 	@echo "Setting up $(@D) (once, and when the requirements change)"
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from api import administration, chat, docs, documents, health, openai, providers, queue, tasks
-from api.http import authentication, browser_guard, json_body, path_prefix, paths
+from api import administration, chat, docs, documents, health, metrics, openai, providers, queue, tasks
+from api.http import authentication, browser_guard, json_body, path_prefix, paths, request_metrics
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
-from api.services import install
+from api.services import install, services_of
 from jobs.requests import CONTEXT_MAX_LENGTH, MAX_MESSAGE_CHARS
 from jobs.settings import Settings, get_settings
 
@@ -22,6 +22,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.from_mapping(docs.OPENAPI)
     app.url_map.converters["id"] = tasks.IdConverter
     install(app, settings)
+    request_metrics.install(app, services_of(app).metrics.counts)
     api = Api(app, SchemaOptions({MAX_MESSAGE_CHARS: settings.max_message_chars}, CONTEXT_MAX_LENGTH, describe))
     paths.install(app)
     browser_guard.install(app, settings)
@@ -30,6 +31,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (*_NATIVE, *administration.BLUEPRINTS):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)
+    if settings.metrics:
+        app.register_blueprint(metrics.blueprint)
     for blueprint in openai.BLUEPRINTS:
         api.register_blueprint(blueprint, url_prefix=f"{openai.PREFIX}{blueprint.url_prefix}")
     app.register_blueprint(docs.blueprint)

@@ -31,6 +31,7 @@ from jobs.storage.transitions import Created
 
 blueprint = Blueprint("chat", __name__, url_prefix="/chat", description="Chat with a model")
 
+_FIELDS: Final = frozenset(ChatRequest.model_fields)
 ACCEPTED_HEADERS: Final = examples.headers("Location", "Retry-After", "Idempotency-Replayed")
 
 
@@ -166,9 +167,9 @@ def create_stream_token(body: TokenBody, job_id: str) -> Any:
 
 
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
-    fields = {name: getattr(body, name) for name in ChatRequest.model_fields}
     check_documents(body)
-    task = ChatTask.model_construct(kind="chat", **fields)  # validated already
+    given = body.model_fields_set & _FIELDS | {"kind"}
+    task = ChatTask.model_construct(given, kind="chat", **{name: getattr(body, name) for name in _FIELDS})  # is valid
     return services().submit(task, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key)
 
 

@@ -5,16 +5,16 @@ One greenlet per connection, since a long poll only waits. No access log: paths 
 
 import gc
 import logging
+import math
 import os
-import signal
 import sys
 from typing import Any
 
 from gunicorn.http import message  # type: ignore[import-untyped]
 
 from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
+from guards.logs import configure_logging
 from guards.private_files import keep_new_files_private
-from guards.utc_log import configure_logging
 from jobs.settings.access import open_to_network
 from jobs.settings.loading import load_settings_or_exit
 
@@ -32,7 +32,7 @@ message.MAX_REQUEST_LINE = 64 * 1024
 bind = f"{_settings.web_host}:{_settings.web_port}"
 workers = _settings.web_workers
 worker_class = "gunicorn_ext.worker.Worker"
-logger_class = "gunicorn_ext.logger.ContentFreeLogger"
+logger_class = f"gunicorn_ext.logger.ContentFree{'Json' if _settings.log_format == 'json' else ''}Logger"
 try:
     worker_connections = fitting(_WANTED_CONNECTIONS, _FILES_PER_CONNECTION)
     if worker_connections >= _MAX_SHARED_FILES:
@@ -44,7 +44,8 @@ os.environ.pop("SCRIPT_NAME", None)  # gunicorn would fail every request without
 forwarder_headers = ""  # by default a client on this machine may set SCRIPT_NAME and PATH_INFO, which move the path
 limit_request_line = message.MAX_REQUEST_LINE
 keepalive = 15  # seconds; a client that polls keeps its connection
-graceful_timeout = 10  # seconds for running requests; waiting ones are released immediately, see post_worker_init
+# Long polls and streams are released after the grace period, and need a moment to end. Other requests get 10 seconds.
+graceful_timeout = max(10, math.ceil(_settings.web_grace_seconds) + 2)
 loglevel = _settings.log_level.lower()
 proc_name = "chatqueue-web"
 control_socket_disable = True  # the socket would be in the home directory, shared by every gunicorn of this user
@@ -59,15 +60,17 @@ def on_starting(server: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Once per worker process, after its last request: publish the messages that still wait."""
+    """Once per worker process, after its last request: publish the messages that still wait, add the last counts."""
     from api.services import services_of
 
     if worker.wsgi is not None:  # the app could be loaded
-        services_of(worker.wsgi).submitter.close()
+        app_services = services_of(worker.wsgi)
+        app_services.submitter.close()
+        app_services.metrics.flush()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Once per worker process: set up logging, and a SIGTERM handler that releases waiting long polls."""
+    """Once per worker process: set up logging, and what ends long polls and streams when the process stops."""
     import gevent
 
     from api.redis_watch import RedisWatch
@@ -78,9 +81,10 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()  # the loaded modules live as long as the process
     gc.set_threshold(GC_THRESHOLD)
-    configure_logging(_settings.log_level)
+    configure_logging(_settings.log_level, _settings.log_format)
     app_services = services_of(worker.wsgi)
-    listener = app_services.listener
+    worker.grace_seconds = _settings.web_grace_seconds
+    worker.release = app_services.listener.close
     if worker.age == 1:  # one process is enough for the log
         if worker_connections < _WANTED_CONNECTIONS:
             logging.getLogger("api.gunicorn_conf").warning(
@@ -90,11 +94,4 @@ def post_worker_init(worker: Any) -> None:
                 raise_file_limit(),
             )
         gevent.spawn(RedisWatch(app_services).run_forever)
-    default_handler = signal.getsignal(signal.SIGTERM)
-
-    def stop_and_release(number: int, frame: Any) -> None:
-        if callable(default_handler):
-            default_handler(number, frame)
-        gevent.spawn(listener.close)  # not here: a signal handler must not block
-
-    signal.signal(signal.SIGTERM, stop_and_release)
+    gevent.spawn(app_services.metrics.run_forever)

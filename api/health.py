@@ -57,13 +57,9 @@ def _hazards(app_services: Services) -> Sequence[str]:
 
 def _problems(stats: Stats, broker: BrokerHealth) -> Iterator[str]:
     """Why queued jobs do not start, even if no job is queued at present; nothing if they do."""
-    queued = stats.counts[State.QUEUED]
     if broker.state not in _WORKING_BROKER:
         yield f"the broker takes no messages: it is {broker.state}"
-    if not stats.workers:
-        yield "no worker is alive"
-    elif queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
-        yield f"no worker takes jobs, and the number of queued jobs is {queued}"
+    yield from queue_stats.worker_problems(stats)
 
 
 @blueprint.route("/live")

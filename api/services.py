@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Flask, current_app, g, has_request_context
 
+from api.metrics_flush import MetricsFlush
 from jobs.api_keys import Caller
 from jobs.errors import StoreUnavailable
 from jobs.key_ring import KeyRing
@@ -32,11 +33,13 @@ class Services:
     store: Store
     submitter: Submitter
     listener: ChangeListener
+    metrics: MetricsFlush
     keys: KeyRing | None  # None: nobody needs an API key
 
     def close(self) -> None:
         self.listener.close()
         self.submitter.close()
+        self.metrics.flush()
         self.store.close()
 
 
@@ -85,9 +88,14 @@ def install(app: Flask, settings: Settings) -> None:
     load_all_scripts()
     client = connect(settings)
     store = Store(client, WriteSafety.of(settings))
-    keys = KeyRing(store, settings.admin_key.get_secret_value()) if settings.admin_key else None
-    submitter = Submitter(store, settings, _request_id)
-    app.extensions[_NAME] = Services(settings, store, submitter, ChangeListener(client), keys)
+    app.extensions[_NAME] = Services(
+        settings=settings,
+        store=store,
+        submitter=Submitter(store, settings, _request_id),
+        listener=ChangeListener(client),
+        metrics=MetricsFlush(store),
+        keys=KeyRing(store, settings.admin_key.get_secret_value()) if settings.admin_key else None,
+    )
 
 
 def _request_id() -> str | None:

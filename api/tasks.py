@@ -1,8 +1,9 @@
 """Tasks over HTTP: jobs of every kind, singly or in bulk."""
 
+from http import HTTPStatus
 from typing import Any
 
-from flask import url_for
+from flask import Response, url_for
 from werkzeug.routing import BaseConverter
 
 from api.document_checks import check_documents
@@ -199,7 +200,7 @@ def delete_task(task_id: str) -> Any:
     if not record.is_final:
         app_services.cancel(record)
     app_services.store.delete(record)
-    return "", 204
+    return Response(status=HTTPStatus.NO_CONTENT)
 
 
 def _accepted_response(app_services: CallerServices, created: Created) -> Any:

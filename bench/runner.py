@@ -19,7 +19,8 @@ from bench.call_timing import RESULT
 from bench.load import SubmitRequest, SubmitResult, submit_many
 from bench.plan import Plan
 from bench.systems import System
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import Settings
 from local.redis_server import find_binary, server_arguments
 from tests.support.processes import Process, free_port
 

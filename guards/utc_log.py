@@ -13,10 +13,3 @@ class UtcFormatter(logging.Formatter):
     converter = time.gmtime  # type: ignore[assignment]  # as the documentation of logging does
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
-
-
-def configure_logging(level: int | str) -> None:
-    """Log one plain line per event to standard error. Does nothing if logging is configured already."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(UtcFormatter(FORMAT))
-    logging.basicConfig(level=level, handlers=[handler])

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
+from guards.json_log import JsonFormatter
 from guards.tracebacks import traceback_location
 from guards.utc_log import UtcFormatter
 
@@ -32,4 +33,14 @@ class ContentFreeLogger(Logger):  # type: ignore[misc]  # untyped
         super().setup(cfg)
         self.error_log.addFilter(ContentFreeFilter())
         for handler in self.error_log.handlers:
-            handler.setFormatter(UtcFormatter(self.error_fmt))
+            handler.setFormatter(self.make_formatter())
+
+    def make_formatter(self) -> logging.Formatter:
+        return UtcFormatter(self.error_fmt)
+
+
+class ContentFreeJsonLogger(ContentFreeLogger):
+    """The same with a JSON object on each line."""
+
+    def make_formatter(self) -> logging.Formatter:
+        return JsonFormatter()

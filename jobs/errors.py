@@ -41,6 +41,7 @@
     ├── StoreUnavailable             503 store_unavailable      Redis is unreachable, refuses, or a write is not safe
     │   └── RightsMissing            503 store_unavailable      the user of Redis lacks a right
     ├── DocumentsFull                507 storage_full           all documents together have too many bytes
+    ├── ServerStopped                503 server_stopped         a /v1 call is unfinished at a stop (api.openai.errors)
     ├── StillRunning                 504 still_running          a /v1 call has waited too long (api.openai.errors)
     ├── InternalError                500 internal_error         a bug
     └── AttemptError                 no HTTP status: it ends an attempt, not a request; see ProviderFault

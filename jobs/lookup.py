@@ -11,6 +11,7 @@ from jobs.models import JobDetails, JobRecord, JobView, QueuePosition
 from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.states import State
+from jobs.storage import celery_result
 from jobs.storage.commands import Command
 from jobs.storage.reply_errors import RETRY_AFTER_SECONDS, missing_right
 from jobs.storage.rights import in_words, missing_rights
@@ -77,11 +78,16 @@ def retryable(store: TenantStore, state: State, error_code: str | None, limit: i
     return RetryCandidates(records=tuple(found[:limit]), has_more=cursor is not None or len(found) > limit)
 
 
-def view(store: TenantStore, job_id: str) -> JobView:
+def view(store: TenantStore, job_id: str, result: bytes | None = None) -> JobView:
     """A record with its queue position, or with its outcome once it is final.
 
-    Raises JobNotFound, also for a malformed id.
+    ``result``: the stored result, if it was published; then only the record is read. Raises JobNotFound, also for a
+    malformed id.
     """
+    if result is not None:
+        ended, _ = store.read_job(job_id)
+        if ended is not None and ended.is_final:
+            return final_view(store, ended, celery_result.read(result))
     found, values = store.read_job(job_id, queries.outcome, queries.queue_position, _has_taker)
     if found is None:
         raise no_such_job("job_id")
@@ -184,7 +190,9 @@ def _with_queue_position(job: JobRecord, position: QueuePosition | None, has_tak
 
 def with_estimate_if_taken(job: JobRecord, has_taker: bool) -> JobRecord:
     """A recent throughput says nothing about the wait while no worker takes jobs."""
-    return job if has_taker else job.model_copy(update={"estimated_wait_ms": None})
+    if has_taker or job.estimated_wait_ms is None:
+        return job
+    return job.model_copy(update={"estimated_wait_ms": None})
 
 
 def encode_cursor(seq: int) -> str:

@@ -1,7 +1,7 @@
 """Jobs as frozen pydantic models: the record of a job, and the lease under which an attempt may write."""
 
 import re
-import uuid
+import secrets
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
@@ -26,7 +26,7 @@ PREVIEW_BYTES = 60  # keeps the record's hash in Redis' compact encoding (values
 
 def new_job_id(prefix: str = "job") -> str:
     """A new, unique id. The prefix names the endpoint that accepted the job."""
-    return f"{prefix}_{uuid.uuid4().hex}"
+    return f"{prefix}_{secrets.token_hex(16)}"
 
 
 def is_job_id(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,6 +44,11 @@ def queue_position(job_id: str, queue: str = keys.DEFAULT_QUEUE) -> Command[Queu
         args={"id": job_id, "elapsed_ms": elapsed_ms},
         read=lambda reply: QueuePosition.from_reply(reply) if reply else None,
     )
+
+
+def stored_result(job_id: str) -> Command[bytes | None]:
+    """What is stored when a job ends, for ``celery_result.read``; None before."""
+    return plain_command("GET", keys.result(job_id), read=lambda stored: stored, wrong_type=lambda: b"")
 
 
 def outcome(job_id: str) -> Command[Outcome]:
@@ -229,7 +235,25 @@ def has_taker() -> Command[bool]:
 
 
 def totals() -> Command[dict[str, int]]:
-    return plain_command("HGETALL", keys.TOTALS, read=_read_counts)
+    """The counts of events over all time."""
+
+    def read(fields: dict[bytes, bytes]) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for (name, _kind), amount in _read_totals(fields).items():
+            total[name] += amount
+        return dict(total)
+
+    return plain_command("HGETALL", keys.TOTALS, read=read)
+
+
+def totals_by_kind() -> Command[dict[tuple[str, str], int]]:
+    """The counts of events over all time, by event and kind of job; the kind is empty where it is unknown."""
+    return plain_command("HGETALL", keys.TOTALS, read=_read_totals)
+
+
+def metric_counts() -> Command[dict[str, int]]:
+    """The counts that all processes have added: see jobs.metrics."""
+    return plain_command("HGETALL", keys.METRICS, read=_read_counts)
 
 
 def minutes(now_seconds: float) -> list[Command[dict[str, int]]]:
@@ -314,6 +338,11 @@ def _read_ids(reply: Iterable[bytes]) -> list[str]:
 def _lenient(name: bytes) -> str:
     """Text of Redis; damaged text is no error."""
     return name.decode(errors="replace")
+
+
+def _read_totals(fields: dict[bytes, bytes]) -> dict[tuple[str, str], int]:
+    counts = _read_counts(fields).items()
+    return {(name.partition(":")[0], name.partition(":")[2]): amount for name, amount in counts}
 
 
 def _read_counts(fields: dict[bytes, bytes]) -> dict[str, int]:

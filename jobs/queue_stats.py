@@ -1,6 +1,7 @@
 """The state of the queue, read in two round trips, whose cost does not grow with the number of jobs."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,6 +108,15 @@ def stats_of(store: TenantStore, settings: Settings) -> Stats:
         totals={},
         rates_per_minute=None,
     )
+
+
+def worker_problems(stats: Stats) -> Iterator[str]:
+    """Why queued jobs would not start, even if no job is queued at present; nothing if they do."""
+    queued = stats.counts[State.QUEUED]
+    if not stats.workers:
+        yield "no worker is alive"
+    elif queued and all(worker.takes_jobs is False for worker in stats.workers):  # None: unknown
+        yield f"no worker takes jobs, and the number of queued jobs is {queued}"
 
 
 def _workers_and_age(

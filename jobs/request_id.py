@@ -4,7 +4,7 @@ A caller may send its own id. It is logged, so it can contain neither blanks nor
 """
 
 import re
-import uuid
+import secrets
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
@@ -16,7 +16,7 @@ UNKNOWN: Final = "-"  # in a log line: no request created the job, or a version 
 
 def new_request_id() -> str:
     """A new, unique id."""
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{secrets.token_hex(16)}"
 
 
 def read_request_id(text: Any) -> str | None:

@@ -73,6 +73,10 @@ class TenantStore:
         """Ids with their order of creation, the newest first. For the default tenant there may be ids of others."""
         return self._run(queries.page(self.tenant, state, before_seq, limit))
 
+    def stored_result(self, record: JobRecord) -> bytes | None:
+        """What is stored when a job ends; None before."""
+        return self._run(queries.stored_result(record.job_id)) if self._owns(record) else None
+
     def counts(self) -> dict[State, int]:
         """Number of jobs by state. The default tenant has what no other tenant has. Three round trips for that one."""
         if self.tenant != DEFAULT_TENANT:

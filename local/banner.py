@@ -1,13 +1,14 @@
 """What the launcher prints once everything is running."""
 
+from jobs.folders import SECRETS_FILE_NAME
 from jobs.settings import Settings
 from local.preflight import redis_address
-from local.readiness import flower_prefix, reachable_host
+from local.readiness import flower_prefix, web_url
 
 
 def startup_banner(settings: Settings, flower_login: str) -> str:
     """The addresses of everything that runs, how to log in to Flower, and one command to try."""
-    web = f"http://{_url_host(reachable_host(settings.web_host))}:{settings.web_port}"
+    web = web_url(settings)
     return f"""\
 
 chatqueue is running. Press Ctrl-C to stop; running jobs finish first.
@@ -25,10 +26,6 @@ Try it:
 """
 
 
-def _url_host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
 def _redis(settings: Settings) -> str:
     address = redis_address(settings)
     return f"{address}  (embedded, data in {settings.data_dir})" if settings.has_embedded_redis else address
@@ -36,5 +33,5 @@ def _redis(settings: Settings) -> str:
 
 def _model(settings: Settings) -> str:
     if settings.has_offline_model:
-        return "offline stub (not a real model); set OPENAI_API_KEY in .env.local to use OpenAI"
+        return f"offline stub (not a real model); set OPENAI_API_KEY in {SECRETS_FILE_NAME} to use OpenAI"
     return "the provider at OPENAI_BASE_URL" if settings.openai_base_url else "OpenAI"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, cast
 
-from jobs.settings import PROJECT_ROOT
+from jobs.folders import PROJECT_ROOT
 from local.procfile import Entry
 
 _MAX_LAST_LINES = 12  # of output, printed when the process fails

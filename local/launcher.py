@@ -1,4 +1,4 @@
-"""``python -m local.launcher`` (`make up`): starts and stops the processes of the Procfile in order.
+"""`chatqueue up` (`make up`): starts and stops the processes of the Procfile in order.
 
 Other Procfile runners signal all processes simultaneously, so the broker dies before the worker has finished its jobs.
 
@@ -8,18 +8,14 @@ their start. The worker thus finishes its running jobs while Redis is still up. 
 was ready is started again, and nothing else ends with it.
 """
 
-import argparse
-import os
 import signal
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
 from guards.file_limit import raise_file_limit
-from guards.private_files import is_open_to_others, keep_new_files_private
-from jobs.settings import PROJECT_ROOT, SECRETS_FILE, Settings
+from guards.private_files import keep_new_files_private
+from jobs.settings import Settings
 from local import preflight
 from local.banner import startup_banner
 from local.child_process import Child, ProcessReaper
@@ -28,7 +24,7 @@ from local.ctrl_c import take_foreground
 from local.errors import CannotStart
 from local.flower_password import FlowerPassword
 from local.output import Console
-from local.procfile import Entry, read_procfile
+from local.procfile import PROCFILE, Entry, child_environment, read_procfile
 from local.readiness import Probe, probe_for
 from local.restarts import Restarts
 
@@ -37,7 +33,6 @@ _TICK_SECONDS = 0.1
 _STOP_SECONDS = 10.0  # for a process without running work
 _GRACE_MARGIN_SECONDS = 5.0  # beyond the grace period that web and worker grant running work
 _FORCED_STOP_SECONDS = 1.0  # after a second Ctrl-C
-_GRACEFUL = ("web", "worker")
 _RESTARTED = ("worker", "flower")  # requests are accepted and answered from records while one of these is down
 
 
@@ -65,7 +60,7 @@ class Launcher:
         self._reaper = reaper = ProcessReaper()
         is_clean = True
         try:
-            warn_of_open_secrets(self._console)
+            self._warn_of_open_secrets()
             self._start_all()
             for hazard in preflight.redis_hazards(self._settings):
                 self._console.log(f"warning: {hazard}")
@@ -86,6 +81,12 @@ class Launcher:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_requests += 1
 
+    def _warn_of_open_secrets(self) -> None:
+        try:
+            preflight.check_secrets()
+        except CannotStart as warning:
+            self._console.log(str(warning))
+
     def _start_all(self) -> None:
         for entry in self._entries:
             probe = probe_for(entry.name, self._settings)
@@ -94,8 +95,12 @@ class Launcher:
             self._starting = None
 
     def _start(self, entry: Entry) -> Child:
-        extra = self._flower_password.environment if entry.name == "flower" else {}
-        child = Child(entry, {**child_environment(self._settings), **extra}, self._reaper, self._console.show)
+        extra = {
+            "flower": self._flower_password.environment,
+            "web": {"CHATQUEUE_WEB_GRACE_SECONDS": str(_web_grace_seconds(self._settings))},
+        }
+        environment = {**child_environment(self._settings), **extra.get(entry.name, {})}
+        child = Child(entry, environment, self._reaper, self._console.show)
         self._children.append(child)
         return child
 
@@ -146,13 +151,13 @@ class Launcher:
         """Seconds that a process may take to stop."""
         if self._stop_requests > 1:
             return _FORCED_STOP_SECONDS
-        return self._settings.grace_seconds + _GRACE_MARGIN_SECONDS if name in _GRACEFUL else _STOP_SECONDS
+        graces = {"web": _web_grace_seconds(self._settings), "worker": self._settings.grace_seconds}
+        return max(_STOP_SECONDS, graces.get(name, 0) + _GRACE_MARGIN_SECONDS)
 
 
-def warn_of_open_secrets(console: Console) -> None:
-    """The provider's key may be in .env.local, and editors create files that all can read."""
-    if is_open_to_others(SECRETS_FILE):
-        console.log(f"other users of this machine can read {SECRETS_FILE}: run chmod 600 {SECRETS_FILE}")
+def _web_grace_seconds(settings: Settings) -> float:
+    """0 unless it is set: Ctrl-C stops all web processes, so waiting readers gain nothing by waiting longer."""
+    return settings.web_grace_seconds if "web_grace_seconds" in settings.model_fields_set else 0
 
 
 def _report(child: Child, what: str) -> str:
@@ -161,17 +166,6 @@ def _report(child: Child, what: str) -> str:
 
 def _describe(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"code {code}"
-
-
-def child_environment(settings: Settings) -> Mapping[str, str]:
-    """The environment of the children: this interpreter's programs come first on PATH, and Flower's port is set."""
-    programs = str(Path(sys.executable).parent)
-    return {
-        **os.environ,
-        "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
-        "PYTHONUNBUFFERED": "1",
-        "CHATQUEUE_FLOWER_PORT": str(settings.flower_port),
-    }
 
 
 def prepare(procfile: Path, settings: Settings) -> list[Entry]:
@@ -187,22 +181,11 @@ def prepare(procfile: Path, settings: Settings) -> list[Entry]:
     return [entry for entry in read_procfile(procfile) if entry.name not in skipped]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.launcher", description="Start chatqueue on this machine.")
-    parser.add_argument("--procfile", type=Path, default=PROJECT_ROOT / "Procfile", help="default: %(default)s")
-    try:
-        settings = load_settings()
-        entries = prepare(parser.parse_args().procfile, settings)
-    except CannotStart as error:
-        print(f"chatqueue: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    except KeyboardInterrupt:  # nothing has been started
-        return 130
+def launch(procfile: Path = PROCFILE) -> int:
+    """Start everything and run until a stop is requested. Returns the exit code. Raises CannotStart."""
+    settings = load_settings()
+    entries = prepare(procfile, settings)
     raise_file_limit()
     keep_new_files_private()
     with take_foreground():
         return Launcher(entries, settings).run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,17 @@
 """Checks before any process starts. Each raises CannotStart with one line that states the remedy."""
 
 import errno
-import os
 import re
 import socket
-import ssl
 import threading
 from urllib.parse import urlsplit
 
 import redis
 from redis.sentinel import MasterNotFoundError
 
+from guards.private_files import is_open_to_others
 from jobs.errors import QueueFull, StoreUnavailable
+from jobs.folders import SECRETS_FILE
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
 from jobs.settings.access import open_to_network
@@ -22,6 +22,7 @@ from jobs.storage.rights import ROLES, in_words, missing_rights
 from jobs.storage.server_info import server_info
 from jobs.storage.sync_store import Store
 from local.errors import CannotStart
+from local.reasons import system_reason
 
 REDIS_ANSWER_SECONDS = 3.0
 _CONNECT_SECONDS = 0.5
@@ -40,15 +41,15 @@ def check_access(settings: Settings) -> None:
 def check_ports(settings: Settings) -> None:
     """Check that every port is free and is used once. Raises CannotStart."""
     used_ports: dict[int, str] = {}
-    for field, host in _addresses(settings).items():
+    for field, host in addresses(settings).items():
         port = getattr(settings, field)
         if port in used_ports:
             raise CannotStart(f"{used_ports[port]} and {variable_name(field)} are both {port}: change one")
         used_ports[port] = variable_name(field)
-        _check_port(host, port, variable_name(field))
+        check_port(host, port, variable_name(field))
 
 
-def _addresses(settings: Settings) -> dict[str, str]:
+def addresses(settings: Settings) -> dict[str, str]:
     """The host of each port setting, by the setting's name."""
     loopback = "127.0.0.1"
     addresses = {"embedded_redis_port": loopback} if settings.has_embedded_redis else {}
@@ -57,7 +58,8 @@ def _addresses(settings: Settings) -> dict[str, str]:
     return addresses | {"web_port": settings.web_host, "flower_port": loopback}
 
 
-def _check_port(host: str, port: int, name: str) -> None:
+def check_port(host: str, port: int, name: str) -> None:
+    """Check that this machine can listen there. ``name``: the setting. Raises CannotStart."""
     in_use = f"port {port} on {host} is in use: stop the program that listens there, or set {name} to another port"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -73,6 +75,15 @@ def _check_port(host: str, port: int, name: str) -> None:
         probe.settimeout(_CONNECT_SECONDS)
         if probe.connect_ex(address) == 0:
             raise CannotStart(in_use)
+
+
+def check_secrets() -> None:
+    """Check that only this user can read the file with the provider's key: editors open files to all.
+
+    Raises CannotStart, which the launcher prints as a warning.
+    """
+    if is_open_to_others(SECRETS_FILE):
+        raise CannotStart(f"other users of this machine can read {SECRETS_FILE}: run chmod 600 {SECRETS_FILE}")
 
 
 def check_redis(settings: Settings) -> None:
@@ -140,14 +151,9 @@ def _connection_problem(settings: Settings) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, ssl.SSLError):  # its errno is not one of the system's
-        return f"TLS: {cause.reason}"
     if isinstance(error, MasterNotFoundError):
         return "no Sentinel reports a live master of that name"
-    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
-        return os.strerror(cause.errno)
-    return first_word(error)  # the type of an error without a reply
+    return system_reason(error) or first_word(error)  # the type of an error without a reply
 
 
 def redis_address(settings: Settings) -> str:

@@ -43,19 +43,40 @@ def reachable_host(host: str) -> str:
     return _WILDCARD_HOSTS.get(host, host)
 
 
+def is_answered_by_us(field: str, settings: Settings) -> bool:
+    """Whether a process of ours answers at the port of this setting. Another program may listen there."""
+    web, loopback = reachable_host(settings.web_host), "127.0.0.1"
+    health = f"{flower_prefix()}/healthcheck"
+    checks: dict[str, Probe] = {
+        "embedded_redis_port": partial(_redis_answers, settings),
+        "offline_model_port": partial(_http_ok, loopback, settings.offline_model_port, "/health", "Server", "aiohttp"),
+        "web_port": partial(_http_ok, web, settings.web_port, "/health/live", "X-Request-Id", "req_"),
+        "flower_port": partial(_http_ok, loopback, settings.flower_port, health, "Server", "Tornado"),
+    }
+    return checks[field]()
+
+
+def web_url(settings: Settings) -> str:
+    """The address of the web process of these settings, as programs of this machine reach it."""
+    host = reachable_host(settings.web_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.web_port}"
+
+
 def _redis_answers(settings: Settings) -> bool:
     with suppress(redis.RedisError, OSError):
         return bool(connect(settings).ping())
     return False
 
 
-def _http_ok(host: str, port: int, path: str) -> bool:
+def _http_ok(host: str, port: int, path: str, header: str = "Date", part: str = "") -> bool:
+    """Whether the answer is 200, and this part is in this header: another program has other headers."""
     with (
         suppress(OSError, http.client.HTTPException),
         closing(http.client.HTTPConnection(host, port, timeout=_HTTP_SECONDS)) as connection,
     ):
         connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
+        response = connection.getresponse()
+        return response.status == http.client.OK and part in response.getheader(header, "")
     return False
 
 

@@ -21,11 +21,13 @@ from celery.signals import (
     setup_logging,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
+    worker_shutdown,
     worker_shutting_down,
 )
 
-from guards import utc_log
+from guards import logs
 from guards.file_limit import TooFewFiles, fitting, raise_file_limit
 from guards.private_files import keep_new_files_private
 from jobs.settings import get_settings
@@ -34,7 +36,7 @@ from tasks.celery_ext import amqp_transport, asyncio_pool, pool_size, redis_tran
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.celery_ext.shutdown import ReturnMessages, stop_worker, terminate_when_idle
 from tasks.celery_ext.worker_status import read_status
-from tasks.worker_process import runtime, start_reporting
+from tasks.worker_process import running, runtime, start_reporting
 
 __all__ = [  # imported for their effect: they patch kombu and Celery, and register remote control commands and the task
     "amqp_transport",
@@ -155,6 +157,14 @@ def start_child_runtime(**_: Any) -> None:
     signal.signal(_DRAIN_SIGNAL, lambda *_: drain())
 
 
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def add_last_metrics(**_: Any) -> None:
+    """The process has no more jobs: a worker, or a child of the prefork pool."""
+    if (current := running()) is not None:
+        current.add_metrics()
+
+
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def configure_logging(loglevel: int | None = None, **_: Any) -> None:
     """Log one plain line per event to standard error, for our loggers and Celery's.
@@ -162,7 +172,8 @@ def configure_logging(loglevel: int | None = None, **_: Any) -> None:
     The level is that of the settings, unless the command line sets one.
     """
     from_command_line = loglevel if _is_set_on_command_line("loglevel") else None
-    utc_log.configure_logging(from_command_line or get_settings().log_level)
+    settings = get_settings()
+    logs.configure_logging(from_command_line or settings.log_level, settings.log_format)
     logging.captureWarnings(capture=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # below that it logs a line for each call
 

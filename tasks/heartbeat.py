@@ -21,25 +21,20 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-import redis.asyncio
-from redis.exceptions import RedisError, ResponseError
-
 from jobs.errors import StoreUnavailable
 from jobs.models import Lease
 from jobs.repeated_problem import RepeatedProblem
 from jobs.request_id import UNKNOWN
 from jobs.settings import Settings
-from jobs.storage import keys, transitions
+from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.message_template import MessageTemplate
-from jobs.storage.reply_errors import is_not_now, short_reply
 from jobs.storage.worker_reports import report_worker
 from jobs.workers import WorkerStatus
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-_LISTEN_RETRY_SECONDS: Final = 1.0
 _STATUS_POLL_SECONDS: Final = 0.5  # a worker that starts or stops taking jobs is reported within this time
 
 
@@ -103,17 +98,9 @@ class RunningAttempt:
 class Heartbeat:
     """Renews the leases of one worker process, and stops attempts that have lost theirs."""
 
-    def __init__(
-        self,
-        worker: str,
-        store: AsyncStore,
-        listener: redis.asyncio.Redis,
-        message_template: MessageTemplate,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, worker: str, store: AsyncStore, message_template: MessageTemplate, settings: Settings) -> None:
         self._worker = worker
         self._store = store
-        self._listener = listener
         self._message_template = message_template
         self._settings = settings
         self._running_attempts: dict[str, RunningAttempt] = {}
@@ -155,6 +142,7 @@ class Heartbeat:
             started = time.monotonic()
             try:
                 await self._renew_leases()
+                self._touch_file()
             except StoreUnavailable:
                 logger.info("heartbeat_stopped")  # with the process
             except Exception as error:  # noqa: BLE001  # one failed heartbeat must not cost every lease
@@ -163,6 +151,11 @@ class Heartbeat:
             else:
                 self._problem.end()
             await self._wait(self._settings.heartbeat_seconds - (time.monotonic() - started))
+
+    def _touch_file(self) -> None:
+        """For the probe of a container: the age of the file is the time since this worker last renewed its leases."""
+        if self._read_status is not None and self._settings.heartbeat_file is not None:
+            self._settings.heartbeat_file.touch(mode=0o644)
 
     async def _wait(self, seconds: float) -> None:
         """Wait until the next heartbeat is due, or the worker has started or stopped taking jobs."""
@@ -205,26 +198,8 @@ class Heartbeat:
     def _is_tracked(self, running_attempt: RunningAttempt) -> bool:
         return self._running_attempts.get(running_attempt.lease.job_id) is running_attempt
 
-    async def listen_forever(self) -> None:
-        """Stop cancelled attempts immediately. The next renewal detects a cancel that was missed during an outage."""
-        problem = RepeatedProblem()
-        while True:
-            try:
-                async with self._listener.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(keys.CANCELLED_CHANNEL)
-                    while True:
-                        message = await channel.get_message(timeout=self._settings.heartbeat_seconds)
-                        problem.end()
-                        if message is not None:
-                            self._on_cancelled(message["data"].decode(errors="replace"))
-            except RedisError as error:
-                if not is_not_now(error):
-                    raise
-                if isinstance(error, ResponseError) and problem.is_new(short_reply(error)):
-                    logger.warning("listener_refused reply=%s", short_reply(error))
-                await asyncio.sleep(_LISTEN_RETRY_SECONDS)
-
-    def _on_cancelled(self, job_id: str) -> None:
+    def on_cancelled(self, job_id: str) -> None:
+        """Stop the attempt of a cancelled job immediately. The next renewal detects a cancel that was missed."""
         running_attempt = self._running_attempts.get(job_id)
         if running_attempt is not None:
             running_attempt.stop(StopReason.LEASE_LOST)

@@ -8,6 +8,7 @@ Logs:
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -18,13 +19,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from jobs.errors import StoreUnavailable
 from jobs.settings import Settings, get_settings
+from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
 from jobs.storage.scripts import load_all_scripts
 from jobs.workers import WorkerStatus
 from tasks import app
 from tasks.attempt.claim_gate import ClaimGate
+from tasks.attempt.metrics import AttemptMetrics
 from tasks.attempt.steps import AttemptServices
 from tasks.celery_ext.event_loop import loop_thread
 from tasks.document_storage import DocumentStorage
@@ -35,6 +39,8 @@ from tasks.maintenance.dispatcher import Dispatcher
 from tasks.maintenance.document_cleanup import DocumentCleanup
 from tasks.maintenance.model_list import ModelListRefresher
 from tasks.maintenance.recovery import Recovery
+from tasks.metrics_flush import MetricsFlush
+from tasks.notifications import listen_forever
 from tasks.outbox import Outbox
 from tasks.provider.providers import Providers
 from tasks.provider.quarantine import Quarantine
@@ -53,6 +59,7 @@ class Runtime:
     """One for each worker process; everything in it belongs to that process' event loop."""
 
     services: AttemptServices
+    metrics: MetricsFlush
     background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]]  # each runs until the process ends
     is_stopping: bool = False  # messages that still arrive are returned to the broker
     end_process: Callable[[], None] | None = None  # for a worker; without it, the process is a prefork child
@@ -61,6 +68,12 @@ class Runtime:
         """End the grace period: release all running jobs. May be called from any thread, and from a signal handler."""
         self.is_stopping = True
         loop_thread().loop.call_soon_threadsafe(self._drain)
+
+    def add_metrics(self) -> None:
+        """Add the last counts of a process that ends. Gives up after a moment: during an outage they are lost."""
+        flush = asyncio.run_coroutine_threadsafe(self.metrics.flush(), loop_thread().loop)
+        with contextlib.suppress(TimeoutError, StoreUnavailable):
+            flush.result(_FINAL_WRITES_SECONDS)
 
     def _drain(self) -> None:
         """Without Redis no job can be released. The worker exits nevertheless, and the leases expire."""
@@ -76,6 +89,11 @@ def runtime() -> Runtime:
     """The runtime of this process. May be called from any thread, the loop's own included."""
     current = _by_process.get(os.getpid())
     return current or _start()
+
+
+def running() -> Runtime | None:
+    """The runtime of this process, if it has one."""
+    return _by_process.get(os.getpid())
 
 
 def _start() -> Runtime:
@@ -106,7 +124,8 @@ def _build(settings: Settings, worker: str) -> Runtime:
     document_storage = DocumentStorage(settings, store, worker)
     publisher = Publisher(app, settings)
     outbox = Outbox(store, message_template, publisher)
-    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
+    heartbeat = Heartbeat(worker, store, message_template, settings)
+    metrics = MetricsFlush(store)
     services = AttemptServices(
         settings=settings,
         worker=worker,
@@ -119,17 +138,21 @@ def _build(settings: Settings, worker: str) -> Runtime:
         quarantine=Quarantine(settings.quarantine_processes),
         documents=DocumentServices(settings, store, document_storage, provider, governor),
         claim_gate=ClaimGate(store),
+        metrics=AttemptMetrics(metrics.counts, settings),
     )
+    dispatcher = Dispatcher(worker, store, message_template.queue, outbox)
+    handlers = {keys.CANCELLED_CHANNEL: heartbeat.on_cancelled, keys.OPENING_CHANNEL: dispatcher.on_opening}
     background_tasks = (
         services.claim_gate.watch_forever,
         heartbeat.renew_forever,
-        heartbeat.listen_forever,
+        metrics.run_forever,
+        partial(listen_forever, connect_async(settings), handlers, settings.heartbeat_seconds),
         Recovery(worker, store, message_template, publisher, settings).run_forever,
-        Dispatcher(worker, store, message_template.queue, outbox).run_forever,
+        dispatcher.run_forever,
         *(() if settings.providers_file else (ModelListRefresher(worker, store, provider).run_forever,)),
         DocumentCleanup(worker, store, document_storage).run_forever,
     )
-    return Runtime(services, background_tasks)
+    return Runtime(services, metrics, background_tasks)
 
 
 def start_reporting(
@@ -158,7 +181,7 @@ def _start_parent(settings: Settings, end_process: Callable[[], None]) -> tuple[
     """The heartbeat and the gate of prefork's parent, which holds no leases but takes the jobs of its children."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
     store, message_template = AsyncStore.open(settings), make_message_template(app, settings)
-    heartbeat = Heartbeat(worker, store, connect_async(settings), message_template, settings)
+    heartbeat = Heartbeat(worker, store, message_template, settings)
     gate = ClaimGate(store)
     for background_task in (heartbeat.renew_forever, gate.watch_forever):
         loop_thread().loop.call_soon_threadsafe(_start_background_task, background_task, end_process)

@@ -17,7 +17,7 @@ from jobs.tenant import Tenant
 from jobs.version import VERSION
 from tests.support.processes import PROJECT_ROOT
 
-PACKAGES = ("api", "documents", "guards", "gunicorn_ext", "jobs", "local", "openai_format", "tasks")
+PACKAGES = ("api", "cli", "documents", "guards", "gunicorn_ext", "jobs", "local", "openai_format", "tasks")
 
 
 def sources():

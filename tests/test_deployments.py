@@ -19,8 +19,9 @@ import pytest
 
 from jobs import queries
 from jobs.errors import StoreUnavailable
+from jobs.folders import PROJECT_ROOT
 from jobs.kinds.chat import ChatTask
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.settings import Settings
 from jobs.storage.durability import WriteSafety
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
@@ -68,7 +69,7 @@ class Deployment:
     def answer(self, job_id: str, seconds: float) -> str:
         """The text of the answer, awaited with the listener of the web process."""
         fetch = partial(self.store.run, queries.outcome(job_id))
-        outcome = self._listener.wait(job_id, lambda: _require_success(fetch), seconds, until_final=True)
+        outcome = self._listener.wait(job_id, lambda _: _require_success(fetch), seconds)
         assert outcome is not None, f"no answer within {seconds} s"
         return outcome.text
 

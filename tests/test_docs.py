@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import PROJECT_ROOT
+from jobs.folders import PROJECT_ROOT
 from tests.support.settings_table import BLOCK, PAGE, settings_table
 
 README = PROJECT_ROOT / "README.md"

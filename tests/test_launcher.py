@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.settings import PROJECT_ROOT, Settings
-from local import launcher
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import Settings
+from local import launcher, preflight
 from local.errors import CannotStart
-from local.output import Console
 from local.preflight import redis_address
 from local.procfile import Entry, parse_procfile
 from local.restarts import Restarts
@@ -230,15 +230,14 @@ def test_a_process_is_started_once_when_its_wait_is_over():
     assert [restarts.due(now) for now in (100.5, 101.0, 101.5)] == [[], [entry], []]
 
 
-def test_a_file_of_secrets_that_others_can_read_is_named(monkeypatch, tmp_path, capsys):
+def test_a_file_of_secrets_that_others_can_read_is_named(monkeypatch, tmp_path):
     """The provider's key is in it, and an editor creates it open to all."""
     path = tmp_path / ".env.local"
     path.write_text("OPENAI_API_KEY=sk-canary\n")
     path.chmod(0o644)
-    monkeypatch.setattr(launcher, "SECRETS_FILE", path)
-    launcher.warn_of_open_secrets(Console([]))
-    assert f"chmod 600 {path}" in capsys.readouterr().out
+    monkeypatch.setattr(preflight, "SECRETS_FILE", path)
+    with pytest.raises(CannotStart, match=f"chmod 600 {path}"):
+        preflight.check_secrets()
 
     path.chmod(0o600)
-    launcher.warn_of_open_secrets(Console([]))
-    assert capsys.readouterr().out == ""
+    preflight.check_secrets()

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import redis
 
-from jobs.settings import PROJECT_ROOT
+from jobs.folders import PROJECT_ROOT
 from local.redis_server import machine_memory_bytes
 from tests.support.launcher import ALL_UP, COMMAND, environment
 from tests.support.offline_model import calls, directive, key

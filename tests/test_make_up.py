@@ -13,7 +13,8 @@ import psutil
 import pytest
 import redis
 
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import Settings
 from jobs.storage import keys
 from tests.support.launcher import ALL_UP, COMMAND, environment
 from tests.support.processes import free_port, running

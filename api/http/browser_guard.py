@@ -16,7 +16,7 @@ from jobs.errors import ChatqueueError, CrossSiteRequest, HostNotAllowed, Malfor
 from jobs.settings import Settings
 
 _PROBES: Final = frozenset({"/health/live", "/health/ready"})  # contain nothing, so a name does not matter
-_HEALTH: Final = "/health"
+_BY_ADDRESS: Final = frozenset({"/health", "/metrics"})  # figures only, and an address is no rebound name
 _ERRORS: Final[dict[Refusal, type[ChatqueueError]]] = {
     Refusal.NO_HOST: MalformedRequest,
     Refusal.UNKNOWN_HOST: HostNotAllowed,
@@ -71,8 +71,10 @@ def _protected(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
 
 def _protect(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Content is stored in no cache; files of the documentation keep their own rule."""
-    is_asset = any(name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers)
-    if is_asset and any(name == "Cache-Control" for name, _ in headers):
+    names = [name for name, _ in headers]
+    if "Cache-Control" not in names:
+        return headers + _HEADERS_OF_CONTENT
+    if any(name == "Content-Type" and value.startswith(_ASSETS_TYPES) for name, value in headers):
         return headers + _HEADERS
     return [header for header in headers if header[0] != "Cache-Control"] + _HEADERS_OF_CONTENT
 
@@ -81,7 +83,7 @@ def _is_probe(path: str, host: str | None, refusal: Refusal) -> bool:
     """True for a health check that needs no known name: a load balancer sends the server's address, or any name."""
     if refusal is Refusal.NO_HOST:
         return False
-    return path in _PROBES or (path == _HEALTH and host is not None and is_ip_address(host))
+    return path in _PROBES or (path in _BY_ADDRESS and host is not None and is_ip_address(host))
 
 
 def _is_preflight(origin: str, policy: BrowserPolicy) -> bool:

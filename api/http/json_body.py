@@ -98,8 +98,9 @@ def _read(request: Request, budget: BodyBudget) -> bytes:
 def _receive(request: Request, budget: BodyBudget) -> bytes:
     size = request.content_length
     try:
-        if size is not None and size <= _BLOCK_BYTES:
-            return request.get_data()
+        if size is not None and size <= min(_BLOCK_BYTES, current_app.config["MAX_CONTENT_LENGTH"]):
+            body: bytes = request.environ["wsgi.input"].read(size)
+            return body
         return _read_blocks(request, budget)
     except (BodyTooLarge, ServerBusy, RequestEntityTooLarge):
         raise

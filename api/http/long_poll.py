@@ -66,19 +66,22 @@ def view_when_final(
     disconnects are not detected. ``known`` is a record that was just read, which saves a query. Raises JobNotFound,
     StoreUnavailable, and InvalidKey or Forbidden once the caller's API key has ended.
     """
-    fetch = partial(lookup.view, services().store, job_id)
-    snapshot = JobView(record=known) if known and not known.is_final else fetch()
-    return _when_final(fetch, snapshot, seconds, on_disconnect)
+    store = services().store
+    snapshot = JobView(record=known) if known and not known.is_final else lookup.view(store, job_id)
+    return _when_final(partial(lookup.view, store, job_id), snapshot, seconds, on_disconnect)
 
 
 def details_when_final(job_id: str, seconds: float) -> JobDetails:
     """Like ``view_when_final``, but with the failed attempts and without the answer, which may be long."""
-    fetch = partial(lookup.details, services().store, job_id)
+
+    def fetch(_result: bytes | None = None) -> JobDetails:
+        return lookup.details(services().store, job_id)
+
     return _when_final(fetch, fetch(), seconds)
 
 
 def _when_final(
-    fetch: Callable[[], AnySnapshot],
+    fetch: Callable[[bytes | None], AnySnapshot],
     snapshot: AnySnapshot,
     seconds: float,
     on_disconnect: Callable[[], None] | None = None,
@@ -86,9 +89,15 @@ def _when_final(
     if snapshot.record.is_final or seconds <= 0:
         return snapshot
 
-    def refresh() -> AnySnapshot | None:
-        nonlocal snapshot
-        snapshot = fetch()
+    job_id, is_fresh = snapshot.record.job_id, True
+
+    def refresh(result: bytes | None) -> AnySnapshot | None:
+        nonlocal snapshot, is_fresh
+        if is_fresh and result is None:  # the first check, right after the snapshot: has the job ended in between?
+            result, is_fresh = services().store.stored_result(snapshot.record), False
+            if result is None:
+                return None
+        snapshot = fetch(result)
         return snapshot if snapshot.record.is_final else None
 
     app_services = services()
@@ -102,7 +111,7 @@ def _when_final(
 
     each_second = run_checks if checks else None
     try:
-        app_services.listener.wait(snapshot.record.job_id, refresh, seconds, until_final=True, each_second=each_second)
+        app_services.listener.wait(job_id, refresh, seconds, each_second=each_second)
     except ClientDisconnected:
         if on_disconnect is not None:
             on_disconnect()

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from api.http.unknown_path import absent_resource, explain_method, explain_not_found
 from api.http.validation import FieldError, InvalidFields
+from guards.json_log import log_context
 from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
 from jobs.errors import ChatqueueError, InvalidKey
@@ -167,6 +168,7 @@ def status_description(status: HTTPStatus) -> str:
 def _assign_request_id() -> None:
     """The caller's id if it is well-formed, since the id is logged; otherwise an id of our own."""
     g.request_id = read_request_id(request.environ.get("HTTP_X_REQUEST_ID")) or new_request_id()
+    log_context.set({"request_id": g.request_id})
 
 
 def _add_headers(response: Response) -> Response:

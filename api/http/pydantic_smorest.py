@@ -1,19 +1,20 @@
 """flask-smorest with pydantic models in place of marshmallow schemas.
 
-Blueprint.arguments(Model)  ── schema_of ──> PydanticSchema.load   request bodies from the raw JSON, query and
-                                                                   headers from strings
-Blueprint.response(Model)   ── schema_of ──> PydanticSchema.dump
-Api                         ── PydanticConverter ──> OpenAPI 3.1   pydantic's own JSON Schema
+Blueprint.arguments(Model)  ── view_arguments ──> the view gets a model of the body, the query or the headers
+Blueprint.response(Model)   ── json_response ──> the view's model is written as JSON, once
+both, and Api               ── PydanticSchema, PydanticConverter ──> OpenAPI 3.1: pydantic's own JSON Schema
+
+flask-smorest describes the views, and takes no part in a request.
 
 It uses public extension points, with four exceptions: ``Api`` overrides ``_register_error_handlers``,
-``_register_responses`` and ``_register_pagination_header``, and ``alt_response`` writes a view's ``_apidoc``. They have
+``_register_responses`` and ``_register_pagination_header``, and the decorators write a view's ``_apidoc``. They have
 no public counterpart, so pyproject.toml limits flask-smorest to the minor version that this module was written for.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -21,22 +22,18 @@ import flask_smorest
 import marshmallow
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
-from flask import Flask, Request, current_app, request
-from pydantic import BaseModel, ValidationError
+from flask import Flask, Response, current_app, request
+from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
-from webargs.core import is_json
-from webargs.flaskparser import FlaskParser
-from werkzeug.datastructures import MultiDict
 
 from api.http import problems
-from api.http.json_body import read_json_body
-from api.http.validation import InvalidFields, check_depth, check_width, first_failures, from_failures
-from jobs.errors import UnsupportedMediaType
+from api.http.json_response import JsonResponse
+from api.http.validation import InvalidFields
+from api.http.view_arguments import VALIDATION_CONTEXT, ArgumentReader, BodyReader, HeadersReader, QueryReader
 
 View = TypeVar("View", bound=Callable[..., Any])
 PROBLEM_TYPE = "application/problem+json"
 _REF = "#/components/schemas/{model}"
-_EXTENSION = "pydantic_context"  # name of the app extension that holds the validation context
 
 
 @dataclass(frozen=True)
@@ -67,33 +64,12 @@ class SchemaOptions:
 
 
 class PydanticSchema(marshmallow.Schema):
-    """A marshmallow schema in name only: loads and dumps one pydantic model."""
+    """A marshmallow schema in name only: it stands for a pydantic model in the OpenAPI document."""
 
     class Meta:
         register = False
 
     model: ClassVar[type[BaseModel]]
-
-    def load(self, data: Any, **_options: Any) -> Any:
-        """``data`` is bytes for a JSON body, a dict of strings for anything else. Raises InvalidRequest.
-
-        Our error is raised after pydantic's, which holds the input, has been dropped.
-        """
-        if isinstance(data, bytes):
-            check_width(data)
-        try:
-            if not isinstance(data, bytes):
-                return self.model.model_validate_strings(data)
-            loaded = self.model.model_validate_json(data, context=current_app.extensions[_EXTENSION])
-        except ValidationError as error:
-            failures = first_failures(error)
-        else:
-            check_depth(data)
-            return loaded
-        raise from_failures(failures, data, self.model)
-
-    def dump(self, obj: Any, **_options: Any) -> Any:
-        return obj.model_dump(mode="json", by_alias=True)
 
 
 @cache
@@ -102,38 +78,14 @@ def schema_of(model: type[BaseModel]) -> type[PydanticSchema]:
 
 
 def _to_schema(schema: Any) -> Any:
-    """An instance, not a class: webargs would instantiate a class for every request."""
     is_model = isinstance(schema, type) and issubclass(schema, BaseModel)
     return schema_of(schema)() if is_model else schema
-
-
-class Parser(FlaskParser):
-    """Passes raw input to the schemas. webargs would parse JSON itself and lose types."""
-
-    def load_json(self, req: Request, schema: Any) -> bytes:  # noqa: ARG002  # webargs' signature
-        if not is_json(req.mimetype):
-            raise UnsupportedMediaType("the body must be JSON, with Content-Type: application/json")
-        return read_json_body(req)
-
-    def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # as above
-        return _single_values(req.args)
-
-    def load_headers(self, req: Request, schema: Any) -> dict[str, str]:
-        names = [field.alias or name for name, field in schema.model.model_fields.items()]
-        return {name: req.headers[name] for name in names if name in req.headers}
-
-
-def _single_values(values: "MultiDict[str, str]") -> dict[str, str]:
-    repeated = [name for name, entries in values.lists() if len(entries) > 1]
-    if repeated:
-        raise InvalidFields.in_query(repeated, "must be given once")
-    return values.to_dict()
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
     """Accepts pydantic models where flask-smorest accepts schemas. Rejects unknown query arguments."""
 
-    ARGUMENTS_PARSER = Parser()
+    INVALID_STATUS = HTTPStatus.UNPROCESSABLE_ENTITY
     REJECT_UNKNOWN_QUERY = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -141,23 +93,50 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         if self.REJECT_UNKNOWN_QUERY:
             self.before_request(_reject_unknown_query)
 
-    def arguments(self, schema: Any, *, location: str = "json", **options: Any) -> Callable[[View], View]:
-        decorate = super().arguments(_to_schema(schema), location=location, **options)
+    def arguments(self, model: type[BaseModel], *, location: str = "json", **options: Any) -> Callable[[View], View]:
+        """Pass the body, the query or the headers to the view. flask-smorest only describes them."""
+        reader = self._reader(model, location)
+        describe = super().arguments(
+            _to_schema(model), location=location, error_status_code=self.INVALID_STATUS, **options
+        )
 
         def decorator(view: View) -> View:
-            wrapped: View = decorate(view)
+            @wraps(view)
+            def with_argument(*args: Any, **path: Any) -> Any:
+                return view(*args, reader.read(request), **path)
+
+            with_argument._apidoc = describe(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
             if location == "query":
-                wrapped.accepts_query = True  # type: ignore[attr-defined]  # functools.wraps copies it to outer wrappers
-            return wrapped
+                with_argument.accepts_query = True  # type: ignore[attr-defined]  # wraps copies it to outer wrappers
+            return cast("View", with_argument)
 
         return decorator
+
+    def _reader(self, model: type[BaseModel], location: str) -> ArgumentReader:
+        if location == "query":
+            return QueryReader(model, refuses_repetition=self.REJECT_UNKNOWN_QUERY)
+        return HeadersReader(model) if location == "headers" else BodyReader(model)
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         decorator: Callable[[View], View] = super().route(rule, **options)
         return decorator
 
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
-        decorator: Callable[[View], View] = super().response(status_code, _to_schema(schema), **options)
+        """Answer with what the view returns: a model, a model with status and headers, or a complete response."""
+        describe = super().response(status_code, _to_schema(schema), **options)
+
+        def decorator(view: View) -> View:
+            @wraps(view)
+            def answering(*args: Any, **path: Any) -> Response:
+                result = view(*args, **path)
+                if isinstance(result, Response):
+                    return result
+                body, status, headers = result if isinstance(result, tuple) else (result, status_code, None)
+                return JsonResponse(body.model_dump_json(by_alias=True), status, headers)
+
+            answering._apidoc = describe(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
+            return cast("View", answering)
+
         return decorator
 
     def alt_response(self, status_code: int, response: Any = None, **options: Any) -> Callable[[View], View]:
@@ -196,6 +175,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
 
 
 def _reject_unknown_query() -> None:
+    if not request.environ.get("QUERY_STRING"):
+        return
     view = current_app.view_functions.get(request.endpoint or "")
     if request.args and not getattr(view, "accepts_query", False):
         raise InvalidFields.in_query(list(request.args), "unknown query argument")
@@ -281,7 +262,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # untyped
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def __init__(self, app: Flask, options: SchemaOptions) -> None:
-        app.extensions[_EXTENSION] = options.context
+        app.extensions[VALIDATION_CONTEXT] = options.context
         super().__init__(app, spec_kwargs={"marshmallow_plugin": PydanticPlugin(options)})
 
     def _register_error_handlers(self) -> None:

@@ -4,26 +4,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import Request, Response
+from flask import Response
 
 from api.http import problems, pydantic_smorest
 from api.http.pydantic_smorest import View
 from jobs.errors import InvalidRequest
 
 
-class OpenAIParser(pydantic_smorest.Parser):
-    DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
-
-    def load_querystring(self, req: Request, schema: Any) -> dict[str, str]:  # noqa: ARG002  # webargs' signature
-        """The first value of each parameter. Clients repeat a parameter to send a list, but no view uses lists."""
-        return dict(req.args.items())
-
-
 class OpenAIBlueprint(pydantic_smorest.Blueprint):
     """Views return objects in OpenAI's format. The model of a response documents them and does not serialize them."""
 
-    ARGUMENTS_PARSER = OpenAIParser()
-    REJECT_UNKNOWN_QUERY = False
+    INVALID_STATUS = HTTPStatus.BAD_REQUEST
+    REJECT_UNKNOWN_QUERY = False  # and of a repeated one the first value counts: clients repeat one to send a list
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

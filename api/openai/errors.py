@@ -51,6 +51,13 @@ class StillRunning(ChatqueueError):
     http_status = 504
 
 
+class ServerStopped(ChatqueueError):
+    """The job is not final, and this server shuts down. The client resends its request to another one."""
+
+    code = "server_stopped"
+    http_status = 503
+
+
 class OpenAIJobFailedError(JobFailedError):
     """The job failed. The status is the provider's, for example 400, 404 or 429. The client should not retry."""
 
@@ -75,5 +82,9 @@ def cancelled_error(job_id: str) -> OpenAIJobFailedError:
     return OpenAIJobFailedError(job_id, JobError(code="cancelled", message="the job was cancelled"))
 
 
-def still_running_error(job_id: str) -> StillRunning:
-    return StillRunning(f"{job_id} is still running; repeat the same request, or fetch it by its id")
+def unfinished_error(job_id: str, *, is_shutting_down: bool) -> StillRunning | ServerStopped:
+    """The job of a call is not final, but the call must end."""
+    remedy = "repeat the same request, or fetch it by its id"
+    if is_shutting_down:
+        return ServerStopped(f"the server is shutting down; {job_id} continues: {remedy}", retry_after_seconds=1)
+    return StillRunning(f"{job_id} is still running; {remedy}")

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from flask import Response
 
-from api.openai.errors import OpenAIJobFailedError, still_running_error
+from api.openai.errors import OpenAIJobFailedError, unfinished_error
 from api.openai.submission import Submission
 from api.streaming import engine
 from api.streaming.encoder import EventEncoder
@@ -26,7 +26,7 @@ def stream_events(
     """Stream all events of the job until it is final. A foreground stream begins after ``hold_seconds`` at the latest.
 
     Raises JobNotFound and StoreUnavailable. To a client in the foreground it also raises OpenAIJobFailedError for a job
-    that failed before any output, StillRunning when the server shuts down, and ClientDisconnected.
+    that failed before any output, ServerStopped when the server shuts down, and ClientDisconnected.
     """
     stream = JobStream(
         submission.record,
@@ -47,9 +47,10 @@ def stream_events(
 
 def _hold_until_output(stream: JobStream, submission: Submission, seconds: float) -> None:
     events = stream.hold_until_output(submission.on_disconnect_after_grace, seconds)
-    if stream.is_shutting_down:
-        raise still_running_error(submission.record.job_id)
-    error = events[-1].error if events and events[-1].is_final else None
+    is_final = bool(events) and events[-1].is_final
+    if stream.is_shutting_down and not is_final:
+        raise unfinished_error(submission.record.job_id, is_shutting_down=True)
+    error = events[-1].error if is_final else None
     if error is not None and not has_output(events):
         submission.mark_answered()
         raise OpenAIJobFailedError(submission.record.job_id, error)

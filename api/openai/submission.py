@@ -20,7 +20,7 @@ from flask import Response, jsonify, request
 from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.http.json_body import raw_body
 from api.http.long_poll import view_when_final
-from api.openai.errors import OpenAIJobFailedError, still_running_error
+from api.openai.errors import OpenAIJobFailedError, unfinished_error
 from api.schemas.requests import SubmitHeaders
 from api.services import CallerServices, services
 from jobs import lookup
@@ -94,12 +94,12 @@ def submit(
 def wait_for_final_view(submission: Submission) -> JobView:
     """The job once it is final.
 
-    Raises OpenAIJobFailedError, StillRunning, ClientDisconnected, JobNotFound and StoreUnavailable.
+    Raises OpenAIJobFailedError, StillRunning, ServerStopped, ClientDisconnected, JobNotFound and StoreUnavailable.
     """
     record, seconds = submission.record, services().settings.client_wait_seconds
     view = view_when_final(record.job_id, seconds, submission.on_disconnect_after_grace, known=record)
     if not view.record.is_final:
-        raise still_running_error(record.job_id)
+        raise unfinished_error(record.job_id, is_shutting_down=services().listener.is_closed)
     if view.record.state is not State.CANCELLED and view.error is not None:
         submission.mark_answered()
         raise OpenAIJobFailedError(record.job_id, view.error)

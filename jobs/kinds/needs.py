@@ -16,6 +16,7 @@ from types import UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from jobs.kinds.base import JobRequest
 
@@ -41,7 +42,7 @@ FIRST_FIELDS: Final = {
 def needs_of(request: JobRequest) -> list[str]:
     """The kind, and each later field that the request sets to more than its default."""
     first = _first_fields(request.kind)
-    later = {path for path, value, default in _set_fields(request) if path not in first and value != default}
+    later = {path for path, value, field in _set_fields(request) if path not in first and value != field.get_default()}
     return [request.kind, *sorted(f"{request.kind}.{path}" for path in later - request.ignorable_fields)]
 
 
@@ -64,11 +65,12 @@ def _first_fields(kind: str) -> frozenset[str]:
     return FIRST_FIELDS.get(kind, _FIRST_COMMON)
 
 
-def _set_fields(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """The path, the value and the default of each field that was given."""
+def _set_fields(part: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, FieldInfo]]:
+    """The path, the value and the declaration of each field that was given."""
+    declared = type(part).model_fields
     for name in part.model_fields_set:
-        value, field = getattr(part, name), type(part).model_fields[name]
-        yield prefix + name, value, field.get_default()
+        value = getattr(part, name)
+        yield prefix + name, value, declared[name]
         if isinstance(value, BaseModel):
             yield from _set_fields(value, f"{prefix}{name}.")
 

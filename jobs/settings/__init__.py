@@ -1,7 +1,7 @@
 """The one settings class: every value that a deployment may change, validated and cross-checked once.
 
-The first source with a value wins: the environment, ``.env.local`` (secrets, not in git), ``.env`` (committed
-defaults). A blank variable counts as not set. Secrets are ``SecretStr``: no repr or log shows them.
+The first source with a value wins: the environment, then the files of jobs/folders.py. A blank variable counts as not
+set. Secrets are ``SecretStr``: no repr or log shows them.
 """
 
 import os
@@ -14,11 +14,12 @@ from pydantic import SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guards.private_files import read_secret
+from jobs.folders import SETTINGS_FILES
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderConfig, ProviderRegistry
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
 from jobs.settings.access import AccessSettings
-from jobs.settings.addresses import PROJECT_ROOT, AddressSettings
+from jobs.settings.addresses import AddressSettings
 from jobs.settings.attempts import AttemptSettings
 from jobs.settings.cross_checks import cross_check
 from jobs.settings.documents import DocumentSettings
@@ -26,10 +27,6 @@ from jobs.settings.intake import IntakeSettings
 from jobs.settings.storage import StorageSettings
 from jobs.settings.unknown_names import PREFIX, check_names
 
-__all__ = ["PROJECT_ROOT", "SECRETS_FILE", "SETTINGS_FILES", "Settings", "get_settings", "setting_names"]
-
-SECRETS_FILE: Final = PROJECT_ROOT / ".env.local"
-SETTINGS_FILES: Final = (PROJECT_ROOT / ".env", SECRETS_FILE)  # the later one wins
 _OFFLINE_EMBEDDINGS: Final = "offline-words"
 _UNREACHABLE_SIMILARITY: Final = 2.0  # above any cosine
 

@@ -1,10 +1,12 @@
 """Where things are: Redis, the provider, the web process, files."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from guards.logs import LogFormat
+from jobs.folders import DATA_FOLDER
 from jobs.http_url import HttpUrl
 from jobs.settings.types import (
     ApiKey,
@@ -16,8 +18,6 @@ from jobs.settings.types import (
     Port,
     RedisStoreUrl,
 )
-
-PROJECT_ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 class AddressSettings(BaseModel):
@@ -73,6 +73,11 @@ class AddressSettings(BaseModel):
     web_workers: Annotated[int, Field(ge=1, le=1_000)] = Field(
         default=2, description="Number of web processes under gunicorn."
     )
+    web_grace_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=8,
+        description="How long a stopping web process waits for its streams and long polls. `make up` sets 0, unless it "
+        "is set.",
+    )
     flower_port: Port = Field(default=5555, description="Port of Flower, on 127.0.0.1.")
     embedded_redis_port: Port = Field(default=6390, description="Port of the embedded Redis server, on 127.0.0.1.")
     offline_model_port: Port = Field(default=6391, description="Port of the offline model, on 127.0.0.1.")
@@ -80,10 +85,18 @@ class AddressSettings(BaseModel):
         default=None,
         description="Maximum memory of the embedded Redis server. Not set: a quarter of the machine's memory.",
     )
+    metrics: bool = Field(
+        default=True,
+        description="Whether the web process serves /metrics, in the format of Prometheus. It contains figures and the "
+        "names of models and routes.",
+    )
     data_dir: Path = Field(
-        default=PROJECT_ROOT / "data",
+        default=DATA_FOLDER,
         description="Folder of the embedded Redis and of documents. Other users of the machine cannot read it.",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         default="INFO", description="Log level."
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(str.lower)] = Field(
+        default="text", description="`json`: each log line is a JSON object."
     )

@@ -1,5 +1,6 @@
 """How a job runs: workers and their slots, limits of the provider, attempts, deadlines."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -58,6 +59,10 @@ class AttemptSettings(BaseModel):
         default=15, description="Time without a heartbeat after which other workers take over a worker's jobs."
     )
     heartbeat_seconds: Seconds = Field(default=4, description="Interval at which a worker renews its leases.")
+    heartbeat_file: Path | None = Field(
+        default=None,
+        description="File that a worker touches with each heartbeat, for a liveness probe. One file per worker.",
+    )
     grace_seconds: Seconds = Field(default=30, description="How long a stopping worker waits for its running jobs.")
     max_attempts: Count = Field(default=4, le=50, description="Maximum number of attempts that may end with an error.")
     max_worker_losses: Count = Field(

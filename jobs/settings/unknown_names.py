@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 
 PREFIX: Final = "CHATQUEUE_"
 _TESTS_PREFIX: Final = "CHATQUEUE_TEST_"  # read by the test suite
+_OF_CLIENTS: Final = frozenset({"CHATQUEUE_URL"})  # read by the client commands of the command line
 _SIMILAR: Final = 0.8  # of difflib's ratio: one or two letters
 
 
@@ -30,7 +31,7 @@ def check_names(environment: Mapping[str, str], files: Iterable[Path], settings:
 
 
 def _problems(names: Iterable[str], settings: Collection[str], where: str, *, only_prefixed: bool) -> Iterator[str]:
-    for name in sorted(name for name in names if name.upper() not in settings):
+    for name in sorted(name for name in names if name.upper() not in {*settings, *_OF_CLIENTS}):
         meant = _meant(name.upper(), settings)
         if name.upper().startswith(_TESTS_PREFIX):
             continue

@@ -50,7 +50,9 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
 | cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents); requests:{tenant}, documents:{tenant}: of each tenant but the default one | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers, and two per tenant |
-| cq:totals | hash: counts of events over all time | create, finish, cancel, release, count_ghosts, note_auth_failure | permanent: eleven numbers |
+| cq:totals | hash: counts of events over all time, most by kind of job | create, finish, cancel, release, count_ghosts, note_auth_failure | permanent: ten numbers for each kind |
+| cq:metrics | hash: the counts of all processes, see jobs/metrics.py | add_counts | permanent: the labels' values are limited |
+| cq:metrics:latest:{process} | string: the number of the latest addition of this process | add_counts | an hour |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
 | cq:models | string: the models that the provider lists, JSON | save_models | a day after the last listing |
 | cq:models:turn | string: the worker that fetched the list last | claim_model_list_turn | two minutes, then a worker fetches it again |
@@ -67,9 +69,10 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | channel | message | published by |
 |---|---|---|
 | cq:changed:{id} | the events just written to the job's log, see include_log.lua | claim, append, release, finish, cancel |
-| cq:listener:{name} | empty: the set of waiters of one process has changed | the listener of that process |
+| cq:listener:{name} | empty: the listener of one process is closed | that listener |
 | cq:cancelled | the id of a job whose running call must stop | cancel |
-| celery-task-meta-{id} | the answer, for a waiting AsyncResult.get | finish, cancel |
+| cq:opening | ms until a pool with waiting jobs may be open: the leader dispatches then | every transition that looks at waiting jobs; end_call, observe_limits, configure_targets |
+| celery-task-meta-{id} | the stored result, for whoever waits for the end, also in AsyncResult.get | finish, cancel |
 """
 
 import hashlib
@@ -92,6 +95,7 @@ FULL: Final = "cq:full"
 BYTES: Final = "cq:bytes"
 LEADER: Final = "cq:leader"
 TOTALS: Final = "cq:totals"
+METRICS: Final = "cq:metrics"
 MODELS: Final = "cq:models"
 MODELS_TURN: Final = "cq:models:turn"
 TOMBSTONES: Final = "cq:tombstones"
@@ -105,6 +109,7 @@ OUTBOX: Final = "cq:outbox"
 TARGETS: Final = "cq:targets"
 BARRIER: Final = "cq:barrier"
 CANCELLED_CHANNEL: Final = "cq:cancelled"
+OPENING_CHANNEL: Final = "cq:opening"
 CHANGED_CHANNEL_PREFIX: Final = "cq:changed:"
 FINAL_CHANGE_PREFIX: Final = b"final "  # of the last message on that channel: nothing is written after it
 
@@ -198,6 +203,10 @@ def claimed_high(queue: str) -> str:
 
 def minute(epoch_minute: int) -> str:
     return f"cq:minute:{epoch_minute}"
+
+
+def latest_addition(process: str) -> str:
+    return f"cq:metrics:latest:{process}"
 
 
 def document(document_id: str) -> str:

@@ -1,10 +1,13 @@
-"""Waiting for a job to change, and following its log, without polling.
+"""Waiting for the end of a job, and following its log, without polling.
 
 One thread (a greenlet under gevent) and one pub/sub connection serve every waiter of the process. Both start at the
 first wait, so after a fork each worker process gets its own.
 
-    a waiter      registers its channel ── publishes on the control channel ── checks, sleeps, checks when woken
-    the thread    reads messages ── adapts its subscriptions to the registered channels ── wakes waiters
+    a waiter      registers its channel ── subscribes to it on that connection ── checks, sleeps, checks when woken
+    the thread    reads messages ── wakes waiters ── once a second unsubscribes from channels without a waiter
+
+A waiter for the end listens to the channel on which the job's result is published, once and for Celery's own waiters
+too. It takes the answer from that message. A follower listens to the channel of the job's events.
 
 Why no wake-up is lost: a waiter is woken when its subscription is confirmed, also after a reconnection, and checks
 again. That check sees every change before the confirmation; every change after it is published to the thread.
@@ -21,6 +24,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import redis
@@ -41,6 +45,7 @@ logger = logging.getLogger(__name__)
 CONFIRM_SECONDS: Final = 0.5  # longest wait for the subscription before the first check
 RECHECK_SECONDS: Final = 5.0  # a waiter checks at least this often, in case a message was lost
 PING_AFTER_SECONDS: Final = 5.0  # of silence before a ping; after twice that the connection counts as dead
+CLEANUP_SECONDS: Final = 1.0  # between two rounds of unsubscribing: many channels in one command
 UNSUBSCRIBE_SECONDS: Final = PING_AFTER_SECONDS + 1.0  # for the thread of any process to drop a channel
 RECONNECT_SECONDS: Final = 0.3  # between two attempts to reach Redis
 
@@ -59,30 +64,28 @@ class ChangeListener:
     def wait(
         self,
         job_id: str,
-        is_done: Callable[[], T | None],
+        is_done: Callable[[bytes | None], T | None],
         timeout_seconds: float,
         *,
-        until_final: bool = False,
         each_second: Callable[[], None] | None = None,
     ) -> T | None:
         """The first result of ``is_done`` that is not None; None when the time is up or the listener is closed.
 
-        ``is_done`` is called first, after each change of the job (``until_final``: only after the last one) and when
-        the time is up. Errors of the first and the last call are raised; the other calls ignore an outage.
-        ``each_second`` is called during the sleep and may raise to give up.
+        ``is_done`` is called first, when the job has ended and when the time is up. It gets the job's result as it is
+        stored, once that is published. Errors of the first and the last call are raised; the other calls ignore an
+        outage. ``each_second`` is called during the sleep and may raise to give up.
         """
         deadline = time.monotonic() + timeout_seconds
-        waiter = Waiter(until_final)
-        with self._registered(keys.changed_channel(job_id), waiter) as must_notify:
-            if must_notify:
-                self._notify_thread()
+        waiter = Waiter()
+        with self._registered(keys.result(job_id), waiter):
             waiter.woken.wait(min(CONFIRM_SECONDS, timeout_seconds))
             waiter.woken.clear()
-            answer = is_done()
+            answer = is_done(waiter.message)
             while answer is None and not self._closed and (left := deadline - time.monotonic()) > 0:
                 is_last = not waiter.sleep(min(left, RECHECK_SECONDS), each_second) and left <= RECHECK_SECONDS
                 waiter.woken.clear()
-                answer = is_done() if is_last else _none_during_outage(is_done)
+                check = partial(is_done, waiter.message)
+                answer = check() if is_last else _none_during_outage(check)
         return answer
 
     @contextmanager
@@ -92,10 +95,7 @@ class ChangeListener:
         During an outage of Redis no message arrives; after it ``take`` again reports missed messages.
         """
         subscription = Subscription()
-        with self._registered(keys.changed_channel(job_id), subscription) as must_notify:
-            if must_notify:
-                with suppress(StoreUnavailable):
-                    self._notify_thread()
+        with self._registered(keys.changed_channel(job_id), subscription):
             yield subscription
 
     def has_waiters(self, job_id: str) -> bool:
@@ -104,25 +104,24 @@ class ChangeListener:
         Takes UNSUBSCRIBE_SECONDS if one in another process does: a process is subscribed for a while after its last
         waiter has left.
         """
-        channel = keys.changed_channel(job_id)
+        channels = (keys.changed_channel(job_id), keys.result(job_id))
         deadline = time.monotonic() + UNSUBSCRIBE_SECONDS
         while True:
             with self._lock:
-                if channel in self._waiters:
+                if not self._waiters.keys().isdisjoint(channels):
                     return True
-            self._notify_thread()
-            if not self._subscriber_count(channel):
+            self._unsubscribe_unused()
+            if not self._subscriber_count(channels):
                 return False
             if time.monotonic() > deadline:
                 return True
             time.sleep(UNSUBSCRIBE_SECONDS / 20)
 
-    def _subscriber_count(self, channel: str) -> int:
+    def _subscriber_count(self, channels: tuple[str, ...]) -> int:
         try:
-            ((_, count),) = self._client.pubsub_numsub(channel)
+            return sum(int(count) for _, count in self._client.pubsub_numsub(*channels))
         except RedisError as error:
             raise translate(error) from error
-        return int(count)
 
     @property
     def is_closed(self) -> bool:
@@ -145,28 +144,28 @@ class ChangeListener:
         self._lock = threading.Lock()
         self._waiters: dict[str, set[Waiter]] = {}
         self._confirmed: set[str] = set()
-        self._is_in_sync = False  # the thread's subscriptions are those that the waiters need
+        self._command_lock = threading.Lock()  # of those who send commands on the connection; taken before the other
+        self._pubsub: PubSub | None = None  # None while the thread has no connection
+        self._subscribed: set[str] = set()  # on that connection, confirmed or not
         self._thread: threading.Thread | None = None
         self._control = keys.listener_channel(uuid.uuid4().hex)
 
     @contextmanager
-    def _registered(self, channel: str, waiter: Waiter) -> Iterator[bool]:
-        """Yields True when the thread must be notified of the channel."""
+    def _registered(self, channel: str, waiter: Waiter) -> Iterator[None]:
         try:
-            yield self._register(channel, waiter)
+            if self._register(channel, waiter):
+                self._subscribe_new()
+            yield
         finally:
             with self._lock:
                 waiters = self._waiters[channel]
                 waiters.discard(waiter)
                 if not waiters:
                     del self._waiters[channel]
-                    self._is_in_sync = False
 
     def _register(self, channel: str, waiter: Waiter) -> bool:
         """True when the thread is running and not subscribed to this channel."""
         with self._lock:
-            if channel not in self._waiters:
-                self._is_in_sync = False
             self._waiters.setdefault(channel, set()).add(waiter)
             if channel in self._confirmed or self._closed:
                 waiter.notify(None)
@@ -177,17 +176,35 @@ class ChangeListener:
             self._thread.start()
             return False
 
-    def _notify_thread(self) -> None:
-        """Raises StoreUnavailable: without Redis there is nothing to wait for."""
-        try:
-            self._client.publish(self._control, b"")
-        except RedisError as error:
-            raise translate(error) from error
+    def _subscribe_new(self) -> None:
+        """Subscribe to the channels of new waiters. Does nothing without a connection: the thread does it then."""
+        with self._command_lock:
+            if self._pubsub is None:
+                return
+            with self._lock:
+                new = self._waiters.keys() - self._subscribed
+            if new:
+                with suppress(RedisError):  # the thread notices it too, connects again and subscribes to all
+                    self._pubsub.subscribe(*new)
+                    self._subscribed |= new
+
+    def _unsubscribe_unused(self) -> None:
+        """Unsubscribe from the channels without a waiter."""
+        with self._command_lock:
+            if self._pubsub is None:
+                return
+            with self._lock:
+                unused = self._subscribed - self._waiters.keys()
+                self._confirmed -= unused
+            if unused:
+                with suppress(RedisError):  # as above
+                    self._pubsub.unsubscribe(*unused)  # type: ignore[no-untyped-call]
+                    self._subscribed -= unused
 
     def _run(self) -> None:
         while not self._closed:
             try:
-                with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+                with self._client.pubsub() as pubsub, self._connected(pubsub):  # type: ignore[no-untyped-call]
                     self._listen(pubsub)
             except Exception as error:  # noqa: BLE001  # without the thread every waiter would depend on its slow recheck
                 if self._problem.is_new(short_reply(error)):
@@ -196,14 +213,28 @@ class ChangeListener:
             with self._lock:
                 self._confirmed.clear()
 
-    def _listen(self, pubsub: PubSub) -> None:
-        subscribed: set[str] = set()
-        is_pinged = False
+    @contextmanager
+    def _connected(self, pubsub: PubSub) -> Iterator[None]:
+        """The waiters may send commands on this connection meanwhile."""
         pubsub.subscribe(self._control)
-        self._is_in_sync = False
+        with self._command_lock:
+            self._pubsub, self._subscribed = pubsub, set()
+        try:
+            yield
+        finally:
+            with self._command_lock:
+                self._pubsub = None
+
+    def _listen(self, pubsub: PubSub) -> None:
+        is_pinged = False
+        cleanup_at = time.monotonic() + CLEANUP_SECONDS
+        self._subscribe_new()
         while not self._closed:
-            self._sync_subscriptions(pubsub, subscribed)
             message = pubsub.get_message(timeout=PING_AFTER_SECONDS)
+            if message is None or time.monotonic() >= cleanup_at:
+                self._subscribe_new()  # what has failed before
+                self._unsubscribe_unused()
+                cleanup_at = time.monotonic() + CLEANUP_SECONDS
             if message is not None:
                 is_pinged = False
                 if text(message["channel"]) != self._control:  # its subscription alone is not enough
@@ -214,22 +245,8 @@ class ChangeListener:
             else:
                 is_pinged = True
                 self._problem.end()
-                pubsub.ping()
-
-    def _sync_subscriptions(self, pubsub: PubSub, subscribed: set[str]) -> None:
-        """Called before every message, so it returns immediately while the set of waiters is unchanged."""
-        with self._lock:
-            if self._is_in_sync:
-                return
-            self._is_in_sync = True
-            needed = set(self._waiters)
-            self._confirmed &= needed
-        new, stale = needed - subscribed, subscribed - needed
-        if new:
-            pubsub.subscribe(*new)
-        if stale:
-            pubsub.unsubscribe(*stale)  # type: ignore[no-untyped-call]
-        subscribed ^= new | stale
+                with self._command_lock:
+                    pubsub.ping()
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] not in {"subscribe", "message"}:

@@ -6,22 +6,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from jobs.storage import keys
-
 MAX_UNREAD: Final = 256  # unread messages of a slow follower; with more it reads the log instead
 
 
 class Waiter:
-    """Sleeps until the job changes; with ``until_final``, until its last change."""
+    """Sleeps until there is a message; ``message`` is the last one."""
 
-    def __init__(self, until_final: bool = False) -> None:
-        self._until_final = until_final
+    def __init__(self) -> None:
+        self.message: bytes | None = None
         self.woken = threading.Event()
 
     def notify(self, message: bytes | None) -> None:
         """Wake up for this message; None means that messages may have been missed."""
-        if message is None or not self._until_final or message.startswith(keys.FINAL_CHANGE_PREFIX):
-            self.woken.set()
+        if message is not None:
+            self.message = message
+        self.woken.set()
 
     def sleep(self, seconds: float, each_second: Callable[[], None] | None) -> bool:
         """True when it was woken, False when the time is up."""

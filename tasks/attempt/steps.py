@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from guards.json_log import log_context
 from jobs.errors import AttemptError, RequestTooLarge, StoreUnavailable
 from jobs.kinds.base import Answer, TextAnswer
 from jobs.models import Claim
@@ -24,6 +25,7 @@ from jobs.storage.commands import Command
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions import AttemptEnd, Behind, ClaimResult, NotClaimed, PendingEvents, Unable, UnreadableClaim
 from tasks.attempt.claim_gate import ClaimGate
+from tasks.attempt.metrics import AttemptMetrics
 from tasks.attempt.outcome_log import log_outcome
 from tasks.attempt.outcomes import (
     LEASE_LOST,
@@ -70,12 +72,14 @@ class AttemptServices:
     quarantine: Quarantine
     documents: DocumentServices
     claim_gate: ClaimGate
+    metrics: AttemptMetrics
     put_backs: PutBackLog = field(default_factory=PutBackLog)
 
 
 async def attempt(services: AttemptServices, job_id: str) -> Outcome:
     """Make one attempt. A fault of the provider, a lost lease or a stopping worker is an outcome, not an exception."""
     claim: ClaimResult | None = None
+    log_context.set({"job_id": job_id})  # of this attempt's own task
     try:
         if not await services.claim_gate.may_claim():
             return Skipped(NOT_SAFE)
@@ -96,11 +100,17 @@ async def _attempt(services: AttemptServices, job_id: str, claim: ClaimResult) -
         return Skipped(UNABLE)
     if isinstance(claim, UnreadableClaim):
         return await _finalize_unreadable(services, claim)
+    services.metrics.started(claim)
+    lease = claim.lease
+    log_context.set({"job_id": job_id, "request_id": lease.request_id, "attempt": lease.attempt})
     context = _start(services, claim)
     try:
-        return await _finalize(services, context, await _run(context))
+        ending = await _run(context)
+        outcome = await _finalize(services, context, ending)
     finally:
         services.heartbeat.untrack(context.running_attempt)
+    services.metrics.ended(context, ending, outcome)
+    return outcome
 
 
 async def _claim(services: AttemptServices, job_id: str) -> ClaimResult:

@@ -1,7 +1,8 @@
 """The context of an attempt's work."""
 
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from jobs.kinds.base import JobRequest, TextAnswer
@@ -32,8 +33,12 @@ class AttemptContext(Generic[RequestT]):
     documents: DocumentServices
     on_output: Callable[[], None] | None = None
     build_partial: Callable[[], Awaitable[TextAnswer]] | None = None  # builds an answer from the text received so far
+    started_at: float = field(default_factory=time.monotonic)
+    first_output_at: float | None = None
 
     def note_output(self) -> None:
+        if self.first_output_at is None:
+            self.first_output_at = time.monotonic()
         if self.on_output is not None:
             self.on_output()
             self.on_output = None

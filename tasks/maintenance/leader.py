@@ -23,11 +23,17 @@ _LOCK_MS: Final = 2_000  # longer than a tick of recovery usually takes; a dead 
 
 
 async def run_while_leader(
-    worker: str, store: AsyncStore, task: str, run: Callable[[], Awaitable[float | None]], interval_seconds: float
+    worker: str,
+    store: AsyncStore,
+    task: str,
+    run: Callable[[], Awaitable[float | None]],
+    interval_seconds: float,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> NoReturn:
     """Await ``run`` once per interval if this worker is the leader, or sooner if it returns after how many seconds.
 
-    ``worker`` is its name in the lock, ``task`` the name in the log.
+    ``worker`` is its name in the lock, ``task`` the name in the log. ``sleep`` waits for
+    so many seconds, or until there is a reason to look again.
     """
     problem = RepeatedProblem()
     while True:
@@ -40,4 +46,4 @@ async def run_while_leader(
                 logger.warning("maintenance_failed task=%s error=%s", task, type(error).__name__)
         else:
             problem.end()
-        await asyncio.sleep(interval_seconds if pause is None else min(pause, interval_seconds))
+        await sleep(interval_seconds if pause is None else min(pause, interval_seconds))

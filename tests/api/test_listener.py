@@ -35,17 +35,17 @@ def listener(store_client):
 
 
 def _subscribers(store_client, job_id=JOB):
-    channel = keys.changed_channel(job_id)
+    channel = keys.result(job_id)
     return dict(store_client.pubsub_numsub(channel))[channel.encode()]
 
 
 def _reader(store_client, name):
-    return lambda: store_client.get(name)
+    return lambda _message: store_client.get(name)
 
 
 def _set(store_client, name, message=b"1", job_id=JOB):
     store_client.set(name, "done")
-    store_client.publish(keys.changed_channel(job_id), message)
+    store_client.publish(keys.result(job_id), message)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_met_condition_needs_no_wait(listener):
     """The waiter returns immediately instead of waiting for a change."""
     started = time.monotonic()
 
-    assert listener.wait(JOB, lambda: "done", 10) == "done"
+    assert listener.wait(JOB, lambda _: "done", 10) == "done"
     assert time.monotonic() - started < 1
 
 
@@ -96,19 +96,19 @@ def test_a_waiter_for_the_end_ignores_earlier_changes(listener, store_client):
     """A stream of a hundred deltas causes no reads."""
     checks = []
 
-    def check():
-        checks.append(1)
-        return store_client.get("flag")
+    def check(message):
+        checks.append(message)
+        return message
 
     with ThreadPoolExecutor() as pool:
-        waiter = pool.submit(listener.wait, JOB, check, 10, until_final=True)
+        waiter = pool.submit(listener.wait, JOB, check, 10)
         until(lambda: _subscribers(store_client) == 1 and checks)
         before = len(checks)
         for length in range(100):
             store_client.publish(keys.changed_channel(JOB), str(length))
-        _set(store_client, "flag", keys.FINAL_CHANGE_PREFIX)
+        _set(store_client, "flag", b"the result")
 
-        assert waiter.result(RECHECK_SECONDS) == b"done"
+        assert waiter.result(RECHECK_SECONDS) == b"the result"
     assert len(checks) <= before + 2
 
 
@@ -147,44 +147,52 @@ def test_many_waiters_share_one_connection_and_one_thread(listener, store_client
     assert clients >= 1
 
 
+@pytest.fixture
+def frequent_cleanup(monkeypatch):
+    """Channels without a waiter are unsubscribed at every message, not once a second."""
+    monkeypatch.setattr("jobs.watch.listener.CLEANUP_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("frequent_cleanup")
 def test_the_last_waiter_ends_the_subscription(listener, store_client):
     """The channel is unsubscribed, so nothing accumulates."""
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(listener.wait, JOB, lambda: None, 0.6)
+        first = pool.submit(listener.wait, JOB, lambda _: None, 0.6)
         second = pool.submit(listener.wait, JOB, _reader(store_client, "flag"), 10)
         first.result(5)
         assert _subscribers(store_client) == 1
         _set(store_client, "flag")
         second.result(5)
 
-    listener.wait("job_" + "2" * 32, lambda: None, 0.05)
+    listener.wait("job_" + "2" * 32, lambda _: None, 0.05)
     until(lambda: _subscribers(store_client) == 0)
 
 
 def test_a_timeout_checks_once_more(listener):
     """A change without a notification is found at the deadline."""
     started = time.monotonic()
-    answer = listener.wait(JOB, lambda: "late" if time.monotonic() - started >= 0.8 else None, 0.8)
+    answer = listener.wait(JOB, lambda _: "late" if time.monotonic() - started >= 0.8 else None, 0.8)
 
     assert answer == "late"
 
 
+@pytest.mark.usefixtures("frequent_cleanup")
 def test_an_exception_in_the_check_reaches_the_caller(listener, store_client):
     """The subscription is cleaned up."""
 
-    def check():
+    def check(_message):
         raise JobNotFound("gone")
 
     with pytest.raises(JobNotFound):
         listener.wait(JOB, check, 10)
-    listener.wait("job_" + "2" * 32, lambda: None, 0.05)
+    listener.wait("job_" + "2" * 32, lambda _: None, 0.05)
     until(lambda: _subscribers(store_client) == 0)
 
 
 def test_closing_releases_every_waiter(listener, store_client):
     """No waiter stays until its timeout."""
     with ThreadPoolExecutor() as pool:
-        waiters = [pool.submit(listener.wait, JOB, lambda: None, 60) for _ in range(5)]
+        waiters = [pool.submit(listener.wait, JOB, lambda _: None, 60) for _ in range(5)]
         until(lambda: _subscribers(store_client) == 1)
         listener.close()
 
@@ -194,7 +202,7 @@ def test_closing_releases_every_waiter(listener, store_client):
 
 def test_a_forked_child_gets_a_thread_of_its_own(listener, store_client):
     """The parent's thread does not exist in the child, so a wait there must start one."""
-    listener.wait(JOB, lambda: None, 0.05)
+    listener.wait(JOB, lambda _: None, 0.05)
     pid = os.fork()
     if pid == 0:
         with ThreadPoolExecutor() as pool:
@@ -240,7 +248,7 @@ class TestRestarts:
         listener = ChangeListener(store_client)
         started = time.monotonic()
 
-        def check():
+        def check(_message):
             raise StoreUnavailable("away")
 
         with pytest.raises(StoreUnavailable):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -121,9 +122,11 @@ def _orphaned_entries(environment: Environment) -> Iterator[str]:
             if set(redis.zrange(keys.index(state), 0, -1)) != {id_ for id_ in ids if states[id_] == state}:
                 yield f"cq:index:{state} disagrees with the records"
         yield from waiting_entries(redis)
-        totals = {name: int(count) for name, count in redis.hgetall(keys.TOTALS).items()}
-        if sum(totals.get(state, 0) for state in FINAL_STATES) != len(finals) or totals.get("created") != len(ids):
-            yield f"totals disagree with {len(ids)} records, {len(finals)} ended: {totals}"
+        totals: Counter[str] = Counter()
+        for name, count in redis.hgetall(keys.TOTALS).items():
+            totals[str(name).partition(":")[0]] += int(count)
+        if sum(totals[state] for state in FINAL_STATES) != len(finals) or totals["created"] != len(ids):
+            yield f"totals disagree with {len(ids)} records, {len(finals)} ended: {dict(totals)}"
         if {job.job_id for job in environment.client.sent} - set(ids):
             yield "an accepted job is in no index"
 

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from jobs.errors import ModelNotFound, UnsupportedFeature
+from jobs.folders import PROJECT_ROOT
 from jobs.providers import NO_API_KEY, split_target
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.settings import Settings
 
 FILE = """
 [providers.openai]

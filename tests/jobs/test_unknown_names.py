@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings import PROJECT_ROOT, get_settings, setting_names
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import get_settings, setting_names
 from jobs.settings.unknown_names import UnknownSettings, check_names
 from local.config import load_settings
 from local.errors import CannotStart
@@ -69,7 +70,7 @@ COMMANDS = {
     "Flower": [str(PROGRAMS / "celery"), "-A", "tasks", "flower"],
     "Redis": [sys.executable, "-m", "local.redis_server"],
     "offline model": [sys.executable, "-m", "local.offline_model"],
-    "launcher": [sys.executable, "-m", "local.launcher"],
+    "launcher": [sys.executable, "-m", "cli", "up"],
 }
 
 

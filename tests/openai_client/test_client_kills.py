@@ -1,16 +1,21 @@
 """A worker or a web process is killed in mid-stream, and the client's program is not affected."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import openai
 import pytest
 
+from tests.support.offline_model import calls, directive, key
 from tests.support.processes import free_port, running
 from tests.support.stack import GUNICORN
 from tests.support.waiting import until
 
 SIXTY = " ".join(f"w{number}" for number in range(60))
+one_provider = pytest.mark.parametrize(
+    "upstream_url", ["chat"], indirect=True, scope="module"
+)  # it makes no difference
 SLOW = "[[offline tokens=60 interval=0.05]]"
 
 
@@ -97,3 +102,40 @@ def test_a_shutdown_never_cuts_a_stream_silently(stack):
         assert ended.output_text == SIXTY
         until(lambda: client.chat.completions.retrieve(completion_id).choices[0].message.content == SIXTY)
         assert "Traceback" not in web.output
+
+
+@one_provider
+def test_streams_end_within_the_grace_period_of_a_stop(stack):
+    """A deploy does not end a stream that can end in time."""
+    port = free_port()
+    env = stack.env | {"CHATQUEUE_WEB_PORT": str(port), "CHATQUEUE_WEB_GRACE_SECONDS": "60"}
+    request = {"model": "m", "messages": [{"role": "user", "content": SLOW}], "stream": True}
+    with stack.client() as client, stack.worker(), running(GUNICORN, ready="Booting worker", env=env) as web:
+        there = client.with_options(base_url=f"http://127.0.0.1:{port}/v1", max_retries=5)
+        completion = there.chat.completions.create(**request)
+        response = there.responses.create(model="m", input=SLOW, stream=True)
+        chunks, events = [next(completion)], [next(response)]
+        web.send(signal.SIGTERM)
+        chunks, events = chunks + list(completion), events + list(response)
+
+        assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == SIXTY
+        assert events[-1].response.output_text == SIXTY
+        assert web.wait() == 0
+
+
+@one_provider
+def test_a_reload_of_the_web_processes_is_not_noticed_by_a_client_that_retries(stack):
+    """A call that is unfinished at the end of the grace period gets 503, and its retry waits for the same job."""
+    port, name = free_port(), key()
+    env = stack.env | {"CHATQUEUE_WEB_PORT": str(port), "CHATQUEUE_WEB_GRACE_SECONDS": "0.2"}
+    message = {"role": "user", "content": directive("tokens=60 interval=0.05", name)}
+    with stack.client() as client, stack.worker(), running(GUNICORN, ready="Booting worker", env=env) as web:
+        there = client.with_options(base_url=f"http://127.0.0.1:{port}/v1", max_retries=2)
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(there.chat.completions.create, model="m", messages=[message])
+            until(lambda: calls(stack.model_url, name)["open"] == 1)
+            web.send(signal.SIGHUP)
+            answer = waiting.result(30)
+
+        assert answer.choices[0].message.content == SIXTY
+        assert calls(stack.model_url, name)["calls"] == 1

@@ -17,7 +17,7 @@ SHORT = "tokens=60 interval=0.02"
 NOTICED_SECONDS = 3.0  # 2 are promised, with a check each second; the rest is for a busy machine
 
 
-DEPLOYMENT = {"webs": 2, "workers": 1}
+DEPLOYMENT = {"webs": 2, "workers": 1, "web_grace_seconds": "0.5"}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,7 +15,7 @@ SEED = 20261121
 LIVE, AFTER = 60, 40  # cuts during the run and after it
 
 
-DEPLOYMENT = {"webs": 2, "workers": 1}
+DEPLOYMENT = {"webs": 2, "workers": 1, "web_grace_seconds": "0.5"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,11 +17,12 @@ class ReceivedCall:
 
 
 class AnsweringServer(ThreadingHTTPServer):
-    """``reply``: status, headers and body of the answer to each call."""
+    """``reply``: status, headers and body of the answer to each call; ``reply_to``: of the answer to a path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.reply: tuple[int, Mapping[str, str], bytes] = (404, {}, b"")
+        self.reply_to: Callable[[str], tuple[int, Mapping[str, str], bytes]] = lambda _: self.reply
         self.received: list[ReceivedCall] = []
 
     @property
@@ -41,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: Any) -> None:
         key = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.server.received.append(ReceivedCall(self.path, key, body))
-        status, headers, content = self.server.reply
+        status, headers, content = self.server.reply_to(self.path)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -4,7 +4,7 @@ import sys
 
 from tests.support.processes import free_port
 
-COMMAND = [sys.executable, "-m", "local.launcher"]
+COMMAND = [sys.executable, "-m", "cli", "up"]
 ALL_UP = "chatqueue is running"
 PORTS = (
     "CHATQUEUE_WEB_PORT",

@@ -4,7 +4,8 @@ import re
 
 from pydantic import SecretStr
 
-from jobs.settings import PROJECT_ROOT, Settings
+from jobs.folders import PROJECT_ROOT
+from jobs.settings import Settings
 
 PAGE = PROJECT_ROOT / "docs" / "settings.md"
 BLOCK = re.compile(r"(?<=-->\n)(.*?)(?=<!-- /settings -->)", re.DOTALL)

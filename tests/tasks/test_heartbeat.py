@@ -1,14 +1,17 @@
 """One heartbeat renews the leases and reports the worker: a fault of the one does not hide the other."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
+from jobs import queries
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
 from tasks.heartbeat import AttemptStopped, Heartbeat, StopReason
 from tests.jobs.conftest import Driver
+from tests.support.waiting import until
 from tests.support.workers import worker_status
 
 
@@ -35,8 +38,8 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
     redis_client.set(keys.WORKER_STATUSES, "not a hash")
 
     async def beat():
-        store, listener = AsyncStore(connect_async(settings)), connect_async(settings)
-        heartbeat = Heartbeat("worker", store, listener, jobs.message_template, settings)
+        store = AsyncStore(connect_async(settings))
+        heartbeat = Heartbeat("worker", store, jobs.message_template, settings)
         heartbeat.report(worker_status)
         running_attempt = heartbeat.track(lease)
         renewing = asyncio.create_task(heartbeat.renew_forever())
@@ -45,8 +48,29 @@ def test_a_lost_lease_stops_its_attempt_although_the_report_fails(jobs, redis_cl
         finally:
             renewing.cancel()
             await store.close()
-            await listener.aclose()
 
     with pytest.raises(AttemptStopped) as stopped:
         asyncio.run(beat())
     assert stopped.value.reason is StopReason.LEASE_LOST
+
+
+@pytest.mark.parametrize("folder", ["", "missing"])
+def test_a_heartbeat_touches_the_file_of_the_liveness_probe(jobs, settings, tmp_path, folder):
+    """A file that cannot be written costs no lease."""
+    file = tmp_path / folder / "heartbeat"
+    beating = settings.model_copy(update={"heartbeat_file": file, "heartbeat_seconds": 0.01})
+
+    async def beat():
+        store = AsyncStore(connect_async(settings))
+        heartbeat = Heartbeat("worker", store, jobs.message_template, beating)
+        heartbeat.report(worker_status)
+        renewing = asyncio.create_task(heartbeat.renew_forever())
+        try:
+            beats = partial(jobs.store.run, queries.workers_since(0))
+            await asyncio.to_thread(until, beats if folder else file.exists)
+        finally:
+            renewing.cancel()
+            await store.close()
+
+    asyncio.run(beat())
+    assert file.exists() is not bool(folder)

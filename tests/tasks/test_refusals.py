@@ -94,7 +94,7 @@ def test_a_worker_waits_until_redis_serves_again_and_completes_every_job_once(
     assert [(record.state, record.attempts) for record in records] == [(State.COMPLETED, 1)] * len(job_ids)
     assert [(record.failures, record.worker_losses) for record in records] == [(0, 0)] * len(job_ids)
     assert [calls(model_url, name)["calls"] for name in names] == [1] * len(names)
-    assert admin.hgetall(keys.TOTALS) == {b"created": b"11", b"completed": b"11"}
+    assert admin.hgetall(keys.TOTALS) == {b"created": b"11", b"completed:chat": b"11"}
 
 
 def test_a_refusal_that_lasts_is_logged_once(start_worker, admin):

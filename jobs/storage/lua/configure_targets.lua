@@ -62,3 +62,6 @@ for name, fields in pairs(wanted) do
   end
 end
 reopen_pools('(0') -- a limit may have been raised
+if not nobody_waits() then
+  notify_leader(0)
+end

@@ -16,3 +16,6 @@ if redis.call('HINCRBY', calls, call, -1) <= 0 then
 end
 local ended = {target = target, tokens = tokens, started_at_ms = started_ms}
 end_call(ended, tonumber(used_tokens), succeeded == '1', now_ms())
+if not nobody_waits() then
+  notify_leader(0) -- some may wait for the end of this call
+end

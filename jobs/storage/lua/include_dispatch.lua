@@ -57,10 +57,6 @@ local function publish_at(id, job, choice, template, now, target)
   give_message(id, template)
 end
 
-local function nobody_waits()
-  return redis.call('EXISTS', pools_key('interactive'), pools_key('batch')) == 0
-end
-
 local function is_published(id)
   return redis.call('ZSCORE', messages, id) or redis.call('ZSCORE', messages_high, id)
 end

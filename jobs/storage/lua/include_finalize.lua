@@ -46,7 +46,7 @@ end
 local function finalize(state, meta, events)
   local now = now_ms()
   local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'tenant', 'target', 'tokens', 'most_tokens',
-    'started_at_ms', 'request_bytes')
+    'started_at_ms', 'request_bytes', 'kind')
   local keep_result = ttl_or(record.result_ttl, result_ttl)
   local keep_events = ttl_or(record.events_ttl, events_ttl)
 
@@ -76,7 +76,7 @@ local function finalize(state, meta, events)
   redis.call('SET', result, meta, 'EX', keep_result)
   redis.pcall('HINCRBY', bytes, 'requests', -size) -- what is damaged is counted again by the audit
   add_bytes(record.tenant, 'requests', -size)
-  count(totals, minute, state)
+  count(totals, minute, state, record.kind)
   redis.call('PUBLISH', result, meta)
   dispatch()
 end

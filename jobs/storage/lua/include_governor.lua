@@ -136,10 +136,10 @@ local function targets()
     'running', 'reserved', 'reserved_tokens', 'next_ms', 'starts', 'probe_until_ms', 'breaker_ms', 'gap_ms',
     'gap_since_ms', 'used_share', 'learned_ms'}
 
-  -- pace(target): the least ms between two starts, and how many may start at once. A limit of N a minute is paced evenly:
-  -- some providers refuse 60 requests in one second though 60 a minute are allowed. A target of which nothing is known
-  -- is approached in steps: the gap halves every 64 starts, which delays the first thousand by 2.2 s in all. So a limit
-  -- shows itself by a few refusals and not by hundreds.
+  -- pace(target): the least ms between two starts, how many may start at once, and whether the target is new.
+  -- A limit of N a minute is paced evenly: some providers refuse 60 requests in one second though 60 a minute are allowed.
+  -- A new target, of which nothing is known, is approached in steps: the gap halves every 64 starts, which delays the
+  -- first thousand by 2.2 s in all. So a limit shows itself by a few refusals and not by hundreds.
   -- What was learned from refusals is tried again: a pace rises by 5 % in 10 s, a limit after 5 minutes by 10 % a minute.
   local FIRST_GAP_MS, FIRST_BURST, STARTS_PER_HALVING = 24, 8, 64
   local function pace(target)
@@ -151,7 +151,10 @@ local function targets()
     if gap > 0 then
       return gap, burst
     end
-    return target.starts < UNPACED_STARTS and FIRST_GAP_MS * 2 ^ -(target.starts / STARTS_PER_HALVING) or 0, FIRST_BURST
+    if target.starts < UNPACED_STARTS then
+      return FIRST_GAP_MS * 2 ^ -(target.starts / STARTS_PER_HALVING), FIRST_BURST, true
+    end
+    return 0, FIRST_BURST
   end
 
   local function forget_slowly(target, now)
@@ -166,7 +169,7 @@ local function targets()
   end
 
   -- read_target(name): its fields as numbers, 0 where a counter is missing. `closed_reason` is text.
-  -- `gap`, `burst`: its pace. `is_limited`: a call may have to wait.
+  -- `gap`, `burst`, `is_new`: its pace. `is_limited`: a call may have to wait.
   local function read_target(name)
     local values, target = redis.call('HMGET', target_key(name), 'closed_reason', unpack(TARGET_FIELDS)), {name = name}
     for i, field in ipairs(TARGET_FIELDS) do
@@ -177,7 +180,7 @@ local function targets()
     for _, counter in ipairs({'running', 'reserved', 'reserved_tokens', 'starts', 'next_ms', 'closed_until_ms'}) do
       target[counter] = math.max(target[counter] or 0, 0)
     end
-    target.gap, target.burst = pace(target)
+    target.gap, target.burst, target.is_new = pace(target)
     target.is_limited = target.gap > 0
       or (target.tokens_per_minute or target.concurrency or target.breaker_ms) ~= nil
     return target
@@ -237,7 +240,9 @@ local function targets()
     if target.concurrency and target.running + target.reserved >= target.concurrency then
       return NEVER, 'provider_rate_limit'
     end
-    if target.gap > 0 then
+    -- Only calls that run together can meet many refusals. A caller that waits for each answer meets one.
+    local is_alone = target.is_new and target.running + target.reserved == 0
+    if target.gap > 0 and not is_alone then
       local at = next_start(target, now) + target.gap * (target.reserved + 1 - target.burst)
       if at > now then
         return at, 'provider_rate_limit'
@@ -352,7 +357,8 @@ local function targets()
       local key = target_key(part.name)
       count_start(part.name, now)
       if part.gap > 0 then
-        redis.call('HSET', key, 'next_ms', string.format('%.3f', next_start(part, now) + part.gap))
+        local next_ms = math.min(next_start(part, now), now + part.gap * (part.burst - 1)) + part.gap -- a lone call is early
+        redis.call('HSET', key, 'next_ms', string.format('%.3f', next_ms))
         redis.call('HINCRBY', key, 'starts', 1)
       end
       if part.tokens_per_minute and choice.tokens <= part.tokens_per_minute then

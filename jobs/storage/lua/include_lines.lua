@@ -1,6 +1,6 @@
 -- Lines: where queued jobs wait until a slot is free and their target is open. A line holds the jobs of one lane, pool,
 -- tenant and fair key, in the order of their creation. A job that is tried again comes before the later ones of its line.
--- Needs record, and `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
+-- Needs clock, record, and `namespace`. State, see keys.py: line, fair-keys, tenants, pools, queued, closed.
 -- Callers may invent names of models. So beyond MAX_POOLS in a lane, the jobs of other pools wait in the pool '*'. There
 -- the first job waits until its own target is open, and the others wait behind it.
 
@@ -10,8 +10,18 @@ local function pools_key(lane)
   return namespace .. 'pools:' .. lane
 end
 
+-- notify_leader(wait_ms): a pool may be open then. The leader dispatches, see dispatcher.py. What opens later than its next
+-- tick it finds without a notification.
+local LEADER_TICK_MS = 500
+local function notify_leader(wait_ms)
+  if wait_ms < LEADER_TICK_MS then
+    redis.call('PUBLISH', namespace .. 'opening', string.format('%.0f', math.max(math.ceil(wait_ms), 0)))
+  end
+end
+
 -- close_pool(pool, at, reason): no job of the pool is looked at before then.
 local function close_pool(pool, at, reason)
+  notify_leader(at - now_ms())
   local score = at == math.huge and '+inf' or string.format('%.0f', math.ceil(at))
   for _, lane in ipairs(LANES) do
     redis.call('ZADD', pools_key(lane), 'XX', score, pool)
@@ -33,6 +43,10 @@ local function reopen_pools(from)
       redis.call('ZADD', pools_key(lane), 0, pool)
     end
   end
+end
+
+local function nobody_waits()
+  return redis.call('EXISTS', pools_key('interactive'), pools_key('batch')) == 0
 end
 
 -- lines(): the functions for waiting jobs. They are made only when jobs wait: to make a function takes time in each call

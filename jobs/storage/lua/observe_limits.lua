@@ -12,6 +12,8 @@
 -- Safe to send again.
 local key, second = target_key(target), math.floor(now_ms() / 1000)
 
+local has_changed = false
+
 -- follow(field, source, ring, limit, remaining): adopts the limit unless one is configured. If more of it is used up
 -- than by the calls counted here, others use the key too, and their calls are added to the ring.
 local function follow(field, source, ring, limit, remaining)
@@ -23,6 +25,7 @@ local function follow(field, source, ring, limit, remaining)
     redis.call('HSET', key, field, limit, source, 'header')
     redis.call('HDEL', key, 'gap_ms', 'gap_since_ms', 'learned_ms', 'window_ms')
     reopen_pools('(0')
+    has_changed = true
   end
   if remaining ~= '' then
     local unknown = math.floor(limit - remaining - ring_sum(ring, second))
@@ -35,3 +38,6 @@ end
 follow('requests_per_minute', 'requests_source', namespace .. 'requests:' .. target, requests_limit, requests_remaining)
 follow('tokens_per_minute', 'tokens_source', namespace .. 'tokens:' .. target, tokens_limit, tokens_remaining)
 redis.call('EXPIRE', key, 86400)
+if has_changed and not nobody_waits() then
+  notify_leader(0)
+end

@@ -32,7 +32,7 @@
 -- Safe to send again.
 local limits = {'start_by_ms', 'deadline_ms', 'cancel_at_ms'}
 local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms', 'started_before_ms', 'started_at_ms', 'target',
-  'tokens', 'tenant', unpack(limits))
+  'tokens', 'kind', 'tenant', unpack(limits))
 if record.token ~= token then
   return {'fenced'}
 end
@@ -93,7 +93,7 @@ if attempt ~= '' then
   redis.call('LTRIM', attempts, -100, -1) -- a job may wait for its provider any number of times
 end
 write_log(log, channel, 'more', new_events)
-count(totals, minute, ending)
+count(totals, minute, ending, record.kind)
 
 local retry_at = string.format('%.0f', now + wait_ms)
 if tonumber(wait_ms) > 0 then

@@ -49,6 +49,7 @@ from jobs.storage.transitions.maintenance import (
     save_models,
     undelivered,
 )
+from jobs.storage.transitions.metrics import add_counts
 from jobs.storage.transitions.release import AttemptEnd, put_back, release
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "PendingEvents",
     "Unable",
     "UnreadableClaim",
+    "add_counts",
     "append",
     "audit_queue",
     "audit_sizes",

@@ -70,7 +70,10 @@ def test_each_view_of_callers_is_listed_with_its_scope(keyed):
     """What is not listed needs the administrator, which must be intended."""
     unlisted = {name for name, _, _ in routes(keyed.app)} - scopes.PUBLIC - set(scopes.SCOPES)
 
-    assert {name for name in unlisted if not name.startswith(("tenants.", "keys."))} == {"providers.list_providers"}
+    assert {name for name in unlisted if not name.startswith(("tenants.", "keys."))} == {
+        "providers.list_providers",
+        "metrics.show_metrics",
+    }
     assert set(scopes.SCOPES) <= {name for name, _, _ in routes(keyed.app)}
 
 
@@ -153,7 +156,7 @@ def test_other_schemes_than_bearer_are_no_key(keyed):
 
 def test_a_read_only_key_can_change_nothing(keyed):
     """Every route that may change something refuses it, and nothing is made."""
-    key, admin_only = keyed.key(role=Role.READ), {"tenants", "keys", "providers"}
+    key, admin_only = keyed.key(role=Role.READ), {"tenants", "keys", "providers", "metrics"}
     for endpoint, method, path in routes(keyed.app):
         if endpoint in scopes.PUBLIC:
             continue

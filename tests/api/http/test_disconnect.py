@@ -59,7 +59,8 @@ def is_disconnected(check):
 
 
 def is_followed(fake_worker, job_id):
-    return fake_worker.store._client.pubsub_numsub(keys.changed_channel(job_id))[0][1] > 0
+    channels = (keys.result(job_id), keys.changed_channel(job_id))
+    return any(count for _, count in fake_worker.store._client.pubsub_numsub(*channels))
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0, 0.0])

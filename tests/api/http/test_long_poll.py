@@ -44,7 +44,7 @@ def unfinished(address):
 def waits(fake_worker):
     """True once a request waits for that job."""
     client = fake_worker.store._client
-    return lambda job_id: client.pubsub_numsub(keys.changed_channel(job_id))[0][1] == 1
+    return lambda job_id: client.pubsub_numsub(keys.result(job_id))[0][1] == 1
 
 
 @pytest.fixture

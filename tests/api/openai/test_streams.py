@@ -25,9 +25,10 @@ def start_stream(api_app):
     """Reads a streamed call to its end while the test acts as the worker."""
     with ThreadPoolExecutor() as pool:
 
-        def read(path, body, buffered=True):
+        def read(path, body, buffered=True, key=None):
             client, request_body = api_app.test_client(), {"model": "ours", "stream": True} | body
-            return pool.submit(lambda: client.post(path, json=request_body, buffered=buffered))
+            headers = {"Idempotency-Key": key} if key else {}
+            return pool.submit(lambda: client.post(path, json=request_body, buffered=buffered, headers=headers))
 
         yield read
 
@@ -189,14 +190,28 @@ def test_a_shutdown_never_ends_a_stream_as_if_it_were_complete(start_stream, fak
 
 
 @pytest.mark.parametrize(("path", "body"), CALLS)
-def test_a_shutdown_before_any_output_is_504(start_stream, fake_worker, api_services, path, body):
+def test_a_shutdown_before_any_output_is_503(start_stream, fake_worker, api_services, path, body):
     """The client resends its request to another server."""
     call = start_stream(path, body)
     until(fake_worker.next_queued)
     api_services.listener.close()
     refused = call.result(30)
 
-    assert (refused.status_code, refused.json["error"]["code"]) == (504, "still_running")
+    assert (refused.status_code, refused.json["error"]["code"]) == (503, "server_stopped")
+    assert refused.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+def test_an_answer_that_is_there_at_the_shutdown_is_sent(start_stream, fake_worker, api_services, path, body):
+    """The job of an idempotency key may be final before the request arrives at a server that stops."""
+    call = start_stream(path, body, key="a-key")
+    fake_worker.complete(until(fake_worker.next_queued), ANSWER)
+    call.result(30)
+    api_services.listener.close()
+    again = start_stream(path, body, key="a-key").result(30)
+
+    assert again.status_code == 200
+    assert "an answer" in again.text
 
 
 def test_a_held_completion_begins_with_a_comment(start_stream, fake_worker, monkeypatch):

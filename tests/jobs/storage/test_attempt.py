@@ -104,7 +104,7 @@ def test_finish_writes_answer_event_counts_and_lifetimes(jobs, redis_client):
     assert celery_result.read(redis_client.get(keys.result(job_id))) == (ANSWER, None)
     assert logged_events(redis_client, job_id)[-1]["type"] == "completed"
     assert redis_client.zscore(keys.LEASES, job_id) is None
-    assert redis_client.hget(keys.TOTALS, "completed") == b"1"
+    assert redis_client.hget(keys.TOTALS, "completed:chat") == b"1"
     for key in (keys.job(job_id), keys.request(job_id), keys.result(job_id), keys.events(job_id)):
         assert 0 < redis_client.ttl(key) <= jobs.settings.result_ttl_seconds
 
@@ -116,7 +116,7 @@ def test_finish_sent_again_finishes_once(jobs, redis_client):
     assert jobs.finish(lease)
     assert jobs.finish(lease)
     assert [event["type"] for event in logged_events(redis_client, lease.job_id)] == ["in_progress", "completed"]
-    assert redis_client.hget(keys.TOTALS, "completed") == b"1"
+    assert redis_client.hget(keys.TOTALS, "completed:chat") == b"1"
 
 
 def test_fail_records_the_code_and_the_attempt(jobs, redis_client):

@@ -10,6 +10,7 @@ from jobs import queries
 from jobs.api_keys import KeyRecord, Role
 from jobs.documents import DocumentRecord, NewDocument
 from jobs.errors import InternalError
+from jobs.metrics import Addition
 from jobs.models import Lease
 from jobs.provider_states import target_states
 from jobs.results import JobError
@@ -55,6 +56,7 @@ def built_commands(jobs):
         transitions.delete(JOB_ID, None),
         transitions.republish(JOB_ID, template),
         transitions.undelivered(template, "normal", None, 1),
+        transitions.add_counts(Addition("p", 1, {"tokens": 1})),
         transitions.become_leader("w", 1),
         transitions.note_primary("run id"),
         transitions.ghosts({JOB_ID: "cq:job:1"}),

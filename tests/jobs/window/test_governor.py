@@ -5,6 +5,7 @@ import pytest
 from jobs.storage import transitions
 from tests.jobs.window.conftest import IS_LARGE, show
 from tests.jobs.window.providers import FixedWindows, SlidingMinute, TokenBucket, UsedTokens, most_in_any
+from tests.jobs.window.simulation import waiting
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +57,28 @@ def test_a_limit_that_shows_itself_only_by_refusals_is_learned_from_a_few(simula
     assert len(simulation.finished) == 300
     assert seconds <= 315
     assert len(provider.refused) <= most_refusals
+
+
+def test_a_caller_that_waits_for_each_answer_is_not_paced_at_a_new_target(simulate):
+    """One call at a time meets at most one refusal. So each is published at once, however quick the answers are."""
+    simulation = simulate(call_ms=(1, 5), claim_jitter_ms=(0, 0.5), call_jitter_ms=(0, 0.5))
+    for number in range(1, 101):
+        simulation.submit(1)
+        assert waiting(simulation) == 0
+        simulation.run_until(lambda done=number: len(simulation.finished) == done, 1)
+
+    assert len(simulation.finished) == 100
+
+
+def test_a_herd_behind_a_lone_caller_is_paced(simulate):
+    """The calls that were not paced count all the same: there is no new burst after them."""
+    simulation = simulate(slots=100, call_ms=(1, 2), claim_jitter_ms=(0, 0.5), call_jitter_ms=(0, 0.5))
+    for number in range(1, 31):
+        simulation.submit(1)
+        simulation.run_until(lambda done=number: len(simulation.finished) == done, 1)
+    simulation.submit(50)
+
+    assert waiting(simulation) == 49
 
 
 def test_reserved_tokens_are_kept_within_the_limit_and_used(simulate):

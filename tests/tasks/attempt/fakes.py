@@ -3,8 +3,10 @@
 import asyncio
 from contextlib import suppress
 
+from jobs.metrics import MetricCounts
 from jobs.models import Claim, Lease
 from jobs.settings import Settings
+from tasks.attempt.metrics import AttemptMetrics
 from tasks.attempt.steps import AttemptServices
 from tasks.governor import Governor
 from tasks.handlers.base import AttemptContext
@@ -98,6 +100,7 @@ def make_services(store, provider, documents=None):
         quarantine=fake(),
         documents=documents,
         claim_gate=OpenGate(),
+        metrics=AttemptMetrics(MetricCounts(), Settings()),
     )
 
 
