@@ -163,7 +163,7 @@ def create_stream_token(body: TokenBody, job_id: str) -> Any:
     _check_kind(lookup.record(app_services.store, job_id))
     seconds = body.ttl_seconds or app_services.settings.stream_token_seconds
     token = StreamTokens.of(app_services.settings).make(app_services.caller, job_id, seconds)
-    return StreamToken(token=token, expires_at=datetime.fromtimestamp(int(time.time() + seconds), UTC)), 201
+    return StreamToken(token=token, expires_at=datetime.fromtimestamp(int(time.time() + seconds), UTC))
 
 
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:

@@ -42,7 +42,8 @@ class Scope(StrEnum):
     DOCUMENTS_WRITE = "documents:write"  # upload and delete documents
     RETRY_MANY = "retry-many"
     STATS = "stats"
-    ADMIN = "admin"  # keys, tenants, and the state of the whole service
+    METRICS = "metrics"  # the state of the whole service
+    ADMIN = "admin"  # keys and tenants
 
 
 class Role(StrEnum):
@@ -52,7 +53,7 @@ class Role(StrEnum):
     ADMIN = "admin"  # as service; also keys, tenants and the whole service
 
 
-_OF_MEMBERS: Final = frozenset(Scope) - {Scope.ADMIN}
+_OF_MEMBERS: Final = frozenset(Scope) - {Scope.METRICS, Scope.ADMIN}
 SCOPES_OF: Final = {
     Role.MEMBER: _OF_MEMBERS,
     Role.READ: frozenset({Scope.READ, Scope.DOCUMENTS_READ, Scope.STATS}),
@@ -159,7 +160,7 @@ class Caller:
     @property
     def sees_everything(self) -> bool:
         """Whether it may see the state of the whole service."""
-        return Scope.ADMIN in self.scopes
+        return Scope.METRICS in self.scopes
 
 
 ANYBODY: Final = Caller(DEFAULT_TENANT, frozenset(Scope))  # the caller of a service without keys

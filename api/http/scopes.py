@@ -58,6 +58,8 @@ SCOPES: Final = {
     "documents.upload_document": Scope.DOCUMENTS_WRITE,
     "documents.delete_document": Scope.DOCUMENTS_WRITE,
     "queue.show_stats": Scope.STATS,
+    "providers.list_providers": Scope.METRICS,
+    "metrics.show_metrics": Scope.METRICS,
 }
 
 
