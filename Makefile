@@ -10,6 +10,8 @@ DEV := $(VENV)/.dev
 BENCH_VENV := bench/.venv
 BENCH := $(BENCH_VENV)/.bench
 CLIENTS := $(patsubst tests/clients/requirements-%.txt,tests/clients/.venv-%/.ready,$(wildcard tests/clients/requirements-*.txt))
+# With a major version where the newest needs a newer Node.js than the tests do.
+NPM_CLIENTS := openai@7 zod@4 ai@6 @ai-sdk/openai@3 @openai/agents@0 @langchain/openai@1 @langchain/core@1
 SHIPPING := tests/shipping/.venv/.ready
 NODE_CLIENT := $(if $(shell command -v npm 2> /dev/null),tests/clients/node_modules/.ready)
 # The files pin everything, so nothing is left to resolve; a resolver would look at newer versions, which have no hash here.
@@ -23,7 +25,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast clients shipping chaos bench quality lint format lock clean
+.PHONY: help up test test-fast clients shipping chaos bench quality corpus lint format lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +39,7 @@ test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, 
 test-fast: $(DEV)  ## Run the tests that are quick and start no web process and no worker; ARGS="..." goes to pytest
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not slow" $(ARGS)
 
-clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, LangChain, LiteLLM, llama.cpp's server
+clients: $(DEV) $(CLIENTS) $(NODE_CLIENT)  ## Run programs written for OpenAI with other clients: openai of a year ago, npm's, eight frameworks, LiteLLM, llama.cpp's server
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/clients $(ARGS)
 
 shipping: $(DEV) $(SHIPPING)  ## Check the image, compose file, systemd units and Helm chart with the tools for them
@@ -54,6 +56,9 @@ quality: $(DEV)  ## Ask 66 questions about documents with a real embedding model
 	@$(REMOVE_PIP)
 	@$(BIN)/python -m pytest -s tests/documents/test_retrieval.py tests/documents/test_retrieval_over_the_wire.py \
 		tests/documents/chats_beside_ingest.py $(ARGS)
+
+corpus: $(DEV)  ## Compare the text of real PDFs with poppler's; needs apt-get and pdftotext, downloads 7 MB
+	@$(BIN)/python -m tests.documents.corpus $(ARGS)
 
 lint: $(DEV)  ## Check formatting, lint rules, types, imports, test docstrings, spelling and wording
 	$(BIN)/ruff format --check .
@@ -76,11 +81,11 @@ lock: $(DEV)  ## Pin the newest versions that pyproject.toml allows in requireme
 	$(COMPILE) pyproject.toml --extra documents --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra documents --group bench --constraint requirements.txt --output-file requirements-bench.txt
 	$(COMPILE) requirements-bench-arq.in --output-file requirements-bench-arq.txt
-	for client in openai-2025 langchain litellm llama; do \
+	for client in openai-2025 frameworks litellm llama; do \
 		$(COMPILE) tests/clients/requirements-$$client.in --output-file tests/clients/requirements-$$client.txt || exit; done
 	$(COMPILE) tests/shipping/requirements.in --output-file tests/shipping/requirements.txt
-	! command -v npm > /dev/null || (cd tests/clients && for package in openai zod; do \
-		npm pkg set "dependencies.$$package=$$(npm view $$package version)" || exit; done)
+	! command -v npm > /dev/null || \
+		(cd tests/clients && npm install --package-lock-only --save-exact --silent $(NPM_CLIENTS))
 
 clean:  ## Remove the virtual environments and all caches; data/ stays
 	rm -rf $(VENV) $(BENCH_VENV) tests/clients/.venv-* tests/shipping/.venv tests/clients/node_modules .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -127,7 +132,7 @@ $(SHIPPING): tests/shipping/requirements.txt
 	@$(@D)/bin/python $(PIP_INSTALL) --no-compile -r $<
 	@touch $@
 
-tests/clients/node_modules/.ready: tests/clients/package.json tests/clients/.npmrc
+tests/clients/node_modules/.ready: tests/clients/package-lock.json tests/clients/package.json tests/clients/.npmrc
 	@echo "Setting up $(@D)"
-	@cd $(<D) && npm install --silent --no-audit --no-fund
+	@cd $(<D) && npm ci --silent --no-audit --no-fund
 	@touch $@

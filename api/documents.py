@@ -1,5 +1,6 @@
 """Documents over HTTP: upload, list, show and delete. Jobs ingest and remove them."""
 
+import os
 from functools import partial
 from typing import Any, Final
 
@@ -9,7 +10,15 @@ from api.document_checks import check_embedding_model
 from api.http.absence import confirmed_not_found
 from api.http.pydantic_smorest import Blueprint
 from api.http.run_in_threadpool import run_in_threadpool
-from api.http.upload_parsing import FILE_SCHEMA, UPLOAD_BODY, Upload, check_installed, document_errors, open_upload
+from api.http.upload_parsing import (
+    FILE_SCHEMA,
+    PASSWORD_HEADER,
+    UPLOAD_BODY,
+    Upload,
+    check_installed,
+    document_errors,
+    open_upload,
+)
 from api.schemas import document_examples as examples
 from api.schemas.documents import AcceptedDocument, Document, DocumentList
 from api.schemas.examples import headers
@@ -18,9 +27,10 @@ from api.schemas.responses import POLL_SECONDS
 from api.schemas.tasks import Task
 from api.services import CallerServices, services
 from documents.display_name import clean_filename
-from documents.factory import open_files
+from documents.factory import open_files, unlock_limits
 from documents.file_type import sniff_type
 from documents.files import Files, StoredUpload
+from documents.reading.unlocking import remove_password
 from jobs import document_lookup
 from jobs.document_id import new_document_id
 from jobs.documents import DocumentState, DocumentView, NewDocument
@@ -39,7 +49,7 @@ _ACCEPTED_HEADERS: Final = headers("Location", "Retry-After")
 _MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is deleted in the meantime
 
 
-@blueprint.route("", methods=["POST"])
+@blueprint.route("", methods=["POST"], parameters=[PASSWORD_HEADER])
 @blueprint.arguments(UploadQuery, location="query")
 @blueprint.raw_body(UPLOAD_BODY)
 @blueprint.response(
@@ -54,11 +64,11 @@ _MAX_TRIES: Final = 5  # to store one upload; a try fails if its document is del
 )
 @blueprint.problems(400, 404, 413, 415, 422, 429, 501, 503, 507)
 def upload_document(query: UploadQuery) -> Any:
-    """Upload a document: a PDF, text, Markdown, HTML, or a mail.
+    """Upload a document: a PDF, an Office document or spreadsheet, an e-book, text, Markdown, CSV, HTML, or a mail.
 
     Send the file as a form field or as the request body. A text is read in the charset of its content type, or in
     UTF-8. Uploads with the same content are one document, whatever their filenames. Uploading a failed document again
-    starts a new attempt to ingest it.
+    starts a new attempt to ingest it. The password of a locked PDF is used once: the file is kept without it.
     """
     app_services = services()
     check_embedding_model()
@@ -109,7 +119,7 @@ def show_document(document_id: str) -> Any:
 @blueprint.alt_response(
     200,
     schema=FILE_SCHEMA,
-    description="The file as it was uploaded.",
+    description="The file as it was uploaded, or without its password.",
     content_type="application/octet-stream",
     headers=headers("Content-Disposition"),
 )
@@ -132,7 +142,7 @@ def download_file(document_id: str) -> Any:
     response = send_file(
         file, "application/octet-stream", as_attachment=True, download_name=view.record.filename, etag=False, max_age=0
     )
-    response.content_length = view.record.size
+    response.content_length = os.fstat(file.fileno()).st_size  # not that of the upload, if it had a password
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
 
@@ -176,6 +186,8 @@ def _store_upload(app_services: CallerServices, upload: Upload) -> DocumentView:
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
         document = _new_document(upload, stored_upload, app_services.store.tenant)
+        if document.kind == "pdf" and (password := upload.password()):
+            remove_password(stored_upload.path, password, unlock_limits(settings))
         for _ in range(_MAX_TRIES):
             if view := _ensure_ingest_job(app_services, files, stored_upload, document, upload.charset):
                 return view
@@ -189,7 +201,7 @@ def _new_document(upload: Upload, stored_upload: StoredUpload, tenant: Tenant) -
         tenant=tenant,
         job_id=new_job_id(),
         filename=filename,
-        kind=sniff_type(stored_upload.head, filename, upload.media_type, upload.charset),
+        kind=sniff_type(stored_upload.path, filename, upload.media_type, upload.charset),
         size=stored_upload.size,
         sha256=stored_upload.sha256,
     )

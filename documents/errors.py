@@ -3,9 +3,10 @@
     DocumentError
     ├── UnreadableDocument            final: the same file would be refused again
     │   ├── EmptyDocument             empty_document               no bytes, or only whitespace
-    │   ├── UnsupportedDocument       unsupported_document         neither PDF nor text, by its content
+    │   ├── UnsupportedDocument       unsupported_document         none of the supported types, by its content
     │   ├── UnknownEncoding           unknown_encoding             text that is not UTF-8 and declares nothing else
     │   ├── EncryptedDocument         encrypted_document           needs a password
+    │   ├── WrongPassword             wrong_password             the given password does not open the document
     │   ├── DamagedDocument           damaged_document             the file is damaged, or crashes the reader
     │   ├── NoPages                   no_pages                     a PDF without pages
     │   ├── NoText                    no_text                      no page contains text, for example if all are scanned
@@ -56,6 +57,10 @@ class UnknownEncoding(UnreadableDocument):
 
 class EncryptedDocument(UnreadableDocument):
     code = "encrypted_document"
+
+
+class WrongPassword(UnreadableDocument):
+    code = "wrong_password"
 
 
 class DamagedDocument(UnreadableDocument):

@@ -6,14 +6,15 @@ text that mentions PDF from a PDF with leading junk, and a fragment of HTML or a
 
 import codecs
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final, get_args
 
 from documents.charsets import find_codec, is_wide
+from documents.container_type import is_container, sniff_container
 from documents.errors import EmptyDocument, UnsupportedDocument
 from documents.models import FileType
 
-HEAD_BYTES: Final = 1_024  # contain a PDF's signature, even if a mail gateway has put something before it
+_HEAD_BYTES: Final = 1_024  # contain a PDF's signature, even if a mail gateway has put something before it
 _PDF_SIGNATURE: Final = b"%PDF-"
 _WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # byte order marks of UTF-16 and UTF-32
 # Controls that texts do not have. Terminals, printers and DOS have put the excepted ones into many.
@@ -23,8 +24,6 @@ _MAX_BINARY_SHARE: Final = 0.05
 _MIN_WIDE_SHARE: Final = 0.4  # null bytes in every other place: UTF-16 of a script with few characters
 _MIN_WIDE_BYTES: Final = 8
 _BINARY_SIGNATURES: Final = (
-    (b"PK\x03\x04", "an Office document, an e-book or an archive"),
-    (b"\xd0\xcf\x11\xe0", "an Office document"),
     (b"\x1f\x8b", "an archive"),
     (b"BZh", "an archive"),
     (b"\x7fELF", "a program"),
@@ -51,6 +50,8 @@ _MARKDOWN_SUFFIXES: Final = frozenset({".md", ".markdown", ".mdown"})
 _TEXT_SUFFIXES: Final = _MARKDOWN_SUFFIXES | {".txt", ".text"}
 _HTML_SUFFIXES: Final = frozenset({".html", ".htm", ".xhtml"})
 _HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
+_TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv"})
+_TABLE_TYPES: Final = frozenset({"text/csv", "text/tab-separated-values"})
 _MAIL_SUFFIXES: Final = frozenset({".eml", ".mht", ".mhtml"})
 _MAIL_TYPES: Final = frozenset({"message/rfc822", "multipart/related"})
 
@@ -61,15 +62,19 @@ def parse_file_type(name: str) -> FileType:
     return file_types[file_types.index(name)]
 
 
-def sniff_type(head: bytes, filename: str, media_type: str = "", charset: str | None = None) -> FileType:
-    """Raises EmptyDocument or UnsupportedDocument. `head` is the first HEAD_BYTES of the file, or the whole file.
+def sniff_type(path: Path, filename: str, media_type: str = "", charset: str | None = None) -> FileType:
+    """Raises EmptyDocument, UnsupportedDocument, or EncryptedDocument for an Office document with a password.
 
-    `media_type` and `charset`: as the sender declares them.
+    `filename`, `media_type` and `charset`: as the sender declares them.
     """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
     if not head:
         raise EmptyDocument("the file is empty")
     codec = (find_codec(charset) if charset else None) or ""
     suffix = PurePosixPath(filename.lower()).suffix
+    if is_container(head):
+        return sniff_container(path, head, suffix)
     if _PDF_SIGNATURE in head and not _only_mentions_pdf(head, suffix, codec):
         return "pdf"
     _require_text(head, codec)
@@ -83,12 +88,14 @@ def sniff_type(head: bytes, filename: str, media_type: str = "", charset: str | 
         return "mail"
     if _HTML_START.match(text) or ((suffix in _HTML_SUFFIXES or media_type in _HTML_TYPES) and _TAG.search(text)):
         return "html"
+    if suffix in _TABLE_SUFFIXES or media_type in _TABLE_TYPES:
+        return "csv"
     return "markdown" if suffix in _MARKDOWN_SUFFIXES else "text"
 
 
 def find_wide_codec(head: bytes) -> str | None:
     """The kind of UTF-16 of a text without a byte order mark: every other byte is mostly null."""
-    sample = head[: HEAD_BYTES & ~1]
+    sample = head[: _HEAD_BYTES & ~1]
     if len(sample) < _MIN_WIDE_BYTES:
         return None
     shares = [sample[place::2].count(0) * 2 / len(sample) for place in (0, 1)]
@@ -112,9 +119,9 @@ def _only_mentions_pdf(head: bytes, suffix: str, codec: str) -> bool:
 def _require_text(head: bytes, codec: str) -> None:
     for signature, name in _BINARY_SIGNATURES:
         if head.startswith(signature) and not _is_plain_ascii(head):
-            raise UnsupportedDocument(f"the file is neither a PDF nor text, but {name}; save it as a PDF")
+            raise UnsupportedDocument(f"the file is {name}, which is not a document; save it as a PDF")
     if not _looks_like_text(head, codec):
-        raise UnsupportedDocument("the file is neither a PDF nor text")
+        raise UnsupportedDocument("the file is neither a PDF, an Office document, an e-book nor text")
 
 
 def _is_plain_ascii(head: bytes) -> bool:

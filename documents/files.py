@@ -1,24 +1,24 @@
 """Stores the uploaded files: each is streamed to disk first, then saved under its document's id beside the chunks.
 
     <data folder>/documents/incoming/   uploads in progress; those of dead processes are swept
-    <url or data folder>/files/         one file per document
+    <url or data folder>/files/         one file per document, and the texts of its pages that went through OCR
 
 The name that a client gives a file is never part of a path.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 from documents.errors import DocumentsNotInstalled, DocumentTooLarge, EmptyDocument, FilesUnavailable
-from documents.file_type import HEAD_BYTES
 from documents.storage_errors import translate_storage_errors
 from guards.private_files import make_private_folder
 
@@ -39,7 +39,6 @@ class StoredUpload:
     path: Path
     size: int
     sha256: str
-    head: bytes  # its first bytes, which determine its type
 
 
 class Files:
@@ -62,8 +61,8 @@ class Files:
         path = Path(name)
         try:
             with translate_storage_errors(FilesUnavailable), os.fdopen(handle, "wb") as file:
-                size, sha256, head = _copy(stream, file, max_bytes)
-            yield StoredUpload(path, size, sha256, head)
+                size, sha256 = _copy(stream, file, max_bytes)
+            yield StoredUpload(path, size, sha256)
         finally:
             path.unlink(missing_ok=True)
 
@@ -87,9 +86,37 @@ class Files:
             return path.open("rb")
 
     def remove(self, document_id: str) -> None:
-        """Remove the file. A missing file is not an error."""
+        """Remove the file and the recognized texts. Missing ones are not an error."""
         with translate_storage_errors(FilesUnavailable):
             self._backend.remove(self._validated_id(document_id))
+            self._backend.remove(self._texts_name(document_id))
+
+    def save_recognized(self, document_id: str, languages: str, texts: Mapping[int, str]) -> None:
+        """Replace the texts of the pages that went through OCR, atomically. An interrupted ingest goes on with them."""
+        with translate_storage_errors(FilesUnavailable):
+            make_private_folder(self._incoming)
+            with tempfile.NamedTemporaryFile("w", dir=self._incoming, delete=False) as file:
+                json.dump({"languages": languages, "texts": texts}, file)
+            path = Path(file.name)
+            try:
+                self._backend.put(path, self._texts_name(document_id))
+            finally:
+                path.unlink(missing_ok=True)
+
+    def recognized(self, document_id: str, languages: str) -> dict[int, str]:
+        """The texts of pages that went through OCR in these languages; none if there are none, or unreadable ones."""
+        with translate_storage_errors(FilesUnavailable):
+            try:
+                with self._backend.local_path(self._texts_name(document_id), self._incoming) as path:
+                    stored = json.loads(path.read_bytes())
+            except (FileNotFoundError, ValueError):
+                return {}
+        if stored.get("languages") != languages:
+            return {}
+        return {int(number): text for number, text in stored["texts"].items()}
+
+    def _texts_name(self, document_id: str) -> str:
+        return f"{self._validated_id(document_id)}.ocr"
 
     def _validated_id(self, document_id: str) -> str:
         """The id, if it is one. Only a document's id may become part of a path. Raises ValueError."""
@@ -159,20 +186,19 @@ def _open_object_store(url: str) -> _ObjectStoreBackend:
     return _ObjectStoreBackend(*FileSystem.from_uri(url))
 
 
-def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str, bytes]:
-    size, digest, head = 0, hashlib.sha256(), b""
+def _copy(stream: Stream, file: Any, max_bytes: int) -> tuple[int, str]:
+    size, digest = 0, hashlib.sha256()
     while block := stream.read(_BLOCK_BYTES):
         size += len(block)
         if size > max_bytes:
             raise DocumentTooLarge(f"the file is larger than {max_bytes} bytes")
-        head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
         file.write(block)
     if not size:
         raise EmptyDocument("the file is empty")
     file.flush()
     os.fsync(file.fileno())
-    return size, digest.hexdigest(), head
+    return size, digest.hexdigest()
 
 
 def _age_seconds(path: Path) -> float:

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-FileType = Literal["pdf", "text", "markdown", "html", "mail"]
+FileType = Literal[
+    "pdf", "text", "markdown", "html", "mail", "csv", "docx", "pptx", "xlsx", "xls", "odt", "odp", "ods", "epub"
+]
 Selection = Literal["match", "page", "whole", "sample"]  # why a chunk is a source
 PageDefect = Literal["no_text", "damaged", "garbled"]
+OcrOutcome = Literal["recognized", "nothing_found", "not_installed", "language_missing", "too_many_pages", "timed_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class TextPage:
     problem: PageDefect | None = None
     label: str | None = None
     has_image: bool = False
+    ocr: OcrOutcome | None = None  # None: not tried
     attachments: int = 0  # files attached to the whole document; their content is not read
 
 
@@ -70,6 +74,7 @@ class Source:
     start: int | None = None  # characters of the page; None for a source that was parsed from a prompt
     end: int | None = None
     selection: Selection = "match"
+    chunk_index: int | None = None  # within the document, if the source is a chunk
 
 
 @dataclass(frozen=True, slots=True)

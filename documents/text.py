@@ -7,11 +7,15 @@ from typing import Final
 from documents.words import question_tokens, text_tokens
 
 BYTES_PER_TOKEN: Final = 4  # of UTF-8; English prose under the usual tokenizers has 4 to 4.5, program text 3 to 4
+# The last character of a complete sentence, with closing quotes and brackets.
+SENTENCE_END_CHARS: Final = frozenset(".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964\"'\u201d\u2019)")
 _LINE_END: Final = re.compile(r"\r\n?|[\x0b\x85\u2028\u2029]")
 # PDFium's mark for a hyphen at a line end; it replaces the hyphen and the line break.
 _LINE_END_HYPHEN: Final = re.compile(r"[\x02\ufffe](?:\r?\n)?")
 _CONTROL_CHARS: Final = re.compile(r"[\x00-\x08\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 _HYPHENATED_LINE_BREAK: Final = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
+_COMPOUND: Final = re.compile(r"(?<!\w)(?=\w*[^\W\d_])[^\W_]+(?:[-\u2010\u2011](?:\n[^\S\n]*)?[^\W_]+)+")
+_HYPHEN: Final = re.compile(r"[-\u2010\u2011]\s*")
 _SENTENCE_END: Final = re.compile(
     r"""(?P<stop>(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bcf)(?<!\bvs)(?<!\bFig)(?<!\bNo)(?<!\bDr)(?<!\bMr)(?<!\bMrs)
         (?<!\bNr)(?<!\bz\.B)(?<!\bd\.h)
@@ -52,8 +56,17 @@ def keywords(text: str) -> frozenset[str]:
 
 
 def search_tokens(text: str) -> list[str]:
-    """The tokens by which a text is found, in order. They contain no whitespace."""
-    return text_tokens(normalize_text(text))
+    """The tokens by which a text is found, in order. They contain no whitespace.
+
+    A compound with a hyphen, also at the end of a line, is found as one word and as its parts.
+    """
+    other_forms = [_other_form(match[0]) for match in _COMPOUND.finditer(text)]
+    return text_tokens(" ".join([normalize_text(text), *other_forms]))
+
+
+def _other_form(compound: str) -> str:
+    """What `normalize_text` does not make of a compound: its parts at the end of a line, else one word."""
+    return _HYPHEN.sub(" " if "\n" in compound else "", compound)
 
 
 def text_keywords(text: str) -> frozenset[str]:

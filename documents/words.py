@@ -57,6 +57,7 @@ _LETTERS_OF_LANGUAGE: Final = {
 }
 _KOREAN_ENDING: Final = re.compile(f"(?<=.)(?:{'|'.join(sorted(KOREAN_ENDINGS, key=len, reverse=True))})$")
 _MIN_STEM_CHARS: Final = 3
+_MAX_WORD_CHARS: Final = 40
 _ARABIC_PREFIXES: Final = re.compile("^(?:[وفبكل]?ال|لل|و(?=.{4}))(?=.{3})")
 _ARABIC_SUFFIXES: Final = re.compile("(?<=.{3})(?:هما|ات|ون|ين|ان|ها|هم|يه|ه|ي)$")
 _HEBREW_AFFIXES: Final = re.compile("^[והבכלמש](?=.{3})|(?<=.{3})(?:ים|ות)$")
@@ -117,6 +118,12 @@ def language_of(text: str) -> str:
         if letters.search(folded):
             return language
     return _language({word for _, word in _cut(folded)})
+
+
+def ends_with_function_word(text: str) -> bool:
+    """Whether the last word is a function word of any of the languages, such as "the" or "und"."""
+    last_words = list(_cut(fold(text[-_MAX_WORD_CHARS:])))
+    return bool(last_words) and any(last_words[-1][1] in words for words in _STOP_WORDS.values())
 
 
 def _language(words: set[str]) -> str:

@@ -17,7 +17,16 @@ from guards import landlock, seccomp
 _NO_NEW_PRIVILEGES: Final = 38  # prctl
 _MAX_FILES: Final = 32
 _SYSTEM_FOLDERS: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")  # shared libraries
-_KEPT_VARIABLES: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH")
+_KEPT_VARIABLES: Final = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "TESSDATA_PREFIX",
+)
 
 
 def minimal_environment() -> dict[str, str]:

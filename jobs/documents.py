@@ -42,7 +42,7 @@ class DocumentState(StrEnum):
 
 
 def _parse_pages(value: Any) -> Any:
-    """The form in the record's hash: a list in JSON."""
+    """The form in the record's hash: a list or an object in JSON."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except RecursionError:
@@ -76,6 +76,9 @@ class DocumentRecord(FrozenModel):
     garbled: _PageNumbers = ()  # pages whose fonts do not identify their characters
     page_labels: _PageLabels = ()  # one per page, as printed; empty if all are the pages' numbers
     attachments: Count = 0  # files in the PDF, which are not read
+    ocr: Annotated[
+        Mapping[str, tuple[Count, ...]], BeforeValidator(_parse_pages)
+    ] = {}  # pages that went through OCR, or should have, by its outcome
     error_code: str | None = None
     error_message: str | None = None
     unreadable: Mapping[str, str | None] = {}  # fields that cannot be read; for the state with its text

@@ -2,6 +2,7 @@
 
 in_progress           an attempt starts; the text of the previous attempt is void
 sources               the passages of documents that the model is given; only in a chat about documents
+section               a section of documents that are summarized in sections; kept for later attempts
 delta                 the next part of the attempt's text
 upstream              another event of the provider, unchanged; only for requests in OpenAI's own format
 attempt_incomplete    the attempt ended without an answer, its text is void, and another attempt follows
@@ -18,13 +19,14 @@ from jobs.base import FrozenModel, read_stored
 from jobs.errors import InternalError
 from jobs.kinds.base import TextAnswer
 from jobs.models import JobView
-from jobs.results import AnswerSource, Citation, JobError, Usage
+from jobs.results import AnswerSource, Citation, JobError, SectionStep, Usage
 from jobs.states import FINAL_STATES, State
 from jobs.storage import keys
 
 EventType: TypeAlias = Literal[
     "in_progress",
     "sources",
+    "section",
     "delta",
     "upstream",
     "attempt_incomplete",
@@ -59,6 +61,10 @@ class Event(FrozenModel):
     sources: tuple[AnswerSource, ...] | None = Field(
         default=None,
         description="On `sources` and on the last event of a chat about documents: what the model was given.",
+    )
+
+    section: SectionStep | None = Field(
+        default=None, description="On `section`: the part of long documents that has been summarized."
     )
 
     _is_unreadable: bool = PrivateAttr(default=False)

@@ -27,6 +27,14 @@ class Usage(FrozenModel):
         input_tokens = math.ceil(input_chars / 4)
         return cls(input_tokens=input_tokens, output_tokens=deltas, total_tokens=input_tokens + deltas, estimated=True)
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            total_tokens=self.total_tokens + other.total_tokens,
+            estimated=self.estimated or other.estimated,
+        )
+
     def to_string(self) -> str:
         """The form in the record's hash: short, so that the hash stays in Redis' compact encoding."""
         return f"{self.input_tokens} {self.output_tokens} {self.estimated:d}"
@@ -40,6 +48,20 @@ class Usage(FrozenModel):
             total_tokens=input_tokens + output_tokens,
             estimated=bool(estimated),
         )
+
+
+class SectionStep(FrozenModel):
+    """A part of long documents that has been summarized for a request about all of them."""
+
+    key: str = Field(description="Identifies the step, so that a retried attempt does not repeat it.")
+    document_id: str = Field(description="Empty for a step that combines summaries.")
+    filename: str
+    title: str = Field(repr=False, description="Title of the chapter; empty if unknown.")
+    first_page: int
+    last_page: int
+    text: str = Field(repr=False, description="The summary.")
+    pages_done: int = Field(description="Pages that have been summarized, with those of this section.")
+    pages: int = Field(description="All pages to summarize; a page with two chapters counts for each.")
 
 
 class Citation(FrozenModel):

@@ -4,7 +4,7 @@ Not earlier: LanceDB takes 1.6 s and 130 MB, must not be loaded before a fork, a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -57,8 +57,18 @@ class DocumentStorage:
         finally:
             await asyncio.to_thread(copy.__exit__, None, None, None)
 
+    async def recognized(self, document_id: str) -> dict[int, str]:
+        """The texts of pages that went through OCR in an earlier attempt, if its languages are still the same."""
+        if not (languages := self._settings.ocr_languages):
+            return {}
+        return await asyncio.to_thread((await self._get_files()).recognized, document_id, languages)
+
+    async def save_recognized(self, document_id: str, texts: Mapping[int, str]) -> None:
+        languages = self._settings.ocr_languages or ""
+        await asyncio.to_thread((await self._get_files()).save_recognized, document_id, languages, texts)
+
     async def remove(self, document_id: str) -> None:
-        """Remove the document's file, chunks and vectors. Missing data is not an error.
+        """Remove the document's file, recognized texts, chunks and vectors. Missing data is not an error.
 
         The file goes first, because marking chunks as deleted needs disk space.
         """

@@ -10,24 +10,29 @@ Logs:
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Final, TypeVar
 
 from jobs.errors import AttemptError, ModelNotFound
+from jobs.kinds.base import Answer, JobRequest
+from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.kinds.embeddings import EmbeddingsAnswer, EmbeddingsTask
 from jobs.models import Claim
 from jobs.place import pool_of
+from jobs.results import Usage
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.commands import Command
 from jobs.storage.transitions import AfterFault, CallTurn
-from jobs.token_estimate import input_tokens
+from jobs.token_estimate import input_tokens, max_output_tokens
 from tasks.provider.errors import deadline_passed
 from tasks.provider.providers import ModelCalls
 from tasks.provider.rate_limit_headers import RateLimit, RateLimits
 from tasks.provider.timeouts import Timeouts
 
+AnswerT = TypeVar("AnswerT", bound=Answer)
 logger = logging.getLogger(__name__)
 
 _OBSERVE_SECONDS: Final = 0.25  # between two reports of one target: every response has the headers
@@ -57,16 +62,35 @@ class Governor:
         )
 
     async def embed(
-        self, provider: ModelCalls, request: EmbeddingsTask, timeouts: Timeouts, deadline: float
+        self, provider: ModelCalls, request: EmbeddingsTask, timeouts: Timeouts, deadline: float, lent_target: str = ""
     ) -> EmbeddingsAnswer:
         """Call ``provider.embed`` once a target of the model is open. Waits out a refusal that has closed it.
 
-        ``deadline``: by the clock of the event loop. Raises AttemptError.
+        ``deadline``: by the clock of the event loop. ``lent_target``: see begin_call. Raises AttemptError.
         """
+        return await self._call(
+            request, lambda target: provider.embed(request, timeouts, target), deadline, lent_target
+        )
+
+    async def chat(
+        self, provider: ModelCalls, request: ChatTask, timeouts: Timeouts, deadline: float, lent_target: str = ""
+    ) -> ChatAnswer:
+        """The whole answer of ``provider.chat``; otherwise like ``embed``."""
+        return await self._call(
+            request, lambda target: _collect(provider, request, timeouts, target), deadline, lent_target
+        )
+
+    async def _call(
+        self,
+        request: JobRequest,
+        call: Callable[[str], Awaitable[AnswerT]],
+        deadline: float,
+        lent_target: str,
+    ) -> AnswerT:
         while True:
-            turn = await self._turn(request, deadline)
+            turn = await self._turn(request, deadline, lent_target)
             try:
-                return await self._count(turn, provider.embed(request, timeouts, turn.target))
+                return await self._count(turn, call(turn.target))
             except AttemptError as error:
                 if error.fault is None or not turn.target:
                     raise
@@ -74,15 +98,16 @@ class Governor:
                 if not after.closed_seconds:
                     raise
 
-    async def _turn(self, request: EmbeddingsTask, deadline: float) -> CallTurn:
+    async def _turn(self, request: JobRequest, deadline: float, lent_target: str) -> CallTurn:
         """Wait until a target is open, and count the call there. Raises DeadlineExceeded."""
         loop = asyncio.get_running_loop()
         try:
             pool = pool_of(request, self._settings)
         except ModelNotFound:
             return CallTurn(is_open=True)  # the provider's client raises the error
+        tokens = input_tokens(request), max_output_tokens(request)
         while True:
-            turn = await self._store.run(transitions.begin_call(pool, input_tokens(request)))
+            turn = await self._store.run(transitions.begin_call(pool, *tokens, lent_target))
             if turn.is_open:
                 return turn
             wait_seconds = min(max(turn.wait_seconds, _MIN_WAIT_SECONDS), _MAX_WAIT_SECONDS)
@@ -90,7 +115,7 @@ class Governor:
                 raise deadline_passed()
             await asyncio.sleep(wait_seconds)
 
-    async def _count(self, turn: CallTurn, call: Awaitable[EmbeddingsAnswer]) -> EmbeddingsAnswer:
+    async def _count(self, turn: CallTurn, call: Awaitable[AnswerT]) -> AnswerT:
         """Make the call, and count its end however it ends."""
         answer = None
         try:
@@ -135,6 +160,17 @@ class Governor:
             await self._store.run(command)
         except Exception as error:  # noqa: BLE001  # the next response, or the end of the call, says it again
             logger.info("provider_not_noted error=%s", type(error).__name__)
+
+
+async def _collect(provider: ModelCalls, request: ChatTask, timeouts: Timeouts, target: str) -> ChatAnswer:
+    async with aclosing(provider.chat(request, timeouts, target)) as stream:
+        deltas = [delta async for delta in stream]
+    text = "".join(delta.text for delta in deltas)
+    usage = next((delta.usage for delta in reversed(deltas) if delta.usage), None)
+    model = next((delta.model for delta in reversed(deltas) if delta.model), None)
+    finish_reason = next((delta.finish_reason for delta in reversed(deltas) if delta.finish_reason), None)
+    usage = usage or Usage.estimate(request.input_chars, len(deltas))
+    return ChatAnswer(text=text, model=model, usage=usage, finish_reason=finish_reason)
 
 
 def _per_minute(limit: RateLimit | None) -> tuple[int | None, int | None]:

@@ -28,9 +28,13 @@ def port():
         yield int(process.wait_for(LISTENING).rsplit(":", 1)[1].removesuffix("/v1\n"))
 
 
+def connect(url):
+    return openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=5)
+
+
 @pytest.fixture(scope="module")
 def client(port):
-    with openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=5) as client:
+    with connect(f"http://127.0.0.1:{port}/v1") as client:
         yield client
 
 
@@ -263,6 +267,24 @@ def test_a_forced_function_is_called(client, words, choice, names):
     assert [call.function.name for call in answer.message.tool_calls or ()] == names
     assert answer.finish_reason == ("tool_calls" if names else "stop")
     assert [item.name for item in response.output if item.type == "function_call"] == names
+
+
+def test_functions_are_called_unasked_if_the_model_is_started_so():
+    """For programs whose prompts cannot contain a directive. The answer to the output of a function is a text."""
+    with (
+        running([*COMMAND, "--call-functions"], ready=LISTENING) as process,
+        connect(process.wait_for(LISTENING).split()[-1]) as client,
+    ):
+        called = client.responses.create(model="m", input="How is the weather?", tools=RESPONSE_TOOLS)
+        (call,) = called.output
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        question = {"role": "user", "content": "How is the weather?"}
+        ended = client.responses.create(model="m", input=[question, call, output], tools=RESPONSE_TOOLS)
+        told = ask(client, "[[offline tokens=2]]", tools=TOOLS).choices[0]
+
+    assert call.name == "first"
+    assert ended.output_text
+    assert told.message.content == "w0 w1"
 
 
 def test_a_choice_of_none_and_a_single_call_overrule_the_directive(client):

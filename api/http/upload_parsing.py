@@ -14,7 +14,7 @@ from typing import Final
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 from api.http.upload_body import FORM_OVERHEAD_BYTES, UploadBody, open_body
 from documents.charsets import find_codec
@@ -26,15 +26,29 @@ from documents.errors import (
     StorageFull,
     UnreadableDocument,
     UnsupportedDocument,
+    WrongPassword,
 )
 from jobs.errors import ChatqueueError, MalformedUpload, UnsupportedMediaType
 from jobs.settings import Settings
 
+_OFFICE_NAMES: Final = ("wordprocessingml.document", "spreadsheetml.sheet", "presentationml.presentation")
 _RAW_TYPES: Final = (
     *("application/pdf", "text/plain", "text/markdown", "text/html", "text/csv", "application/json"),
     *("application/xhtml+xml", "message/rfc822", "application/octet-stream"),
+    *(f"application/vnd.openxmlformats-officedocument.{name}" for name in _OFFICE_NAMES),
+    *(f"application/vnd.oasis.opendocument.{name}" for name in ("text", "spreadsheet", "presentation")),
+    *("application/vnd.ms-excel", "application/epub+zip"),
 )
 _FORM_TYPE: Final = "multipart/form-data"
+_PASSWORD_FIELD: Final = "password"  # noqa: S105  # its name
+_PASSWORD_HEADER: Final = "X-Document-Password"  # noqa: S105
+PASSWORD_HEADER: Final = {
+    "name": _PASSWORD_HEADER,
+    "in": "header",
+    "description": "The password of a PDF that is the body itself, in UTF-8 or Latin-1. A form has a field `password`.",
+    "schema": {"type": "string", "format": "password"},
+}
+_MAX_PASSWORD_BYTES: Final = 1_024
 _BLOCK_BYTES: Final = 64 * 1024
 _HEADERS_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LATIN: Final = "cp1252"
@@ -59,7 +73,13 @@ UPLOAD_BODY: Final = {
     "required": True,
     "description": "The file, as a form field or as the body itself.",
     "content": {
-        _FORM_TYPE: {"schema": {"type": "object", "properties": {"file": FILE_SCHEMA}, "required": ["file"]}},
+        _FORM_TYPE: {
+            "schema": {
+                "type": "object",
+                "properties": {"file": FILE_SCHEMA, _PASSWORD_FIELD: {"type": "string", "format": "password"}},
+                "required": ["file"],
+            }
+        },
         **{name: {"schema": FILE_SCHEMA | {"contentMediaType": name}} for name in _RAW_TYPES},
     },
 }
@@ -69,7 +89,9 @@ class DocumentRejected(ChatqueueError):
     """A document error with an HTTP status. ``code`` is the document error's own."""
 
     def __init__(self, error: DocumentError) -> None:
-        super().__init__(error.message, param="file" if isinstance(error, UnreadableDocument) else None)
+        is_password = isinstance(error, WrongPassword)
+        param = _PASSWORD_FIELD if is_password else "file" if isinstance(error, UnreadableDocument) else None
+        super().__init__(error.message, param=param)
         self.code = error.code  # type: ignore[misc]  # one class, many codes
         self.http_status = _STATUS_BY_ERROR.get(type(error), _DEFAULT_STATUS)  # type: ignore[misc]
 
@@ -98,13 +120,15 @@ def _is_installed() -> bool:
 class Upload:
     """A file. ``read`` returns b"" at the end, and raises DocumentTooLarge, and MalformedUpload for a cut file.
 
-    ``media_type`` and ``charset``: as its sender declares them.
+    ``media_type`` and ``charset``: as its sender declares them. ``password``: call it once the file has been read,
+    because a form may name it after the file.
     """
 
     filename: str
     media_type: str
     charset: str | None
     read: Callable[[int], bytes]
+    password: Callable[[], str | None]
 
 
 @contextmanager
@@ -115,12 +139,13 @@ def open_upload(request: Request, filename: str, settings: Settings) -> Iterator
         raise UnsupportedMediaType(f"send the file as {_FORM_TYPE} with a boundary, or as {', '.join(_RAW_TYPES)}")
     with open_body(request, settings.document_max_bytes, settings.document_upload_seconds) as body:
         if request.mimetype in _RAW_TYPES:
-            yield Upload(filename, request.mimetype, _checked_charset(request.mimetype_params), body.read)
+            charset, password = _checked_charset(request.mimetype_params), request.headers.get(_PASSWORD_HEADER)
+            yield Upload(filename, request.mimetype, charset, body.read, lambda: _decoded(password))
         else:
             form = _Form(body, boundary)
             file = form.open()
             media_type, options = parse_options_header(file.headers.get("content-type"))
-            yield Upload(file.filename, media_type.lower(), _checked_charset(options), form.read)
+            yield Upload(file.filename, media_type.lower(), _checked_charset(options), form.read, form.password)
 
 
 def _checked_charset(options: Mapping[str, str]) -> str | None:
@@ -133,8 +158,16 @@ def _checked_charset(options: Mapping[str, str]) -> str | None:
     return charset
 
 
+def _decoded(header: str | None) -> str | None:
+    """A header in UTF-8 or Latin-1. WSGI passes both on as Latin-1."""
+    try:
+        return header.encode("latin-1").decode() if header else None
+    except UnicodeDecodeError:
+        return header
+
+
 class _Form:
-    """The file of a form that has exactly one. Other fields are ignored."""
+    """The file of a form that has exactly one, and its password. Other fields are ignored."""
 
     def __init__(self, body: UploadBody, boundary: str) -> None:
         self._body = body
@@ -142,6 +175,11 @@ class _Form:
             boundary.encode(), max_form_memory_size=2 * FORM_OVERHEAD_BYTES, max_parts=_MAX_PARTS
         )
         self._is_in_file = False
+        self._password = b""
+        self._is_in_password = False
+
+    def password(self) -> str | None:
+        return self._password.decode(errors="replace") or None
 
     def open(self) -> File:
         """Skips to the file and returns its headers."""
@@ -149,6 +187,7 @@ class _Form:
         while not isinstance(event, File):
             if isinstance(event, Epilogue):
                 raise MalformedUpload("the form has no file", param="file")
+            self._keep_password(event)
             event = self._next()
         self._is_in_file = True
         return event
@@ -167,6 +206,15 @@ class _Form:
         while not isinstance(event := self._next(), Epilogue):
             if isinstance(event, File):
                 raise MalformedUpload("the form must have exactly one file", param="file")
+            self._keep_password(event)
+
+    def _keep_password(self, event: Event) -> None:
+        if isinstance(event, Field):
+            self._is_in_password = event.name == _PASSWORD_FIELD
+        elif isinstance(event, Data) and self._is_in_password:
+            self._password += event.data
+            if len(self._password) > _MAX_PASSWORD_BYTES:
+                raise MalformedUpload(f"a password has at most {_MAX_PASSWORD_BYTES} bytes", param=_PASSWORD_FIELD)
 
     def _next(self) -> Event:
         while isinstance(event := self._decode_event(), NeedData):

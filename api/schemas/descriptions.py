@@ -73,8 +73,8 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     },
     "Citation": {
         "page": "Page number, from 1.",
-        "page_label": "The number that is printed on the page, such as `iv` or `A-7`, if the PDF defines it; else the "
-        "page number. Null in older answers.",
+        "page_label": "The number that is printed on the page, such as `iv` or `A-7`, if the PDF defines it. For an "
+        "Office document, the heading or the name of the sheet. Else the page number. Null in older answers.",
         "quote": "A verbatim quote from that page.",
         "score": "Relevance of the passage to the question, from 0 to 1.",
         "support": "Share of the words of the citing statement that the quote contains, from 0 to 1. It does not show "
@@ -105,14 +105,16 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
         "sequence_number": "Number of the event, from 0. Send it as `Last-Event-ID` or `starting_after` to resume "
         "after the event. Absent for an event that only restarts the text of a replayed answer.",
         "type": "The event's type. `in_progress`: an attempt begins, and the text restarts from empty. `sources`: "
-        "the passages of documents that the model is given. `delta`: the next part of the text. `upstream`: other "
-        "output of the provider. `attempt_incomplete`: the attempt ended without an answer and another one follows. "
+        "the passages of documents that the model is given. `section`: a part of long documents has been "
+        "summarized. `delta`: the next part of the text. `upstream`: other output of the provider. "
+        "`attempt_incomplete`: the attempt ended without an answer and another one follows. "
         "All others are final.",
         "attempt": "Number of the attempt that begins or ended, from 1.",
         "text": "The next part of the answer's text.",
         "data": "A chunk of a chat completion, or an event of a response, as sent by the provider.",
         "citations": "The passages that support the answer, in the final event of a chat with documents.",
         "sources": "The passages that the model is given, in the event `sources` and in the final event.",
+        "section": "The part of long documents that has been summarized, in the event `section`.",
     },
     "IngestAnswer": {
         "pages": "Number of pages.",

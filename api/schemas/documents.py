@@ -8,7 +8,7 @@ from pydantic import Field
 from api.schemas.responses import utc
 from api.schemas.tasks import Task, unreadable_fields
 from documents.file_type import parse_file_type
-from documents.models import FileType, PageDefect
+from documents.models import FileType, OcrOutcome, PageDefect
 from jobs.base import FrozenModel
 from jobs.document_lookup import DocumentPage
 from jobs.documents import DocumentRecord, DocumentState, DocumentView
@@ -56,6 +56,13 @@ class Document(FrozenModel):
     attachments: int = Field(
         default=0, description="Number of files that are attached to the PDF. Their content is not read."
     )
+    ocr: dict[OcrOutcome, int] = Field(
+        default={},
+        description="Number of pages that went through OCR or should have, by its outcome. `recognized`: their text "
+        "was recognized. `nothing_found`: they show no text. `not_installed`, `language_missing`: Tesseract, or the "
+        "data of a language, is not installed where the worker runs. `too_many_pages`, `timed_out`: a limit was "
+        "reached. Empty if no page needed OCR, or OCR is off.",
+    )
     error: JobError | None = Field(
         description="Why the document failed, or is not yet removed. Upload a failed document again to retry."
     )
@@ -79,6 +86,7 @@ class Document(FrozenModel):
             page_problems=_problems(record),
             problem_pages=sum(map(len, _defects(record).values())),
             attachments=record.attachments,
+            ocr={outcome: len(pages) for outcome, pages in record.ocr.items() if outcome in get_args(OcrOutcome)},
             error=view.error,
         )
 

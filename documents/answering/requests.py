@@ -7,6 +7,7 @@ about the whole document anyway, so these words matter only where some chunk hap
 import re
 from typing import Final
 
+from documents.answering.request_words import ABOUT, BRIEF, SUMMARY
 from documents.text import keywords
 from documents.words import fold
 
@@ -29,153 +30,38 @@ _PAGE: Final = re.compile(
     )
 )
 # Words of requests about a whole document, by beginnings in folded form.
-_WHOLE: Final = re.compile(
-    r"(?<!\w)(?:"
-    + "|".join(
-        fold(word)
-        for word in [
-            "summar\\w*",
-            "tl;?dr",
-            "key (?:points?",
-            "takeaways?",
-            "facts",
-            "findings",
-            "messages?)",
-            "main (?:points?",
-            "topics?",
-            "ideas?",
-            "themes?",
-            "messages?)",
-            "overview",
-            "outline",
-            "gist",
-            "abstract",
-            "takeaways",
-            "what (?:is",
-            "are) (?:this",
-            "it",
-            "these",
-            "the \\w+",
-            "this \\w+) about",
-            "table of contents",
-            "section headings?",
-            "headings",
-            "who (?:wrote",
-            "is the author",
-            "made",
-            "created)",
-            "author",
-            "recap",
-            "bullet points",
-            "zusammenfass\\w*",
-            "fass\\w*",
-            "überblick",
-            "hauptpunkte",
-            "kernpunkte",
-            "kernaussagen",
-            "wichtigste\\w*",
-            "worum geht",
-            "wer hat \\w* ?\\w* ?geschrieben",
-            "gliederung",
-            "résum\\w*",
-            "points? (?:clés?",
-            "principaux)",
-            "de quoi (?:parle",
-            "traite)",
-            "aperçu",
-            "synthèse",
-            "qui a écrit",
-            "resum\\w*",
-            "resúm\\w*",
-            "puntos (?:clave",
-            "principales)",
-            "de qué trata",
-            "quién escribió",
-            "riassum\\w*",
-            "riassunto",
-            "sintesi",
-            "punti (?:chiave",
-            "principali)",
-            "di cosa (?:parla",
-            "tratta)",
-            "chi ha scritto",
-            "pontos[- ](?:chave",
-            "principais)",
-            "do que (?:trata",
-            "se trata)",
-            "samenvat\\w*",
-            "vat \\w+ \\w* ?samen",
-            "hoofdpunten",
-            "waar gaat",
-            "sammanfatt\\w*",
-            "opsummer\\w*",
-            "oppsummer\\w*",
-            "sammenfat\\w*",
-            "streść",
-            "streszcz\\w*",
-            "podsumuj\\w*",
-            "podsumowanie",
-            "o czym",
-            "kto napisał",
-            "shrň\\w*",
-            "shrnutí",
-            "rezum\\w*",
-            "özet\\w*",
-            "ana (?:fikir",
-            "noktalar)\\w*",
-            "tiivist\\w*",
-            "yhteenve\\w*",
-            "összefoglal\\w*",
-            "foglal\\w*",
-            "ringkas\\w*",
-            "rangkum\\w*",
-            "tóm tắt",
-            "кратк\\w*",
-            "резюм\\w*",
-            "суммир\\w*",
-            "обобщ\\w*",
-            "о ч[её]м",
-            "основн\\w+ (?:мысл",
-            "пункт",
-            "тем",
-            "иде",
-            "положен)\\w*",
-            "кто (?:автор",
-            "написал)\\w*",
-            "стисл\\w*",
-            "підсум\\w*",
-            "περίληψη",
-            "συνόψισ\\w*",
-            "لخص",
-            "تلخيص",
-            "ملخص",
-            "خلاصه",
-            "خلاصة",
-            "סכם",
-            "תקציר",
-            "סיכום",
-            "सारांश\\w*",
-            "संक्षेप\\w*",
-        ]
-    )
-    + r")(?!\w)|总结|總結|概括|概述|摘要|要点|要點|主要内容|主要內容|讲什么|讲了什么|作者是谁|谁写|要約|まとめ|概要|要旨|何について|誰が書|요약|개요|핵심|요점|누가 썼|สรุป|ใจความ|ສະຫຼຸບ|សង្ខេប"
-)
 _DOCUMENT_WORDS: Final = re.compile(
-    r"(?<!\w)(?:documents?|files?|pdfs?|texts?|papers?|articles?|reports?|attachments?|uploads?|pages?|contents?|whole|entire|full|brief\w*|short\w*|please|give|list|make|write|wrote|tell"
+    r"(?<!\w)(?:chapter by chapter|section by section|(?:each|every|by|per|all) (?:chapters?|sections?)|manuals?|books?|guides?"
+    r"|handbooks?|booklets?|specifications?|theses|thesis|detailed|thorough|comprehensive|complete|quick|handbuch\w*|buch\w*"
+    r"|jedes? kapitels?|ausfuhrlich\w*|livre|manuel|guide|libro|manuale?s?|livro|manuais|boek|handboek|bok\w*|ksiazk\w*"
+    r"|podrecznik\w*|knih\w*|kniga|книг\w*|руководств\w*|изложи\w*|подробн\w*|сделаи|напиши|kitab\w*|kitap\w*|documents?|files?|pdfs?|texts?|papers?|articles?|reports?|attachments?|uploads?|pages?|contents?|whole|entire|full|brief\w*|short\w*|please|give|list|make|write|wrote|tell"
     r"|show|create|sentences?|one|two|three|four|five|ten|can|could|words?|bullets?|lines?|paragraphs?|main|key|points?|topics?|dokument\w*|datei\w*|text\w*|bitte|kurz\w*|zusammen|in|drei|funf|hay|tai lieu|cuoc|nay|ini|satz\w*|satze\w*|inhalt\w*"
     r"|documento\w*|archivo\w*|fichier\w*|texte\w*|texto\w*|testo|file|arquivo\w*|bestand\w*|dokumen\w*|belge\w*|dosya\w*|asiakirj\w*|документ\w*|файл\w*|текст\w*"
-    r"|пожалуиста|εγγραφο\w*|αρχειο\w*|مستند\w*|المستند|الملف|وثيقه|הקובץ|המסמך|मसौद\w*|दस्तावेज\w*|इस|का|की|दें|दो|करें|कीजिए|फाइल)(?!\w)|文档|文件|文書|文章|資料|資料|この|这个|这份|这篇|請|请|문서|파일|글|[ぁ-ん]+|주세요|해줘|해|좀|이|을|를|เอกสาร|ไฟล|นี|ข้อความ|\d+"
+    r"|пожалуиста|εγγραφο\w*|αρχειο\w*|مستند\w*|المستند|الملف|وثيقه|הקובץ|המסמך|मसौद\w*|दस्तावेज\w*|इस|का|की|दें|दो|करें|कीजिए|फाइल)(?!\w)|文档|文件|文書|手册|手冊|本书|本書|这本书?|这份|書|书|全文|每一?章|各章|책|매뉴얼|หนังสือ|คู่มือ|文章|資料|資料|この|这个|这份|这篇|請|请|문서|파일|글|[ぁ-ん]+|주세요|해줘|해|좀|이|을|를|เอกสาร|ไฟล|นี|ข้อความ|\d+"
 )
 
 
 def asks_for_whole_document(message: str) -> bool:
     """Whether the message asks for a summary or the like, and names no other subject ("Summarize the leave policy")."""
+    return asks_for_summary(message) or _asks_only_for(ABOUT, message)
+
+
+def asks_for_summary(message: str) -> bool:
+    """Whether only all of a document answers the message, and not its beginning and its end as for "Who wrote this?"."""
+    return _asks_only_for(SUMMARY, message)
+
+
+def asks_for_brief_answer(message: str) -> bool:
+    return len(message) <= _MAX_CHARS and BRIEF.search(fold(message)) is not None
+
+
+def _asks_only_for(words: re.Pattern[str], message: str) -> bool:
     if len(message) > _MAX_CHARS:
         return False
     folded = fold(message)
-    if _WHOLE.search(folded) is None:
+    if words.search(folded) is None:
         return False
-    return not keywords(_DOCUMENT_WORDS.sub(" ", _WHOLE.sub(" ", folded)))
+    return not keywords(_DOCUMENT_WORDS.sub(" ", ABOUT.sub(" ", SUMMARY.sub(" ", folded))))
 
 
 def requested_pages(message: str) -> tuple[int, ...]:

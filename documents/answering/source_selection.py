@@ -18,13 +18,14 @@ model may still find that they do not answer the question: a chunk can be near t
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
 from documents.answering.prompting import count_prompt_tokens
-from documents.models import SearchHit, Source
+from documents.models import Chunk, SearchHit, Source
+from documents.page_breaks import broken_sentence, may_begin_broken, may_end_broken
 from documents.text import keywords, text_keywords
 
 MIN_COVERAGE: Final = 0.4  # measured on 950 pages: unanswered questions reach at most 0.29
@@ -96,10 +97,54 @@ def select_sources(
     return tuple(replace(source, number=number) for number, source in enumerate(selected, start=1))
 
 
+def neighbours_over_page_ends(sources: Sequence[Source]) -> set[tuple[str, int]]:
+    """Document and index of each chunk that may have the other half of a sentence of these sources."""
+    wanted = set()
+    for source in sources:
+        if source.chunk_index is not None and may_end_broken(source.text):
+            wanted.add((source.document_id, source.chunk_index + 1))
+        if source.chunk_index and source.start == 0 and may_begin_broken(source.text):
+            wanted.add((source.document_id, source.chunk_index - 1))
+    return wanted
+
+
+def with_broken_sentences(
+    sources: Sequence[Source], neighbours: Collection[tuple[str, Chunk]], max_tokens: int
+) -> tuple[Source, ...]:
+    """The sources, each with the neighbour that has the other half of its sentence beside it, within the budget."""
+    found = {(source.document_id, source.chunk_index): source for source in sources}
+    for document_id, chunk in neighbours:
+        near = found.get((document_id, chunk.index - 1)) or found.get((document_id, chunk.index + 1))
+        if near and (document_id, chunk.index) not in found:
+            hit = SearchHit(document_id, chunk, 0.0, 0.0)
+            found[document_id, chunk.index] = _source(hit, near.filename, near.score)
+    ordered: dict[tuple[str, int | None], Source] = {}
+    for source in sources:
+        index = source.chunk_index or 0
+        group = [found.get((source.document_id, near)) for near in (index - 1, index, index + 1)]
+        for part in _joined(*group):
+            ordered.setdefault((part.document_id, part.chunk_index), part)
+    selected = _fit_token_budget(list(ordered.values()), max_tokens)
+    return tuple(replace(source, number=number) for number, source in enumerate(selected, start=1))
+
+
+def _joined(before: Source | None, source: Source | None, after: Source | None) -> Iterator[Source]:
+    """The source between those neighbours that share a sentence with it."""
+    if source is None:
+        return
+    if before and before.page < source.page and broken_sentence(before.text, source.text):
+        yield before
+    yield source
+    if after and after.page > source.page and broken_sentence(source.text, after.text):
+        yield after
+
+
 def _source(hit: SearchHit, filename: str, score: float) -> Source:
     """The source with number 0. The final number is assigned after the selection."""
     chunk = hit.chunk
-    return Source(0, hit.document_id, filename, chunk.page, chunk.text, score, chunk.start, chunk.end)
+    return Source(
+        0, hit.document_id, filename, chunk.page, chunk.text, score, chunk.start, chunk.end, "match", chunk.index
+    )
 
 
 def _score(hit: SearchHit, coverage: float) -> float:

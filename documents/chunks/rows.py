@@ -15,8 +15,8 @@ from documents.models import Chunk, EmbeddingModel
 from documents.text import search_tokens
 
 READ_COLUMNS: Final = ["key", "document_id", "index", "page", "start", "end", "text", "vector"]
-# First token of a search text. Rows without it were written before words were cut in every language.
-SEARCH_TEXT_MARK: Final = "~2"
+# First token of a search text. Rows without it were written by a version that cut words in another way.
+SEARCH_TEXT_MARK: Final = "~3"
 POSITION_COLUMNS: Final = ["document_id", "index", "page", "start", "end"]
 _MODEL_KEY: Final = b"embedding_model"
 _PRIMARY_KEY: Final = {"lance-schema:unenforced-primary-key": "true"}  # Lance's metadata key

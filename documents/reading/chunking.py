@@ -17,8 +17,6 @@ from documents.models import Chunk, TextPage
 from documents.text import BYTES_PER_TOKEN, count_tokens, sentence_spans
 
 _BLANK_LINE: Final = re.compile(r"\n[^\S\n]*\n\s*")
-_SENTENCE_ENDS: Final = frozenset(".!?:\u2026\u3002\uff01\uff1f\"'\u201d\u2019)")
-_MAX_SENTENCE_CHARS: Final = 400
 _MIN_FILL: Final = 0.5  # of a chunk: from this fill on, it ends with its paragraph rather than splitting the next
 
 
@@ -57,13 +55,6 @@ def chunk_page(page: TextPage, size: ChunkSize, first_index: int) -> Iterator[Ch
     for offset, (first, last) in enumerate(_span_ranges(spans, size)):
         start, end = spans[first].start, spans[last].end
         yield Chunk(first_index + offset, page.number, start, end, page.text[start:end])
-
-
-def unfinished_sentence(text: str) -> str:
-    """The sentence at the end of a page that the next page may continue; '' if there is none."""
-    start = max(0, len(text) - _MAX_SENTENCE_CHARS)
-    sentences = [text[first:last] for first, last in sentence_spans(text, start)]
-    return sentences[-1] if sentences and sentences[-1][-1] not in _SENTENCE_ENDS else ""
 
 
 def _span_ranges(spans: list[_Span], size: ChunkSize) -> Iterator[tuple[int, int]]:

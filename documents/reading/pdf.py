@@ -21,20 +21,29 @@ from documents.errors import (
     NoText,
     TooManyPages,
 )
-from documents.models import PageDefect, TextPage
+from documents.models import OcrOutcome, PageDefect, TextPage
 from documents.reading.garbled_text import is_garbled
 from documents.reading.hyphens import Compounds
+from documents.reading.pdf_columns import text_in_reading_order
+from documents.reading.pdf_ocr import Ocr
 from documents.text import clean_text
 
 _ERR_SUCCESS: Final = 0  # the error codes of PDFium, FPDF_ERR_*
 _ERR_PASSWORD: Final = 4
 _END_BYTES: Final = 4_096  # contain a PDF's last mark, even if something follows it
+_REMEDIES: Final[dict[OcrOutcome | None, str]] = {  # of a document without text, by the outcome of its OCR
+    "not_installed": "OCR is on, but Tesseract is not installed where the worker runs",
+    "language_missing": "OCR is on, but the data of a language in CHATQUEUE_OCR_LANGUAGES is not installed",
+    "timed_out": "OCR was stopped at its time limit",
+    "nothing_found": "OCR found nothing either",
+    None: "it needs OCR, which is off (CHATQUEUE_OCR_LANGUAGES)",
+}
 _MAX_LABEL_CHARS: Final = 40
 _MAX_SAMPLES: Final = 1_000  # characters of a page that are tested for their meaning
 _ERR_SECURITY: Final = 5  # encrypted with a scheme that PDFium does not support
 
 
-def read_pdf(path: Path, max_pages: int, max_chars: int) -> Iterator[TextPage]:
+def read_pdf(path: Path, max_pages: int, max_chars: int, ocr: Ocr | None = None) -> Iterator[TextPage]:
     """The pages in order. Raises DocumentError before the first page, after the last, or where a page is too large."""
     document = _open(path)
     # These import PDFium, an optional extra.
@@ -46,23 +55,30 @@ def read_pdf(path: Path, max_pages: int, max_chars: int) -> Iterator[TextPage]:
     require_static(document)
     attachments = count_attachments(document)
     problems: set[PageDefect | None] = set()
+    outcomes: set[OcrOutcome | None] = set()
     has_image, compounds = False, Compounds()
     for index in range(count):
         page = _read_page(document, index, count, max_chars)
+        if ocr is not None:
+            page = ocr.read(document, page)
         problems.add(page.problem)
+        outcomes.add(page.ocr)
         has_image = has_image or page.has_image
         yield replace(page, text=compounds.keep_together(page.text), attachments=attachments)
     if None not in problems:
-        raise _nothing_read(problems, has_image=has_image)
+        raise _nothing_read(problems, outcomes, has_image=has_image)
 
 
-def _nothing_read(problems: set[PageDefect | None], *, has_image: bool) -> DocumentError:
+def _nothing_read(
+    problems: set[PageDefect | None], outcomes: set[OcrOutcome | None], *, has_image: bool
+) -> DocumentError:
+    remedy = next((text for outcome, text in _REMEDIES.items() if outcome in outcomes), "")
     if problems == {"damaged"}:
         return DamagedDocument("no page of the document can be read")
     if "garbled" in problems:
-        return GarbledText("the fonts of the document do not identify their characters; it needs OCR first")
+        return GarbledText(f"the fonts of the document do not identify their characters; {remedy}")
     if has_image:
-        return NoText("no page contains text; a scanned document needs OCR first")
+        return NoText(f"no page contains text, and the document is probably scanned; {remedy}")
     return NoText("no page contains text")
 
 
@@ -78,8 +94,10 @@ def _open(path: Path) -> Any:
 
 
 def _to_document_error(code: int | None, path: Path) -> DocumentError:
-    if code in {_ERR_PASSWORD, _ERR_SECURITY}:
-        return EncryptedDocument("the document is encrypted and needs a password")
+    if code == _ERR_PASSWORD:
+        return EncryptedDocument("the document needs a password; upload it again with its password")
+    if code == _ERR_SECURITY:
+        return EncryptedDocument("the document is encrypted in an unsupported way; save it without and upload it again")
     if code == _ERR_SUCCESS:
         return NoPages("the document has no pages")
     if not _has_end(path):
@@ -111,7 +129,7 @@ def _read_page(document: Any, index: int, count: int, max_chars: int) -> TextPag
     if text_page.count_chars() + sum(map(len, notes)) > max_chars:
         raise ExpandedDocumentTooLarge(f"page {number} contains more than {max_chars} characters")
     has_nonsense = is_garbled(_sample(text_page))
-    printed = "" if has_nonsense else clean_text(text_page.get_text_bounded())
+    printed = "" if has_nonsense else clean_text(text_in_reading_order(text_page))
     text_page.close()
     page.close()
     text = "\n\n".join(filter(None, (printed, *(clean_text(note) for note in notes if note not in printed))))

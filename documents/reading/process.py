@@ -1,8 +1,8 @@
 """The process that reads one document and exits. Its rights and resources are limited: a crash affects only itself.
 
     worker   ──(stdin: one JSON line)──>          the request
-    worker   <──(stdout: one JSON line each)──    the guards in force, then pages with their chunk_spans, "ended", or
-                                                  an error's code and message
+    worker   <──(stdout: one JSON line each)──    the guards in force, then pages with their chunk_spans, "ocr" before
+                                                  the OCR of a page, "ended", or an error's code and message
 
 All work that grows with the text, chunking included, is done here, so that the worker only forwards the result. The
 process exits with its worker, when its standard input closes.
@@ -13,51 +13,57 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from documents.errors import DocumentError, ExpandedDocumentTooLarge
 from documents.models import TextPage
-from documents.reading.chunking import ChunkSize, chunk_page, unfinished_sentence
+from documents.page_breaks import broken_sentence
+from documents.reading.chunking import ChunkSize, chunk_page
+from documents.reading.office.reader import OFFICE_TYPES, read_office
 from documents.reading.pdf import read_pdf
+from documents.reading.pdf_ocr import Ocr, OcrLimits
 from documents.reading.plain_text import read_text
+from documents.reading.resource_limits import PACKAGES, limit_resources
+from documents.reading.tesseract import data_folders
 from guards.confinement import confine, limit_processes_and_files
 
 # Sent to stop the whole process group; the worker decides when this process ends.
 _IGNORED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_ROOT: Final = Path(__file__).resolve().parents[2]
-_PACKAGES: Final = (_ROOT / "documents", _ROOT / "guards")
-_NICE: Final = 10  # answering a question has priority over an ingest
 
 
 def main() -> None:
     for number in _IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     request = json.loads(sys.stdin.readline())
-    guards = confine([Path(request["path"])], _PACKAGES)
+    languages = data_folders() if request["ocr"] else []
+    guards = confine([Path(request["path"]), *languages], PACKAGES)
     threading.Thread(target=_exit_with_worker, daemon=True).start()
     output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # output that libraries print goes to standard error
-    _limit_resources(request["memory_bytes"], request["seconds"])
+    limit_resources(request["memory_bytes"], request["seconds"] + _ocr_seconds(request["ocr"]))
     guards += limit_processes_and_files()
     print(json.dumps({"guards": guards}), file=output)
-    for message in _messages(request):
+
+    def send(message: dict[str, Any]) -> None:
         print(json.dumps(message), file=output)
 
+    for message in _messages(request, send):
+        send(message)
 
-def _messages(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+
+def _messages(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> Iterator[dict[str, Any]]:
     size = ChunkSize(**request["size"])
-    index, unfinished = 0, ""
+    index, previous_text = 0, ""
     try:
-        for page in _limit_chars(_pages(request), request["max_chars"]):
+        for page in _limit_chars(_pages(request, _ocr(request, send)), request["max_chars"]):
             chunks = list(chunk_page(page, size, index))
             index += len(chunks)
-            lead = unfinished if page.text[:1].islower() else ""
-            unfinished = unfinished_sentence(page.text)
+            halves, previous_text = broken_sentence(previous_text, page.text), page.text
             spans = [(chunk.start, chunk.end) for chunk in chunks]
-            yield {"page": asdict(page), "chunk_spans": spans, "lead": lead}
+            yield {"page": asdict(page), "chunk_spans": spans, "lead": halves[0] if halves else ""}
     except DocumentError as error:
         yield _error_message(error)
     except (MemoryError, RecursionError):
@@ -66,14 +72,27 @@ def _messages(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"ended": True}
 
 
+def _ocr_seconds(ocr: dict[str, Any] | None) -> float:
+    return ocr["max_pages"] * ocr["page_seconds"] if ocr else 0.0
+
+
 def _error_message(error: DocumentError) -> dict[str, Any]:
     return {"error": {"code": error.code, "message": error.message}}
 
 
-def _pages(request: dict[str, Any]) -> Iterator[TextPage]:
+def _ocr(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> Ocr | None:
+    if request["ocr"] is None:
+        return None
+    recognized = {int(number): text for number, text in request["recognized"].items()}
+    return Ocr(OcrLimits(**request["ocr"]), recognized, lambda: send({"ocr": True}))
+
+
+def _pages(request: dict[str, Any], ocr: Ocr | None) -> Iterator[TextPage]:
     path = Path(request["path"])
     if request["file_type"] == "pdf":
-        return read_pdf(path, request["max_pages"], request["max_chars"])
+        return read_pdf(path, request["max_pages"], request["max_chars"], ocr)
+    if request["file_type"] in OFFICE_TYPES:
+        return read_office(path, request["file_type"], request["max_pages"], request["max_expanded_bytes"])
     return read_text(path, request["file_type"], request["charset"], request["max_pages"])
 
 
@@ -84,27 +103,6 @@ def _limit_chars(pages: Iterator[TextPage], max_chars: int) -> Iterator[TextPage
         if chars_left < 0:
             raise ExpandedDocumentTooLarge(f"the document contains more than {max_chars} characters")
         yield page
-
-
-def _limit_resources(memory_bytes: int, seconds: float) -> None:
-    """Set the limits that the system supports. Unlike the worker's timeout, they apply even when the worker is dead."""
-    os.nice(_NICE)
-    try:
-        import resource
-    except ImportError:  # no POSIX
-        return
-    for limit, value in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, int(seconds) + 1),
-        (resource.RLIMIT_FSIZE, 0),  # the process writes no files
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard_limit = resource.getrlimit(limit)[1]
-        allowed = value if hard_limit == resource.RLIM_INFINITY else min(value, hard_limit)
-        try:
-            resource.setrlimit(limit, (allowed, allowed))
-        except (ValueError, OSError):  # macOS refuses RLIMIT_AS
-            continue
 
 
 def _exit_with_worker() -> None:

@@ -13,7 +13,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -23,6 +23,7 @@ from typing import Any, Final
 from documents.errors import READER_ERRORS_BY_CODE, DamagedDocument, DocumentError, ReadingInterrupted, ReadingTimedOut
 from documents.models import Chunk, FileType, TextPage
 from documents.reading.chunking import ChunkSize
+from documents.reading.pdf_ocr import OcrLimits
 from guards.confinement import minimal_environment
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,10 @@ _EXTERNAL_SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signa
 class ReadingLimits:
     max_pages: int
     max_chars: int  # of all pages together
+    max_expanded_bytes: int  # of the parts of an Office document, once they are decompressed
     memory_bytes: int  # address space of the reading process, including the interpreter
-    seconds: float  # for the whole document
+    seconds: float  # for the whole document, without the OCR of its pages
+    ocr: OcrLimits | None = None  # None: no OCR
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,22 @@ class TextReader:
         self._size = size
 
     async def read(
-        self, path: Path, file_type: FileType, charset: str | None = None
+        self,
+        path: Path,
+        file_type: FileType,
+        charset: str | None = None,
+        recognized: Mapping[int, str] | None = None,
     ) -> AsyncGenerator[ChunkedPage, None]:
-        """The pages in order. Raises DocumentError, possibly after some pages, which are then invalid."""
-        file = {"path": str(path), "file_type": file_type, "charset": charset}
+        """The pages in order. Raises DocumentError, possibly after some pages, which are then invalid.
+
+        ``recognized``: the texts that an earlier reading got by OCR, by page. These pages need no OCR again.
+        """
+        file = {"path": str(path), "file_type": file_type, "charset": charset, "recognized": dict(recognized or {})}
         request = file | {"size": asdict(self._size), **asdict(self._limits)}
         async with (
             self._slots,
             _reader_process() as process,
-            aclosing(_read_messages(process, request, self._limits.seconds)) as messages,
+            aclosing(_read_messages(process, request, self._limits)) as messages,
         ):
             index = 0
             async for message in messages:
@@ -103,13 +113,17 @@ async def _reader_process() -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def _read_messages(
-    process: asyncio.subprocess.Process, request: dict[str, Any], seconds: float
+    process: asyncio.subprocess.Process, request: dict[str, Any], limits: ReadingLimits
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """The child's messages, one per page. `seconds` limits the child; the caller's work on a page is not counted."""
+    """The child's messages, one per page. Its time is limited; the caller's work on a page is not counted.
+
+    Each page that the child recognizes by OCR adds the time for one page, at most for as many as are allowed.
+    """
     assert process.stdin is not None  # noqa: S101  # both are pipes
     assert process.stdout is not None  # noqa: S101
     process.stdin.write(json.dumps(request).encode() + b"\n")
     clock = asyncio.get_running_loop().time
+    seconds, ocr_pages = limits.seconds, limits.ocr.max_pages if limits.ocr else 0
     while True:
         started_at = clock()
         line = await _read_line(process.stdout, seconds)
@@ -119,6 +133,11 @@ async def _read_messages(
         message = json.loads(line)
         if "guards" in message:
             _log_guards(tuple(message["guards"]))
+            continue
+        if "ocr" in message:
+            if limits.ocr and ocr_pages > 0:
+                seconds += limits.ocr.page_seconds
+                ocr_pages -= 1
             continue
         if "page" not in message:
             await _wait_for_exit(process)

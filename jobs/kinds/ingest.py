@@ -28,6 +28,11 @@ class IngestAnswer(Answer):
     garbled_pages: tuple[int, ...] = Field(
         default=(), description="Numbers of the pages whose fonts do not identify their characters."
     )
+    ocr: dict[str, tuple[int, ...]] = Field(
+        default={},
+        description="Numbers of the pages that went through OCR or should have, by its outcome: `recognized`, "
+        "`nothing_found`, `not_installed`, `language_missing`, `too_many_pages`, `timed_out`.",
+    )
     model: str | None = Field(description="Model of the document's embeddings.")
 
 

@@ -27,6 +27,10 @@ class DocumentSettings(BaseModel):
         default=10_000_000,
         description="Maximum number of characters of a document's text; 10 million are about 3,000 printed pages.",
     )
+    document_max_expanded_bytes: Count = Field(
+        default=200 * 1024 * 1024,
+        description="Maximum size of the text parts of an Office document or e-book, once they are decompressed.",
+    )
     document_read_concurrency: Count = Field(
         default=2, description="Documents that a worker process reads concurrently."
     )
@@ -34,6 +38,13 @@ class DocumentSettings(BaseModel):
     document_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = Field(
         default=1024 * 1024 * 1024, description="Memory limit of the process that reads a document."
     )
+    ocr_languages: Annotated[str, Field(pattern=r"^\w+(/\w+)?(\+\w+(/\w+)?)*$", max_length=200)] | None = Field(
+        default=None,
+        description="Languages of scanned pages, as Tesseract names them: eng+deu. Their text is recognized with "
+        "Tesseract, which must be installed where the workers run. Not set: no OCR.",
+    )
+    ocr_max_pages: Count = Field(default=200, description="Maximum number of pages of a document that go through OCR.")
+    ocr_page_seconds: Seconds = Field(default=60, description="Maximum time for the OCR of one page.")
     document_chunk_tokens: Annotated[int, Field(ge=50, le=2_000)] = Field(
         default=200, description="Maximum length of a chunk, in approximate tokens."
     )
@@ -46,7 +57,7 @@ class DocumentSettings(BaseModel):
     document_whole_tokens: Count = Field(
         default=8_000,
         description="Maximum length of chosen documents that are given to the model whole, for a summary or where no "
-        "chunk matches, in approximate tokens. Longer documents are sampled within it.",
+        "chunk matches, in approximate tokens. Longer documents are summarized in sections of this length, or sampled.",
     )
     document_min_similarity: Annotated[float, Field(ge=0, le=2)] | None = Field(
         default=None,

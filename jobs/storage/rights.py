@@ -29,7 +29,6 @@ _ARGUMENTS: Final = {
     "hlen": "",
     "hmget": "f",
     "hset": "f v",
-    "hsetnx": "f v",
     "incr": "",
     "llen": "",
     "lpush": "v",

@@ -8,7 +8,8 @@
     --   events...  a list; lists come last, at most two
 
 ``load_script`` reads the header once. From it the Lua code gets a local of that name for each key and argument, and
-Python the order in which to send them. A script's header starts with the pieces that it includes, if any.
+Python the order in which to send them. A script's header starts with the pieces that it includes, if any. Of these it
+gets the functions that it uses: each call of a script makes its functions again, which takes longer than most commands.
 """
 
 import hashlib
@@ -27,6 +28,8 @@ NamedArguments: TypeAlias = Mapping[str, Argument | Sequence[Argument] | None]
 _LUA: Final = Path(__file__).parent / "lua"
 _INCLUDE: Final = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 _NAME: Final = re.compile(r"^--   (\w+)(\.\.\.|\?)?(?:  .*)?$", re.MULTILINE)
+_FUNCTION: Final = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+_COMMENT: Final = re.compile(r"--.*")
 _MAX_LISTS: Final = 2  # with more, the generated Lua would need running offsets
 
 
@@ -113,8 +116,22 @@ def load_script(name: str) -> Script:
     pieces = [_read(f"include_{include}") for include in (include_line[1].split() if include_line else ())]
     keys, args = Parameters.read(name, "KEYS", [*pieces, body]), Parameters.read(name, "ARGV", [*pieces, body])
     slice_piece = [_read("include_slice")] if keys.lists or args.lists else []
-    source = "\n".join([*slice_piece, *keys.bindings(), *args.bindings(), *pieces, body])
+    source = "\n".join(
+        [*slice_piece, *keys.bindings(), *args.bindings(), _without_unused("\n".join(pieces), body), body]
+    )
     return Script(name, keys, args, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _without_unused(pieces: str, body: str) -> str:
+    """The pieces without the functions that neither the body nor what it uses mentions."""
+    functions = {found[1]: found[0] for found in _FUNCTION.finditer(pieces)}
+    used: set[str] = set()
+    unread = [_FUNCTION.sub("", pieces), body]
+    while unread:
+        mentioned = functions.keys() & re.findall(r"\w+", _COMMENT.sub("", unread.pop()))
+        unread += [functions[name] for name in mentioned - used]
+        used |= mentioned
+    return _FUNCTION.sub(lambda found: found[0] if found[1] in used else "", pieces)
 
 
 def load_all_scripts() -> None:

@@ -23,7 +23,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -37,6 +37,7 @@ from jobs.repeated_problem import RepeatedProblem
 from jobs.storage import keys
 from jobs.storage.commands import text
 from jobs.storage.reply_errors import short_reply, translate
+from jobs.watch.shared_connection import SharedConnection
 from jobs.watch.waiters import Subscription, Waiter
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ class ChangeListener:
             with self._lock:
                 if not self._waiters.keys().isdisjoint(channels):
                     return True
-            self._unsubscribe_unused()
+            self._connection.unsubscribe_others(self._needed_from_now_on)
             if not self._subscriber_count(channels):
                 return False
             if time.monotonic() > deadline:
@@ -144,9 +145,7 @@ class ChangeListener:
         self._lock = threading.Lock()
         self._waiters: dict[str, set[Waiter]] = {}
         self._confirmed: set[str] = set()
-        self._command_lock = threading.Lock()  # of those who send commands on the connection; taken before the other
-        self._pubsub: PubSub | None = None  # None while the thread has no connection
-        self._subscribed: set[str] = set()  # on that connection, confirmed or not
+        self._connection = SharedConnection()
         self._thread: threading.Thread | None = None
         self._control = keys.listener_channel(uuid.uuid4().hex)
 
@@ -154,7 +153,7 @@ class ChangeListener:
     def _registered(self, channel: str, waiter: Waiter) -> Iterator[None]:
         try:
             if self._register(channel, waiter):
-                self._subscribe_new()
+                self._connection.subscribe(self._needed)
             yield
         finally:
             with self._lock:
@@ -176,36 +175,23 @@ class ChangeListener:
             self._thread.start()
             return False
 
-    def _subscribe_new(self) -> None:
-        """Subscribe to the channels of new waiters. Does nothing without a connection: the thread does it then."""
-        with self._command_lock:
-            if self._pubsub is None:
-                return
-            with self._lock:
-                new = self._waiters.keys() - self._subscribed
-            if new:
-                with suppress(RedisError):  # the thread notices it too, connects again and subscribes to all
-                    self._pubsub.subscribe(*new)
-                    self._subscribed |= new
+    def _needed(self) -> set[str]:
+        with self._lock:
+            return set(self._waiters)
 
-    def _unsubscribe_unused(self) -> None:
-        """Unsubscribe from the channels without a waiter."""
-        with self._command_lock:
-            if self._pubsub is None:
-                return
-            with self._lock:
-                unused = self._subscribed - self._waiters.keys()
-                self._confirmed -= unused
-            if unused:
-                with suppress(RedisError):  # as above
-                    self._pubsub.unsubscribe(*unused)  # type: ignore[no-untyped-call]
-                    self._subscribed -= unused
+    def _needed_from_now_on(self) -> set[str]:
+        """The channels with a waiter. A later waiter of any other channel needs a new confirmation."""
+        with self._lock:
+            self._confirmed.intersection_update(self._waiters)
+            return set(self._waiters)
 
     def _run(self) -> None:
         while not self._closed:
             try:
-                with self._client.pubsub() as pubsub, self._connected(pubsub):  # type: ignore[no-untyped-call]
-                    self._listen(pubsub)
+                with self._client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+                    pubsub.subscribe(self._control)
+                    with self._connection.opened(pubsub):
+                        self._listen(pubsub)
             except Exception as error:  # noqa: BLE001  # without the thread every waiter would depend on its slow recheck
                 if self._problem.is_new(short_reply(error)):
                     logger.warning("listener_disconnected reply=%s", short_reply(error))
@@ -213,27 +199,15 @@ class ChangeListener:
             with self._lock:
                 self._confirmed.clear()
 
-    @contextmanager
-    def _connected(self, pubsub: PubSub) -> Iterator[None]:
-        """The waiters may send commands on this connection meanwhile."""
-        pubsub.subscribe(self._control)
-        with self._command_lock:
-            self._pubsub, self._subscribed = pubsub, set()
-        try:
-            yield
-        finally:
-            with self._command_lock:
-                self._pubsub = None
-
     def _listen(self, pubsub: PubSub) -> None:
         is_pinged = False
         cleanup_at = time.monotonic() + CLEANUP_SECONDS
-        self._subscribe_new()
+        self._connection.subscribe(self._needed)
         while not self._closed:
             message = pubsub.get_message(timeout=PING_AFTER_SECONDS)
             if message is None or time.monotonic() >= cleanup_at:
-                self._subscribe_new()  # what has failed before
-                self._unsubscribe_unused()
+                self._connection.subscribe(self._needed)  # in case it has failed before
+                self._connection.unsubscribe_others(self._needed_from_now_on)
                 cleanup_at = time.monotonic() + CLEANUP_SECONDS
             if message is not None:
                 is_pinged = False
@@ -245,8 +219,7 @@ class ChangeListener:
             else:
                 is_pinged = True
                 self._problem.end()
-                with self._command_lock:
-                    pubsub.ping()
+                self._connection.ping()
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] not in {"subscribe", "message"}:

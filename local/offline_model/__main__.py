@@ -1,4 +1,4 @@
-"""``python -m local.offline_model [--host 127.0.0.1] [--port N] [--responses]``."""
+"""``python -m local.offline_model [--host 127.0.0.1] [--port N] [--responses] [--call-functions]``."""
 
 import argparse
 import asyncio
@@ -23,7 +23,12 @@ def main() -> int:
     raise_file_limit()
     models = (settings.chat_model, settings.embedding_model)
     try:
-        app = create_app(models, supports_responses=args.responses, allowed_hosts=settings.allowed_hosts)
+        app = create_app(
+            models,
+            supports_responses=args.responses,
+            calls_functions=args.call_functions,
+            allowed_hosts=settings.allowed_hosts,
+        )
         asyncio.run(serve(app, args.host, args.port))
     except OSError as error:
         return _fail(_advice(error, args.host, args.port))
@@ -42,6 +47,11 @@ def _parse_arguments(settings: Settings) -> argparse.Namespace:
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
     parser.add_argument("--responses", action="store_true", help="also serve /v1/responses")
+    parser.add_argument(
+        "--call-functions",
+        action="store_true",
+        help="call the first function that a request offers, once per message of the user, without being told to",
+    )
     return parser.parse_args()
 
 

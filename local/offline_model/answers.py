@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from documents.answering.citations import extract_answer
-from documents.answering.prompting import parse_prompt
+from documents.answering.citations import extract_answer, extract_overview
+from documents.answering.prompting import parse_overview_prompt, parse_prompt
 from local.offline_model.bodies import AnswerFormat, AnswerRequest
 from local.offline_model.body_errors import BodyError
 from local.offline_model.directive import Directive
@@ -118,6 +118,8 @@ def _until_stop(tokens: tuple[str, ...], stop: tuple[str, ...]) -> tuple[str, ..
 
 
 def _default_text(prompt: str) -> str:
+    if parts := parse_overview_prompt(prompt):
+        return extract_overview(parts)
     parsed = parse_prompt(prompt)
     return extract_answer(*parsed) if parsed else _describe_prompt(prompt)
 

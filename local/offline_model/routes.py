@@ -32,15 +32,21 @@ from openai_format.types import JsonObject
 
 CALLS = web.AppKey("calls", CallLog)
 MODELS = web.AppKey("models", tuple[str, ...])
+DEFAULT_DIRECTIVE = web.AppKey("default_directive", Directive)
 # Well above what chatqueue itself accepts (34 MiB a request): a conversation accumulates many requests.
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 def create_app(
-    models: tuple[str, ...], *, supports_responses: bool = False, allowed_hosts: str | None = None
+    models: tuple[str, ...],
+    *,
+    supports_responses: bool = False,
+    calls_functions: bool = False,
+    allowed_hosts: str | None = None,
 ) -> web.Application:
     """`models` are the names that ``GET /v1/models`` lists; calls may name any other.
 
+    `calls_functions`: a prompt without a directive is answered with a call of the first function that it offers.
     `allowed_hosts` are further names of this server, separated by commas, as in CHATQUEUE_ALLOWED_HOSTS.
     """
     middlewares = [refuse_other_sites, render_errors, require_api_key]
@@ -49,6 +55,7 @@ def create_app(
     app.on_response_prepare.append(add_security_headers)
     app[CALLS] = CallLog()
     app[MODELS] = models
+    app[DEFAULT_DIRECTIVE] = Directive(calls=int(calls_functions))
     app.router.add_post("/v1/chat/completions", create_completion)
     if supports_responses:
         app.router.add_post("/v1/responses", create_response)
@@ -102,6 +109,8 @@ async def _respond(
     to_body: Callable[[str, Answer], JsonObject],
 ) -> web.StreamResponse:
     directive, prompt = _parse_prompt(asked.prompt)
+    if directive == Directive():
+        directive = request.app[DEFAULT_DIRECTIVE]
     async with _call(request, directive, asked.prompt, is_stream=body.stream) as (call, directive, fault_response):
         if fault_response is not None:
             return fault_response

@@ -1,19 +1,24 @@
 """Answers from documents: finds the sources before the call to the provider, and the citations after it."""
 
 import asyncio
-import json
 import logging
 from array import array
 from collections.abc import Sequence
 from typing import Final
 
 from documents.answering.citations import extract_citations
-from documents.answering.prompting import build_prompt
+from documents.answering.prompting import build_overview_prompt, build_prompt
 from documents.answering.refusals import not_in_documents_message
-from documents.answering.requests import asks_for_whole_document, requested_pages
+from documents.answering.requests import (
+    asks_for_brief_answer,
+    asks_for_summary,
+    asks_for_whole_document,
+    requested_pages,
+)
 from documents.answering.search_query import SearchQuery, build_query, combine
 from documents.answering.similarity import PROBES, measure_min_similarity
-from documents.answering.source_selection import select_sources
+from documents.answering.source_selection import neighbours_over_page_ends, select_sources, with_broken_sentences
+from documents.answering.summaries import SectionSummary, format_sections
 from documents.chunks.table import ChunkTable
 from documents.errors import EmbeddingModelChanged
 from documents.models import EmbeddingModel, SearchHit, Source
@@ -21,11 +26,12 @@ from jobs import queries, vector_encoding
 from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.results import AnswerSource, Citation, Usage
+from jobs.storage import transitions
 from jobs.tenant import Tenant
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import citable_document_ids, citable_filenames, count_ingesting, require_filenames
 from tasks.documents.services import DocumentServices
-from tasks.documents.whole_documents import find_whole_sources
+from tasks.documents.whole_documents import LongDocuments, WholeRequest, find_whole_sources
 from tasks.heartbeat import AttemptStopped, StopReason
 from tasks.provider.formats.delta import Delta
 from tasks.provider.providers import ModelCalls
@@ -36,12 +42,18 @@ _MAX_NAMED: Final = 10  # documents in one message
 
 
 async def find_sources(
-    services: DocumentServices, job_id: str, request: ChatTask, provider: ModelCalls, timeouts: Timeouts
-) -> tuple[Source, ...]:
+    services: DocumentServices,
+    job_id: str,
+    request: ChatTask,
+    provider: ModelCalls,
+    timeouts: Timeouts,
+    own_target: str = "",
+) -> tuple[Source, ...] | LongDocuments:
     """The sources to answer from, the best first; empty when the documents do not answer the question.
 
     Documents that the caller chose always have sources: if no chunk matches, or if the request is about pages or whole
-    documents, these are pages in order.
+    documents, these are pages in order. For a summary of documents that are too long for a prompt: their sections.
+    `own_target`: where the job's own call is counted.
 
     Raises AttemptError. A document that cannot be asked raises DocumentRejected before any call to the provider.
     """
@@ -49,29 +61,52 @@ async def find_sources(
     document_ids = None if request.documents in ("all", None) else tuple(request.documents or ())
     await require_filenames(services.store, document_ids or (), tenant)
     question = _build_question(request)
-    vector, min_similarity = await _embed_question(services, question, provider, timeouts)
+    vector, min_similarity = await _embed_question(services, question, provider, timeouts, own_target)
     found, names = await _search(services, question, vector, tenant, document_ids)
     settings = services.settings
     max_tokens = settings.document_context_tokens
     sources = select_sources(
         question.text, found, names, max_tokens, min_similarity, question.previous_text, question.questions
     )
-    if document_ids is None:
-        return sources
-    pages = requested_pages(question.text)
-    if sources and not pages and not asks_for_whole_document(question.text):
-        return sources
     model = EmbeddingModel(settings.document_embedding_model, len(vector))
+    pages = requested_pages(question.text)
+    if document_ids is None or (sources and not pages and not asks_for_whole_document(question.text)):
+        return await _complete_sentences(services, sources, model, tenant)
+    whole_request = WholeRequest(model, tenant, names, pages, asks_for_summary(question.text))
     with translate_document_errors():
         table = await services.storage.chunks()
-        whole = await find_whole_sources(table, model, tenant, names, pages, settings.document_whole_tokens)
+        whole = await find_whole_sources(table, whole_request, settings.document_whole_tokens)
     return whole or sources
+
+
+async def _complete_sentences(
+    services: DocumentServices, sources: Sequence[Source], model: EmbeddingModel, tenant: str
+) -> tuple[Source, ...]:
+    """The sources, with the other halves of sentences that run over the end of a page."""
+    wanted = neighbours_over_page_ends(sources)
+    if not wanted:
+        return tuple(sources)
+    with translate_document_errors():
+        neighbours = await (await services.storage.chunks()).read(model, tenant, wanted)
+    return with_broken_sentences(sources, neighbours, services.settings.document_context_tokens)
 
 
 def with_sources(request: ChatTask, sources: Sequence[Source]) -> ChatTask:
     """The request that is sent to the provider, with the sources in its prompt."""
     prompt = build_prompt(request.message, sources, request.system)
     return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
+
+
+def with_summaries(request: ChatTask, summaries: Sequence[SectionSummary]) -> ChatTask:
+    """The request that is sent to the provider, with the summaries of all sections in its prompt."""
+    prompt = build_overview_prompt(request.message, [summary.part for summary in summaries], request.system)
+    return request.model_copy(update={"message": prompt.message, "system": prompt.system, "documents": None})
+
+
+def appended_sections(request: ChatTask, summaries: Sequence[SectionSummary]) -> str:
+    """What follows the overview: the summaries of the sections, unless the caller wants a short answer."""
+    is_short = request.max_output_tokens is not None or asks_for_brief_answer(request.message)
+    return "" if is_short else format_sections(summaries)
 
 
 async def not_found_delta(services: DocumentServices, job_id: str, request: ChatTask) -> Delta:
@@ -88,24 +123,12 @@ async def not_found_delta(services: DocumentServices, job_id: str, request: Chat
 
 def shown_sources(sources: Sequence[Source]) -> tuple[AnswerSource, ...]:
     """The sources as the answer lists them: where each is, without its text."""
-    return tuple(
-        AnswerSource(
-            number=source.number,
-            document_id=source.document_id,
-            filename=source.filename,
-            page=source.page,
-            start=source.start,
-            end=source.end,
-            score=source.score,
-            selection=source.selection,
-        )
-        for source in sources
-    )
+    return tuple(AnswerSource.model_validate(source, from_attributes=True) for source in sources)
 
 
 def sources_delta(sources: Sequence[AnswerSource]) -> Delta:
     """The event that precedes the text of the answer."""
-    return Delta(sources=json.dumps([source.model_dump() for source in sources], ensure_ascii=False))
+    return Delta(event=transitions.sources_event(sources))
 
 
 async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> tuple[Citation, ...]:
@@ -115,17 +138,7 @@ async def citations(text: str, request: ChatTask, sources: Sequence[Source]) -> 
     except Exception as error:  # noqa: BLE001
         logger.error("citations_failed error=%s", type(error).__name__)  # noqa: TRY400  # the traceback may quote the answer
         return ()
-    return tuple(
-        Citation(
-            document_id=citation.document_id,
-            filename=citation.filename,
-            page=citation.page,
-            quote=citation.quote,
-            score=citation.score,
-            support=None if citation.support is None else round(citation.support, 4),
-        )
-        for citation in cited
-    )
+    return tuple(Citation.model_validate(quote, from_attributes=True) for quote in cited)
 
 
 def _build_question(request: ChatTask) -> SearchQuery:
@@ -140,7 +153,7 @@ async def _load_tenant(services: DocumentServices, job_id: str) -> Tenant:
 
 
 async def _embed_question(
-    services: DocumentServices, question: SearchQuery, provider: ModelCalls, timeouts: Timeouts
+    services: DocumentServices, question: SearchQuery, provider: ModelCalls, timeouts: Timeouts, own_target: str = ""
 ) -> tuple["array[float]", float]:
     """The vector to search by, and the minimum similarity of a chunk that matches.
 
@@ -153,7 +166,7 @@ async def _embed_question(
     texts = question.texts if min_similarity is not None else (*question.texts, *PROBES)
     request = EmbeddingsTask.model_construct(kind="embeddings", input=texts, model=model)
     deadline = asyncio.get_running_loop().time() + timeouts.total
-    answer = await services.governor.embed(provider, request, timeouts, deadline)
+    answer = await services.governor.embed(provider, request, timeouts, deadline, own_target)
     vectors = [vector_encoding.unpack(vector) for vector in answer.vectors]
     if min_similarity is None:
         min_similarity = measure_min_similarity(vectors[len(question.texts) :])

@@ -1,7 +1,10 @@
-"""Reads the chosen documents for a request that a search does not answer: pages, whole documents or a sample."""
+"""Reads the chosen documents for a request that a search does not answer: pages, or all their text."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from documents.answering.sections import MAX_SECTIONS, Section, cut_sections
 from documents.answering.whole_documents import (
     MAX_POSITIONS,
     PositionedChunk,
@@ -13,31 +16,56 @@ from documents.answering.whole_documents import (
     whole_sources,
 )
 from documents.chunks.table import ChunkTable
-from documents.models import EmbeddingModel, Source
+from documents.models import EmbeddingModel, Selection, Source
+
+
+@dataclass(frozen=True, slots=True)
+class LongDocuments:
+    """Documents that are summarized section by section, because they do not fit into one prompt."""
+
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRequest:
+    """What is asked of whole documents.
+
+    ``filenames``: of the chosen documents, by id. ``pages``: those that the message names. ``wants_summary``: all text
+    has to be read, however long it is.
+    """
+
+    model: EmbeddingModel
+    tenant: str
+    filenames: Mapping[str, str]
+    pages: Sequence[int]
+    wants_summary: bool
 
 
 async def find_whole_sources(
-    table: ChunkTable,
-    model: EmbeddingModel,
-    tenant: str,
-    filenames: Mapping[str, str],
-    pages: Sequence[int],
-    max_tokens: int,
-) -> tuple[Source, ...]:
-    """The requested pages of these documents; without any, whole documents, or a sample if they are too long."""
-    positions = await table.positions(model, tenant, filenames, MAX_POSITIONS)
-    if requested := on_pages(positions, pages):
-        chunks = await _read(table, model, tenant, sample_candidates(requested))
-        sources = whole_sources(chunks, filenames, "page")
-        return sources if fits(sources, max_tokens) else sample_sources(chunks, filenames, max_tokens, "page")
-    if may_fit(positions, max_tokens):
-        chunks = await _read(table, model, tenant, positions)
-        sources = whole_sources(chunks, filenames, "whole")
-        return sources if fits(sources, max_tokens) else sample_sources(chunks, filenames, max_tokens)
-    return sample_sources(await _read(table, model, tenant, sample_candidates(positions)), filenames, max_tokens)
+    table: ChunkTable, request: WholeRequest, max_tokens: int
+) -> tuple[Source, ...] | LongDocuments:
+    """The requested pages of these documents; without any, the whole documents.
+
+    If they are too long for one prompt: their sections for a summary, and a sample for anything else.
+    """
+    positions = await table.positions(request.model, request.tenant, request.filenames, MAX_POSITIONS)
+    requested = on_pages(positions, request.pages)
+    wanted = requested or positions
+    selection: Selection = "page" if requested else "whole"
+    if may_fit(wanted, max_tokens * (MAX_SECTIONS if request.wants_summary else 1)):
+        sources = whole_sources(await _read(table, request, wanted), request.filenames, selection)
+        if fits(sources, max_tokens):
+            return sources
+        sections = await asyncio.to_thread(cut_sections, sources, max_tokens) if request.wants_summary else ()
+        if sections:
+            return LongDocuments(sections)
+    chunks = await _read(table, request, sample_candidates(wanted))
+    sampled_as: Selection = "page" if requested else "sample"
+    return sample_sources(chunks, request.filenames, max_tokens, sampled_as)
 
 
 async def _read(
-    table: ChunkTable, model: EmbeddingModel, tenant: str, positions: Sequence[PositionedChunk]
+    table: ChunkTable, request: WholeRequest, positions: Sequence[PositionedChunk]
 ) -> list[PositionedChunk]:
-    return await table.read(model, tenant, {(document_id, chunk.index) for document_id, chunk in positions})
+    wanted = {(document_id, chunk.index) for document_id, chunk in positions}
+    return await table.read(request.model, request.tenant, wanted)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import chain, groupby, pairwise
 from typing import Final, NamedTuple
 
+from jobs.models import Progress
 from jobs.results import Usage
 from jobs.storage import transitions
 from jobs.storage.async_store import AsyncStore
@@ -38,6 +39,8 @@ class EventWriter:
         self._store = store
         self._interval_seconds = interval_seconds
         self.input_chars = 0  # length of the prompt, for the estimate of usage
+        self.other_usage: Usage | None = None  # of calls besides the job's own, whose results the answer contains
+        self.progress: Progress | None = None
         self._deltas: list[Delta] = []
         self._output_deltas = 0  # those of the model, for the estimate of usage
         self._marks = [_Mark(running_attempt.lease.log_length, 0)]
@@ -53,7 +56,8 @@ class EventWriter:
 
     @property
     def usage(self) -> Usage:
-        return self._reported_usage or Usage.estimate(self.input_chars, self._output_deltas)
+        own = self._reported_usage or Usage.estimate(self.input_chars, self._output_deltas)
+        return self.other_usage + own if self.other_usage else own
 
     @property
     def tail(self) -> PendingEvents | None:
@@ -71,10 +75,10 @@ class EventWriter:
     def add(self, delta: Delta) -> None:
         """Queue a delta. Its content is written to the log within about one interval."""
         self._reported_usage = delta.usage or self._reported_usage
-        if not delta.text and delta.data is None and not delta.sources:
+        if not delta.text and delta.data is None and not delta.event:
             return
         self._deltas.append(delta)
-        self._output_deltas += not delta.sources
+        self._output_deltas += not delta.event
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_until_drained())
 
@@ -129,7 +133,9 @@ class EventWriter:
         if is_lost_write:
             up_to = self._marks[self._mark + 1].deltas
         pending = PendingEvents(mark.log_length, _events(self._deltas[mark.deltas : up_to]))
-        match await self._store.run(transitions.append(self._running_attempt.lease, pending, self.usage)):
+        match await self._store.run(
+            transitions.append(self._running_attempt.lease, pending, self.usage, self.progress)
+        ):
             case None:
                 self._running_attempt.stop(StopReason.LEASE_LOST)
             case Behind(log_length):
@@ -153,7 +159,7 @@ def _events(deltas: Iterable[Delta]) -> tuple[str, ...]:
 
 def _group_key(delta: Delta) -> str | int | None:
     """Consecutive texts become one event, as do consecutive deltas of one item. Other data becomes a separate event."""
-    if delta.sources:
+    if delta.event:
         return id(delta)
     if delta.data is None:
         return None
@@ -161,8 +167,8 @@ def _group_key(delta: Delta) -> str | int | None:
 
 
 def _event(group: list[Delta]) -> str:
-    if group[0].sources:
-        return transitions.sources_event(group[0].sources)
+    if group[0].event:
+        return group[0].event
     text = "".join(delta.text for delta in group)
     if group[0].data is None:
         return transitions.delta_event(text)

@@ -7,6 +7,7 @@ checks whether the document still exists, and otherwise removes the chunks, whic
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from documents.file_type import parse_file_type
 from documents.ingesting import IngestJob, IngestResult, ingest
@@ -42,6 +43,7 @@ async def run(context: AttemptContext[IngestTask]) -> IngestAnswer:
         pages_without_text=ready.no_text,
         damaged_pages=ready.damaged,
         garbled_pages=ready.garbled,
+        ocr=ready.ocr,
         model=ready.embedding_model,
         usage=usage,
     )
@@ -98,9 +100,11 @@ async def _ingest(context: AttemptContext[IngestTask], record: DocumentRecord, e
         async with services.storage.local_copy(document_id) as path:
             file_type, model = parse_file_type(record.kind), services.settings.document_embedding_model
             charset = context.request.charset
-            ingest_job = IngestJob(document_id, record.tenant, path, file_type, charset, model)
+            recognized = await services.storage.recognized(document_id)
+            ingest_job = IngestJob(document_id, record.tenant, path, file_type, charset, model, recognized)
+            keep = partial(services.storage.save_recognized, document_id)
             try:
-                return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress)
+                return await ingest(ingest_job, services.storage.reader, table, embedder.embed, record_progress, keep)
             finally:
                 await asyncio.to_thread(give_back_free_memory)
 
@@ -117,6 +121,7 @@ async def _mark_ready(context: AttemptContext[IngestTask], document_id: str, res
         garbled=result.garbled_pages,
         page_labels=result.page_labels,
         attachments=result.attachments,
+        ocr=result.ocr,
         embedding_model=result.model.name,
     )
     return await context.documents.store.run(command)

@@ -45,10 +45,11 @@ async def stream_answer(
     request: Conversation,
     timeouts: Timeouts,
     build_answer: Callable[[AnswerAccumulator], Awaitable[AnswerT]],
+    appendix: str = "",
 ) -> AnswerT:
     """Stream the provider's answer into the event log, and return it. Raises AttemptError.
 
-    ``build_answer`` also builds the partial answer of an attempt that fails.
+    ``build_answer`` also builds the partial answer of an attempt that fails. ``appendix``: text after the provider's.
     """
     context.writer.input_chars = request.input_chars
     accumulator = AnswerAccumulator(context.writer)
@@ -58,6 +59,7 @@ async def stream_answer(
             async for delta in deltas:
                 accumulator.add(delta)
                 context.note_output()
+        accumulator.add(Delta(text=appendix))
     finally:
         await context.writer.close()
     context.running_attempt.finish_despite_drain()

@@ -81,7 +81,7 @@ def test_a_hundred_long_polls_are_held_cheaply_and_end_together(web, redis_clien
     with ThreadPoolExecutor(WAITERS) as pool:
         waits = [pool.submit(web.call, "GET", f"/api/v1/chat/jobs/{job_id}?wait=60") for _ in range(WAITERS)]
         until(lambda: len(web.worker.net_connections()) > WAITERS)
-        until(lambda: redis_client.pubsub_numsub(f"cq:changed:{job_id}")[0][1] == 1)
+        until(lambda: redis_client.pubsub_numsub(f"celery-task-meta-{job_id}")[0][1] == 1)
         cpu = sum(web.worker.cpu_times()[:2])
         web.call("GET", f"/api/v1/chat/jobs/{other_id}?wait=2")  # waits in the background
         cpu = sum(web.worker.cpu_times()[:2]) - cpu

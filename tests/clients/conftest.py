@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.breaking_provider import breaking_provider
 from tests.support.stack import Stack, serving
 
 
@@ -19,3 +20,16 @@ def either_api_stack(redis_url: str, upstream_url: str, processes: None) -> Iter
     """Two stacks, one after the other: the provider supports chat completions only, then Responses."""
     with serving(redis_url, upstream_url, CHATQUEUE_MAX_ATTEMPTS="2") as stack, stack.worker():
         yield stack
+
+
+@pytest.fixture(scope="module")
+def breaking_stack(redis_url: str, processes: None) -> Iterator[Stack]:
+    """A stack whose provider breaks off each answer once, in mid-stream."""
+    settings = {"CHATQUEUE_PROVIDER_API": "chat"}
+    with (
+        breaking_provider() as (provider_url, bodies),
+        serving(redis_url, provider_url, **settings) as stack,
+        stack.worker(),
+    ):
+        yield stack
+        assert {bodies.count(body) % 2 for body in bodies} == {0}, "an answer was not repeated"

@@ -5,7 +5,7 @@ from tests.clients.installed import python, run
 
 def test_a_langchain_program_runs_by_chat_completions_and_by_responses(chat_completions_stack):
     """LangChain's calls, streams, tools and batches work with nothing but a base URL and a key."""
-    output = run(python("langchain"), "langchain_program.py", url=chat_completions_stack.url)
+    output = run(python("frameworks"), "langchain_program.py", url=chat_completions_stack.url)
 
     assert output.count("\nok ") == 9
 

@@ -21,7 +21,9 @@ from jobs.settings import Settings
 from local.offline_model.embedding import embed
 from tests.documents import in_process
 
-LIMITS = ReadingLimits(max_pages=500, max_chars=2_000_000, memory_bytes=1024**3, seconds=60)
+LIMITS = ReadingLimits(
+    max_pages=500, max_chars=2_000_000, max_expanded_bytes=20_000_000, memory_bytes=1024**3, seconds=60
+)
 SIZE = ChunkSize(tokens=200, overlap=40)
 MODEL = EmbeddingModel("hashing", 384)
 

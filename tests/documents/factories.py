@@ -3,6 +3,8 @@
 import zlib
 from collections.abc import Sequence
 
+import pypdfium2 as pdfium
+
 _FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 _ENCRYPTION = b"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <%s> /U <%s> >>" % (b"5a" * 32, b"a5" * 32)
 
@@ -13,6 +15,18 @@ def make_pdf(pages: Sequence[str], *, encrypted: bool = False) -> bytes:
     `encrypted`: with an unknown password.
     """
     return assemble([draw(text) for text in pages], encrypted=encrypted)
+
+
+def scan(pages: Sequence[str], *, stamp: str = "") -> bytes:
+    """A PDF whose pages are pictures of these texts, in large type, with a stamp as their only text."""
+    streams = []
+    for page in pdfium.PdfDocument(make_pdf(pages)):
+        bitmap = page.render(scale=2, crop=(0, 400, 170, 0), grayscale=True)  # the upper left corner
+        rows = bytes(memoryview(bitmap.buffer).cast("B"))
+        image = b"BI /W %d /H %d /CS /G /BPC 8 ID %s EI" % (bitmap.stride, bitmap.height, rows)
+        mark = b"BT /F1 6 Tf 40 20 Td (%s) Tj ET" % stamp.encode()
+        streams.append(zlib.compress(b"q 595 0 0 620 0 200 cm %s Q %s" % (image, mark)))
+    return assemble(streams)
 
 
 def draw(text: str) -> bytes:

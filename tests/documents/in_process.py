@@ -5,7 +5,7 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ class DocumentsClient:
             with error:
                 return error.code, _read(error.read())
 
-    def upload(self, content: bytes, filename: str = "a.pdf", field: str = "file") -> tuple[int, Any]:
-        body, content_type = form(content, filename, field)
+    def upload(
+        self, content: bytes, filename: str = "a.pdf", field: str = "file", fields: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        body, content_type = form(content, filename, field, fields)
         return self.call("POST", "/documents", body, Content_Type=content_type)
 
     def upload_and_ingest(self, content: bytes, filename: str = "a.pdf", seconds: float = 60.0) -> str:
@@ -67,11 +69,18 @@ class DocumentsClient:
         return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
-def form(content: bytes, filename: str, field: str = "file") -> tuple[bytes, str]:
-    """The body and content type of a form with one file."""
+def form(
+    content: bytes, filename: str, field: str = "file", fields: Mapping[str, str] | None = None
+) -> tuple[bytes, str]:
+    """The body and content type of a form with one file, and other fields after it."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n\r\n'
-    return head.encode() + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+    rest = "".join(
+        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'
+        for name, value in (fields or {}).items()
+    )
+    end = f"{rest}\r\n--{boundary}--\r\n"
+    return head.encode() + content + end.encode(), f"multipart/form-data; boundary={boundary}"
 
 
 def stored_files(folder: Path) -> list[str]:

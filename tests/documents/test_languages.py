@@ -8,6 +8,7 @@ from lancedb.index import FTS
 from documents.answering.citations import extract_answer, extract_citations
 from documents.answering.source_selection import select_sources
 from documents.chunks.index_maintenance import has_current_text_index, maintain_indexes
+from documents.chunks.rows import SEARCH_TEXT_MARK
 from documents.models import Chunk, Source
 from documents.text import keywords, sentence_spans, text_keywords
 from tests.documents.conftest import MODEL, vector
@@ -123,5 +124,5 @@ def test_the_index_of_an_older_version_is_searched_and_then_rewritten(with_table
 
     assert before[0] == "Leave is thirty days."
     assert after[0].startswith("食堂は四階")
-    assert after[1] == ["~2 "] * 3
+    assert after[1] == [f"{SEARCH_TEXT_MARK} "] * 3
     assert after[2] == before[2]

@@ -426,7 +426,7 @@ def test_html_is_read_as_its_reader_sees_it(save):
         <body><h1>Prices</h1><p>A bed is <b>nine</b>\n camels&nbsp;&amp; a goat.<p hidden>secret
         <p style="display: none">secret
         <ul><li>one<li>two</ul><table><tr><td>Mon<td>closed</table><pre>a  b</pre>"""
-    (read_page,) = read(save(page), sniff_type(page, "a.txt"))
+    (read_page,) = read(save(page), sniff_type(save(page), "a.txt"))
 
     assert read_page.page.text == (
         "The inn\n\nPrices\n\nA bed is nine camels & a goat.\n\none\ntwo\n\nMon closed\n\na  b"
@@ -441,7 +441,7 @@ Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf
 
 def test_a_mail_is_read_without_its_encoding(save):
     """Base64 and quoted-printable would be found by nobody. What is not read is counted."""
-    (read_page,) = read(save(MAIL), sniff_type(MAIL, "a"))
+    (read_page,) = read(save(MAIL), sniff_type(save(MAIL), "a"))
 
     assert read_page.page.text == "From: Jo <jo@example.com>\nSubject: Grüße\n\nFünf Kamele"
     assert read_page.page.attachments == 1
@@ -452,7 +452,18 @@ def test_a_pdf_behind_other_data_is_not_called_a_text(save):
     data = b"junk " * 400 + make_pdf(FACTS) + b"\xe2\xe3\xcf\xd3" * 50
 
     with pytest.raises(DamagedDocument, match="other data"):
-        read(save(data), sniff_type(data[:1_024], "a.pdf"))
+        read(save(data), sniff_type(save(data), "a.pdf"))
+
+
+def test_a_long_text_is_cited_by_its_lines(save):
+    """A log of millions of lines would be page 1 throughout."""
+    path = save(b"".join(b"line %d of the log\n" % number for number in range(1, 1_202)))
+    pages = [page.page for page in read(path, "text")]
+
+    assert [page.label for page in pages] == ["lines 1\u2013500", "lines 501\u20131000", "lines 1001\u20131201"]
+    assert pages[1].text.startswith("line 501 of")
+    assert pages[2].text.endswith("line 1201 of the log")
+    assert len(read(path, "text", max_pages=2)) == 2
 
 
 def test_a_text_of_too_many_pages_is_rejected_quickly(save):
@@ -486,20 +497,21 @@ def test_a_text_of_too_many_pages_is_rejected_quickly(save):
         (b"<!DOCTYPE HTML>", "a", "html"),
         (b"Received: x\nSubject: y\n\nz", "a", "mail"),
         (b"Subject: y\nFor: z\n", "a.txt", "text"),
+        (b"city;rate\nRome;120", "A.CSV", "csv"),
     ],
 )
-def test_the_file_type_is_detected_from_the_content(head, name, file_type):
+def test_the_file_type_is_detected_from_the_content(save, head, name, file_type):
     """The file name only distinguishes Markdown from text, and a text that mentions PDF from a PDF."""
-    assert sniff_type(head, name) == file_type
+    assert sniff_type(save(head), name) == file_type
 
 
 @pytest.mark.parametrize(
     "head", [b"PK\x03\x04", b"\x89PNG\r\n\x1a\n\0", b"\x7fELF\x02", b"\x1f\x8b\x08\0", b"{\\rtf1", b"%!PS-"]
 )
-def test_files_that_are_neither_pdf_nor_text_are_rejected(head):
+def test_files_that_are_neither_pdf_nor_text_are_rejected(save, head):
     """The extension .pdf does not make an archive, image or program a document."""
     with pytest.raises(UnsupportedDocument):
-        sniff_type(head, "fine.pdf")
+        sniff_type(save(head), "fine.pdf")
 
 
 def mutate(data: bytes, seed: int) -> bytes:

@@ -5,10 +5,13 @@
 -- ARGV
 --   pool
 --   input_tokens
+--   max_output_tokens
+--   lent        the target where the job's own call is counted that is not under way; '' if it lends none
 -- returns  {'open', target, tokens that are reserved, time of the start in ms}
 --          {'closed', ms until a target may be open, reason}
 -- Safe to send again: a call that is counted twice delays others a little, and the audit corrects the count.
-local call = {pool = pool, input_tokens = tonumber(input_tokens), max_output_tokens = 0}
+local call = {pool = pool, input_tokens = tonumber(input_tokens), max_output_tokens = tonumber(max_output_tokens),
+  lent = lent}
 local governor = targets()
 local choice, opens_at_ms, reason = governor.choose(call, now_ms())
 if not choice then

@@ -1,7 +1,7 @@
 -- cancel: ends a job that has not ended, and keeps the text of its last attempt as the partial answer.
 -- A job in a state that this version does not know has ended if its record has an end. Nothing else of the record
 -- needs to be understood: what is unreadable is left out, and a record that is no hash is replaced.
--- include: clock record count log fair_clock rate_ring lines governor publish dispatch tenant_index finalize
+-- include: clock record count log version fair_clock rate_ring lines governor publish dispatch tenant_index finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
 --   open_meta      the start of the answer in Celery's format; the partial answer and '}' are appended
@@ -19,12 +19,12 @@ end
 if record_type ~= 'hash' then
   redis.call('DEL', job)
 end
-local state, kind, log_start, usage, finished_at = unpack(redis.call('HMGET', job, 'state', 'kind', 'log_start',
-  'usage', 'finished_at_ms'))
+local record = read_record(job, 'log_start', 'usage', 'finished_at_ms', unpack(FINALIZED_FIELDS))
+local state, kind, log_start, usage = record.state, record.kind, record.log_start, record.usage
 if state == 'completed' or state == 'incomplete' or state == 'failed' or state == 'cancelled' then
   return state == 'cancelled' and 'cancelled' or 'final'
 end
-if state ~= 'queued' and state ~= 'in_progress' and finished_at then
+if state ~= 'queued' and state ~= 'in_progress' and record.finished_at_ms then
   return 'final'
 end
 
@@ -64,7 +64,7 @@ if tonumber(log_start) and keeps_text() then
   partial = cjson.encode({kind = kind, text = logged_text(), model = cjson.null, finish_reason = 'cancelled',
     usage = recorded_usage()})
 end
-finalize('cancelled', open_meta .. partial .. '}', {event})
+finalize(record, 'cancelled', open_meta .. partial .. '}', {event}, {})
 if state ~= 'queued' then
   redis.call('PUBLISH', stop_channel, id)
 end

@@ -35,8 +35,7 @@
 local REQUIRED, numbers = 5, {'token', 'attempts', 'max_attempts', 'deadline_ms', 'seq', -- a record may lack the others
   'log_start', 'failures', 'worker_losses', 'retry_at_ms', 'started_at_ms', 'start_by_ms', 'cancel_at_ms', 'waits'}
 local unreadable_by = 'unreadable_by:' .. reader
-local record = read_record(job, 'state', 'claim', 'kind', 'needs', 'created_at_ms', 'target', 'tokens', 'is_too_large',
-  'tenant', 'pool', 'input_tokens', 'max_output_tokens', 'error_code', 'request_id', unreadable_by, unpack(numbers))
+local record = read_whole(job)
 if not record.state then
   return {'gone'}
 end
@@ -66,11 +65,15 @@ end
 
 -- Returns whether the job had a message of this priority.
 local function take_message_of(priority_messages, latest_claimed)
-  local order = tonumber(redis.call('ZSCORE', priority_messages, id) or 0)
+  local order = tonumber(redis.call('ZSCORE', priority_messages, id) or nil)
+  if not order then
+    return false
+  end
   if order > tonumber(redis.call('GET', latest_claimed) or 0) then
     redis.call('SET', latest_claimed, string.format('%.0f', order))
   end
-  return redis.call('ZREM', priority_messages, id) == 1
+  redis.call('ZREM', priority_messages, id)
+  return true
 end
 
 local function take_message()
@@ -149,10 +152,11 @@ end
 local token, attempt = math.max(record.token + 1, now), record.attempts + 1
 local log_start = write_log(log, channel, 'more', {'{"type":"in_progress","attempt":' .. attempt .. '}'})
 if record.attempts ~= '0' or record.retry_at_ms or record.error_code then -- left by what happened before
+  redis.call('ZREM', waiting, id)
   redis.call('HDEL', job, 'retry_at_ms', 'error_code', 'usage', 'output_at_ms', 'started_before_ms', 'is_too_large')
 end
 local written = {'state', 'in_progress', 'token', token, 'attempts', attempt, 'claim', claim_id, 'owner', owner,
-  'started_at_ms', now, 'log_start', log_start}
+  'started_at_ms', now, 'log_start', log_start, 'version', version_after(record.version)}
 local function write(field, value)
   written[#written + 1], written[#written + 2] = field, value
 end
@@ -170,12 +174,10 @@ if record.started_at_ms then
   write('started_before_ms', record.started_at_ms) -- for a release that undoes this attempt
 end
 redis.call('HSET', job, unpack(written))
-next_version(job)
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)
 move_in_index(record.tenant, id, record.seq, 'in_progress')
 redis.call('ZADD', leases, now + lease_ms, id)
-redis.call('ZREM', waiting, id)
 if not record.started_at_ms and record.start_by_ms then
   redis.call('ZADD', deadlines, end_by, id)
 end

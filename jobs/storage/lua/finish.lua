@@ -1,5 +1,5 @@
 -- finish: the one guarded write that ends a job with its state, answer, last event, counts and index.
--- include: clock record count log fair_clock rate_ring lines governor publish dispatch tenant_index finalize
+-- include: clock record count log version fair_clock rate_ring lines governor publish dispatch tenant_index finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
 --   token         fencing token of the lease
@@ -15,12 +15,12 @@
 --          {behind, length of the log}: nothing was written; Redis has lost events after that length
 --          {fenced}: nothing was written; the precondition does not hold
 -- Safe to send again: the caller that ended the job gets `finished` again.
-local current_state, current_token = unpack(redis.call('HMGET', job, 'state', 'token'))
-if current_token ~= token then
+local record = read_record(job, 'token', unpack(FINALIZED_FIELDS))
+if record.token ~= token then
   return {'fenced'}
 end
-if current_state ~= (precondition == 'queued' and 'queued' or 'in_progress') then
-  return {current_state == state and 'finished' or 'fenced'}
+if record.state ~= (precondition == 'queued' and 'queued' or 'in_progress') then
+  return {record.state == state and 'finished' or 'fenced'}
 end
 if precondition == 'expired' and tonumber(redis.call('ZSCORE', leases, id) or 0) > now_ms() then
   return {'fenced'}
@@ -33,8 +33,5 @@ end
 if attempt ~= '' then
   redis.call('RPUSH', attempts, attempt)
 end
-if #fields > 0 then
-  redis.call('HSET', job, unpack(fields))
-end
-finalize(state, meta, new_events)
+finalize(record, state, meta, new_events, fields)
 return {'finished'}

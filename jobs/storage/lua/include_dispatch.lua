@@ -39,9 +39,9 @@ local function read_window(now)
   return current
 end
 
--- give_message(id, template): publishes the job.
-local function give_message(id, template)
-  publish(seq, messages, broker_list, id, template)
+-- give_message(id, template, order): publishes the job. order: the latest number of `seq`; nil for a new one.
+local function give_message(id, template, order)
+  publish(order or redis.call('INCR', seq), messages, broker_list, id, template)
   if template == '' then
     redis.call('RPUSH', namespace .. 'outbox', id)
   end
@@ -136,44 +136,54 @@ local function start_waiting(current, now)
   end
 end
 
+-- publish_waiting(current, now): if jobs wait, there is room for more and it is known how to publish.
+local function publish_waiting(current, now)
+  if not current.message or current.room <= 0 then
+    return
+  end
+  -- These wait for the end of a call, which may have come; or the clock was set back.
+  reopen_pools(current.publishes_all and '(0' or now + 60000)
+  start_waiting(current, now)
+end
+
 local function dispatch()
   if nobody_waits() then
     return
   end
   local now = now_ms()
-  local current = read_window(now)
-  -- These wait for the end of a call, which may have come; or the clock was set back.
-  reopen_pools(current.publishes_all and '(0' or now + 60000)
-  if current.message and current.room > 0 then
-    start_waiting(current, now)
-  end
+  publish_waiting(read_window(now), now)
 end
 
--- queue_up(id, job, template): publishes a queued job at once if nobody waits and its target is open, else it enters
--- its line. Returns the number of published jobs before it, nil in a line.
--- template: for a new job, which is then published at the time of its creation; nil for that of the window.
-local function queue_up(id, job, template)
+-- queue_up(id, job, pool, created): publishes a queued job at once if nobody waits and its target is open, else it enters
+-- its line. Returns the number of published jobs before it; nil, its place in the lines and the number of all published
+-- jobs; or nothing if it may be here or there.
+-- created: of a new job, its `order` and the `message` template; it is published at the time of its creation.
+local function queue_up(id, job, pool, created)
   local now = now_ms()
-  local current = nobody_waits() and read_window(now)
-  local message_template = template or current and current.message
-  if current and message_template and current.room > 0 then
-    if current.publishes_all or unlimited_target(redis.call('HGET', job, 'pool')) then
-      if not template then
+  local current = read_window(now)
+  local message = created and created.message or current.message
+  if message and current.room > 0 and nobody_waits() then
+    if current.publishes_all or unlimited_target(pool) then
+      if not created then
         redis.call('HSET', job, 'published_at_ms', now)
       end
-      give_message(id, message_template)
+      give_message(id, message, created and created.order)
       return current.published
     end
     local target = targets()
     local choice = target.choose(target.request_of(job), now)
     if choice then
-      publish_at(id, job, choice, message_template, now, target)
+      publish_at(id, job, choice, message, now, target)
       return current.published
     end
   end
-  if template then
-    redis.call('HSETNX', window, 'message', template)
+  if not current.message and created then
+    redis.call('HSET', window, 'message', created.message)
+    current.message = created.message
   end
-  lines().enter(id, lines().place_of(job))
-  dispatch()
+  local place = lines().enter(id, lines().place_of(job), created)
+  if current.room <= 0 then
+    return nil, place, current.published
+  end
+  publish_waiting(current, now)
 end

@@ -1,5 +1,6 @@
--- finalize(state, meta, events): the part that every final write shares. The last event is the final one.
--- Needs clock, count, log, dispatch and tenant_index. The caller has checked that the move is legal.
+-- finalize(record, state, meta, events, fields): the part that every final write shares. The last event is the final one.
+-- record: the FINALIZED_FIELDS of the job. fields: field, value, ... that are added to it.
+-- Needs clock, count, version, log, dispatch and tenant_index. The caller has checked that the move is legal.
 -- A script that includes it takes these first:
 -- KEYS
 --   job                the record
@@ -23,45 +24,50 @@
 --   large_request_ttl  s; of the request, if it has more than LARGE_REQUEST bytes
 --   channel            where the job's events are published
 --   used_tokens        by this attempt; '' if unknown
+local FINALIZED_FIELDS = {'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens', 'started_at_ms',
+  'request_bytes', 'retry_at_ms', 'version', 'kind', 'tenant'}
 local LARGE_REQUEST = 1024 * 1024 -- bytes: text alone is hardly ever that long, images are
 
 local function ttl_or(own_ttl, default)
   return own_ttl and own_ttl:match('^%d+$') and #own_ttl <= 9 and tonumber(own_ttl) > 0 and own_ttl or default
 end
 
--- leave_queue(record, state, now): the job leaves its line, its message or its call, and what it held is free again.
+-- leave_queue(record, state, now): the job leaves its call, or its line or message, and what it held is free again.
 local function leave_queue(record, state, now)
+  redis.call('ZREM', deadlines, id)
+  redis.call('ZREM', leases, id)
+  redis.call('ZREM', in_progress_index, id)
+  if record.state == 'in_progress' then -- its claim has removed it from the other indexes
+    if record.target then
+      local succeeded = state == 'completed' or state == 'incomplete'
+      end_call(record, tonumber(used_tokens), succeeded, now)
+    end
+    return
+  end
+  redis.call('ZREM', queued_index, id)
+  redis.call('ZREM', waiting, id)
   local is_published = redis.call('ZREM', messages, id) + redis.call('ZREM', messages_high, id) > 0
   if record.state == 'queued' and not is_published then
     lines().leave(id, lines().place_of(job))
   end
-  if record.target and record.state == 'in_progress' then
-    local succeeded = state == 'completed' or state == 'incomplete'
-    end_call(record, tonumber(used_tokens), succeeded, now)
-  elseif record.target then
+  if record.target then
     cancel_reservation(record.target, record.tokens)
   end
 end
 
-local function finalize(state, meta, events)
+local function finalize(record, state, meta, events, fields)
   local now = now_ms()
-  local record = read_record(job, 'result_ttl', 'events_ttl', 'seq', 'state', 'tenant', 'target', 'tokens', 'most_tokens',
-    'started_at_ms', 'request_bytes', 'kind')
   local keep_result = ttl_or(record.result_ttl, result_ttl)
   local keep_events = ttl_or(record.events_ttl, events_ttl)
 
   local log_length = write_log(log, channel, 'final', events)
-  redis.call('HSET', job, 'state', state, 'finished_at_ms', now, 'log_length', log_length)
-  redis.call('HDEL', job, 'retry_at_ms')
-  local is_version_damaged = type(redis.pcall('HINCRBY', job, 'version', 1)) == 'table'
-  if is_version_damaged then
-    redis.call('HSET', job, 'version', 1)
+  redis.call('HSET', job, 'state', state, 'finished_at_ms', now, 'log_length', log_length,
+    'version', version_after(record.version), unpack(fields))
+  if record.retry_at_ms then
+    redis.call('HDEL', job, 'retry_at_ms')
   end
 
   leave_queue(record, state, now)
-  for _, index in ipairs({leases, queued_index, in_progress_index, waiting, deadlines}) do
-    redis.call('ZREM', index, id)
-  end
   local order = is_number(record.seq) and record.seq or 0
   redis.call('ZADD', final_index, order, id)
   move_in_index(record.tenant, id, order, state)

@@ -277,12 +277,21 @@ local function targets()
     return names
   end
 
+  -- lend(part, lent): where a call is counted that is not under way, another one may start in its place.
+  local function lend(part, lent)
+    if part and lent and lent ~= '' and (part.name == lent or part.name == provider_of(lent)) then
+      part.running = math.max(part.running - 1, 0)
+    end
+  end
+
   -- choose_target(request, now): the first target that is open, as {target, provider, tokens, most_tokens}; nothing when
   -- none is, then the ms at which one may be, and why. An empty choice is for jobs that call no provider.
   local function choose_target(request, now)
     local names, least, least_reason = targets_of(request), NEVER, nil
     for _, name in ipairs(names) do
       local target, provider = read_target(name), read_provider(name)
+      lend(target, request.lent)
+      lend(provider, request.lent)
       local tokens = math.max(tokens_of(target, request), tokens_of(provider, request))
       local at, reason = opens_at(target, tokens, now)
       if provider then

@@ -51,7 +51,11 @@ end
 
 -- lines(): the functions for waiting jobs. They are made only when jobs wait: to make a function takes time in each call
 -- of a script, and most calls find nobody waiting.
+local made_lines
 local function lines()
+  if made_lines then
+    return made_lines
+  end
   local PLACE_FIELDS = {'lane', 'pool', 'tenant', 'fair_key', 'seq'}
 
   -- read_place(job): where a job waits. A record of the previous version has no pool and no lane.
@@ -104,10 +108,10 @@ local function lines()
     return in_shared_pool(place)
   end
 
-  -- enter_line(id, place). Returns where the job waits, and whether it was in no line before.
-  -- It also repairs what was lost of the way to the line.
-  local function enter_line(id, place)
-    place = place_in_line(id, place) or choose_pool(id, place)
+  -- enter_line(id, place, is_created). Returns where the job waits, and whether it was in no line before.
+  -- It also repairs what was lost of the way to the line. is_created: the job is new, so it is in no line.
+  local function enter_line(id, place, is_created)
+    place = not is_created and place_in_line(id, place) or choose_pool(id, place)
     local is_new = redis.call('ZADD', line_key(place), is_number(place.seq) and place.seq or 0, id) == 1
     redis.call('ZADD', fair_keys_key(place), 'NX', 0, place.fair_key)
     redis.call('ZADD', tenants_key(place), 'NX', 0, place.tenant)
@@ -155,6 +159,8 @@ local function lines()
     return true
   end
 
-  return {place_of = read_place, find = place_in_line, enter = enter_line, leave = leave_line, leave_turns = leave_turns,
-    key = line_key, fair_keys_key = fair_keys_key, tenants_key = tenants_key, queued_key = queued_key}
+  made_lines = {place_of = read_place, find = place_in_line, enter = enter_line, leave = leave_line,
+    leave_turns = leave_turns, key = line_key, fair_keys_key = fair_keys_key, tenants_key = tenants_key,
+    queued_key = queued_key}
+  return made_lines
 end

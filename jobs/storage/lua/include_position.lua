@@ -11,15 +11,19 @@
 -- ARGV
 --   elapsed_ms     since the current minute began
 
-local function line_position(id, place, line)
-  local own = redis.call('ZRANK', line.key(place), id) or 0
-  local waiting_in_pool = tonumber(redis.call('HGET', line.queued_key(place.lane), place.pool) or 1)
-  local lines = redis.call('ZCARD', line.fair_keys_key(place)) * redis.call('ZCARD', line.tenants_key(place))
-  return math.max(math.min((own + 1) * math.max(lines, 1), waiting_in_pool) - 1, 0)
-end
-
 local function published_position(before)
   return {before, estimate_wait_ms(before, {minute, minute_before}, elapsed_ms), 'slot', -1}
+end
+
+-- line_position(id, place, published): the same for a job in a line. published: the number of published jobs.
+local function line_position(id, place, published)
+  local line = lines()
+  local own = redis.call('ZRANK', line.key(place), id) or 0
+  local waiting_in_pool = tonumber(redis.call('HGET', line.queued_key(place.lane), place.pool) or 1)
+  local turns = redis.call('ZCARD', line.fair_keys_key(place)) * redis.call('ZCARD', line.tenants_key(place))
+  local before = math.max(math.min((own + 1) * math.max(turns, 1), waiting_in_pool) - 1, 0) + published
+  local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
+  return {before, estimate_wait_ms(before, {minute, minute_before}, elapsed_ms), wait_of(place.pool, opens, now_ms())}
 end
 
 local function position(id, job)
@@ -33,7 +37,5 @@ local function position(id, job)
   if not place then
     return {-1, -1, 'retry', tonumber(redis.call('HGET', job, 'retry_at_ms') or nil) or -1}
   end
-  local all = line_position(id, place, line) + redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high)
-  local opens = tonumber(redis.call('ZSCORE', pools_key(place.lane), place.pool) or 0)
-  return {all, estimate_wait_ms(all, {minute, minute_before}, elapsed_ms), wait_of(place.pool, opens, now_ms())}
+  return line_position(id, place, redis.call('ZCARD', messages) + redis.call('ZCARD', messages_high))
 end

@@ -13,13 +13,14 @@ local function ring_sum(ring, second)
     return 0
   end
   if second > last then
-    for passed = last + 1, second do
-      local amount = redis.call('HGET', ring, passed % 62)
-      if amount then
-        sum = sum - amount
-        redis.call('HDEL', ring, passed % 62)
-      end
+    local passed = {}
+    for bucket = last + 1, second do
+      passed[#passed + 1] = bucket % 62
     end
+    for _, amount in ipairs(redis.call('HMGET', ring, unpack(passed))) do
+      sum = sum - (amount or 0)
+    end
+    redis.call('HDEL', ring, unpack(passed))
     redis.call('HSET', ring, 'last', second, 'sum', sum)
     redis.call('EXPIRE', ring, 120)
   end
@@ -28,9 +29,14 @@ end
 
 -- ring_add(ring, second, amount): to a second that is still in the ring. Returns whether it is the second's first amount.
 local function ring_add(ring, second, amount)
-  ring_sum(ring, second)
-  redis.call('HINCRBY', ring, 'sum', amount)
-  return redis.call('HINCRBY', ring, second % 62, amount) == amount
+  local bucket = second % 62
+  local last, sum, before = unpack(redis.call('HMGET', ring, 'last', 'sum', bucket))
+  if tonumber(last) ~= second then -- the ring moves on
+    sum = ring_sum(ring, second)
+    before = redis.call('HGET', ring, bucket)
+  end
+  redis.call('HSET', ring, 'sum', (sum or 0) + amount, bucket, (before or 0) + amount)
+  return not before
 end
 
 -- ring_opens_at(ring, second, excess): the ms at which the ring has this much less in it than now; nil if it never has.

@@ -32,7 +32,7 @@
 -- Safe to send again.
 local limits = {'start_by_ms', 'deadline_ms', 'cancel_at_ms'}
 local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms', 'started_before_ms', 'started_at_ms', 'target',
-  'tokens', 'kind', 'tenant', unpack(limits))
+  'tokens', 'pool', 'kind', 'tenant', unpack(limits))
 if record.token ~= token then
   return {'fenced'}
 end
@@ -101,6 +101,6 @@ if tonumber(wait_ms) > 0 then
   redis.call('ZADD', waiting, retry_at, id)
   dispatch()
 else
-  queue_up(id, job)
+  queue_up(id, job, record.pool)
 end
 return {'released', retry_at}

@@ -15,7 +15,7 @@
 --          gone: the job is not queued any more
 --          unknown: this version does not know the job's state; its time in `waiting` is put off
 -- Safe to send again: after a republish the job is not due, and its message is young.
-local record = read_record(job, 'state', 'retry_at_ms', 'published_at_ms', 'created_at_ms')
+local record = read_record(job, 'state', 'retry_at_ms', 'published_at_ms', 'created_at_ms', 'pool')
 local known_states = {queued = true, in_progress = true, completed = true, incomplete = true, failed = true,
   cancelled = true}
 if record.state and not known_states[record.state] then
@@ -39,11 +39,11 @@ redis.call('ZREM', waiting, id)
 if not has_message then
   redis.call('HDEL', job, 'retry_at_ms')
   next_version(job)
-  queue_up(id, job)
+  queue_up(id, job, record.pool)
   return 'queued'
 end
 redis.call('HSET', job, 'published_at_ms', now)
 next_version(job)
 redis.call('ZREM', messages, id)
-publish(seq, messages_high, broker_list_high, id, message_high)
+publish(redis.call('INCR', seq), messages_high, broker_list_high, id, message_high)
 return 'republished'

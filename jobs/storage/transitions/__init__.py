@@ -9,6 +9,7 @@ from jobs.storage.transitions.append import (
     PendingEvents,
     append,
     delta_event,
+    section_event,
     sources_event,
     upstream_event,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "renew",
     "republish",
     "save_models",
+    "section_event",
     "set_tenant_weight",
     "sources_event",
     "take_outbox",

@@ -1,11 +1,12 @@
 """The transition that adds events to the log of a running job, and the events that an attempt writes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.models import Lease
-from jobs.results import Usage
+from jobs.models import Lease, Progress
+from jobs.results import AnswerSource, SectionStep, Usage
 from jobs.storage import keys
 from jobs.storage.commands import Command, script_command
 from jobs.storage.transitions.shared_arguments import event_json
@@ -26,8 +27,13 @@ class Behind:
     log_length: int
 
 
-def append(lease: Lease, pending: PendingEvents, usage: Usage) -> Command[int | Behind | None]:
-    """Add events to the log and record the usage so far. Returns the log's new length, None if the lease is lost."""
+def append(
+    lease: Lease, pending: PendingEvents, usage: Usage, progress: Progress | None = None
+) -> Command[int | Behind | None]:
+    """Add events to the log, and record usage and progress so far.
+
+    Returns the log's new length, None if the lease is lost.
+    """
     return script_command(
         "append",
         keys={"job": keys.job(lease.job_id), "log": keys.events(lease.job_id)},
@@ -35,6 +41,7 @@ def append(lease: Lease, pending: PendingEvents, usage: Usage) -> Command[int | 
             "token": lease.token,
             "log_length": pending.log_length,
             "usage": usage.to_string(),
+            "progress": progress.to_string() if progress else "",
             "channel": keys.changed_channel(lease.job_id),
             "events": pending.events,
         },
@@ -54,9 +61,15 @@ def delta_event(text_delta: str) -> str:
     return event_json("delta", text=text_delta)
 
 
-def sources_event(sources: str) -> str:
-    """The event with the passages that the model is given. ``sources`` is the JSON of a list."""
-    return f'{event_json("sources")[:-1]},"sources":{sources}}}'
+def sources_event(sources: Sequence[AnswerSource]) -> str:
+    """The event with the passages that the model is given."""
+    return event_json("sources", sources=[source.model_dump() for source in sources])
+
+
+def section_event(section: SectionStep, usage: Usage | None) -> str:
+    """The event with the summary of a section of long documents."""
+    fields = {"usage": usage.model_dump()} if usage else {}
+    return event_json("section", section=section.model_dump(), **fields)
 
 
 def upstream_event(data: str, text_delta: str = "", delta: str = "") -> str:

@@ -79,6 +79,7 @@ def _args(job: NewJob, message: str, settings: Settings) -> NamedArguments:
         "max_bytes": settings.max_queued_bytes,
         "message": message,
         "body": write_request(job.request),
+        "pool": job.place.pool,
         "deadline_ms": milliseconds(job.deadline_seconds),
         "start_by_ms": _milliseconds_or_none(job.start_by_seconds),
         "cancel_after_ms": _milliseconds_or_none(job.cancel_after_seconds),

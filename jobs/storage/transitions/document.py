@@ -1,6 +1,7 @@
 """The transitions of a document's record. Each is safe to send again. The jobs of documents are created separately."""
 
 import json
+from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, cast
 
 from jobs.documents import DocumentRecord, DocumentState, NewDocument, fields_of
@@ -99,6 +100,7 @@ def mark_ready(
     garbled: tuple[int, ...] = (),
     page_labels: tuple[str, ...] = (),
     attachments: int = 0,
+    ocr: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Command[bool]:
     fields: dict[str, Argument] = {
         "state": DocumentState.READY,
@@ -110,6 +112,7 @@ def mark_ready(
         "garbled": json.dumps(garbled),
         "page_labels": json.dumps(page_labels),
         "attachments": attachments,
+        "ocr": json.dumps(dict(ocr or {})),
         "embedding_model": embedding_model,
     }
     return _update(document_id, job_id, fields, Progress(pages_done=pages, pages=pages))

@@ -116,12 +116,23 @@ def configure_targets(
     )
 
 
-def begin_call(pool: str, input_tokens: int) -> Command[CallTurn]:
-    """Count a call that a running job makes besides its own, such as embeddings, if a target of the pool is open."""
+def begin_call(
+    pool: str, input_tokens: int, max_output_tokens: int | None = 0, lent_target: str = ""
+) -> Command[CallTurn]:
+    """Count a call that a running job makes besides its own, such as embeddings, if a target of the pool is open.
+
+    ``max_output_tokens``: None if the call has no limit. ``lent_target``: where the job's own call is counted, if that
+    is not under way and no other call takes its place.
+    """
     return script_command(
         "begin_call",
         keys={"namespace": keys.NAMESPACE},
-        args={"pool": pool, "input_tokens": input_tokens},
+        args={
+            "pool": pool,
+            "input_tokens": input_tokens,
+            "max_output_tokens": "" if max_output_tokens is None else max_output_tokens,
+            "lent": lent_target,
+        },
         read=lambda reply: (
             CallTurn(True, text(reply[1]), int(reply[2]), int(reply[3]))
             if reply[0] == b"open"

@@ -31,9 +31,7 @@ class Delta:
     data: JsonObject | None = field(default=None, repr=False)
     data_delta: str = field(default="", repr=False)
     body: JsonObject | None = field(default=None, repr=False)
-    sources: str = field(
-        default="", repr=False
-    )  # JSON of the passages that the model is given; not a provider's output
+    event: str = field(default="", repr=False)  # an event of ours, which is no output of the job's own call
 
     @cached_property
     def data_json(self) -> str:

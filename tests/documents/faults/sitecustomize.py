@@ -3,6 +3,7 @@
 ``save``    after an upload's file is saved, before its task is created
 ``commit``  after a document's chunks are committed; before the commit, the process is frozen until the file
             ``continue`` exists in CRASH_FOLDER
+``step``    after CRASH_AFTER_STEPS steps of a summary are in the job's log, with others under way
 """
 
 import asyncio
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from documents.chunks.table import ChunkTable, always
 from documents.files import Files
+from tasks.handlers.event_writer import EventWriter
 
-_save, _replace = Files.save, ChunkTable.replace
+_save, _replace, _write = Files.save, ChunkTable.replace, EventWriter._write
 
 
 def _die():
@@ -40,7 +42,16 @@ async def _freeze_commit_and_die(self, *args):
     _die()
 
 
-if os.environ.get("CRASH_AT") == "save":
+async def _write_and_die(self):
+    await _write(self)
+    written = self._deltas[: self._written]
+    if sum('"section"' in delta.event for delta in written) >= int(os.environ["CRASH_AFTER_STEPS"]):
+        _die()
+
+
+if os.environ.get("CRASH_AT") == "step":
+    EventWriter._write = _write_and_die
+elif os.environ.get("CRASH_AT") == "save":
     Files.save = _save_and_die
 elif os.environ.get("CRASH_AT") == "commit":
     ChunkTable.replace = _freeze_commit_and_die

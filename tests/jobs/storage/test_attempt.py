@@ -195,3 +195,19 @@ def test_the_record_has_the_time_of_the_latest_output_of_its_attempt(jobs):
     jobs.release(lease)
     assert jobs.lease(lease.job_id).attempt == 2
     assert jobs.record(lease.job_id).output_at_ms is None
+
+
+def test_a_call_takes_the_place_of_the_jobs_own_call_that_is_not_under_way(jobs, store):
+    """A provider that takes one call at a time is called by a job of many calls, and by no other job meanwhile."""
+    store.run(
+        transitions.configure_targets({"m": ["main/m"]}, {"main/m": {"concurrency": 1}, "main": {"concurrency": 1}})
+    )
+    store.run(transitions.begin_call("m", 1))  # in place of the claim, which counts in the same way
+
+    assert not store.run(transitions.begin_call("m", 1)).is_open
+    assert not store.run(transitions.begin_call("m", 1, lent_target="other/m")).is_open
+    turn = store.run(transitions.begin_call("m", 1, None, lent_target="main/m"))
+    assert turn.target == "main/m"
+    assert not store.run(transitions.begin_call("m", 1, lent_target="main/m")).is_open
+    store.run(transitions.end_call(turn, None, has_succeeded=True))
+    assert store.run(transitions.begin_call("m", 1, lent_target="main/m")).is_open
