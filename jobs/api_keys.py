@@ -89,8 +89,8 @@ def key_id_of(text: str) -> str | None:
 
 
 def digest_of(text: str) -> str:
-    """What is stored of a key. For any text, also with half a surrogate pair."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    """What is stored of a key. A header never contains half a surrogate pair, which could not be encoded."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _random(length: int) -> str:

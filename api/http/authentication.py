@@ -10,7 +10,8 @@ Logs:
 
 import hashlib
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from flask import Flask, g, request
 
@@ -38,7 +39,8 @@ def install(app: Flask, settings: Settings) -> None:
     door = _Door(settings, whole, whole.keys) if whole.keys else None
 
     def authenticate() -> None:
-        let_in(whole, ANYBODY if door is None or request.endpoint in PUBLIC else door.admit())
+        endpoint = request.endpoint
+        let_in(whole, ANYBODY if door is None or endpoint in PUBLIC else door.admit(endpoint))
 
     app.before_request(authenticate)
 
@@ -53,26 +55,25 @@ class _Door:
         self._forwarders = Forwarders.read(settings.forwarded_allow_ips)
         self._max_failures = settings.auth_failures_per_minute
 
-    def admit(self) -> Caller:
+    def admit(self, endpoint: str | None) -> Caller:
         """The caller of this request.
 
         Raises InvalidKey, Forbidden, TooManyFailures, TenantNotFound and StoreUnavailable.
         """
         try:
-            caller = self._caller()
+            caller = self._caller(endpoint, request.environ)
         except InvalidKey:
             self._count_failure()
             raise
-        if request.method != "OPTIONS" and needed_scope(request.endpoint) not in caller.scopes:
+        if needed_scope(endpoint) not in caller.scopes and request.method != "OPTIONS":
             raise Forbidden("the API key may not do this")
         return caller
 
-    def _caller(self) -> Caller:
-        environ = request.environ
+    def _caller(self, endpoint: str | None, environ: Mapping[str, Any]) -> Caller:
         if KEY_PREFIX in environ.get("QUERY_STRING", ""):
             raise InvalidKey  # it may have been logged on its way
         text = bearer_of(environ.get("HTTP_AUTHORIZATION", ""))
-        if text is None and request.endpoint in TOKEN_VIEWS and (token := request.args.get("token")):
+        if text is None and endpoint in TOKEN_VIEWS and (token := request.args.get("token")):
             caller = self._tokens.caller_of(token, (request.view_args or {}).get("job_id", ""))
             self._keys.require_valid(caller)
             return caller
