@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from api import chat, docs, documents, health, metrics, openai, providers, queue, tasks
+from api import administration, chat, docs, documents, health, metrics, openai, providers, queue, tasks
 from api import document_content as document_content  # its views belong to the blueprint of documents
-from api.http import browser_guard, json_body, path_prefix, paths, request_metrics
+from api.http import authentication, browser_guard, json_body, path_prefix, paths, request_metrics
 from api.http.pydantic_smorest import Api, SchemaOptions
 from api.schemas.descriptions import describe
 from api.services import install, services_of
@@ -12,6 +12,7 @@ from jobs.requests import CONTEXT_MAX_LENGTH, MAX_MESSAGE_CHARS
 from jobs.settings import Settings, get_settings
 
 PREFIX = "/api/v1"
+_NATIVE = (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint, providers.blueprint)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -26,8 +27,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     api = Api(app, SchemaOptions({MAX_MESSAGE_CHARS: settings.max_message_chars}, CONTEXT_MAX_LENGTH, describe))
     paths.install(app)
     browser_guard.install(app, settings)
+    authentication.install(app, settings)
     json_body.install(app, settings)
-    for blueprint in (chat.blueprint, documents.blueprint, tasks.blueprint, queue.blueprint, providers.blueprint):
+    for blueprint in (*_NATIVE, *administration.BLUEPRINTS):
         api.register_blueprint(blueprint, url_prefix=f"{PREFIX}{blueprint.url_prefix}")
     api.register_blueprint(health.blueprint)
     if settings.metrics:

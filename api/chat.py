@@ -1,7 +1,9 @@
 """Chat over HTTP: wait for the answer, fetch it later, or stream it."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,8 +13,10 @@ from api.document_checks import check_documents
 from api.http.long_poll import Poll, view_when_final
 from api.http.problems import JobFailedError
 from api.http.pydantic_smorest import Blueprint
-from api.schemas import examples
-from api.schemas.requests import AsyncChat, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat, WaitQuery
+from api.http.stream_tokens import StreamTokens
+from api.schemas import access_examples, examples
+from api.schemas.access import StreamToken, TokenBody
+from api.schemas.requests import AsyncChat, ChatQuery, EventsHeaders, EventsQuery, PollHeaders, SubmitHeaders, SyncChat
 from api.schemas.responses import ChatJob, StreamMessage, accepted_headers, replayed_header
 from api.services import services
 from api.streaming.engine import FROM_THE_START, JobStream
@@ -92,7 +96,7 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
 
 
 @blueprint.route("/jobs/<job_id>", parameters=[examples.JOB_ID])
-@blueprint.arguments(WaitQuery, location="query")
+@blueprint.arguments(ChatQuery, location="query")
 @blueprint.arguments(PollHeaders, location="headers")
 @blueprint.response(
     200,
@@ -110,7 +114,7 @@ def accept_chat(headers: SubmitHeaders, body: AsyncChat) -> Any:
 )
 @blueprint.alt_response(304, description="Not modified: the ETag still matches.")
 @blueprint.problems(404, 422, 503)
-def show_chat(query: WaitQuery, headers: PollHeaders, job_id: str) -> Any:
+def show_chat(query: ChatQuery, headers: PollHeaders, job_id: str) -> Any:
     """Fetch a chat's answer, or wait for it.
 
     With `wait`, the call returns once the job is final or the time is up.
@@ -145,13 +149,28 @@ def follow_chat(query: EventsQuery, headers: EventsHeaders, job_id: str) -> Resp
     return stream.respond()
 
 
+@blueprint.route("/jobs/<job_id>/token", methods=["POST"], parameters=[examples.JOB_ID])
+@blueprint.arguments(TokenBody, examples=access_examples.TOKENS)
+@blueprint.response(201, StreamToken, description="The token.", example=access_examples.TOKEN)
+@blueprint.problems(400, 404, 413, 415, 422, 429, 503)
+def create_stream_token(body: TokenBody, job_id: str) -> Any:
+    """Create a token with which a browser follows this job.
+
+    An EventSource cannot send an API key. The token is valid for this job only, and only to fetch it and to stream its
+    events. It ends with the API key that it was made with.
+    """
+    app_services = services()
+    _check_kind(lookup.record(app_services.store, job_id))
+    seconds = body.ttl_seconds or app_services.settings.stream_token_seconds
+    token = StreamTokens.of(app_services.settings).make(app_services.caller, job_id, seconds)
+    return StreamToken(token=token, expires_at=datetime.fromtimestamp(int(time.time() + seconds), UTC))
+
+
 def _submit(body: ChatRequest, headers: SubmitHeaders) -> Created:
     check_documents(body)
     given = body.model_fields_set & _FIELDS | {"kind"}
     task = ChatTask.model_construct(given, kind="chat", **{name: getattr(body, name) for name in _FIELDS})  # is valid
-    return services().submitter.submit(
-        task, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key
-    )
+    return services().submit(task, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key)
 
 
 def _stream_response(created: Created, on_disconnect: Callable[[], None] | None) -> Response:

@@ -22,10 +22,20 @@ OPENAPI: Final[dict[str, Any]] = {
     "OPENAPI_SWAGGER_UI_URL": f".{_ASSETS}/",
     "OPENAPI_SWAGGER_UI_CONFIG": {"url": "./openapi.json"},
     "API_SPEC_OPTIONS": {
+        "security": [{"apiKey": []}, {}],
+        "components": {
+            "securitySchemes": {
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, `sk-cq-...`. Only on a server with `CHATQUEUE_ADMIN_KEY`.",
+                }
+            }
+        },
         "info": {
             "description": "Durable LLM calls behind a queue. Every call accepted with a 2xx status reaches a final "
             "state, even if a process dies. Errors are `application/problem+json` with OpenAI's `error` member."
-        }
+        },
     },
 }
 

@@ -5,10 +5,10 @@ from typing import Final
 from api.http.upload_parsing import check_installed
 from api.services import services
 from jobs import document_lookup
+from jobs.api_keys import Scope
 from jobs.documents import DocumentState, DocumentView, unavailable_error
-from jobs.errors import InvalidRequest, ModelNotFound
+from jobs.errors import Forbidden, InvalidRequest, ModelNotFound
 from jobs.kinds.chat import ChatRequest
-from jobs.models import DEFAULT_TENANT
 
 _ALL: Final = "all"
 
@@ -22,7 +22,7 @@ class DocumentNotAvailable(InvalidRequest):
 
 
 def check_documents(request: ChatRequest) -> None:
-    """Raises DocumentNotAvailable, ModelNotFound, or DocumentRejected if document support is not installed.
+    """Raises DocumentNotAvailable, ModelNotFound, Forbidden, or DocumentRejected if document support is not installed.
 
     The worker checks again, because a document may be deleted while the job waits.
     """
@@ -30,6 +30,8 @@ def check_documents(request: ChatRequest) -> None:
         raise InvalidRequest('document_tags need documents to be "all"', param="document_tags")
     if request.documents is None:
         return
+    if Scope.DOCUMENTS_READ not in services().caller.scopes:
+        raise Forbidden("the API key may not ask documents")
     check_installed()
     check_embedding_model()
     if request.documents == _ALL:
@@ -38,7 +40,7 @@ def check_documents(request: ChatRequest) -> None:
     for i, (document_id, view) in enumerate(
         zip(request.documents, document_lookup.views(services().store, request.documents), strict=True)
     ):
-        if error := unavailable_error(document_id, view, DEFAULT_TENANT):
+        if error := unavailable_error(document_id, view):
             raise DocumentNotAvailable(error.code, error.message, f"documents[{i}]")
 
 
@@ -50,7 +52,7 @@ def _check_tags(tags: tuple[str, ...]) -> None:
     def matches(view: DocumentView) -> bool:
         return view.state is DocumentState.READY and set(tags) <= set(view.record.tags)
 
-    page = document_lookup.page(services().store, DEFAULT_TENANT, None, 1, matches)
+    page = document_lookup.page(services().store, None, 1, matches)
     if not page.views and page.next_cursor is None:
         raise DocumentNotAvailable("document_not_found", "no document that is ready has the tags", "document_tags")
 

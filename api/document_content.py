@@ -28,7 +28,6 @@ from documents.factory import open_files, open_page_texts
 from jobs import document_lookup
 from jobs.documents import DocumentRecord, DocumentState, unavailable_error
 from jobs.errors import DocumentNotFound
-from jobs.models import DEFAULT_TENANT
 
 _SANDBOX: Final = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 _PAGE_PATH: Final = "/<document_id>/pages/<int:page>"
@@ -131,7 +130,7 @@ def show_outline(document_id: str) -> Any:
 
 def _stored_record(document_id: str) -> DocumentRecord:
     """The record of a document whose file is stored. Raises DocumentNotFound."""
-    view = document_lookup.view(services().store, document_id, DEFAULT_TENANT)
+    view = document_lookup.view(services().store, document_id)
     if view.state is DocumentState.DELETING:
         raise DocumentNotFound("the document was deleted in the meantime", param="document_id")
     return view.record
@@ -139,8 +138,8 @@ def _stored_record(document_id: str) -> DocumentRecord:
 
 def _ready_record(document_id: str) -> DocumentRecord:
     """The record of a document whose text is stored. Raises DocumentNotFound, DocumentNotAvailable."""
-    view = document_lookup.view(services().store, document_id, DEFAULT_TENANT)
-    if error := unavailable_error(document_id, view, DEFAULT_TENANT):
+    view = document_lookup.view(services().store, document_id)
+    if error := unavailable_error(document_id, view):
         raise DocumentNotAvailable(error.code, error.message, "document_id")
     return view.record
 

@@ -22,22 +22,21 @@ from api.schemas.examples import headers
 from api.schemas.requests import DocumentChanges, DocumentsQuery, UploadQuery
 from api.schemas.responses import POLL_SECONDS
 from api.schemas.tasks import Task
-from api.services import Services, services
+from api.services import CallerServices, services
 from documents.display_name import clean_filename
 from documents.factory import open_files, unlock_limits
 from documents.file_type import sniff_type
 from documents.files import Files, StoredUpload
 from documents.reading.unlocking import remove_password
-from jobs import document_lookup, queries
+from jobs import document_lookup
 from jobs.document_id import new_document_id
 from jobs.document_tags import split_tags
 from jobs.documents import DocumentState, DocumentView, NewDocument
 from jobs.errors import DocumentNotFound, StoreUnavailable
 from jobs.kinds.ingest import IngestTask
 from jobs.kinds.removal import RemovalTask
-from jobs.models import DEFAULT_TENANT, new_job_id
-from jobs.storage import transitions
-from jobs.storage.commands import Command
+from jobs.models import new_job_id
+from jobs.tenant import Tenant
 
 blueprint = Blueprint(
     "documents", __name__, url_prefix="/documents", description="Documents that chats can use and cite"
@@ -87,7 +86,7 @@ def list_documents(query: DocumentsQuery) -> Any:
     than `limit` although `next_cursor` names a further one.
     """
     matches = query.matches if query.has_filter else None
-    page = document_lookup.page(services().store, DEFAULT_TENANT, query.cursor, query.limit, matches)
+    page = document_lookup.page(services().store, query.cursor, query.limit, matches)
     return DocumentList.of_page(page)
 
 
@@ -99,7 +98,7 @@ def show_document(document_id: str) -> Any:
 
     While a document is `ingesting`, `pages_done` shows the progress.
     """
-    return Document.of(document_lookup.view(services().store, document_id, DEFAULT_TENANT))
+    return Document.of(document_lookup.view(services().store, document_id))
 
 
 @blueprint.route("/<document_id>", methods=["PATCH"], parameters=[examples.DOCUMENT_ID])
@@ -112,12 +111,12 @@ def change_document(body: DocumentChanges, document_id: str) -> Any:
     Citations show the new filename from now on.
     """
     app_services = services()
-    document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    record = document_lookup.view(app_services.store, document_id).record
     filename = None if body.filename is None else clean_filename(body.filename)
     has_changes = filename is not None or body.tags is not None
-    if has_changes and not app_services.store.run(transitions.document.edit(document_id, filename, body.tags)):
+    if has_changes and not app_services.store.edit_document(record, filename, body.tags):
         raise _not_found()
-    return Document.of(document_lookup.view(app_services.store, document_id, DEFAULT_TENANT))
+    return Document.of(document_lookup.view(app_services.store, document_id))
 
 
 @blueprint.route("/<document_id>/ingest", methods=["POST"], parameters=[examples.DOCUMENT_ID])
@@ -137,10 +136,10 @@ def ingest_again(document_id: str) -> Any:
     """
     app_services = services()
     check_embedding_model()
-    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    view = document_lookup.view(app_services.store, document_id)
     if view.state is DocumentState.DELETING:
         raise _not_found()
-    job_id = app_services.store.run(_next_owner(view))
+    job_id = _make_next_owner(app_services, view)
     if job_id is None:
         raise _not_found()
     if job_id != view.record.job_id or not view.has_job:
@@ -164,25 +163,25 @@ def delete_document(document_id: str) -> Any:
     May be repeated until the document no longer exists.
     """
     app_services = services()
-    view = document_lookup.view(app_services.store, document_id, DEFAULT_TENANT)
+    view = document_lookup.view(app_services.store, document_id)
     is_orphaned = view.state is DocumentState.DELETING and view.is_orphaned
     ended_job, new_job = (view.record.job_id, view.next_job_id(new_job_id())) if is_orphaned else ("", new_job_id())
-    job_id = app_services.store.run(transitions.document.remove(view.record, ended_job, new_job))
+    job_id = app_services.store.remove_document(view.record, ended_job, new_job)
     if job_id is None:
         raise _not_found()
     _cancel(app_services, view.record.job_id, unless=job_id)
     removal = RemovalTask(kind="removal", document_id=document_id, filename=view.record.filename)
-    created = app_services.submitter.submit(removal, job_id=job_id)
+    created = app_services.submit(removal, job_id=job_id)
     location = url_for("tasks.show_task", task_id=job_id)
-    record = created.record or app_services.store.run(queries.record(job_id))
+    record = created.record or app_services.store.read_job(job_id)[0]
     if record is None:
         raise _not_found()
     return Task.of(record), 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
-def _accepted(app_services: Services, view: DocumentView) -> Any:
+def _accepted(app_services: CallerServices, view: DocumentView) -> Any:
     """The response about a document that is ready, or will be ingested."""
-    task = app_services.store.run(queries.record(view.record.job_id))
+    task, _ = app_services.store.read_job(view.record.job_id)
     body = AcceptedDocument(document=Document.of(view), task=Task.of(task) if task else None)
     location = url_for("documents.show_document", document_id=view.record.document_id)
     if view.state is DocumentState.READY:
@@ -190,13 +189,13 @@ def _accepted(app_services: Services, view: DocumentView) -> Any:
     return body, 202, {"Location": location, "Retry-After": str(POLL_SECONDS)}
 
 
-def _store_upload(app_services: Services, upload: Upload, tags: tuple[str, ...]) -> DocumentView:
+def _store_upload(app_services: CallerServices, upload: Upload, tags: tuple[str, ...]) -> DocumentView:
     """The document with this content: a new one or the existing one. Raises DocumentError, StoreUnavailable."""
     files = run_in_threadpool(open_files, app_services.settings)
     files.sweep()
     settings = app_services.settings
     with files.receive(upload, min(settings.document_max_bytes, settings.documents_max_bytes)) as stored_upload:
-        document = _new_document(upload, stored_upload, tags)
+        document = _new_document(upload, stored_upload, app_services.store.tenant, tags)
         if document.kind == "pdf" and (password := upload.password()):
             remove_password(stored_upload.path, password, unlock_limits(settings))
         for _ in range(_MAX_TRIES):
@@ -205,11 +204,11 @@ def _store_upload(app_services: Services, upload: Upload, tags: tuple[str, ...])
     raise StoreUnavailable("the document is being deleted repeatedly; try again later", retry_after_seconds=1)
 
 
-def _new_document(upload: Upload, stored_upload: StoredUpload, tags: tuple[str, ...]) -> NewDocument:
+def _new_document(upload: Upload, stored_upload: StoredUpload, tenant: Tenant, tags: tuple[str, ...]) -> NewDocument:
     filename = clean_filename(upload.filename)
     return NewDocument(
         document_id=new_document_id(),
-        tenant=DEFAULT_TENANT,
+        tenant=tenant,
         job_id=new_job_id(),
         filename=filename,
         kind=sniff_type(stored_upload.path, filename, upload.media_type, upload.charset),
@@ -221,22 +220,20 @@ def _new_document(upload: Upload, stored_upload: StoredUpload, tags: tuple[str, 
 
 
 def _ensure_ingest_job(
-    app_services: Services, files: Files, stored_upload: StoredUpload, document: NewDocument
+    app_services: CallerServices, files: Files, stored_upload: StoredUpload, document: NewDocument
 ) -> DocumentView | None:
     """Returns the document after ensuring that it is ready, or that its file is stored and an ingest job owns it.
 
     None if the document was deleted in the meantime. From here on a deletion counts as one after the upload.
     """
-    document_id = app_services.store.run(transitions.document.add(document, app_services.settings.documents_max_bytes))
+    document_id = app_services.store.add_document(document, app_services.settings.documents_max_bytes)
     view = _live_view(app_services, document_id)
     if view is None:
-        app_services.store.run(transitions.document.forget(document_id, document.tenant, document.sha256))
+        app_services.store.forget_document(document_id, document.sha256)
     if view is None or not view.is_orphaned:
         return view
     ended_job = view.record.job_id
-    job_id = app_services.store.run(
-        transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
-    )
+    job_id = app_services.store.reassign_document(view.record, ended_job, view.next_job_id(new_job_id()))
     if job_id is None:
         return None
     run_in_threadpool(files.save, stored_upload, document_id)
@@ -244,30 +241,30 @@ def _ensure_ingest_job(
     return _live_view(app_services, document_id) or view
 
 
-def _next_owner(view: DocumentView) -> Command[str | None]:
-    """Makes a new job the owner of the document, unless a job is ingesting it."""
-    document_id, ended_job = view.record.document_id, view.record.job_id
-    if view.is_orphaned and view.record.state is DocumentState.INGESTING:
-        return transitions.document.reassign(document_id, ended_job, view.next_job_id(new_job_id()))
-    return transitions.document.ingest_again(document_id, new_job_id())
+def _make_next_owner(app_services: CallerServices, view: DocumentView) -> str | None:
+    """Make a new job the owner of the document, unless a job is ingesting it. None if the document is gone."""
+    record = view.record
+    if view.is_orphaned and record.state is DocumentState.INGESTING:
+        return app_services.store.reassign_document(record, record.job_id, view.next_job_id(new_job_id()))
+    return app_services.store.ingest_document_again(record, new_job_id())
 
 
-def _submit_ingest(app_services: Services, view: DocumentView, job_id: str) -> None:
+def _submit_ingest(app_services: CallerServices, view: DocumentView, job_id: str) -> None:
     record = view.record
     ingest = IngestTask(
         kind="ingest", document_id=record.document_id, filename=record.filename, charset=record.charset or None
     )
-    app_services.submitter.submit(ingest, job_id=job_id)
+    app_services.submit(ingest, job_id=job_id)
 
 
-def _live_view(app_services: Services, document_id: str) -> DocumentView | None:
+def _live_view(app_services: CallerServices, document_id: str) -> DocumentView | None:
     """The document; None if it was deleted."""
     (view,) = document_lookup.views(app_services.store, [document_id])
     return None if view is None or view.state is DocumentState.DELETING else view
 
 
-def _cancel(app_services: Services, job_id: str, *, unless: str) -> None:
-    job = app_services.store.run(queries.record(job_id))
+def _cancel(app_services: CallerServices, job_id: str, *, unless: str) -> None:
+    job, _ = app_services.store.read_job(job_id)
     if job is not None and job_id != unless and not job.is_final:
         app_services.cancel(job)
 

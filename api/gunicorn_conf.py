@@ -15,6 +15,7 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 from guards.file_limit import RESERVED_FILES, TooFewFiles, fitting, raise_file_limit
 from guards.logs import configure_logging
 from guards.private_files import keep_new_files_private
+from jobs.settings.access import open_to_network
 from jobs.settings.loading import load_settings_or_exit
 
 _WANTED_CONNECTIONS = 5_000  # simultaneous long polls and streams per process
@@ -48,6 +49,14 @@ graceful_timeout = max(10, math.ceil(_settings.web_grace_seconds) + 2)
 loglevel = _settings.log_level.lower()
 proc_name = "chatqueue-web"
 control_socket_disable = True  # the socket would be in the home directory, shared by every gunicorn of this user
+
+
+def on_starting(server: Any) -> None:
+    """Before anything listens: end with one line if the API would be open to other machines by accident."""
+    for address in server.cfg.address:
+        host = address[0] if isinstance(address, tuple) else ""  # a Unix socket
+        if host and (problem := open_to_network(host, _settings)):
+            sys.exit(f"chatqueue: {problem}")
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

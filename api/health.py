@@ -6,7 +6,7 @@ from typing import Any, Final
 from api.http.pydantic_smorest import Blueprint
 from api.schemas import examples
 from api.schemas.health import Alive, BrokerHealth, Health, RedisHealth
-from api.services import Services, services
+from api.services import Services, whole_services
 from jobs import lookup, queue_stats
 from jobs.errors import StoreUnavailable
 from jobs.queue_stats import Stats
@@ -20,7 +20,7 @@ blueprint = Blueprint("health", __name__, url_prefix="/health", description="Hea
 
 @blueprint.route("")
 @blueprint.response(200, Health, description="The service accepts requests.", example=examples.HEALTH)
-@blueprint.problems(503)
+@blueprint.problems(503, needs_key=False)
 def show_health() -> Any:
     """Show the state of Redis, the broker, the queue and the workers.
 
@@ -28,7 +28,7 @@ def show_health() -> Any:
     messages, or if a setting of Redis can lose accepted jobs. The response is 503 if Redis is unavailable, or if the
     server's Redis user lacks a right.
     """
-    app_services = services()
+    app_services = whole_services()
     lookup.require_rights(app_services.store, app_services.settings)
     latency_ms = lookup.probe(app_services.store)
     stats = queue_stats.stats(app_services.store, app_services.settings)
@@ -64,7 +64,7 @@ def _problems(stats: Stats, broker: BrokerHealth) -> Iterator[str]:
 
 @blueprint.route("/live")
 @blueprint.response(200, Alive, description="The process responds.", example=examples.ALIVE)
-@blueprint.problems()
+@blueprint.problems(needs_key=False)
 def show_live() -> Any:
     """Check that the process responds.
 
@@ -75,14 +75,14 @@ def show_live() -> Any:
 
 @blueprint.route("/ready")
 @blueprint.response(200, Alive, description="The service accepts requests.", example=examples.ALIVE)
-@blueprint.problems(503)
+@blueprint.problems(503, needs_key=False)
 def show_ready() -> Any:
     """Check that requests can be accepted.
 
     Use it as a readiness probe. The response is 503 if Redis does not accept writes, or if the server's Redis user
     lacks a right.
     """
-    app_services = services()
+    app_services = whole_services()
     lookup.require_rights(app_services.store, app_services.settings)
     lookup.probe(app_services.store)
     return Alive(status="ok")

@@ -17,6 +17,7 @@ from jobs.version import VERSION
 PREFIX: Final = "chatqueue_"
 _CREATED: Final = "created"
 _GHOSTS: Final = "ghosts"
+_AUTH_FAILURES: Final = "auth_failures"
 _MICROSECONDS: Final = 1e6
 _Rows: TypeAlias = Iterable[tuple[tuple[str, ...], float | None]]  # values of the labels, and the figure; None: unknown
 
@@ -76,11 +77,13 @@ def _totals(totals: Mapping[tuple[str, str], int]) -> Iterator[Family]:
     for (event, kind), count in sorted(totals.items()):
         if event in FINAL_STATES:
             ended.append(((kind, event), float(count)))
-        elif event not in (_CREATED, _GHOSTS):
+        elif event not in (_CREATED, _GHOSTS, _AUTH_FAILURES):
             requeued.append(((kind, event), float(count)))
-    created, ghosts = (
-        sum(count for (event, _), count in totals.items() if event == name) for name in (_CREATED, _GHOSTS)
+    created, ghosts, auth_failures = (
+        sum(count for (event, _), count in totals.items() if event == name)
+        for name in (_CREATED, _GHOSTS, _AUTH_FAILURES)
     )
+    yield _counter("auth_failures", "Requests with a wrong API key.", (), [((), float(auth_failures))])
     yield _counter("jobs_created", "Jobs created.", (), [((), float(created))])
     yield _counter("jobs_ended", "Jobs ended, by final state.", ("kind", "state"), ended)
     description = "Attempts after which the job was queued again, by the reason: see docs/operations.md."

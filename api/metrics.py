@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from api.metric_families import families
-from api.services import services
+from api.services import whole_services
 from jobs import queries, queue_stats
 from jobs.model_labels import ModelLabels
 from jobs.provider_states import target_states
@@ -20,7 +20,7 @@ blueprint = Blueprint("metrics", __name__)
 
 @blueprint.get(PATH)
 def show_metrics() -> Any:
-    app_services = services()
+    app_services = whole_services()
     store = app_services.store
     stats = queue_stats.stats(store, app_services.settings)
     commands: list[Command[Any]] = [queries.totals_by_kind(), queries.metric_counts(), target_states()]

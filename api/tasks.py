@@ -15,14 +15,12 @@ from api.schemas import examples
 from api.schemas.requests import MAX_IDS, PollHeaders, RetryFilter, SubmitHeaders, TaskBody, TasksQuery, WaitQuery
 from api.schemas.responses import accepted_headers
 from api.schemas.tasks import RetriedTask, RetryReport, Task, TaskDetails, TaskList, TaskResult
-from api.services import Services, services
+from api.services import CallerServices, services
 from jobs import lookup
 from jobs.errors import JobNotFound, ModelNotFound, RequestUnreadable, UnsupportedFeature
 from jobs.kinds.chat import ChatTask
 from jobs.models import JobRecord
 from jobs.states import State
-from jobs.storage import transitions
-from jobs.storage.server_info import confirm_earlier_writes
 from jobs.storage.transitions import Created
 
 
@@ -56,7 +54,7 @@ def accept_task(headers: SubmitHeaders, body: TaskBody) -> Any:
     app_services = services()
     if isinstance(body.root, ChatTask):
         check_documents(body.root)
-    created = app_services.submitter.submit(
+    created = app_services.submit(
         body.root, idempotency_key=headers.key, lane=headers.priority, fair_key=headers.fair_key
     )
     return _accepted_response(app_services, created)
@@ -165,7 +163,7 @@ def retry_task(task_id: str) -> Any:
     Creates a new task and does not change the old one. Needs no body.
     """
     app_services = services()
-    return _accepted_response(app_services, app_services.submitter.retry(lookup.record(app_services.store, task_id)))
+    return _accepted_response(app_services, app_services.retry(lookup.record(app_services.store, task_id)))
 
 
 @blueprint.route("/retry", methods=["POST"])
@@ -184,7 +182,7 @@ def retry_tasks(body: RetryFilter) -> Any:
         () if body.dry_run else tuple(filter(None, (_retry_or_none(app_services, record) for record in found.records)))
     )
     if not body.dry_run:  # an earlier call may have retried the tasks that are left out now
-        app_services.store.run(confirm_earlier_writes())
+        app_services.store.confirm_earlier_writes()
     return RetryReport(matched=len(found.records), has_more=found.has_more, dry_run=body.dry_run, retried=retried)
 
 
@@ -201,22 +199,22 @@ def delete_task(task_id: str) -> Any:
     record = lookup.record(app_services.store, task_id)
     if not record.is_final:
         app_services.cancel(record)
-    app_services.store.run(transitions.delete(task_id, record))
+    app_services.store.delete(record)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
-def _accepted_response(app_services: Services, created: Created) -> Any:
+def _accepted_response(app_services: CallerServices, created: Created) -> Any:
     response_headers = accepted_headers(url_for("tasks.show_task", task_id=created.job_id), created)
     return Task.of(created.record or lookup.record(app_services.store, created.job_id)), 202, response_headers
 
 
-def _retry_or_none(app_services: Services, record: JobRecord) -> RetriedTask | None:
+def _retry_or_none(app_services: CallerServices, record: JobRecord) -> RetriedTask | None:
     """None for a task that cannot be retried.
 
     It was deleted or has expired since it was listed, its request is unreadable, or its model is no longer offered.
     """
     try:
-        return RetriedTask(task_id=record.job_id, retried_as=app_services.submitter.retry(record).job_id)
+        return RetriedTask(task_id=record.job_id, retried_as=app_services.retry(record).job_id)
     except (JobNotFound, RequestUnreadable, ModelNotFound, UnsupportedFeature):
         return None
 

@@ -16,11 +16,11 @@ from documents.factory import open_chunk_table
 from documents.models import Chunk, EmbeddingModel
 from jobs.document_id import new_document_id
 from jobs.documents import NewDocument
-from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
+from jobs.tenant import DEFAULT_TENANT
 from local.offline_model.embedding import DEFAULT_DIMENSIONS, embed
 
 MAX_CHUNKS_PER_DOCUMENT: Final = 2_000  # a book of five hundred pages

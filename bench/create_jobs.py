@@ -4,12 +4,13 @@ import uuid
 from typing import Final
 
 from jobs.kinds.chat import ChatTask
-from jobs.models import DEFAULT_TENANT, NewJob
+from jobs.models import NewJob
 from jobs.settings import Settings
 from jobs.storage import transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.redis_client import connect
 from jobs.storage.sync_store import Store
+from jobs.tenant import DEFAULT_TENANT
 from tasks import app
 from tasks.queue_message import make_message_template
 

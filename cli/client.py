@@ -48,11 +48,13 @@ def segment(text: str) -> str:
 
 
 class ApiClient:
-    """Calls one server. ``url`` is its address without the path of an API."""
+    """Calls one server. ``url`` is its address without the path of an API; ``api_key`` may be None."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         self._url = url
-        self._http = httpx2.Client(base_url=f"{url}/api/v1", timeout=_TIMEOUT, trust_env=not _is_loopback(url))
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        trust_env = not _is_loopback(url)
+        self._http = httpx2.Client(base_url=f"{url}/api/v1", headers=headers, timeout=_TIMEOUT, trust_env=trust_env)
 
     def close(self) -> None:
         self._http.close()

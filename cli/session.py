@@ -1,5 +1,6 @@
 """What every command of the client has: a client of the API, and its output."""
 
+import os
 from contextlib import ExitStack, closing
 from functools import cached_property, wraps
 from typing import Any, cast
@@ -23,8 +24,12 @@ class Session:
 
     @cached_property
     def client(self) -> ApiClient:
-        """The client of the server in --url or CHATQUEUE_URL, or else of the server of this machine's settings."""
-        client = ApiClient(parse_url(self._url) if self._url else web_url(load_settings()))
+        """The client of the server in --url or CHATQUEUE_URL, or else of the server of this machine's settings.
+
+        Its API key is in CHATQUEUE_API_KEY only: other users of the machine can see the options of a command.
+        """
+        url = parse_url(self._url) if self._url else web_url(load_settings())
+        client = ApiClient(url, os.environ.get("CHATQUEUE_API_KEY"))
         return self._resources.enter_context(closing(client))
 
     def close(self) -> None:

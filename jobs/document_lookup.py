@@ -1,15 +1,14 @@
-"""Reads documents, each time in a few round trips. The commands are in ``queries``."""
+"""Reads the documents of a tenant, each time in a few round trips. The commands are in ``queries``."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from jobs import queries
 from jobs.base import FrozenModel
 from jobs.documents import DocumentState, DocumentView
 from jobs.errors import DocumentNotFound
 from jobs.lookup import decode_cursor, encode_cursor
-from jobs.storage.commands import Command
-from jobs.storage.sync_store import Store
+from jobs.tenant_store import TenantStore
 
 _PENDING_STATES: Final = (DocumentState.INGESTING, DocumentState.DELETING)  # their outcome is in the job's record
 _MATCHED_AT_ONCE: Final = 200  # documents in one round trip
@@ -24,7 +23,7 @@ class DocumentPage(FrozenModel):
     next_cursor: str | None
 
 
-def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None]:
+def views(store: TenantStore, document_ids: Sequence[str]) -> list[DocumentView | None]:
     """The documents in the order of the ids; None for a document that does not exist.
 
     A document and its owner job are read one after the other, and the job may end in between. A job that ends has
@@ -41,15 +40,12 @@ def views(store: Store, document_ids: Sequence[str]) -> list[DocumentView | None
     return [found[document_id] for document_id in document_ids]
 
 
-def _read_views(store: Store, document_ids: list[str]) -> dict[str, DocumentView | None]:
-    records = store.run_all([queries.document(document_id) for document_id in document_ids])
-    pending = [record for record in records if record is not None and record.state in _PENDING_STATES]
-    commands: list[Command[Any]] = [queries.server_time_ms(), *(queries.record(record.job_id) for record in pending)]
-    replies: list[Any] = store.run_all(commands) if pending else [0]
-    now_ms, *jobs = replies
-    job_of = {record.document_id: job for record, job in zip(pending, jobs, strict=True)}
+def _read_views(store: TenantStore, document_ids: list[str]) -> dict[str, DocumentView | None]:
+    records = store.read_documents(document_ids)
+    owners = [record.job_id for record in records if record is not None and record.state in _PENDING_STATES]
+    jobs, (now_ms,) = store.read_jobs(owners, beside=[queries.server_time_ms()]) if owners else ({}, [0])
     return {
-        document_id: DocumentView.of(record, job_of.get(document_id), now_ms) if record else None
+        document_id: DocumentView.of(record, jobs.get(record.job_id, (None,))[0], now_ms) if record else None
         for document_id, record in zip(document_ids, records, strict=True)
     }
 
@@ -63,18 +59,18 @@ def _doubtful(found: dict[str, DocumentView | None]) -> dict[str, tuple[Document
     }
 
 
-def view(store: Store, document_id: str, tenant: str) -> DocumentView:
+def view(store: TenantStore, document_id: str) -> DocumentView:
     """One document. Raises DocumentNotFound, also for a document of another tenant."""
     (found,) = views(store, [document_id])
-    if found is None or found.record.tenant != tenant:
+    if found is None:
         raise DocumentNotFound("no such document: it was deleted or never existed", param="document_id")
     return found
 
 
 def page(
-    store: Store, tenant: str, cursor: str | None, limit: int, matches: Callable[[DocumentView], bool] | None = None
+    store: TenantStore, cursor: str | None, limit: int, matches: Callable[[DocumentView], bool] | None = None
 ) -> DocumentPage:
-    """One page of a tenant's documents that match. Raises InvalidRequest for a malformed cursor.
+    """One page of the tenant's documents that match. Raises InvalidRequest for a malformed cursor.
 
     At most some thousand documents are compared in one call, so a page that is not the last one may be shorter than
     ``limit``.
@@ -83,7 +79,7 @@ def page(
     size = limit if matches is None else _MATCHED_AT_ONCE
     found: list[DocumentView] = []
     for _ in range(_MAX_MATCHED_BATCHES):
-        entries = store.run(queries.document_page(tenant, before, size + 1))
+        entries = store.document_page(before, size + 1)
         for (_, seq), document in zip(entries, views(store, [name for name, _ in entries[:size]]), strict=False):
             before = seq
             if document is not None and (matches is None or matches(document)):

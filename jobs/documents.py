@@ -29,9 +29,10 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BeforeValidator
 
 from jobs.base import FrozenModel, read_stored
-from jobs.models import DEFAULT_TENANT, MAX_SHOWN_CHARS, UNKNOWN, Count, JobRecord, Milliseconds, is_job_id
+from jobs.models import MAX_SHOWN_CHARS, UNKNOWN, Count, JobRecord, Milliseconds, is_job_id
 from jobs.results import JobError
 from jobs.states import State
+from jobs.tenant import DEFAULT_TENANT, Tenant
 
 
 class DocumentState(StrEnum):
@@ -58,7 +59,7 @@ class DocumentRecord(FrozenModel):
     """The stored record of a document."""
 
     document_id: str
-    tenant: str
+    tenant: Tenant
     state: DocumentState | None  # None: a state that this version does not know
     job_id: str  # the owner job: it ingests or removes the document, or did so last
     seq: Count  # order of upload, unique
@@ -118,7 +119,7 @@ class NewDocument(FrozenModel):
     """The fields that ``add`` writes."""
 
     document_id: str
-    tenant: str
+    tenant: Tenant
     job_id: str
     filename: str
     kind: str  # a documents.models.FileType; jobs only stores it
@@ -188,9 +189,9 @@ def _own_error(record: DocumentRecord) -> JobError | None:
     return JobError(code=record.error_code or "ingest_lost", message=record.error_message or "upload it again")
 
 
-def unavailable_error(document_id: str, view: DocumentView | None, tenant: str) -> JobError | None:
-    """Why chats cannot use this document; None if they can."""
-    if view is None or view.record.tenant != tenant or view.state is DocumentState.DELETING:
+def unavailable_error(document_id: str, view: DocumentView | None) -> JobError | None:
+    """Why chats of its tenant cannot use this document; None if they can. ``view``: None if the tenant has none."""
+    if view is None or view.state is DocumentState.DELETING:
         return JobError(code="document_not_found", message=f"no such document: {document_id}")
     if view.state is DocumentState.INGESTING:
         return JobError(

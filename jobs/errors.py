@@ -14,11 +14,16 @@
     │   └── BadParameter             400 invalid_request        rejected by OpenAI, or unsupported (api.openai.errors)
     │       ├── PreviousResponseNotFound 400 previous_response_not_found  (api.openai.errors)
     │       └── ConversationTooLong  400 conversation_too_long  (api.openai.errors)
+    ├── InvalidKey                   401 invalid_api_key        no API key, or one that is wrong, revoked or expired
     ├── CrossSiteRequest             403 cross_site_request     sent by a page of another site
+    ├── Forbidden                    403 forbidden              the API key may not do this
+    │   └── TenantArchived           403 tenant_archived        the tenant of the key is archived
     ├── NotFound                     404 not_found
     │   ├── DocumentNotFound         404 document_not_found     unknown or deleted
     │   ├── JobNotFound              404 job_not_found          unknown, expired, deleted or malformed id
     │   ├── ModelNotFound            404 model_not_found        the server or its provider does not list the model
+    │   ├── TenantNotFound           404 tenant_not_found
+    │   ├── KeyNotFound              404 key_not_found
     │   └── ItemNotFound             404 item_not_found         (api.openai.errors)
     ├── MethodNotAllowed             405 method_not_allowed
     ├── NotAcceptable                406 not_acceptable
@@ -27,6 +32,7 @@
     ├── UnsupportedMediaType         415 unsupported_media_type
     ├── HostNotAllowed               421 host_not_allowed       the Host header has an unknown name
     ├── QueueFull                    429 queue_full             ``retry_after_seconds``: when to try again
+    ├── TooManyFailures              429 too_many_failed_keys   many wrong API keys from one address
     ├── ClientDisconnected           499 client_disconnected    appears in logs only (api.http.disconnect)
     ├── DocumentRejected             set per error              a DocumentError (api.http.upload_parsing)
     ├── JobFailedError               502 set per error          the awaited job has failed (api.http.problems)
@@ -119,6 +125,35 @@ class CrossSiteRequest(ChatqueueError):
     http_status = 403
 
 
+class InvalidKey(ChatqueueError):
+    """No valid API key. One message for all reasons: it does not tell which keys exist."""
+
+    code = "invalid_api_key"
+    http_status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a valid API key is required: send it in the header Authorization, as Bearer sk-cq-...; "
+            "a key in the URL is never accepted"
+        )
+
+
+class Forbidden(ChatqueueError):
+    """The API key is valid and may not do this."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class TenantArchived(Forbidden):
+    code = "tenant_archived"
+
+
+class TooManyFailures(ChatqueueError):
+    code = "too_many_failed_keys"
+    http_status = 429
+
+
 class NotFound(ChatqueueError):
     code = "not_found"
     http_status = 404
@@ -134,6 +169,14 @@ class DocumentNotFound(NotFound):
 
 class ModelNotFound(NotFound):
     code = "model_not_found"
+
+
+class TenantNotFound(NotFound):
+    code = "tenant_not_found"
+
+
+class KeyNotFound(NotFound):
+    code = "key_not_found"
 
 
 class MethodNotAllowed(ChatqueueError):
@@ -179,6 +222,10 @@ def no_such_job(param: str) -> JobNotFound:
     """``param``: the parameter with the id, which names what the caller has asked for: ``response_id``."""
     noun = param.removeprefix("previous_").removesuffix("_id")
     return JobNotFound(f"no such {noun}: it has expired, was deleted or never existed", param=param)
+
+
+def no_such_tenant() -> TenantNotFound:
+    return TenantNotFound("no such tenant", param="tenant")
 
 
 class ServerBusy(ChatqueueError):

@@ -1,13 +1,13 @@
-"""Reads of jobs that need several commands, most in one or two round trips. The commands are in ``queries``."""
+"""Reads of a tenant's jobs, most in one or two round trips. The commands are in ``queries``."""
 
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from jobs import queries
 from jobs.base import FrozenModel
 from jobs.errors import InvalidRequest, QueueFull, RightsMissing, StoreUnavailable, no_such_job
-from jobs.models import JobDetails, JobRecord, JobView, QueuePosition, is_job_id
+from jobs.models import JobDetails, JobRecord, JobView, QueuePosition
 from jobs.results import JobError
 from jobs.settings import Settings
 from jobs.states import State
@@ -17,6 +17,7 @@ from jobs.storage.reply_errors import RETRY_AFTER_SECONDS, missing_right
 from jobs.storage.rights import in_words, missing_rights
 from jobs.storage.server_info import write_probe
 from jobs.storage.sync_store import Store
+from jobs.tenant_store import TenantStore
 
 MAX_PAGE_ROUND_TRIPS: Final = 5  # further reads of the index when expired records leave a page short
 MAX_CURSOR_DIGITS: Final = 16  # hexadecimal; far beyond any order of creation
@@ -47,7 +48,7 @@ class RetryCandidates(FrozenModel):
     has_more: bool
 
 
-def record(store: Store, job_id: str) -> JobRecord:
+def record(store: TenantStore, job_id: str) -> JobRecord:
     """One record with its queue position. Raises JobNotFound, also for a malformed id."""
     found = records(store, [job_id]).records
     if not found:
@@ -55,23 +56,16 @@ def record(store: Store, job_id: str) -> JobRecord:
     return found[0]
 
 
-def details(store: Store, job_id: str) -> JobDetails:
+def details(store: TenantStore, job_id: str) -> JobDetails:
     """One record with its failed attempts. Raises JobNotFound, also for a malformed id."""
-    if not is_job_id(job_id):
-        raise no_such_job("job_id")
-    commands: list[Command[Any]] = [
-        queries.record(job_id),
-        queries.queue_position(job_id),
-        queries.has_taker(),
-        queries.failed_attempts(job_id),
-    ]
-    found, position, has_taker, failed = store.run_all(commands)
+    found, values = store.read_job(job_id, queries.queue_position, _has_taker, queries.failed_attempts)
     if found is None:
         raise no_such_job("job_id")
+    position, has_taker, failed = values
     return JobDetails(record=_with_queue_position(found, position, has_taker), failed_attempts=failed)
 
 
-def retryable(store: Store, state: State, error_code: str | None, limit: int) -> RetryCandidates:
+def retryable(store: TenantStore, state: State, error_code: str | None, limit: int) -> RetryCandidates:
     """Jobs that ended in this state, with this code, and have not been retried yet, the newest first."""
     found: list[JobRecord] = []
     cursor: str | None = None
@@ -84,33 +78,26 @@ def retryable(store: Store, state: State, error_code: str | None, limit: int) ->
     return RetryCandidates(records=tuple(found[:limit]), has_more=cursor is not None or len(found) > limit)
 
 
-def view(store: Store, job_id: str, result: bytes | None = None) -> JobView:
+def view(store: TenantStore, job_id: str, result: bytes | None = None) -> JobView:
     """A record with its queue position, or with its outcome once it is final.
 
     ``result``: the stored result, if it was published; then only the record is read, unless the result is unreadable.
     Raises JobNotFound, also for a malformed id.
     """
     if result is not None and (published := celery_result.read(result))[1] is not celery_result.ANSWER_UNREADABLE:
-        ended = store.run(queries.record(job_id))
+        ended, _ = store.read_job(job_id)
         if ended is not None and ended.is_final:
             return final_view(store, ended, published)
-    if not is_job_id(job_id):
-        raise no_such_job("job_id")
-    commands: list[Command[Any]] = [
-        queries.record(job_id),
-        queries.outcome(job_id),
-        queries.queue_position(job_id),
-        queries.has_taker(),
-    ]
-    found, outcome, position, has_taker = store.run_all(commands)
+    found, values = store.read_job(job_id, queries.outcome, queries.queue_position, _has_taker)
     if found is None:
         raise no_such_job("job_id")
+    outcome, position, has_taker = values
     if found.is_final:
         return final_view(store, found, outcome)
     return JobView(record=_with_queue_position(found, position, has_taker))
 
 
-def final_view(store: Store, job: JobRecord, outcome: queries.Outcome, param: str = "job_id") -> JobView:
+def final_view(store: TenantStore, job: JobRecord, outcome: queries.Outcome, param: str = "job_id") -> JobView:
     """A final job with its outcome. An answer or an error that Redis has lost is the error ``answer_lost``.
 
     The outcome was read a moment after the record. Raises JobNotFound for a job that was deleted in between.
@@ -122,33 +109,23 @@ def final_view(store: Store, job: JobRecord, outcome: queries.Outcome, param: st
     return JobView(record=job, answer=answer, error=_ANSWER_LOST if is_lost else error)
 
 
-def require_existing(store: Store, job_id: str, param: str) -> None:
+def require_existing(store: TenantStore, job_id: str, param: str) -> None:
     """Raises JobNotFound if the job has no record now: what is missing was deleted with it, and is not lost."""
-    if store.run(queries.record(job_id)) is None:
+    if store.read_job(job_id)[0] is None:
         raise no_such_job(param)
 
 
-def records(store: Store, job_ids: Iterable[str]) -> FoundRecords:
+def records(store: TenantStore, job_ids: Iterable[str]) -> FoundRecords:
     """Many records in one round trip; a repeated id gives one record."""
     requested_ids = list(dict.fromkeys(job_ids))
-    well_formed = [job_id for job_id in requested_ids if is_job_id(job_id)]
-    commands: list[Command[Any]] = [
-        queries.has_taker(),
-        *(queries.record(job_id) for job_id in well_formed),
-        *(queries.queue_position(job_id) for job_id in well_formed),
-    ]
-    has_taker, *answers = store.run_all(commands)
-    found = {
-        job.job_id: _with_queue_position(job, position, has_taker)
-        for job, position in zip(answers[: len(well_formed)], answers[len(well_formed) :], strict=True)
-        if job is not None
-    }
+    rows, (has_taker,) = store.read_jobs(requested_ids, queries.queue_position, beside=[queries.has_taker()])
+    found = {job_id: _with_queue_position(job, position, has_taker) for job_id, (job, (position,)) in rows.items()}
     return FoundRecords(
         records=tuple(found.values()), unknown=tuple(job_id for job_id in requested_ids if job_id not in found)
     )
 
 
-def page(store: Store, state: State | None, cursor: str | None, limit: int) -> JobPage:
+def page(store: TenantStore, state: State | None, cursor: str | None, limit: int) -> JobPage:
     """The newest jobs of one state, or of all. Raises InvalidRequest for a malformed cursor.
 
     Expired records are left out, so a page that is not the last one may be shorter than ``limit``.
@@ -156,7 +133,7 @@ def page(store: Store, state: State | None, cursor: str | None, limit: int) -> J
     before = decode_cursor(cursor)
     collected: list[JobRecord] = []
     for _ in range(MAX_PAGE_ROUND_TRIPS):
-        entries = store.run(queries.page(state, before, limit + 1))
+        entries = store.page(state, before, limit + 1)
         collected += _still_in_state(store, entries[:limit], state)
         if len(collected) >= limit:
             last = collected[limit - 1].job_id
@@ -194,7 +171,11 @@ def _rights_missing(missing: str) -> RightsMissing:
     return RightsMissing(missing, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-def _still_in_state(store: Store, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:
+def _has_taker(_: str) -> Command[bool]:
+    return queries.has_taker()
+
+
+def _still_in_state(store: TenantStore, entries: list[tuple[str, int]], state: State | None) -> list[JobRecord]:
     """The records of these index entries that have not expired and are in ``state`` now (None: in any state)."""
     found = records(store, [job_id for job_id, _ in entries]).records
     return [job for job in found if state is None or job.state is state]

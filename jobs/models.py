@@ -14,10 +14,10 @@ from jobs.kinds.base import Answer, JobRequest
 from jobs.request_id import RequestId
 from jobs.results import JobError, Usage
 from jobs.states import State
+from jobs.tenant import DEFAULT_TENANT, Tenant
 
 JOB_ID_PATTERN: Final = "^[a-z][a-z0-9]{0,15}_[0-9a-f]{32}$"  # any prefix: a newer version may add a kind of job
 _JOB_ID = re.compile(JOB_ID_PATTERN)
-DEFAULT_TENANT: Final = "default"  # the tenant of every job, until callers have API keys of their own
 DEFAULT_QUEUE: Final = "chatqueue"
 NO_PROVIDER: Final = "-"  # the pool of jobs that call no provider, or only beside other work
 UNKNOWN: Final = "unknown"  # stands for text in a record that this version cannot read
@@ -91,7 +91,7 @@ class NewJob(FrozenModel):
     """Everything that `create` writes."""
 
     job_id: str
-    tenant: str
+    tenant: Tenant
     queue: str
     request: JobRequest = Field(repr=False)
     place: Place = Place()
@@ -175,7 +175,7 @@ class JobRecord(FrozenModel):
 
     job_id: str
     kind: str  # one of KINDS, unless a newer version created the job
-    tenant: str
+    tenant: Tenant
     queue: str
     state: State | None  # None: a state that this version does not know
     version: Count  # grows with each write; the ETag

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jobs.api_keys import KeyRecord
 from jobs.documents import DocumentRecord
 from jobs.kinds import read_request
 from jobs.kinds.base import Answer, JobRequest
@@ -15,6 +16,8 @@ from jobs.results import JobError
 from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, plain_command, record_command, script_command, text
+from jobs.storage.transitions.access import TenantRecord, read_tenant_record
+from jobs.tenant import DEFAULT_TENANT, Tenant
 
 RATE_MINUTES: Final = 5  # full minutes that the rates of the stats cover, without the current minute
 _MAX_POOLS: Final = 100  # in the stats; more than may wait at once
@@ -58,7 +61,7 @@ def outcome(job_id: str) -> Command[Outcome]:
     )
 
 
-def place_of_item(tenant: str, item_id: str) -> Command[tuple[str, int] | None]:
+def place_of_item(tenant: Tenant, item_id: str) -> Command[tuple[str, int] | None]:
     """The job and the position of the output item with this id; None if it is unknown."""
 
     def read(stored: bytes | None) -> tuple[str, int] | None:
@@ -78,7 +81,7 @@ def request(job_id: str) -> Command[JobRequest | None]:
     )
 
 
-def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str] | None]:
+def find_by_idempotency_key(tenant: Tenant, digest: str) -> Command[tuple[str, str] | None]:
     """The fingerprint of the request that an Idempotency-Key was used with, and the id of its job."""
 
     def read(stored: bytes | None) -> tuple[str, str] | None:
@@ -88,7 +91,7 @@ def find_by_idempotency_key(tenant: str, digest: str) -> Command[tuple[str, str]
     return plain_command("GET", keys.idempotency(tenant, digest), read=read)
 
 
-def resend_count(tenant: str, digest: str, job_id: str) -> Command[int]:
+def resend_count(tenant: Tenant, digest: str, job_id: str) -> Command[int]:
     """How often the request that created this job was resent, by its client's own count."""
 
     def read(entries: list[bytes]) -> int:
@@ -114,14 +117,59 @@ def failed_attempts(job_id: str) -> Command[tuple[FailedAttempt, ...]]:
     )
 
 
-def page(state: State | None, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
-    """Ids with their order of creation, the newest first; only those created before ``before_seq``."""
-    name = keys.INDEX_ALL if state is None else keys.index(state)
-    return _page_of(name, before_seq, limit)
+def page(tenant: Tenant, state: State | None, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
+    """Ids of the tenant's jobs with their order of creation, the newest first; only those before ``before_seq``.
+
+    The default tenant has no index of its own, since mostly it is the only one: there are jobs of others among its own.
+    """
+    return _page_of(_index(tenant, state), before_seq, limit)
 
 
 def count(state: State) -> Command[int]:
+    """Number of jobs in this state, of all tenants."""
     return plain_command("ZCARD", keys.index(state), read=int)
+
+
+def _index(tenant: Tenant, state: State | None) -> str:
+    if tenant != DEFAULT_TENANT:
+        return keys.tenant_index(tenant, state)
+    return keys.INDEX_ALL if state is None else keys.index(state)
+
+
+def tenants() -> Command[list[Tenant]]:
+    """The tenants with a job or a document, now or earlier, and the default one."""
+    return plain_command(
+        "ZRANGE", keys.TENANTS_SEEN, 0, -1, read=lambda names: [DEFAULT_TENANT, *map(Tenant, _read_ids(names))]
+    )
+
+
+def tenant_list() -> Command[list[Tenant]]:
+    """The tenants that were created, the oldest first."""
+    return plain_command("ZRANGE", keys.TENANT_LIST, 0, -1, read=lambda names: [*map(Tenant, _read_ids(names))])
+
+
+def tenant(name: Tenant) -> Command[TenantRecord | None]:
+    """None if there is no such tenant."""
+
+    def read(fields: dict[bytes, bytes]) -> TenantRecord | None:
+        return read_tenant_record(name, {_lenient(field): _lenient(value) for field, value in fields.items()})
+
+    return plain_command("HGETALL", keys.tenant(name), read=read)
+
+
+def api_keys(tenant: Tenant) -> Command[list[str]]:
+    """The public ids of the tenant's keys, the oldest first."""
+    return plain_command("ZRANGE", keys.api_keys(tenant), 0, -1, read=_read_ids)
+
+
+def api_key(key_id: str) -> Command[KeyRecord | None]:
+    """None if there is no such key, or if this version cannot read its record."""
+    return record_command(keys.api_key(key_id), lambda fields: KeyRecord.from_hash(key_id, fields))
+
+
+def count_of_tenant(tenant: Tenant, state: State) -> Command[int]:
+    """Number of the jobs in this state of a tenant that is not the default one."""
+    return plain_command("ZCARD", keys.tenant_index(tenant, state), read=int)
 
 
 def oldest_queued() -> Command[str | None]:
@@ -161,9 +209,10 @@ def waiting() -> Command[int]:
     return plain_command("ZCARD", keys.WAITING, read=int)
 
 
-def request_bytes() -> Command[int]:
-    """Size of the requests of all jobs that have not ended."""
-    return plain_command("HGET", keys.BYTES, "requests", read=lambda size: max(0, int(size or 0)))
+def request_bytes(tenant: Tenant = DEFAULT_TENANT) -> Command[int]:
+    """Size of the requests of a tenant's jobs that have not ended; of all jobs for the default tenant."""
+    field = "requests" if tenant == DEFAULT_TENANT else f"requests:{tenant}"
+    return plain_command("HGET", keys.BYTES, field, read=lambda size: max(0, int(size or 0)))
 
 
 def workers_since(since_ms: int) -> Command[list[str]]:
@@ -253,12 +302,12 @@ def document(document_id: str) -> Command[DocumentRecord | None]:
     return record_command(keys.document(document_id), lambda fields: DocumentRecord.from_hash(document_id, fields))
 
 
-def newest_documents(tenant: str, start: int, limit: int) -> Command[list[str]]:
+def newest_documents(tenant: Tenant, start: int, limit: int) -> Command[list[str]]:
     """Ids of the tenant's documents, the newest first, from index ``start`` (0-based) on."""
     return plain_command("ZREVRANGE", keys.documents(tenant), start, start + limit - 1, read=_read_ids)
 
 
-def document_page(tenant: str, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
+def document_page(tenant: Tenant, before_seq: int | None, limit: int) -> Command[list[tuple[str, int]]]:
     """Ids of the tenant's documents with their order of upload, the newest first; only those before ``before_seq``."""
     return _page_of(keys.documents(tenant), before_seq, limit)
 

@@ -13,6 +13,7 @@ from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.commands import Command
 from jobs.storage.sync_store import Store
+from jobs.tenant_store import TenantStore
 from jobs.workers import WorkerStatus
 
 
@@ -43,7 +44,7 @@ class Rates(FrozenModel):
 
 
 class Stats(FrozenModel):
-    """The state of the queue. The cost of reading it does not grow with the number of jobs."""
+    """The state of the queue, or of one tenant's jobs in it. Reading it costs the same however many jobs there are."""
 
     counts: dict[State, int]  # stored records by state
     queues: tuple[QueueDepth, ...]
@@ -54,7 +55,7 @@ class Stats(FrozenModel):
     oldest_queued_seconds: float | None
     workers: tuple[WorkerStatus, ...]  # workers with a heartbeat within the last lease_seconds
     totals: dict[str, int]  # over all time, including expired and deleted jobs
-    rates_per_minute: Rates
+    rates_per_minute: Rates | None  # None: those of one tenant are not counted
 
 
 def stats(store: Store, settings: Settings) -> Stats:
@@ -89,6 +90,23 @@ def stats(store: Store, settings: Settings) -> Stats:
         workers=tuple(workers),
         totals=totals,
         rates_per_minute=Rates(**{name: _rate(minutes, name) for name in Rates.model_fields}),
+    )
+
+
+def stats_of(store: TenantStore, settings: Settings) -> Stats:
+    """The jobs of one tenant. What concerns the whole service, such as workers and pools, is left out."""
+    counts = store.counts()
+    return Stats(
+        counts=counts,
+        queues=(),
+        pools=(),
+        waiting_for_retry=0,
+        queued_bytes=store.request_bytes(),
+        max_queued_bytes=settings.max_queued_bytes,
+        oldest_queued_seconds=None,
+        workers=(),
+        totals={},
+        rates_per_minute=None,
     )
 
 

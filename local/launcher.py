@@ -176,6 +176,7 @@ def prepare(procfile: Path, settings: Settings) -> list[Entry]:
         preflight.check_redis(settings)
     if not settings.has_offline_model:
         skipped.add("model")
+    preflight.check_access(settings)
     preflight.check_ports(settings)
     return [entry for entry in read_procfile(procfile) if entry.name not in skipped]
 

@@ -14,6 +14,7 @@ from jobs.errors import QueueFull, StoreUnavailable
 from jobs.folders import SECRETS_FILE
 from jobs.redis_urls import InvalidRedisUrl
 from jobs.settings import Settings
+from jobs.settings.access import open_to_network
 from jobs.settings.loading import variable_name
 from jobs.storage.redis_client import connect
 from jobs.storage.reply_errors import first_word, is_unknown_database, missing_right
@@ -29,6 +30,12 @@ _REDIS_ADVICE = "start it, correct REDIS_URL, or unset REDIS_URL to use an embed
 _RIGHTS_ADVICE = "see docs/operations.md#rights"
 _HOST = r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?"
 _ADDRESS = re.compile(rf"{_HOST}(?:,{_HOST})*|/[^@]*")
+
+
+def check_access(settings: Settings) -> None:
+    """Check that the API is not open to other machines by accident. Raises CannotStart."""
+    if problem := open_to_network(settings.web_host, settings):
+        raise CannotStart(problem)
 
 
 def check_ports(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from jobs.errors import NotRetryable, no_such_job
 from jobs.kinds import KINDS
 from jobs.kinds.base import JobRequest
 from jobs.lookup import with_estimate_if_taken
-from jobs.models import DEFAULT_TENANT, JobRecord, Lane, NewJob, Place, new_job_id
+from jobs.models import JobRecord, Lane, NewJob, Place, new_job_id
 from jobs.place import place_of
 from jobs.request_id import UNKNOWN
 from jobs.requests import Limits
@@ -25,6 +25,8 @@ from jobs.storage import transitions
 from jobs.storage.commands import Command
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.sync_store import Store
+from jobs.tenant import DEFAULT_TENANT, Tenant
+from jobs.tenant_store import TenantStore
 from jobs.token_estimate import input_tokens, max_output_tokens
 from tasks import app
 from tasks.broker import OutgoingMessage
@@ -59,7 +61,7 @@ class Submitter:
         *,
         idempotency_key: str | None = None,
         resend_count: int | None = None,
-        tenant: str = DEFAULT_TENANT,
+        tenant: Tenant = DEFAULT_TENANT,
         lane: Lane | None = None,
         fair_key: str | None = None,
         id_prefix: str = "job",
@@ -89,8 +91,8 @@ class Submitter:
         )
         return self._create(job)
 
-    def retry(self, record: JobRecord) -> transitions.Created:
-        """Submit a job that has ended without a complete answer again, as a new job.
+    def retry(self, store: TenantStore, record: JobRecord) -> transitions.Created:
+        """Submit a job of the tenant that has ended without a complete answer again, as a new job.
 
         May be called repeatedly: only one new job is created, even if it has been deleted since.
 
@@ -98,12 +100,12 @@ class Submitter:
         """
         if record.state not in RETRYABLE_STATES:
             raise NotRetryable(f"a job that is {record.status} cannot be retried", param="task_id")
-        request = self._store.run(queries.request(record.job_id))
-        if request is None:
+        found, values = store.read_job(record.job_id, queries.request)
+        if found is None or values[0] is None:
             raise no_such_job("task_id")
         prefix, _, _ = record.job_id.partition("_")
-        place = place_of(request, self._settings, record.lane, None)
-        return self._create(self._new_job(request, record.tenant, new_job_id(prefix), place, retry_of=record.job_id))
+        place = place_of(values[0], self._settings, record.lane, None)
+        return self._create(self._new_job(values[0], store.tenant, new_job_id(prefix), place, retry_of=record.job_id))
 
     def note_found(self, job_id: str, kind: str) -> None:
         """Log that the present request has found the job of an earlier one without a submit."""
@@ -119,7 +121,7 @@ class Submitter:
         """Publish the messages that wait, for at most a second. Recovery publishes the rest."""
         self._publisher.close()
 
-    def _new_job(self, request: JobRequest, tenant: str, job_id: str, place: Place, **fields: Any) -> NewJob:
+    def _new_job(self, request: JobRequest, tenant: Tenant, job_id: str, place: Place, **fields: Any) -> NewJob:
         limits = request.limits or Limits()
         ttl_seconds = None if request.is_stored else self._settings.unstored_ttl_seconds
         return NewJob(

@@ -10,8 +10,10 @@ import tomllib
 import pytest
 
 from jobs import errors
+from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.scripts import script_names
+from jobs.tenant import Tenant
 from jobs.version import VERSION
 from tests.support.processes import PROJECT_ROOT
 
@@ -112,8 +114,9 @@ def test_every_key_is_in_the_table():
             keys.claimed("queue_x"),
             keys.minute(123),
             keys.document("job_x"),
-            keys.documents("tenant_x"),
-            keys.document_by_hash("tenant_x", "digest_x"),
+            keys.documents(Tenant("tenant_x")),
+            keys.document_by_hash(Tenant("tenant_x"), "digest_x"),
+            keys.tenant_index(Tenant("tenant_x"), State.QUEUED),
             *(value for name, value in vars(keys).items() if name.isupper() and str(value).startswith("cq:")),
         )
     }

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 from api.services import services
 from jobs.errors import NotFound
-from jobs.storage.server_info import confirm_earlier_writes
 
 
 @contextmanager
@@ -18,5 +17,5 @@ def confirmed_not_found() -> Iterator[None]:
     try:
         yield
     except NotFound:
-        services().store.run(confirm_earlier_writes())
+        services().store.confirm_earlier_writes()
         raise

@@ -12,7 +12,7 @@ from api.http.disconnect import ClientDisconnected, disconnect_check
 from api.schemas.requests import PollHeaders, WaitQuery
 from api.schemas.responses import retry_after_seconds
 from api.services import services
-from jobs import lookup, queries
+from jobs import lookup
 from jobs.models import JobDetails, JobRecord, JobView
 
 
@@ -63,8 +63,8 @@ def view_when_final(
     """The job as soon as it is final, or in its current state when the time is up.
 
     ``on_disconnect`` is called when the client disconnects before that, and ClientDisconnected is raised. With None,
-    disconnects are not detected. ``known`` is a record that was just read, which saves a query. Raises JobNotFound and
-    StoreUnavailable.
+    disconnects are not detected. ``known`` is a record that was just read, which saves a query. Raises JobNotFound,
+    StoreUnavailable, and InvalidKey or Forbidden once the caller's API key has ended.
     """
     store = services().store
     snapshot = JobView(record=known) if known and not known.is_final else lookup.view(store, job_id)
@@ -94,15 +94,24 @@ def _when_final(
     def refresh(result: bytes | None) -> AnySnapshot | None:
         nonlocal snapshot, is_fresh
         if is_fresh and result is None:  # the first check, right after the snapshot: has the job ended in between?
-            result, is_fresh = services().store.run(queries.stored_result(job_id)), False
+            result, is_fresh = services().store.stored_result(snapshot.record), False
             if result is None:
                 return None
         snapshot = fetch(result)
         return snapshot if snapshot.record.is_final else None
 
-    each_second = disconnect_check() if on_disconnect else None
+    app_services = services()
+    checks = [disconnect_check()] if on_disconnect else []
+    if app_services.needs_key:
+        checks.append(app_services.require_valid_key)
+
+    def run_checks() -> None:
+        for check in checks:
+            check()
+
+    each_second = run_checks if checks else None
     try:
-        services().listener.wait(job_id, refresh, seconds, each_second=each_second)
+        app_services.listener.wait(job_id, refresh, seconds, each_second=each_second)
     except ClientDisconnected:
         if on_disconnect is not None:
             on_disconnect()

@@ -17,7 +17,7 @@ from api.http.validation import FieldError, InvalidFields
 from guards.json_log import log_context
 from guards.tracebacks import traceback_location as traceback_location  # noqa: PLC0414  # exported
 from jobs import errors
-from jobs.errors import ChatqueueError
+from jobs.errors import ChatqueueError, InvalidKey
 from jobs.request_id import new_request_id, read_request_id
 from jobs.results import JobError
 
@@ -39,6 +39,8 @@ _CODE_BY_STATUS: Final = {
 }
 _EXAMPLE_CODES: Final = {
     400: errors.MalformedJson.code,
+    401: errors.InvalidKey.code,
+    403: errors.Forbidden.code,
     404: errors.JobNotFound.code,
     429: errors.QueueFull.code,
     502: "provider_timeout",
@@ -46,6 +48,8 @@ _EXAMPLE_CODES: Final = {
 }
 _STATUS_DESCRIPTIONS: Final = {
     400: "The request is malformed or invalid.",
+    401: "No API key, or one that is wrong, revoked or expired. Only on a server with API keys.",
+    403: "The API key may not do this, or a page of another site has sent the request.",
     404: "The requested object does not exist, or has expired.",
     413: "The request body is too large.",
     415: "The content type or the encoding of the request body is not supported.",
@@ -124,6 +128,8 @@ def render(error: ChatqueueError, status: int | None = None) -> Response:
     if isinstance(error, JobFailedError) and error.openai_error:
         problem = problem.model_copy(update={"error": error.openai_error})
     response = _problem_response(problem)
+    if isinstance(error, InvalidKey):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="chatqueue"'
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if isinstance(error, JobFailedError):

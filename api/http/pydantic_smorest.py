@@ -162,11 +162,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # untyped
         decorator: Callable[[View], View] = self.doc(requestBody=request_body)
         return decorator
 
-    def problems(self, *statuses: int) -> Callable[[View], View]:
-        """Document the errors of a view. 500 is added to every view."""
+    def problems(self, *statuses: int, needs_key: bool = True) -> Callable[[View], View]:
+        """Document the errors of a view. 500 is added to every view, and 401 and 403 to those that need an API key."""
+        of_door = {401, 403} if needs_key else set()
 
         def decorator(view: View) -> View:
-            for status in sorted({*statuses, 500}):
+            for status in sorted({*statuses, *of_door, 500}):
                 view = self.alt_response(status, HTTPStatus(status).name)(view)
             return view
 

@@ -12,39 +12,35 @@ from typing import Any, Final
 from api.openai.encoding import items
 from api.openai.errors import ItemNotFound
 from api.openai.snapshot import find_snapshot
-from api.services import Services
-from jobs import queries
+from api.services import CallerServices
 from jobs.errors import JobNotFound, RequestUnreadable, StoreUnavailable
-from jobs.models import DEFAULT_TENANT
-from jobs.storage import transitions
-from jobs.storage.commands import Command
-from jobs.storage.sync_store import Store
+from jobs.tenant_store import TenantStore
 from openai_format.types import JsonObject
 
 _REFERENCE: Final = "item_reference"
 _STATES_WITH_ANSWER: Final = frozenset({"completed", "incomplete"})
 
 
-def remember_items(app_services: Services, response: JsonObject) -> None:
+def remember_items(app_services: CallerServices, response: JsonObject) -> None:
     """Remember which job the items of a final, stored response belong to. An outage of Redis is ignored."""
     if response["store"] is False or response["status"] not in _STATES_WITH_ANSWER:
         return
     ttl_seconds = app_services.settings.result_ttl_seconds
-    commands: list[Command[Any]] = [
-        transitions.remember_item(DEFAULT_TENANT, item["id"], f"{response['id']} {position}", ttl_seconds)
+    places = {
+        item["id"]: f"{response['id']} {position}"
         for position, item in enumerate(response["output"])
         if isinstance(item.get("id"), str)
-    ]
+    }
     with suppress(StoreUnavailable):
-        app_services.store.run_all(commands) if commands else None
+        app_services.store.remember_items(places, ttl_seconds)
 
 
-def resolve_references(store: Store, value: Any) -> Any:
+def resolve_references(store: TenantStore, value: Any) -> Any:
     """The request's input with the items in place of the references. Raises ItemNotFound and StoreUnavailable."""
     if not isinstance(value, list) or not any(map(_is_reference, value)):
         return value
     ids = list(dict.fromkeys(item["id"] for item in value if _is_reference(item)))
-    places = store.run_all([queries.place_of_item(DEFAULT_TENANT, item_id) for item_id in ids])
+    places = store.places_of_items(ids)
     found = dict(zip(ids, _find_items(store, ids, places), strict=True))
     replaced = (found[item["id"]] if _is_reference(item) else item for item in value)
     return [item for item in replaced if item is not None]
@@ -56,7 +52,9 @@ def _is_reference(item: Any) -> bool:
     return item.get("type") == _REFERENCE or (item.get("type") is None and item.keys() <= {"id", "type"})
 
 
-def _find_items(store: Store, ids: list[str], places: Iterable[tuple[str, int] | None]) -> Iterable[JsonObject | None]:
+def _find_items(
+    store: TenantStore, ids: list[str], places: Iterable[tuple[str, int] | None]
+) -> Iterable[JsonObject | None]:
     """Each item in the form of an input; None for reasoning that nobody can use. Raises ItemNotFound."""
     outputs: dict[str, list[JsonObject]] = {}
     for item_id, place in zip(ids, places, strict=True):
@@ -72,7 +70,7 @@ def _find_items(store: Store, ids: list[str], places: Iterable[tuple[str, int] |
         yield items.to_input_item(same[0])
 
 
-def _output(store: Store, job_id: str, item_id: str) -> list[JsonObject]:
+def _output(store: TenantStore, job_id: str, item_id: str) -> list[JsonObject]:
     try:
         return items.output(find_snapshot(store, job_id))
     except (JobNotFound, RequestUnreadable):

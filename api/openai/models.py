@@ -4,7 +4,7 @@ from typing import Any
 
 from api.openai import examples, response_schemas
 from api.openai.blueprint_class import OpenAIBlueprint
-from api.services import services
+from api.services import whole_services
 from jobs import queries
 from jobs.errors import ModelNotFound
 
@@ -38,7 +38,7 @@ def show_model(name: str) -> Any:
 
 
 def _models() -> list[dict[str, Any]]:
-    app_services = services()
+    app_services = whole_services()
     settings = app_services.settings
     if (listed := settings.providers.model_names) is not None:
         return list(map(_model, listed))

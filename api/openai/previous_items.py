@@ -8,7 +8,7 @@ from api.http.embedded_files import bytes_without_files
 from api.openai.encoding import items
 from api.openai.errors import BadParameter, ConversationTooLong, PreviousResponseNotFound
 from api.openai.snapshot import find_snapshot
-from api.services import Services, services
+from api.services import CallerServices, services
 from jobs.errors import JobNotFound
 from jobs.kinds.response import ResponseTask
 from jobs.settings import Settings
@@ -28,7 +28,7 @@ def history_loader(task: ResponseTask) -> Callable[[], ResponseTask] | None:
     return partial(_with_previous_items, app_services, task, task.previous_response_id)
 
 
-def _with_previous_items(app_services: Services, task: ResponseTask, previous_id: str) -> ResponseTask:
+def _with_previous_items(app_services: CallerServices, task: ResponseTask, previous_id: str) -> ResponseTask:
     """The task with a copy of all earlier items of its conversation.
 
     Raises PreviousResponseNotFound, also for a response that has expired or was not stored, BadParameter for a response

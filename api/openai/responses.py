@@ -1,6 +1,7 @@
 """/v1/responses."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from api.http.absence import confirmed_not_found
@@ -34,7 +35,6 @@ from jobs.events import read_events
 from jobs.kinds.base import Conversation
 from jobs.kinds.response import ResponseTask
 from jobs.models import JobRecord, JobView
-from jobs.storage import transitions
 
 blueprint = OpenAIBlueprint("responses", __name__, url_prefix="/responses", description="OpenAI-compatible responses")
 
@@ -153,7 +153,7 @@ def delete_response(response_id: str) -> Any:
     store = services().store
     record = find_record(store, response_id)
     _cancel(record)
-    store.run(transitions.delete(response_id, record))
+    store.delete(record)
     return {"id": response_id, "object": "response.deleted", "deleted": True}
 
 
@@ -240,9 +240,11 @@ def _response_with_partial_output(snapshot: JobSnapshot) -> dict[str, Any]:
     response, record = response_object(snapshot), snapshot.record
     if record.state in STATES_WITHOUT_ANSWER:
         begin = max(0, record.log_start - 1)  # the number of the event that begins the last attempt
-        lines = services().store.run(queries.events(record.job_id, begin, record.log_length or 0))
+        _, values = services().store.read_job(
+            record.job_id, partial(queries.events, first=begin, limit=record.log_length or 0)
+        )
         events = ResponseEventBuilder(record.job_id, lambda _: {})
-        for event in read_events(lines, begin):
+        for event in read_events(values[0] if values else (), begin):
             events.translate(event)
         response["output"] = events.output() or response["output"]
     return response

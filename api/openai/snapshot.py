@@ -1,18 +1,16 @@
 """A conversation at one moment: the job, its request and its outcome."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from jobs import lookup, queries
 from jobs.errors import RequestUnreadable, no_such_job
 from jobs.kinds import CONVERSATION_KINDS, KINDS
 from jobs.kinds.base import Conversation, TextAnswer
 from jobs.kinds.response import ResponseTask
-from jobs.models import JobRecord, JobView, is_job_id
+from jobs.models import JobRecord, JobView
 from jobs.results import JobError
 from jobs.states import State
-from jobs.storage.commands import Command
-from jobs.storage.sync_store import Store
+from jobs.tenant_store import TenantStore
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def snapshot_of(view: JobView, request: Conversation) -> JobSnapshot:
     return JobSnapshot(view.record, request, answer, view.error)
 
 
-def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobSnapshot:
+def find_snapshot(store: TenantStore, job_id: str, param: str = "response_id") -> JobSnapshot:
     """Any conversation, whichever API created it. Raises JobNotFound, RequestUnreadable, StoreUnavailable."""
     snapshot, has_request = _find(store, job_id, param)
     if not has_request:
@@ -52,19 +50,19 @@ def find_snapshot(store: Store, job_id: str, param: str = "response_id") -> JobS
     return snapshot
 
 
-def find_snapshot_to_show(store: Store, job_id: str, param: str = "response_id") -> JobSnapshot:
+def find_snapshot_to_show(store: TenantStore, job_id: str, param: str = "response_id") -> JobSnapshot:
     """As ``find_snapshot``. If the request of a final job is gone, its answer is still shown."""
     snapshot, has_request = _find(store, job_id, param)
     return snapshot if has_request or snapshot.record.is_final else find_snapshot(store, job_id, param)
 
 
-def _find(store: Store, job_id: str, param: str) -> tuple[JobSnapshot, bool]:
+def _find(store: TenantStore, job_id: str, param: str) -> tuple[JobSnapshot, bool]:
     """The snapshot, and whether the request exists."""
-    if not is_job_id(job_id):
+    record, values = store.read_job(job_id, queries.outcome, queries.request)
+    if record is None:
         raise no_such_job(param)
-    commands: list[Command[Any]] = [queries.record(job_id), queries.outcome(job_id), queries.request(job_id)]
-    record, outcome, request = store.run_all(commands)
-    if record is None or not isinstance(request, Conversation | None):
+    outcome, request = values
+    if not isinstance(request, Conversation | None):
         raise no_such_job(param)
     if request is None and record.kind in KINDS.keys() - CONVERSATION_KINDS:
         raise no_such_job(param)
@@ -75,9 +73,9 @@ def _find(store: Store, job_id: str, param: str) -> tuple[JobSnapshot, bool]:
     return snapshot_of(view, shown_request), request is not None
 
 
-def find_record(store: Store, job_id: str, param: str = "response_id") -> JobRecord:
+def find_record(store: TenantStore, job_id: str, param: str = "response_id") -> JobRecord:
     """The record alone, for a conversation that may be unreadable. Raises JobNotFound, StoreUnavailable."""
-    record = store.run(queries.record(job_id)) if is_job_id(job_id) else None
+    record, _ = store.read_job(job_id)
     if record is None or record.kind in KINDS.keys() - CONVERSATION_KINDS:
         raise no_such_job(param)
     return record

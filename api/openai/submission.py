@@ -22,16 +22,14 @@ from api.http.json_body import raw_body
 from api.http.long_poll import view_when_final
 from api.openai.errors import OpenAIJobFailedError, unfinished_error
 from api.schemas.requests import SubmitHeaders
-from api.services import Services, services
-from jobs import lookup, queries
+from api.services import CallerServices, services
+from jobs import lookup
 from jobs.errors import JobNotFound, QueueFull, StoreUnavailable
 from jobs.kinds.base import JobRequest
-from jobs.models import DEFAULT_TENANT, JobRecord, JobView
+from jobs.models import JobRecord, JobView
 from jobs.providers import split_target
 from jobs.request_fingerprint import fingerprint, idempotency_digest
 from jobs.states import State
-from jobs.storage import transitions
-from jobs.storage.server_info import confirm_earlier_writes
 from jobs.storage.transitions import Created
 
 PROVIDER_HEADER: Final = "x-chatqueue-provider"
@@ -81,7 +79,7 @@ def submit(
     existing = _find_existing(app_services, task, key) if key and load_history else None
     full_task = load_history() if load_history and not existing else task
     create = partial(
-        app_services.submitter.submit,
+        app_services.submit,
         full_task,
         id_prefix=id_prefix,
         lane=headers.priority,
@@ -142,22 +140,24 @@ def _disconnect_after_grace(on_disconnect: Callable[[], None]) -> None:
     on_disconnect()
 
 
-def _find_existing(app_services: Services, task: JobRequest, key: str) -> Created | None:
-    entry = app_services.store.run(queries.find_by_idempotency_key(DEFAULT_TENANT, idempotency_digest(key)))
+def _find_existing(app_services: CallerServices, task: JobRequest, key: str) -> Created | None:
+    entry = app_services.store.find_by_idempotency_key(idempotency_digest(key))
     if entry is None or entry[0] != fingerprint(task):
         return None
-    if app_services.store.run(queries.record(entry[1])) is None:  # expired or lost: it is created again
+    if app_services.store.read_job(entry[1])[0] is None:  # expired or lost: it is created again
         return None
-    app_services.store.run(confirm_earlier_writes())
-    app_services.submitter.note_found(entry[1], task.kind)
+    app_services.store.confirm_earlier_writes()
+    app_services.note_found(entry[1], task.kind)
     return Created(entry[1])
 
 
-def _record(app_services: Services, created: Created) -> JobRecord:
+def _record(app_services: CallerServices, created: Created) -> JobRecord:
     return created.record or lookup.record(app_services.store, created.job_id)
 
 
-def _submission_without_key(app_services: Services, create: Callable[..., Created], is_background: bool) -> Submission:
+def _submission_without_key(
+    app_services: CallerServices, create: Callable[..., Created], is_background: bool
+) -> Submission:
     created = _submit_deduplicated(app_services, create)
     record = _record(app_services, created)
     on_disconnect = None if is_background else _cancel_callback(app_services, record, has_joined=not created.is_new)
@@ -166,7 +166,7 @@ def _submission_without_key(app_services: Services, create: Callable[..., Create
     )
 
 
-def _submit_deduplicated(app_services: Services, create: Callable[..., Created]) -> Created:
+def _submit_deduplicated(app_services: CallerServices, create: Callable[..., Created]) -> Created:
     if not app_services.settings.resend_window_seconds:
         return create()
     key, retry_count = _dedup_token(), _client_retry_count()
@@ -191,21 +191,26 @@ def _resend_grace_seconds() -> float:
 
 
 def _dedup_token() -> str:
-    """A digest of the path, caller and body of a request, which cannot be recovered from it."""
+    """A digest of the path, caller and body of a request, which cannot be recovered from it.
+
+    The caller is the holder of the API key, so that a resend with a rotated key finds its job. A service without keys
+    tells callers apart by what they would send as a key.
+    """
     digest = hashlib.blake2b(digest_size=32)
-    for part in (request.path.encode(), request.headers.get("Authorization", "").encode(), raw_body()):
+    holder = services().caller.holder or request.headers.get("Authorization", "")
+    for part in (request.path.encode(), holder.encode(), raw_body()):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
 
 
-def _is_reusable(app_services: Services, job_id: str) -> bool:
+def _is_reusable(app_services: CallerServices, job_id: str) -> bool:
     """False for a job that has expired, or was cancelled when its client disconnected."""
     with suppress(JobNotFound):
         return lookup.record(app_services.store, job_id).state is not State.CANCELLED
     return False
 
 
-def _cancel_callback(app_services: Services, record: JobRecord, *, has_joined: bool) -> Callable[[], None]:
+def _cancel_callback(app_services: CallerServices, record: JobRecord, *, has_joined: bool) -> Callable[[], None]:
     """A callback that cancels the job, unless the client has resent its request and waits for the same job.
 
     ``has_joined``: the request found the job of an earlier one. That one may be another caller's, who sent the same
@@ -217,18 +222,18 @@ def _cancel_callback(app_services: Services, record: JobRecord, *, has_joined: b
         with suppress(StoreUnavailable):
             if has_joined and app_services.listener.has_waiters(record.job_id):
                 return
-            if app_services.store.run(queries.resend_count(record.tenant, digest, record.job_id)) <= retry_count:
+            if app_services.store.resend_count(digest, record.job_id) <= retry_count:
                 app_services.cancel(record)
 
     return on_disconnect
 
 
-def _mark_answered_callback(app_services: Services, record: JobRecord) -> Callable[[], None]:
+def _mark_answered_callback(app_services: CallerServices, record: JobRecord) -> Callable[[], None]:
     """A callback that records that the call is answered: the same request sent later is a new call."""
     key = _dedup_token()
 
     def mark_answered() -> None:
         with suppress(StoreUnavailable, QueueFull):
-            app_services.store.run(transitions.mark_answered(record.tenant, key, record.job_id))
+            app_services.store.mark_answered(key, record.job_id)
 
     return mark_answered

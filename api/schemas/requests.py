@@ -93,7 +93,15 @@ class PollHeaders(RequestParameters):
         return min(int(match[1]), MAX_WAIT_SECONDS) if match else None
 
 
+_IN_PLACE_OF_KEY: Final = "A token of `POST /api/v1/chat/jobs/{job_id}/token`, in place of an API key."
+
+
+class ChatQuery(WaitQuery):
+    token: str | None = Field(default=None, description=_IN_PLACE_OF_KEY, repr=False)
+
+
 class EventsQuery(RequestParameters):
+    token: str | None = Field(default=None, description=_IN_PLACE_OF_KEY, repr=False)
     starting_after: Annotated[int, Field(ge=0, le=MAX_SEQUENCE_NUMBER)] | None = Field(
         default=None, description="Send only events after this sequence number."
     )

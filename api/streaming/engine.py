@@ -20,7 +20,7 @@ from api.services import services
 from api.streaming.encoder import EventEncoder
 from api.streaming.sse import CONTENT_TYPE, KEEPALIVE
 from jobs import lookup
-from jobs.errors import InternalError, JobNotFound, StoreUnavailable
+from jobs.errors import Forbidden, InternalError, InvalidKey, JobNotFound, StoreUnavailable
 from jobs.events import Event
 from jobs.models import JobRecord, JobView
 from jobs.results import JobError
@@ -34,7 +34,7 @@ KEEPALIVE_SECONDS: Final = 15.0  # of silence, then a comment: proxies close a c
 MAX_HOLD_SECONDS: Final = KEEPALIVE_SECONDS  # a stream that is held back cannot send a comment
 _MIN_TICK_SECONDS: Final = 0.01
 TICK_SECONDS: Final = 5.0  # between two reads of the queue position
-DISCONNECT_CHECK_SECONDS: Final = 1.0  # between two checks of the connection, where a disconnect has consequences
+DISCONNECT_CHECK_SECONDS: Final = 1.0  # between two checks of the connection and of the API key, where they matter
 RETRY_SECONDS: Final = 0.5  # between two tries to read the answer while Redis is unavailable
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering
 _OUTPUT_TYPES: Final = frozenset({"delta", "upstream"})
@@ -96,7 +96,8 @@ class JobStream:
 
     def _tick_seconds(self) -> float:
         """The longest wait for the next events."""
-        tick = DISCONNECT_CHECK_SECONDS if self._on_disconnect else TICK_SECONDS
+        is_checked_often = self._on_disconnect or self._services.needs_key
+        tick = DISCONNECT_CHECK_SECONDS if is_checked_often else TICK_SECONDS
         if self._held_until is None:
             return tick
         return min(tick, max(_MIN_TICK_SECONDS, self._held_until - time.monotonic()))
@@ -104,13 +105,15 @@ class JobStream:
     def hold_until_output(self, on_disconnect: Callable[[], None] | None, seconds: float) -> tuple[Event, ...]:
         """The events up to the first output, the end of the job, or this time.
 
-        Raises ClientDisconnected after calling ``on_disconnect``, JobNotFound and StoreUnavailable.
+        Raises ClientDisconnected after calling ``on_disconnect``, JobNotFound, StoreUnavailable, and InvalidKey or
+        Forbidden once the caller's API key has ended.
         """
         self._held_until = time.monotonic() + seconds
         for events in self._batches:
             self._first_events += events
             if has_output(events) or time.monotonic() >= self._held_until:
                 break
+            self._services.require_valid_key()
             try:
                 self._check_disconnect()
             except ClientDisconnected:
@@ -160,7 +163,10 @@ class JobStream:
         try:
             yield self._first_chunk()
             while not self._encoder.is_finished and (events := next(self._batches, None)) is not None:
+                self._services.require_valid_key()
                 yield self._encode_batch(events) if events else self._refreshed_status()
+        except (InvalidKey, Forbidden) as error:  # the job goes on: it belongs to the tenant
+            yield self._encoder.fail(JobError(code=error.code, message=error.message))
         except Exception as error:  # noqa: BLE001  # any fault: a client takes a cut stream for complete
             yield self._fail(error)
         if not self._encoder.is_finished:

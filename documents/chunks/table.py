@@ -1,6 +1,9 @@
-"""Stores chunks and their vectors: one LanceDB table per embedding model.
+"""Stores chunks and their vectors: one LanceDB table per embedding model and tenant.
 
-    chunks_<digest of the model>   columns: see rows.py; the schema's metadata contains the model's name
+    chunks_<digest of the model>                        of the default tenant
+    chunks_<digest of the model>_<digest of the name>   of another tenant
+
+For the columns see rows.py. The schema's metadata contains the model's name.
 
 A document is replaced in one commit, keyed by document and chunk index: either all its chunks are stored or none. An
 interrupted ingest therefore needs no clean-up and no completeness flag. Two concurrent ingests leave one set: Lance
@@ -10,6 +13,8 @@ write.
 Lance does not create a table atomically (lance#4451): a process that creates a table at the same time as another one
 may replace the other's table, with all chunks in it. So a process waits for its turn to create one (``CreationTurn``),
 or until another process has created it.
+
+There is one table per tenant, so a search without its filter finds nothing of another tenant.
 
 There is one table per model, so vectors of two models can never be compared. A search does not find documents that were
 stored with another model; the caller checks for them with `documents_of_other_models`.
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from lancedb.expr import Expr
 
 _PREFIX: Final = "chunks_"
+_DIGEST_CHARS: Final = 16
+_DEFAULT_TENANT: Final = "default"  # as in jobs.tenant
 _CREATE_SECONDS: Final = 90.0  # longer than a process that dies while it creates a table keeps others from doing so
 _CREATE_POLL_SECONDS: Final = 0.1
 _INDEX_CACHE_BYTES: Final = 256 * 1024**2  # LanceDB's defaults are 6 GB and 1 GB per process
@@ -84,18 +91,18 @@ class ChunkTable:
         from documents.chunks.rows import build_rows, document_filter
 
         rows = await asyncio.to_thread(build_rows, document_id, tenant, model, chunks, vectors)
-        table = await self._open_or_create(model)
+        table = await self._open_or_create(model, tenant)
         merge = table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
         await merge.when_not_matched_by_source_delete(document_filter(document_id)).execute(rows)
-        await self._remove_from_other_tables(document_id, model)
+        await self._remove_from_tables(document_id, await self._tables_of_other_models(model, tenant))
         # Two concurrent maintenance runs would undo each other's work; the next ingest does the work skipped here.
         if not self._maintenance_lock.locked():
             async with self._maintenance_lock:
                 await maintain_indexes(table)
 
     async def remove(self, document_id: str) -> None:
-        """Remove the document's chunks of every model. A document without chunks is not an error."""
-        await self._remove_from_other_tables(document_id, None)
+        """Remove the document's chunks of every model and tenant. A document without chunks is not an error."""
+        await self._remove_from_tables(document_id, await self._all_tables())
 
     async def compact(self) -> None:
         """Delete rows from the disk that were removed some time ago. No search finds them even before that.
@@ -130,7 +137,7 @@ class ChunkTable:
         from documents.chunks.search import search_table
 
         where = _scope_filter(tenant, document_ids)
-        table = await self._open_existing(_table_name(model))
+        table = await self._open_existing(_table_name(model, tenant))
         if table is None or (document_ids is not None and not document_ids):
             return []
         return await search_table(table, question, vector, where, limit)
@@ -142,7 +149,7 @@ class ChunkTable:
 
         Later chunks are left out if there are more.
         """
-        return await self._read(model, _scope_filter(tenant, document_ids), limit, with_text=False)
+        return await self._read(model, tenant, _scope_filter(tenant, document_ids), limit, with_text=False)
 
     async def read(
         self, model: EmbeddingModel, tenant: str, wanted: Collection[tuple[str, int]]
@@ -153,14 +160,14 @@ class ChunkTable:
         if not wanted:
             return []
         where = _scope_filter(tenant, {document_id for document_id, _ in wanted}) & keys_filter(wanted)
-        return await self._read(model, where, len(wanted), with_text=True)
+        return await self._read(model, tenant, where, len(wanted), with_text=True)
 
     async def _read(
-        self, model: EmbeddingModel, where: "Expr", limit: int, *, with_text: bool
+        self, model: EmbeddingModel, tenant: str, where: "Expr", limit: int, *, with_text: bool
     ) -> list[tuple[str, Chunk]]:
         from documents.chunks.rows import POSITION_COLUMNS, row_to_chunk
 
-        table = await self._open_existing(_table_name(model))
+        table = await self._open_existing(_table_name(model, tenant))
         if table is None:
             return []
         columns = [*POSITION_COLUMNS, "text"] if with_text else POSITION_COLUMNS
@@ -175,22 +182,28 @@ class ChunkTable:
         from documents.chunks.rows import stored_model
 
         where, models = _scope_filter(tenant, document_ids), dict[str, str]()
-        for table in await self._all_tables():
-            if table.name != _table_name(model) and await table.count_rows(where.to_sql()):
+        for table in await self._tables_of_other_models(model, tenant):
+            if await table.count_rows(where.to_sql()):
                 rows = await table.query().where(where).select(["document_id"]).to_arrow()
                 models |= dict.fromkeys(rows["document_id"].unique().to_pylist(), stored_model(await table.schema()))
         return models
 
-    async def _remove_from_other_tables(self, document_id: str, current_model: EmbeddingModel | None) -> None:
+    async def _remove_from_tables(self, document_id: str, tables: Sequence["AsyncTable"]) -> None:
         from documents.chunks.rows import document_filter
 
-        for table in await self._all_tables():
-            if current_model is None or table.name != _table_name(current_model):
-                await table.delete(document_filter(document_id))
+        for table in tables:
+            await table.delete(document_filter(document_id))
+
+    async def _tables_of_other_models(self, model: EmbeddingModel, tenant: str) -> list["AsyncTable"]:
+        current = _table_name(model, tenant)
+        return await self._tables(lambda name: name != current and _is_table_of(name, tenant))
 
     async def _all_tables(self) -> list["AsyncTable"]:
+        return await self._tables(lambda name: name.startswith(_PREFIX))
+
+    async def _tables(self, matches: Callable[[str], bool]) -> list["AsyncTable"]:
         names = (await self._connection.list_tables()).tables
-        tables = [await self._open_existing(name) for name in names if name.startswith(_PREFIX)]
+        tables = [await self._open_existing(name) for name in filter(matches, names)]
         return [table for table in tables if table is not None]
 
     async def _open_existing(self, name: str) -> "AsyncTable | None":
@@ -202,13 +215,14 @@ class ChunkTable:
                 return None
         return self._open_tables[name]
 
-    async def _open_or_create(self, model: EmbeddingModel) -> "AsyncTable":
+    async def _open_or_create(self, model: EmbeddingModel, tenant: str) -> "AsyncTable":
         from documents.chunks.index_maintenance import create_indexes
         from documents.chunks.rows import chunk_schema
 
-        if (table := self._open_tables.get(_table_name(model))) is None:
+        name = _table_name(model, tenant)
+        if (table := self._open_tables.get(name)) is None:
             async with self._creation_lock:
-                table = await self._wait_for_table(_table_name(model), chunk_schema(model))
+                table = await self._wait_for_table(name, chunk_schema(model))
             await create_indexes(table)
         return table
 
@@ -233,8 +247,21 @@ class ChunkTable:
         return None
 
 
-def _table_name(model: EmbeddingModel) -> str:
-    return _PREFIX + hashlib.sha256(str(model).encode()).hexdigest()[:16]
+def _table_name(model: EmbeddingModel, tenant: str) -> str:
+    return _PREFIX + _digest(str(model)) + _suffix(tenant)
+
+
+def _is_table_of(name: str, tenant: str) -> bool:
+    return name.startswith(_PREFIX) and name[len(_PREFIX) + _DIGEST_CHARS :] == _suffix(tenant)
+
+
+def _suffix(tenant: str) -> str:
+    """A digest: a folder's name does not distinguish upper and lower case on every system."""
+    return "" if tenant == _DEFAULT_TENANT else f"_{_digest(tenant)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 def _scope_filter(tenant: str, document_ids: Collection[str] | None) -> "Expr":

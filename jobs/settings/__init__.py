@@ -18,6 +18,7 @@ from jobs.folders import SETTINGS_FILES
 from jobs.providers import MAIN_PROVIDER, OPENAI_URL, ProviderConfig, ProviderRegistry
 from jobs.providers_file import read_providers_file
 from jobs.redis_urls import is_same_database
+from jobs.settings.access import AccessSettings
 from jobs.settings.addresses import AddressSettings
 from jobs.settings.attempts import AttemptSettings
 from jobs.settings.cross_checks import cross_check
@@ -36,6 +37,7 @@ class Settings(
     DocumentSettings,
     AttemptSettings,
     IntakeSettings,
+    AccessSettings,
     AddressSettings,
     BaseSettings,
 ):

@@ -12,6 +12,7 @@ from jobs.redis_urls import REDIS_SCHEMES, check_form
 BROKER_SCHEMES: Final = (*REDIS_SCHEMES, "amqp://", "amqps://", "pyamqp://")
 OBJECT_STORE_SCHEMES: Final = ("s3://", "gs://", "abfss://", "file://")
 
+_MIN_ADMIN_KEY_CHARS: Final = 16
 MAX_SECONDS: Final = 10 * 365 * 86_400.0  # ten years; an infinite time breaks timers
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
@@ -67,11 +68,19 @@ def _forwarders(text: str) -> str:
     return text
 
 
+def _admin_key(key: SecretStr) -> SecretStr:
+    stripped = _api_key(key)
+    if len(stripped.get_secret_value()) < _MIN_ADMIN_KEY_CHARS:
+        raise ValueError(f"must have at least {_MIN_ADMIN_KEY_CHARS} characters, so that it cannot be guessed")
+    return stripped
+
+
 PathPrefix = Annotated[str, AfterValidator(_path_prefix)]
 ForwarderAddresses = Annotated[str, AfterValidator(_forwarders)]
 HostNames = Annotated[str, AfterValidator(_host_names)]
 Origins = Annotated[str, AfterValidator(_origins)]
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+AdminKey = Annotated[SecretStr, AfterValidator(_admin_key)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 RedisStoreUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 ObjectStoreUrl = Annotated[str, AfterValidator(_object_store_url)]

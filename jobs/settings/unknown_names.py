@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 PREFIX: Final = "CHATQUEUE_"
 _TESTS_PREFIX: Final = "CHATQUEUE_TEST_"  # read by the test suite
-_OF_CLIENTS: Final = frozenset({"CHATQUEUE_URL"})  # read by the client commands of the command line
+_OF_CLIENTS: Final = frozenset({"CHATQUEUE_URL", "CHATQUEUE_API_KEY"})  # read by the client commands
 _SIMILAR: Final = 0.8  # of difflib's ratio: one or two letters
 
 

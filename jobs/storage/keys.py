@@ -13,6 +13,9 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:seq | string: counter that orders jobs, messages and uploads | create, release, republish, document_add | permanent: one number |
 | cq:index:all | zset: id by order of creation | create; delete removes | an entry as long as its record |
 | cq:index:{state} | zset: id by order of creation | every transition that changes the state; delete removes | an entry as long as its job is in that state |
+| cq:tenant-index:{tenant}:all, cq:tenant-index:{tenant}:{state} | zset: as cq:index:..., of the jobs of one tenant; the default tenant has none | as cq:index:... | as cq:index:... |
+| cq:tenant-of | hash: tenant of each job that is not the default tenant's | create; delete removes | an entry as long as the job's record |
+| cq:tenants-seen | set: tenants with a job or a document, without the default one | create, document_add | permanent: one name per tenant |
 | cq:messages:{queue}, cq:messages:{queue}:high | zset: published id by order of its message | dispatch, republish; claim, finish and cancel remove | an entry until its job is claimed or has ended |
 | cq:window:{queue} | hash: the slots of all workers, until when they count, and how messages are published | report_worker; create | kept; the slots count for a lease |
 | cq:dispatchers | zset: the workers in takers that dispatch: not those of the previous version; score: as in takers | report_worker | as takers |
@@ -24,7 +27,11 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:queued:{lane} | hash: number of waiting jobs by pool | as line | an entry while a job waits |
 | cq:closed | hash: why a pool was closed last, by pool | dispatch, claim | an entry while jobs of the pool wait |
 | cq:clock, cq:clock:pools, cq:clock:{lane}, cq:clock:{lane}:{tenant} | zset: lane, pool, tenant or fair key by the virtual time of its next start; '' is the clock's own time | dispatch | a day after its last start |
-| cq:tenant:{tenant} | hash: its weight | set_tenant_weight | kept |
+| cq:tenant:{tenant} | hash: its weight, name, and when it was created and archived | set_tenant_weight, add_tenant, archive_tenant | kept |
+| cq:tenant-list | zset: tenant by the time of its creation, ms | add_tenant | kept |
+| cq:api-key:{id} | hash: the record of an API key, with the SHA-256 of its text | key_add, key_end, key_use | kept |
+| cq:api-keys:{tenant} | zset: key by the time of its creation, ms | key_add | kept |
+| cq:auth-failures:{digest} | string: number of requests with a wrong key from one address | note_auth_failure | a minute |
 | cq:routes | hash: the targets of a pool | configure_targets | kept |
 | cq:configured | set: targets and providers with configured limits | configure_targets | kept |
 | cq:calls | hash: number of calls that running jobs make besides their own, by target and time of the start | begin_call; end_call, audit_queue remove | an entry until the call has ended; an hour after its worker died |
@@ -42,8 +49,8 @@ r"""Every Redis key and channel, with its type, its writers and its lifetime.
 | cq:takers | zset: worker that takes jobs by the time until which this counts, ms | report_worker | a lease after the last report of a worker; no key: no worker takes jobs |
 | cq:leader | string: the worker that does the maintenance | leader | 2 s after the leader's last tick |
 | cq:full | string: Redis is nearly full, submits are refused | refuse_submits | 5 s after Redis was last nearly full |
-| cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents) | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers |
-| cq:totals | hash: counts of events over all time, most by kind of job | create, finish, cancel, release, count_ghosts | permanent: ten numbers for each kind |
+| cq:bytes | hash: size of the requests of all jobs that have not ended (requests), and of all documents (documents); requests:{tenant}, documents:{tenant}: of each tenant but the default one | create, finish, cancel, delete; document_add, document_purge; audit_sizes | permanent: two numbers, and two per tenant |
+| cq:totals | hash: counts of events over all time, most by kind of job | create, finish, cancel, release, count_ghosts, note_auth_failure | permanent: ten numbers for each kind |
 | cq:metrics | hash: the counts of all processes, see jobs/metrics.py | add_counts | permanent: the labels' values are limited |
 | cq:metrics:latest:{process} | string: the number of the latest addition of this process | add_counts | an hour |
 | cq:minute:{n} | hash: the same counts for one minute | create, finish, cancel, release | an hour |
@@ -73,6 +80,7 @@ from typing import Final
 
 from jobs import models
 from jobs.states import State
+from jobs.tenant import Tenant
 
 SEQ: Final = "cq:seq"
 INDEX_ALL: Final = "cq:index:all"
@@ -94,6 +102,9 @@ TOMBSTONES: Final = "cq:tombstones"
 PROBE: Final = "cq:probe"
 PRIMARY: Final = "cq:primary"
 NAMESPACE: Final = "cq:"  # of the keys that scripts build: which lines and targets concern them depends on who waits
+TENANT_OF: Final = "cq:tenant-of"
+TENANTS_SEEN: Final = "cq:tenants-seen"
+TENANT_LIST: Final = "cq:tenant-list"
 OUTBOX: Final = "cq:outbox"
 TARGETS: Final = "cq:targets"
 BARRIER: Final = "cq:barrier"
@@ -127,21 +138,26 @@ def result(job_id: str) -> str:
     return f"celery-task-meta-{job_id}"
 
 
-def idempotency(tenant: str, digest: str) -> str:
+def idempotency(tenant: Tenant, digest: str) -> str:
     return f"cq:idempotency:{tenant}:{digest}"
 
 
-def resends(tenant: str, digest: str) -> str:
+def resends(tenant: Tenant, digest: str) -> str:
     return f"cq:resends:{tenant}:{digest}"
 
 
-def item(tenant: str, item_id: str) -> str:
+def item(tenant: Tenant, item_id: str) -> str:
     """By a digest: a provider's ids may be long, and contain anything."""
     return f"cq:item:{tenant}:{hashlib.blake2b(item_id.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
 
 
 def index(state: State) -> str:
     return f"cq:index:{state}"
+
+
+def tenant_index(tenant: Tenant, state: State | None) -> str:
+    """The index of one tenant, which is not the default one. ``state``: None for the jobs in any state."""
+    return f"cq:tenant-index:{tenant}:{state or 'all'}"
 
 
 def messages(queue: str) -> str:
@@ -156,8 +172,20 @@ def window(queue: str) -> str:
     return f"cq:window:{queue}"
 
 
-def tenant(name: str) -> str:
+def tenant(name: Tenant) -> str:
     return f"cq:tenant:{name}"
+
+
+def api_key(key_id: str) -> str:
+    return f"cq:api-key:{key_id}"
+
+
+def api_keys(tenant: Tenant) -> str:
+    return f"cq:api-keys:{tenant}"
+
+
+def auth_failures(address_digest: str) -> str:
+    return f"cq:auth-failures:{address_digest}"
 
 
 def target(name: str) -> str:
@@ -185,11 +213,11 @@ def document(document_id: str) -> str:
     return f"cq:document:{document_id}"
 
 
-def documents(tenant: str) -> str:
+def documents(tenant: Tenant) -> str:
     return f"cq:documents:{tenant}"
 
 
-def document_by_hash(tenant: str, sha256: str) -> str:
+def document_by_hash(tenant: Tenant, sha256: str) -> str:
     return f"cq:document-by-hash:{tenant}:{sha256}"
 
 

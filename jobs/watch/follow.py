@@ -6,14 +6,13 @@ of the log and never an event.
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from jobs import lookup, queries
 from jobs.errors import JobNotFound, StoreUnavailable, no_such_job
 from jobs.events import Event, EventBatch, last_event, read_events, replay
-from jobs.models import is_job_id
-from jobs.storage.commands import Command
-from jobs.storage.sync_store import Store
+from jobs.tenant_store import TenantStore
 from jobs.watch.listener import ChangeListener
 
 RECHECK_SECONDS: Final = 15.0  # a follower that gets no message reads the log this often
@@ -21,7 +20,7 @@ PAGE_SIZE: Final = 500  # events per read, so that a long log is never in memory
 
 
 def follow(
-    store: Store,
+    store: TenantStore,
     listener: ChangeListener,
     job_id: str,
     after: int,
@@ -50,9 +49,7 @@ def follow(
 class _LogReader:
     """Reads a log from a given number on. Never skips an event, never returns one twice."""
 
-    def __init__(self, store: Store, job_id: str, number: int) -> None:
-        if not is_job_id(job_id):
-            raise no_such_job("job_id")
+    def __init__(self, store: TenantStore, job_id: str, number: int) -> None:
         self._store = store
         self._job_id = job_id
         self._next = number
@@ -79,13 +76,10 @@ class _LogReader:
 
     def read_log(self) -> tuple[Event, ...]:
         """The next page of the log, or of the replay. Raises JobNotFound, StoreUnavailable."""
-        commands: list[Command[Any]] = [
-            queries.record(self._job_id),
-            queries.events(self._job_id, self._next, PAGE_SIZE),
-        ]
-        record, lines = self._store.run_all(commands)
+        record, values = self._store.read_job(self._job_id, partial(queries.events, first=self._next, limit=PAGE_SIZE))
         if record is None:
             raise no_such_job("job_id")
+        (lines,) = values
         self._log_read_at = time.monotonic()
         self.has_more = len(lines) == PAGE_SIZE
         if not lines and record.is_final:

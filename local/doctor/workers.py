@@ -8,6 +8,7 @@ from jobs.errors import QueueFull, StoreUnavailable
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage.sync_store import Store
+from jobs.tenant_store import default_store
 from jobs.version import VERSION
 from local.doctor.finding import Finding, Level
 from local.readiness import is_answered_by_us
@@ -44,7 +45,7 @@ def _problems(stats: queue_stats.Stats, is_web_running: bool) -> Iterator[Findin
 
 
 def _check_records(store: Store) -> Iterator[Finding]:
-    records = lookup.page(store, None, None, _RECORDS).records
+    records = lookup.page(default_store(store), None, None, _RECORDS).records
     if unreadable := sum(bool(record.unreadable) for record in records):
         problem = f"{unreadable} of the newest {len(records)} jobs were written by another version, or are damaged"
         advice = f"let workers of that version finish them ({_DEPLOYS}), or cancel and delete them"

@@ -28,6 +28,7 @@ from jobs.kinds.chat import ChatTask
 from jobs.kinds.embeddings import EmbeddingsTask
 from jobs.results import AnswerSource, Citation, Usage
 from jobs.storage import transitions
+from jobs.tenant import Tenant
 from tasks.document_storage import translate_document_errors
 from tasks.documents.eligibility import (
     citable_document_ids,
@@ -155,7 +156,7 @@ def _build_question(request: ChatTask) -> SearchQuery:
     return build_query(request.message, [message.content for message in request.history if message.role == "user"])
 
 
-async def _chosen_ids(services: DocumentServices, request: ChatTask, tenant: str) -> tuple[str, ...] | None:
+async def _chosen_ids(services: DocumentServices, request: ChatTask, tenant: Tenant) -> tuple[str, ...] | None:
     """The documents to answer from; None for all of them. Raises DocumentRejected if no document has the tags."""
     if request.documents not in ("all", None):
         return tuple(request.documents or ())
@@ -167,7 +168,7 @@ async def _chosen_ids(services: DocumentServices, request: ChatTask, tenant: str
     return tagged
 
 
-async def _load_tenant(services: DocumentServices, job_id: str) -> str:
+async def _load_tenant(services: DocumentServices, job_id: str) -> Tenant:
     job = await services.store.run(queries.record(job_id))
     if job is None:  # the job was deleted, and its lease with it
         raise AttemptStopped(StopReason.LEASE_LOST)
@@ -200,7 +201,7 @@ async def _search(
     services: DocumentServices,
     question: SearchQuery,
     vector: "array[float]",
-    tenant: str,
+    tenant: Tenant,
     document_ids: Sequence[str] | None,
 ) -> tuple[list[SearchHit], dict[str, str]]:
     """The best hits, and the filename of each document that may be cited.
@@ -222,7 +223,7 @@ async def _search(
 
 
 async def _load_filenames(
-    services: DocumentServices, found: Sequence[SearchHit], tenant: str, document_ids: Sequence[str] | None
+    services: DocumentServices, found: Sequence[SearchHit], tenant: Tenant, document_ids: Sequence[str] | None
 ) -> dict[str, str]:
     """Raises DocumentRejected if a requested document was deleted meanwhile: the answer must not be "not found"."""
     if document_ids is not None:
@@ -234,7 +235,7 @@ async def _check_embedding_model(
     services: DocumentServices,
     table: ChunkTable,
     model: EmbeddingModel,
-    tenant: str,
+    tenant: Tenant,
     document_ids: Sequence[str] | None,
 ) -> None:
     """Raises EmbeddingModelChanged if a document has vectors of another model. Skipping it would hide its content."""

@@ -17,7 +17,6 @@ import time
 from typing import Any, Final
 
 from jobs import queries
-from jobs.models import DEFAULT_TENANT
 from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys, transitions
@@ -53,7 +52,8 @@ class QueueAudit:
         jobs, targets = await tick.store.run(transitions.audit_queue(self._queue, ids))
         if jobs or targets:
             logger.warning("queue_repaired jobs=%d targets=%d", jobs, targets)
-        requests, documents = await tick.store.run(transitions.audit_sizes(DEFAULT_TENANT))
+        tenants = await tick.store.run(queries.tenants())
+        requests, documents = await tick.store.run(transitions.audit_sizes(tenants))
         if requests or documents:
             logger.warning("sizes_repaired requests=%s documents=%s", requests, documents)
         self._start = 0 if len(ids) < _PAGE_SIZE else self._start + len(ids)

@@ -7,6 +7,7 @@ import pytest
 
 from api.services import services_of
 from jobs.kinds.chat import ChatAnswer
+from jobs.tenant_store import default_store
 
 CANARY = "canary-7f3a9"
 
@@ -98,7 +99,7 @@ def test_no_repr_shows_a_prompt_or_an_answer(submit_chat, fake_worker, api_servi
 
     job_id = submit_chat(CANARY)
     fake_worker.complete(job_id, ChatAnswer(text=CANARY, model=None, finish_reason=None, usage=None))
-    view = lookup.view(api_services.store, job_id)
+    view = lookup.view(default_store(api_services.store), job_id)
 
     models = [view, ChatJob.of(view), TaskResult.of(view), Task.of(view.record)]
     assert all(CANARY not in repr(model) for model in models)

@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from api.http.problems import Problem
 from api.openai import request_schemas as openai_shapes
 from api.openai import response_schemas as openai_answers
-from api.schemas import document_content, documents, health, requests, responses, tasks
+from api.schemas import access, document_content, documents, health, requests, responses, tasks
 from jobs import models
 from jobs import requests as job_requests
 from jobs.kinds import chat as chat_kind
@@ -27,6 +27,7 @@ from tests.api.conftest import ANSWER
 from tests.support.processes import PROJECT_ROOT
 
 MODEL_MODULES = (
+    access,
     responses,
     tasks,
     health,
@@ -82,6 +83,7 @@ def test_every_operation_documents_its_errors(document):
         statuses = set(operation["responses"])
         assert "500" in statuses, name
         assert "503" in statuses or name == "GET /health/live", name
+        assert statuses >= {"401", "403"} or " /health" in name, name
         if "requestBody" in operation:
             assert statuses >= {"400", "413", "415"}, name
             assert "429" in statuses or not name.startswith("POST"), name  # others add no job

@@ -7,6 +7,7 @@ import pytest
 from jobs.results import Usage
 from jobs.states import State
 from jobs.storage import keys, transitions
+from jobs.tenant import DEFAULT_TENANT
 
 RECORD_DAMAGE = [
     {"kind": "batch"},
@@ -217,14 +218,14 @@ def document(redis_client_of_api):
     """A document's record with everything that this version does not know."""
     fields = {"tenant": "default", "state": "reindexing", "kind": "hologram", "seq": "x", "size": "big", "no_text": "{"}
     redis_client_of_api.hset(keys.document(DOCUMENT), mapping=fields)
-    redis_client_of_api.zadd(keys.documents("default"), {DOCUMENT: 7, "doc_" + "2" * 32: 8})
+    redis_client_of_api.zadd(keys.documents(DEFAULT_TENANT), {DOCUMENT: 7, "doc_" + "2" * 32: 8})
     return DOCUMENT
 
 
 def test_a_document_whose_record_has_the_wrong_type_is_listed_and_deleted(api_client, redis_client_of_api):
     """It must neither hide the other documents nor stay for ever."""
     redis_client_of_api.rpush(keys.document(DOCUMENT), "x")
-    redis_client_of_api.zadd(keys.documents("default"), {DOCUMENT: 7})
+    redis_client_of_api.zadd(keys.documents(DEFAULT_TENANT), {DOCUMENT: 7})
 
     listed = api_client.get("/api/v1/documents").json["documents"]
     assert [(document["document_id"], document["status"]) for document in listed] == [(DOCUMENT, "unknown")]

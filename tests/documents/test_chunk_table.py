@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+import re
 import time
 from contextlib import asynccontextmanager
 from functools import partial
@@ -112,6 +113,30 @@ def test_a_search_never_finds_chunks_of_another_tenant_or_document(with_table):
         ]
 
     assert with_table(find) == [{"doc_a", "doc_b"}, {"doc_b"}, set(), {"doc_c"}, set(), set()]
+
+
+def test_each_tenant_has_a_table_of_its_own(with_table, monkeypatch):
+    """A search whose filter is forgotten finds nothing of another tenant. The default tenant keeps its table."""
+
+    from lancedb.expr import lit
+
+    from documents.chunks import rows
+
+    async def find(table):
+        for document_id, tenant in (("doc_a", "default"), ("doc_b", "Team"), ("doc_c", "team")):
+            await put(table, document_id, tenant)
+        monkeypatch.setattr(rows, "tenant_filter", lambda _: lit(1) == lit(1))
+        found = [
+            {hit.document_id for hit in await ask(table, "lamp", tenant)} for tenant in ("default", "Team", "team")
+        ]
+        names = (await table._connection.list_tables()).tables
+        await table.remove("doc_b")
+        return found, len(names), min(names, key=len), await table.count("doc_b")
+
+    found, tables, default, left = with_table(find)
+    assert found == [{"doc_a"}, {"doc_b"}, {"doc_c"}]
+    assert (tables, left) == (3, 0)
+    assert re.fullmatch("chunks_[0-9a-f]{16}", default)
 
 
 def test_a_removed_document_is_gone_immediately(with_table):

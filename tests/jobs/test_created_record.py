@@ -6,6 +6,7 @@ from jobs import lookup
 from jobs.kinds.chat import ChatTask
 from jobs.states import State
 from jobs.storage import keys, transitions
+from jobs.tenant_store import default_store
 
 FAR = 3_600
 
@@ -43,7 +44,7 @@ def test_the_record_that_create_returns_is_the_record_that_is_read_back(jobs, op
     created = jobs.store.run(
         transitions.create(jobs.new_job().model_copy(update=options), jobs.message_template, jobs.settings)
     )
-    read = lookup.record(jobs.store, created.job_id)
+    read = lookup.record(default_store(jobs.store), created.job_id)
 
     assert without_estimate(created.record) == without_estimate(read)
     assert created.record.queue_position == ahead
@@ -55,7 +56,7 @@ def test_the_record_that_create_returns_for_a_retry_is_the_record_that_is_read_b
     again = jobs.new_job().model_copy(update={"retry_of": jobs.in_state(State.FAILED)})
     created = jobs.store.run(transitions.create(again, jobs.message_template, jobs.settings))
 
-    assert created.record == lookup.record(jobs.store, created.job_id)
+    assert created.record == lookup.record(default_store(jobs.store), created.job_id)
 
 
 def without_estimate(record):
@@ -87,7 +88,7 @@ def test_the_estimate_follows_the_rate_at_which_jobs_have_ended(
     created = [
         jobs.store.run(transitions.create(jobs.new_job(), jobs.message_template, jobs.settings)).record for _ in waits
     ]
-    read = [lookup.record(jobs.store, record.job_id) for record in created]
+    read = [lookup.record(default_store(jobs.store), record.job_id) for record in created]
     assert [record.estimated_wait_ms for record in created] == waits
     assert [record.estimated_wait_ms for record in read] == waits
 
@@ -96,17 +97,17 @@ def test_without_a_worker_that_takes_jobs_there_is_no_estimate(jobs):
     """The rate of a minute ago says nothing while nobody takes; a worker that takes again brings the estimate back."""
     job_id = jobs.create()
 
-    assert lookup.record(jobs.store, job_id).estimated_wait_ms == 0
+    assert lookup.record(default_store(jobs.store), job_id).estimated_wait_ms == 0
     jobs.report_worker(takes_jobs=False)
     read = [
-        lookup.record(jobs.store, job_id),
-        lookup.details(jobs.store, job_id).record,
-        lookup.view(jobs.store, job_id).record,
-        *lookup.records(jobs.store, [job_id]).records,
+        lookup.record(default_store(jobs.store), job_id),
+        lookup.details(default_store(jobs.store), job_id).record,
+        lookup.view(default_store(jobs.store), job_id).record,
+        *lookup.records(default_store(jobs.store), [job_id]).records,
     ]
     assert [(record.queue_position, record.estimated_wait_ms) for record in read] == [(0, None)] * 4
     jobs.report_worker(name="worker-2")
-    assert lookup.record(jobs.store, job_id).estimated_wait_ms == 0
+    assert lookup.record(default_store(jobs.store), job_id).estimated_wait_ms == 0
 
 
 def test_a_job_without_a_message_has_no_position_and_no_estimate(jobs):
@@ -115,5 +116,5 @@ def test_a_job_without_a_message_has_no_position_and_no_estimate(jobs):
     jobs.release(jobs.lease(waiting), wait_seconds=FAR)
 
     for job_id in (running, waiting):
-        read = lookup.record(jobs.store, job_id)
+        read = lookup.record(default_store(jobs.store), job_id)
         assert (read.queue_position, read.estimated_wait_ms) == (None, None)

@@ -10,6 +10,7 @@ from jobs.models import JobRecord
 from jobs.requests import Limits
 from jobs.states import State
 from jobs.storage import keys, transitions
+from jobs.tenant_store import default_store
 from tasks.maintenance.time_limits import overdue_action
 from tests.support.waiting import until
 
@@ -167,7 +168,7 @@ def test_a_running_job_is_cancelled_at_its_time_and_its_worker_is_notified(jobs,
         tick()
         notification = until(lambda: channel.get_message(timeout=1))
 
-    view = lookup.view(jobs.store, job_id)
+    view = lookup.view(default_store(jobs.store), job_id)
     assert (view.record.state, view.answer.text) == (State.CANCELLED, "half an ans")
     assert view.answer.usage == view.record.usage
     assert view.record.usage.estimated

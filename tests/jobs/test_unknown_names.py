@@ -39,12 +39,12 @@ def test_a_misspelt_variable_is_refused_with_the_name_that_was_meant(name, meant
 def test_a_misspelt_line_of_a_file_is_refused(tmp_path):
     """A line is read by nobody else, so one that resembles a setting is a mistake. Others are left alone."""
     file = tmp_path / ".env.local"
-    file.write_text("OPENAI_APIKEY=sk-canary\nCHATQUEUE_NONSENSE=1\nCOMPOSE_PROJECT_NAME=a\nOPENAI_BASE_URL=http://a\n")
+    file.write_text("OPENAI_APIKEY=sk-canary\nCHATQUEUE_ABCXYZ=1\nCOMPOSE_PROJECT_NAME=a\nOPENAI_BASE_URL=http://a\n")
 
     with pytest.raises(UnknownSettings) as refused:
         check_names({}, [file, tmp_path / "none"], setting_names())
     assert str(refused.value) == (
-        "CHATQUEUE_NONSENSE in .env.local is not a setting; "
+        "CHATQUEUE_ABCXYZ in .env.local is not a setting; "
         "OPENAI_APIKEY in .env.local is not a setting: did you mean OPENAI_API_KEY?"
     )
 

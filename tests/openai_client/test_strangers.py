@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from jobs.storage import keys
+from jobs.tenant import Tenant
 from tests.support.http import call
 from tests.support.offline_model import calls, directive, key
 from tests.support.stack import serving
@@ -32,7 +33,7 @@ def send(stack, body, retry_count):
 
 def has_resend(redis_client):
     """Whether a resend has found a job."""
-    lists = [redis_client.lrange(name, 0, -1) for name in redis_client.scan_iter(keys.resends("*", "*"))]
+    lists = [redis_client.lrange(name, 0, -1) for name in redis_client.scan_iter(keys.resends(Tenant("*"), "*"))]
     return any(entry.split()[1:2] not in ([], [b"0"]) for entries in lists for entry in entries)
 
 

@@ -1,7 +1,7 @@
 -- cancel: ends a job that has not ended, and keeps the text of its last attempt as the partial answer.
 -- A job in a state that this version does not know has ended if its record has an end. Nothing else of the record
 -- needs to be understood: what is unreadable is left out, and a record that is no hash is replaced.
--- include: clock record count log version fair_clock rate_ring lines governor publish dispatch finalize
+-- include: clock record count log version fair_clock rate_ring lines governor publish dispatch tenant_index finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
 --   open_meta      the start of the answer in Celery's format; the partial answer and '}' are appended

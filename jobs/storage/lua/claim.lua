@@ -1,6 +1,6 @@
 -- claim: takes a queued job under a lease and a new fencing token.
 -- A worker that cannot run the job puts it back uncounted: the job waits for another try, perhaps by a newer worker.
--- include: clock record log version fair_clock rate_ring lines governor publish dispatch
+-- include: clock record log version fair_clock rate_ring lines governor publish dispatch tenant_index
 -- KEYS
 --   job                the record
 --   request
@@ -176,6 +176,7 @@ end
 redis.call('HSET', job, unpack(written))
 redis.call('ZREM', queued_index, id)
 redis.call('ZADD', in_progress_index, record.seq, id)
+move_in_index(record.tenant, id, record.seq, 'in_progress')
 redis.call('ZADD', leases, now + lease_ms, id)
 if not record.started_at_ms and record.start_by_ms then
   redis.call('ZADD', deadlines, end_by, id)

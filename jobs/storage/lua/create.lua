@@ -1,5 +1,5 @@
 -- create: writes the record of a new job, and publishes its message in the same step if a slot is free for it.
--- include: clock record count version fair_clock rate_ring lines governor publish dispatch wait_estimate position
+-- include: clock record count version fair_clock rate_ring lines governor publish dispatch wait_estimate position tenant_index
 -- KEYS
 --   job              the record
 --   request
@@ -12,6 +12,7 @@
 --   dedup?           the key that identifies equal requests, see dedup_mode
 -- ARGV
 --   id
+--   tenant
 --   dedup_mode       'idempotency_key': dedup is the Idempotency-Key; it finds its job while that has a record
 --                    'retry': dedup is the record of the job that this one retries
 --                    'resend': dedup lists the jobs of equal requests, which a client may resend
@@ -153,6 +154,8 @@ set_limit('cancel_at_ms', cancel_after_ms)
 redis.call('SET', request, body)
 redis.call('ZADD', all_index, order, id)
 redis.call('ZADD', queued_index, order, id)
+enter_index(tenant, id, order)
+add_bytes(tenant, 'requests', #body)
 redis.call('ZADD', deadlines, first_limit, id)
 if remember then
   remember()

@@ -1,6 +1,7 @@
 -- document_add: creates a document, or finds the one with the same content, if there is room for its bytes.
--- include: clock
+-- include: clock tenant_index
 -- KEYS
+--   namespace
 --   document          the record
 --   documents         the tenant's documents
 --   document_by_hash  the document with this content
@@ -8,6 +9,7 @@
 --   bytes             the size of all documents
 -- ARGV
 --   id
+--   tenant
 --   size              of the document
 --   max_bytes         maximum size of all documents
 --   fields...         field, value, ... of the record
@@ -26,5 +28,7 @@ end
 local order = redis.call('INCR', seq)
 redis.call('HSET', document, 'state', 'ingesting', 'seq', order, 'created_at_ms', now_ms(), unpack(fields))
 redis.call('ZADD', documents, order, id)
+note_tenant(tenant, order)
+add_bytes(tenant, 'documents', size)
 redis.call('SET', document_by_hash, id)
 return {id}

@@ -1,6 +1,7 @@
 -- document_purge: removes the record of a deleted document whose file and chunks have been removed.
--- include: clock record
+-- include: clock record tenant_index
 -- KEYS
+--   namespace
 --   document       the record
 --   documents      the tenant's documents
 --   tombstones
@@ -12,7 +13,7 @@
 --          live: the document is not being deleted
 --          gone: there is no record
 -- Safe to send again.
-local state, size = unpack(redis.call('HMGET', document, 'state', 'size'))
+local state, size, tenant = unpack(redis.call('HMGET', document, 'state', 'size', 'tenant'))
 if not state then
   return 'gone'
 end
@@ -21,6 +22,8 @@ if state ~= 'deleting' then
 end
 redis.call('DEL', document)
 redis.call('ZREM', documents, id)
-redis.pcall('HINCRBY', bytes, 'documents', is_number(size) and -size or 0) -- what is damaged is counted again
+local freed = is_number(size) and -size or 0
+redis.pcall('HINCRBY', bytes, 'documents', freed) -- what is damaged is counted again
+add_bytes(tenant, 'documents', freed)
 redis.call('ZADD', tombstones, now_ms() + recheck_ms, id)
 return 'purged'

@@ -1,5 +1,5 @@
 -- finish: the one guarded write that ends a job with its state, answer, last event, counts and index.
--- include: clock record count log version fair_clock rate_ring lines governor publish dispatch finalize
+-- include: clock record count log version fair_clock rate_ring lines governor publish dispatch tenant_index finalize
 -- KEYS  those of finalize
 -- ARGV  those of finalize, then
 --   token         fencing token of the lease

@@ -1,7 +1,7 @@
 -- finalize(record, state, meta, events, fields): the part that every final write shares. The last event is the final
 -- one.
 -- record: the FINALIZED_FIELDS of the job. fields: field, value, ... that are added to it.
--- Needs clock, count, version, log and dispatch. The caller has checked that the move is legal.
+-- Needs clock, count, version, log, dispatch and tenant_index. The caller has checked that the move is legal.
 -- A script that includes it takes these first:
 -- KEYS
 --   job                the record
@@ -26,7 +26,7 @@
 --   channel            where the job's events are published
 --   used_tokens        by this attempt; '' if unknown
 local FINALIZED_FIELDS = {'result_ttl', 'events_ttl', 'seq', 'state', 'target', 'tokens', 'most_tokens',
-  'started_at_ms', 'request_bytes', 'retry_at_ms', 'version', 'kind'}
+  'started_at_ms', 'request_bytes', 'retry_at_ms', 'version', 'kind', 'tenant'}
 local LARGE_REQUEST = 1024 * 1024 -- bytes: text alone is hardly ever that long, images are
 
 local function ttl_or(own_ttl, default)
@@ -69,7 +69,9 @@ local function finalize(record, state, meta, events, fields)
   end
 
   leave_queue(record, state, now)
-  redis.call('ZADD', final_index, is_number(record.seq) and record.seq or 0, id)
+  local order = is_number(record.seq) and record.seq or 0
+  redis.call('ZADD', final_index, order, id)
+  move_in_index(record.tenant, id, order, state)
   redis.call('ZADD', expiry, now + keep_result * 1000, id)
 
   local size = is_number(record.request_bytes) and tonumber(record.request_bytes) or 0 -- none: of the previous version
@@ -80,6 +82,7 @@ local function finalize(record, state, meta, events, fields)
   redis.call('EXPIRE', attempts, keep_result)
   redis.call('SET', result, meta, 'EX', keep_result)
   redis.pcall('HINCRBY', bytes, 'requests', -size) -- what is damaged is counted again by the audit
+  add_bytes(record.tenant, 'requests', -size)
   count(totals, minute, state, record.kind)
   redis.call('PUBLISH', result, meta)
   dispatch()

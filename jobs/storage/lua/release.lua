@@ -1,5 +1,5 @@
 -- release: puts a job in progress back into the queue, for its next attempt now or later.
--- include: clock record count log version fair_clock rate_ring lines governor publish dispatch
+-- include: clock record count log version fair_clock rate_ring lines governor publish dispatch tenant_index
 -- KEYS
 --   job                the record
 --   log                the event log
@@ -32,7 +32,7 @@
 -- Safe to send again.
 local limits = {'start_by_ms', 'deadline_ms', 'cancel_at_ms'}
 local record = read_record(job, 'state', 'token', 'seq', 'retry_at_ms', 'started_before_ms', 'started_at_ms', 'target',
-  'tokens', 'pool', 'kind', unpack(limits))
+  'tokens', 'pool', 'kind', 'tenant', unpack(limits))
 if record.token ~= token then
   return {'fenced'}
 end
@@ -85,7 +85,9 @@ if #fields > 0 then
 end
 redis.call('ZREM', in_progress_index, id)
 redis.call('ZREM', leases, id)
-redis.call('ZADD', queued_index, is_number(record.seq) and record.seq or 0, id)
+local order = is_number(record.seq) and record.seq or 0
+redis.call('ZADD', queued_index, order, id)
+move_in_index(record.tenant, id, order, 'queued')
 if attempt ~= '' then
   redis.call('RPUSH', attempts, attempt)
   redis.call('LTRIM', attempts, -100, -1) -- a job may wait for its provider any number of times

@@ -9,6 +9,7 @@ from jobs.states import State
 from jobs.storage import celery_result, keys
 from jobs.storage.commands import Command, script_command, text
 from jobs.storage.transitions.shared_arguments import event_json, finalize_args, finalize_keys
+from jobs.tenant import DEFAULT_TENANT, Tenant
 
 _TEXT_KINDS: Final = sorted(CONVERSATION_KINDS)  # a job of these kinds keeps the text of its last attempt
 
@@ -30,10 +31,11 @@ def cancel(job_id: str, queue: str, settings: Settings) -> Command[str]:
     )
 
 
-def delete(job_id: str, record: JobRecord | None) -> Command[str]:
+def delete(job_id: str, record: JobRecord | None, tenant: Tenant = DEFAULT_TENANT) -> Command[str]:
     """Remove a job that has ended. Returns deleted, active (cancel the job first) or gone.
 
-    With ``record``, the job's Idempotency-Key is freed too. It is None for a record that has expired or is lost.
+    With ``record``, the job's Idempotency-Key is freed too. It is None for a record that has expired or is lost. Then
+    ``tenant`` may name another tenant than the default one, in whose index the job is.
     """
     idempotency, queue = None, record.queue if record is not None else keys.DEFAULT_QUEUE
     if record is not None and record.idempotency is not None:
@@ -41,6 +43,7 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
     return script_command(
         "delete",
         keys={
+            "namespace": keys.NAMESPACE,
             "job": keys.job(job_id),
             "request": keys.request(job_id),
             "log": keys.events(job_id),
@@ -62,7 +65,7 @@ def delete(job_id: str, record: JobRecord | None) -> Command[str]:
             "bytes": keys.BYTES,
             "idempotency": idempotency,
         },
-        args={"id": job_id},
+        args={"id": job_id, "tenant": tenant if record is None else record.tenant},
         read=text,
         must_be_safe=True,
     )

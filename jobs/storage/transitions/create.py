@@ -16,6 +16,7 @@ from jobs.storage.commands import Command, script_command, text
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.scripts import Argument, NamedArguments
 from jobs.storage.transitions.shared_arguments import dispatch_keys, milliseconds, pairs
+from jobs.tenant import Tenant
 
 QUEUE_FULL_RETRY_SECONDS: Final = 5  # Retry-After of the 429: a guess at how soon a full queue has room again
 
@@ -73,6 +74,7 @@ def create(job: NewJob, message_template: MessageTemplate, settings: Settings) -
 def _args(job: NewJob, message: str, settings: Settings) -> NamedArguments:
     return {
         "id": job.job_id,
+        "tenant": job.tenant,
         "max_queued": settings.max_queued,
         "max_bytes": settings.max_queued_bytes,
         "message": message,
@@ -134,7 +136,7 @@ def _record(job: NewJob) -> dict[str, Argument | None]:
     }
 
 
-def mark_answered(tenant: str, idempotency_key: str, job_id: str) -> Command[None]:
+def mark_answered(tenant: Tenant, idempotency_key: str, job_id: str) -> Command[None]:
     """Record that the call that created or found this job has its answer: a later equal request is another call."""
     return script_command(
         "mark_answered",

@@ -12,6 +12,7 @@ from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.scripts import Argument
 from jobs.storage.transitions.shared_arguments import milliseconds, pairs
+from jobs.tenant import Tenant
 
 _REMOVAL_SECONDS: Final = 60  # most removals take less
 _CREATE_TABLE_SECONDS: Final = 60  # longer than a worker may pause while it creates a table, which takes a second
@@ -28,6 +29,7 @@ def add(document: NewDocument, max_bytes: int) -> Command[str]:
     return script_command(
         "document_add",
         keys={
+            "namespace": keys.NAMESPACE,
             "document": keys.document(document.document_id),
             "documents": keys.documents(document.tenant),
             "document_by_hash": keys.document_by_hash(document.tenant, document.sha256),
@@ -36,6 +38,7 @@ def add(document: NewDocument, max_bytes: int) -> Command[str]:
         },
         args={
             "id": document.document_id,
+            "tenant": document.tenant,
             "size": document.size,
             "max_bytes": max_bytes,
             "fields": pairs(fields_of(document)),
@@ -179,6 +182,7 @@ def purge(record: DocumentRecord) -> Command[str]:
     return script_command(
         "document_purge",
         keys={
+            "namespace": keys.NAMESPACE,
             "document": keys.document(record.document_id),
             "documents": keys.documents(record.tenant),
             "tombstones": keys.TOMBSTONES,
@@ -190,7 +194,7 @@ def purge(record: DocumentRecord) -> Command[str]:
     )
 
 
-def forget(document_id: str, tenant: str, sha256: str = "") -> Command[str]:
+def forget(document_id: str, tenant: Tenant, sha256: str = "") -> Command[str]:
     """Remove what still refers to a document whose record is lost. Returns forgotten, or live if it has a record.
 
     Its file and chunks stay: nothing is removed from the disk because Redis has lost a record.

@@ -5,6 +5,7 @@ from typing import Final
 from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.transitions.shared_arguments import dispatch_keys
+from jobs.tenant import Tenant
 
 _OUTBOX_SIZE: Final = 500  # ids in one round trip
 
@@ -44,6 +45,6 @@ def take_outbox() -> Command[list[str]]:
     return plain_command("LPOP", keys.OUTBOX, _OUTBOX_SIZE, read=lambda ids: [text(job_id) for job_id in ids or ()])
 
 
-def set_tenant_weight(tenant: str, weight: float) -> Command[None]:
+def set_tenant_weight(tenant: Tenant, weight: float) -> Command[None]:
     """A tenant with twice the weight of another starts twice as many jobs while both wait. Default: 1."""
     return plain_command("HSET", keys.tenant(tenant), "weight", weight, read=lambda _: None)

@@ -1,7 +1,7 @@
 """The transitions that only maintenance uses. Recovery also ends and releases jobs: see finish.py and release.py."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from jobs.priorities import Priority
@@ -10,6 +10,7 @@ from jobs.storage import keys
 from jobs.storage.commands import Command, plain_command, script_command, text
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.transitions.shared_arguments import dispatch_keys, milliseconds
+from jobs.tenant import Tenant
 
 LOST_MESSAGE_SECONDS: Final = 5.0  # a message is claimed within milliseconds after it has left the broker
 _MODELS_TTL_SECONDS: Final = 86_400  # longer than any outage of a provider that is still in use
@@ -97,10 +98,11 @@ def refuse_submits(for_seconds: int) -> Command[None]:
     return plain_command("SET", keys.FULL, 1, "EX", for_seconds, read=lambda _: None)
 
 
-def audit_sizes(tenant: str) -> Command[tuple[bool, bool]]:
+def audit_sizes(tenants: Iterable[Tenant]) -> Command[tuple[bool, bool]]:
     """Correct the sizes of all requests of jobs that have not ended, and of all documents.
 
-    Returns whether each of them was wrong. A size is checked only while there is not much to add up.
+    ``tenants``: all there are. Returns whether each of the two was wrong. A size is checked only while there is not
+    much to add up.
     """
     return script_command(
         "audit_sizes",
@@ -108,8 +110,8 @@ def audit_sizes(tenant: str) -> Command[tuple[bool, bool]]:
             "namespace": keys.NAMESPACE,
             "queued_index": keys.index(State.QUEUED),
             "in_progress_index": keys.index(State.IN_PROGRESS),
-            "documents": keys.documents(tenant),
             "bytes": keys.BYTES,
+            "documents": [keys.documents(tenant) for tenant in tenants],
         },
         args={},
         read=lambda reply: (reply[0] == 1, reply[1] == 1),
@@ -124,7 +126,7 @@ def claim_model_list_turn(worker: str, for_seconds: int) -> Command[bool]:
     return plain_command("SET", keys.MODELS_TURN, worker, "NX", "EX", for_seconds, read=lambda reply: reply is not None)
 
 
-def remember_item(tenant: str, item_id: str, place: str, ttl_seconds: int) -> Command[None]:
+def remember_item(tenant: Tenant, item_id: str, place: str, ttl_seconds: int) -> Command[None]:
     """Remember the place of an output item: its job and its position. Safe to send again."""
     return plain_command("SET", keys.item(tenant, item_id), place, "EX", ttl_seconds, read=lambda _: None)
 

@@ -10,6 +10,7 @@ import pytest
 
 from jobs import document_lookup, queries
 from jobs.storage import keys, transitions
+from jobs.tenant import DEFAULT_TENANT
 from tests.api.documents.sending import PATH, PDF, send
 
 pytest.importorskip("lancedb", reason="documents need the extra chatqueue[documents]", exc_type=ImportError)
@@ -86,7 +87,7 @@ def test_ten_simultaneous_uploads_of_one_file_make_one_document(app, files, fake
     assert len({answer.json["document"]["document_id"] for answer in answers}) == 1
     assert len({answer.json["task"]["task_id"] for answer in answers}) == 1
     assert len(files()) == 1
-    assert len(fake_worker.store.run(queries.page(None, None, 100))) == 1
+    assert len(fake_worker.store.run(queries.page(DEFAULT_TENANT, None, None, 100))) == 1
 
 
 def test_an_upload_survives_the_deletion_of_its_document(client, files, monkeypatch):
@@ -175,7 +176,7 @@ def test_a_full_storage_accepts_what_it_has_and_what_fits_once_a_document_is_rem
     results = [fake_worker.store.run(transitions.document.purge(record)) for _ in range(2)]
     assert results == ["purged", "gone"]
     assert send(client, b"b" * 1_000, "b.txt").status_code == 202
-    assert fake_worker.store.run(transitions.audit_sizes("default")) == (False, False)
+    assert fake_worker.store.run(transitions.audit_sizes([DEFAULT_TENANT])) == (False, False)
 
 
 BAD = {

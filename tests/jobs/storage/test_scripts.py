@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs import queries
+from jobs.api_keys import KeyRecord, Role
 from jobs.documents import DocumentRecord, NewDocument
 from jobs.errors import InternalError
 from jobs.metrics import Addition
@@ -18,12 +19,15 @@ from jobs.storage import transitions
 from jobs.storage.commands import script_command
 from jobs.storage.rights import missing_rights
 from jobs.storage.scripts import Parameters, load_script, script_names
+from jobs.storage.transitions import access
 from jobs.storage.worker_reports import report_worker
+from jobs.tenant import Tenant
 from tests.jobs.conftest import ANSWER, USAGE
 from tests.support.workers import worker_status
 
 JOB_ID = "job_" + "1" * 32
 LEASE = Lease(job_id=JOB_ID, queue="q", token=1, attempt=1, log_length=1)
+KEY = KeyRecord(key_id="k", sha256="0", tenant=Tenant("t"), role=Role.MEMBER, holder="k")
 DOCUMENT = {
     "document_id": "doc_1",
     "tenant": "t",
@@ -42,7 +46,7 @@ def built_commands(jobs):
     document = DocumentRecord(**DOCUMENT, state="ingesting", seq=1, created_at_ms=1)
     return [
         transitions.create(jobs.new_job(key="k"), template, settings),
-        transitions.mark_answered("t", "k", JOB_ID),
+        transitions.mark_answered(Tenant("t"), "k", JOB_ID),
         transitions.claim(JOB_ID, "c", "w", template, settings),
         transitions.renew("w", [LEASE], settings),
         transitions.append(LEASE, pending, USAGE),
@@ -59,7 +63,7 @@ def built_commands(jobs):
         report_worker(worker_status(), template, settings),
         transitions.dispatch("q"),
         transitions.audit_queue("q", [JOB_ID]),
-        transitions.audit_sizes("t"),
+        transitions.audit_sizes([Tenant("t")]),
         transitions.note_fault("main/m", "quota", None, job_id=JOB_ID),
         transitions.note_output("main/m", JOB_ID, "q"),
         transitions.observe_limits(
@@ -68,6 +72,9 @@ def built_commands(jobs):
         transitions.configure_targets({}, {}, {}),
         transitions.begin_call("m", 1),
         transitions.end_call(transitions.CallTurn(is_open=True), 1, has_succeeded=True),
+        access.add_key(KEY, None),
+        access.end_key("k"),
+        access.use_key("k", None),
         queries.queue_position(JOB_ID, "q"),
         queries.pool_stats(),
         target_states(),
@@ -80,7 +87,7 @@ def built_commands(jobs):
         transitions.document.mark_failed("doc_1", JOB_ID, JobError(code="c", message="m")),
         transitions.document.remove(document, "", JOB_ID),
         transitions.document.purge(document),
-        transitions.document.forget("doc_1", "t"),
+        transitions.document.forget("doc_1", Tenant("t")),
     ]
 
 

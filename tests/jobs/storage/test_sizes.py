@@ -4,9 +4,9 @@ import pytest
 
 from jobs import queries
 from jobs.errors import QueueFull
-from jobs.models import DEFAULT_TENANT
 from jobs.states import State
 from jobs.storage import keys, transitions
+from jobs.tenant import DEFAULT_TENANT
 from tests.jobs.conftest import run_together
 
 TEXT = "ü€" * 50  # more bytes than characters
@@ -30,7 +30,7 @@ def size_of_one(redis_client):
 
 @pytest.fixture
 def audit(jobs):
-    return lambda: jobs.store.run(transitions.audit_sizes(DEFAULT_TENANT))
+    return lambda: jobs.store.run(transitions.audit_sizes([DEFAULT_TENANT]))
 
 
 def end_by_cancel(jobs, job_id):
@@ -158,7 +158,7 @@ def test_recovery_repairs_a_wrong_size(jobs, redis_client, create, size, size_of
     assert size() == size_of_one(running) + size_of_one(queued)
     jobs.cancel(running)
     assert size() == size_of_one(queued)
-    assert jobs.store.run(transitions.audit_sizes(DEFAULT_TENANT)) == (False, False)
+    assert jobs.store.run(transitions.audit_sizes([DEFAULT_TENANT])) == (False, False)
     jobs.cancel(create())
 
 

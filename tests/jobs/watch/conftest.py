@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from jobs.errors import StoreUnavailable
+from jobs.tenant_store import default_store
 from jobs.watch.follow import follow
 from tests.support.fakes import Fake
 
@@ -61,5 +62,5 @@ def numbers(batches):
 
 
 def drained(store, listener, job_id, after=-1):
-    with closing(follow(store, listener, job_id, after, TICK)) as batches:
+    with closing(follow(default_store(store), listener, job_id, after, TICK)) as batches:
         return list(batches)

@@ -7,6 +7,7 @@ import pytest
 from jobs.errors import JobNotFound, StoreUnavailable
 from jobs.states import State
 from jobs.storage import keys, transitions
+from jobs.tenant_store import default_store
 from jobs.watch import follow as follow_module
 from jobs.watch import waiters
 from jobs.watch.follow import follow
@@ -42,7 +43,7 @@ def followed_numbers(counted, jobs, redis_client, *turns):
     """The numbers that a follower gets of a job that starts (0), writes 1 to 6, ends (7) and publishes ``turns``."""
     lease = jobs.lease()
     listener = FakeListener()
-    batches = follow(counted, listener, lease.job_id, -1, TICK)
+    batches = follow(default_store(counted), listener, lease.job_id, -1, TICK)
     assert numbers([next(batches)]) == [0]
     for number in range(6):
         assert jobs.store.run(
@@ -88,7 +89,7 @@ def test_an_outage_in_the_middle_is_waited_out(counted, jobs, redis_client, chan
     """If Redis cannot be read after a gap, each tick yields an empty batch; then the other events arrive once."""
     lease = jobs.lease()
     listener = FakeListener(None, [], [])
-    batches = follow(counted, listener, lease.job_id, -1, TICK)
+    batches = follow(default_store(counted), listener, lease.job_id, -1, TICK)
     collected = [next(batches)]
     jobs.append(lease, "an answer")
     assert jobs.finish(lease)
@@ -104,7 +105,7 @@ def test_an_outage_between_two_pages_loses_no_event(counted, jobs, monkeypatch):
     monkeypatch.setattr(follow_module, "PAGE_SIZE", 3)
     job_id = job_with_log(jobs, ["w"] * 10)
     listener = FakeListener()
-    batches = follow(counted, listener, job_id, -1, TICK)
+    batches = follow(default_store(counted), listener, job_id, -1, TICK)
     collected = [next(batches)]
     counted.failures = 3
     collected += list(batches)
@@ -145,7 +146,7 @@ def test_a_log_whose_last_page_is_full_ends(counted, jobs, monkeypatch):
 def test_deleting_a_job_ends_its_stream(counted, jobs):
     """A follower does not wait for events of a job that no longer exists."""
     job_id = job_with_log(jobs, ["w"], end=False)
-    batches = follow(counted, FakeListener(None), job_id, -1, TICK)
+    batches = follow(default_store(counted), FakeListener(None), job_id, -1, TICK)
     next(batches)
     assert jobs.cancel(job_id) == "cancelled"
     assert jobs.delete(job_id) == "deleted"
@@ -159,7 +160,7 @@ def test_closing_the_listener_ends_followers_with_the_events_so_far(jobs, store,
     collected = []
 
     def read():
-        collected.extend(follow(store, change_listener, job_id, -1, 60))
+        collected.extend(follow(default_store(store), change_listener, job_id, -1, 60))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -177,7 +178,7 @@ def test_a_slow_follower_of_a_busy_job_reads_the_missed_events_from_the_log(jobs
     """With more unread messages than allowed, the follower learns that some were missed and reads the log."""
     monkeypatch.setattr(waiters, "MAX_UNREAD", 4)
     lease = jobs.lease()
-    batches = follow(store, change_listener, lease.job_id, -1, 5)
+    batches = follow(default_store(store), change_listener, lease.job_id, -1, 5)
     collected = [next(batches), next(batches)]  # it is subscribed, and sleeps from here on
     for number in range(50):
         jobs.append(lease, f"w{number} ", log_length=1 + number)
@@ -190,7 +191,7 @@ def test_a_slow_follower_of_a_busy_job_reads_the_missed_events_from_the_log(jobs
 def test_a_follower_from_beyond_the_end_ends_with_the_job(jobs, store, redis_client, change_listener):
     """A follower after a number that no event has must not wait after the end of the job."""
     lease = jobs.lease()
-    batches = follow(store, change_listener, lease.job_id, 1_000, 60)
+    batches = follow(default_store(store), change_listener, lease.job_id, 1_000, 60)
     assert next(batches) == ()
     ends = threading.Timer(0.2, jobs.finish, [lease])
     ends.start()

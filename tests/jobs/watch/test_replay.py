@@ -6,6 +6,7 @@ from jobs import lookup
 from jobs.kinds.base import TextAnswer
 from jobs.states import State
 from jobs.storage import keys, transitions
+from jobs.tenant_store import default_store
 from tests.jobs.conftest import ANSWER, ERROR
 from tests.jobs.watch.conftest import FakeListener, drained
 
@@ -72,7 +73,7 @@ def test_after_any_history_and_any_cut_a_reader_ends_with_the_answer(jobs, count
     """The text and the last event are the same while the log exists and after it has expired."""
     job_id = jobs.create()
     history(jobs, job_id)
-    answer = lookup.view(jobs.store, job_id).answer
+    answer = lookup.view(default_store(jobs.store), job_id).answer
     log = [event for batch in drained(counted, FakeListener(), job_id) for event in batch]
     resumed = [rest_of(counted, job_id, after) for after in range(-1, len(log))]
     redis_client.delete(keys.events(job_id))

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from jobs.storage import transitions
+from jobs.tenant import Tenant
 from tests.jobs.window.conftest import IS_LARGE
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def test_tenants_with_equal_backlogs_start_in_turn(simulate, tenants):
 def test_starts_follow_the_weights(simulate):
     """A tenant with three times the weight starts three times as many jobs."""
     simulation = simulate(slots=4)
-    simulation.run(transitions.set_tenant_weight("a", 3))
+    simulation.run(transitions.set_tenant_weight(Tenant("a"), 3))
     for name in ("a", "b"):
         simulation.submit(400, name, tenant=name)
     simulation.run_until(lambda: len(simulation.starts) == 400, 1_000)

@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from jobs import queries
 from jobs.kinds.chat import ChatAnswer, ChatTask
 from jobs.models import Claim, Lane, Lease, NewJob, Place
 from jobs.results import JobError
@@ -18,6 +19,7 @@ from jobs.storage import keys, transitions
 from jobs.storage.keys import DEFAULT_QUEUE
 from jobs.storage.message_template import MessageTemplate
 from jobs.storage.worker_reports import report_worker
+from jobs.tenant import Tenant
 from tests.jobs.window.conftest import IS_LARGE
 from tests.jobs.window.model import Model, read_snapshot
 from tests.support.virtual_time import VirtualTime
@@ -47,7 +49,7 @@ class Machine(RuleBasedStateMachine):
         self.leases: dict[str, Lease] = {}
         self.calls: list[transitions.CallTurn] = []
         for tenant, weight in WEIGHTS.items():
-            self.run(transitions.set_tenant_weight(tenant, weight))
+            self.run(transitions.set_tenant_weight(Tenant(tenant), weight))
         self.run(transitions.configure_targets(ROUTES, {}))
         self.client.hset(keys.target("free/f"), "starts", 1_000)
         self.report(0, 3, True)
@@ -199,7 +201,7 @@ class Machine(RuleBasedStateMachine):
     def audit(self):
         """Nothing is wrong, so nothing is repaired."""
         assert self.run(transitions.audit_queue(DEFAULT_QUEUE, self.queued_ids())) == (0, 0)
-        assert self.run(transitions.audit_sizes("default")) == (False, False)
+        assert self.run(transitions.audit_sizes(self.run(queries.tenants()))) == (False, False)
 
     def queued_ids(self):
         return [job_id for job_id, state in self.model.states.items() if state == "queued"]

@@ -10,6 +10,7 @@ from jobs.states import State
 from jobs.storage import keys
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.redis_client import connect_async
+from jobs.tenant import DEFAULT_TENANT
 from tasks import app
 from tasks.maintenance import ghosts
 from tasks.maintenance.recovery import Recovery
@@ -129,11 +130,11 @@ def test_an_expired_record_is_no_ghost(jobs, redis_client, run_round, caplog):
 def test_a_lost_document_leaves_the_list(jobs, redis_client, run_round):
     """Its file and chunks stay: Redis may have lost a record that can be restored."""
     ghost = "doc_" + "0" * 32
-    redis_client.zadd(keys.documents("default"), {ghost: 1})
+    redis_client.zadd(keys.documents(DEFAULT_TENANT), {ghost: 1})
 
     run_round()
 
-    assert redis_client.zcard(keys.documents("default")) == 0
+    assert redis_client.zcard(keys.documents(DEFAULT_TENANT)) == 0
     assert redis_client.zcard(keys.TOMBSTONES) == 0
 
 
