@@ -30,7 +30,10 @@ BLUEPRINTS: Final = (tenants_blueprint, keys_blueprint)
 @tenants_blueprint.response(201, TenantObject, description="The new tenant.", example=examples.TENANT)
 @tenants_blueprint.problems(400, 413, 415, 422, 429, 503)
 def create_tenant(body: NewTenantBody) -> Any:
-    """Create a tenant."""
+    """Create a tenant.
+
+    It has no key yet, and shares nothing with other tenants.
+    """
     return TenantObject.of(access.create_tenant(_services().store, body.name))
 
 
@@ -38,7 +41,10 @@ def create_tenant(body: NewTenantBody) -> Any:
 @tenants_blueprint.response(200, TenantListBody, description="The tenants.", example=examples.TENANTS)
 @tenants_blueprint.problems(503)
 def list_tenants() -> Any:
-    """List the tenants, also archived ones."""
+    """List the tenants.
+
+    The list includes archived ones.
+    """
     return TenantListBody(tenants=tuple(map(TenantObject.of, access.tenants(_services().store))))
 
 
@@ -46,7 +52,10 @@ def list_tenants() -> Any:
 @tenants_blueprint.response(200, TenantObject, description="The tenant.", example=examples.TENANT)
 @tenants_blueprint.problems(404, 503)
 def show_tenant(tenant: str) -> Any:
-    """Show a tenant."""
+    """Show a tenant.
+
+    An archived tenant has the time since when its keys no longer work.
+    """
     return TenantObject.of(access.tenant(_services().store, _tenant(tenant)))
 
 
@@ -67,7 +76,10 @@ def archive_tenant(tenant: str) -> Any:
 @keys_blueprint.response(201, NewKeyObject, description="The new key, with its text.", example=examples.NEW_KEY)
 @keys_blueprint.problems(400, 404, 413, 415, 422, 429, 503)
 def create_key(body: NewKeyBody) -> Any:
-    """Create an API key. The response is the only one that contains its text."""
+    """Create an API key.
+
+    This response is the only one that contains its text.
+    """
     record, text = access.create_key(
         _services().store, Tenant(body.tenant), body.role, body.name, body.scopes, body.lifetime_seconds
     )
@@ -79,7 +91,10 @@ def create_key(body: NewKeyBody) -> Any:
 @keys_blueprint.response(200, KeyListBody, description="The keys of the tenant.", example=examples.KEYS)
 @keys_blueprint.problems(404, 422, 503)
 def list_keys(query: KeysQuery) -> Any:
-    """List the API keys of a tenant, also those that have ended."""
+    """List the API keys of a tenant.
+
+    The list includes keys that were revoked or have expired.
+    """
     return KeyListBody(keys=tuple(map(KeyObject.of, access.keys_of(_services().store, Tenant(query.tenant)))))
 
 
@@ -87,7 +102,10 @@ def list_keys(query: KeysQuery) -> Any:
 @keys_blueprint.response(200, KeyObject, description="The key.", example=examples.KEY)
 @keys_blueprint.problems(404, 503)
 def show_key(key_id: str) -> Any:
-    """Show an API key without its text."""
+    """Show an API key.
+
+    Its text is stored nowhere, so it cannot be shown again.
+    """
     return KeyObject.of(access.key(_services().store, key_id))
 
 

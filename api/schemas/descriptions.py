@@ -19,6 +19,10 @@ _SCHEMAS: Final = {
     "Event": "One event of a job. A field that does not apply to the event's type is absent.",
     "IngestAnswer": "The result of ingesting a document, which is now `ready`.",
     "JobError": "The reason why a job or document failed. Only the provider's own message may quote the prompt.",
+    "Role": "`member`: everything with the jobs and documents of its tenant. `read`: only looks at them. `service`: as "
+    "`member`, for the tenant in the header `OpenAI-Project`. `admin`: as `service`, and administers tenants and keys.",
+    "Scope": "What an API key may do.",
+    "SectionStep": "A part of long documents that has been summarized, or a summary of several parts.",
     "ProviderError": "The error as the provider reported it.",
     "Limits": "Limits for this job. The server's default applies to each absent field.",
     "Message": "An earlier message of the conversation.",
@@ -64,6 +68,16 @@ _FIELDS: Final[dict[str, dict[str, str]]] = {
     "ChatAnswer": {
         "citations": "The passages that support the answer; null if no documents were requested.",
         "sources": "All passages that the model was given; null if no documents were requested.",
+    },
+    "SectionStep": {
+        "key": "Identifies the step, so that a retried attempt does not repeat it.",
+        "document_id": "Id of the document; empty for a step that combines summaries.",
+        "title": "Title of the chapter; empty if it is unknown.",
+        "first_page": "First page of the section, from 1.",
+        "last_page": "Last page of the section.",
+        "text": "The summary.",
+        "pages_done": "Pages that have been summarized, with those of this section.",
+        "pages": "All pages to summarize; a page with two chapters counts for each.",
     },
     "ProviderError": {
         "code": "The provider's error code, for example `context_length_exceeded`.",

@@ -20,7 +20,14 @@ BODIES = {"chat.answer_chat": {"message": "hi"}, "chat.accept_chat": {"message":
           "text_completions.create_text_completion": {"prompt": "hi"}, "embeddings.create_embeddings": {"input": "hi"},
           "responses.create_response": {"input": "hi", "background": True},
           "compaction.compact_conversation": {"model": "m", "input": "hi"}}  # fmt: skip
-IDS = {"document_id": "doc_" + "0" * 32, "key_id": "0" * 12, "tenant": "proj_x", "name": "m", "filename": "x"}
+IDS = {
+    "page": "1",
+    "document_id": "doc_" + "0" * 32,
+    "key_id": "0" * 12,
+    "tenant": "proj_x",
+    "name": "m",
+    "filename": "x",
+}
 
 
 def public_id(key):
