@@ -58,7 +58,7 @@ class NewKeyBody(RequestModel):
     tenant: TenantName = Field(default="default", description="The tenant of the key.")
     name: Name = Field(default="", description="For people.")
     role: Role = Field(default=Role.MEMBER, description="What the key may do.")
-    scopes: Annotated[tuple[Scope, ...], Field(max_length=len(Scope))] = Field(
+    scopes: Annotated[tuple[Scope, ...], Field(max_length=len(Scope), fail_fast=True)] = Field(
         default=(), description="Only these of the role's scopes; empty: all of them."
     )
     lifetime_seconds: Annotated[float, Field(gt=0, le=_MAX_SECONDS)] | None = Field(

@@ -29,7 +29,7 @@ def _many(item: bytes, count: int) -> bytes:
 
 
 def bodies() -> dict[str, tuple[str, bytes]]:
-    """Path and body, by name. Those about tokens are to be compared with HONEST_TOKENS."""
+    """Path and body, by name. Those about tokens, or as many short items, are to be compared with HONEST_TOKENS."""
     text = "word " * 38_000
     return {
         HONEST_TEXT: (
@@ -47,7 +47,10 @@ def bodies() -> dict[str, tuple[str, bytes]]:
         "items that are numbers": (_RESPONSES, b'{"model":"m","input":' + _many(b"1", 1_040_000) + b"}"),
         "items that are empty": (_RESPONSES, b'{"model":"m","input":' + _many(b"{}", 690_000) + b"}"),
         "messages that are numbers": (_COMPLETIONS, b'{"model":"m","messages":' + _many(b"1", 1_040_000) + b"}"),
-        "prompts that end wrong": (_TEXTS, b'{"model":"m","prompt":[' + _many(b'""', 690_000)[1:-1] + b",1]}"),
+        "short prompts, like tokens, that end wrong": (
+            _TEXTS,
+            b'{"model":"m","prompt":[' + _many(b'""', 690_000)[1:-1] + b",1]}",
+        ),
         "tokens that end wrong": (_TEXTS, b'{"model":"m","prompt":[' + _many(b"1", 1_040_000)[1:-1] + b',""]}'),
         "unknown fields": (_CHAT, b'{"message":"a",' + _KEYS + b"}"),
         "unknown fields of a task": (_TASKS, b'{"kind":"chat","message":"a",' + _KEYS + b"}"),

@@ -19,6 +19,14 @@ def line(message, *args, **attributes):
     return json.loads(text)
 
 
+@pytest.fixture(autouse=True)
+def no_context():
+    """A request or an attempt of an earlier test may have left its own."""
+    token = log_context.set({})
+    yield
+    log_context.reset(token)
+
+
 HEAD = {"time": "2026-11-21T10:00:00.004Z", "level": "INFO", "logger": "a.b"}
 
 
