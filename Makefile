@@ -33,8 +33,8 @@ help:  ## List the targets
 up: $(RUNTIME)  ## Start everything on this machine; Ctrl-C stops it
 	@$(BIN)/python -m cli up
 
-test: $(DEV)  ## Run all tests, two files at a time; ARGS="..." goes to pytest, "-n 0" runs one file after the other
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(DEV)  ## Run all tests, three files at a time; ARGS="..." goes to pytest, "-n 0" runs one file after the other
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-fast: $(DEV)  ## Run the tests that are quick and start no web process and no worker; ARGS="..." goes to pytest
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not processes and not slow" $(ARGS)
