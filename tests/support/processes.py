@@ -1,5 +1,6 @@
 """Real processes for tests. Each has a session of its own, is ready once it prints a given line, and always ends."""
 
+import itertools
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ from typing import Final
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
+_FIRST_PORT: Final = 12_000
+_PORTS_OF_A_PROCESS: Final = 2_500  # 8 processes at most, up to 32,000
 STOP_SECONDS = 10.0
 LIGHT_PROGRAMS: Final = ("local.redis_server", "local.offline_model", "valkey-server")  # up within half a second
 _may_start_any_program = True
@@ -146,7 +149,23 @@ def running(
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that was free a moment ago. Prefer port 0 for processes that print their port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on 127.0.0.1 that no other call gets, in this process or in another one of this run of the tests.
+
+    The system's own choice would be free only at the moment: another test may get it before the program starts.
+    """
+    for port in itertools.islice(_ports, _PORTS_OF_A_PROCESS):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def _own_ports() -> Iterator[int]:
+    """The ports of this process of pytest-xdist, again and again: below those that the system gives to connections."""
+    first = _FIRST_PORT + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) * _PORTS_OF_A_PROCESS
+    start = os.getpid() % _PORTS_OF_A_PROCESS  # another run on this machine starts elsewhere
+    for number in itertools.count(start):
+        yield first + number % _PORTS_OF_A_PROCESS
+
+
+_ports = _own_ports()

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from celery import Celery
 from kombu import pools
+
+from tests.support.waiting import until
 
 REPLY_SECONDS = 10.0
 
@@ -20,8 +23,12 @@ def stock_client(broker_url: str) -> Iterator[Celery]:
 
 
 def revoke(app: Celery, task_ids: str | list[str], **options: Any) -> dict[str, str]:
-    """Broadcast a revoke, as Flower does. Returns the reply of the only worker."""
-    (reply,) = app.control.revoke(task_ids, reply=True, limit=1, timeout=REPLY_SECONDS, **options)
+    """Broadcast a revoke, as Flower does. Returns the reply of the only worker.
+
+    It is sent again if nobody replies: a worker that has just started may not hear broadcasts yet.
+    """
+    send = partial(app.control.revoke, task_ids, reply=True, limit=1, timeout=REPLY_SECONDS, **options)
+    (reply,) = until(send, 3 * REPLY_SECONDS)
     (result,) = reply.values()
     return result
 
