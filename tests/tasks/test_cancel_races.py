@@ -16,6 +16,7 @@ from jobs.settings import Settings
 from jobs.states import State
 from jobs.storage import keys, transitions
 from jobs.storage.keys import DEFAULT_QUEUE
+from jobs.storage.sync_store import with_script_source
 from tests.support.offline_model import calls, directive, key
 from tests.support.processes import running
 from tests.support.waiting import until
@@ -128,12 +129,15 @@ def test_a_cancel_that_the_listener_misses_takes_effect_at_the_next_heartbeat(
     name = key()
     job_id = client.submit(directive("delay=60", name))
     until(lambda: calls(model_url, name)["open"] == 1)
-    redis_client.client_kill_filter(_type="pubsub")
-    assert client.store.run(transitions.cancel(job_id, DEFAULT_QUEUE, settings)) == "cancelled"
+    together = redis_client.pipeline(transaction=True)  # the listener cannot come back in between
+    together.client_kill_filter(_type="pubsub")
+    together.execute_command(*with_script_source(transitions.cancel(job_id, DEFAULT_QUEUE, settings)))
+    together.pubsub_numsub(keys.CANCELLED_CHANNEL)
+    _, cancelled, listeners = together.execute()
     cancelled_at = time.time()
 
-    if redis_client.pubsub_numsub(keys.CANCELLED_CHANNEL) != [(keys.CANCELLED_CHANNEL.encode(), 0)]:
-        pytest.skip("this process was held up, and the listener was back before the cancel")
+    assert cancelled == b"cancelled"
+    assert listeners == [(keys.CANCELLED_CHANNEL.encode(), 0)]
     until(lambda: calls(model_url, name)["closed_early"] == 1)
     assert calls(model_url, name)["last_closed_early_at"] - cancelled_at < HEARTBEAT_SECONDS + 1
     assert client.record(job_id).state is State.CANCELLED
