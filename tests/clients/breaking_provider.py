@@ -5,13 +5,12 @@ It calls the function `weather` for the city at the end of a question, and then 
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.clients.conversation import answer
+from tests.support.chat_provider import chat_provider
 
 _CITY = re.compile(r"in (\w+)\?")
 
@@ -46,29 +45,12 @@ def breaking_provider() -> Iterator[tuple[str, list[bytes]]]:
     """Yields the provider's base URL, and the bodies of the requests that it has received so far."""
     bodies: list[bytes] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            is_known = self.path.endswith("/chat/completions")
-            self.send_response(200 if is_known else 404)
-            self.send_header("Content-Type", "text/event-stream" if is_known else "text/plain")
-            self.end_headers()
-            if is_known:
-                bodies.append(body)
-                attempt = bodies.count(body)
-                chunks = chunks_of(json.loads(body), attempt)
-                kept = chunks[: len(chunks) // 2] if attempt % 2 else chunks
-                self.wfile.write("".join(f"data: {json.dumps(chunk)}\n\n" for chunk in kept).encode())
+    def answer_or_break(body: bytes) -> str:
+        bodies.append(body)
+        attempt = bodies.count(body)
+        chunks = chunks_of(json.loads(body), attempt)
+        kept = chunks[: len(chunks) // 2] if attempt % 2 else chunks
+        return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in kept)
 
-        def log_message(self, *args):
-            """Does not log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", bodies
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with chat_provider(answer_or_break) as url:
+        yield url, bodies

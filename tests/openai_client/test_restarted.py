@@ -1,13 +1,12 @@
 """The provider breaks off in mid-stream, and its next answer differs: the client notices, and acts on nothing twice."""
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
 
+from tests.support.chat_provider import chat_provider
 from tests.support.stack import serving
 from tests.support.waiting import until
 
@@ -29,28 +28,11 @@ def breaking_provider(first, then):
     """A provider whose first answer is ``first``, without an end; later answers are ``then``. Yields its base URL."""
     answers = iter([first])
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            chunks = next(answers, then) if self.path.endswith("/chat/completions") else None
-            self.send_response(200 if chunks else 404)
-            self.send_header("Content-Type", "text/event-stream" if chunks else "text/plain")
-            self.end_headers()
-            for one in chunks or ():
-                self.wfile.write(f"data: {json.dumps(one)}\n\n".encode())
+    def answer(_body):
+        return "".join(f"data: {json.dumps(one)}\n\n" for one in next(answers, then))
 
-        def log_message(self, *args):
-            """Does not log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with chat_provider(answer) as url:
+        yield url
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
+
+ServerT = TypeVar("ServerT", bound=ThreadingHTTPServer)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering_server() -> Iterator[AnsweringServer]:
-    server = AnsweringServer()
+def run_in_thread(server: ServerT) -> Iterator[ServerT]:
+    """Serve for the length of the block."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -64,6 +66,10 @@ def answering_server() -> Iterator[AnsweringServer]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def answering_server() -> AbstractContextManager[AnsweringServer]:
+    return run_in_thread(AnsweringServer())
 
 
 def sse(*events: Any) -> bytes:
