@@ -6,8 +6,12 @@ these seconds. What must be exact is counted by the scripts that write a job: jo
 
 A count's key in the hash is the metric, the values of its labels, and for a histogram the bucket, separated by tabs. A
 bucket holds only its own observations: exposition adds those of the smaller ones.
+
+Logs:
+    metrics_not_added  error: Redis is away or refuses the counts; they are sent again
 """
 
+import logging
 import threading
 import uuid
 from bisect import bisect_left
@@ -15,6 +19,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from jobs.repeated_problem import RepeatedProblem
+
+logger = logging.getLogger(__name__)
 
 SEPARATOR: Final = "\t"
 SUM: Final = "sum"  # in place of a bucket: the sum of all observations, in microseconds
@@ -89,6 +97,7 @@ class Additions:
         self._counts = counts
         self._number = 0
         self._unsent: Mapping[str, int] = {}
+        self._problem = RepeatedProblem()
 
     def next(self) -> "Addition | None":
         """What to send now; None if nothing was counted."""
@@ -99,6 +108,12 @@ class Additions:
 
     def sent(self) -> None:
         self._unsent = {}
+        self._problem.end()
+
+    def failed(self, error: Exception) -> None:
+        """``next`` returns the same again."""
+        if self._problem.is_new(type(error).__name__):
+            logger.warning("metrics_not_added error=%s", type(error).__name__)
 
 
 @dataclass(frozen=True)

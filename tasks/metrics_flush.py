@@ -1,22 +1,14 @@
-"""Adds the counts of a worker process to those of all processes, every few seconds and when the process ends.
-
-Logs:
-    metrics_not_added  error: Redis refuses the counts; they are sent again
-"""
+"""Adds the counts of a worker process to those of all processes, every few seconds and when the process ends."""
 
 import asyncio
 import contextlib
-import logging
 
 from redis.exceptions import RedisError
 
 from jobs.errors import StoreUnavailable
 from jobs.metrics import FLUSH_SECONDS, Additions, MetricCounts
-from jobs.repeated_problem import RepeatedProblem
 from jobs.storage.async_store import AsyncStore
 from jobs.storage.transitions import add_counts
-
-logger = logging.getLogger(__name__)
 
 
 class MetricsFlush:
@@ -24,7 +16,6 @@ class MetricsFlush:
         self.counts = MetricCounts()
         self._additions = Additions(self.counts)
         self._store = store
-        self._problem = RepeatedProblem()
 
     async def run_forever(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # the process ends
@@ -39,8 +30,6 @@ class MetricsFlush:
         try:
             await self._store.run(add_counts(addition))
         except RedisError as error:
-            if self._problem.is_new(type(error).__name__):
-                logger.warning("metrics_not_added error=%s", type(error).__name__)
-            return
-        self._additions.sent()
-        self._problem.end()
+            self._additions.failed(error)
+        else:
+            self._additions.sent()
